@@ -1,0 +1,515 @@
+"""``params/*.yaml`` as typed, documented, strict settings.
+
+The defaults below are the paper's settings where the paper prints them and ours where it does not (the book's page of
+deviations lists those). ``params/paper.yaml`` spells all of them out; the other profiles state what they change.
+An unknown key, a wrong type or a value out of range is refused with the key's full name.
+"""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from asdlib import AsdError, paths
+
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Section = Annotated[str, StringConstraints(pattern=r"^\d{2}$")]
+
+
+def _ordered(pair: tuple) -> tuple:
+    if pair[0] > pair[1]:
+        raise ValueError(f"the range {list(pair)} runs backwards; expected [smallest, largest]")
+    return pair
+
+
+Range = Annotated[tuple[Count, Count], AfterValidator(_ordered)]
+Pooling = Literal["mean", "median", "max", "top_k", "percentile", "upper_mean"]
+
+
+class ParamsError(AsdError):
+    """Settings that cannot be used; the message names the file and each key."""
+
+
+class Strict(BaseModel):
+    """Base of all settings: unknown keys refused, values fixed once read, attribute docstrings as descriptions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+# Data -----------------------------------------------------------------------------------------------------------------
+class Synthetic(Strict):
+    """The embedded demonstration data (:mod:`asdlib.data.synthetic`); never to be called DCASE2021."""
+
+    seed: Count = 0
+    """seed of the recordings"""
+    machines: list[str] = ["ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve"]
+    """machine types, out of the seven of DCASE2021"""
+    sections: list[Section] = ["00", "01", "02"]
+    """sections a machine"""
+    duration: PositiveFloat = 10.0
+    """length of a clip in seconds"""
+    train_source: Positive = 1000
+    """normal training clips a section in the source domain"""
+    train_target: Count = 3
+    """normal training clips a section in the target domain"""
+    test_normal: Positive = 100
+    """normal test clips a section and domain"""
+    test_anomaly: Positive = 100
+    """anomalous test clips a section and domain"""
+    snr: float = 6.0
+    """machine over factory background in the source domain, in dB"""
+
+
+class Data(Strict):
+    """Where the clips are and which of them take part."""
+
+    root: str = "data/dcase2021"
+    """folder of the data set: <root>/<machine>/{train,source_test,target_test}/*.wav"""
+    synthetic: Synthetic | None = None
+    """make the synthetic demonstration in <root>; null for recordings that are there already"""
+    machines: list[str] | None = None
+    """machine types that get systems; null for all that have test clips (the others serve as outliers)"""
+    sections: list[Section] | None = None
+    """sections that take part; null for all"""
+    sample_rate: Positive = 16_000
+    """sampling rate that every clip must have, in Hz"""
+    channels: Literal["refuse", "first", "mean"] = "refuse"
+    """what to do with a clip of more than one channel"""
+
+
+class Features(Strict):
+    """Log-mel settings, named as in librosa; power in dB."""
+
+    n_fft: Positive = 1024
+    """FFT points"""
+    hop_length: Positive = 512
+    """samples between frames"""
+    n_mels: Positive = 128
+    """mel bands"""
+
+
+# Baselines (Sec. 3.1, rows 1 and 2, and the reference row) -----------------------------------------------------------
+class FrameAutoencoder(Strict):
+    """The official autoencoder baseline: dense layers on 5 stacked frames."""
+
+    features: Features = Features()
+    frames: Positive = 5
+    """frames stacked to one input vector"""
+    hidden: Positive = 128
+    """units of the hidden layers"""
+    bottleneck: Positive = 8
+    """units of the narrowest layer"""
+    epochs: Positive = 100
+    """passes over all frame vectors of a machine"""
+    batch_size: Positive = 512
+    """frame vectors a step"""
+    learning_rate: PositiveFloat = 1.0e-3
+    """of Adam"""
+
+
+class MobileNet(Strict):
+    """The official classification baseline: MobileNetV2 that tells sections apart."""
+
+    features: Features = Features()
+    frames: Positive = 64
+    """frames of a window"""
+    train_hop: Positive = 8
+    """frames between training windows"""
+    test_hop: Positive = 1
+    """frames between test windows"""
+    width: PositiveFloat = 0.5
+    """width multiplier of MobileNetV2"""
+    epochs: Positive = 20
+    """passes over all training windows of a machine"""
+    batch_size: Positive = 32
+    """windows a step"""
+    learning_rate: PositiveFloat = 1.0e-5
+    """of Adam"""
+    published_formula: bool = False
+    """true scores with the misplaced parenthesis of the official code, log((1 - p) - log p)"""
+
+
+class Mahalanobis(Strict):
+    """Reference row that the paper lacks: distance of a clip's log-mel mean and deviation over time."""
+
+    features: Features = Features()
+
+
+# Autoencoder (Sec. 2.1) -----------------------------------------------------------------------------------------------
+class AutoencoderModel(Strict):
+    """The sequence-level, section-aware Conformer autoencoder."""
+
+    channels: Positive = 144
+    """width of the Conformer blocks"""
+    heads: Positive = 4
+    """attention heads"""
+    blocks: Positive = 4
+    """Conformer blocks of the encoder, and again of the decoder"""
+    kernel: Positive = 31
+    """frames that the depthwise convolution sees (odd)"""
+    expansion: Positive = 4
+    """feed-forward width over channels"""
+    latent: Count = 64
+    """units of the bottleneck a frame; 0 for none"""
+    dropout: Fraction = 0.1
+    """inside the blocks"""
+    section_input: bool = True
+    """section ID as a constant last column of the input"""
+    section_embedding: Literal["none", "concatenate", "add"] = "concatenate"
+    """learned section embedding at the bottleneck"""
+    section_regression: bool = False
+    """regress the section ID as one more output column"""
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if self.channels % self.heads:
+            raise ValueError(f"channels ({self.channels}) must be a multiple of heads ({self.heads})")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel ({self.kernel}) must be odd, so that a frame stays in the middle")
+        return self
+
+
+class SpecAugment(Strict):
+    """Masking and dropout of the input, in training and at inference."""
+
+    time_masks: Count = 50
+    """time masks a clip"""
+    time_width: Range = (1, 5)
+    """frames of a time mask, from and to"""
+    frequency_masks: Count = 5
+    """frequency masks a clip"""
+    frequency_width: Range = (0, 10)
+    """mel bands of a frequency mask, from and to"""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """dropout rate of the input"""
+
+
+class AutoencoderTraining(Strict):
+    """Optimisation of the autoencoder."""
+
+    steps: Positive = 50_000
+    """optimiser steps"""
+    warmup: Positive = 8_000
+    """steps until the Noam schedule peaks"""
+    learning_rate: PositiveFloat = 1.0
+    """factor on the Noam schedule channels^-0.5 min(t^-0.5, t warmup^-1.5)"""
+    batch_size: Positive = 64
+    """clips a step"""
+    crop_frames: Range = (100, 300)
+    """length of the random training crops in frames, from and to"""
+    loss: Literal["l1", "l2"] = "l1"
+    """element-wise reconstruction error"""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """share of each section's source training clips that only the scorers see"""
+    target_clips: Literal["both", "train", "scorer"] = "both"
+    """what the few target clips are for: training, scorers or both"""
+
+
+class AutoencoderScorer(Strict):
+    """From reconstruction errors to one score a clip."""
+
+    copies: Positive = 10
+    """differently masked copies of a clip at inference"""
+    masking: bool = True
+    """SpecAugment and input dropout at inference; false reconstructs the plain input once"""
+    pool_copies: Literal["mean", "max", "median"] = "mean"
+    """how the errors of the copies become one"""
+    errors: Literal["absolute", "signed", "squared"] = "absolute"
+    """element-wise error that the frame Gaussians see"""
+    groups: Literal["section_domain", "section", "machine"] = "section_domain"
+    """one Gaussian per"""
+    target_prior: Annotated[float, Field(ge=0)] = 300.0
+    """weight of the section's source covariance in the target's, in frames; 0 fits the target alone"""
+    poolings: list[Pooling] = ["median", "mean", "max", "top_k", "percentile", "upper_mean"]
+    """post-processing over time, each one system; the first is the one used without labels"""
+    top_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """share of the frames that top_k averages"""
+    percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
+    """percentile of the frames"""
+    batch_size: Positive = 16
+    """clips a step at inference, before the copies"""
+
+
+class Autoencoder(Strict):
+    """Sec. 2.1: the autoencoder branch."""
+
+    features: Features = Features()
+    model: AutoencoderModel = AutoencoderModel()
+    specaugment: SpecAugment = SpecAugment()
+    training: AutoencoderTraining = AutoencoderTraining()
+    scorer: AutoencoderScorer = AutoencoderScorer()
+    seed: Count = 0
+    """added to the run's seed: candidates may differ in nothing else"""
+
+
+# Binary classification (Sec. 2.2) -------------------------------------------------------------------------------------
+class ClassifierModel(Strict):
+    """A timm backbone, time-frequency average as embedding, and one logit."""
+
+    backbone: str = "resnet34"
+    """name of a timm model"""
+    pretrained: bool | str = False
+    """ImageNet weights: false, true (downloaded by timm) or a local safetensors file"""
+    dropout: Fraction = 0.2
+    """before the fully connected layer"""
+
+
+class ClassifierImages(Strict):
+    """Windows of the log-mel that the backbone sees."""
+
+    frames: Positive = 256
+    """frames of a window: random in training"""
+    windows: Positive = 10
+    """equally spaced windows at inference, their scores averaged"""
+
+
+class Ddcsad(Strict):
+    """Deep double-centroids semi-supervised anomaly detection; its equation is reconstructed (deviations page)."""
+
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """of the loss; 0 turns it off"""
+    eta: Annotated[float, Field(ge=0)] = 1.0
+    """weight of the push from the other class's centroid"""
+    centroids: Literal["fixed", "epoch", "average"] = "average"
+    """class means of an initial pass, of every epoch, or their moving average"""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """of the moving average"""
+
+
+class ArcFace(Strict):
+    """Additive angular margin loss on normal against outlier."""
+
+    weight: Annotated[float, Field(ge=0)] = 0.0
+    """of the loss; 0 turns it off"""
+    scale: PositiveFloat = 30.0
+    """s"""
+    margin: Annotated[float, Field(ge=0, lt=3.1416)] = 0.5
+    """m in radians"""
+
+
+class ClassifierBatches(Strict):
+    """What a mini-batch holds, and its augmentation."""
+
+    batch_size: Annotated[int, Field(gt=0, multiple_of=2)] = 64
+    """clips a step, normal and outlier 1:1"""
+    negatives: Literal["all", "machine", "dataset"] = "all"
+    """outliers: other sections and machines, other sections only, or the machines of the same data set"""
+    mixup: Annotated[float, Field(ge=0)] = 0.2
+    """alpha of Mixup's Beta(alpha, alpha) on waveforms; 0 turns it off"""
+    noise: Fraction = 0.0
+    """probability of added Gaussian noise"""
+    noise_snr: tuple[float, float] = (5.0, 20.0)
+    """clip over noise in dB, from and to"""
+    volume: Fraction = 0.0
+    """probability of a volume change"""
+    volume_range: Annotated[float, Field(ge=0)] = 10.0
+    """volume change in dB, minus to plus"""
+    target_clips: Count = 16
+    """clips a fine-tuning step that are of the target domain or pseudo-target (Mixup of target and source)"""
+
+
+class ClassifierTraining(Strict):
+    """Optimisation of the classifier."""
+
+    steps: Positive = 8_000
+    """steps on the source domain"""
+    finetune_steps: Count = 800
+    """steps of fine-tuning for the target domain"""
+    head_learning_rate: PositiveFloat = 1.0e-3
+    """peak of OneCycleLR for the fully connected layer (and ArcFace)"""
+    backbone_learning_rate: PositiveFloat = 5.0e-4
+    """peak of OneCycleLR for the convolutions"""
+    finetune_factor: PositiveFloat = 1.0
+    """factor on both learning rates in fine-tuning"""
+
+
+class ClassifierScorer(Strict):
+    """From posterior and distance to one score a clip."""
+
+    weight: Fraction = 0.5
+    """w in w (1 - posterior) + (1 - w) normalised distance"""
+    batch_size: Positive = 16
+    """clips a step at inference"""
+
+
+class Classifier(Strict):
+    """Sec. 2.2: the binary classification branch, one model a section."""
+
+    features: Features = Features(hop_length=256, n_mels=256)
+    images: ClassifierImages = ClassifierImages()
+    model: ClassifierModel = ClassifierModel()
+    ddcsad: Ddcsad = Ddcsad()
+    arcface: ArcFace = ArcFace()
+    batches: ClassifierBatches = ClassifierBatches()
+    training: ClassifierTraining = ClassifierTraining()
+    scorer: ClassifierScorer = ClassifierScorer()
+    seed: Count = 0
+    """added to the run's seed: candidates may differ in nothing else"""
+
+
+# Ensembles and evaluation (Sec. 2.3 and 3) ----------------------------------------------------------------------------
+class Ensemble(Strict):
+    """Sec. 2.3."""
+
+    sizes: list[Positive] = [3, 5, 10, 20]
+    """N of the N best autoencoder systems; larger ones than there are systems are left out"""
+    combinations: list[Literal["average", "median", "maximum", "ranking"]] = ["average", "median", "maximum", "ranking"]
+    """ways to combine scores; the first is the one used without labels"""
+    classifier_best: Positive = 2
+    """N best classifier systems a section"""
+    normalise: Literal["test", "train"] = "test"
+    """scores to mean 0 and variance 1 over the test clips (the paper) or the training clips (can score one clip)"""
+
+
+class Evaluation(Strict):
+    """Sec. 3."""
+
+    p: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """largest false positive rate of pAUC"""
+    bootstrap: Count = 1000
+    """resamples of the intervals; 0 for none"""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """of the intervals"""
+    decision_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """quantile of the training scores' gamma distribution above which a clip is called anomalous"""
+
+
+class Settings(Strict):
+    """One profile: the whole experiment."""
+
+    profile: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """name of the run folder"""
+    title: str
+    """what the data are, as the book's pages say it in their first line"""
+    runs: str = "runs"
+    """where run folders lie"""
+    seed: Count = 0
+    """seed of everything random"""
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    """auto, cpu, cuda or cuda:N"""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto takes bfloat16 where the hardware multiplies it faster"""
+    threads: Positive = 1
+    """processor threads a job"""
+    data: Data = Data()
+    frame_autoencoder: FrameAutoencoder = FrameAutoencoder()
+    mobilenet: MobileNet = MobileNet()
+    mahalanobis: Mahalanobis = Mahalanobis()
+    autoencoder: Autoencoder = Autoencoder()
+    autoencoder_candidates: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = {"base": {}}
+    """named overrides of ``autoencoder``; the first is the one used without labels"""
+    classifier: Classifier = Classifier()
+    classifier_candidates: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = {"base": {}}
+    """named overrides of ``classifier``; the first is the one used without labels"""
+    ensemble: Ensemble = Ensemble()
+    evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _candidates_fit(self):
+        for branch in ("autoencoder", "classifier"):
+            for name in getattr(self, f"{branch}_candidates"):
+                self.candidate(branch, name)
+        return self
+
+    def candidate(self, branch: Literal["autoencoder", "classifier"], name: str) -> Autoencoder | Classifier:
+        """The branch's settings with the overrides of candidate ``name``; :class:`ParamsError` if there is none."""
+        candidates = getattr(self, f"{branch}_candidates")
+        if name not in candidates:
+            raise ParamsError(
+                f"{branch} candidate {name!r} is not in the profile {self.profile}{_nearest(name, candidates)}"
+            )
+        base = getattr(self, branch)
+        where = f"{branch}_candidates.{name}"
+        return _validated(type(base), merged(base.model_dump(mode="json"), candidates[name]), where)
+
+    def resolved(self) -> dict:
+        """All settings as plain JSON values, every default spelled out."""
+        return self.model_dump(mode="json")
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
+    """Read ``params/<profile>.yaml``.
+
+    Args:
+        path: The YAML file, or the bare name of a profile in ``params/``.
+        overrides: Settings to change, nested or with dotted names (``{"autoencoder.training.steps": 100}``).
+
+    Raises:
+        ParamsError: The file is missing or not YAML, or a key or value does not fit; the message names each.
+    """
+    path = Path(path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = paths.home() / "params" / f"{path}.yaml"
+    if not path.is_file():
+        known = sorted(other.stem for other in path.parent.glob("*.yaml"))
+        raise ParamsError(f"{path}: no such file; profiles there: {', '.join(known) or 'none'}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise ParamsError(f"{path}: expected a mapping of settings, found {type(values).__name__}")
+    return _validated(Settings, merged(values, overrides or {}), path)
+
+
+def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """``values`` with ``overrides`` laid over it; nested or dotted keys; neither argument is changed."""
+    result = dict(values)
+    for key, value in overrides.items():
+        head, _, rest = str(key).partition(".")
+        if rest:
+            value = {rest: value}
+        below = result.get(head)
+        result[head] = merged(below if isinstance(below, dict) else {}, value) if isinstance(value, dict) else value
+    return result
+
+
+def _validated(model: type[Strict], values: dict[str, Any], where: str | Path):
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ParamsError("\n".join(f"{where}: {_sentence(model, item)}" for item in error.errors())) from None
+
+
+def _sentence(model: type[Strict], item: dict) -> str:
+    """One pydantic error as a sentence that names key, finding and remedy."""
+    location = [str(part) for part in item["loc"]]
+    key = ".".join(location)
+    if item["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{_nearest(location[-1], _keys(model, location[:-1]))}"
+    if item["type"] == "missing":
+        return f"the key {key!r} is missing; add it"
+    found = "" if item["type"] == "value_error" else f", found {json.dumps(item['input'], default=str)}"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}{found}" if key else message
+
+
+def _keys(model: type[Strict], location: list[str]) -> list[str]:
+    for part in location:
+        field = model.model_fields.get(part)
+        inner = [kind for kind in _kinds(field.annotation) if field] if field else []
+        if not inner:
+            return []
+        model = inner[0]
+    return list(model.model_fields)
+
+
+def _kinds(annotation: Any) -> list[type[Strict]]:
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        return [annotation]
+    return [kind for part in getattr(annotation, "__args__", ()) for kind in _kinds(part)]
+
+
+def _nearest(name: str, known) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of {', '.join(known)}" if known else ""

@@ -1,0 +1,87 @@
+"""Where an artefact of a run lies: the one place that knows.
+
+A run folder is ``runs/<profile>/``::
+
+    settings.json                                   the resolved settings of the whole run
+    data/<machine>/                                 clips.csv, waveforms.npy (the catalogue and the decoded clips)
+    <system>/<machine>/                             model and scores of a system without candidates (the baselines)
+    autoencoder/<machine>/<candidate>/              model.safetensors, history.csv, scores.csv, ...
+    classifier/<machine>/<section>/<candidate>/     source.safetensors, target.safetensors, history.csv, ...
+    classifier/<machine>/<candidate>/               scores.csv, embeddings.csv (all sections of the machine)
+    ensemble/<machine>/                             scores.csv, choices.csv
+    notebooks/                                      the executed notebooks
+    table1.csv, values.json, claims.csv             what the book reads
+
+Candidate names begin with a letter and sections are two digits, so the two never meet.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from asdlib.artefacts import fingerprint
+
+HOME = "ASDLIB_HOME"
+BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis")
+
+
+def home() -> Path:
+    """The project's folder, from which relative paths in the settings count.
+
+    ``ASDLIB_HOME`` if set, else the nearest folder at or above the working directory that has ``params/`` (so that a
+    notebook finds the run from ``notebooks/`` as well as from the top), else the working directory.
+    """
+    if os.environ.get(HOME):
+        return Path(os.environ[HOME])
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "params").is_dir()), here)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one run, with a method or property for each artefact in it."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, settings) -> "Run":
+        """The run folder that belongs to ``settings`` (``settings.runs / settings.profile``)."""
+        return cls(home() / settings.runs / settings.profile)
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "settings.json"
+
+    @property
+    def table1(self) -> Path:
+        return self.folder / "table1.csv"
+
+    @property
+    def values(self) -> Path:
+        return self.folder / "values.json"
+
+    @property
+    def claims(self) -> Path:
+        return self.folder / "claims.csv"
+
+    def data(self, machine: str) -> Path:
+        """Folder of a machine's catalogue (``clips.csv``) and decoded clips (``waveforms.npy``)."""
+        return self.folder / "data" / machine
+
+    def system(self, system: str, machine: str, candidate: str | None = None, section: str | None = None) -> Path:
+        """Folder of one trained system; ``section`` only for the classifier's models."""
+        parts = [part for part in (system, machine, section, candidate) if part is not None]
+        return self.folder.joinpath(*parts)
+
+    def scores(self, system: str, machine: str, candidate: str | None = None) -> Path:
+        """The score table of one system (see :mod:`asdlib.scores`)."""
+        return self.system(system, machine, candidate) / "scores.csv"
+
+    def checkpoint(self, system: str, machine: str, candidate: str, stage: str, settings: dict) -> Path:
+        """Where an unfinished training of this stage keeps its state; other settings have another file."""
+        name = f"{system}.{machine}.{candidate}.{stage}.{fingerprint(settings)}.pt"
+        return self.folder / "checkpoints" / name
+
+    def notebook(self, stage: str, *parts: str) -> Path:
+        """An executed notebook, for example ``notebooks/04_reconstruction_errors.fan.base.ipynb``."""
+        return self.folder / "notebooks" / (".".join([stage, *parts]) + ".ipynb")

@@ -1,0 +1,41 @@
+"""One look and one colour meaning across the book (Okabe and Ito's colour-blind safe palette)."""
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+SOURCE, TARGET = "#0072B2", "#E69F00"
+NORMAL, ANOMALY = "#009E73", "#D55E00"
+AUTOENCODER, CLASSIFIER, ENSEMBLE, BASELINE = "#56B4E9", "#CC79A7", "#000000", "#8C8C8C"
+COLOURS = {
+    "source": SOURCE,
+    "target": TARGET,
+    "normal": NORMAL,
+    "anomaly": ANOMALY,
+    "outlier": BASELINE,
+    "autoencoder": AUTOENCODER,
+    "classifier": CLASSIFIER,
+    "ensemble": ENSEMBLE,
+    "baseline": BASELINE,
+}
+SPECTROGRAM = "magma"
+"""colour map of log-mel in dB"""
+DIFFERENCE = "RdBu_r"
+"""colour map of signed errors, white at zero"""
+
+
+def use() -> None:
+    """Apply the style: opaque white background, readable at phone width, figures sharp on a dense screen."""
+    sns.set_theme(style="whitegrid", context="notebook", palette=[SOURCE, TARGET, NORMAL, ANOMALY, CLASSIFIER])
+    plt.rcParams.update(
+        {
+            "figure.figsize": (8, 4),
+            "figure.dpi": 110,
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "axes.titlesize": "medium",
+            "image.origin": "lower",
+            "image.aspect": "auto",
+            "image.interpolation": "nearest",
+        }
+    )

@@ -1,0 +1,89 @@
+"""The score table: the contract between every system and everything that evaluates.
+
+One row a clip and system. A system may write several variants of its score (post-processing choices); each is a
+system of its own, named ``<branch>/<candidate>/<variant>``. Training clips are included, since normalisation by
+training scores and decision thresholds need them. Higher is more anomalous.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from asdlib import AsdError
+from asdlib.artefacts import writing
+
+COLUMNS = ["system", "machine", "section", "domain", "split", "clip", "label", "score"]
+DOMAINS = ("source", "target")
+SPLITS = ("train", "test")
+LABELS = ("normal", "anomaly", "unknown")
+_TEXT = {column: str for column in COLUMNS if column != "score"}  # keeps section "00" a string
+
+
+class ScoreError(AsdError):
+    """A score table that breaks the contract; the message names the file, what was found and what was expected."""
+
+
+def table(clips: pd.DataFrame, system: str, score: np.ndarray) -> pd.DataFrame:
+    """Make the score table of one system from catalogue rows and one score a row.
+
+    Args:
+        clips: Rows of the catalogue (columns ``machine, section, domain, split, label, clip``).
+        system: Name of the system, for example ``autoencoder/base/median``.
+        score: Anomaly scores, shape ``(len(clips),)``; higher is more anomalous.
+    """
+    frame = clips[["machine", "section", "domain", "split", "clip", "label"]].copy()
+    frame.insert(0, "system", system)
+    frame["score"] = np.asarray(score, dtype=np.float64)
+    return check(frame.reset_index(drop=True)[COLUMNS], system)
+
+
+def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
+    """Return ``frame`` if it keeps the contract, else raise :class:`ScoreError` that names ``origin``."""
+    missing = [column for column in COLUMNS if column not in frame.columns]
+    if missing:
+        raise ScoreError(
+            f"{origin}: the column(s) {', '.join(missing)} are missing; a score table has {', '.join(COLUMNS)}"
+        )
+    for column, allowed in (("domain", DOMAINS), ("split", SPLITS), ("label", LABELS)):
+        odd = sorted(set(frame[column].astype(str)) - set(allowed))
+        if odd:
+            raise ScoreError(f"{origin}: {column} {odd[0]!r} found; expected one of {', '.join(allowed)}")
+    bad = ~np.isfinite(frame["score"].to_numpy(dtype=np.float64))
+    if bad.any():
+        row = frame.loc[bad].iloc[0]
+        raise ScoreError(
+            f"{origin}: the score of clip {row['clip']} (machine {row['machine']}, section {row['section']}) is "
+            f"{row['score']}; expected a finite number. {bad.sum()} clip(s) in all: look at the training of "
+            f"{row['system']}"
+        )
+    keys = ["system", "machine", "section", "domain", "split", "clip"]
+    twice = frame.duplicated(keys)
+    if twice.any():
+        row = frame.loc[twice].iloc[0]
+        raise ScoreError(
+            f"{origin}: clip {row['clip']} of system {row['system']} has more than one score; expected one"
+        )
+    return frame
+
+
+def write(frame: pd.DataFrame, path: Path) -> None:
+    """Write a score table to ``path`` (CSV), whole or not at all."""
+    check(frame, path)
+    with writing(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read(paths: Path | Iterable[Path]) -> pd.DataFrame:
+    """Read one score table or several into one frame, in the order given."""
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
+    frames = []
+    for path in paths:
+        if not Path(path).is_file():
+            raise ScoreError(f"{path}: no such score table; run the stage that writes it (make reproduce goes on)")
+        frame = pd.read_csv(path, keep_default_na=False, na_values={"score": ["", "nan"]}, dtype=_TEXT)
+        frames.append(check(frame, path))
+    if not frames:
+        raise ScoreError("no score table was given; expected at least one")
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,237 @@
+"""One deterministic, resumable training loop for every model.
+
+Batch k is a pure function of (seed, k): everything random in a step draws from generators seeded by both. So a run
+that is killed and goes on from its checkpoint equals the uninterrupted one, bit for bit, on one device.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from asdlib import AsdError
+from asdlib.artefacts import writing
+
+
+class TrainingError(AsdError):
+    """A training that cannot go on; the message names the step and what to do."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how precisely to compute; made by :func:`compute`."""
+
+    device: torch.device
+    precision: str
+    """``float32`` or ``bfloat16`` (autocast; weights stay float32)"""
+    threads: int
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """Context in which matrix products and convolutions run in the chosen precision."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def describe(self) -> str:
+        """Device, precision and threads in words, for records and captions."""
+        if self.device.type == "cuda":
+            return f"{torch.cuda.get_device_name(self.device)}, {self.precision}"
+        return f"{_processor()}, {self.threads} thread{'s' if self.threads > 1 else ''}, {self.precision}"
+
+
+def compute(settings) -> Compute:
+    """Resolve ``device``, ``precision`` and ``threads`` of the settings, and make the process deterministic.
+
+    Raises:
+        TrainingError: A CUDA device was asked for and there is none.
+    """
+    name = settings.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(f"device: {name} was asked for, but PyTorch finds no CUDA device; use device: auto or cpu")
+    torch.set_num_threads(settings.threads)
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bfloat16" if _multiplies_bfloat16(device) else "float32"
+    return Compute(device, precision, settings.threads)
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has bfloat16 matrix instructions (tensor cores, AMX, AVX-512 BF16)."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(features.get("amx_bf16") or features.get("avx512_bf16"))
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def derive(seed: int, *keys: int | str) -> int:
+    """A seed that depends on ``seed`` and all ``keys`` (for example machine, section, step), below 2^63.
+
+    >>> derive(0, "fan", 1) == derive(0, "fan", 1), derive(0, "fan", 1) == derive(0, "fan", 2)
+    (True, False)
+    """
+    words = [seed]
+    for key in keys:
+        data = key.to_bytes(8, "little") if isinstance(key, int) else key.encode()
+        words += [len(data), *data]
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+
+def generator(seed: int, *keys: int | str) -> torch.Generator:
+    """A CPU generator seeded by :func:`derive`."""
+    return torch.Generator().manual_seed(derive(seed, *keys))
+
+
+def train(
+    module: nn.Module,
+    loss: Callable[[int, torch.Generator], dict[str, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler,
+    *,
+    steps: int,
+    seed: int,
+    compute: Compute,
+    checkpoint: Path,
+    settings: dict,
+    checkpoint_seconds: float = 60.0,
+    log_seconds: float = 10.0,
+) -> pd.DataFrame:
+    """Train ``module`` for ``steps`` steps, going on from ``checkpoint`` if it is there.
+
+    Args:
+        module: Everything that learns or keeps state (buffers too), on ``compute.device``.
+        loss: ``loss(step, generator)`` makes batch ``step`` with the CPU generator given and returns named scalar
+            tensors; the one named ``loss`` is minimised, all are kept. It runs inside autocast.
+        optimizer: Over parameters of ``module``.
+        scheduler: Stepped once a step.
+        steps: Optimiser steps in all.
+        seed: Seed of batches, masks and dropout.
+        compute: Device and precision.
+        checkpoint: File to go on from; written every ``checkpoint_seconds``, removed by the caller once its model is
+            written (:func:`finish`).
+        settings: What the checkpoint belongs to, plain JSON values.
+        checkpoint_seconds: Seconds between checkpoints.
+        log_seconds: Seconds between lines of progress.
+
+    Returns:
+        One row a step: ``step``, the losses, ``learning_rate`` (of the first group).
+
+    Raises:
+        TrainingError: The checkpoint belongs to other settings or cannot be read; a loss is not finite.
+    """
+    start, names, rows = 0, [], []
+    if checkpoint.is_file():
+        start, names, rows = _restore(checkpoint, module, optimizer, scheduler, settings)
+        print(f"going on from step {start} of {steps} ({checkpoint})", flush=True)
+    module.train()
+    began = saved = logged = time.monotonic()
+    pending: list[tuple[float, Tensor]] = []
+    for step in range(start, steps):
+        torch.manual_seed(derive(seed, "dropout", step))
+        with compute.autocast():
+            losses = loss(step, generator(seed, "batch", step))
+        optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        names = ["step", *losses, "learning_rate"]
+        # The values stay on the device until a line is printed or saved: no synchronisation a step on a GPU.
+        pending.append((scheduler.get_last_lr()[0], torch.stack([value.detach().float() for value in losses.values()])))
+        if compute.device.type == "cpu" or len(pending) >= 100:
+            _collect(pending, rows, names)
+        optimizer.step()
+        scheduler.step()
+        now = time.monotonic()
+        last = step + 1 == steps
+        if last or now - logged >= log_seconds:
+            _collect(pending, rows, names)
+            rate = (step + 1 - start) / (now - began)
+            print(
+                f"step {step + 1}/{steps}  loss {rows[-1][1]:.4g}  {rate:.2f} steps/s  "
+                f"{(steps - step - 1) / rate:.0f} s left",
+                flush=True,
+            )
+            logged = now
+        if not last and now - saved >= checkpoint_seconds:
+            _collect(pending, rows, names)
+            _save(checkpoint, step + 1, module, optimizer, scheduler, settings, names, rows)
+            saved = time.monotonic()
+    history = pd.DataFrame(rows, columns=names or ["step", "loss", "learning_rate"])
+    return history.astype({"step": int})
+
+
+def finish(*checkpoints: Path) -> None:
+    """Remove checkpoints whose model is written, and their folders where nothing is left in them."""
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            checkpoint.parent.rmdir()
+
+
+def _collect(pending: list, rows: list, names: list[str]) -> None:
+    """Move the pending loss values to ``rows``, checking that each is finite."""
+    if not pending:
+        return
+    values = torch.stack([losses for _, losses in pending]).cpu().double()
+    for (rate, _), line in zip(pending, values.tolist(), strict=True):
+        step = len(rows) + 1
+        for name, value in zip(names[1:-1], line, strict=True):
+            if not np.isfinite(value):
+                raise TrainingError(
+                    f"training diverged: {name} is {value} at step {step}; lower the learning rate or use "
+                    "precision: float32 (the last good checkpoint is kept)"
+                )
+        rows.append([step, *line, rate])
+    pending.clear()
+
+
+def _save(checkpoint: Path, step: int, module, optimizer, scheduler, settings, names, rows) -> None:
+    state = {
+        "step": step,
+        "settings": json.dumps(settings, sort_keys=True),
+        "module": module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict(),
+        "names": list(names),
+        "rows": torch.tensor(rows, dtype=torch.float64),
+    }
+    with writing(checkpoint) as temporary:
+        torch.save(state, temporary)
+
+
+def _restore(checkpoint: Path, module, optimizer, scheduler, settings: dict) -> tuple[int, list[str], list]:
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        stored = json.loads(state["settings"])
+    except Exception as error:
+        raise TrainingError(
+            f"{checkpoint}: cannot be read as a checkpoint ({error}); delete it to start anew"
+        ) from None
+    if stored != json.loads(json.dumps(settings)):
+        raise TrainingError(
+            f"{checkpoint}: belongs to other settings; delete it to start anew, or restore its settings"
+        )
+    module.load_state_dict(state["module"])
+    optimizer.load_state_dict(state["optimizer"])
+    scheduler.load_state_dict(state["scheduler"])
+    return state["step"], state["names"], state["rows"].tolist()
