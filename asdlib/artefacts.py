@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pandas", "librosa")
+_PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas", "librosa")
 
 
 @contextlib.contextmanager
@@ -43,7 +43,12 @@ def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
             if path.exists():
                 path.rename(old)
-            temporary.rename(path)
+            try:
+                temporary.rename(path)
+            except OSError:
+                if old.exists():
+                    old.rename(path)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         else:
             with open(temporary, "rb") as stream:
@@ -88,7 +93,7 @@ def record(settings: dict, *, seed: int, device: str, data: str, seconds: float,
     Args:
         settings: The resolved settings that the artefact depends on.
         seed: The seed that its randomness started from.
-        device: Human-readable device, as :func:`asdlib.training.describe` gives it.
+        device: Human-readable device, as :meth:`asdlib.training.Compute.describe` gives it.
         data: Fingerprint of the data that went in.
         seconds: Wall time in seconds.
         more: Further facts that belong to this artefact (parameters, precision, pretrained weights ...).

@@ -1,20 +1,31 @@
-"""Waveform batch to log-mel, on any device."""
+"""Waveforms to log-mel spectrograms, on any device."""
+
+import itertools
+from collections.abc import Iterator, Sequence
 
 import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-FLOOR = 1e-10  # power below which log-mel stays at -100 dB, as librosa's power_to_db
+from asdlib.data.audio import FULL_SCALE
+
+FLOOR = 1e-10
+"""power below which log-mel stays at -100 dB, as in librosa's ``power_to_db``"""
 
 
 class LogMel(nn.Module):
     """Log-mel spectrogram in dB, equal to librosa's ``melspectrogram`` and ``power_to_db`` (``top_db=None``).
 
-    Hann window, centred frames, Slaney mel filters, power 2. 10 s at 16 kHz with hop 512 give 313 frames.
+    Hann window, centred frames (zeros beyond the ends), Slaney mel filters, power 2. 10 s at 16 kHz with hop 512 give
+    313 frames. A clip's result does not depend on the clips beside it.
 
     Shape:
         input ``(batch, samples)``, float in -1 to 1; output ``(batch, 1 + samples // hop_length, n_mels)`` in dB.
+
+    >>> from asdlib.params import Features
+    >>> LogMel(Features(), sample_rate=16_000)(torch.zeros(2, 160_000)).shape
+    torch.Size([2, 313, 128])
     """
 
     def __init__(self, settings, sample_rate: int):
@@ -23,6 +34,13 @@ class LogMel(nn.Module):
         mel = librosa.filters.mel(sr=sample_rate, n_fft=self.n_fft, n_mels=self.n_mels)  # (mels, bins)
         self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
         self.register_buffer("mel", torch.from_numpy(np.ascontiguousarray(mel.T)), persistent=False)
+        # A mel filter is zero almost everywhere: by quarters of the filters, each with the bins that it needs, the
+        # product costs a third of the whole.
+        self.quarters = []
+        for mels in torch.arange(self.n_mels).chunk(4):
+            bins = self.mel[:, mels].sum(1).nonzero()
+            first, last = (int(bins.min()), int(bins.max())) if len(bins) else (0, 0)
+            self.quarters.append((slice(first, last + 1), slice(int(mels[0]), int(mels[-1]) + 1)))
 
     def frames(self, samples: int) -> int:
         """Frames of a clip of ``samples`` samples."""
@@ -31,8 +49,33 @@ class LogMel(nn.Module):
     @torch.autocast("cpu", enabled=False)
     @torch.autocast("cuda", enabled=False)
     def forward(self, waveform: Tensor) -> Tensor:
-        spectrum = torch.stft(
-            waveform.float(), self.n_fft, self.hop_length, window=self.window, pad_mode="constant", return_complex=True
-        )  # (batch, bins, frames)
-        power = torch.view_as_real(spectrum).square().sum(-1)
-        return 10 * torch.log10((power.transpose(1, 2) @ self.mel).clamp(min=FLOOR))  # (batch, frames, mels)
+        waveform = waveform.float()
+        if waveform.device.type == "cpu":  # clip by clip everything stays in the cache: several times faster
+            return torch.stack([self._decibel(clip) for clip in waveform])
+        return self._decibel(waveform)
+
+    def _decibel(self, waveform: Tensor) -> Tensor:
+        padded = nn.functional.pad(waveform, (self.n_fft // 2, self.n_fft // 2))
+        spectrum = torch.fft.rfft(padded.unfold(-1, self.n_fft, self.hop_length) * self.window)  # (..., frames, bins)
+        power = spectrum.real.square() + spectrum.imag.square()
+        mel = torch.cat([power[..., bins] @ self.mel[bins, mels] for bins, mels in self.quarters], dim=-1)
+        return 10 * torch.log10(mel.clamp(min=FLOOR))
+
+
+def log_mels(waveforms, rows: Sequence[int], log_mel: LogMel, batch: int = 32) -> Iterator[Tensor]:
+    """Log-mel of clips, one after the other in the order of ``rows``; clips may differ in length.
+
+    Args:
+        waveforms: The machine's clips (:class:`asdlib.data.audio.Waveforms`).
+        rows: Which clips, as row numbers of ``waveforms.clips``.
+        log_mel: The front-end, on the device that is to compute.
+        batch: Clips that are on the device at a time.
+
+    Yields:
+        ``(frames, mels)`` in dB, on the device of ``log_mel``.
+    """
+    samples = waveforms.clips["samples"].to_numpy()
+    for start in range(0, len(rows), batch):
+        for _, equal in itertools.groupby(rows[start : start + batch], key=lambda row: samples[row]):
+            pcm = torch.from_numpy(np.stack([waveforms.read(row) for row in equal]))
+            yield from log_mel(pcm.to(log_mel.window.device) / FULL_SCALE)

@@ -8,17 +8,33 @@ An unknown key, a wrong type or a value out of range is refused with the key's f
 import difflib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from asdlib import AsdError, paths
 
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):  # Python would count true as 1
+        raise ValueError(f"expected a number, found {json.dumps(value)}")
+    return value
+
+
+Positive = Annotated[int, BeforeValidator(_number), Field(gt=0)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
+PositiveFloat = Annotated[float, BeforeValidator(_number), Field(gt=0)]
+Fraction = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Section = Annotated[str, StringConstraints(pattern=r"^\d{2}$")]
 
@@ -30,7 +46,9 @@ def _ordered(pair: tuple) -> tuple:
 
 
 Range = Annotated[tuple[Count, Count], AfterValidator(_ordered)]
-Pooling = Literal["mean", "median", "max", "top_k", "percentile", "upper_mean"]
+Combination = Literal["average", "median", "maximum", "ranking"]
+Pooling = Literal["median", "mean", "max", "top_k", "percentile", "upper_mean"]
+Variant = Pooling | Literal["clip_signed", "l1"]
 
 
 class ParamsError(AsdError):
@@ -71,7 +89,7 @@ class Data(Strict):
     """Where the clips are and which of them take part."""
 
     root: str = "data/dcase2021"
-    """folder of the data set: <root>/<machine>/{train,source_test,target_test}/*.wav"""
+    """folder of the data set: ``<root>/<machine>/{train,source_test,target_test}/*.wav``"""
     synthetic: Synthetic | None = None
     """make the synthetic demonstration in <root>; null for recordings that are there already"""
     machines: list[str] | None = None
@@ -200,6 +218,8 @@ class AutoencoderTraining(Strict):
     """steps until the Noam schedule peaks"""
     learning_rate: PositiveFloat = 1.0
     """factor on the Noam schedule channels^-0.5 min(t^-0.5, t warmup^-1.5)"""
+    cooldown: Fraction = 0.0
+    """share of the last steps over which the learning rate also falls linearly to zero (short profiles)"""
     batch_size: Positive = 64
     """clips a step"""
     crop_frames: Range = (100, 300)
@@ -210,6 +230,8 @@ class AutoencoderTraining(Strict):
     """share of each section's source training clips that only the scorers see"""
     target_clips: Literal["both", "train", "scorer"] = "both"
     """what the few target clips are for: training, scorers or both"""
+    pseudo_target: Fraction = 0.0
+    """share of the training crops that are mixed with a target clip of their section (powers added)"""
 
 
 class AutoencoderScorer(Strict):
@@ -227,14 +249,25 @@ class AutoencoderScorer(Strict):
     """one Gaussian per"""
     target_prior: Annotated[float, Field(ge=0)] = 300.0
     """weight of the section's source covariance in the target's, in frames; 0 fits the target alone"""
-    poolings: list[Pooling] = ["median", "mean", "max", "top_k", "percentile", "upper_mean"]
-    """post-processing over time, each one system; the first is the one used without labels"""
+    target_centre: Literal["own", "source"] = "own"
+    """mean of the target's Gaussian: of its own few clips, or of the section's source clips"""
+    variants: Annotated[list[Variant], Field(min_length=1)] = [*get_args(Pooling), "clip_signed", "l1"]
+    """post-processing, each one system; the first is the one used without labels"""
     top_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """share of the frames that top_k averages"""
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
     """percentile of the frames"""
     batch_size: Positive = 16
     """clips a step at inference, before the copies"""
+
+    @model_validator(mode="after")
+    def _keeps_the_paper(self):
+        if not {"median", "mean"} & set(self.variants) or len(set(self.variants)) < len(self.variants):
+            raise ValueError(
+                f"variants ({', '.join(self.variants)}) must hold median or mean, the paper's order of scoring and "
+                "pooling, and each variant once"
+            )
+        return self
 
 
 class Autoencoder(Strict):
@@ -277,6 +310,8 @@ class Ddcsad(Strict):
     """of the loss; 0 turns it off"""
     eta: Annotated[float, Field(ge=0)] = 1.0
     """weight of the push from the other class's centroid"""
+    epsilon: PositiveFloat = 0.1
+    """added to the distance that is pushed, so that eta / epsilon bounds the push of one clip"""
     centroids: Literal["fixed", "epoch", "average"] = "average"
     """class means of an initial pass, of every epoch, or their moving average"""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
@@ -305,7 +340,7 @@ class ClassifierBatches(Strict):
     """alpha of Mixup's Beta(alpha, alpha) on waveforms; 0 turns it off"""
     noise: Fraction = 0.0
     """probability of added Gaussian noise"""
-    noise_snr: tuple[float, float] = (5.0, 20.0)
+    noise_snr: Annotated[tuple[float, float], AfterValidator(_ordered)] = (5.0, 20.0)
     """clip over noise in dB, from and to"""
     volume: Fraction = 0.0
     """probability of a volume change"""
@@ -313,6 +348,17 @@ class ClassifierBatches(Strict):
     """volume change in dB, minus to plus"""
     target_clips: Count = 16
     """clips a fine-tuning step that are of the target domain or pseudo-target (Mixup of target and source)"""
+    target_negatives: bool = True
+    """outliers of the target domain too in fine-tuning, so that the domain does not tell the class"""
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if self.target_clips > self.batch_size // 2:
+            raise ValueError(
+                f"target_clips ({self.target_clips}) must be at most half of batch_size ({self.batch_size}), "
+                "which is normal clips"
+            )
+        return self
 
 
 class ClassifierTraining(Strict):
@@ -335,6 +381,8 @@ class ClassifierScorer(Strict):
 
     weight: Fraction = 0.5
     """w in w (1 - posterior) + (1 - w) normalised distance"""
+    centroids: Literal["clips", "training"] = "clips"
+    """class means of the training clips as they are, or the loss's (of augmented and mixed batches)"""
     batch_size: Positive = 16
     """clips a step at inference"""
 
@@ -358,9 +406,9 @@ class Classifier(Strict):
 class Ensemble(Strict):
     """Sec. 2.3."""
 
-    sizes: list[Positive] = [3, 5, 10, 20]
+    sizes: Annotated[list[Positive], Field(min_length=1)] = [3, 5, 10, 20]
     """N of the N best autoencoder systems; larger ones than there are systems are left out"""
-    combinations: list[Literal["average", "median", "maximum", "ranking"]] = ["average", "median", "maximum", "ranking"]
+    combinations: Annotated[list[Combination], Field(min_length=1)] = ["average", "median", "maximum", "ranking"]
     """ways to combine scores; the first is the one used without labels"""
     classifier_best: Positive = 2
     """N best classifier systems a section"""
@@ -439,7 +487,8 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     """Read ``params/<profile>.yaml``.
 
     Args:
-        path: The YAML file, or the bare name of a profile in ``params/``.
+        path: The YAML file (relative to the working directory or the project), or the bare name of a profile in
+            ``params/``.
         overrides: Settings to change, nested or with dotted names (``{"autoencoder.training.steps": 100}``).
 
     Raises:
@@ -448,16 +497,30 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     path = Path(path)
     if path.suffix not in (".yaml", ".yml"):
         path = paths.home() / "params" / f"{path}.yaml"
+    elif not path.is_file():
+        path = paths.home() / path
     if not path.is_file():
         known = sorted(other.stem for other in path.parent.glob("*.yaml"))
         raise ParamsError(f"{path}: no such file; profiles there: {', '.join(known) or 'none'}")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: expected a mapping of settings, found {type(values).__name__}")
     return _validated(Settings, merged(values, overrides or {}), path)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe subset, and no key twice: plain YAML would silently keep the last one only."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = []
+        for key, _ in node.value:
+            keys.append(self.construct_object(key))
+            if keys[-1] in keys[:-1]:
+                raise yaml.constructor.ConstructorError(problem=f"{keys[-1]!r} twice", problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
@@ -475,6 +538,8 @@ def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
 def _validated(model: type[Strict], values: dict[str, Any], where: str | Path):
     try:
         return model.model_validate(values)
+    except ParamsError as error:  # of a candidate
+        raise ParamsError("\n".join(f"{where}: {line}" for line in str(error).splitlines())) from None
     except ValidationError as error:
         raise ParamsError("\n".join(f"{where}: {_sentence(model, item)}" for item in error.errors())) from None
 
@@ -495,7 +560,7 @@ def _sentence(model: type[Strict], item: dict) -> str:
 def _keys(model: type[Strict], location: list[str]) -> list[str]:
     for part in location:
         field = model.model_fields.get(part)
-        inner = [kind for kind in _kinds(field.annotation) if field] if field else []
+        inner = _kinds(field.annotation) if field else []
         if not inner:
             return []
         model = inner[0]

@@ -77,10 +77,10 @@ class Run:
         """The score table of one system (see :mod:`asdlib.scores`)."""
         return self.system(system, machine, candidate) / "scores.csv"
 
-    def checkpoint(self, system: str, machine: str, candidate: str, stage: str, settings: dict) -> Path:
+    def checkpoint(self, system: str, machine: str, candidate: str | None, stage: str, settings: dict) -> Path:
         """Where an unfinished training of this stage keeps its state; other settings have another file."""
-        name = f"{system}.{machine}.{candidate}.{stage}.{fingerprint(settings)}.pt"
-        return self.folder / "checkpoints" / name
+        parts = [part for part in (system, machine, candidate, stage, fingerprint(settings)) if part is not None]
+        return self.folder / "checkpoints" / (".".join(parts) + ".pt")
 
     def notebook(self, stage: str, *parts: str) -> Path:
         """An executed notebook, for example ``notebooks/04_reconstruction_errors.fan.base.ipynb``."""

@@ -50,7 +50,8 @@ def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
         odd = sorted(set(frame[column].astype(str)) - set(allowed))
         if odd:
             raise ScoreError(f"{origin}: {column} {odd[0]!r} found; expected one of {', '.join(allowed)}")
-    bad = ~np.isfinite(frame["score"].to_numpy(dtype=np.float64))
+    score = pd.to_numeric(frame["score"], errors="coerce").to_numpy(dtype=np.float64)
+    bad = ~np.isfinite(score)
     if bad.any():
         row = frame.loc[bad].iloc[0]
         raise ScoreError(
@@ -82,7 +83,10 @@ def read(paths: Path | Iterable[Path]) -> pd.DataFrame:
     for path in paths:
         if not Path(path).is_file():
             raise ScoreError(f"{path}: no such score table; run the stage that writes it (make reproduce goes on)")
-        frame = pd.read_csv(path, keep_default_na=False, na_values={"score": ["", "nan"]}, dtype=_TEXT)
+        try:
+            frame = pd.read_csv(path, keep_default_na=False, dtype=_TEXT)
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+            raise ScoreError(f"{path}: not a score table ({error}); expected CSV with {', '.join(COLUMNS)}") from None
         frames.append(check(frame, path))
     if not frames:
         raise ScoreError("no score table was given; expected at least one")

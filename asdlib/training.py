@@ -58,6 +58,11 @@ def compute(settings) -> Compute:
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise TrainingError(f"device: {name} was asked for, but PyTorch finds no CUDA device; use device: auto or cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TrainingError(
+            f"device: {name} was asked for, but PyTorch finds {torch.cuda.device_count()} CUDA device(s), the first of "
+            "which is cuda:0; use one of these"
+        )
     torch.set_num_threads(settings.threads)
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
@@ -102,6 +107,32 @@ def derive(seed: int, *keys: int | str) -> int:
 def generator(seed: int, *keys: int | str) -> torch.Generator:
     """A CPU generator seeded by :func:`derive`."""
     return torch.Generator().manual_seed(derive(seed, *keys))
+
+
+class Epochs:
+    """Shuffled batches, epoch after epoch; which indices batch k holds depends on nothing but the seed and k.
+
+    Every index comes once an epoch. The batches of an epoch differ in size by at most one, so that none is left with
+    a single index, which batch normalisation cannot use.
+
+    >>> epochs = Epochs(10, batch_size=4, seed=0)
+    >>> epochs.steps, [len(epochs.batch(step)) for step in range(epochs.steps)]
+    (3, [4, 3, 3])
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int):
+        self.count, self.seed = count, seed
+        self.steps = -(-count // batch_size)
+        """batches an epoch"""
+        self._epoch, self._order = -1, torch.empty(0)
+
+    def batch(self, step: int) -> Tensor:
+        """Indices of batch ``step`` counted from the first epoch's first; int64, on the CPU."""
+        epoch, part = divmod(step, self.steps)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = torch.randperm(self.count, generator=generator(self.seed, "epoch", epoch))
+        return self._order[part :: self.steps]
 
 
 def train(
@@ -167,7 +198,7 @@ def train(
             _collect(pending, rows, names)
             rate = (step + 1 - start) / (now - began)
             print(
-                f"step {step + 1}/{steps}  loss {rows[-1][1]:.4g}  {rate:.2f} steps/s  "
+                f"step {step + 1}/{steps}  loss {rows[-1][names.index('loss')]:.4g}  {rate:.2f} steps/s  "
                 f"{(steps - step - 1) / rate:.0f} s left",
                 flush=True,
             )
@@ -181,11 +212,9 @@ def train(
 
 
 def finish(*checkpoints: Path) -> None:
-    """Remove checkpoints whose model is written, and their folders where nothing is left in them."""
+    """Remove checkpoints whose model is written. Their folder stays: another job may be about to write to it."""
     for checkpoint in checkpoints:
         checkpoint.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            checkpoint.parent.rmdir()
 
 
 def _collect(pending: list, rows: list, names: list[str]) -> None:
@@ -199,7 +228,7 @@ def _collect(pending: list, rows: list, names: list[str]) -> None:
             if not np.isfinite(value):
                 raise TrainingError(
                     f"training diverged: {name} is {value} at step {step}; lower the learning rate or use "
-                    "precision: float32 (the last good checkpoint is kept)"
+                    "precision: float32 (the last checkpoint, if there is one, is kept)"
                 )
         rows.append([step, *line, rate])
     pending.clear()
@@ -225,7 +254,7 @@ def _restore(checkpoint: Path, module, optimizer, scheduler, settings: dict) -> 
         stored = json.loads(state["settings"])
     except Exception as error:
         raise TrainingError(
-            f"{checkpoint}: cannot be read as a checkpoint ({error}); delete it to start anew"
+            f"{checkpoint}: cannot be read as a checkpoint ({type(error).__name__}); delete it to start anew"
         ) from None
     if stored != json.loads(json.dumps(settings)):
         raise TrainingError(

@@ -1,6 +1,9 @@
 """What several tests share."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,3 +24,17 @@ def realdata() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real recordings at {folder} (set ASD_REALDATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> Path:
+    """A project folder in which the smoke profile ran from nothing to the book, by the command of the README."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("notebooks", "params", "Snakefile"):
+        (home / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "book", home / "book", ignore=shutil.ignore_patterns("_build", "__pycache__"))
+    command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--jobs", "2"]
+    environment = {name: value for name, value in os.environ.items() if name != "ASDLIB_HOME"}
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
+    return home

@@ -1,0 +1,42 @@
+# Two commands on a fresh machine: `make reproduce` and `make test`. Both make the environment in .venv if it is missing.
+PROFILE ?= demo
+DATA ?=
+JOBS ?=
+PYTHON ?= python3
+VENV ?= .venv
+export VIRTUAL_ENV := $(abspath $(VENV))
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+READY := $(VENV)/.ready
+
+.PHONY: help reproduce book test lint bench lab environment clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+reproduce: $(READY) ## data, every stage, Table 1 and the book: PROFILE=smoke|demo|quick|paper DATA=folder JOBS=cores
+	python -m asdlib reproduce --profile "$(PROFILE)" $(if $(DATA),--data "$(DATA)") $(if $(JOBS),--jobs $(JOBS))
+
+book: $(READY) ## only assemble and build the book of a run that is there
+	python book/assemble.py --profile "$(PROFILE)"
+
+test: $(READY) lint ## every test, the smoke profile end to end among them
+	python -m pytest
+
+lint: $(READY) ## ruff on code and notebooks; notebooks without outputs
+	ruff check . && ruff format --check .
+	nbstripout --verify notebooks/*.ipynb
+
+lab: $(READY) ## JupyterLab on the notebooks, on this machine only
+	jupyter lab --ip 127.0.0.1 notebooks
+
+environment: $(READY) ## the virtual environment
+
+# Renamed at the end: an interrupted installation is started anew, not taken for whole.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable '.[dev,slurm]'
+	touch $@
+
+clean: ## remove runs, generated data and built books; the environment stays
+	rm -rf runs data/smoke data/demo book/_build .snakemake

@@ -1,0 +1,249 @@
+"""The map of the experiment: one rule a stage, each a notebook that papermill executes.
+
+Run by `make reproduce`, or `snakemake --cores 2 --config profile=demo`. The executed notebook is the job's log, so a
+failed job keeps its traceback; the settings that a stage depends on are its params, so that editing one candidate
+reruns that candidate only.
+"""
+
+import json
+import re
+import sys
+
+from asdlib import params as parameters
+from asdlib.data import catalogue
+from asdlib.paths import BASELINES, Run, home
+
+profile = config.get("profile", "demo")
+overrides = config.get("overrides", {})
+settings = parameters.load(profile, overrides)
+plan = catalogue.plan(settings)
+run = Run.of(settings)
+autoencoders, classifiers = list(settings.autoencoder_candidates), list(settings.classifier_candidates)
+gpu = int(settings.device.startswith("cuda"))  # jobs on a GPU; `--resources gpu=1` runs one at a time
+python = sys.executable
+
+
+def needs(*keys, branch=None, trains=False):
+    """The settings that a stage depends on, as JSON; where they change, Snakemake runs the stage again.
+
+    A training does not depend on its branch's scorer: other post-processing needs no new model.
+    """
+
+    def resolve(wildcards):
+        resolved = settings.resolved()
+        chosen = {key: resolved[key] for key in ("seed", "device", "precision", "threads", "data", *keys)}
+        if branch:
+            left_out = {"scorer"} if trains else set()
+            candidate = settings.candidate(branch, wildcards.candidate)
+            chosen[branch] = candidate.model_dump(mode="json", exclude=left_out)
+        return json.dumps(chosen)
+
+    return resolve
+
+
+def values(wildcards):
+    """The notebook's parameters, as JSON: the rule's wildcards are named like them."""
+    return json.dumps({"params": profile, **dict(wildcards.items()), "overrides": overrides})
+
+
+def data(wildcards):
+    """The decoded clips of all machine types: a classifier's outliers come from the others."""
+    return [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in ("clips.csv", "waveforms.npy")]
+
+
+execute = f"{python} -m asdlib execute {{input.notebook:q}} {{log:q}} --parameters {{params.values:q}}"
+
+
+wildcard_constraints:
+    machine="|".join(re.escape(machine) for machine in plan.machines),
+    section=r"\d{2}",
+    candidate=r"[a-z][a-z0-9_]*",
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        home() / "book" / "_build" / settings.profile / "_build" / "html" / "index.html",
+
+
+rule data:
+    input:
+        notebook="notebooks/01_data.ipynb",
+    output:
+        data(None),
+    log:
+        run.notebook("01_data"),
+    params:
+        values=values,
+        needs=needs(),
+    threads: settings.threads
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    shell:
+        execute
+
+
+rule baselines:
+    input:
+        data,
+        notebook="notebooks/02_baselines.ipynb",
+    output:
+        [run.scores(system, "{machine}") for system in BASELINES],
+    log:
+        run.notebook("02_baselines", "{machine}"),
+    params:
+        values=values,
+        needs=needs(*BASELINES),
+    threads: settings.threads
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=gpu,
+    shell:
+        execute
+
+
+rule train_autoencoder:
+    input:
+        data,
+        notebook="notebooks/03_train_autoencoder.ipynb",
+    output:
+        run.system("autoencoder", "{machine}", "{candidate}") / "model.safetensors",
+        run.system("autoencoder", "{machine}", "{candidate}") / "record.json",
+    log:
+        run.notebook("03_train_autoencoder", "{machine}", "{candidate}"),
+    params:
+        values=values,
+        needs=needs(branch="autoencoder", trains=True),
+    threads: settings.threads
+    resources:
+        mem_mb=8000,
+        runtime=720,
+        gpu=gpu,
+    shell:
+        execute
+
+
+rule score_autoencoder:
+    input:
+        data,
+        run.system("autoencoder", "{machine}", "{candidate}") / "model.safetensors",
+        notebook="notebooks/04_reconstruction_errors.ipynb",
+    output:
+        run.scores("autoencoder", "{machine}", "{candidate}"),
+    log:
+        run.notebook("04_reconstruction_errors", "{machine}", "{candidate}"),
+    params:
+        values=values,
+        needs=needs(branch="autoencoder"),
+    threads: settings.threads
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=gpu,
+    shell:
+        execute
+
+
+rule train_classifier:
+    input:
+        data,
+        notebook="notebooks/05_train_classifier.ipynb",
+    output:
+        run.system("classifier", "{machine}", "{candidate}", "{section}") / "source.safetensors",
+        run.system("classifier", "{machine}", "{candidate}", "{section}") / "record.json",
+    log:
+        run.notebook("05_train_classifier", "{machine}", "{section}", "{candidate}"),
+    params:
+        values=values,
+        needs=needs(branch="classifier", trains=True),
+    threads: settings.threads
+    resources:
+        mem_mb=8000,
+        runtime=720,
+        gpu=gpu,
+    shell:
+        execute
+
+
+rule score_classifier:
+    input:
+        data,
+        lambda wildcards: [
+            run.system("classifier", wildcards.machine, wildcards.candidate, section) / "source.safetensors"
+            for section in plan.machines[wildcards.machine]
+        ],
+        notebook="notebooks/06_embeddings.ipynb",
+    output:
+        run.scores("classifier", "{machine}", "{candidate}"),
+    log:
+        run.notebook("06_embeddings", "{machine}", "{candidate}"),
+    params:
+        values=values,
+        needs=needs(branch="classifier"),
+    threads: settings.threads
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=gpu,
+    shell:
+        execute
+
+
+rule ensemble:
+    input:
+        [run.scores("autoencoder", "{machine}", candidate) for candidate in autoencoders],
+        [run.scores("classifier", "{machine}", candidate) for candidate in classifiers],
+        notebook="notebooks/07_ensemble.ipynb",
+    output:
+        run.scores("ensemble", "{machine}"),
+        run.system("ensemble", "{machine}") / "choices.csv",
+    log:
+        run.notebook("07_ensemble", "{machine}"),
+    params:
+        values=values,
+        needs=needs("ensemble", "evaluation"),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        execute
+
+
+rule table1:
+    input:
+        [run.scores(system, machine) for system in (*BASELINES, "ensemble") for machine in plan.machines],
+        notebook="notebooks/08_table1.ipynb",
+    output:
+        run.table1,
+        run.values,
+        run.claims,
+    log:
+        run.notebook("08_table1"),
+    params:
+        values=values,
+        needs=needs("evaluation"),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        execute
+
+
+rule book:
+    input:
+        run.table1,
+        run.values,
+        run.claims,
+        [path for pattern in ("*.md", "*.bib", "*.py", "_config.yml", "_static/*", "_ext/*.py") for path in sorted((home() / "book").glob(pattern))],
+    output:
+        rules.all.input,
+    params:
+        overrides=json.dumps(overrides),
+        profile=profile,
+    shell:
+        f"{python} book/assemble.py --profile {{params.profile:q}} --overrides {{params.overrides:q}}"

@@ -1,0 +1,141 @@
+"""``python -m asdlib``: the commands. Heavy libraries are imported by the command that needs them."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import asdlib
+from asdlib import AsdError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 on success, 1 if what was checked or run failed, 2 for input that cannot be used."""
+    given = parser().parse_args(arguments)
+    try:
+        return given.command(given)
+    except AsdError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, with its help."""
+    top = argparse.ArgumentParser(prog="python -m asdlib", description=asdlib.__doc__.splitlines()[0])
+    top.add_argument("--version", action="version", version=asdlib.__version__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("reproduce", help="run a profile: data, every stage, Table 1, the book")
+    command.add_argument("--profile", default="demo", help="name of a file in params/, or a path (default: demo)")
+    command.add_argument("--data", help="folder of recordings, in place of the profile's data.root")
+    command.add_argument(
+        "--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processor cores (default: all)"
+    )
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, e.g. seed=1"
+    )
+    command.add_argument("--dry-run", action="store_true", help="only say what would run")
+    command.add_argument("targets", nargs="*", help="rules or files to make (default: all)")
+    command.set_defaults(command=_reproduce)
+
+    command = commands.add_parser("execute", help="execute one stage's notebook with papermill, parameters checked")
+    command.add_argument("notebook", type=Path)
+    command.add_argument("output", type=Path, help="the executed notebook")
+    command.add_argument("--parameters", default="{}", metavar="JSON", help='for example \'{"params": "demo"}\'')
+    command.set_defaults(command=_execute)
+
+    data = commands.add_parser("data", help="look at a folder of recordings")
+    actions = data.add_subparsers(required=True, metavar="ACTION")
+    command = actions.add_parser("check", help="report what a data folder holds and every problem; 0 if it can be used")
+    command.add_argument("folder", type=Path)
+    command.add_argument("--sample-rate", type=int, default=16_000, help="expected, in Hz (default: 16000)")
+    command.add_argument("--channels", choices=["refuse", "first", "mean"], default="refuse", help="for several channels")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(command=_check)
+
+    command = commands.add_parser("evaluate", help="Table 1's metric for score files: cells, all, official score")
+    command.add_argument("paths", type=Path, nargs="+", help="folders of official files, or score tables (CSV)")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(command=_evaluate)
+
+    command = commands.add_parser("combine", help="ensemble score files of any systems into official score files")
+    command.add_argument("paths", type=Path, nargs="+", help="folders of official files, or score tables (CSV)")
+    command.add_argument("--normalise", choices=["test", "train", "rank"], default="test")
+    command.add_argument("--by", choices=["average", "median", "maximum", "ranking"], default="average")
+    command.add_argument("--out", type=Path, required=True, help="folder for the score files")
+    command.set_defaults(command=_combine)
+
+    command = commands.add_parser("export", help="write a run's scores, decisions and results as official files")
+    command.add_argument("run", type=Path, help="run folder, for example runs/demo")
+    command.add_argument("out", type=Path, help="folder for the files")
+    command.set_defaults(command=_export)
+    return top
+
+
+def _reproduce(given) -> int:
+    import yaml
+
+    from asdlib.reproduce import reproduce
+
+    overrides = {}
+    for pair in given.set:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise AsdError(f"--set {pair}: expected KEY=VALUE, for example --set seed=1")
+        overrides[key] = yaml.safe_load(value)
+    if given.data:
+        overrides |= {"data.root": str(Path(given.data)), "data.synthetic": None}
+    return reproduce(given.profile, overrides, given.jobs, given.dry_run, given.targets)
+
+
+def _execute(given) -> int:
+    from asdlib.notebooks import execute
+
+    try:
+        values = json.loads(given.parameters)
+    except json.JSONDecodeError as error:
+        raise AsdError(f"--parameters: not valid JSON ({error}); expected an object such as {{}}") from None
+    seconds = execute(given.notebook, given.output, values)
+    print(f"{given.output.stem} | done in {seconds:.0f} s", flush=True)
+    return 0
+
+
+def _check(given) -> int:
+    from asdlib import data, params
+
+    settings = params.Data(root=str(given.folder), sample_rate=given.sample_rate, channels=given.channels)
+    report = data.check(given.folder, settings)
+    print(json.dumps(report, indent=2) if given.json else data.describe(report))
+    return 1 if report["problems"] else 0
+
+
+def _evaluate(given) -> int:
+    from asdlib.evaluation import official
+
+    result = official.evaluate(given.paths)
+    print(json.dumps(result, indent=2) if given.json else official.describe(result))
+    return 0
+
+
+def _combine(given) -> int:
+    from asdlib.evaluation import official
+
+    official.combine(given.paths, normalise=given.normalise, by=given.by, out=given.out)
+    print(given.out)
+    return 0
+
+
+def _export(given) -> int:
+    from asdlib.evaluation import official
+
+    official.export(given.run, given.out)
+    print(given.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

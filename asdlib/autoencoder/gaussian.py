@@ -1,0 +1,69 @@
+"""Gaussians with full covariance over error vectors: the scorer module of Sec. 2.1, in float64."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from sklearn.covariance import ledoit_wolf
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A multivariate normal distribution, its covariance as a Cholesky factor."""
+
+    mean: np.ndarray
+    """(dims,)"""
+    cholesky: np.ndarray
+    """(dims, dims), lower triangle L with covariance L L'"""
+
+    @classmethod
+    def of(cls, mean: np.ndarray, covariance: np.ndarray) -> "Gaussian":
+        """From mean and covariance; a covariance that is singular to rounding gets the smallest ridge that helps."""
+        ridge, identity = 0.0, np.eye(len(mean))
+        scale = max(float(np.trace(covariance)) / len(mean), np.finfo(np.float64).tiny)
+        while True:
+            try:
+                return cls(np.asarray(mean, np.float64), np.linalg.cholesky(covariance + ridge * identity))
+            except np.linalg.LinAlgError:
+                ridge = max(10 * ridge, 1e-12 * scale)
+
+    @classmethod
+    def fit(cls, errors: np.ndarray) -> "Gaussian":
+        """Sample mean and Ledoit-Wolf covariance of ``errors``, shape ``(samples, dims)``.
+
+        Ledoit and Wolf's shrinkage (towards a multiple of the identity) is optimal for independent samples; frames of a
+        clip are not, so for frames it shrinks too little rather than too much.
+        """
+        errors = np.asarray(errors, np.float64)
+        return cls.of(errors.mean(0), ledoit_wolf(errors)[0])
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """(dims, dims)"""
+        return self.cholesky @ self.cholesky.T
+
+    def towards(self, errors: np.ndarray, weight: float, centre: str) -> "Gaussian":
+        """The Gaussian of few ``errors`` with this one as prior of the covariance.
+
+        The covariance is the average of this one's, counted as ``weight`` samples, and the scatter of ``errors`` around
+        their mean: the mean of an inverse Wishart posterior, up to its constant.
+
+        Args:
+            errors: ``(samples, dims)``.
+            weight: Of this covariance, in samples; 0 leaves ``errors`` alone (:meth:`fit`).
+            centre: ``own`` centres on the mean of ``errors``, ``source`` on this Gaussian's.
+        """
+        errors = np.asarray(errors, np.float64)
+        own = Gaussian.fit(errors)
+        mean = own.mean if centre == "own" else self.mean
+        if weight == 0:
+            return Gaussian(mean, own.cholesky)
+        scatter = np.cov(errors.T, bias=True).reshape(len(mean), len(mean))
+        count = len(errors)
+        return Gaussian.of(mean, (weight * self.covariance + count * scatter) / (weight + count))
+
+    def surprise(self, errors: np.ndarray) -> np.ndarray:
+        """Negative log-likelihood of ``errors``, ``(samples, dims)`` to ``(samples,)``, in nats."""
+        white = solve_triangular(self.cholesky, (np.asarray(errors, np.float64) - self.mean).T, lower=True)
+        half_log_det = np.log(np.diag(self.cholesky)).sum()
+        return 0.5 * np.square(white).sum(0) + half_log_det + 0.5 * len(self.mean) * np.log(2 * np.pi)

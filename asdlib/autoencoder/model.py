@@ -1,0 +1,86 @@
+"""The sequence-level, section-aware autoencoder (Sec. 2.1).
+
+Everything here is in standardised log-mel: a band's dB minus its mean over the machine's training clips, divided by its
+deviation. So are the reconstruction errors; times ``deviation`` they are in dB.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from asdlib.autoencoder.conformer import ConformerBlock
+from asdlib.params import AutoencoderModel
+
+
+class Autoencoder(nn.Module):
+    """Conformer encoder, a bottleneck in every frame, Conformer decoder.
+
+    The section enters as a constant last column of the input and as a learned embedding at the bottleneck,
+    concatenated with the latent or added to it; each can be turned off (``settings``). With ``section_regression`` the
+    output has a last column too, which regresses the section.
+
+    Args:
+        settings: Sizes and section options.
+        mels: Mel bands.
+        sections: Number of sections of the machine.
+    """
+
+    def __init__(self, settings: AutoencoderModel, mels: int, sections: int):
+        super().__init__()
+        channels, width = settings.channels, settings.latent or settings.channels
+        self.settings = settings
+        self.register_buffer("mean", torch.zeros(mels))  # dB
+        self.register_buffer("deviation", torch.ones(mels))  # dB
+        self.register_buffer("codes", torch.linspace(-1, 1, sections) if sections > 1 else torch.zeros(1))
+        self.inward = nn.Linear(mels + settings.section_input, channels)
+        self.encoder = nn.ModuleList(self._block() for _ in range(settings.blocks))
+        self.bottleneck = nn.Sequential(nn.Linear(channels, width), nn.ReLU()) if settings.latent else nn.Identity()
+        self.embedding = nn.Embedding(sections, width) if settings.section_embedding != "none" else None
+        joined = 2 * width if settings.section_embedding == "concatenate" else width
+        self.widen = nn.Linear(joined, channels)
+        self.decoder = nn.ModuleList(self._block() for _ in range(settings.blocks))
+        self.outward = nn.Linear(channels, mels + settings.section_regression)
+
+    def _block(self) -> ConformerBlock:
+        settings = self.settings
+        return ConformerBlock(settings.channels, settings.heads, settings.kernel, settings.expansion, settings.dropout)
+
+    def standardise(self, decibel: Tensor) -> Tensor:
+        """Log-mel in dB, ``(..., mels)``, to mean 0 and deviation 1 a band."""
+        return (decibel - self.mean) / self.deviation
+
+    def decibel(self, features: Tensor) -> Tensor:
+        """The inverse of :meth:`standardise`."""
+        return features * self.deviation + self.mean
+
+    def forward(self, features: Tensor, section: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Reconstruct standardised log-mel.
+
+        Args:
+            features: ``(batch, frames, mels)``, standardised, masked or not.
+            section: ``(batch,)``, index of each clip's section.
+            valid: ``(batch, frames)``, false in padding; ``None`` if there is none.
+
+        Returns:
+            ``(batch, frames, mels)``, and one column more with ``section_regression``.
+        """
+        x = self._with_code(features, section) if self.settings.section_input else features
+        x = self.inward(x)
+        for block in self.encoder:
+            x = block(x, valid)
+        x = self.bottleneck(x)
+        if self.embedding is not None:
+            embedding = self.embedding(section)[:, None, :].expand(-1, x.shape[1], -1).to(x.dtype)
+            concatenate = self.settings.section_embedding == "concatenate"
+            x = torch.cat([x, embedding], -1) if concatenate else x + embedding
+        x = self.widen(x)
+        for block in self.decoder:
+            x = block(x, valid)
+        return self.outward(x)
+
+    def target(self, features: Tensor, section: Tensor) -> Tensor:
+        """What :meth:`forward` should return for unmasked ``features``: them, and the section if it is regressed."""
+        return self._with_code(features, section) if self.settings.section_regression else features
+
+    def _with_code(self, features: Tensor, section: Tensor) -> Tensor:
+        code = self.codes[section][:, None, None].expand(-1, features.shape[1], 1)
+        return torch.cat([features, code.to(features.dtype)], -1)

@@ -1,0 +1,184 @@
+"""A trained autoencoder at inference: reconstruct masked copies of each clip and pool their errors (Sec. 2.1)."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_model
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from asdlib import AsdError, params, paths, training
+from asdlib.autoencoder import clips, specaugment, train
+from asdlib.autoencoder.model import Autoencoder
+from asdlib.data.audio import Waveforms
+from asdlib.features import LogMel, log_mels
+
+
+class ModelError(AsdError):
+    """A trained model that is missing or belongs to other settings or data."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One clip through the autoencoder, ``(frames, mels)`` each."""
+
+    clip: pd.Series
+    """row of the catalogue"""
+    original: np.ndarray
+    """log-mel, dB"""
+    masked: np.ndarray
+    """the first masked copy as the model sees it, dB: a masked value is the band's mean"""
+    reconstruction: np.ndarray
+    """mean over the copies, dB"""
+    error: np.ndarray
+    """reconstruction minus original, pooled over the copies, dB"""
+    seconds: np.ndarray
+    """times of the frames, ``(frames,)``"""
+
+
+@dataclass(frozen=True)
+class Reconstructor:
+    """A trained autoencoder and the clips of its machine type; made by :meth:`load`."""
+
+    branch: params.Autoencoder
+    compute: training.Compute
+    model: Autoencoder
+    log_mel: LogMel
+    waveforms: Waveforms
+    rows: np.ndarray
+    """rows of ``waveforms.clips`` that take part"""
+    sections: list[str]
+    role: np.ndarray
+    """of each of ``rows``, as :func:`asdlib.autoencoder.clips.roles` gives it"""
+    seed: int
+    sample_rate: int
+
+    @classmethod
+    def load(cls, settings, machine: str, candidate: str) -> "Reconstructor":
+        """Load what :func:`asdlib.autoencoder.train.fit` wrote.
+
+        Raises:
+            ModelError: It is not there, or it was trained with other settings or data.
+        """
+        branch, compute = settings.candidate("autoencoder", candidate), training.compute(settings)
+        waveforms, rows, sections = clips.open_machine(settings, machine)
+        folder = paths.Run.of(settings).system("autoencoder", machine, candidate)
+        again = "run notebook 03_train_autoencoder for it, or make reproduce"
+        if not (folder / "record.json").is_file():
+            raise ModelError(f"{folder}: no trained autoencoder; {again}")
+        stored = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]
+        wanted = train.stored_settings(settings, machine, candidate, sections, waveforms.fingerprint)
+        odd = [key for key in wanted if stored.get(key) != wanted[key]]
+        if odd:
+            raise ModelError(
+                f"{folder}: the autoencoder was trained with {odd[0]}: {json.dumps(stored.get(odd[0]))}, the settings "
+                f"now say {json.dumps(wanted[odd[0]])}; give the settings of the training, or {again}"
+            )
+        model = Autoencoder(branch.model, branch.features.n_mels, len(sections))
+        load_model(model, str(folder / "model.safetensors"))
+        return cls(
+            branch=branch,
+            compute=compute,
+            model=model.to(compute.device).eval(),
+            log_mel=LogMel(branch.features, settings.data.sample_rate).to(compute.device),
+            waveforms=waveforms,
+            rows=rows,
+            sections=sections,
+            role=clips.roles(
+                waveforms.clips.iloc[rows], branch.training.held_out, branch.training.target_clips, settings.seed
+            ),
+            seed=training.derive(settings.seed, "autoencoder", machine, branch.seed),
+            sample_rate=settings.data.sample_rate,
+        )
+
+    @cached_property
+    def copies(self) -> int:
+        """Masked copies of a clip."""
+        return self.branch.scorer.copies if self.branch.scorer.masking else 1
+
+    def errors(self, rows: Sequence[int], kinds: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
+        """Reconstruction errors of clips in standardised log-mel, pooled over the masked copies.
+
+        Args:
+            rows: Rows of ``waveforms.clips``.
+            kinds: Which errors, of ``signed`` (reconstruction minus input), ``absolute`` and ``squared``.
+
+        Yields:
+            Clip after clip, a ``(frames, dims)`` array for each kind; dims are the mel bands, and the section if the
+            model regresses it.
+        """
+        size = self.branch.scorer.batch_size
+        decibels = log_mels(self.waveforms, rows, self.log_mel, batch=size)
+        for first in range(0, len(rows), size):
+            batch = [int(row) for row in rows[first : first + size]]
+            features = [self.model.standardise(next(decibels)) for _ in batch]
+            error = self._reconstruct(batch, features)[1]
+            pooled = {kind: pool_copies(error, kind, self.branch.scorer.pool_copies).cpu().numpy() for kind in kinds}
+            for index, clip in enumerate(features):
+                yield {kind: values[index, : len(clip)] for kind, values in pooled.items()}
+
+    def example(self, row: int) -> Reconstruction:
+        """One clip's input, masked input, reconstruction and error, all in dB."""
+        features = self.model.standardise(next(log_mels(self.waveforms, [row], self.log_mel)))
+        output, error, gains = self._reconstruct([row], [features])
+        pooled = pool_copies(error, "signed", self.branch.scorer.pool_copies)[0]
+        mels = features.shape[1]
+
+        def decibel(values: Tensor) -> np.ndarray:
+            return self.model.decibel(values[..., :mels]).cpu().numpy()
+
+        return Reconstruction(
+            clip=self.waveforms.clips.iloc[row],
+            original=decibel(features),
+            masked=decibel(features * gains[0, 0]),
+            reconstruction=decibel(output[0].mean(0)),
+            error=(pooled[:, :mels] * self.model.deviation).cpu().numpy(),
+            seconds=np.arange(len(features)) * self.log_mel.hop_length / self.sample_rate,
+        )
+
+    @torch.inference_mode()
+    def _reconstruct(self, rows: list[int], features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Output, error (output minus target) and gains of clips, ``(clips, copies, frames, dims)`` each."""
+        gains = pad_sequence([self._gains(row, *clip.shape) for row, clip in zip(rows, features, strict=True)], True)
+        lengths = torch.tensor([len(clip) for clip in features])
+        features = pad_sequence(features, batch_first=True)  # (clips, frames, mels)
+        size, frames, mels = features.shape
+        section = [self.sections.index(name) for name in self.waveforms.clips["section"].iloc[rows]]
+        section = torch.tensor(section, device=features.device)
+        valid = None
+        if int(lengths.min()) < frames:
+            valid = (torch.arange(frames) < lengths[:, None]).to(features.device).repeat_interleave(self.copies, 0)
+        gains = gains.transpose(1, 2).to(features.device)  # (clips, copies, frames, mels)
+        copies = (features[:, None] * gains).reshape(size * self.copies, frames, mels)
+        with self.compute.autocast():
+            output = self.model(copies, section.repeat_interleave(self.copies), valid)
+        output = output.float().view(size, self.copies, frames, -1)
+        return output, output - self.model.target(features, section)[:, None], gains
+
+    def _gains(self, row: int, frames: int, mels: int) -> Tensor:
+        """Gains of a clip's copies with the frames first, ``(frames, copies, mels)``, as padding wants them."""
+        if not self.branch.scorer.masking:
+            return torch.ones(frames, 1, mels)
+        clip = "/".join(self.waveforms.clips.iloc[row][["section", "split", "clip"]])
+        return specaugment.copies(self.branch.specaugment, clip, self.copies, frames, mels, self.seed).transpose(0, 1)
+
+
+def pool_copies(errors: Tensor, kind: str, how: str) -> Tensor:
+    """Errors of masked copies to one error, ``(clips, copies, frames, dims)`` to ``(clips, frames, dims)``.
+
+    Args:
+        errors: Signed errors.
+        kind: ``signed``, ``absolute`` or ``squared``: what is pooled.
+        how: ``mean``, ``median`` (the lower of two middle values) or ``max`` (largest magnitude, its sign kept).
+    """
+    errors = {"signed": errors, "absolute": errors.abs(), "squared": errors.square()}[kind]
+    if how == "mean":
+        return errors.mean(1)
+    if how == "median":
+        return errors.median(1).values
+    return errors.gather(1, errors.abs().argmax(1, keepdim=True)).squeeze(1)

@@ -1,0 +1,48 @@
+"""SpecAugment and dropout of the input, in training and at inference (Sec. 2.1; Park et al., 2019).
+
+Masks are drawn on the CPU from the generator given: in training a pure function of (seed, step), at inference of (seed,
+clip, copy), so that a clip scored alone gets the masks that it gets among others. A masked value is 0 after
+standardisation: the band's mean.
+"""
+
+import torch
+from torch import Tensor
+
+from asdlib.autoencoder.dropout import keep
+from asdlib.params import SpecAugment
+from asdlib.training import generator
+
+
+def stripes(batch: int, length: int, count: int, width: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """``count`` random stripes a row, ``(batch, length)`` boolean, true inside; they may overlap.
+
+    A stripe's width is uniform over the range given (no wider than the axis), its position over all that fit.
+    """
+    if count == 0:
+        return torch.zeros(batch, length, dtype=torch.bool)
+    widths = torch.randint(width[0], width[1] + 1, (batch, count), generator=generator).clamp_(max=length)
+    starts = (torch.rand(batch, count, generator=generator, dtype=torch.float64) * (length - widths + 1)).long()
+    # +1 where a stripe begins and -1 behind its end: the running sum counts the stripes over each place.
+    edges = torch.zeros(batch, length + 1, dtype=torch.int32)
+    edges.scatter_add_(1, starts, torch.ones(1, dtype=torch.int32).expand(batch, count))
+    edges.scatter_add_(1, starts + widths, torch.full((1,), -1, dtype=torch.int32).expand(batch, count))
+    return edges.cumsum(1)[:, :-1] > 0
+
+
+def gains(settings: SpecAugment, batch: int, frames: int, mels: int, generator: torch.Generator) -> Tensor:
+    """Factors on a standardised input, ``(batch, frames, mels)``: 0 where it is masked, else ``1 / (1 - dropout)``."""
+    time = stripes(batch, frames, settings.time_masks, settings.time_width, generator)
+    frequency = stripes(batch, mels, settings.frequency_masks, settings.frequency_width, generator)
+    kept = ~(time[:, :, None] | frequency[:, None, :])
+    if settings.dropout:
+        kept &= keep((batch, frames, mels), settings.dropout, generator)
+    return kept.float().div_(1 - settings.dropout)
+
+
+def copies(settings: SpecAugment, clip: str, count: int, frames: int, mels: int, seed: int) -> Tensor:
+    """Gains of the ``count`` masked copies of one clip at inference, ``(count, frames, mels)``.
+
+    Copy k depends on the seed, the clip's name and k only: more copies leave the first ones as they are.
+    """
+    drawn = [gains(settings, 1, frames, mels, generator(seed, "masks", clip, copy)) for copy in range(count)]
+    return torch.cat(drawn)

@@ -1,0 +1,183 @@
+"""Training of the autoencoder (Sec. 2.1 and 3.1): one model a machine type, over all its sections and both domains."""
+
+import math
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save_model
+from torch import Tensor
+
+from asdlib import artefacts, paths, training
+from asdlib.autoencoder import clips, specaugment
+from asdlib.autoencoder.model import Autoencoder
+from asdlib.data.audio import Waveforms
+from asdlib.features import LogMel, log_mels
+
+_QUIET = 1e-3  # dB; a band that never changes is not divided by nearly nothing
+
+
+def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
+    """Train one candidate for one machine type and write its folder.
+
+    The folder (``run.system("autoencoder", machine, candidate)``) holds ``model.safetensors``, ``history.csv``,
+    ``clips.csv`` (which training clip was for what) and ``record.json``. A training that was interrupted goes on.
+
+    Returns:
+        The history: one row a step with ``step``, ``loss`` (mean over elements, standardised log-mel) and
+        ``learning_rate``.
+    """
+    began = time.monotonic()
+    branch, run = settings.candidate("autoencoder", candidate), paths.Run.of(settings)
+    options, compute = branch.training, training.compute(settings)
+    waveforms, rows, sections = clips.open_machine(settings, machine)
+    stored = stored_settings(settings, machine, candidate, sections, waveforms.fingerprint)
+    table = waveforms.clips.iloc[rows]
+    role = clips.roles(table, options.held_out, options.target_clips, settings.seed)
+    learn = np.isin(role, [clips.TRAIN, clips.BOTH])
+    seed = training.derive(settings.seed, "autoencoder", machine, branch.seed)
+
+    torch.manual_seed(training.derive(seed, "weights"))
+    model = Autoencoder(branch.model, branch.features.n_mels, len(sections)).to(compute.device)
+    log_mel = LogMel(branch.features, settings.data.sample_rate).to(compute.device)
+    batches = Batches.load(waveforms, rows[learn], sections, log_mel)
+    model.deviation, model.mean = torch.std_mean(batches.frames, dim=0)
+    model.deviation.clamp_(min=_QUIET)
+
+    def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        crops, section = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
+        features = model.standardise(crops)
+        gains = specaugment.gains(branch.specaugment, *features.shape, generator).to(compute.device)
+        error = model(features * gains, section).float() - model.target(features, section)
+        return {"loss": error.abs().mean() if options.loss == "l1" else error.square().mean()}
+
+    optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate)
+    factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
+    checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", stored)
+    history = training.train(
+        model,
+        loss,
+        optimizer,
+        torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
+        steps=options.steps,
+        seed=seed,
+        compute=compute,
+        checkpoint=checkpoint,
+        settings=stored,
+    )
+    with artefacts.writing(run.system("autoencoder", machine, candidate), folder=True) as folder:
+        save_model(model, str(folder / "model.safetensors"))
+        history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
+        used = table[["section", "domain", "clip"]].assign(role=role)
+        used[used["role"] != ""].to_csv(folder / "clips.csv", index=False, lineterminator="\n")
+        seconds = time.monotonic() - began
+        record = artefacts.record(
+            stored,
+            seed=seed,
+            device=compute.describe(),
+            data=waveforms.fingerprint,
+            seconds=seconds,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+        )
+        artefacts.write_json(record, folder / "record.json")
+    training.finish(checkpoint)
+    return history
+
+
+def stored_settings(settings, machine: str, candidate: str, sections: list[str], fingerprint: str) -> dict:
+    """All that a trained model depends on: what a checkpoint and a model folder belong to."""
+    branch = settings.candidate("autoencoder", candidate).model_dump(mode="json", exclude={"scorer"})
+    return {
+        "machine": machine,
+        "sections": sections,
+        "run_seed": settings.seed,
+        "sample_rate": settings.data.sample_rate,
+        "data_fingerprint": fingerprint,
+        **branch,
+    }
+
+
+def noam(channels: int, warmup: int, steps: int, cooldown: float):
+    """Learning rate of step 0, 1, ...: ``channels^-0.5 min(t^-0.5, t warmup^-1.5)`` with t = step + 1 (Vaswani et al.).
+
+    Over the last share ``cooldown`` of ``steps`` it also falls linearly to zero: short trainings gain by it, the paper
+    has none.
+    """
+    last = max(round(cooldown * steps), 1)
+
+    def factor(step: int) -> float:
+        time = step + 1
+        return channels**-0.5 * min(time**-0.5, time * warmup**-1.5) * min((steps - step) / last, 1.0)
+
+    return factor
+
+
+class Batches:
+    """The log-mel frames (dB) of the training clips, one tensor on the device, and random crops of them.
+
+    Args:
+        frames: All clips one after the other, ``(frames, mels)``.
+        lengths: Frames of each clip.
+        section: Index of each clip's section.
+        target: Whether each clip is of the target domain.
+    """
+
+    def __init__(self, frames: Tensor, lengths: Tensor, section: Tensor, target: Tensor):
+        self.frames, self.lengths, self.section, self.target = frames, lengths, section, target
+        self.starts = lengths.cumsum(0) - lengths
+
+    @classmethod
+    def load(cls, waveforms: Waveforms, rows: np.ndarray, sections: list[str], log_mel: LogMel) -> "Batches":
+        """Compute the log-mel of the clips ``rows`` once."""
+        parts = list(log_mels(waveforms, rows, log_mel))
+        table = waveforms.clips.iloc[rows]
+        section = torch.tensor([sections.index(name) for name in table["section"]])
+        target = torch.from_numpy(table["domain"].eq("target").to_numpy(copy=True))
+        return cls(torch.cat(parts), torch.tensor([len(part) for part in parts]), section, target)
+
+    def draw(
+        self, size: int, crop_frames: tuple[int, int], pseudo_target: float, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """A batch of random crops, all of one random length, so that no padding is needed.
+
+        Clips are drawn uniformly with replacement: of three target clips among 200 a batch of 64 holds one on average.
+
+        Args:
+            size: Clips.
+            crop_frames: Range of the crops' length, from and to; no longer than the shortest clip.
+            pseudo_target: Share of the crops that become pseudo-target (:meth:`mixed`).
+            generator: CPU generator that everything is drawn from.
+
+        Returns:
+            Log-mel in dB, ``(size, frames, mels)``, and section indices ``(size,)``.
+        """
+        chosen = torch.randint(len(self.lengths), (size,), generator=generator)
+        length = int(torch.randint(crop_frames[0], crop_frames[1] + 1, (1,), generator=generator))
+        length = min(length, int(self.lengths.min()))
+        decibel, section = self._crop(chosen, length, generator), self.section[chosen]
+        mixed = round(pseudo_target * size)
+        if mixed:
+            decibel = torch.cat([self.mixed(decibel[:mixed], section[:mixed], generator), decibel[mixed:]])
+        return decibel, section.to(decibel.device)
+
+    def mixed(self, decibel: Tensor, section: Tensor, generator: torch.Generator) -> Tensor:
+        """Pseudo-target: the power of each crop averaged with that of a random target clip of its section.
+
+        The target clip's weight is uniform in 0 to 1. Crops of a section without target clips stay as they are. The
+        paper does this for its classifier (Sec. 2.2, Mixup of waveforms), not for its autoencoder.
+        """
+        candidates = self.target & (self.section == section[:, None])  # (crops, clips)
+        weight = torch.rand(len(section), generator=generator).clamp(1e-6, 1 - 1e-6)
+        lottery = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0)
+        other = self._crop(lottery.argmax(1), decibel.shape[1], generator)
+        weight = torch.where(candidates.any(1), weight, 0.0).to(decibel.device)[:, None, None]
+        nepers = math.log(10) / 10  # of power, a dB
+        return torch.logaddexp(decibel * nepers + torch.log1p(-weight), other * nepers + weight.log()) / nepers
+
+    def _crop(self, clips: Tensor, length: int, generator: torch.Generator) -> Tensor:
+        """A random crop of each of ``clips``, ``(clips, length, mels)``."""
+        room = self.lengths[clips] - length + 1
+        offset = (torch.rand(len(clips), generator=generator, dtype=torch.float64) * room).long()
+        index = (self.starts[clips] + offset)[:, None] + torch.arange(length)
+        return self.frames[index.to(self.frames.device)]

@@ -1,0 +1,118 @@
+"""Row 1 of Table 1, ``Baseline (AE)``: the official frame-wise autoencoder (Sec. 3.1, [1]).
+
+Five consecutive log-mel frames make one input vector; dense layers narrow it to 8 units and widen it again. One network
+a machine type, trained on all normal clips of all sections and both domains. A clip's score is the mean squared error
+over its vectors. Unlike the official code, no clip is set aside for validation (there, the last section's target clips
+are), and the training clips' mean spectrum is taken off first, which changes what the first steps are spent on, not
+what the network can express.
+"""
+
+import time
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from asdlib import artefacts, paths, scores, training
+from asdlib.baselines.machine import open_machine, write
+from asdlib.baselines.windows import Spectrograms, Windows
+from asdlib.features import LogMel
+
+SYSTEM = "frame_autoencoder"
+_CHUNK = 8192  # vectors a step at inference
+
+
+def network(inputs: int, hidden: int = 128, bottleneck: int = 8) -> nn.Sequential:
+    """Dense layers of ``hidden`` x 4, ``bottleneck``, ``hidden`` x 4, each with batch norm and ReLU, and ``inputs``.
+
+    >>> network(640)(torch.zeros(2, 640)).shape
+    torch.Size([2, 640])
+    """
+    layers: list[nn.Module] = []
+    for narrow, wide in pairwise([inputs, *[hidden] * 4, bottleneck, *[hidden] * 4]):
+        layers += [nn.Linear(narrow, wide), nn.BatchNorm1d(wide), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(hidden, inputs))
+
+
+def run(settings, machine: str) -> pd.DataFrame:
+    """Train the network of one machine type, score its clips, and write the folder of ``frame_autoencoder``.
+
+    Returns:
+        The score table: mean squared error in dB squared, of training and test clips of the planned sections.
+
+    Raises:
+        BaselineError: The machine type is not in the plan, or a clip is shorter than one vector.
+    """
+    began = time.monotonic()
+    baseline, folders, compute = settings.frame_autoencoder, paths.Run.of(settings), training.compute(settings)
+    waveforms, rows = open_machine(settings, machine)
+    clips = waveforms.clips.iloc[rows]
+    stored = {
+        "machine": machine,
+        "sections": sorted(set(clips["section"])),
+        "run_seed": settings.seed,
+        "sample_rate": settings.data.sample_rate,
+        "data_fingerprint": waveforms.fingerprint,
+        **baseline.model_dump(mode="json"),
+    }
+    log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
+    spectrograms = Spectrograms([(waveforms, rows)], log_mel, shortest=baseline.frames)
+    learn = np.flatnonzero(clips["split"] == "train")
+    level = _mean_frame(spectrograms, learn)
+    spectrograms.frames.sub_(level)
+    vectors = Windows(spectrograms, baseline.frames, clips=learn)
+
+    seed = training.derive(settings.seed, SYSTEM, machine)
+    torch.manual_seed(training.derive(seed, "weights"))
+    model = network(baseline.frames * log_mel.n_mels, baseline.hidden, baseline.bottleneck).to(compute.device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=baseline.learning_rate, fused=True)
+    epochs = training.Epochs(len(vectors), baseline.batch_size, seed)
+
+    def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        vector = vectors.cut(epochs.batch(step)).flatten(1)
+        return {"loss": nn.functional.mse_loss(model(vector).float(), vector)}
+
+    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
+    history = training.train(
+        model,
+        loss,
+        optimizer,
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
+        steps=baseline.epochs * epochs.steps,
+        seed=seed,
+        compute=compute,
+        checkpoint=checkpoint,
+        settings=stored,
+    )
+    table = scores.table(clips, SYSTEM, errors(model, Windows(spectrograms, baseline.frames)))
+    record = artefacts.record(
+        stored,
+        seed=seed,
+        device=compute.describe(),
+        data=waveforms.fingerprint,
+        seconds=time.monotonic() - began,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+    )
+    write(folders.system(SYSTEM, machine), table, {**model.state_dict(), "level": level}, record, history)
+    training.finish(checkpoint)
+    return table
+
+
+@torch.inference_mode()
+def errors(model: nn.Module, windows: Windows) -> np.ndarray:
+    """Mean squared reconstruction error of each clip, over its vectors and their elements, in float32."""
+    model.eval()
+    parts = []
+    for index in torch.arange(len(windows)).split(_CHUNK):
+        vector = windows.cut(index).flatten(1)
+        parts.append((model(vector) - vector).square().mean(1))
+    return windows.clip_means(torch.cat(parts))
+
+
+def _mean_frame(spectrograms: Spectrograms, clips: np.ndarray) -> Tensor:
+    """Mean of all frames of some clips, ``(mels,)``; summed clip by clip, for precision."""
+    parts = spectrograms.frames.split(spectrograms.lengths.tolist())
+    total = sum(parts[clip].double().sum(0) for clip in clips)
+    return (total / spectrograms.lengths[clips].sum()).float()

@@ -1,0 +1,52 @@
+"""What the three baselines share: a machine's clips in, a folder of model and scores out."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.torch import save_file
+from torch import Tensor
+
+from asdlib import AsdError, artefacts, paths, scores
+from asdlib.data import catalogue
+from asdlib.data.audio import Waveforms
+
+
+class BaselineError(AsdError):
+    """A machine type or a clip that a baseline cannot work with."""
+
+
+def open_machine(settings, machine: str) -> tuple[Waveforms, np.ndarray]:
+    """The decoded clips of a machine type, and which rows take part: those of the planned sections.
+
+    Raises:
+        BaselineError: The machine type is not in the plan of the run.
+    """
+    machines = catalogue.plan(settings).machines
+    if machine not in machines:
+        raise BaselineError(
+            f"machine {machine!r} gets no baselines in the profile {settings.profile}"
+            f"{catalogue.nearest(machine, machines)}"
+        )
+    waveforms = Waveforms.open(paths.Run.of(settings).data(machine))
+    return waveforms, np.flatnonzero(waveforms.clips["section"].isin(machines[machine]))
+
+
+def write(
+    folder: Path, table: pd.DataFrame, model: dict[str, Tensor], record: dict, history: pd.DataFrame | None = None
+) -> None:
+    """Write a baseline's folder, whole or not at all.
+
+    Args:
+        folder: Where, :meth:`asdlib.paths.Run.system`.
+        table: Score table, for ``scores.csv``.
+        model: Named tensors, for ``model.safetensors``.
+        record: What made it, as :func:`asdlib.artefacts.record` gives it, for ``record.json``.
+        history: One row a training step, for ``history.csv``.
+    """
+    with artefacts.writing(folder, folder=True) as temporary:
+        save_file({name: tensor.contiguous().cpu() for name, tensor in model.items()}, temporary / "model.safetensors")
+        if history is not None:
+            history.to_csv(temporary / "history.csv", index=False, lineterminator="\n")
+        scores.write(table, temporary / "scores.csv")
+        artefacts.write_json(record, temporary / "record.json")

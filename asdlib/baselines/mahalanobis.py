@@ -1,0 +1,96 @@
+"""A reference row that the paper lacks: the simple thing that deep models must beat.
+
+A clip becomes one vector, the mean and the deviation over time of its log-mel; its score is the Mahalanobis distance
+from the source training clips of its section, under a covariance shrunk after Ledoit and Wolf (2004). Nothing is
+trained by steps, nothing is chosen, no label is used. The target domain is measured from the same Gaussian: three clips
+would be a noisy mean under a tight covariance (they take part as scored clips only).
+
+The clips that a Gaussian was fitted on lie far nearer to it than any new clip of the same machine: hundreds of
+dimensions, as few clips. So they are scored by cross-fitting, each by a Gaussian fitted without it and its fold; a
+threshold from training scores would otherwise call every clip anomalous.
+"""
+
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.covariance import LedoitWolf
+
+from asdlib import artefacts, paths, scores, training
+from asdlib.baselines.machine import BaselineError, open_machine, write
+from asdlib.features import LogMel, log_mels
+
+SYSTEM = "mahalanobis"
+FOLDS = 5
+
+
+def run(settings, machine: str) -> pd.DataFrame:
+    """Fit one Gaussian a section, score all clips, and write the folder of ``mahalanobis``.
+
+    Returns:
+        The score table: Mahalanobis distance, of training and test clips of the planned sections.
+
+    Raises:
+        BaselineError: The machine type is not in the plan, or a section has fewer than three source training clips.
+    """
+    began = time.monotonic()
+    baseline, compute = settings.mahalanobis, training.compute(settings)
+    waveforms, rows = open_machine(settings, machine)
+    clips = waveforms.clips.iloc[rows]
+    log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
+    vectors = np.stack([summary(spectrum) for spectrum in log_mels(waveforms, rows, log_mel)])
+
+    score, model = np.empty(len(clips)), {}
+    for section in sorted(set(clips["section"])):
+        own = (clips["section"] == section).to_numpy()
+        fitted = np.flatnonzero(own & (clips["split"] == "train") & (clips["domain"] == "source"))
+        if len(fitted) < 3:
+            raise BaselineError(
+                f"section {section} of {machine} has {len(fitted)} source training clip(s); expected at least 3 for a "
+                "Gaussian; add clips or leave the section out with data.sections"
+            )
+        gaussian = LedoitWolf().fit(vectors[fitted])
+        score[own] = np.sqrt(gaussian.mahalanobis(vectors[own]))
+        score[fitted] = cross_fitted(vectors[fitted])
+        model[f"{section}.mean"] = torch.from_numpy(gaussian.location_)
+        model[f"{section}.precision"] = torch.from_numpy(gaussian.precision_)
+
+    table = scores.table(clips, SYSTEM, score)
+    record = artefacts.record(
+        {
+            "machine": machine,
+            "sections": sorted(set(clips["section"])),
+            "sample_rate": settings.data.sample_rate,
+            **baseline.model_dump(mode="json"),
+        },
+        seed=settings.seed,
+        device=compute.describe(),
+        data=waveforms.fingerprint,
+        seconds=time.monotonic() - began,
+    )
+    write(paths.Run.of(settings).system(SYSTEM, machine), table, model, record)
+    return table
+
+
+def cross_fitted(vectors: np.ndarray) -> np.ndarray:
+    """Mahalanobis distance of each vector from the others: from a Gaussian fitted on the other folds.
+
+    Clip i is in fold i mod :data:`FOLDS`, so that neighbours in time do not share one.
+    """
+    fold = np.arange(len(vectors)) % FOLDS
+    distance = np.empty(len(vectors))
+    for held_out in np.unique(fold):
+        gaussian = LedoitWolf().fit(vectors[fold != held_out])
+        distance[fold == held_out] = np.sqrt(gaussian.mahalanobis(vectors[fold == held_out]))
+    return distance
+
+
+def summary(spectrum: torch.Tensor) -> np.ndarray:
+    """Mean and deviation over time, ``(frames, mels)`` to ``(2 mels,)``, float64.
+
+    >>> summary(torch.tensor([[0.0, 1.0], [2.0, 1.0]])).tolist()
+    [1.0, 1.0, 1.0, 0.0]
+    """
+    spectrum = spectrum.double()
+    return torch.cat([spectrum.mean(0), spectrum.std(0, correction=0)]).cpu().numpy()

@@ -1,0 +1,80 @@
+"""Windows of consecutive frames, cut from the log-mel of all clips when they are asked for.
+
+The windows overlap: written out, those of 5 frames would take five times the memory of the log-mel, those of 64 frames
+eight times and more.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asdlib.baselines.machine import BaselineError
+from asdlib.data.audio import Waveforms
+from asdlib.features import LogMel, log_mels
+
+
+class Spectrograms:
+    """The log-mel of many clips, one after the other in one tensor on the device.
+
+    Args:
+        sources: Pairs of a machine's clips and the rows of them that are wanted.
+        log_mel: The front-end, on the device.
+        shortest: Frames that a clip must have.
+
+    Raises:
+        BaselineError: A clip is shorter; the message names it.
+    """
+
+    def __init__(self, sources: list[tuple[Waveforms, np.ndarray]], log_mel: LogMel, shortest: int):
+        tables = [waveforms.clips.iloc[rows] for waveforms, rows in sources]
+        for path, samples in ((row.path, row.samples) for table in tables for row in table.itertuples()):
+            if log_mel.frames(samples) < shortest:
+                raise BaselineError(
+                    f"{path}: {samples} samples give {log_mel.frames(samples)} frames of log-mel; expected at least "
+                    f"{shortest}; remove the clip, or lower frames or hop_length of the baseline"
+                )
+        self.lengths = np.concatenate([[log_mel.frames(samples) for samples in table["samples"]] for table in tables])
+        """frames of each clip"""
+        self.frames = torch.empty(int(self.lengths.sum()), log_mel.n_mels, device=log_mel.window.device)
+        """``(frames, mels)`` in dB"""
+        parts = self.frames.split(self.lengths.tolist())
+        spectra = (spectrum for waveforms, rows in sources for spectrum in log_mels(waveforms, rows, log_mel))
+        for part, spectrum in zip(parts, spectra, strict=True):
+            part.copy_(spectrum)
+
+
+class Windows:
+    """All windows of some clips, in the order of the clips.
+
+    Args:
+        spectrograms: The clips.
+        width: Frames of a window.
+        hop: Frames between windows.
+        clips: Indices of the clips that windows are cut from; all by default.
+    """
+
+    def __init__(self, spectrograms: Spectrograms, width: int, hop: int = 1, clips: np.ndarray | None = None):
+        lengths = spectrograms.lengths
+        clips = np.arange(len(lengths)) if clips is None else np.asarray(clips)
+        self.counts = (lengths[clips] - width) // hop + 1
+        """windows of each clip"""
+        clip = np.repeat(clips, self.counts)
+        first = (np.cumsum(lengths) - lengths)[clip]
+        within = np.arange(len(clip)) - np.repeat(np.cumsum(self.counts) - self.counts, self.counts)
+        self._frames = spectrograms.frames
+        self.clip = torch.from_numpy(clip).to(self._frames.device)
+        """index of each window's clip"""
+        self._start = torch.from_numpy(first + hop * within).to(self._frames.device)
+        self._offset = torch.arange(width, device=self._frames.device)
+
+    def __len__(self) -> int:
+        return len(self.clip)
+
+    def cut(self, index: Tensor) -> Tensor:
+        """The windows ``index`` (int64), ``(windows, width, mels)``."""
+        return self._frames[self._start[index.to(self._frames.device), None] + self._offset]
+
+    def clip_means(self, values: Tensor) -> np.ndarray:
+        """Mean over each clip's windows of one value a window, in float64."""
+        first = np.cumsum(self.counts) - self.counts
+        return np.add.reduceat(values.double().cpu().numpy(), first) / self.counts

@@ -1,0 +1,1 @@
+"""Sec. 2.2: the binary classification branch, one model a machine type and section."""

@@ -1,0 +1,45 @@
+"""ArcFace (Deng et al., 2019), the additional loss of Sec. 2.2, on the two classes normal and outlier."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ArcFace(nn.Module):
+    r"""Additive angular margin loss between the embeddings and one learned direction a class.
+
+    With :math:`\theta_k` the angle between an embedding and the direction of class k, the loss for class k is
+
+    .. math:: -\log \frac{e^{s \cos(\theta_k + m)}}{e^{s \cos(\theta_k + m)} + e^{s \cos \theta_j}}, \quad j \ne k.
+
+    Under Mixup it is the mean of both classes' losses, weighted by the label. Beyond :math:`\theta_k = \pi - m`, where
+    :math:`\cos(\theta_k + m)` would rise again, it goes on as :math:`\cos \theta_k - m \sin m`, as in the authors'
+    description, so that a larger angle always costs more.
+
+    Args:
+        dimensions: Length of an embedding.
+        settings: :class:`asdlib.params.ArcFace`.
+    """
+
+    def __init__(self, dimensions: int, settings):
+        super().__init__()
+        self.scale, self.margin = settings.scale, settings.margin
+        self.directions = nn.Parameter(nn.init.xavier_uniform_(torch.empty(2, dimensions)))  # the index is the label
+
+    def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
+        """The loss of embeddings (batch, dimensions) with labels (batch,) in 0 to 1 (1 = normal); a scalar."""
+        embedding = embedding.to(self.directions.dtype)
+        # Not a matrix product: autocast would round it to bfloat16, of which 30 times the cosine leaves nothing.
+        directions = F.normalize(self.directions, dim=1)
+        cosine = (F.normalize(embedding, dim=1).unsqueeze(1) * directions).sum(2)  # (batch, 2)
+        sine = (1 - cosine.square()).clamp(min=1e-12).sqrt()
+        with_margin = torch.where(
+            cosine > math.cos(math.pi - self.margin),
+            cosine * math.cos(self.margin) - sine * math.sin(self.margin),
+            cosine - self.margin * math.sin(self.margin),
+        )
+        # Two classes: the loss of class k is softplus(s (cos of the other - cos with margin of k)).
+        outlier, normal = F.softplus(self.scale * (cosine.flip(1) - with_margin)).unbind(1)
+        return (label * normal + (1 - label) * outlier).mean()

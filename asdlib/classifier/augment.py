@@ -1,0 +1,47 @@
+"""Mixup, Gaussian noise and volume control on waveform batches (Sec. 2.2).
+
+The random values come in as arguments, one a clip: who draws them decides what is reproducible.
+"""
+
+import torch
+from torch import Tensor
+
+
+def volume(waveform: Tensor, decibels: Tensor) -> Tensor:
+    """Change the level of each clip.
+
+    Args:
+        waveform: Shape (batch, samples).
+        decibels: Change of each clip in dB, shape (batch,); 0 leaves a clip as it is.
+    """
+    return waveform * (10 ** (decibels / 20)).unsqueeze(1)
+
+
+def noise(waveform: Tensor, snr: Tensor, generator: torch.Generator) -> Tensor:
+    """Add white Gaussian noise to each clip.
+
+    Args:
+        waveform: Shape (batch, samples), on the generator's device.
+        snr: Power of the clip over that of its noise in dB, shape (batch,); infinity adds none.
+        generator: Draws the noise.
+    """
+    chosen = torch.isfinite(snr).nonzero().squeeze(1)
+    clip = waveform[chosen]
+    deviation = (clip.square().mean(1) * 10 ** (-snr[chosen] / 10)).sqrt().unsqueeze(1)
+    drawn = torch.randn(clip.shape, generator=generator, device=clip.device, dtype=clip.dtype)
+    return waveform.index_copy(0, chosen, clip + deviation * drawn)
+
+
+def mixup(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
+    """Convex combination ``share * first + (1 - share) * second`` of each row (Zhang et al., 2018).
+
+    Args:
+        first: Waveforms (batch, samples) or labels (batch,).
+        second: Their partners, of the same shape.
+        share: Weight of ``first`` in each row, shape (batch,), 0 to 1; 1 leaves a row as it is.
+
+    >>> mixup(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 0.0]), torch.tensor([0.75, 0.5]))
+    tensor([0.7500, 0.0000])
+    """
+    share = share.reshape(-1, *[1] * (first.ndim - 1))
+    return share * first + (1 - share) * second

@@ -1,0 +1,252 @@
+"""What a mini-batch holds (Sec. 2.2): normal clips and outliers 1:1, Mixup, and pseudo-target clips for fine-tuning.
+
+A batch is a pure function of the generator that it is drawn with, which the training loop seeds by (seed, step).
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asdlib import paths
+from asdlib.classifier import augment
+from asdlib.classifier.model import ClassifierError
+from asdlib.data import catalogue
+from asdlib.data.audio import FULL_SCALE, Waveforms
+
+DATASETS = {"MIMII DUE": ("fan", "gearbox", "pump", "slider", "valve"), "ToyADMOS2": ("ToyCar", "ToyTrain")}
+"""which data set each machine type of DCASE2021 comes from"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Clips:
+    """The normal training clips of one machine type, section and domain."""
+
+    machine: str
+    section: str
+    domain: str
+    waveforms: Waveforms
+    rows: np.ndarray
+    """rows of ``waveforms``"""
+
+
+class Batch(NamedTuple):
+    """Windows of waveforms that go into one training step."""
+
+    waveform: Tensor
+    """float32 in about -1 to 1, shape (batch, samples)"""
+    label: Tensor
+    """1 normal, 0 outlier, between them under Mixup; shape (batch,)"""
+    kind: np.ndarray
+    """``target`` (pure), ``pseudo-target``, ``normal`` or ``outlier``: what a row was before Mixup; shape (batch,)"""
+    share: np.ndarray
+    """weight of that clip in the mixture, 1 where nothing was mixed in; shape (batch,)"""
+
+
+def groups(waveforms: Waveforms) -> list[Clips]:
+    """The normal training clips of a machine type, by section and domain."""
+    clips = waveforms.clips
+    chosen = clips[(clips["split"] == "train") & (clips["label"] == "normal")]
+    return [
+        Clips(*key, waveforms, part.index.to_numpy()) for key, part in chosen.groupby(["machine", "section", "domain"])
+    ]
+
+
+def window(waveforms: Waveforms, row: int, start: int, length: int) -> np.ndarray:
+    """``length`` int16 samples of a clip from ``start`` on; where the clip ends, it goes on mirrored in time."""
+    rest = int(waveforms.clips["samples"].iat[row]) - start
+    samples = waveforms.read(row, start, min(length, rest))
+    return samples if rest >= length else np.pad(samples, (0, length - rest), mode="symmetric")
+
+
+def samples_of(settings) -> int:
+    """Samples of a window of ``images.frames`` frames (:class:`asdlib.params.Classifier`)."""
+    return (settings.images.frames - 1) * settings.features.hop_length
+
+
+def normalisation(waveforms: Waveforms) -> tuple[float, float]:
+    """Mean and standard deviation of a machine type's training clips, in -1 to 1."""
+    total, squares, count = 0.0, 0.0, 0
+    for row in np.flatnonzero(waveforms.clips["split"] == "train"):
+        samples = waveforms.read(row).astype(np.float64) / FULL_SCALE
+        total, squares, count = total + samples.sum(), squares + np.square(samples).sum(), count + len(samples)
+    mean = total / count
+    return mean, max(squares / count - mean**2, 1e-12) ** 0.5
+
+
+class Batches:
+    """Draws the mini-batches of one section's training.
+
+    Negatives are drawn by machine type first, then section, (in fine-tuning) domain, and clip, each uniformly: so no
+    machine type with many sections or clips drowns a small one.
+
+    Args:
+        settings: :class:`asdlib.params.Classifier`.
+        clips: Normal training clips of all machine types that may take part (:func:`groups`).
+        machine: The positive machine type.
+        section: The positive section.
+        device: Where the batches go.
+
+    Raises:
+        ClassifierError: The section has no source training clips, or there are no negatives of the kind asked for.
+    """
+
+    def __init__(self, settings, clips: list[Clips], machine: str, section: str, device: str | torch.device = "cpu"):
+        self.settings, self.samples, self.device = settings.batches, samples_of(settings), torch.device(device)
+        own = {part.domain: part for part in clips if (part.machine, part.section) == (machine, section)}
+        if "source" not in own:
+            raise ClassifierError(
+                f"section {section} of {machine} has no normal source training clips; add some or leave the section "
+                "out with data.sections"
+            )
+        self.normal, self.target = own["source"], own.get("target")
+        candidates = machines(settings.batches.negatives, machine, sorted({part.machine for part in clips}))
+        negatives = [
+            part for part in clips if part.machine in candidates and (part.machine, part.section) != (machine, section)
+        ]
+        self.source_negatives = _tree([part for part in negatives if part.domain == "source"])
+        self.all_negatives = _tree(negatives) if settings.batches.target_negatives else self.source_negatives
+        if not self.source_negatives:
+            raise ClassifierError(
+                f"classifier.batches.negatives is {settings.batches.negatives!r}, but beside section {section} of "
+                f"{machine} there are no source training clips in {', '.join(candidates)}; add some, take further "
+                "machine types into the data, or choose other negatives"
+            )
+
+    @classmethod
+    def open(cls, settings, candidate: str, machine: str, section: str, device="cpu") -> "Batches":
+        """Over the decoded clips of a run (settings: :class:`asdlib.params.Settings`)."""
+        branch, run, plan = (
+            settings.candidate("classifier", candidate),
+            paths.Run.of(settings),
+            catalogue.plan(settings),
+        )
+        wanted = machines(branch.batches.negatives, machine, sorted({*plan.machines, *plan.outliers}))
+        clips = [part for name in wanted for part in groups(Waveforms.open(run.data(name)))]
+        return cls(branch, clips, machine, section, device)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps in which as many normal clips are drawn as there are."""
+        return -(-len(self.normal.rows) // (self.settings.batch_size // 2))
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """Fingerprint of the decoded clips of each machine type that batches may be drawn from."""
+        parts = [self.normal, *_leaves(self.all_negatives)]
+        return {part.machine: part.waveforms.fingerprint for part in parts}
+
+    def source(self, generator: torch.Generator) -> Batch:
+        """A batch of the source domain only: normal clips, then as many outliers."""
+        rng, half = _random(generator), self.settings.batch_size // 2
+        return self._mixed(rng, [self.normal] * half + [_pick(rng, self.source_negatives) for _ in range(half)])
+
+    def finetuning(self, generator: torch.Generator) -> Batch:
+        """A batch for the target domain: ``target_clips`` target and pseudo-target clips stand for normal ones.
+
+        The first half of them are pure; the others are Mixup of a target clip and a source clip, which is normal or
+        an outlier with equal chance. What is left of the batch is mixed among itself, as in :meth:`source`.
+        """
+        if self.target is None:
+            raise ClassifierError(
+                f"section {self.normal.section} of {self.normal.machine} has no target training clips to fine-tune on"
+            )
+        rng, half, targets = _random(generator), self.settings.batch_size // 2, self.settings.target_clips
+        picks = [self.target] * targets + [self.normal] * (half - targets)
+        return self._mixed(rng, picks + [_pick(rng, self.all_negatives) for _ in range(half)], targets)
+
+    def pair(self, generator: torch.Generator) -> Tensor:
+        """A normal window and an outlier window, augmented but not mixed, to look at; (2, samples)."""
+        rng = _random(generator)
+        return self._augmented(rng, [self.normal, _pick(rng, self.source_negatives)])
+
+    def outliers(self, count: int, generator: torch.Generator) -> list[Clips]:
+        """At most ``count`` different outliers, drawn as the negatives of :meth:`source` are, to look at."""
+        rng, chosen = _random(generator), {}
+        for _ in range(count):
+            part = _pick(rng, self.source_negatives)
+            key = part.machine, part.section
+            chosen.setdefault(key, (part, set()))[1].add(int(rng.choice(part.rows)))
+        return [
+            dataclasses.replace(part, rows=np.array(sorted(rows)))
+            for part, rows in (chosen[key] for key in sorted(chosen))
+        ]
+
+    def _mixed(self, rng: np.random.Generator, picks: list[Clips], targets: int = 0) -> Batch:
+        """Windows of ``picks`` (normal clips first, and of these ``targets`` target clips), augmented and mixed."""
+        size, half, alpha, pure = len(picks), len(picks) // 2, self.settings.mixup, targets // 2
+        kind = np.array(["target"] * pure + ["pseudo-target"] * (targets - pure) + ["normal"] * (half - targets))
+        kind = np.append(kind, ["outlier"] * half)
+        label = np.repeat([1.0, 0.0], half)
+        if not alpha:
+            kind[:targets] = "target"
+            return Batch(self._augmented(rng, picks), self._tensor(label), kind, np.ones(size))
+        normal = rng.random(targets - pure) < 0.5  # partners of the pseudo-target clips
+        picks = picks + [self.normal if chosen else _pick(rng, self.source_negatives) for chosen in normal]
+        waveform, label = self._augmented(rng, picks), self._tensor(np.append(label, normal))
+        partner = np.array([*range(pure), *range(size, len(picks)), *(targets + rng.permutation(size - targets))])
+        share = np.append(np.ones(pure), rng.beta(alpha, alpha, size - pure))
+        first = self._tensor(share)
+        mixed = augment.mixup(waveform[:size], waveform[partner], first)
+        return Batch(mixed, augment.mixup(label[:size], label[partner], first), kind, share)
+
+    def _augmented(self, rng: np.random.Generator, picks: list[Clips]) -> Tensor:
+        """A random window of a random clip of each of ``picks``, with random volume and noise; (picks, samples)."""
+        options, size = self.settings, len(picks)
+        windows = []
+        for part in picks:
+            row = rng.choice(part.rows)
+            free = int(part.waveforms.clips["samples"].iat[row]) - self.samples
+            start = int(rng.integers(free + 1)) if free > 0 else 0
+            windows.append(window(part.waveforms, row, start, self.samples))
+        waveform = torch.from_numpy(np.stack(windows)).to(self.device).float() / FULL_SCALE
+        gain = np.where(rng.random(size) < options.volume, rng.uniform(-1, 1, size) * options.volume_range, 0)
+        snr = np.where(rng.random(size) < options.noise, rng.uniform(*options.noise_snr, size), np.inf)
+        generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
+        return augment.noise(augment.volume(waveform, self._tensor(gain)), self._tensor(snr), generator)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.float32).to(self.device)
+
+
+def machines(negatives: str, machine: str, known: list[str]) -> list[str]:
+    """The machine types, ``machine`` among them, whose clips take part under a choice of negatives.
+
+    Raises:
+        ClassifierError: ``dataset`` was chosen for a machine type that belongs to neither data set.
+    """
+    if negatives == "all":
+        return known
+    if negatives == "machine":
+        return [machine]
+    for members in DATASETS.values():
+        if machine in members:
+            return [name for name in known if name in members]
+    raise ClassifierError(
+        f"classifier.batches.negatives is 'dataset', but {machine} is in none of their machine types "
+        f"({', '.join(name for members in DATASETS.values() for name in members)}); use all or machine"
+    )
+
+
+def _random(generator: torch.Generator) -> np.random.Generator:
+    return np.random.default_rng(generator.initial_seed())
+
+
+def _tree(clips: list[Clips]) -> list[list[list[Clips]]]:
+    """Clips by machine type, then section, then domain."""
+    tree: dict[str, dict[str, list[Clips]]] = {}
+    for part in clips:
+        tree.setdefault(part.machine, {}).setdefault(part.section, []).append(part)
+    return [list(sections.values()) for sections in tree.values()]
+
+
+def _pick(rng: np.random.Generator, tree) -> Clips:
+    while isinstance(tree, list):
+        tree = tree[rng.integers(len(tree))]
+    return tree
+
+
+def _leaves(tree) -> list[Clips]:
+    return [leaf for branch in tree for leaf in _leaves(branch)] if isinstance(tree, list) else [tree]

@@ -1,0 +1,160 @@
+"""Train the classifier of one section: on the source domain, then fine-tuning for the target domain (Sec. 2.2)."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+
+from asdlib import artefacts, paths, training
+from asdlib.artefacts import writing
+from asdlib.classifier.batches import Batch, Batches, normalisation
+from asdlib.classifier.model import Classifier, parameters
+
+STAGES = ("source training", "fine-tuning")
+FILES = {"source training": "source.safetensors", "fine-tuning": "target.safetensors"}
+
+
+def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
+    """Train one section's classifier and write its run folder, whole or not at all.
+
+    The folder holds ``source.safetensors`` (after source training), ``target.safetensors`` (after fine-tuning; not if
+    the section has no target training clips or ``finetune_steps`` is 0), ``history.csv`` and ``record.json``. Each
+    stage goes on from its own checkpoint, and the result of the first is kept while the second runs.
+
+    Args:
+        settings: :class:`asdlib.params.Settings`.
+        machine: Positive machine type.
+        section: Positive section.
+        candidate: Name in ``classifier_candidates``.
+
+    Returns:
+        One row a step: ``stage`` (one of :data:`STAGES`), ``step``, the losses, ``learning_rate`` (of the backbone).
+
+    Raises:
+        asdlib.AsdError: Clips or weights are missing, or the training diverged.
+    """
+    began = time.monotonic()
+    branch, run, compute = (
+        settings.candidate("classifier", candidate),
+        paths.Run.of(settings),
+        training.compute(settings),
+    )
+    batches = Batches.open(settings, candidate, machine, section, compute.device)
+    what, data = recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint)
+    facts = what | {"data": data, "compute": compute.describe()}
+    seed = training.derive(settings.seed + branch.seed, "classifier", machine, section)
+    source, done, target = (
+        run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", facts)
+        for stage in ("source", "source_done", "target")
+    )
+
+    def stage(name: str, draw: Callable[[torch.Generator], Batch], steps: int, factor: float, checkpoint: Path):
+        rates = branch.training.backbone_learning_rate * factor, branch.training.head_learning_rate * factor
+        optimizer = torch.optim.Adam(model.groups(*rates))
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=list(rates), total_steps=steps)
+
+        def loss(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+            batch = draw(generator)
+            return model.losses(batch.waveform, batch.label)
+
+        history = training.train(
+            model,
+            loss,
+            optimizer,
+            scheduler,
+            steps=steps,
+            seed=training.derive(seed, name),
+            compute=compute,
+            checkpoint=checkpoint,
+            settings=facts,
+        )
+        return history.assign(stage=name)[["stage", *history.columns]]
+
+    torch.manual_seed(training.derive(seed, "weights"))
+    statistics = normalisation(batches.normal.waveforms)
+    model = Classifier(branch, settings.data.sample_rate, statistics, batches.epoch_steps).to(compute.device)
+    if done.is_file():
+        history = _restore(done, model)
+    else:
+        if not source.is_file():
+            initialise(model, batches, compute, seed)
+        history = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
+        _keep(done, model, history)
+    models = {FILES[STAGES[0]]: _tensors(model)}
+    if batches.target is None:
+        print(f"section {section} of {machine} has no target training clips: no fine-tuning", flush=True)
+    elif branch.training.finetune_steps:
+        steps, factor = branch.training.finetune_steps, branch.training.finetune_factor
+        history = pd.concat([history, stage(STAGES[1], batches.finetuning, steps, factor, target)], ignore_index=True)
+        models[FILES[STAGES[1]]] = _tensors(model)
+    record = artefacts.record(
+        what,
+        seed=settings.seed + branch.seed,
+        device=compute.describe(),
+        data=data,
+        seconds=time.monotonic() - began,
+        precision=compute.precision,
+        parameters=parameters(model),
+        pretrained=branch.model.pretrained,
+    )
+    with writing(run.system("classifier", machine, candidate, section), folder=True) as folder:
+        for name, tensors in models.items():
+            save_file(tensors, folder / name)
+        history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
+        artefacts.write_json(record, folder / "record.json")
+    training.finish(source, done, target)
+    return history
+
+
+def recipe(settings, machine: str, section: str, candidate: str) -> dict:
+    """The settings that a trained model depends on: those of the scorer may change without a new training."""
+    branch = settings.candidate("classifier", candidate).model_dump(mode="json")
+    del branch["scorer"], branch["images"]["windows"]
+    return {
+        "classifier": branch,
+        "seed": settings.seed,
+        "sample_rate": settings.data.sample_rate,
+        "machine": machine,
+        "section": section,
+    }
+
+
+@torch.no_grad()
+def initialise(model: Classifier, batches: Batches, compute: training.Compute, seed: int) -> None:
+    """Set the centroids to the class means of one epoch, before the first step."""
+    model.train()
+    for index in range(batches.epoch_steps):
+        batch = batches.source(training.generator(seed, "centroids", index))
+        with compute.autocast():
+            model.ddcsad.collect(model(batch.waveform).embedding, batch.label)
+    model.ddcsad.replace()
+
+
+def _tensors(model: Classifier) -> dict[str, torch.Tensor]:
+    return {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in model.state_dict().items()
+    }
+
+
+def _keep(path: Path, model: Classifier, history: pd.DataFrame) -> None:
+    """Keep the result of source training until fine-tuning has ended."""
+    numbers = history.drop(columns="stage")
+    rows = torch.from_numpy(numbers.to_numpy(dtype="float64"))
+    with writing(path) as temporary:
+        torch.save({"module": model.state_dict(), "columns": list(numbers.columns), "rows": rows}, temporary)
+
+
+def _restore(path: Path, model: Classifier) -> pd.DataFrame:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["module"])
+    except Exception as error:
+        raise training.TrainingError(f"{path}: cannot be read ({error}); delete it to start anew") from None
+    print(f"source training was done before ({path})", flush=True)
+    history = pd.DataFrame(state["rows"].numpy(), columns=state["columns"]).astype({"step": int})
+    history.insert(0, "stage", STAGES[0])
+    return history

@@ -1,0 +1,89 @@
+"""Sec. 3.1: the recordings, from a folder of wav files to decoded clips.
+
+Imports inside the functions keep :mod:`asdlib.data.catalogue` light, which the Snakefile imports at every parse.
+"""
+
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from asdlib import paths
+from asdlib.data import catalogue
+
+GROUPS = ["machine", "section", "domain", "split", "label"]
+
+
+def prepare(settings) -> pd.DataFrame:
+    """Make the clips of a run ready: synthesise (if asked), catalogue, check and decode them.
+
+    Returns:
+        The catalogue of all machine types that take part, outliers included.
+
+    Raises:
+        asdlib.data.catalogue.DataError: The data cannot be used; all problems are listed together.
+    """
+    from asdlib.data import audio
+
+    data, run = settings.data, paths.Run.of(settings)
+    root = paths.home() / data.root
+    if data.synthetic:
+        from asdlib.data import synthetic
+
+        synthetic.write(root, data.synthetic, data.sample_rate)
+    clips = catalogue.select(catalogue.scan(root), data)
+    plan = catalogue.planned(clips, data)
+    machines = [*plan.machines, *plan.outliers]
+    clips = clips[clips["machine"].isin(machines)].reset_index(drop=True)
+    audio.refuse(audio.check(clips, root, data, headers=True))
+    for machine in machines:
+        began = time.monotonic()
+        rows = clips[clips["machine"] == machine].reset_index(drop=True)
+        done = audio.decode(rows, root, run.data(machine), data)
+        role = f"sections {', '.join(plan.machines[machine])}" if machine in plan.machines else "outliers only"
+        how = f"decoded in {time.monotonic() - began:.1f} s" if done else "decoded before"
+        print(f"{machine}: {len(rows)} clips, {role}, {how}", flush=True)
+    return clips
+
+
+def counts(clips: pd.DataFrame) -> pd.DataFrame:
+    """Clips by machine type, section, domain, split and label."""
+    return clips.groupby(GROUPS).size().rename("clips").reset_index()
+
+
+def check(root: Path, data) -> dict:
+    """Read every clip of a folder and report.
+
+    Args:
+        root: The data root.
+        data: Settings (:class:`asdlib.params.Data`): sample rate, channels, machines and sections.
+
+    Returns:
+        ``root``; ``counts``, one record a machine type, section, domain, split and label; ``machines`` that would get
+        systems, with their sections; ``outliers``; ``problems``, a sentence each, empty if all is well.
+
+    Raises:
+        asdlib.data.catalogue.DataError: There is no such folder, no clip in it, or no machine or section asked for.
+    """
+    from asdlib.data import audio
+
+    clips, problems = catalogue.walk(root)
+    clips = catalogue.select(clips, data)
+    plan, lacking = catalogue.assess(clips, data)
+    return {
+        "root": str(root),
+        "counts": counts(clips).to_dict("records"),
+        "machines": plan.machines,
+        "outliers": plan.outliers,
+        "problems": [*problems, *lacking, *audio.check(clips, root, data)],
+    }
+
+
+def describe(report: dict) -> str:
+    """A report of :func:`check` as lines to read."""
+    lines = [f"{report['root']}"]
+    lines += [f"  {' '.join(str(row[key]) for key in GROUPS)}: {row['clips']} clips" for row in report["counts"]]
+    lines += [f"  {machine}: sections {', '.join(sections)}" for machine, sections in report["machines"].items()]
+    lines += [f"  outliers only: {', '.join(report['outliers'])}"] if report["outliers"] else []
+    lines += [f"problem: {problem}" for problem in report["problems"]] or ["no problems: the data can be used"]
+    return "\n".join(lines)

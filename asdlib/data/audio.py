@@ -1,0 +1,240 @@
+"""Clips in: each validated, then all clips of a machine type decoded once into one int16 array on disk.
+
+int16 is what the recordings are; the waveform in -1 to 1 is ``int16 / 32768``.
+"""
+
+import hashlib
+import json
+import struct
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+from asdlib import AsdError, artefacts
+from asdlib.data.catalogue import DataError, listed
+
+FULL_SCALE = 32768
+"""int16 value of amplitude 1"""
+
+_FORMATS = ("WAV", "WAVEX", "RF64")
+_SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+
+
+class ClipError(AsdError):
+    """A clip that cannot be used; the message names the file, what was found, what was expected, what to do."""
+
+
+def probe(path: Path, data) -> int:
+    """Validate a clip by its header alone and return its length in samples.
+
+    Args:
+        path: The wav file.
+        data: Settings (:class:`asdlib.params.Data`): ``sample_rate`` and ``channels`` count here.
+
+    Raises:
+        ClipError: No wav file of PCM or float samples, truncated, empty, of another rate or of too many channels.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ClipError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise ClipError(f"{path}: the file is empty (0 bytes); expected a wav file; copy or record it again")
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        reason = getattr(error, "error_string", error)
+        raise ClipError(
+            f"{path}: not readable as audio ({reason}); expected a wav file; convert or remove it"
+        ) from None
+    if info.format not in _FORMATS or info.subtype not in _SUBTYPES:
+        raise ClipError(
+            f"{path}: holds {info.format} with {info.subtype} samples; expected WAV, PCM or float; convert it"
+        )
+    promised, present = _data_bytes(path)
+    if present < promised:
+        raise ClipError(
+            f"{path}: truncated: the header promises {promised} bytes of samples, the file holds {present}; "
+            "copy it again or remove it"
+        )
+    if info.frames == 0:
+        raise ClipError(f"{path}: holds no samples; expected at least one; record it again or remove it")
+    if info.samplerate != data.sample_rate:
+        raise ClipError(
+            f"{path}: sampled at {info.samplerate} Hz; expected {data.sample_rate}; resample it or set data.sample_rate"
+        )
+    if info.channels != 1 and data.channels == "refuse":
+        raise ClipError(
+            f"{path}: {info.channels} channels; expected 1; set data.channels to first or mean, or give mono files"
+        )
+    return info.frames
+
+
+def read(path: Path, data) -> np.ndarray:
+    """Read one clip as int16, shape ``(samples,)``; 16-bit mono comes through exactly, other widths are rounded.
+
+    Raises:
+        ClipError: As :func:`probe`, and for samples that are NaN or beyond full scale.
+    """
+    frames = probe(path, data)
+    info = soundfile.info(path)
+    exact = info.subtype == "PCM_16" and (info.channels == 1 or data.channels == "first")
+    try:
+        waveform, _ = soundfile.read(path, dtype="int16" if exact else "float64", always_2d=True)  # (samples, channels)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise ClipError(f"{path}: cannot be decoded ({error}); copy it again or remove it") from None
+    if len(waveform) != frames:
+        raise ClipError(f"{path}: {len(waveform)} samples could be read, the header promises {frames}; copy it again")
+    waveform = waveform.mean(axis=1) if data.channels == "mean" and info.channels > 1 else waveform[:, 0]
+    if exact:
+        return np.ascontiguousarray(waveform)
+    bad = int(np.count_nonzero(~np.isfinite(waveform)))
+    if bad:
+        raise ClipError(f"{path}: {bad} sample(s) are NaN or infinite; expected finite ones; export or record it again")
+    peak = np.abs(waveform).max()
+    if peak > 1:
+        raise ClipError(
+            f"{path}: samples reach {peak:.3g}; expected -1 to 1; scale all clips of the machine by one common factor"
+        )
+    return np.clip(np.rint(waveform * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def check(clips: pd.DataFrame, root: Path, data, headers: bool = False) -> list[str]:
+    """Problems of all clips, a sentence each; ``headers`` looks at the headers only, else every sample is read."""
+    problems = []
+    for path in clips["path"]:
+        try:
+            (probe if headers else read)(Path(root) / path, data)
+        except ClipError as error:
+            problems.append(str(error))
+    return problems
+
+
+def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
+    """Decode the clips of one machine type into ``folder``; False if that was done before and nothing has changed.
+
+    Writes ``waveforms.npy`` (int16, all clips one after the other), ``clips.csv`` (the catalogue with ``start`` and
+    ``samples``) and ``record.json``, whole or not at all. One clip is in memory at a time. ``data_fingerprint`` in the
+    record is the SHA-256 over names and samples and so does not depend on when or where the files were written.
+
+    Args:
+        clips: Catalogue rows of one machine type.
+        root: The data root that ``clips.path`` counts from.
+        folder: Where to write, :meth:`asdlib.paths.Run.data` of the machine.
+        data: Settings (:class:`asdlib.params.Data`).
+
+    Raises:
+        DataError: Clips cannot be used; at most 20 problems are listed, and all are counted.
+    """
+    state = _state(clips, root, data)
+    if _recorded(folder).get("files_state") == state:
+        return False
+    began = time.monotonic()
+    problems, lengths = [], []
+    for path in clips["path"]:
+        try:
+            lengths.append(probe(Path(root) / path, data))
+        except ClipError as error:
+            problems.append(str(error))
+    refuse(problems)
+    table = clips.assign(start=np.cumsum([0, *lengths[:-1]]), samples=lengths)
+    digest = hashlib.sha256()
+    with artefacts.writing(folder, folder=True) as temporary:
+        with open(temporary / "waveforms.npy", "wb") as stream:
+            shape = (sum(lengths),)
+            np.lib.format.write_array_header_1_0(stream, {"descr": "<i2", "fortran_order": False, "shape": shape})
+            for path, clip in zip(clips["path"], clips["clip"], strict=True):
+                try:
+                    samples = read(Path(root) / path, data).astype("<i2").tobytes()
+                except ClipError as error:
+                    problems.append(str(error))
+                    continue
+                stream.write(samples)
+                digest.update(clip.encode() + b"\0" + hashlib.sha256(samples).digest())
+        refuse(problems)
+        table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
+        record = artefacts.record(
+            {"sample_rate": data.sample_rate, "channels": data.channels},
+            seed=0,
+            device="processor",
+            data=digest.hexdigest()[:12],
+            seconds=time.monotonic() - began,
+            files_state=state,
+        )
+        artefacts.write_json(record, temporary / "record.json")
+    return True
+
+
+def refuse(problems: list[str]) -> None:
+    """Raise :class:`DataError` if there are problems."""
+    if problems:
+        raise DataError(listed("clips that cannot be used", problems))
+
+
+@dataclass(frozen=True)
+class Waveforms:
+    """The decoded clips of a machine type, memory-mapped; row i of ``clips`` is clip i."""
+
+    clips: pd.DataFrame
+    """catalogue with ``start`` and ``samples``"""
+    samples: np.ndarray
+    """all clips one after the other, int16, on disk"""
+    fingerprint: str
+    """of names and samples"""
+
+    @classmethod
+    def open(cls, folder: Path) -> "Waveforms":
+        """Open what :func:`decode` wrote; :class:`DataError` if it is not there."""
+        folder = Path(folder)
+        fingerprint = _recorded(folder).get("data_fingerprint")
+        if fingerprint is None:
+            raise DataError(f"{folder}: no decoded clips; run notebook 01_data, or make reproduce")
+        text = {column: str for column in ("machine", "section", "domain", "split", "label", "clip", "attributes")}
+        clips = pd.read_csv(folder / "clips.csv", keep_default_na=False, dtype=text)
+        return cls(clips, np.load(folder / "waveforms.npy", mmap_mode="r"), fingerprint)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def read(self, row: int, start: int = 0, samples: int | None = None) -> np.ndarray:
+        """Samples ``start`` to ``start + samples`` (default: to the end) of clip ``row``: an int16 array of its own."""
+        first, length = int(self.clips["start"].iat[row]), int(self.clips["samples"].iat[row])
+        samples = length - start if samples is None else samples
+        if start < 0 or samples < 0 or start + samples > length:
+            raise ValueError(f"samples {start} to {start + samples} of clip {row} asked for, which has {length}")
+        return np.array(self.samples[first + start : first + start + samples])
+
+
+def _data_bytes(path: Path) -> tuple[int, int]:
+    """Bytes of samples that the header of a RIFF file promises, and that the file holds after it.
+
+    libsndfile corrects a wrong promise silently, so a truncated recording would go unnoticed.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as stream:
+        if stream.read(12)[:4] != b"RIFF":  # RF64 keeps its lengths elsewhere
+            return 0, 0
+        while len(header := stream.read(8)) == 8:
+            name, length = struct.unpack("<4sI", header)
+            if name == b"data":
+                unknown = length == 0xFFFFFFFF  # written to a pipe
+                return (0, 0) if unknown else (length, size - stream.tell())
+            stream.seek(length + length % 2, 1)
+    return 0, 0
+
+
+def _recorded(folder: Path) -> dict:
+    """The record beside decoded clips; empty if there is none."""
+    path = Path(folder) / "record.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _state(clips: pd.DataFrame, root: Path, data) -> str:
+    """Names, sizes and times of the files, to tell cheaply whether they have changed."""
+    stats = [(Path(root) / path).stat() for path in clips["path"]]
+    files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in zip(clips["path"], stats, strict=True)]
+    rows = clips.astype(str).to_numpy().tolist()
+    return artefacts.fingerprint([str(Path(root).resolve()), data.sample_rate, data.channels, files, rows])

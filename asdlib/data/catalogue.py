@@ -1,0 +1,212 @@
+"""From a folder to a table of its clips, and from that to the plan of a run.
+
+Only names are read here, no file is opened: the Snakefile asks for the plan whenever it is parsed.
+"""
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from asdlib import AsdError, paths
+from asdlib.data import names
+from asdlib.data.faults import fault
+
+COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "path", "attributes"]
+"""Columns of the catalogue; all are strings, ``path`` is relative to the data root."""
+
+LISTED = 20  # problems that an error lists before it only counts
+
+
+class DataError(AsdError):
+    """Data that cannot be used; the message names folder or file, what was found, what was expected, what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Who takes part in a run."""
+
+    machines: dict[str, list[str]]
+    """machine types that get systems, and their sections (those with labelled test clips)"""
+    outliers: list[str]
+    """further machine types, whose training clips only serve as outliers"""
+
+
+def plan(settings) -> Plan:
+    """Decide which machine types and sections get systems.
+
+    A section gets systems if it has labelled test clips, since only these can stand in Table 1; unlabelled ones
+    (evaluation data) are scored along with them. Sections without labelled test clips stay in the catalogue, as
+    negatives; a machine type that has no other sections serves as outliers. Before synthetic data exist, the plan
+    follows from their settings.
+
+    Raises:
+        DataError: The data are missing or lack what the run needs; the message names each machine and section.
+    """
+    data = settings.data
+    clips = expected(data.synthetic) if data.synthetic else scan(paths.home() / data.root)
+    return planned(select(clips, data), data)
+
+
+def scan(root: Path) -> pd.DataFrame:
+    """The catalogue of a folder: one row a clip, columns :data:`COLUMNS`, sorted.
+
+    Raises:
+        DataError: The folder is missing or holds no clip, or a name does not fit :mod:`asdlib.data.names`.
+    """
+    clips, problems = walk(root)
+    if problems:
+        raise DataError(listed(f"{root}: file names that cannot be used", problems))
+    return clips
+
+
+def walk(root: Path) -> tuple[pd.DataFrame, list[str]]:
+    """As :func:`scan`, but names that do not fit are returned as a list of sentences beside the catalogue."""
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; data.root must hold {names.EXPECTED}")
+    rows, problems, strangers, seen = [], [], [], {}
+    for machine in _folders(root):
+        for folder in _folders(root / machine):
+            if folder not in names.FOLDERS:
+                continue
+            for file in sorted(entry.name for entry in os.scandir(root / machine / folder) if entry.is_file()):
+                path = f"{machine}/{folder}/{file}"
+                if not file.lower().endswith(".wav"):
+                    strangers.append(path)
+                    continue
+                try:
+                    name = names.parse(folder, file)
+                except names.NameFormatError as error:
+                    problems.append(f"{root / path}: {error}")
+                    continue
+                other = seen.setdefault((machine, name.split, file), path)
+                if other != path:
+                    problems.append(f"{root / path}: the same clip name as {other}; expected each once; rename one")
+                    continue
+                rows.append(_row(machine, name, path))
+    if not rows and not problems:
+        raise DataError(f"{root}: {_nothing(root, strangers)}; expected {names.EXPECTED}")
+    return _table(rows), problems
+
+
+def expected(synthetic) -> pd.DataFrame:
+    """The catalogue that synthetic data with these settings will have; anomalous clips have the fault as attribute."""
+    for machine in synthetic.machines:
+        if machine not in names.MACHINES:
+            raise DataError(
+                f"data.synthetic.machines: there is no synthetic {machine!r}{nearest(machine, names.MACHINES)}"
+            )
+    counts = [
+        ("source", "train", "normal", synthetic.train_source),
+        ("target", "train", "normal", synthetic.train_target),
+        *((domain, "test", "normal", synthetic.test_normal) for domain in ("source", "target")),
+        *((domain, "test", "anomaly", synthetic.test_anomaly) for domain in ("source", "target")),
+    ]
+    rows = []
+    for machine in synthetic.machines:
+        for section in synthetic.sections:
+            for domain, split, label, count in counts:
+                for index in range(count):
+                    kind = fault(machine, index) if label == "anomaly" else ""
+                    name = names.ClipName(section, domain, split, label, f"{index:04d}", kind)
+                    rows.append(_row(machine, name, f"{machine}/{name.folder}/{name.file}"))
+    return _table(rows)
+
+
+def select(clips: pd.DataFrame, data) -> pd.DataFrame:
+    """The rows that take part by ``data.sections``; :class:`DataError` if one asked for is not there."""
+    for key, column in (("machines", "machine"), ("sections", "section")):
+        there = sorted(set(clips[column]))
+        for name in getattr(data, key) or []:
+            if name not in there:
+                raise DataError(f"data.{key}: {data.root} holds no {column} {name!r}{nearest(name, there)}")
+    return clips if data.sections is None else clips[clips["section"].isin(data.sections)].reset_index(drop=True)
+
+
+def planned(clips: pd.DataFrame, data) -> Plan:
+    """The plan that a catalogue allows (see :func:`plan`), or :class:`DataError` that lists all that it lacks."""
+    result, problems = assess(clips, data)
+    if problems:
+        raise DataError(listed(f"{data.root}: clips that cannot be used", problems))
+    return result
+
+
+def assess(clips: pd.DataFrame, data) -> tuple[Plan, list[str]]:
+    """The plan, and what the catalogue lacks for it, a sentence each."""
+    counts = clips.groupby(["machine", "section", "domain", "split", "label"]).size().to_dict()
+    tested = sorted({key[:2] for key in counts if key[3] == "test" and key[4] != "unknown"})
+    machines: dict[str, list[str]] = {}
+    for machine, section in tested:
+        if data.machines is None or machine in data.machines:
+            machines.setdefault(machine, []).append(section)
+    problems = [
+        f"machine {machine} of data.machines has no labelled test clips; add some, or leave it out of data.machines "
+        "(its training clips then serve as outliers)"
+        for machine in data.machines or []
+        if machine not in machines
+    ]
+    for machine, sections in machines.items():
+        for section in sections:
+            problems += _lacking(machine, section, counts)
+    if not machines and not problems:
+        problems = [f"{data.root}: no machine type has labelled test clips, so nothing can be evaluated; add some"]
+    trained = {key[0] for key in counts if key[3] == "train"}
+    return Plan(machines, sorted(trained - set(machines))), problems
+
+
+def listed(head: str, problems: list[str]) -> str:
+    """One problem as it is; of several at most :data:`LISTED` under a head line, then how many more there are."""
+    if len(problems) == 1:
+        return problems[0]
+    more = [f"... and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
+    return "\n  ".join([f"{head} ({len(problems)}):", *problems[:LISTED], *more])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the nearest of the known ones, and all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"; {hint}There are {', '.join(known) or 'none'}"
+
+
+def _lacking(machine: str, section: str, counts: dict) -> list[str]:
+    """What a section with labelled test clips lacks to be trained and evaluated."""
+    remedy = "add some or leave the section out with data.sections"
+    problems = []
+    for domain in ("source", "target"):
+        where = f"section {section} of {machine} has"
+        test = {label: counts.get((machine, section, domain, "test", label), 0) for label in ("normal", "anomaly")}
+        train = counts.get((machine, section, domain, "train", "normal"), 0)
+        if not train and (domain == "source" or any(test.values())):
+            kind = f"{domain} test clips" if any(test.values()) else "test clips"
+            problems.append(f"{where} {kind} but no {domain} training clips; {remedy}")
+        for label, adjective in (("normal", "normal"), ("anomaly", "anomalous")):
+            if any(test.values()) and not test[label]:
+                problems.append(f"{where} {domain} test clips, none of them {adjective} (an AUC needs both); {remedy}")
+    return problems
+
+
+def _nothing(root: Path, strangers: list[str]) -> str:
+    if strangers:
+        return f"no wav file found, but for example {strangers[0]}"
+    if inner := [folder for folder in _folders(root) if folder in names.FOLDERS]:
+        return f"holds {inner[0]}/ itself, so it looks like the folder of one machine type; give the folder above"
+    inside = sorted(entry.name for entry in os.scandir(root))
+    return f"no clips found, but for example {inside[0]}" if inside else "the folder is empty"
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _row(machine: str, name: names.ClipName, path: str) -> tuple[str, ...]:
+    return machine, name.section, name.domain, name.split, name.label, name.file, path, name.attributes
+
+
+def _table(rows: list[tuple[str, ...]]) -> pd.DataFrame:
+    return pd.DataFrame(sorted(rows), columns=COLUMNS, dtype=str)

@@ -1,0 +1,101 @@
+"""The file-name grammar of DCASE Task 2, both ways.
+
+* 2021: ``section_NN_<source|target>_<train|test>_<normal|anomaly>_NNNN[_attributes].wav`` in the folders ``train``,
+  ``source_test`` and ``target_test`` of a machine type;
+* 2022 to 2025: the same, with attributes, in ``train`` and ``test``;
+* evaluation data: the same without the label;
+* 2020: ``<normal|anomaly>_id_NN_NNNNNNNN.wav`` in ``train`` and ``test``: the ID is the section, all are source.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from asdlib import AsdError
+
+MACHINES = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
+"""The machine types of DCASE2021."""
+
+FOLDERS = {"train": "train", "test": "test", "source_test": "test", "target_test": "test"}
+"""Folders of a machine that hold clips, and their split."""
+
+EXPECTED = (
+    "<machine>/{train,source_test,target_test}/section_NN_<source|target>_<train|test>_<normal|anomaly>_NNNN.wav "
+    "(or, as in DCASE2020, <machine>/{train,test}/<normal|anomaly>_id_NN_NNNNNNNN.wav)"
+)
+
+_SECTION = re.compile(
+    r"section_(?P<section>[0-9]{2})_(?P<domain>source|target)_(?P<split>train|test)"
+    r"(?:_(?P<label>normal|anomaly))?_(?P<number>[0-9]+)(?:_(?P<attributes>[^/\n]+))?\.wav"
+)
+_ID = re.compile(r"(?:(?P<label>normal|anomaly)_)?id_(?P<section>[0-9]{2})_(?P<number>[0-9]+)\.wav")
+
+
+class NameFormatError(AsdError):
+    """A file name that does not fit the grammar; the message says what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class ClipName:
+    """What a clip's name says.
+
+    >>> name = parse("source_test", "section_00_source_test_anomaly_0007.wav")
+    >>> name.section, name.domain, name.split, name.label
+    ('00', 'source', 'test', 'anomaly')
+    >>> name.folder, name.file
+    ('source_test', 'section_00_source_test_anomaly_0007.wav')
+    """
+
+    section: str
+    """two digits"""
+    domain: Literal["source", "target"]
+    split: Literal["train", "test"]
+    label: Literal["normal", "anomaly", "unknown"]
+    number: str
+    """digits, as written"""
+    attributes: str = ""
+    """what follows the number, for example ``car_A1_spd_28V``"""
+    grammar: Literal[2020, 2021] = 2021
+    """the challenge whose grammar the name follows"""
+
+    @property
+    def file(self) -> str:
+        """The file name."""
+        label = () if self.label == "unknown" else (self.label,)
+        if self.grammar == 2020:
+            return "_".join([*label, "id", self.section, self.number]) + ".wav"
+        attributes = (self.attributes,) if self.attributes else ()
+        return "_".join(["section", self.section, self.domain, self.split, *label, self.number, *attributes]) + ".wav"
+
+    @property
+    def folder(self) -> str:
+        """The folder in which DCASE2021 (for the grammar of 2020: DCASE2020) keeps the clip."""
+        return f"{self.domain}_test" if self.split == "test" and self.grammar == 2021 else self.split
+
+
+def parse(folder: str, file: str) -> ClipName:
+    """Read a file name and the name of the folder that it lies in.
+
+    Raises:
+        NameFormatError: The name does not fit the grammar, contradicts its folder, or calls a training clip anything
+            but normal.
+    """
+    if folder not in FOLDERS:
+        raise NameFormatError(f"the folder is {folder!r}; expected one of {', '.join(FOLDERS)}")
+    if match := _SECTION.fullmatch(file):
+        parts = match.groupdict()
+        name = ClipName(**{**parts, "label": parts["label"] or "unknown", "attributes": parts["attributes"] or ""})
+    elif match := _ID.fullmatch(file):
+        parts = match.groupdict()
+        name = ClipName(
+            parts["section"], "source", FOLDERS[folder], parts["label"] or "unknown", parts["number"], grammar=2020
+        )
+    else:
+        raise NameFormatError("the name does not fit section_NN_<source|target>_<train|test>_<normal|anomaly>_NNNN.wav")
+    if folder not in (name.split, f"{name.domain}_{name.split}"):
+        raise NameFormatError(f"the name says {name.domain} {name.split}, the folder says {folder}; move or rename it")
+    if name.split == "train" and name.label != "normal":
+        raise NameFormatError(
+            f"a training clip with the label {name.label}; expected normal: training clips are normal ones"
+        )
+    return name

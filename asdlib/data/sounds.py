@@ -1,0 +1,89 @@
+"""Building blocks of the synthetic recordings: rotation, tones, noise, impacts, a factory, a microphone.
+
+Everything random draws from the generator given. Waveforms are float arrays of shape ``(samples,)``; frequencies are
+in Hz, times in seconds, phases in turns.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft, signal
+
+_TABLE = 8192  # points of a period in a wave table: its rounding stays 70 dB below the tone
+
+
+def rotation(rng: np.random.Generator, samples: int, rate: int, frequency: float, wander: float = 0.003) -> np.ndarray:
+    """Phase in turns of a shaft at ``frequency`` that starts anywhere and wanders by about ``wander`` (relative)."""
+    knots = np.cumsum(rng.standard_normal(3 + 2 * samples // rate))
+    knots = wander * (knots - knots.mean()) / (knots.std() + 1e-12)
+    speed = np.interp(np.arange(samples), np.linspace(0, samples, len(knots)), 1 + knots)
+    return rng.uniform() + np.cumsum(speed) * (frequency / rate)
+
+
+def tone(phase: np.ndarray, amplitudes) -> np.ndarray:
+    """A periodic wave over ``phase`` whose harmonics 1, 2, ... have these ``amplitudes``."""
+    spectrum = np.zeros(_TABLE // 2 + 1, dtype=complex)
+    order = np.arange(1, len(amplitudes) + 1)
+    spectrum[order] = np.asarray(amplitudes) * np.exp(1j * order**2)  # spread phases: no needless peaks
+    table = np.fft.irfft(spectrum) * (_TABLE / 2)
+    return table[(phase * _TABLE).astype(np.int64) & (_TABLE - 1)]
+
+
+def noise(rng: np.random.Generator, samples: int, rate: int, curve) -> np.ndarray:
+    """Gaussian noise of unit power whose spectrum follows ``curve``, pairs of frequency and dB."""
+    length = fft.next_fast_len(samples, real=True)
+    return fft.irfft(noise_spectrum(rng, length, rate, curve), length)[:samples]
+
+
+def noise_spectrum(rng: np.random.Generator, length: int, rate: int, curve) -> np.ndarray:
+    """The Fourier transform (``rfft``) of :func:`noise`, drawn directly."""
+    gain = _gain(length, rate, tuple(curve))
+    white = rng.standard_normal(2 * len(gain), dtype=np.float32).view(np.complex64)
+    return white * (gain * np.sqrt(length / 2 / np.mean(gain**2)))
+
+
+def strikes(rng: np.random.Generator, phase: np.ndarray, spread: float = 0.2, shift: float = 0.0) -> np.ndarray:
+    """Impulses of height 1, give or take ``spread``, ``shift`` turns after each full turn of ``phase``."""
+    impulses = np.zeros(len(phase))
+    at = np.flatnonzero(np.diff(np.floor(phase - shift)) > 0)
+    impulses[at] = np.exp(spread * rng.standard_normal(len(at)))
+    return impulses
+
+
+def ring(impulses: np.ndarray, rate: int, frequency: float, decay: float) -> np.ndarray:
+    """The answer of a resonance that decays to 1/e in ``decay``; an impulse of 1 peaks near 1."""
+    angle, radius = 2 * np.pi * min(frequency, 0.45 * rate) / rate, np.exp(-1 / (decay * rate))
+    return signal.lfilter([0, np.sin(angle)], [1, -2 * radius * np.cos(angle), radius**2], impulses) / radius
+
+
+def band(low: float, high: float) -> tuple[tuple[float, float], ...]:
+    """A curve for :func:`noise`: flat between two frequencies, falling steeply outside."""
+    return (low / 2, -40.0), (low, 0.0), (high, 0.0), (2 * high, -40.0)
+
+
+def curve(rng: np.random.Generator, slope: float, spread: float) -> tuple[tuple[float, float], ...]:
+    """A smooth random curve, 60 Hz to 8 kHz: ``slope`` dB an octave, each octave off by about ``spread`` dB."""
+    octaves = np.arange(8)
+    decibels = slope * octaves + spread * rng.standard_normal(8)
+    return tuple((float(62.5 * 2.0**octave), float(level)) for octave, level in zip(octaves, decibels, strict=True))
+
+
+def varied(rng: np.random.Generator, curve, spread: float) -> tuple[tuple[float, float], ...]:
+    """``curve`` with each point off by about ``spread`` dB."""
+    return tuple((frequency, level + spread * float(rng.standard_normal())) for frequency, level in curve)
+
+
+@lru_cache(maxsize=256)
+def _gain(length: int, rate: int, curve: tuple) -> np.ndarray:
+    """Amplitude at each frequency of an ``rfft``, interpolated in dB over log frequency; none at 0 Hz."""
+    frequencies = fft.rfftfreq(length, 1 / rate)
+    points, decibels = np.array(curve).T
+    frequencies[0] = frequencies[1]
+    gain = 10 ** (np.interp(np.log(frequencies), np.log(points), decibels) / 20)
+    gain[0] = 0
+    return gain.astype(np.float32)
+
+
+def response(length: int, rate: int, curve: tuple) -> np.ndarray:
+    """Amplitude of a filter that follows ``curve``, for each frequency of an ``rfft`` of ``length`` samples."""
+    return _gain(length, rate, tuple(curve))

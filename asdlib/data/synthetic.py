@@ -1,0 +1,164 @@
+"""The embedded demonstration data: synthetic machines in a synthetic factory, written as DCASE2021 files.
+
+Not DCASE2021 and never to be called so. It lets every stage run, and be checked, where the recordings cannot be had.
+As in MIMII DUE and ToyADMOS2, sections are different machines of a type, and the target domain differs in speed, load,
+microphone and background. A clip is a pure function of (seed, machine type, section, domain, split, label, number) and
+the clip length, whatever else is made beside it.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from scipy import fft
+
+from asdlib import artefacts
+from asdlib.data import catalogue, faults, machines, names, sounds
+
+VERSION = 2
+"""Raised when the sound changes, so that older data are made anew."""
+
+MARK = "synthetic.json"
+"""File in the data root that says what made it."""
+
+LEVEL = 0.015
+"""Root mean square of a section's machine in the source domain, of full scale."""
+
+_UNIT, _SOURCE, _TARGET, _GAIN, _CLIP = range(5)  # what a generator is for, so that no two draw the same numbers
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a section's machine and a domain are like; all clips of both share it."""
+
+    speed: float
+    """relative to the machine type's usual speed"""
+    load: float
+    """0 to 1"""
+    size: float
+    """relative"""
+    microphone: tuple[tuple[float, float], ...]
+    """frequency response: pairs of Hz and dB"""
+    factory: tuple[tuple[float, float], ...]
+    """spectrum of the background: pairs of Hz and dB"""
+    louder: float
+    """background above that of the source domain, in dB"""
+
+
+def write(root: Path, synthetic, rate: int) -> bool:
+    """Write the data set to ``root``, whole or not at all; False if it is there already.
+
+    Args:
+        root: The data root. What an earlier call wrote there with other settings is replaced.
+        synthetic: Settings (:class:`asdlib.params.Synthetic`).
+        rate: Sampling rate in Hz.
+
+    Raises:
+        asdlib.data.catalogue.DataError: The folder holds something else; recordings are never overwritten.
+    """
+    root = Path(root)
+    made = {"version": VERSION, "sample_rate": rate, **synthetic.model_dump(mode="json")}
+    mark = root / MARK
+    if mark.is_file():
+        if json.loads(mark.read_text(encoding="utf-8")) == made:
+            return False
+    elif root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise catalogue.DataError(
+            f"{root}: holds data that were not synthesised (it has no {MARK}); set data.synthetic to null to use "
+            "them, or data.root to a new folder"
+        )
+    clips = catalogue.expected(synthetic)
+    began = logged = time.monotonic()
+    with artefacts.writing(root, folder=True) as temporary:
+        for folder in sorted({path.rpartition("/")[0] for path in clips["path"]}):
+            (temporary / folder).mkdir(parents=True)
+        for done, (machine, path) in enumerate(zip(clips["machine"], clips["path"], strict=True), start=1):
+            _, folder, file = path.split("/")
+            clip = waveform(synthetic, rate, machine, names.parse(folder, file))
+            soundfile.write(temporary / path, clip, rate, subtype="PCM_16")
+            if time.monotonic() - logged >= 10:
+                logged = time.monotonic()
+                print(f"synthetic data: {done}/{len(clips)} clips", flush=True)
+        artefacts.write_json(made, temporary / MARK)
+    print(f"synthetic data: {len(clips)} clips in {root}, made in {time.monotonic() - began:.1f} s", flush=True)
+    return True
+
+
+def waveform(synthetic, rate: int, machine: str, name: names.ClipName) -> np.ndarray:
+    """One clip as int16, shape ``(samples,)``."""
+    seed, section, number = synthetic.seed, name.section, int(name.number)
+    here = place(seed, machine, section, name.domain)
+    group = [name.domain == "target", name.split == "test", name.label == "anomaly"]
+    rng = _generator(seed, machine, section, _CLIP, *group, number)
+    fault, severity = "", 0.0
+    if name.label == "anomaly":
+        fault = faults.fault(machine, number)
+        faint, clear = faults.FAULTS[machine][fault]
+        severity = faint * (clear / faint) ** rng.uniform()
+    unit = _generator(seed, machine, section, _UNIT)
+    sound = _sound(machine, here, unit, rng, round(synthetic.duration * rate), rate, fault, severity)
+    sound *= _gain(seed, machine, section, rate) * 10 ** (rng.normal(0, 1.0) / 20)
+    noise_level = LEVEL * 10 ** ((rng.normal(here.louder, 1.0) - synthetic.snr) / 20)
+    return _recorded(sound, noise_level, here, rng, rate)
+
+
+@lru_cache(maxsize=256)
+def place(seed: int, machine: str, section: str, domain: str) -> Place:
+    """Speed, load, size, microphone and background of a section in a domain."""
+    rng = _generator(seed, machine, section, _SOURCE)
+    speed, load, size = rng.uniform(0.85, 1.2), rng.uniform(0.35, 0.65), rng.uniform(0.8, 1.25)
+    microphone, factory = sounds.curve(rng, 0.0, 1.5), sounds.curve(rng, -4.0, 2.0)
+    if domain == "source":
+        return Place(speed, load, size, microphone, factory, 0.0)
+    rng = _generator(seed, machine, section, _TARGET)
+    speed *= 1 + rng.choice([-1, 1]) * rng.uniform(0.04, 0.1)
+    load += rng.choice([-1, 1]) * rng.uniform(0.1, 0.2)
+    microphone, factory = sounds.varied(rng, microphone, 1.5), sounds.varied(rng, factory, 2.0)
+    return Place(speed, load, size, microphone, factory, rng.uniform(1.0, 3.0))
+
+
+def _sound(machine: str, here: Place, unit, rng, samples: int, rate: int, fault="", severity=0.0) -> np.ndarray:
+    """The machine alone, at the place's speed and load give or take what varies from clip to clip."""
+    conditions = machines.Conditions(
+        samples,
+        rate,
+        unit=unit,
+        rng=rng,
+        speed=here.speed * (1 + rng.normal(0, 0.015)),
+        load=float(np.clip(rng.normal(here.load, 0.1), 0, 1)),
+        size=here.size,
+        fault=fault,
+        severity=severity,
+    )
+    return machines.MACHINES[machine](conditions)
+
+
+@lru_cache(maxsize=256)
+def _gain(seed: int, machine: str, section: str, rate: int) -> float:
+    """Gain that brings the section's machine, without a fault and in the source domain, to :data:`LEVEL`."""
+    here = place(seed, machine, section, "source")
+    unit, rng = _generator(seed, machine, section, _UNIT), _generator(seed, machine, section, _GAIN)
+    sound = _sound(machine, here, unit, rng, 10 * rate, rate)
+    return LEVEL / float(np.sqrt(np.mean(sound**2)))
+
+
+def _recorded(sound: np.ndarray, noise_level: float, here: Place, rng, rate: int) -> np.ndarray:
+    """Add the factory and let the microphone hear both."""
+    distant = rng.poisson(0.3 * len(sound) / rate)  # something falls or clangs, now and then
+    clangs = np.zeros(len(sound))
+    clangs[rng.integers(0, len(sound), distant)] = rng.exponential(4 * noise_level, distant)
+    sound = sound + sounds.ring(clangs, rate, rng.uniform(400, 1500), 0.05)
+    length = fft.next_fast_len(len(sound), real=True)
+    spectrum = fft.rfft(sound.astype(np.float32), length)
+    spectrum += noise_level * sounds.noise_spectrum(rng, length, rate, sounds.varied(rng, here.factory, 1.5))
+    heard = fft.irfft(spectrum * sounds.response(length, rate, here.microphone), length)[: len(sound)]
+    return np.clip(np.rint(heard * 32767), -32768, 32767).astype(np.int16)
+
+
+def _generator(seed: int, machine: str, section: str, *words: int) -> np.random.Generator:
+    """The generator that is seeded by all of these."""
+    return np.random.default_rng([seed, names.MACHINES.index(machine), int(section), *map(int, words)])

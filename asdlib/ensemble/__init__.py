@@ -1,0 +1,132 @@
+"""Sec. 2.3: normalise, combine and select the systems of both branches."""
+
+import hashlib
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from asdlib import scores
+from asdlib.artefacts import record, write_json, writing
+from asdlib.ensemble.agreement import agreement
+from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, combine, normalise, rank
+from asdlib.ensemble.pool import Pool
+from asdlib.ensemble.select import ROWS, Choice, apply, choose, defaults, halves
+from asdlib.paths import Run
+
+__all__ = ["COMBINATIONS", "ROWS", "SELECTIONS", "EnsembleError", "combine", "normalise", "pools", "rank", "run"]
+
+SELECTIONS = ("development", "cross-fitted", "fixed")
+"""choices by all test labels (the paper), by the labels of the other half, by none"""
+COLUMNS = [*scores.COLUMNS, "selection", "fold"]
+
+
+def run(settings, machine: str) -> pd.DataFrame:
+    """Make the ensembles of one machine and write ``runs/<profile>/ensemble/<machine>/``.
+
+    ``scores.csv`` is a score table with two more columns: ``selection`` (:data:`SELECTIONS`), and ``fold``, the half
+    to which a clip of the cross-fitted selection belongs (the choice looked at the other half only). Its systems are
+    named ``ensemble/<selection>/<row>``. ``choices.csv`` says what was chosen, ``agreement.csv`` how alike the
+    candidates rank the clips.
+
+    Args:
+        settings: :class:`asdlib.params.Settings`.
+        machine: Machine type whose candidates have been scored.
+
+    Returns:
+        The score table.
+    """
+    started = time.monotonic()
+    autoencoder, classifier = pools(settings, machine)
+    clips = autoencoder.clips
+    labelled = ((clips["split"] == "test") & (clips["label"] != "unknown")).to_numpy()
+    half = halves(clips, settings.seed)
+    chosen = {
+        ("development", ""): choose(autoencoder, classifier, settings, labelled),
+        ("cross-fitted", "first"): choose(autoencoder, classifier, settings, half == "second"),
+        ("cross-fitted", "second"): choose(autoencoder, classifier, settings, half == "first"),
+        ("fixed", ""): defaults(autoencoder, classifier, settings),
+    }
+    tables = []
+    for (selection, fold), choices in chosen.items():
+        shown = half == fold if fold else np.ones(len(clips), dtype=bool)
+        for row, values in apply(choices, autoencoder, classifier).items():
+            use = shown & np.isfinite(values)
+            table = scores.table(clips[use], f"ensemble/{selection}/{row}", values[use])
+            tables.append(table.assign(selection=selection, fold=fold))
+    result = pd.concat(tables, ignore_index=True)[COLUMNS]
+    folder = Run.of(settings).system("ensemble", machine)
+    about = {name: getattr(settings, name).model_dump(mode="json") for name in ("ensemble", "evaluation")}
+    with writing(folder, folder=True) as temporary:
+        scores.check(result, folder / "scores.csv")
+        result.to_csv(temporary / "scores.csv", index=False, lineterminator="\n")
+        _choices(chosen).to_csv(temporary / "choices.csv", index=False, lineterminator="\n")
+        agreement(autoencoder, classifier).to_csv(temporary / "agreement.csv", index=False, lineterminator="\n")
+        made = record(
+            about | {"candidates": [*autoencoder.systems, *classifier.systems]},
+            seed=settings.seed,
+            device="processor",
+            data=fingerprint(inputs(settings, machine)),
+            seconds=time.monotonic() - started,
+        )
+        write_json(made, temporary / "record.json")
+    return result
+
+
+def inputs(settings, machine: str) -> list[Path]:
+    """The score tables of all candidates of both branches, in the order of the settings."""
+    paths = Run.of(settings)
+    return [
+        paths.scores(branch, machine, candidate)
+        for branch in ("autoencoder", "classifier")
+        for candidate in getattr(settings, f"{branch}_candidates")
+    ]
+
+
+def pools(settings, machine: str) -> tuple[Pool, Pool]:
+    """The pools of the autoencoder and the classifier branch, on the same clips.
+
+    Raises:
+        ScoreError: A candidate has not been scored.
+        EnsembleError: The candidates did not score the same clips, or the machine has no test clips.
+    """
+    frame = scores.read(inputs(settings, machine))
+    if not (frame["split"] == "test").any():
+        raise EnsembleError(f"{machine} has no scored test clips; an ensemble needs some")
+    branch = frame["system"].str.partition("/")[0]
+    both = [Pool.of(frame[branch == name], settings.ensemble.normalise) for name in ("autoencoder", "classifier")]
+    if not both[0].clips.equals(both[1].clips):
+        raise EnsembleError(
+            f"{machine}: the autoencoders ({len(both[0].clips)} clips) and the classifiers ({len(both[1].clips)}) did "
+            "not score the same clips; score both branches again on the same data"
+        )
+    return both[0], both[1]
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """First 12 hex digits of the SHA-256 of all files, in order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _choices(chosen: dict[tuple[str, str], list[Choice]]) -> pd.DataFrame:
+    rows = [
+        {
+            "selection": selection,
+            "fold": fold,
+            "row": choice.row,
+            "domain": choice.domain,
+            "section": choice.section,
+            "members": "; ".join(choice.members),
+            "combination": choice.combination,
+            "N": len(choice.members),
+            "value": choice.value,
+        }
+        for (selection, fold), choices in chosen.items()
+        for choice in choices
+    ]
+    return pd.DataFrame(rows)

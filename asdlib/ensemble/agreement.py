@@ -1,0 +1,37 @@
+"""How alike two systems rank the clips: the evidence for "each approach focused on different features" (Sec. 3.2)."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from asdlib.ensemble.combine import rank
+from asdlib.ensemble.pool import Pool
+
+COLUMNS = ["machine", "section", "domain", "label", "first", "second", "correlation"]
+
+
+def agreement(autoencoder: Pool, classifier: Pool) -> pd.DataFrame:
+    """Spearman's rank correlation of every two candidates' scores, within each label.
+
+    Within a label, because any two systems that both work agree on what is anomalous; what is left is which normal
+    clips seem odd to both, and which anomalies evade both. Each candidate enters by its first variant.
+
+    Returns:
+        Columns ``machine, section, domain, label, first, second, correlation``; NaN where a system's scores of the
+        clips are all equal.
+    """
+    names = [pool.systems[k] for pool in (autoencoder, classifier) for k in pool.defaults]
+    scores = np.concatenate([pool.scores[pool.defaults] for pool in (autoencoder, classifier)])
+    clips = autoencoder.clips
+    test = clips[(clips["split"] == "test") & (clips["label"] != "unknown")]
+    rows = []
+    for (machine, section, domain, label), part in test.groupby(["machine", "section", "domain", "label"]):
+        ranks = rank(scores[:, part.index])
+        ranks -= ranks.mean(axis=1, keepdims=True)
+        length = np.sqrt((ranks**2).sum(axis=1))
+        for i, j in itertools.combinations(range(len(names)), 2):
+            product = length[i] * length[j]
+            value = ranks[i] @ ranks[j] / product if product > 0 else np.nan
+            rows.append((machine, section, domain, label, names[i], names[j], value))
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,0 +1,75 @@
+"""Making scores of different systems comparable, and one score of several (Sec. 2.3)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from asdlib import AsdError
+
+COMBINATIONS = ("average", "median", "maximum", "ranking")
+
+
+class EnsembleError(AsdError):
+    """Scores that cannot be combined; the message says which and why."""
+
+
+def normalise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
+    """Scores less the mean of a reference set, over its standard deviation.
+
+    Args:
+        scores: Shape (..., clips).
+        reference: Scores of the reference clips, shape (..., reference clips), with the same leading shape; None for
+            ``scores`` itself. Test clips are the paper's reference; training clips let one clip be scored alone.
+
+    Returns:
+        Shape (..., clips). Where the reference is constant the deviation counts as 1, so that only the mean goes.
+
+    >>> normalise(np.array([1.0, 3.0])).tolist()
+    [-1.0, 1.0]
+    """
+    reference = scores if reference is None else reference
+    deviation = reference.std(axis=-1, keepdims=True)
+    return (scores - reference.mean(axis=-1, keepdims=True)) / np.where(deviation > 0, deviation, 1.0)
+
+
+def rank(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
+    """The share of the reference clips that score lower (ties count one half), in 0 to 1; arguments as above.
+
+    Any increasing transformation of scores and reference leaves it as it is.
+
+    >>> rank(np.array([5.0, 7.0, 7.0, 9.0])).tolist()
+    [0.125, 0.5, 0.5, 0.875]
+    """
+    reference = scores if reference is None else reference
+    ordered = np.sort(reference, axis=-1).reshape(-1, reference.shape[-1])
+    rows = scores.reshape(-1, scores.shape[-1])
+    below = [np.searchsorted(o, r, "left") + np.searchsorted(o, r, "right") for o, r in zip(ordered, rows, strict=True)]
+    return np.reshape(below, scores.shape) / (2 * ordered.shape[-1])
+
+
+def combine(scores: np.ndarray, by: str, reference: np.ndarray | None = None) -> np.ndarray:
+    """One score a clip from several systems' normalised scores.
+
+    Args:
+        scores: Shape (systems, clips), normalised alike.
+        by: ``average``, ``median``, ``maximum``, or ``ranking``: the mean over systems of the clip's :func:`rank`.
+        reference: For ``ranking`` only: the reference clips' scores, normalised alike; None for ``scores`` itself.
+
+    Returns:
+        Shape (clips,).
+    """
+    return combine_best(scores, by, [len(scores)], reference)[0]
+
+
+def combine_best(scores: np.ndarray, by: str, sizes: Sequence[int], reference: np.ndarray | None = None) -> np.ndarray:
+    """:func:`combine` of the first N systems for every N of ``sizes`` at once; shape (len(sizes), clips)."""
+    if by not in COMBINATIONS:
+        raise EnsembleError(f"combination {by!r} found; expected one of {', '.join(COMBINATIONS)}")
+    if by == "median":
+        return np.stack([np.median(scores[:size], axis=0) for size in sizes])
+    rows = np.asarray(sizes) - 1
+    if by == "maximum":
+        return np.maximum.accumulate(scores, axis=0)[rows]
+    if by == "ranking":
+        scores = rank(scores, reference)
+    return np.cumsum(scores, axis=0)[rows] / (rows[:, None] + 1)

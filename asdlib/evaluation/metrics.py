@@ -1,0 +1,203 @@
+"""AUC, partial AUC and their harmonic means (Sec. 3.1): the only place where a score becomes a figure of merit.
+
+All functions take many score vectors at once: ``labels`` has shape (clips,), ``scores`` (..., clips), and the result
+the leading shape. Higher scores are more anomalous. AUC and pAUC equal scikit-learn's ``roc_auc_score`` (ties count
+one half; pAUC is standardised after McClish, 1989, so that chance is 0.5).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from asdlib import AsdError
+
+UNIT = ["machine", "section", "domain"]
+"""what one AUC is computed on"""
+CELL = ["machine", "domain"]
+"""what one cell of Table 1 summarises"""
+
+
+class MetricError(AsdError):
+    """Scores or labels from which no figure can be computed; the message says which and why."""
+
+
+def auc(labels: ArrayLike, scores: ArrayLike) -> np.ndarray | float:
+    """Area under the receiver operating characteristic (ROC) curve, in 0 to 1.
+
+    Args:
+        labels: Shape (clips,): booleans or 0 and 1 (1 = anomaly), or ``normal`` and ``anomaly``.
+        scores: Shape (..., clips), finite.
+
+    Raises:
+        MetricError: One class only, a score that is not finite, or shapes that do not fit.
+
+    >>> float(auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]))
+    0.75
+    """
+    return areas(labels, scores, (1.0,))[0]
+
+
+def pauc(labels: ArrayLike, scores: ArrayLike, p: float = 0.1) -> np.ndarray | float:
+    """Partial AUC over false positive rates up to ``p``, standardised so that chance is 0.5 and perfection 1.
+
+    Arguments and errors as in :func:`auc`. The floor is 0.4737 for p = 0.1.
+    """
+    return areas(labels, scores, (p,))[0]
+
+
+def areas(labels: ArrayLike, scores: ArrayLike, ps: Sequence[float]) -> list[np.ndarray | float]:
+    """The standardised area up to each false positive rate of ``ps`` (1 for AUC), from one sort of the scores."""
+    positive, scores = checked(labels, scores)
+    order = np.argsort(-scores, axis=-1, kind="stable")
+    descending = np.take_along_axis(scores, order, axis=-1)
+    positive = positive[order]
+    hits, alarms = np.cumsum(positive, axis=-1), np.cumsum(~positive, axis=-1)
+    if (descending[..., 1:] == descending[..., :-1]).any():  # a tie is one oblique step: go from its end to the next's
+        last = np.ones(scores.shape, dtype=bool)
+        last[..., :-1] = descending[..., 1:] != descending[..., :-1]
+        end = np.maximum.accumulate(np.where(last, np.arange(scores.shape[-1]), -1), axis=-1)
+        hits, alarms = (np.where(end < 0, 0, np.take_along_axis(count, end, axis=-1)) for count in (hits, alarms))
+    return _areas(hits, alarms, ps)
+
+
+def resampled_areas(labels: ArrayLike, scores: ArrayLike, weights: np.ndarray, ps: Sequence[float]) -> np.ndarray:
+    """:func:`areas` of one score vector under many resamples of the clips, from one sort for all of them.
+
+    Args:
+        labels: Shape (clips,).
+        scores: Shape (clips,).
+        weights: How often each resample holds each clip, shape (resamples, clips); each holds both classes.
+        ps: False positive rates.
+
+    Returns:
+        Shape (resamples, len(ps)).
+    """
+    positive, scores = checked(labels, scores)
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    counts, positive = np.take(weights, order, axis=1), positive[order]
+    every = np.cumsum(counts, axis=-1)[:, ends]
+    hits = np.cumsum(counts * positive, axis=-1)[:, ends]
+    return np.stack(_areas(hits, every - hits, ps), axis=-1)
+
+
+def _areas(hits: np.ndarray, alarms: np.ndarray, ps: Sequence[float]) -> list[np.ndarray]:
+    """Standardised areas up to false positive rates ``ps`` below the ROC through cumulative counts (..., points)."""
+    x, y = alarms / alarms[..., -1:], hits / hits[..., -1:]
+    step, rise = np.diff(x, axis=-1, prepend=0), np.diff(y, axis=-1, prepend=0)
+    result = []
+    for p in ps:
+        if not 0 < p <= 1:
+            raise MetricError(f"p is {p}; expected a false positive rate above 0 and at most 1")
+        if p == 1:
+            result.append(np.sum(step * (y - 0.5 * rise), axis=-1))
+            continue
+        width = np.clip(p - x + step, 0, step)  # the part of each step that lies below p
+        slope = np.divide(rise, step, out=np.zeros_like(step), where=step > 0)
+        area = np.sum(width * (y - rise + 0.5 * width * slope), axis=-1)
+        chance = 0.5 * p**2
+        result.append(0.5 * (1 + (area - chance) / (p - chance)))
+    return result
+
+
+def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as booleans (True = anomaly) and scores as float64, or :class:`MetricError`."""
+    labels, scores = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    if labels.dtype.kind in "OUST":
+        odd = sorted({str(label) for label in labels} - {"normal", "anomaly"})
+        positive = labels == "anomaly"
+    else:
+        odd = [str(label) for label in np.setdiff1d(labels, [0, 1])]
+        positive = labels.astype(bool)
+    if odd:
+        raise MetricError(f"label {odd[0]!r} found; expected normal or anomaly (0 or 1)")
+    if labels.ndim != 1 or scores.ndim < 1 or scores.shape[-1] != len(labels):
+        raise MetricError(f"labels have shape {labels.shape} and scores {scores.shape}; expected (n,) and (..., n)")
+    if positive.all() or not positive.any():
+        only = "anomalous" if len(labels) and positive.all() else "normal" if len(labels) else "no"
+        raise MetricError(f"{only} clips only ({len(labels)}); an AUC needs both classes")
+    if not np.isfinite(scores).all():
+        raise MetricError(f"{(~np.isfinite(scores)).sum()} score(s) are NaN or infinite; expected finite numbers")
+    return np.asarray(positive, dtype=bool), scores
+
+
+def harmonic_mean(values: ArrayLike, axis: int | tuple[int, ...] | None = None) -> np.ndarray | float:
+    """Harmonic mean over ``axis`` (all axes by default) of values that are not negative; 0 if one of them is 0.
+
+    >>> float(harmonic_mean([0.5, 1.0]))
+    0.6666666666666666
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.size == 0 or (values < 0).any():
+        raise MetricError("a harmonic mean needs at least one value and none below zero")
+    with np.errstate(divide="ignore"):
+        return 1 / np.mean(1 / values, axis=axis)
+
+
+def evaluable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The labelled test clips of those (machine, section, domain) in which both classes occur."""
+    test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
+    classes = test.groupby(UNIT, observed=True)["label"].transform("nunique")
+    return test[classes == 2]
+
+
+def sections(frame: pd.DataFrame, p: float = 0.1) -> pd.DataFrame:
+    """AUC and pAUC of every system, machine, section and domain of a score table.
+
+    Only labelled test clips count. Where the table has a column ``fold`` (:mod:`asdlib.ensemble`), each half is
+    evaluated by itself and the mean of the halves is reported.
+
+    Returns:
+        Columns ``system, machine, section, domain, auc, pauc``, one row each, in the order of the keys.
+
+    Raises:
+        MetricError: A group has one class only, or a score is not finite; the message names the group.
+    """
+    test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
+    keys = ["system", *UNIT]
+    rows = []
+    for key, group in test.groupby([*keys, "fold"] if "fold" in test else keys, sort=True, observed=True):
+        try:
+            values = areas(group["label"].to_numpy(), group["score"].to_numpy(), (1.0, p))
+        except MetricError as error:
+            raise MetricError(f"{key[0]}, {key[1]} section {key[2]} {key[3]}: {error}") from None
+        rows.append((*key[:4], *map(float, values)))
+    result = pd.DataFrame(rows, columns=[*keys, "auc", "pauc"])
+    return result.groupby(keys, as_index=False, sort=True)[["auc", "pauc"]].mean()
+
+
+def cells(table: pd.DataFrame, by: Sequence[str] = ("system", "machine", "domain")) -> pd.DataFrame:
+    """Harmonic mean of all AUC and pAUC in each group: the cells of Table 1, or any other grouping.
+
+    Args:
+        table: As :func:`sections` returns it.
+        by: Columns that make a group; ``("system",)`` gives every system's official score.
+
+    Returns:
+        Columns ``by`` and ``value``.
+    """
+    rows = [
+        (*key, float(harmonic_mean(group[["auc", "pauc"]]))) for key, group in table.groupby(list(by), observed=True)
+    ]
+    return pd.DataFrame(rows, columns=[*by, "value"])
+
+
+def official_score(table: pd.DataFrame) -> float:
+    """Harmonic mean over all AUC and pAUC of machines x sections x domains: the challenge's ranking score."""
+    return float(harmonic_mean(table[["auc", "pauc"]]))
+
+
+def decisions(labels: ArrayLike, decided: ArrayLike) -> dict[str, float]:
+    """Precision, recall and F1 score of 0/1 decisions (or ``scores > threshold``); 0 where nothing is found.
+
+    >>> decisions([0, 0, 1, 1], [0, 1, 1, 1])["recall"]
+    1.0
+    """
+    positive, decided = checked(labels, decided)
+    hits, called, there = (positive & (decided > 0)).sum(), (decided > 0).sum(), positive.sum()
+    precision = hits / called if called else 0.0
+    recall = hits / there
+    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
+    return {"precision": float(precision), "recall": float(recall), "f1": float(f1)}

@@ -1,0 +1,133 @@
+"""The table that the paper prints, as facts, and what its own cells say about it.
+
+Only this module holds numbers of the paper. Every cell of a row aggregates the same number of AUC and pAUC values, so
+the column "all / harmean" must be the harmonic mean of the row's 14 cells, up to rounding; in most rows it is not.
+"""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from asdlib.ensemble.select import AE_ENSEMBLE, BC_ENSEMBLE, MAX, MIX
+from asdlib.evaluation.metrics import cells as cells_of
+from asdlib.evaluation.metrics import harmonic_mean
+
+MACHINES = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
+DOMAINS = ("source", "target")
+BASELINE_AE, BASELINE_MOBILENET = "Baseline (AE)", "Baseline (MobileNetV2)"
+
+_CELLS = {  # per cent, source and target of each machine type, as printed
+    BASELINE_AE: "59.44 54.74 64.31 51.99 59.14 56.72 56.42 61.04 63.85 53.01 67.09 55.71 52.43 51.45",
+    BASELINE_MOBILENET: "57.19 55.89 58.81 50.77 63.31 61.58 65.54 60.72 62.20 57.36 65.43 52.17 53.99 55.17",
+    "AE": "80.41 63.05 80.50 61.28 71.82 65.97 62.69 70.01 72.61 62.41 86.01 62.01 80.60 64.30",
+    "BC": "57.91 58.68 76.23 49.04 67.36 59.36 74.85 74.59 72.12 59.86 80.64 57.24 86.18 70.10",
+    AE_ENSEMBLE: "83.29 68.70 81.06 62.83 74.37 69.75 64.14 72.32 74.60 65.68 86.12 65.41 82.94 67.81",
+    BC_ENSEMBLE: "60.93 63.55 75.16 55.40 82.29 66.62 74.49 70.58 75.20 60.70 89.28 57.69 92.70 79.35",
+    MIX: "79.90 70.08 80.23 59.85 82.25 71.58 72.95 76.25 77.29 64.03 89.06 68.49 93.03 80.15",
+    MAX: "83.29 68.70 81.06 62.83 82.29 69.75 74.49 72.32 75.20 65.68 89.28 65.41 92.70 79.35",
+}
+_ALL = dict(zip(_CELLS, (57.29, 59.39, 69.05, 69.08, 71.67, 73.29, 76.59, 75.68), strict=True))  # per cent, as printed
+INTRODUCTION = {"source": 0.8162, "target": 0.6947}
+"""the introduction's figures for the ensemble of both approaches, by domain"""
+ROUNDING = 0.005e-2
+"""half a unit of the last printed digit, as a fraction"""
+
+ROWS = tuple(_CELLS)
+"""the rows of Table 1, in the printed order"""
+
+
+_KEYS = [(machine, domain) for machine in MACHINES for domain in DOMAINS]
+_VALUES = {
+    (row, *key): round(float(text) / 100, 4)
+    for row, texts in _CELLS.items()
+    for key, text in zip(_KEYS, texts.split(), strict=True)
+}
+
+
+def cells() -> pd.DataFrame:
+    """The 112 printed cells as fractions: columns ``row, machine, domain, value``."""
+    return pd.DataFrame(
+        [(*key, value) for key, value in _VALUES.items()], columns=["row", "machine", "domain", "value"]
+    )
+
+
+def printed_all() -> pd.Series:
+    """The printed column "all / harmean" as fractions, by row."""
+    return pd.Series(_ALL, name="printed") / 100
+
+
+def value(row: str, machine: str = "all", domain: str = "all", machines: tuple[str, ...] = MACHINES) -> float:
+    """A printed cell, or the harmonic mean of the printed cells; NaN where the paper has none.
+
+    Args:
+        row: Name of the row as printed.
+        machine: A machine type, or ``all`` for those of ``machines``.
+        domain: ``source``, ``target`` or ``all``.
+        machines: The machine types that ``all`` stands for.
+    """
+    asked = (machines if machine == "all" else (machine,), DOMAINS if domain == "all" else (domain,))
+    values = [_VALUES[key] for key in itertools.product((row,), *asked) if key in _VALUES]
+    return float(harmonic_mean(values)) if values else np.nan
+
+
+def audit() -> pd.DataFrame:
+    """Each row's printed "all" beside what its cells give.
+
+    Returns:
+        Columns ``row``; ``printed``; ``from_cells`` (harmonic mean of the 14 cells); ``difference`` (printed less
+        that); ``rounding`` (the largest difference that rounding can explain); ``consistent`` (difference within
+        rounding); ``arithmetic`` (arithmetic mean of the cells, which no harmonic mean exceeds); ``possible``
+        (printed does not exceed it); ``source`` and ``target`` (harmonic means of the 7 cells).
+    """
+    table = cells()
+    rows = []
+    for row, printed in printed_all().items():
+        values = table.loc[table["row"] == row, "value"].to_numpy()
+        from_cells = float(harmonic_mean(values))
+        # each cell may be off by ROUNDING, and so may what is printed
+        spread = float(harmonic_mean(values + ROUNDING)) - from_cells + ROUNDING
+        rows.append(
+            {
+                "row": row,
+                "printed": printed,
+                "from_cells": from_cells,
+                "difference": printed - from_cells,
+                "rounding": spread,
+                "consistent": bool(abs(printed - from_cells) <= spread + 1e-12),
+                "arithmetic": values.mean(),
+                "possible": bool(printed <= values.mean() + 2 * ROUNDING),
+                "source": value(row, domain="source"),
+                "target": value(row, domain="target"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def larger_of_ensembles() -> pd.DataFrame:
+    """Whether each cell of the row *max* is the larger of the two ensemble rows: chosen per cell, with the labels.
+
+    Returns:
+        Columns ``machine, domain``, one for each of the three rows, and ``is_larger``.
+    """
+    wide = cells().pivot(index=["machine", "domain"], columns="row", values="value").loc[list(MACHINES)]
+    wide = wide[[AE_ENSEMBLE, BC_ENSEMBLE, MAX]].reset_index()
+    wide["is_larger"] = wide[MAX] == wide[[AE_ENSEMBLE, BC_ENSEMBLE]].max(axis=1)
+    return wide
+
+
+def beside_first_row(sections: pd.DataFrame) -> pd.DataFrame:
+    """Another run of the official autoencoder on DCASE2021 beside the printed row *Baseline (AE)*.
+
+    Args:
+        sections: Its AUC and pAUC: columns ``machine, section, domain, auc, pauc``.
+
+    Returns:
+        Columns ``machine, domain, value, paper, difference``; the last row is all of all.
+    """
+    table = cells_of(sections, ("machine", "domain"))
+    total = float(harmonic_mean(sections[["auc", "pauc"]]))
+    table = pd.concat([table, pd.DataFrame([("all", "all", total)], columns=table.columns)], ignore_index=True)
+    table["paper"] = [value(BASELINE_AE, *key) for key in zip(table["machine"], table["domain"], strict=True)]
+    table["difference"] = table["value"] - table["paper"]
+    return table

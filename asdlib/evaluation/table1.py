@@ -1,0 +1,224 @@
+"""Table 1 (Sec. 3): the paper's eight rows and ours, of this run, with intervals, beside the printed numbers."""
+
+import itertools
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from asdlib import ensemble, paths, scores
+from asdlib.artefacts import record, write_json, writing
+from asdlib.data import catalogue
+from asdlib.evaluation import claims, paper, render
+from asdlib.evaluation.bootstrap import Resampled, interval
+from asdlib.evaluation.metrics import evaluable
+
+SYSTEMS = {
+    paper.BASELINE_AE: "frame_autoencoder",
+    paper.BASELINE_MOBILENET: "mobilenet",
+    "Mahalanobis": "mahalanobis",
+}
+"""rows that select nothing, and the systems that they show"""
+ROWS = (*paper.ROWS, "Mahalanobis")
+"""the rows as printed, then ours"""
+KEYS = ["row", "machine", "domain", "selection"]
+ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers beside them are for orientation only."
+
+
+def run(settings) -> pd.DataFrame:
+    """Evaluate a run and write ``table1.csv``, its companions, ``claims.csv`` and ``values.json`` to the run folder.
+
+    ``table1_differences.csv`` holds the paired difference of every two rows, and of every row by two selections;
+    ``table1.md`` and ``table1.tex`` lay the table out as the paper does; ``values.json`` names numbers for prose.
+
+    Returns:
+        The tidy table: columns ``row, machine, domain, selection, value, low, high, paper``, fractions. Machine and
+        domain may be ``all``: the harmonic mean over all AUC and pAUC, which is that of the cells wherever every
+        machine type has as many sections. ``paper`` is printed for cells and for all of all, and the harmonic mean of
+        the printed cells for other ``all``. Where ``value`` is NaN the machine was not run, or the row has no such
+        selection.
+
+    Raises:
+        ScoreError: A machine type of the plan has not been scored or has no ensemble.
+    """
+    started = time.monotonic()
+    out = paths.Run.of(settings)
+    frame = read(settings)
+    evaluation = settings.evaluation
+    resampled = Resampled(frame, evaluation.p, evaluation.bootstrap, settings.seed)
+    table = tidy(resampled, evaluation.confidence)
+    differences = paired(resampled, evaluation.confidence)
+    tested = claims.judge(resampled, agreements(settings), evaluation.confidence)
+    note = ORIENTATION if settings.data.synthetic is not None else ""
+    layout = (table, settings.title, note, ensemble.SELECTIONS, resampled.machines)
+    write_csv(table, out.table1)
+    write_csv(differences, out.table1.with_name("table1_differences.csv"))
+    write_csv(tested, out.claims)
+    write_text(render.markdown(*layout), out.table1.with_suffix(".md"))
+    write_text(render.latex(*layout), out.table1.with_suffix(".tex"))
+    write_json(values(table, differences, tested, frame, settings), out.values)
+    made = record(
+        {"evaluation": evaluation.model_dump(mode="json")},
+        seed=settings.seed,
+        device="processor",
+        data=ensemble.fingerprint(inputs(settings)),
+        seconds=time.monotonic() - started,
+    )
+    write_json(made, out.table1.with_name("table1.record.json"))
+    return table
+
+
+def inputs(settings) -> list[Path]:
+    """The score tables that Table 1 is made of: those of the baselines and of the ensembles of all machine types."""
+    out = paths.Run.of(settings)
+    machines = catalogue.plan(settings).machines
+    return [out.scores(system, machine) for machine in machines for system in (*paths.BASELINES, "ensemble")]
+
+
+def read(settings) -> pd.DataFrame:
+    """The score rows of :func:`inputs` with the further columns ``row``, ``selection`` and ``fold``."""
+    frame = scores.read(inputs(settings)).fillna({"selection": "", "fold": ""})
+    names = {system: row for row, system in SYSTEMS.items()}
+    frame["row"] = frame["system"].map(lambda system: names.get(system, system.split("/", 2)[-1]))
+    return frame
+
+
+def agreements(settings) -> pd.DataFrame:
+    """How alike the candidates rank the clips (:mod:`asdlib.ensemble.agreement`), of all machine types."""
+    out = paths.Run.of(settings)
+    folders = [out.system("ensemble", machine) for machine in catalogue.plan(settings).machines]
+    return pd.concat([pd.read_csv(folder / "agreement.csv", dtype={"section": str}) for folder in folders])
+
+
+def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
+    """The table of :func:`run` from figures under resampling."""
+    printed = paper.printed_all()
+    machines = [*paper.MACHINES, *(machine for machine in resampled.machines if machine not in paper.MACHINES)]
+    rows = []
+    for row in ROWS:
+        selections = [""] if row in SYSTEMS else ensemble.SELECTIONS
+        for selection, machine, domain in itertools.product(selections, [*machines, "all"], [*paper.DOMAINS, "all"]):
+            samples = resampled.values((row, selection), machine, domain)
+            reference = paper.value(row, machine, domain)
+            if (machine, domain) == ("all", "all"):
+                reference = printed.get(row, np.nan)
+            if samples is not None or np.isfinite(reference):
+                rows.append((row, machine, domain, selection, *interval(samples, confidence, (0.0, 1.0)), reference))
+    return pd.DataFrame(rows, columns=[*KEYS, "value", "low", "high", "paper"])
+
+
+def paired(resampled: Resampled, confidence: float) -> pd.DataFrame:
+    """Paired differences, both ways: of every two rows by the same selection, and of every row by two selections.
+
+    A cross-fitted row is compared with the other's figure by halves (:mod:`asdlib.evaluation.bootstrap`), so that the
+    difference may deviate a little from that of the two values in the table.
+
+    Returns:
+        Columns ``row, selection, than, than_selection, machine, domain, difference, low, high``.
+    """
+    keys = [
+        (row, selection)
+        for row in ROWS
+        for selection in ("", *ensemble.SELECTIONS)
+        if (row, selection) in resampled.keys
+    ]
+    domains = [*dict.fromkeys(domain for _, _, domain in resampled.units), "all"]
+    rows = []
+    for machine, domain in itertools.product([*resampled.machines, "all"], domains):
+        for one, other in itertools.permutations(keys, 2):
+            if one[0] == other[0] or one[1] == other[1] or "" in (one[1], other[1]):
+                effect = resampled.difference(one, other, machine, domain)
+                if effect is not None:
+                    rows.append((*one, *other, machine, domain, *interval(effect, confidence)))
+    columns = ["row", "selection", "than", "than_selection", "machine", "domain", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def optimism(differences: pd.DataFrame) -> pd.DataFrame:
+    """How much of each row's figure is selection: development less cross-fitted.
+
+    A little of it is not optimism: cross-fitting chooses on half the clips, so it chooses a little worse.
+
+    Args:
+        differences: As :func:`paired` gives it.
+
+    Returns:
+        Columns ``row, machine, domain, difference, low, high``.
+    """
+    same = differences["row"] == differences["than"]
+    pair = (differences["selection"] == "development") & (differences["than_selection"] == "cross-fitted")
+    return differences.loc[same & pair, ["row", "machine", "domain", "difference", "low", "high"]].reset_index(
+        drop=True
+    )
+
+
+def values(table: pd.DataFrame, differences: pd.DataFrame, tested: pd.DataFrame, frame: pd.DataFrame, settings) -> dict:
+    """Names and numbers for prose: fractions and counts, snake case; what is undefined is left out.
+
+    * ``<row>[_<selection>]_<machine>_<domain>``, and ``_low`` and ``_high``; without machine and domain for all;
+    * ``paper_<row>_printed`` and ``_from_cells``, ``_source``, ``_target``, ``_same_machines`` (its cells of the
+      machine types of this run);
+    * ``optimism_<row>``, ``_low``, ``_high``; ``<row>_less_<row>[_<selection>]``, ``_low``, ``_high``;
+    * ``claims_hold``, ``claims_fail``, ``claims_untested``, ``machines``, ``sections``, ``test_clips`` and more.
+    """
+    test = evaluable(frame)
+    counts = tested["verdict"].value_counts()
+    named = {
+        "machines": test["machine"].nunique(),
+        "sections": len(test[["machine", "section"]].drop_duplicates()),
+        "test_clips": len(test[["machine", "section", "domain", "clip"]].drop_duplicates()),
+        "bootstrap": settings.evaluation.bootstrap,
+        "confidence": settings.evaluation.confidence,
+        "p": settings.evaluation.p,
+        "autoencoder_candidates": len(settings.autoencoder_candidates),
+        "classifier_candidates": len(settings.classifier_candidates),
+        "claims": len(tested),
+        "claims_hold": int(counts.get(claims.HOLDS, 0)),
+        "claims_fail": int(counts.get(claims.FAILS, 0)),
+        "claims_untested": int(counts.get(claims.UNTESTED, 0)),
+    }
+
+    def add(name: tuple, item: pd.Series, column: str) -> None:
+        for suffix, key in (("", column), ("low", "low"), ("high", "high")):
+            named[slug(*name, suffix)] = item[key]
+
+    for item in table.to_dict("records"):
+        where = [part for part in (item["machine"], item["domain"]) if part != "all"]
+        add((item["row"], item["selection"], *where), item, "value")
+    run = tuple(machine for machine in paper.MACHINES if machine in set(test["machine"]))
+    for item in paper.audit().to_dict("records"):
+        for column in ("printed", "from_cells", "arithmetic", "source", "target"):
+            named[slug("paper", item["row"], column)] = item[column]
+        named[slug("paper", item["row"], "same_machines")] = paper.value(item["row"], machines=run)
+    everything = (differences["machine"] == "all") & (differences["domain"] == "all")
+    for item in optimism(differences[everything]).to_dict("records"):
+        add(("optimism", item["row"]), item, "difference")
+    for item in differences[everything].to_dict("records"):
+        if item["row"] != item["than"]:
+            selection = item["selection"] or item["than_selection"]
+            add((item["row"], "less", item["than"], selection), item, "difference")
+    return {name: value for name, value in named.items() if np.isfinite(value)}
+
+
+def slug(*parts: str) -> str:
+    """A name in snake case: ``AE+BC ensemble (mix)`` is ``mix``, ``Baseline (AE)`` is ``baseline_ae``.
+
+    >>> slug("AE+BC ensemble (mix)", "cross-fitted", "ToyCar")
+    'mix_cross_fitted_toycar'
+    """
+    text = " ".join(part for part in parts if part).replace("AE+BC ensemble", "")
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, whole or not at all."""
+    with writing(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text file, whole or not at all."""
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

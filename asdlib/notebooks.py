@@ -1,0 +1,110 @@
+"""Executing a stage's notebook with papermill, after its parameters are checked.
+
+Papermill itself only warns of a misspelt parameter and checks no types; here both are errors before a kernel starts.
+"""
+
+import contextlib
+import difflib
+import io
+import logging
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+from asdlib import AsdError, params, paths
+from asdlib.artefacts import writing
+
+
+class NotebookError(AsdError):
+    """A notebook that cannot be executed as asked, or a cell of it that failed."""
+
+
+def parameters(notebook: Path) -> dict:
+    """The notebook's parameters: name to ``{"inferred_type_name", "default", "help"}``, as papermill reads them."""
+    import papermill
+
+    if not notebook.is_file():
+        known = ", ".join(sorted(path.name for path in notebook.parent.glob("*.ipynb"))) or "none"
+        raise NotebookError(f"{notebook}: no such notebook; there: {known}")
+    return papermill.inspect_notebook(str(notebook))
+
+
+def check(notebook: Path, values: dict) -> None:
+    """Raise :class:`NotebookError` unless the notebook has these parameters, of these types, and they make sense."""
+    known = parameters(notebook)
+    for name, value in values.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}"
+            raise NotebookError(f"{notebook.name}: unknown parameter {name!r}; {hint}")
+        expected = known[name]["inferred_type_name"]
+        if type(value).__name__ != expected and not (expected == "float" and isinstance(value, int)):
+            raise NotebookError(f"{notebook.name}: parameter {name!r} is {value!r}; expected a {expected}")
+    settings = params.load(values.get("params", "demo"), values.get("overrides"))
+    branch = {"03": "autoencoder", "04": "autoencoder", "05": "classifier", "06": "classifier"}.get(notebook.name[:2])
+    if branch and "candidate" in values:
+        settings.candidate(branch, values["candidate"])
+
+
+def execute(notebook: Path, output: Path, values: dict) -> float:
+    """Execute ``notebook`` with papermill and keep the executed notebook at ``output``; return the seconds it took.
+
+    Lines that the cells print are passed on to standard output, each after the name of the executed notebook. The
+    executed notebook is kept also when a cell fails, with its traceback.
+
+    Raises:
+        NotebookError: A parameter does not fit, or a cell failed; then the message is the cell's own error.
+    """
+    check(notebook, values)
+    settings = params.load(values.get("params", "demo"), values.get("overrides"))
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(settings.threads)  # two jobs side by side do not fight for cores
+    os.environ["PYTHONHASHSEED"] = "0"
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # ipykernel's debugger would warn at every start
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    began = time.monotonic()
+    lines = _Prefixed(output.stem)
+    with writing(output) as temporary, contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # of the libraries that start the kernel; the kernel has its own filters
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(temporary),
+                parameters=values,
+                cwd=str(paths.home()),
+                progress_bar=False,
+                stdout_file=lines,
+                stderr_file=lines,
+            )
+            failure = None
+        except PapermillExecutionError as error:
+            failure = error
+        lines.close()
+    if failure is not None:
+        raise NotebookError(f"{output}: {failure.ename}: {failure.evalue}")
+    return time.monotonic() - began
+
+
+class _Prefixed(io.TextIOBase):
+    """Passes whole lines on to standard output, each with a prefix, so that jobs side by side can be told apart."""
+
+    def __init__(self, prefix: str):
+        self.prefix, self.rest = prefix, ""
+
+    def write(self, text: str) -> int:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            if line.strip():
+                print(f"{self.prefix} | {line}", file=sys.__stdout__, flush=True)
+        return len(text)
+
+    def close(self) -> None:
+        if not self.closed and self.rest:
+            self.write("\n")
+        super().close()

@@ -1,0 +1,123 @@
+"""Figures of the autoencoder chapter; they read histories, score tables and inspected clips and compute nothing."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from asdlib.autoencoder.reconstruct import Reconstruction
+from asdlib.autoencoder.scorer import Inspection
+from asdlib.plots import style
+
+LABELS = {"normal": style.NORMAL, "anomaly": style.ANOMALY}
+
+
+def training(history: pd.DataFrame) -> Figure:
+    """Loss and learning rate over the steps of a training (``history.csv``)."""
+    style.use()
+    figure, (loss, rate) = plt.subplots(2, 1, sharex=True, figsize=(8, 5), height_ratios=[2, 1])
+    loss.plot(history["step"], history["loss"], color=style.AUTOENCODER, linewidth=0.8)
+    loss.set(ylabel="loss (standardised log-mel)")
+    rate.plot(history["step"], history["learning_rate"], color=style.BASELINE)
+    rate.set(xlabel="step", ylabel="learning rate")
+    return figure
+
+
+def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
+    """Input, masked input, reconstruction and error of each clip, a column a clip.
+
+    The first three rows share one dB scale over all clips, the errors another one, white at zero.
+
+    Args:
+        clips: Title of the column to clip.
+    """
+    style.use()
+    rows = {"original": "input", "masked": "masked input", "reconstruction": "reconstruction", "error": "error"}
+    figure, axes = plt.subplots(
+        4, len(clips), sharex=True, sharey=True, squeeze=False, figsize=(4.5 * len(clips) + 0.5, 9)
+    )
+    low, high = np.percentile(np.concatenate([clip.original.ravel() for clip in clips.values()]), [1, 99.8])
+    extreme = np.percentile(np.abs(np.concatenate([clip.error.ravel() for clip in clips.values()])), 99)
+    for column, (title, clip) in enumerate(clips.items()):
+        axes[0, column].set_title(title)
+        extent = (0, clip.seconds[-1] + clip.seconds[1], 0, clip.original.shape[1])
+        for row, name in enumerate(rows):
+            scale = {"vmin": low, "vmax": high, "cmap": style.SPECTROGRAM}
+            if name == "error":
+                scale = {"vmin": -extreme, "vmax": extreme, "cmap": style.DIFFERENCE}
+            image = axes[row, column].imshow(getattr(clip, name).T, extent=extent, **scale)
+            axes[row, column].grid(False)
+            if column == 0:
+                axes[row, 0].set_ylabel(f"{rows[name]}\nmel band")
+            if column == len(clips) - 1 and name in ("masked", "error"):
+                panels = axes[:3].ravel().tolist() if name == "masked" else axes[3].tolist()
+                figure.colorbar(image, ax=panels, label="dB" if name == "masked" else "reconstruction\n- input, dB")
+        axes[-1, column].set_xlabel("time (s)")
+    return figure
+
+
+def distributions(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
+    """Scores of the test clips by section, domain and label, before and after the scorer.
+
+    Args:
+        before: Score table of the mean absolute error.
+        after: Score table of a scorer.
+    """
+    style.use()
+    figure, axes = plt.subplots(2, 1, figsize=(8, 7))
+    for axis, table, unit in zip(axes, (before, after), ("mean absolute error", "score (nats)"), strict=True):
+        test = table[(table["split"] == "test") & table["label"].isin(LABELS)].copy()
+        test["group"] = "section " + test["section"] + "\n" + test["domain"]
+        sns.boxplot(
+            test.sort_values(["section", "domain"]),
+            x="group",
+            y="score",
+            hue="label",
+            hue_order=list(LABELS),
+            palette=LABELS,
+            fliersize=2,
+            width=0.7,
+            ax=axis,
+        )
+        axis.set(title=table["system"].iloc[0], xlabel="", ylabel=unit)
+        low, high = test["score"].quantile([0, 0.99])
+        axis.set_ylim(low - 0.03 * (high - low), high + 0.1 * (high - low))
+        axis.legend(title="")
+    return figure
+
+
+def bands(table: pd.DataFrame) -> Figure:
+    """Mean signed and absolute error of each mel band, normal against anomalous test clips (``bands.csv``)."""
+    style.use()
+    test = table[(table["split"] == "test") & table["label"].isin(LABELS)]
+    groups = [key for key, _ in test.groupby(["section", "domain"])]
+    figure, axes = plt.subplots(
+        len(groups), 2, sharex=True, sharey="col", squeeze=False, figsize=(9, 1 + 1.8 * len(groups))
+    )
+    for row, (section, domain) in zip(axes, groups, strict=True):
+        for axis, kind in zip(row, ("signed", "absolute"), strict=True):
+            for label, colour in LABELS.items():
+                chosen = (test["section"] == section) & (test["domain"] == domain) & (test["label"] == label)
+                axis.plot(test.loc[chosen, "band"], test.loc[chosen, kind], color=colour, label=label)
+        row[0].set_ylabel(f"section {section}\n{domain}, dB")
+    for axis, title in zip(axes[0], ("signed error", "absolute error"), strict=True):
+        axis.set_title(title)
+    for axis in axes[-1]:
+        axis.set_xlabel("mel band")
+    axes[0, 0].legend()
+    return figure
+
+
+def timelines(clips: Mapping[str, Inspection]) -> Figure:
+    """Frame scores over time; the key's first word, ``normal`` or ``anomaly``, gives a clip its colour."""
+    style.use()
+    figure, axis = plt.subplots(figsize=(8, 3.5))
+    for title, clip in clips.items():
+        colour = LABELS.get(title.split()[0], style.BASELINE)
+        axis.plot(clip.spectra.seconds, clip.frame_scores, color=colour, linewidth=1, label=title)
+    axis.set(xlabel="time (s)", ylabel="frame score (nats)")
+    axis.legend()
+    return figure

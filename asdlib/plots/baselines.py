@@ -1,0 +1,101 @@
+"""Figures of the baselines (Sec. 3.1): training, scores, ROC curves."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatter
+from sklearn.metrics import roc_curve
+
+from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL
+
+NAMES = {
+    "frame_autoencoder": "Baseline (AE)",
+    "mobilenet": "Baseline (MobileNetV2)",
+    "mahalanobis": "Mahalanobis (reference)",
+}
+"""Systems as Table 1 names them."""
+_CLIPS = {("normal", "train"): "#A6DCCB", ("normal", "test"): NORMAL, ("anomaly", "test"): ANOMALY}
+_SPLITS = {"train": "training", "test": "test"}
+_STYLES = ("-", "--", ":", "-.")
+
+
+def losses(histories: Mapping[str, pd.DataFrame], units: Mapping[str, str]) -> Figure:
+    """Loss of each step, a panel a system.
+
+    Args:
+        histories: System to its training history (columns ``step`` and ``loss``).
+        units: System to what its loss is, for the axis.
+    """
+    figure, axes = plt.subplots(1, len(histories), figsize=(8, 3), squeeze=False)
+    for axis, (system, history) in zip(axes[0], histories.items(), strict=True):
+        axis.plot(history["step"], history["loss"], color=BASELINE, linewidth=1)
+        axis.set(title=NAMES[system], xlabel="step", ylabel=units[system], yscale="log")
+        axis.yaxis.set_major_formatter(LogFormatter())
+        axis.yaxis.set_minor_formatter(LogFormatter())
+    return figure
+
+
+def scores(table: pd.DataFrame) -> Figure:
+    """Scores of each section and domain as box plots (whiskers: 5th to 95th percentile), a panel a system."""
+    systems = list(dict.fromkeys(table["system"]))
+    places = sorted(set(zip(table["section"], table["domain"], strict=True)))
+    figure, axes = plt.subplots(len(systems), 1, figsize=(8, 2.6 * len(systems)), squeeze=False, sharex=True)
+    for axis, system in zip(axes[:, 0], systems, strict=True):
+        groups = table[table["system"] == system].groupby(["section", "domain", "label", "split"])["score"]
+        values = {key: list(score) for key, score in groups}
+        for offset, ((label, split), colour) in zip((-0.26, 0, 0.26), _CLIPS.items(), strict=True):
+            axis.boxplot(
+                [values.get((*place, label, split), []) for place in places],
+                positions=[position + offset for position in range(len(places))],
+                widths=0.22,
+                whis=(5, 95),
+                patch_artist=True,
+                boxprops={"facecolor": colour},
+                medianprops={"color": "black"},
+                flierprops={"markersize": 2},
+                manage_ticks=False,
+            )
+        axis.set(title=NAMES.get(system, system), ylabel="anomaly score")
+        axis.set_xticks(range(len(places)), ["\n".join(place) for place in places])
+        axis.grid(False, axis="x")
+    handles = [
+        Line2D([], [], color=colour, linewidth=6, label=f"{label}, {_SPLITS[split]}")
+        for (label, split), colour in _CLIPS.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
+    figure.supxlabel("section and domain", fontsize="medium")
+    return figure
+
+
+def roc(table: pd.DataFrame, p: float) -> Figure:
+    """ROC curves of the labelled test clips, a panel a system, a line a section and domain.
+
+    Args:
+        table: Score table.
+        p: Largest false positive rate of pAUC; this zone is shaded.
+    """
+    table = table[(table["split"] == "test") & (table["label"] != "unknown")]
+    systems, sections = list(dict.fromkeys(table["system"])), sorted(set(table["section"]))
+    styles = {section: _STYLES[index % len(_STYLES)] for index, section in enumerate(sections)}
+    figure, axes = plt.subplots(1, len(systems), figsize=(8, 3.6), squeeze=False, sharey=True)
+    for axis, system in zip(axes[0], systems, strict=True):
+        axis.axvspan(0, p, color="#E5E5E5", zorder=0)
+        axis.plot([0, 1], [0, 1], color="grey", linestyle="-", linewidth=0.8)
+        for (section, domain), clips in table[table["system"] == system].groupby(["section", "domain"]):
+            alarms, hits, _ = roc_curve(clips["label"] == "anomaly", clips["score"])
+            axis.plot(alarms, hits, color=COLOURS[domain], linestyle=styles[section], linewidth=1.5)
+        axis.set(title=NAMES.get(system, system), xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.5, 1], aspect="equal")
+        axis.tick_params(labelsize="small")
+    axes[0, 0].set_ylabel("true positive rate")
+    figure.supxlabel(f"false positive rate (grey: up to {p:g}, where pAUC looks)", fontsize="medium")
+    handles = [
+        Line2D([], [], color=COLOURS[domain], linestyle=style, label=f"section {section}, {domain}")
+        for section, style in styles.items()
+        for domain in ("source", "target")
+        if ((table["section"] == section) & (table["domain"] == domain)).any()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False, fontsize="small")
+    return figure

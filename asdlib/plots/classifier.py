@@ -1,0 +1,184 @@
+"""Figures of the classifier (Sec. 2.2): batches, Mixup, training, embeddings, distances and scores."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from asdlib.plots.style import COLOURS, SPECTROGRAM
+
+MARKERS = {"source": "o", "target": "^"}
+_GROUPS = [("train", "normal"), ("test", "normal"), ("test", "anomaly")]
+_LINES = {"train": ":", "test": "-"}
+
+
+def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int = 3) -> Figure:
+    """Some images of a batch: a row for each kind of clip, the label above each image.
+
+    Args:
+        images: Log-mel in dB, shape (batch, mels, frames).
+        labels: Shape (batch,).
+        kinds: Shape (batch,).
+        each: Images of a kind.
+    """
+    names = list(dict.fromkeys(kinds))
+    figure, axes = plt.subplots(
+        len(names), each, figsize=(8, 1.7 * len(names)), squeeze=False, sharex=True, sharey=True
+    )
+    low, high = np.percentile(images, [1, 99.9])
+    for line, name in zip(axes, names, strict=True):
+        chosen = np.flatnonzero(kinds == name)[:each]
+        for axis in line[len(chosen) :]:
+            axis.set_visible(False)
+        for axis, index in zip(line, chosen, strict=False):
+            picture = axis.imshow(images[index], cmap=SPECTROGRAM, vmin=low, vmax=high)
+            axis.set_title(f"{name}: label {labels[index]:.2f}")
+            axis.grid(False)
+        line[0].set_ylabel("mel band")
+    figure.supxlabel("frame", fontsize="medium")
+    figure.colorbar(picture, ax=axes, label="dB")
+    return figure
+
+
+def mixture(images: np.ndarray, shares: list[float]) -> Figure:
+    """What Mixup makes of a normal and an outlier window, from label 1 to label 0; images as in :func:`batch`."""
+    figure, axes = plt.subplots(1, len(shares), figsize=(8, 2.4), sharey=True)
+    low, high = np.percentile(images, [1, 99.9])
+    for axis, image, share in zip(axes, images, shares, strict=True):
+        picture = axis.imshow(image, cmap=SPECTROGRAM, vmin=low, vmax=high)
+        axis.set_title(f"label {share:g}")
+        axis.grid(False)
+    axes[0].set_ylabel("mel band")
+    figure.supxlabel("frame", fontsize="medium")
+    figure.colorbar(picture, ax=axes, label="dB")
+    return figure
+
+
+def training(history: pd.DataFrame) -> Figure:
+    """Losses and learning rate of the backbone over the steps of both stages."""
+    losses = [name for name in ("loss", "bce", "ddcsad", "arcface") if name in history]
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(8, 5), sharex=True, gridspec_kw={"height_ratios": [3, 1]}, squeeze=True
+    )
+    for name in losses:
+        top.plot(history.index + 1, history[name], label=name.upper() if name == "bce" else name, linewidth=1)
+    bottom.plot(history.index + 1, history["learning_rate"], color="black", linewidth=1)
+    for axis in (top, bottom):
+        for start in np.flatnonzero(history["stage"] != history["stage"].shift())[1:]:
+            axis.axvline(start + 0.5, color="grey", linestyle="--", linewidth=1)
+    top.set(yscale="log", ylabel="loss of a batch")
+    top.legend(ncols=len(losses), fontsize="small")
+    bottom.set(xlabel="step (dashed: fine-tuning begins)", ylabel="learning rate")
+    return figure
+
+
+def maps(points: pd.DataFrame, method: str) -> Figure:
+    """Maps of the embeddings: a row for each section's models, a column for each stage.
+
+    Args:
+        points: Of :func:`asdlib.classifier.inspection.maps`.
+        method: ``PCA`` or ``t-SNE``.
+    """
+    points = points[points["method"] == method]
+    models, stages = sorted(points["model"].unique()), list(dict.fromkeys(points["stage"]))
+    figure, axes = plt.subplots(len(models), len(stages), figsize=(8, 3.6 * len(models) + 0.6), squeeze=False)
+    for line, model in zip(axes, models, strict=True):
+        for axis, stage in zip(line, stages, strict=True):
+            _map(axis, points[(points["model"] == model) & (points["stage"] == stage)])
+            axis.set(title=f"section {model}, after {stage}", xlabel=f"{method} 1", ylabel=f"{method} 2")
+            axis.set_xticklabels([])
+            axis.set_yticklabels([])
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize="small")
+    return figure
+
+
+def _map(axis, points: pd.DataFrame) -> None:
+    outliers = points[points["kind"] == "outlier"]
+    axis.scatter(outliers["x"], outliers["y"], s=10, color=COLOURS["outlier"], alpha=0.6, linewidths=0)
+    clips = points[points["kind"] == "section"]
+    for (domain, split, label), part in clips.groupby(["domain", "split", "label"]):
+        colour = COLOURS.get(label, "black")
+        face = "none" if split == "train" else colour
+        axis.scatter(part["x"], part["y"], s=16, marker=MARKERS[domain], facecolors=face, edgecolors=colour, alpha=0.7)
+    for label, part in points[points["kind"] == "centroid"].groupby("label"):
+        axis.scatter(part["x"], part["y"], s=220, marker="*", color=COLOURS[label], edgecolors="black", zorder=3)
+
+
+def _legend() -> list[Line2D]:
+    def handle(marker: str, colour: str, label: str, face: str | None = None, size: int = 6) -> Line2D:
+        edge = "black" if marker == "*" else colour
+        face = face or colour
+        return Line2D([], [], linestyle="", marker=marker, ms=size, mfc=face, mec=edge, label=label)
+
+    normal, anomaly = COLOURS["normal"], COLOURS["anomaly"]
+    return [
+        handle("o", normal, "normal, training", "none"),
+        handle("o", normal, "normal, test"),
+        handle("o", anomaly, "anomaly, test"),
+        handle("o", COLOURS["outlier"], "outlier, training", size=4),
+        handle("o", "black", "source domain", "none"),
+        handle("^", "black", "target domain", "none"),
+        handle("*", normal, "normal centroid", size=12),
+        handle("*", COLOURS["outlier"], "outlier centroid", size=12),
+    ]
+
+
+def distances(table: pd.DataFrame) -> Figure:
+    """Distributions of the distances to both centroids; a row for each stage and domain, a column for each centroid.
+
+    Args:
+        table: Of :func:`asdlib.classifier.embeddings.read`.
+    """
+    clips = table[table["kind"] == "section"]
+    lines = list(dict.fromkeys(zip(clips["stage"], clips["domain"], strict=True)))
+    figure, axes = plt.subplots(len(lines), 2, figsize=(8, 1.9 * len(lines) + 0.8), squeeze=False, sharex="col")
+    for row, (stage, domain) in zip(axes, lines, strict=True):
+        part = clips[(clips["stage"] == stage) & (clips["domain"] == domain)]
+        for axis, centroid in zip(row, ("normal", "outlier"), strict=True):
+            bins = np.histogram_bin_edges(clips[f"distance_{centroid}"], 40)
+            for split, label in _GROUPS:
+                values = part.loc[(part["split"] == split) & (part["label"] == label), f"distance_{centroid}"]
+                style = {"color": COLOURS[label], "linestyle": _LINES[split], "histtype": "step", "linewidth": 1.5}
+                axis.hist(values, bins, density=len(values) > 0, label=f"{label}, {split}", **style)
+            axis.set_title(f"{domain}, after {stage}", fontsize="small")
+            axis.set_yticks([])
+        row[0].set_ylabel("density")
+    for axis, centroid in zip(axes[-1], ("normal", "outlier"), strict=True):
+        axis.set_xlabel(f"distance to the {centroid} centroid")
+    axes[0, 0].legend(fontsize="x-small")
+    return figure
+
+
+def posterior_against_distance(table: pd.DataFrame) -> Figure:
+    """Log-odds of normal against the distance to the normal centroid; a panel for each stage and domain."""
+    clips = table[(table["kind"] == "section") & (table["split"] == "test")]
+    stages, domains = list(dict.fromkeys(clips["stage"])), sorted(clips["domain"].unique())
+    figure, axes = plt.subplots(
+        len(stages), len(domains), figsize=(8, 3 * len(stages)), squeeze=False, sharex=True, sharey=True
+    )
+    for line, stage in zip(axes, stages, strict=True):
+        for axis, domain in zip(line, domains, strict=True):
+            for label in ("normal", "anomaly"):
+                part = clips[(clips["stage"] == stage) & (clips["domain"] == domain) & (clips["label"] == label)]
+                axis.scatter(part["distance_normal"], part["logit"], s=10, color=COLOURS[label], alpha=0.6, label=label)
+            axis.axhline(0, color="grey", linestyle="--", linewidth=1)
+            axis.set_title(f"{domain}, after {stage}")
+    figure.supxlabel("distance to the normal centroid", fontsize="medium")
+    figure.supylabel("log-odds of normal (dashed: posterior 0.5)", fontsize="medium")
+    axes[0, 0].legend(fontsize="small")
+    return figure
+
+
+def weights(curve: pd.DataFrame) -> Figure:
+    """Figure of merit against the weight w of the posterior.
+
+    Args:
+        curve: Columns ``weight``, ``domain`` and ``value`` (harmonic mean of AUC and pAUC, as a fraction).
+    """
+    figure, axis = plt.subplots(figsize=(8, 3.5))
+    for domain, part in curve.groupby("domain"):
+        axis.plot(part["weight"], 100 * part["value"], marker=MARKERS[domain], color=COLOURS[domain], label=domain)
+    axis.set(xlabel="weight w of the posterior (0: distance alone)", ylabel="harmonic mean of AUC and pAUC in %")
+    axis.legend()
+    return figure

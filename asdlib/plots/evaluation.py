@@ -1,0 +1,187 @@
+"""Figures of the ensembles and of Table 1 (Sec. 2.3 and 3); all values come as fractions and are shown in per cent."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from sklearn.metrics import roc_curve
+
+from asdlib.plots.style import AUTOENCODER, BASELINE, CLASSIFIER, COLOURS, DIFFERENCE, ENSEMBLE
+
+MARKERS = {"": "o", "development": "o", "cross-fitted": "s", "fixed": "^"}
+"""marker of each selection; rows that select nothing have the first"""
+
+
+def colour(row: str) -> str:
+    """The colour of a row of Table 1: of its branch, of ensembles of both, or of baselines."""
+    if row.startswith("AE+BC"):
+        return ENSEMBLE
+    return {"AE": AUTOENCODER, "BC": CLASSIFIER}.get(row.partition(" ")[0], BASELINE)
+
+
+def pool(table: pd.DataFrame) -> Figure:
+    """The systems that can be chosen, best first, a dot a domain.
+
+    Args:
+        table: Columns ``system, domain, value``.
+    """
+    order = table.groupby("system")["value"].mean().sort_values().index
+    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.24 * len(order)))
+    for domain, part in table.groupby("domain"):
+        axis.scatter(100 * part["value"], order.get_indexer(part["system"]), color=COLOURS[domain], label=domain, s=28)
+    axis.axvline(50, color="grey", linewidth=0.8)
+    axis.set_yticks(range(len(order)), order, fontsize="small")
+    for label in axis.get_yticklabels():
+        label.set_color("#2F7FAF" if label.get_text().startswith("autoencoder") else "#A8527F")
+    axis.set(xlabel="harmonic mean of AUC and pAUC in %", ylim=(-0.7, len(order) - 0.3))
+    axis.legend(loc="lower right")
+    return figure
+
+
+def agreement(table: pd.DataFrame) -> Figure:
+    """Rank correlations of candidates within a label, averaged over sections, as a map; a panel a label.
+
+    Args:
+        table: Columns ``label, first, second, correlation`` (:mod:`asdlib.ensemble.agreement`).
+    """
+    names = list(dict.fromkeys([*table["first"], *table["second"]]))
+    figure, axes = plt.subplots(1, 2, figsize=(8, 2.4 + 0.25 * len(names)), sharey=True)
+    for axis, label in zip(axes, ("normal", "anomaly"), strict=True):
+        part = table[table["label"] == label]
+        both = pd.concat([part, part.rename(columns={"first": "second", "second": "first"})])
+        grid = both.pivot_table(index="first", columns="second", values="correlation").reindex(names, columns=names)
+        image = axis.imshow(
+            np.ma.masked_invalid(grid), cmap=DIFFERENCE, vmin=-1, vmax=1, origin="upper", aspect="equal"
+        )
+        axis.grid(False)
+        axis.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize="x-small")
+        axis.set_yticks(range(len(names)), names, fontsize="x-small")
+        axis.set_title(f"{label} clips")
+        for (i, j), value in np.ndenumerate(grid.to_numpy() if len(names) <= 10 else np.empty((0, 0))):
+            if np.isfinite(value):
+                axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize="x-small")
+    figure.colorbar(image, ax=axes, label="rank correlation", shrink=0.7)
+    return figure
+
+
+def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
+    """Scores of two systems against each other, a panel a domain, a dot a test clip.
+
+    Args:
+        table: Score rows of the two systems.
+        first: System on the horizontal axis.
+        second: System on the vertical axis.
+    """
+    keys = ["section", "domain", "clip", "label"]
+    test = table[(table["split"] == "test") & (table["label"] != "unknown")]
+    wide = test.pivot(index=keys, columns="system", values="score").reset_index()
+    domains = list(dict.fromkeys(wide["domain"]))
+    figure, axes = plt.subplots(1, len(domains), figsize=(8, 4), squeeze=False, sharex=True, sharey=True)
+    for axis, domain in zip(axes[0], domains, strict=True):
+        part = wide[wide["domain"] == domain]
+        dots = {"hue": "label", "hue_order": ["normal", "anomaly"], "palette": COLOURS, "s": 22, "linewidth": 0}
+        sns.scatterplot(
+            part, x=first, y=second, style="section", alpha=0.8, ax=axis, legend=axis is axes[0, -1], **dots
+        )
+        axis.set(title=domain, xlabel=f"{first.rsplit('/', 1)[-1]} score", ylabel=f"{second.rsplit('/', 1)[-1]} score")
+    axes[0, -1].legend(fontsize="small")
+    return figure
+
+
+def roc(table: pd.DataFrame, p: float) -> Figure:
+    """ROC curves of several systems, a panel a section and domain; false positive rates below ``p`` are shaded.
+
+    Args:
+        table: Score rows; the last part of a system's name is the row of Table 1.
+        p: Largest false positive rate of pAUC.
+    """
+    test = table[(table["split"] == "test") & (table["label"] != "unknown")]
+    groups = list(test.groupby(["section", "domain"]))
+    systems = list(dict.fromkeys(test["system"]))
+    across = min(len(groups), 2)
+    down = -(-len(groups) // across)
+    figure, axes = plt.subplots(down, across, figsize=(8, 0.8 + 3.4 * down), squeeze=False, sharex=True, sharey=True)
+    for axis, ((section, domain), part) in zip(axes.flat, groups, strict=False):
+        axis.axvspan(0, p, color="0.92")
+        axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+        for system in systems:
+            clips = part[part["system"] == system]
+            alarms, hits, _ = roc_curve(clips["label"] == "anomaly", clips["score"])
+            row = system.rsplit("/", 1)[-1]
+            axis.plot(alarms, hits, color=colour(row), linestyle="-" if "ensemble" in row else ":", label=row)
+        axis.set(title=f"section {section}, {domain}", xlim=(0, 1), ylim=(0, 1.01))
+    figure.supxlabel("false positive rate")
+    figure.supylabel("true positive rate")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+def intervals(table: pd.DataFrame, reference: pd.Series, words: str) -> Figure:
+    """The rows of Table 1 at a glance: all machine types, sections and domains, by each selection.
+
+    Args:
+        table: Columns ``row, selection, value, low, high``, one machine and domain only.
+        reference: The paper's figure for each row.
+        words: What ``reference`` is, for the legend.
+    """
+    rows = list(dict.fromkeys(table["row"]))[::-1]
+    figure, axis = plt.subplots(figsize=(8, 1.4 + 0.5 * len(rows)))
+    shift = {"": 0.0, "development": 0.22, "cross-fitted": 0.0, "fixed": -0.22}
+    for item in table.dropna(subset=["value"]).itertuples():
+        place = rows.index(item.row) + shift[item.selection]
+        axis.plot([100 * item.low, 100 * item.high], [place, place], color=colour(item.row), linewidth=2)
+        marker, shade = MARKERS[item.selection], colour(item.row)
+        axis.plot(100 * item.value, place, marker, color=shade, markersize=6, markeredgecolor="white")
+    there = [row for row in rows if np.isfinite(reference.get(row, np.nan))]
+    places = [rows.index(row) for row in there]
+    axis.plot(100 * reference[there], places, "D", color="none", markeredgecolor="#D55E00", markersize=8)
+    axis.axvline(50, color="grey", linewidth=0.8)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set(xlabel="harmonic mean of AUC and pAUC in %", ylim=(-0.6, len(rows) - 0.4))
+    handles = [Line2D([], [], marker=MARKERS[s], color="grey", label=s) for s in MARKERS if s]
+    handles.append(Line2D([], [], marker="D", color="none", markeredgecolor="#D55E00", label=words))
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def optimism(table: pd.DataFrame) -> Figure:
+    """How much of each row's figure is selection, with intervals.
+
+    Args:
+        table: Columns ``row, difference, low, high``.
+    """
+    rows = list(table["row"])[::-1]
+    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.4 * len(rows)))
+    for place, item in enumerate(table.iloc[::-1].itertuples()):
+        axis.plot([100 * item.low, 100 * item.high], [place, place], color=colour(item.row), linewidth=2)
+        axis.plot(100 * item.difference, place, "o", color=colour(item.row), markeredgecolor="white", markersize=7)
+    axis.axvline(0, color="grey", linewidth=0.8)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set(xlabel="development less cross-fitted, in percentage points", ylim=(-0.6, len(rows) - 0.4))
+    return figure
+
+
+def audit(table: pd.DataFrame) -> Figure:
+    """The printed "all" of each row beside what its cells give.
+
+    Args:
+        table: Columns ``row, printed, from_cells, arithmetic`` (:func:`asdlib.evaluation.paper.audit`).
+    """
+    rows = list(table["row"])[::-1]
+    figure, axis = plt.subplots(figsize=(8, 1.4 + 0.4 * len(rows)))
+    for place, item in enumerate(table.iloc[::-1].itertuples()):
+        axis.plot([100 * item.from_cells, 100 * item.printed], [place, place], color="0.7", linewidth=2, zorder=0)
+    shapes = {
+        "printed": ("D", "#D55E00", "as printed"),
+        "from_cells": ("o", "#0072B2", "harmonic mean of the printed cells"),
+        "arithmetic": ("|", "#000000", "their arithmetic mean (upper bound)"),
+    }
+    for column, (marker, shade, words) in shapes.items():
+        values = 100 * table[column].to_numpy()[::-1]
+        axis.scatter(values, range(len(rows)), marker=marker, color=shade, label=words, s=48)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set(xlabel="all machine types, in %", ylim=(-0.6, len(rows) - 0.4))
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize="small")
+    return figure

@@ -1,0 +1,60 @@
+"""``make reproduce``: check everything at the door, then let Snakemake run what is missing."""
+
+import fcntl
+import json
+import subprocess
+import sys
+
+from asdlib import AsdError, params, paths
+from asdlib.data import catalogue
+
+
+def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, targets: list[str] | None = None) -> int:
+    """Run the graph of ``Snakefile`` for one profile, going on where an earlier run stopped.
+
+    Args:
+        profile: Name of a file in ``params/`` or a path to one.
+        overrides: Settings to change.
+        jobs: Processor cores to use.
+        dry_run: Only say what would run.
+        targets: Rules or files to make; all by default.
+
+    Returns:
+        Snakemake's exit code.
+
+    Raises:
+        AsdError: The settings or the data cannot be used, or another run is going on in this folder.
+    """
+    home = paths.home()
+    settings = params.load(profile, overrides)
+    plan = catalogue.plan(settings)
+    for machine, sections in plan.machines.items():
+        print(f"{machine}: sections {', '.join(sections)}", flush=True)
+    if plan.outliers:
+        print(f"outliers only: {', '.join(plan.outliers)}", flush=True)
+    snakemake = [sys.executable, "-m", "snakemake", "--directory", str(home), "--snakefile", str(home / "Snakefile")]
+    config = ["--config", f"profile={json.dumps(profile)}", f"overrides={json.dumps(overrides)}"]
+    options = ["--cores", str(jobs), "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "progress"]
+    with _only_one(home / ".snakemake"):
+        # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
+        subprocess.run([*snakemake, "--unlock", *config], capture_output=True, check=False)
+        extra = ["--dry-run"] if dry_run else []
+        return subprocess.run([*snakemake, *options, *extra, *(targets or []), *config], check=False).returncode
+
+
+class _only_one:
+    """A lock that the operating system drops when the process ends, however it ends."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __enter__(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.stream = open(self.folder / "reproduce.lock", "w", encoding="utf-8")
+        try:
+            fcntl.flock(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AsdError(f"{self.folder}: another `make reproduce` runs in this folder; wait for it") from None
+
+    def __exit__(self, *_):
+        self.stream.close()

@@ -1,0 +1,30 @@
+"""Sphinx extension: how the API reference shows the settings.
+
+The constructor of a settings class takes every field by keyword, and each field is documented below it, so the
+signature would only repeat them. Types are shown as they are read (``int``), without the checks behind them.
+"""
+
+from typing import get_type_hints
+
+from asdlib import params
+
+
+def without_fields(app, what, name, thing, options, signature, returns):
+    """Drop the signature of settings classes."""
+    if what == "class" and issubclass(thing, params.Strict):
+        return "", None
+    return None
+
+
+def plain_types(app):
+    """Annotate the fields of settings classes with their bare types."""
+    for model in vars(params).values():
+        if isinstance(model, type) and issubclass(model, params.Strict):
+            hints = get_type_hints(model)
+            model.__annotations__.update({name: hints[name] for name in model.__annotations__})
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", without_fields)
+    app.connect("builder-inited", plain_types)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,187 @@
+"""Assemble the book of one run and build it: ``python book/assemble.py --profile demo``.
+
+``book/_build/<profile>/source/`` gets the chapters, the executed notebooks, generated pages and the run's numbers;
+Jupyter Book makes ``book/_build/<profile>/_build/html`` of it. Nothing is executed, and every warning is an error: a
+value that the run lacks, a broken link, mathematics that cannot be typeset.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import flow
+import nbformat
+import pandas as pd
+import provenance
+import tables
+import yaml
+from contents import STAGES, api, contents, machine_page, reference_page
+from executed import Executed, as_page
+
+from asdlib import AsdError, params, paths
+from asdlib.paths import Run
+from asdlib.plots import style
+
+SOURCES = Path(__file__).parent
+TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
+"""packages that leave no artefact of a stage, whose versions the book states as of its own building"""
+
+
+def assemble(settings, overrides: dict, source: Path) -> None:
+    """Write the sources of the book of one run to the new folder ``source``.
+
+    Args:
+        settings: Of the run (:class:`asdlib.params.Settings`).
+        overrides: What they change in the profile.
+        source: Folder to fill.
+
+    Raises:
+        AsdError: Something of the run is missing, or a notebook did not run to its end.
+    """
+    run = Run.of(settings)
+    table = pd.read_csv(there(run.table1)).fillna({"selection": ""})
+    machines = [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"]
+    notebooks = {item: item.read() for item in ordered(run, settings, machines)}
+    for name in ("downloads", "generated", "notebooks", "machines", "api"):
+        (source / name).mkdir(parents=True)
+    for name in ("_static", "_ext"):
+        shutil.copytree(SOURCES / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(SOURCES / "references.bib", source / "references.bib")
+    for path in [*run.folder.glob("*.csv"), *run.folder.glob("table1.*"), paths.home() / "params" / "paper.yaml"]:
+        shutil.copyfile(path, source / "downloads" / path.name)
+    stamp = f"**{settings.title}.** Profile `{settings.profile}`"
+    for chapter in sorted(SOURCES.glob("*.md")):
+        write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), stamp))
+    for name, text in generated(settings, run, table, machines, notebooks).items():
+        write(source / name, text)
+    for item, notebook in notebooks.items():
+        shutil.copyfile(item.path, source / "downloads" / item.path.name)
+        nbformat.write(as_page(item, notebook, item.record(run), stamp), source / f"{item.page}.ipynb")
+    stages = [item.stage for item in notebooks]
+    style.use()
+    numbers = {rule: stages.count(stage) for stage, rule in STAGES.items()}
+    flow.draw(flow.graph(settings.profile, overrides), numbers, source / "generated" / "flow.svg")
+    config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
+    config["parse"]["myst_substitutions"] = values(settings, json.loads(there(run.values).read_text(encoding="utf-8")))
+    write(source / "_config.yml", yaml.safe_dump(config, sort_keys=False))
+    write(source / "_toc.yml", yaml.safe_dump(contents(list(notebooks), machines), sort_keys=False))
+
+
+def ordered(run: Run, settings, machines: list[str]) -> list[Executed]:
+    """The executed notebooks of a run: by stage, machine type, candidate (as in the settings), section.
+
+    Raises:
+        AsdError: A stage has none.
+    """
+    candidates = ["", *settings.autoencoder_candidates, *settings.classifier_candidates]
+    rank = {name: number for number, name in enumerate(["", *machines, *candidates])}
+    found = [Executed.of(path) for path in (run.folder / "notebooks").glob("*.ipynb")]
+    # What an earlier run with other settings left in the folder is no part of this one.
+    found = [item for item in found if item.stage in STAGES and {item.machine, item.candidate} <= rank.keys()]
+    for stage in STAGES:
+        if not any(item.stage == stage for item in found):
+            there(run.notebook(stage, "*"))
+    return sorted(found, key=lambda item: (item.stage, rank[item.machine], rank[item.candidate], item.section))
+
+
+def stamped(text: str, stamp: str) -> str:
+    """A chapter with a line below its title that says what the data are and which run it shows."""
+    title, _, rest = text.partition("\n")
+    if not title.startswith("# "):
+        raise AsdError(f"a chapter begins with {title!r}; expected a title")
+    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n:::\n{rest}"
+
+
+def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], notebooks: dict) -> dict[str, str]:
+    """The Markdown that is made of the run, by file name: what chapters include, and whole pages."""
+    versions = {name: metadata.version(name) for name in TOOLS}
+    result = {
+        "generated/table1.md": tables.table1(table, machines),
+        "generated/printed.md": tables.printed(),
+        "generated/beside.md": tables.beside(table, machines),
+        "generated/audit.md": tables.audit(),
+        "generated/larger.md": tables.larger(),
+        "generated/claims.md": tables.claims(pd.read_csv(there(run.claims))),
+        "generated/cost.md": provenance.cost(notebooks, run),
+        "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
+        "generated/departures.md": provenance.departures(settings, params.load("paper")),
+        "generated/absent.md": provenance.absent(table, settings),
+        "generated/settings.yaml": yaml.safe_dump(settings.resolved(), sort_keys=False),
+    }
+    for machine in machines:
+        mine = {item: notebook for item, notebook in notebooks.items() if item.machine == machine}
+        result[f"machines/{machine}.md"] = machine_page(machine, mine)
+    return result | {f"{page}.md": reference_page(title, modules) for page, (title, modules) in api().items()}
+
+
+def values(settings, numbers: dict[str, float]) -> dict:
+    """What chapters may name in ``{{ }}``: the run's numbers as text, and ``settings`` and ``values`` as they are.
+
+    Fractions become per cent with two digits, as in the paper's table; counts stay what they are.
+
+    >>> values(params.load("smoke"), {"mix": 0.75062, "test_clips": 1200})["mix"]
+    '75.06'
+    """
+    texts = {
+        name: f"{100 * value:.2f}" if isinstance(value, float) else f"{value:,}" for name, value in numbers.items()
+    }
+    return texts | {"settings": settings.resolved(), "values": numbers}
+
+
+def build(source: Path, output: Path) -> Path:
+    """Build the assembled book and return its first page.
+
+    Raises:
+        AsdError: There were warnings; the message lists them.
+    """
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    command = [jupyter_book, "build", source, "-W", "-n", "--keep-going", "--path-output", output]
+    environment = os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "NO_COLOR": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stdout + done.stderr).splitlines()
+        problems = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-30:]
+        raise AsdError("the book has problems\n" + "\n".join(dict.fromkeys(problems)))
+    return output / "_build" / "html" / "index.html"
+
+
+def there(path: Path) -> Path:
+    """``path`` if it exists, else :class:`asdlib.AsdError`."""
+    if not path.is_file():
+        raise AsdError(f"{path}: no such file; run make reproduce, which makes it")
+    return path
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Assemble and build; 0 on success, 2 if it cannot be done, the reason on standard error."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="demo", help="name of a file in params/, or a path (default: demo)")
+    parser.add_argument("--overrides", type=json.loads, help="settings to change, JSON (default: what the run changed)")
+    given = parser.parse_args(arguments)
+    try:
+        overrides = given.overrides
+        if overrides is None:
+            table1 = Executed.of(there(Run.of(params.load(given.profile)).notebook("08_table1")))
+            overrides = table1.read().metadata.papermill.parameters.get("overrides", {})
+        settings = params.load(given.profile, overrides)
+        output = paths.home() / "book" / "_build" / settings.profile
+        shutil.rmtree(output, ignore_errors=True)
+        assemble(settings, overrides, output / "source")
+        print(build(output / "source", output))
+    except AsdError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

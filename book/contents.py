@@ -1,0 +1,97 @@
+"""The table of contents: chapters, the notebooks that follow them, all other notebooks, the API reference."""
+
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+from executed import Executed, seconds, title
+from tables import table
+
+import asdlib
+
+PARTS = {  # part: chapter: stages whose first notebook follows it
+    "The paper": {"paper": []},
+    "Step by step": {
+        "data": ["01_data"],
+        "baselines": ["02_baselines"],
+        "autoencoder": ["03_train_autoencoder", "04_reconstruction_errors"],
+        "classifier": ["05_train_classifier", "06_embeddings"],
+        "ensembles": ["07_ensemble"],
+    },
+    "Results": {"table1": ["08_table1"], "audit": [], "claims": [], "ablations": [], "deviations": []},
+    "Trust": {"computed": [], "cost": [], "not_run": []},
+    "Use": {"how_to_run": [], "api": [], "references": []},
+}
+STAGES = {  # stage: its rule in the Snakefile
+    "01_data": "data",
+    "02_baselines": "baselines",
+    "03_train_autoencoder": "train_autoencoder",
+    "04_reconstruction_errors": "score_autoencoder",
+    "05_train_classifier": "train_classifier",
+    "06_embeddings": "score_classifier",
+    "07_ensemble": "ensemble",
+    "08_table1": "table1",
+}
+
+
+def contents(notebooks: list[Executed], machines: list[str]) -> dict:
+    """Jupyter Book's table of contents.
+
+    The first notebook of a stage (first machine type, candidate and section) follows its chapter; all others come last,
+    by machine type.
+
+    Args:
+        notebooks: All of the run, in order, at least one a stage.
+        machines: Machine types, in order.
+    """
+    first = {stage: next(item for item in notebooks if item.stage == stage) for stage in STAGES}
+    parts = []
+    for caption, chapters in PARTS.items():
+        entries = []
+        for chapter, stages in chapters.items():
+            below = list(api()) if chapter == "api" else [first[stage].page for stage in stages]
+            entries.append(_entry(chapter, below))
+        parts.append({"caption": caption, "numbered": True, "chapters": entries})
+    others = []
+    for machine in machines:
+        below = [item.page for item in notebooks if item.machine == machine and item not in first.values()]
+        others.append(_entry(f"machines/{machine}", below))
+    return {"format": "jb-book", "root": "index", "parts": [*parts, {"caption": "All runs", "chapters": others}]}
+
+
+def _entry(page: str, below: list[str]) -> dict:
+    return {"file": page} | ({"sections": [{"file": other} for other in below]} if below else {})
+
+
+def api() -> dict[str, tuple[str, list[str]]]:
+    """Pages of the API reference, one for the package itself and one a subpackage: page to title and modules."""
+    result = {"api/asdlib": ("asdlib", ["asdlib"])}
+    for module in pkgutil.iter_modules(asdlib.__path__, "asdlib."):
+        if module.ispkg:
+            folder = Path(asdlib.__path__[0]) / module.name.removeprefix("asdlib.")
+            inner = [part.name for part in pkgutil.iter_modules([str(folder)], f"{module.name}.")]
+            result[f"api/{module.name.removeprefix('asdlib.')}"] = (module.name, [module.name, *inner])
+        elif not module.name.endswith("__"):
+            result["api/asdlib"][1].append(module.name)
+    return result
+
+
+def machine_page(name: str, notebooks: Mapping[Executed, nbformat.NotebookNode]) -> str:
+    """The page that lists every executed notebook of a machine type."""
+    rows = [
+        (f"{{doc}}`{title(notebook)} </{item.page}>`", item.section, item.candidate, f"{seconds(notebook):.0f}")
+        for item, notebook in notebooks.items()
+    ]
+    frame = pd.DataFrame(rows, columns=["Stage", "Section", "Candidate", "Seconds"])
+    return f"# {name}\n\n" + table(frame, f"All executed notebooks of {name}.", align="lllr")
+
+
+def reference_page(name: str, modules: list[str]) -> str:
+    """A page of the API reference, made by autodoc from the docstrings of ``modules``."""
+    parts = [f"# `{name}`"]
+    for module in modules:
+        heading = [f"## `{module}`"] if module != name else []
+        parts += [*heading, f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n   :ignore-module-all:\n```"]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,137 @@
+"""Executed notebooks become pages: whose they are, what made them, and how they look in a book."""
+
+import json
+import re
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+
+from asdlib import AsdError
+from asdlib.paths import BASELINES, Run
+
+PARAMETERS = {"parameters", "injected-parameters"}
+"""tags of the cells that hold parameters: the defaults, and papermill's"""
+
+LINES = 12
+"""lines of a cell's printed output that a page shows; the downloaded notebook has all"""
+
+
+@dataclass(frozen=True)
+class Executed:
+    """One executed notebook of a run, named ``<stage>[.<machine>[.<section>]][.<candidate>].ipynb``."""
+
+    path: Path
+    stage: str
+    machine: str = ""
+    section: str = ""
+    candidate: str = ""
+
+    @classmethod
+    def of(cls, path: Path) -> "Executed":
+        stage, *parts = path.name.removesuffix(".ipynb").split(".")
+        machine = parts.pop(0) if parts else ""
+        section = parts.pop(0) if parts and re.fullmatch(r"\d{2}", parts[0]) else ""
+        return cls(path, stage, machine, section, ".".join(parts))
+
+    @property
+    def page(self) -> str:
+        """Name of its page, without suffix."""
+        return "notebooks/" + self.path.name.removesuffix(".ipynb").replace(".", "-")
+
+    @property
+    def whose(self) -> str:
+        """Machine type, section and candidate in words; empty for a stage of the whole run."""
+        section = f"section {self.section}" if self.section else ""
+        return ", ".join(part for part in (self.machine, section, self.candidate) if part)
+
+    def read(self) -> nbformat.NotebookNode:
+        """The notebook; :class:`asdlib.AsdError` if it did not run to its end."""
+        notebook = nbformat.read(self.path, as_version=4)
+        papermill = notebook.metadata.get("papermill", {})
+        if papermill.get("exception") or not papermill.get("end_time"):
+            raise AsdError(f"{self.path}: did not run to its end; run make reproduce, which goes on there")
+        return notebook
+
+    def record(self, run: Run) -> dict:
+        """What made the artefacts of this notebook (``record.json``); empty for a stage that leaves none."""
+        folders = {
+            "01": sorted((run.folder / "data").glob("*")),
+            "02": [run.system(system, self.machine) for system in BASELINES],
+            "03": [run.system("autoencoder", self.machine, self.candidate)],
+            "04": [run.system("autoencoder", self.machine, self.candidate)],
+            "05": [run.system("classifier", self.machine, self.candidate, self.section or None)],
+            "06": [run.system("classifier", self.machine, self.candidate)],
+            "07": [run.system("ensemble", self.machine)],
+        }.get(self.stage[:2], [])
+        paths = [folder / "record.json" for folder in folders if (folder / "record.json").is_file()]
+        return json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
+
+
+def seconds(notebook: nbformat.NotebookNode) -> float:
+    """Wall time of an executed notebook, kernel start included."""
+    return float(notebook.metadata["papermill"]["duration"])
+
+
+def date(notebook: nbformat.NotebookNode) -> str:
+    """When it ended, for example ``22 November 2026, 12:14 UTC``."""
+    return f"{datetime.fromisoformat(notebook.metadata['papermill']['end_time']):%-d %B %Y, %H:%M} UTC"
+
+
+def title(notebook: nbformat.NotebookNode) -> str:
+    """The notebook's title: the heading that its first cell begins with."""
+    heading = notebook.cells[0].source.partition("\n")[0]
+    if notebook.cells[0].cell_type != "markdown" or not heading.startswith("# "):
+        raise AsdError(f"a notebook begins with {heading!r}; expected a Markdown cell with a title")
+    return heading.removeprefix("# ")
+
+
+def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp: str) -> nbformat.NotebookNode:
+    """The notebook as a page of the book: whose it is in the title, then what made it; parameters hidden.
+
+    Args:
+        item: Which notebook.
+        notebook: As it was executed.
+        record: What made its artefacts; may be empty.
+        stamp: What the data are and which run this is.
+    """
+    page = deepcopy(notebook)
+    heading, _, text = page.cells[0].source.partition("\n")
+    heading += f": {item.whose}" if item.whose else ""
+    page.cells[0].source = f"{heading}\n\n{banner(item, notebook, record, stamp)}\n\n{text.strip()}"
+    for cell in page.cells:
+        if cell.cell_type == "code":
+            tags = set(cell.metadata.get("tags", []))
+            cell.metadata["tags"] = sorted(tags | {"hide-input"} if tags & PARAMETERS else tags)
+            cell.outputs = [shortened(output) for output in cell.outputs]
+    return page
+
+
+def banner(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp: str) -> str:
+    """What made a notebook's page, in MyST Markdown; the settings are folded."""
+    facts = [date(notebook), f"{seconds(notebook):.0f} s"]
+    if record:
+        facts += [record["device"], f"commit `{record['commit']}`"]
+    download = f"{{download}}`Download the notebook <../downloads/{item.path.name}>`"
+    text = f":::{{div}} stamp\n{stamp}{item.whose and f', {item.whose}'}.\n{'; '.join(facts)}. {download}\n:::"
+    if record:
+        settings = json.dumps(record["settings"], indent=1)
+        text += f"\n\n:::{{dropdown}} Settings\n```json\n{settings}\n```\n:::"
+    return text
+
+
+def shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A printed output without what carriage returns overwrote, and not longer than :data:`LINES`."""
+    if output.output_type == "stream":
+        lines = [line.rpartition("\r")[2] for line in output.text.replace("\r\n", "\n").splitlines()]
+        if len(lines) > LINES:
+            left = len(lines) - LINES + 1
+            lines = [
+                *lines[: LINES // 2],
+                f"... {left} lines more in the notebook ...",
+                *lines[LINES // 2 - LINES + 1 :],
+            ]
+        output.text = "\n".join(lines) + "\n"
+    return output

@@ -1,0 +1,95 @@
+"""The data flow of the experiment as a figure, drawn from the rules of the Snakefile."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from asdlib import AsdError, paths
+from asdlib.plots import style
+
+
+def graph(profile: str, overrides: dict) -> dict[str, set[str]]:
+    """Each rule of the Snakefile and the rules that it needs, as Snakemake itself gives them."""
+    home = paths.home()
+    command = [sys.executable, "-m", "snakemake", "--directory", home, "--snakefile", home / "Snakefile", "--nolock"]
+    config = ["--config", f"profile={json.dumps(profile)}", f"overrides={json.dumps(overrides)}"]
+    done = subprocess.run([*command, "--rulegraph", "dot", *config], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AsdError(f"{home / 'Snakefile'}: its graph cannot be had\n{done.stderr.strip()}")
+    return parsed(done.stdout)
+
+
+def parsed(dot: str) -> dict[str, set[str]]:
+    """Rules and their needs from Snakemake's ``--rulegraph``; the rule ``all`` only collects and is left out.
+
+    >>> parsed('0[label = "all"]; 1[label = "b"]; 2[label = "a"]; 1 -> 0; 2 -> 1')
+    {'b': {'a'}, 'a': set()}
+    """
+    names = dict(re.findall(r'(\d+)\[\s*label = "(\w+)"', dot))
+    needs = {name: set() for name in names.values() if name != "all"}
+    for before, after in re.findall(r"(\d+)\s*->\s*(\d+)", dot):
+        if names[after] != "all":
+            needs[names[after]].add(names[before])
+    return needs
+
+
+def layers(needs: dict[str, set[str]]) -> list[list[str]]:
+    """Rules in rows: each as high as possible below all that it needs, by name within a row.
+
+    >>> layers({"table": {"fan", "ensemble"}, "ensemble": {"fan"}, "fan": set()})
+    [['fan'], ['ensemble'], ['table']]
+    """
+    depth: dict[str, int] = {}
+    while len(depth) < len(needs):
+        for name in needs:
+            if name not in depth and needs[name] <= depth.keys():
+                depth[name] = 1 + max((depth[before] for before in needs[name]), default=-1)
+    rows = [[] for _ in range(1 + max(depth.values()))]
+    for name in sorted(depth):
+        rows[depth[name]].append(name)
+    return rows
+
+
+def draw(needs: dict[str, set[str]], counts: dict[str, int], path: Path) -> None:
+    """Draw the graph from top to bottom and save it as SVG, text as outlines, on opaque white.
+
+    Args:
+        needs: As :func:`graph` gives it.
+        counts: Notebooks that each rule ran; rules without notebooks are left out.
+        path: The file to write.
+    """
+    rows = layers(needs)
+    columns = {"autoencoder": 0.0, "classifier": 1.0, "baselines": -1.0}
+    place = {}
+    for depth, row in enumerate(rows):
+        for name in row:
+            place[name] = (next((x for part, x in columns.items() if part in name), 0.5), -depth)
+    figure, axes = plt.subplots(figsize=(6.4, 0.85 * len(rows) + 0.3))
+    arrow = {"arrowstyle": "-|>", "color": "0.35", "shrinkA": 15, "shrinkB": 15, "linewidth": 1.2}
+    for name, before in needs.items():
+        for other in sorted(before):
+            if _direct(other, name, needs):
+                axes.annotate("", xy=place[name], xytext=place[other], arrowprops=arrow)
+    for name, (x, y) in place.items():
+        number = f"\n{counts[name]} notebook{'s' if counts[name] > 1 else ''}" if name in counts else ""
+        box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": _colour(name), "linewidth": 2}
+        axes.text(x, y, name.replace("_", " ") + number, ha="center", va="center", fontsize=10, bbox=box)
+    axes.set(xlim=(-1.5, 1.5), ylim=(0.5 - len(rows), 0.5))
+    axes.set_axis_off()
+    with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
+        figure.savefig(path, metadata={"Date": None}, facecolor="white")
+    plt.close(figure)
+
+
+def _direct(before: str, name: str, needs: dict[str, set[str]]) -> bool:
+    """Whether no longer way leads from ``before`` to ``name``: only then an arrow tells something."""
+    return not any(before in needs[between] for between in needs[name])
+
+
+def _colour(name: str) -> str:
+    known = {"autoencoder": style.AUTOENCODER, "classifier": style.CLASSIFIER, "baselines": style.BASELINE}
+    return next((colour for part, colour in known.items() if part in name), style.ENSEMBLE)

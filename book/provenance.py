@@ -1,0 +1,106 @@
+"""What made a run, in MyST Markdown: cost, versions and devices, settings, and what is not part of it."""
+
+import json
+from collections.abc import Mapping
+
+import nbformat
+import pandas as pd
+from executed import Executed, seconds, title
+from tables import BLANK, table
+
+from asdlib.evaluation import paper
+from asdlib.paths import Run
+
+Notebooks = Mapping[Executed, nbformat.NotebookNode]
+
+
+def cost(notebooks: Notebooks, run: Run) -> str:
+    """Wall time and device of each stage, from papermill's metadata and the records."""
+    rows = [
+        (title(notebook), seconds(notebook), item.record(run).get("device", "")) for item, notebook in notebooks.items()
+    ]
+    frame = pd.DataFrame(rows, columns=["stage", "seconds", "device"])
+    shown = []
+    for stage, group in frame.groupby("stage", sort=False):
+        devices = "; ".join(dict.fromkeys(filter(None, group["device"])))
+        shown.append((stage, len(group), f"{group.seconds.sum():.0f}", f"{group.seconds.max():.0f}", devices))
+    shown.append(("All stages", len(frame), f"{frame.seconds.sum():.0f}", f"{frame.seconds.max():.0f}", ""))
+    columns = ["Stage", "Notebooks", "Seconds in all", "Longest", "Device"]
+    caption = "Wall time of each stage in seconds, the start of the kernels included, and where it ran."
+    return table(pd.DataFrame(shown, columns=columns), caption, "cost-table", "lrrrl")
+
+
+def records(run: Run) -> list[dict]:
+    """All records of a run, what the artefacts say made them, oldest first."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in run.folder.rglob("*record.json")]
+    return sorted(found, key=lambda record: record["date"])
+
+
+def computed(settings, made: list[dict], tools: dict[str, str]) -> str:
+    """Where and with what the run was computed.
+
+    Args:
+        settings: Of the run.
+        made: Its records, oldest first.
+        tools: Versions of the packages that the records do not name.
+    """
+    facts = {
+        "Profile": f"`{settings.profile}`",
+        "Data": settings.title,
+        "Seed": settings.seed,
+        "Commit": ", ".join(f"`{commit}`" for commit in dict.fromkeys(record["commit"] for record in made)),
+        "Device": "; ".join(dict.fromkeys(record["device"] for record in made)),
+        "First and last artefact": f"{made[0]['date']} to {made[-1]['date']}",
+        "Artefacts with a record": len(made),
+        "Data fingerprints": ", ".join(sorted({f"`{record['data_fingerprint']}`" for record in made})),
+    }
+    names = dict.fromkeys(name for record in made for name in record["versions"])
+    packages = {name: ", ".join(sorted({record["versions"].get(name, "?") for record in made})) for name in names}
+    return "\n".join(
+        [
+            table(pd.DataFrame(facts.items(), columns=["What", "This run"]), "The run.", "computed-table"),
+            table(
+                pd.DataFrame((packages | tools).items(), columns=["Package", "Version"]), "Packages.", "packages-table"
+            ),
+        ]
+    )
+
+
+def flattened(values: dict, prefix: str = "") -> dict[str, object]:
+    """Nested settings with dotted names."""
+    result = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value and not key.endswith("_candidates"):
+            result |= flattened(value, f"{prefix}{key}.")
+        else:
+            result[prefix + key] = value
+    return result
+
+
+def departures(settings, published) -> str:
+    """The settings in which this profile departs from ``params/paper.yaml``."""
+    mine, theirs = flattened(settings.resolved()), flattened(published.resolved())
+    left_out = ("profile", "title", "runs")
+    keys = [key for key in {**theirs, **mine} if mine.get(key) != theirs.get(key) and key not in left_out]
+    rows = [(f"`{key}`", _code(theirs.get(key)), _code(mine.get(key))) for key in keys]
+    caption = "Settings of this run that are not those of `params/paper.yaml`."
+    return table(pd.DataFrame(rows, columns=["Setting", "paper.yaml", "This run"]), caption, "departures-table")
+
+
+def _code(value: object) -> str:
+    return BLANK if value is None else f"`{json.dumps(value)}`"
+
+
+def absent(frame: pd.DataFrame, settings) -> str:
+    """Machine types and rows of the paper that this run does not have."""
+    values = frame.dropna(subset=["value"])
+    lines = []
+    for machine in paper.MACHINES:
+        if machine not in set(values["machine"]):
+            lines.append(f"* Machine type {machine}: not run.")
+    for row in paper.ROWS:
+        if row not in set(values["row"]):
+            lines.append(f"* Row {row}: not run.")
+    if settings.data.synthetic is not None:
+        lines.append("* The recordings of DCASE2021: not used. All data of this run are synthetic.")
+    return "\n".join(lines) or "Every machine type and row of the paper's table was run."

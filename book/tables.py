@@ -1,0 +1,143 @@
+"""Results as MyST tables: Table 1, the audit of the printed one, the claims. Only differences are computed."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from asdlib.evaluation import paper, render
+
+BLANK = "–"
+VERDICTS = {True: "yes", False: "**no**"}
+
+
+def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "") -> str:
+    """A data frame of texts as a captioned, numbered MyST table; ``align`` has a letter (l, r, c) a column."""
+    rules = {"l": ":--", "r": "--:", "c": ":-:"}
+    lines = [list(frame.columns), [rules[letter] for letter in align or "l" * frame.shape[1]]]
+    lines += [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in frame.to_numpy()]
+    rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    label = f":name: {name}\n" if name else ""
+    return f":::{{table}} {caption}\n{label}\n{rows}\n:::\n"
+
+
+def percent(value: float, low: float = float("nan"), high: float = float("nan")) -> str:
+    """A fraction in per cent, with its interval if there is one."""
+    if pd.isna(value):
+        return BLANK
+    text = f"{100 * value:.2f}"
+    return text if pd.isna(low) else f"{text} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def signed(value: float) -> str:
+    """A difference of fractions in percentage points, with its sign."""
+    return BLANK if pd.isna(value) else f"{100 * value:+.2f}".replace("-", "−")
+
+
+# Table 1 --------------------------------------------------------------------------------------------------------------
+SELECTIONS = {
+    "development": "selected on the labelled test clips that are reported, as the paper does",
+    "cross-fitted": "selected on one half of each section's test clips, reported on the other, both ways",
+    "fixed": "selected without any label, by the order of the settings",
+}
+
+
+def table1(frame: pd.DataFrame, machines: Sequence[str]) -> str:
+    """This run's table, one a selection, columns as in the paper."""
+    parts = []
+    for selection, words in SELECTIONS.items():
+        wide = render.texts(frame, selection, machines)
+        wide = wide[[key for key in wide.columns if key[0] in (*machines, "all")]]
+        wide.columns = ["all" if key == ("all", "all") else " ".join(key) for key in wide.columns]
+        caption = f"This run, {words}. Harmonic mean of AUC and pAUC, per cent; the last column with its interval."
+        parts.append(table(wide.reset_index(names="Method"), caption, f"table1-{selection}", "l" + "r" * wide.shape[1]))
+    return "\n".join(parts)
+
+
+def printed() -> str:
+    """The paper's table, "all" as printed and as its cells give it."""
+    wide = render.printed()
+    wide.columns = [" ".join(key) for key in wide.columns]
+    caption = "The paper's Table 1, per cent; the last column is the harmonic mean of the row's cells."
+    return table(wide.reset_index(names="Method"), caption, "table1-paper", "l" + "r" * wide.shape[1])
+
+
+def beside(frame: pd.DataFrame, machines: Sequence[str]) -> str:
+    """Paper, this run and their difference, a table a machine type and domain that both have."""
+    parts = []
+    for machine in [machine for machine in machines if machine in paper.MACHINES]:
+        parts.append(f"### {machine}\n")
+        for domain in paper.DOMAINS:
+            part = frame[(frame["machine"] == machine) & (frame["domain"] == domain)]
+            caption = f"{machine}, {domain} domain: paper, this run and their difference, per cent."
+            parts.append(table(_beside(part), caption, align="lrrrrr"))
+    return "\n".join(parts) or "The paper has none of this run's machine types."
+
+
+def _beside(part: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for row, group in part.groupby("row", sort=False):
+        by = group.set_index("selection")
+        first = by.iloc[0]  # development, or the only one
+        others = [by.loc[name] if name in by.index else None for name in ("cross-fitted", "fixed")]
+        rows.append(
+            {
+                "Method": row,
+                "Paper": percent(first["paper"]),
+                "This run": percent(first["value"], first["low"], first["high"]),
+                "Difference": signed(first["value"] - first["paper"]),
+                "Cross-fitted": BLANK if others[0] is None else percent(others[0]["value"]),
+                "Without labels": BLANK if others[1] is None else percent(others[1]["value"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+# Audit and claims -----------------------------------------------------------------------------------------------------
+def audit() -> str:
+    """The printed column "all" beside what the printed cells give."""
+    frame = paper.audit()
+    shown = pd.DataFrame(
+        {
+            "Method": frame["row"],
+            "Printed": frame["printed"].map(percent),
+            "From the cells": frame["from_cells"].map(percent),
+            "Difference": frame["difference"].map(signed),
+            "Rounding explains": frame["rounding"].map(lambda value: f"±{100 * value:.3f}"),
+            "Consistent": frame["consistent"].map(VERDICTS),
+            "Arithmetic mean": frame["arithmetic"].map(percent),
+            "Source": frame["source"].map(percent),
+            "Target": frame["target"].map(percent),
+        }
+    )
+    caption = "Harmonic means of the printed cells beside the printed column “all”, per cent."
+    return table(shown, caption, "audit-table", "l" + "r" * 4 + "c" + "r" * 3)
+
+
+def larger() -> str:
+    """The row *max* beside the two ensembles, cell by cell."""
+    frame = paper.larger_of_ensembles()
+    shown = frame[["machine", "domain"]].rename(columns=str.capitalize)
+    for column in frame.columns[2:5]:
+        shown[column] = frame[column].map(percent)
+    shown["Larger of the two"] = frame["is_larger"].map(VERDICTS)
+    return table(shown, "The printed row *max* and the two rows that it is made of, per cent.", "max-table", "llrrrc")
+
+
+def claims(frame: pd.DataFrame) -> str:
+    """What the paper says, the evidence, and whether it holds in this run."""
+    shown = pd.DataFrame(
+        {
+            "The paper says": [f"“{item.claim}” ({item.source})" for item in frame.itertuples()],
+            "Tested as": frame["test"],
+            "Effect": [_effect(item.effect, item.low, item.high) for item in frame.itertuples()],
+            "As selected in the paper": frame["development"].map(signed),
+            "In the printed table": frame["paper"].map(signed),
+            "Verdict": [f"**{item.verdict}**: {item.reason}" for item in frame.itertuples()],
+        }
+    )
+    caption = "The paper's claims; effects in percentage points (correlations times 100), with their intervals."
+    return table(shown, caption, "claims-table", "llrrrl")
+
+
+def _effect(value: float, low: float, high: float) -> str:
+    return signed(value) + ("" if pd.isna(low) else f" ({signed(low)} to {signed(high)})")

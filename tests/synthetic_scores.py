@@ -1,0 +1,57 @@
+"""Score tables drawn at random, for tests of ensembles and evaluation; never a result."""
+
+import numpy as np
+import pandas as pd
+
+from asdlib import params, scores
+from asdlib.paths import BASELINES, Run
+
+
+def settings(folder, machines=("fan", "valve"), sections=("00", "01"), candidates=2, test=30, train=20, **changes):
+    """Settings of a run in ``folder`` whose data are (as if) synthetic."""
+    synthetic = {"machines": list(machines), "sections": list(sections), "train_source": train}
+    synthetic |= {"test_normal": test, "test_anomaly": test}
+    names = {f"c{k}": {} for k in range(candidates)}
+    values = {
+        "profile": "test",
+        "title": "Random scores",
+        "runs": str(folder),
+        "data": {"synthetic": synthetic},
+        "autoencoder_candidates": names,
+        "classifier_candidates": names,
+        "evaluation": {"bootstrap": 50},
+    }
+    return params.Settings.model_validate(params.merged(values, changes))
+
+
+def clips(machine, sections=("00", "01"), test=30, train=20, domains=("source", "target")):
+    """Catalogue rows of one machine."""
+    counts = [("train", "normal", train), ("test", "normal", test), ("test", "anomaly", test)]
+    rows = [
+        (machine, s, d, split, label, f"section_{s}_{d}_{split}_{label}_{k:04d}.wav")
+        for s in sections
+        for d in domains
+        for split, label, count in counts
+        for k in range(3 if (d, split) == ("target", "train") else count)
+    ]
+    return pd.DataFrame(rows, columns=["machine", "section", "domain", "split", "label", "clip"])
+
+
+def table(rows, system, generator, shift=0.0):
+    """Scores of a system that lifts anomalies by ``shift`` standard deviations."""
+    values = generator.normal(size=len(rows)) + shift * (rows["label"] == "anomaly")
+    return scores.table(rows, system, values.to_numpy())
+
+
+def write_run(run_settings, seed=0, shift=0.0, variants=("first", "second", "third")):
+    """Score tables of all candidates and baselines of the run, as the stages would write them."""
+    generator, run, data = np.random.default_rng(seed), Run.of(run_settings), run_settings.data.synthetic
+    for machine in data.machines:
+        rows = clips(machine, data.sections, data.test_normal, data.train_source)
+        for branch in ("autoencoder", "classifier"):
+            for candidate in getattr(run_settings, f"{branch}_candidates"):
+                names = [f"{branch}/{candidate}/{variant}" for variant in variants]
+                tables = [table(rows, name, generator, shift) for name in names]
+                scores.write(pd.concat(tables, ignore_index=True), run.scores(branch, machine, candidate))
+        for system in BASELINES:
+            scores.write(table(rows, system, generator), run.scores(system, machine))

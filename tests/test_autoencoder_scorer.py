@@ -1,0 +1,281 @@
+"""Gaussians, poolings and scores of the autoencoder against scipy, numpy and their own definitions."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from autoencoder_run import make, settings
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import multivariate_normal, trim_mean
+from sklearn.covariance import LedoitWolf
+
+from asdlib import paths, scores
+from asdlib.autoencoder import reconstruct, scorer, train
+from asdlib.autoencoder.gaussian import Gaussian
+from asdlib.autoencoder.pooling import pool
+from asdlib.autoencoder.reconstruct import Reconstructor, pool_copies
+from asdlib.evaluation import metrics
+from asdlib.params import AutoencoderScorer
+
+
+def errors(samples: int = 60, dims: int = 5, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((samples, dims)) @ rng.standard_normal((dims, dims)) + rng.standard_normal(dims)
+
+
+# Gaussians ------------------------------------------------------------------------------------------------------------
+def test_surprise_is_scipys_negative_log_density():
+    gaussian, x = Gaussian.fit(errors()), errors(seed=1)
+    expected = -multivariate_normal(gaussian.mean, gaussian.covariance).logpdf(x)
+    np.testing.assert_allclose(gaussian.surprise(x), expected, rtol=1e-10)
+
+
+def test_surprise_stays_accurate_at_128_dims_of_very_different_scale():
+    rng, scales = np.random.default_rng(0), np.logspace(-2, 2, 128)
+    x = rng.standard_normal((2000, 128)) * scales
+    gaussian = Gaussian.of(x.mean(0), np.cov(x.T))
+    expected = -multivariate_normal(gaussian.mean, np.cov(x.T)).logpdf(x)
+    np.testing.assert_allclose(gaussian.surprise(x), expected, rtol=1e-8)
+    assert gaussian.surprise(x.astype(np.float32)).dtype == np.float64
+
+
+def test_fit_is_ledoit_and_wolfs_shrinkage():
+    """Their formula, written out: shrink towards a multiple of the identity by min(b2, d2) / d2."""
+    x = errors(40, 6)
+    samples, dims = x.shape
+    centred = x - x.mean(0)
+    sample = centred.T @ centred / samples
+    level = np.trace(sample) / dims
+    distance = np.square(sample - level * np.eye(dims)).sum() / dims
+    noise = np.mean([np.square(np.outer(row, row) - sample).sum() for row in centred]) / dims / samples
+    weight = min(noise, distance) / distance
+    expected = weight * level * np.eye(dims) + (1 - weight) * sample
+    np.testing.assert_allclose(Gaussian.fit(x).covariance, expected, rtol=1e-10)
+    np.testing.assert_allclose(Gaussian.fit(x).covariance, LedoitWolf().fit(x).covariance_, rtol=1e-10)
+
+
+def test_a_singular_covariance_is_scored_all_the_same():
+    flat = np.outer(np.arange(5.0), np.ones(3))  # rank 1
+    gaussian = Gaussian.of(flat.mean(0), np.cov(flat.T))
+    assert np.isfinite(gaussian.surprise(flat)).all()
+    assert gaussian.surprise(flat + np.array([0.0, 0.0, 1.0])).min() > gaussian.surprise(flat).max()
+
+
+@pytest.mark.parametrize("weight", [1e-9, 50.0, 1e12])
+def test_the_target_is_drawn_towards_the_source(weight):
+    source, few = Gaussian.fit(errors()), errors(12, seed=2)
+    scatter = np.cov(few.T, bias=True)
+    expected = (weight * source.covariance + len(few) * scatter) / (weight + len(few))
+    target = source.towards(few, weight, "own")
+    np.testing.assert_allclose(target.covariance, expected, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(target.mean, few.mean(0))
+    np.testing.assert_allclose(source.towards(few, weight, "source").mean, source.mean)
+
+
+def test_without_weight_the_target_stands_alone():
+    few = errors(12, seed=2)
+    np.testing.assert_allclose(Gaussian.fit(errors()).towards(few, 0, "own").covariance, Gaussian.fit(few).covariance)
+
+
+# Poolings -------------------------------------------------------------------------------------------------------------
+FRAMES = arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e3, 1e3))
+
+
+@given(FRAMES, st.floats(0.01, 1.0), st.floats(0, 100))
+def test_poolings_are_numpys(frames, share, percentile):
+    def pooled(how):
+        return pool(frames, how, top_share=share, percentile=percentile)
+
+    assert pooled("mean") == pytest.approx(np.mean(frames))
+    assert pooled("median") == pytest.approx(np.median(frames))
+    assert pooled("max") == np.max(frames)
+    assert pooled("percentile") == pytest.approx(np.percentile(frames, percentile))
+    count = max(1, round(share * len(frames)))
+    assert pooled("top_k") == pytest.approx(sum(sorted(frames.tolist(), reverse=True)[:count]) / count, abs=1e-9)
+    above = [value for value in frames.tolist() if value > np.median(frames)]
+    assert pooled("upper_mean") == pytest.approx(np.mean(above or frames))
+
+
+@given(FRAMES, st.randoms(use_true_random=False))
+def test_poolings_do_not_know_the_order_of_frames(frames, random):
+    shuffled = np.array(random.sample(frames.tolist(), len(frames)))
+    for how in ("mean", "median", "max", "top_k", "percentile", "upper_mean"):
+        assert pool(shuffled, how) == pytest.approx(pool(frames, how), abs=1e-9)
+
+
+def test_an_unknown_pooling_is_refused():
+    with pytest.raises(ValueError, match="pooling 'middle'; expected mean"):
+        pool(np.ones(3), "middle")
+
+
+@pytest.mark.parametrize("kind", ["signed", "absolute", "squared"])
+def test_copies_are_pooled_element_by_element(kind):
+    copies = torch.randn(2, 5, 4, 3, generator=torch.Generator().manual_seed(0))
+    values = {"signed": copies, "absolute": copies.abs(), "squared": copies**2}[kind].numpy()
+    np.testing.assert_allclose(pool_copies(copies, kind, "mean"), values.mean(1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(pool_copies(copies, kind, "median"), trim_mean(values, 0.4, axis=1), rtol=1e-6)
+    largest = pool_copies(copies, kind, "max").numpy()
+    np.testing.assert_allclose(np.abs(largest), np.abs(values).max(1), rtol=1e-6)
+    assert (largest[:, None] == values).any(1).all()  # the sign is kept
+
+
+# Groups ---------------------------------------------------------------------------------------------------------------
+def clips_and_errors() -> tuple[pd.DataFrame, list[np.ndarray]]:
+    keys = [("00", "source")] * 4 + [("00", "target")] * 2 + [("01", "source")] * 3
+    table = pd.DataFrame(keys, columns=["section", "domain"])
+    return table, [errors(20, 4, seed) for seed in range(len(table))]
+
+
+def test_groups():
+    table, parts = clips_and_errors()
+    fitted = {
+        groups: scorer.fit_frames(table, parts, AutoencoderScorer(groups=groups, target_prior=30.0))
+        for groups in ("section_domain", "section", "machine")
+    }
+    np.testing.assert_allclose(fitted["machine"]["machine"].mean, np.concatenate(parts).mean(0))
+    np.testing.assert_allclose(fitted["section"]["00"].mean, np.concatenate(parts[:6]).mean(0))
+    np.testing.assert_allclose(fitted["section"]["01"].mean, np.concatenate(parts[6:]).mean(0))
+    both = fitted["section_domain"]
+    np.testing.assert_allclose(both["00.source"].covariance, LedoitWolf().fit(np.concatenate(parts[:4])).covariance_)
+    np.testing.assert_allclose(both["00.target"].mean, np.concatenate(parts[4:6]).mean(0))
+    assert both["01.target"] is both["01.source"]  # no target clips to fit on
+    for groups, gaussians in fitted.items():
+        for section in ("00", "01"):
+            for domain in ("source", "target"):
+                assert scorer.group_of(section, domain, groups) in gaussians
+
+
+# A whole machine ------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("scorer")
+    train.fit(make(place), "fan", "base")
+    return place
+
+
+def test_scores_of_a_machine(folder):
+    run = settings(folder)
+    table = scorer.score(run, "fan", "base")
+    place = paths.Run.of(run).system("autoencoder", "fan", "base")
+    pd.testing.assert_frame_equal(scores.read(place / "scores.csv"), table)
+    systems = [f"autoencoder/base/{variant}" for variant in run.autoencoder.scorer.variants]
+    assert list(table["system"].unique()) == systems
+    assert (table.groupby("system").size() == 2 * (6 + 2 + 12)).all()  # training clips too
+    assert len(metrics.sections(table)) == len(systems) * 4
+
+    first = {path.name: path.read_bytes() for path in place.iterdir() if path.name != "scores.json"}
+    scorer.score(run, "fan", "base")
+    assert {path.name: path.read_bytes() for path in place.iterdir() if path.name != "scores.json"} == first
+    assert json.loads((place / "scores.json").read_text(encoding="utf-8"))["settings"]["scorer"]["copies"] == 3
+
+
+def test_scores_are_what_the_errors_say(folder):
+    """All variants again from the errors of all clips, held in memory, with scipy and numpy."""
+    run = settings(folder, autoencoder__scorer__target_prior=40.0)
+    table, net = scorer.score(run, "fan", "base"), Reconstructor.load(run, "fan", "base")
+    rows = net.waveforms.clips.reset_index(drop=True)
+    every = list(net.errors(net.rows, ["signed", "absolute"]))
+    score = {name.rpartition("/")[2]: part["score"].to_numpy() for name, part in table.groupby("system")}
+    np.testing.assert_allclose(score["l1"], [error["absolute"].mean() for error in every], rtol=1e-5)
+
+    fit = np.isin(net.role, ["scorer", "both"])
+    for section in ("00", "01"):
+
+        def stacked(domain, section=section):
+            chosen = np.flatnonzero(fit & (rows["section"] == section) & (rows["domain"] == domain))
+            return np.concatenate([every[row]["absolute"] for row in chosen]).astype(np.float64)
+
+        source, target = stacked("source"), stacked("target")
+        covariance = LedoitWolf().fit(source).covariance_
+        mixed = (40 * covariance + len(target) * np.cov(target.T, bias=True)) / (40 + len(target))
+        normal = {
+            "source": multivariate_normal(source.mean(0), covariance),
+            "target": multivariate_normal(target.mean(0), mixed),
+        }
+        for row in np.flatnonzero(rows["section"] == section):
+            frames = -normal[rows["domain"][row]].logpdf(every[row]["absolute"])
+            assert score["median"][row] == pytest.approx(np.median(frames), rel=1e-6)
+            assert score["mean"][row] == pytest.approx(np.mean(frames), rel=1e-6)
+
+        here = np.flatnonzero(rows["section"] == section)
+        vectors = np.stack([every[row]["signed"].mean(0, dtype=np.float64) for row in here])
+        learnt = vectors[rows["split"][here] == "train"]
+        alike = multivariate_normal(learnt.mean(0), LedoitWolf().fit(learnt).covariance_)
+        np.testing.assert_allclose(score["clip_signed"][here], -alike.logpdf(vectors), rtol=1e-6)
+
+
+def test_a_clip_alone_scores_as_among_others(folder):
+    net = Reconstructor.load(settings(folder), "fan", "base")
+    together = list(net.errors(net.rows, ["absolute"]))  # batches of 4 mix clips of two lengths
+    assert len({len(error["absolute"]) for error in together}) == 2
+    for row in (0, 7, 19, 25, 39):
+        alone = next(net.errors([row], ["absolute"]))
+        np.testing.assert_allclose(alone["absolute"], together[row]["absolute"], rtol=1e-4, atol=1e-5)
+
+
+def test_without_masking_there_is_one_plain_copy(folder):
+    net = Reconstructor.load(settings(folder, autoencoder__scorer__masking=False), "fan", "base")
+    example = net.example(0)
+    np.testing.assert_array_equal(example.masked, example.original)
+    assert net.copies == 1
+
+
+def test_inspection_shows_what_was_scored(folder):
+    run = settings(folder)
+    table = scorer.score(run, "fan", "base")
+    table = table[table["system"] == "autoencoder/base/median"]
+    for label in ("normal", "anomaly"):
+        row = scorer.typical(table, "01", "target", label)
+        assert (row["label"], row["section"], row["domain"], row["split"]) == (label, "01", "target", "test")
+        seen = scorer.inspect(run, "fan", "base", row)
+        assert np.median(seen.frame_scores) == pytest.approx(row["score"], rel=1e-4)
+        spectra = seen.spectra
+        assert spectra.clip["clip"] == row["clip"]
+        shapes = {getattr(spectra, name).shape for name in ("original", "masked", "reconstruction", "error")}
+        assert shapes == {(len(seen.frame_scores), 12)}
+        np.testing.assert_allclose(spectra.error, spectra.reconstruction - spectra.original, rtol=1e-3, atol=1e-3)
+        assert len(seen.waveform) == 3500 and seen.sample_rate == 16_000
+    with pytest.raises(scorer.ScorerError, match=r"fan has no test clip 'other\.wav'"):
+        scorer.inspect(run, "fan", "base", row.replace({row["clip"]: "other.wav"}))
+    with pytest.raises(scorer.ScorerError, match="section 07 has no normal test clip"):
+        scorer.typical(table, "07", "target", "normal")
+
+
+def test_band_errors_are_means_in_decibel(folder):
+    run = settings(folder)
+    scorer.score(run, "fan", "base")
+    place = paths.Run.of(run).system("autoencoder", "fan", "base")
+    table = pd.read_csv(place / "bands.csv", dtype={"section": str})
+    net = Reconstructor.load(run, "fan", "base")
+    clips = net.waveforms.clips
+    where = {"section": "00", "domain": "target", "split": "test", "label": "anomaly"}
+    rows = np.flatnonzero((clips[list(where)] == list(where.values())).all(axis=1))
+    expected = np.mean([net.example(row).error.mean(0) for row in rows], axis=0)
+    found = table[(table[list(where)] == list(where.values())).all(axis=1)]
+    np.testing.assert_allclose(found["signed"], expected, rtol=1e-4, atol=1e-4)
+    assert found["band"].tolist() == list(range(12))
+
+
+def test_section_regression_adds_an_error(folder):
+    run = settings(
+        folder, autoencoder__model__section_regression=True, autoencoder_candidates={"base": {}, "regression": {}}
+    )
+    train.fit(run, "fan", "regression")
+    net = Reconstructor.load(run, "fan", "regression")
+    assert next(net.errors([0], ["signed"]))["signed"].shape[1] == 13
+    assert np.isfinite(scorer.score(run, "fan", "regression")["score"]).all()
+
+
+def test_a_model_that_is_missing_or_another(folder):
+    run = settings(folder, autoencoder_candidates={"base": {}, "other": {}})
+    with pytest.raises(reconstruct.ModelError, match=r"other: no trained autoencoder; run notebook 03_train"):
+        scorer.score(run, "fan", "other")
+    with pytest.raises(reconstruct.ModelError, match=r"was trained with model: .*; give the settings of the training"):
+        scorer.score(settings(folder, autoencoder__model__dropout=0.5), "fan", "base")
+    train.fit(run, "fan", "other")
+    with pytest.raises(scorer.ScorerError, match="no scorers; run notebook 04"):
+        scorer.inspect(run, "fan", "other", pd.Series({"split": "test", "clip": "any"}))

@@ -1,0 +1,187 @@
+"""Training of the autoencoder: roles of clips, schedule, batches, pseudo-target, what is written."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from autoencoder_run import make, settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asdlib import paths, training
+from asdlib.autoencoder import clips, train
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("train")
+    make(place)
+    return place
+
+
+def catalogue(sources: int, targets: int = 3) -> pd.DataFrame:
+    rows = [("fan", "00", "source", "train")] * sources + [("fan", "00", "target", "train")] * targets
+    rows += [("fan", "00", "source", "test")] * 4
+    return pd.DataFrame(rows, columns=["machine", "section", "domain", "split"])
+
+
+@given(st.integers(2, 300), st.integers(0, 5), st.floats(0.01, 0.99), st.sampled_from(["both", "train", "scorer"]))
+def test_roles(sources, targets, share, target_clips):
+    table = catalogue(sources, targets)
+    role = clips.roles(table, share, target_clips, seed=0)
+    source = role[:sources]
+    held_out = (source == clips.SCORER).sum()
+    assert set(source) == {clips.TRAIN, clips.SCORER}  # one for each at least
+    assert abs(held_out - share * sources) <= 1
+    assert set(role[sources : sources + targets]) <= {target_clips}
+    assert set(role[sources + targets :]) == {""}
+    assert (clips.roles(table, share, target_clips, seed=0) == role).all()
+
+
+def test_held_out_clips_follow_the_seed_only():
+    table = catalogue(100)
+    both, train_only = (clips.roles(table, 0.2, kind, seed=0) for kind in ("both", "train"))
+    assert (both[:100] == train_only[:100]).all()
+    assert (clips.roles(table, 0.2, "both", seed=1)[:100] != both[:100]).any()
+
+
+def test_one_source_clip_is_too_few():
+    with pytest.raises(clips.MachineError, match=r"section 00 of fan has 1 source training clip\(s\); expected at"):
+        clips.roles(catalogue(1), 0.1, "both", seed=0)
+
+
+@given(st.integers(8, 512), st.integers(1, 500), st.integers(0, 10_000))
+def test_noam_is_the_published_schedule(channels, warmup, step):
+    factor = train.noam(channels, warmup, steps=10_001, cooldown=0.0)(step)
+    assert factor == pytest.approx(channels**-0.5 * min((step + 1) ** -0.5, (step + 1) * warmup**-1.5), rel=1e-12)
+
+
+def test_noam_peaks_at_the_end_of_the_warmup_and_cools_down_to_nothing():
+    plain = [train.noam(144, 80, 1000, 0.0)(step) for step in range(1000)]
+    cooled = [train.noam(144, 80, 1000, 0.25)(step) for step in range(1000)]
+    assert np.argmax(plain) == 79
+    assert plain[79] == pytest.approx((144 * 80) ** -0.5)
+    assert cooled[:750] == plain[:750]
+    ratio = np.array(cooled[750:]) / plain[750:]
+    np.testing.assert_allclose(ratio, (1000 - np.arange(750, 1000)) / 250, rtol=1e-12)
+
+
+def batches() -> train.Batches:
+    """Clips of 9, 5 and 7 frames; a frame is (clip, position) in dB."""
+    lengths = torch.tensor([9, 5, 7, 6])
+    frames = [torch.tensor([[clip, frame] for frame in range(length)]) for clip, length in enumerate(lengths)]
+    return train.Batches(
+        torch.cat(frames).float(), lengths, torch.tensor([0, 0, 1, 1]), torch.tensor([False, True, False, False])
+    )
+
+
+@given(st.integers(1, 12), st.integers(0, 8), st.integers(0, 2**31))
+def test_crops_are_pieces_of_their_clips(low, more, seed):
+    data = batches()
+    decibel, section = data.draw(16, (low, low + more), 0.0, torch.Generator().manual_seed(seed))
+    assert min(low, 5) <= decibel.shape[1] <= min(low + more, 5)  # never longer than the shortest clip
+    for crop, index in zip(decibel, section, strict=True):
+        clip, first = int(crop[0, 0]), int(crop[0, 1])
+        assert (crop[:, 0] == clip).all() and index == data.section[clip]
+        assert crop[:, 1].tolist() == list(range(first, first + len(crop)))
+        assert first + len(crop) <= data.lengths[clip]
+
+
+def test_clips_and_places_are_drawn_uniformly():
+    decibel, _ = batches().draw(20_000, (3, 3), 0.0, torch.Generator().manual_seed(0))
+    clip, first = decibel[:, 0, 0].int(), decibel[:, 0, 1].int()
+    assert (torch.bincount(clip) / 20_000 - 0.25).abs().max() < 0.015  # 5 standard errors
+    assert (torch.bincount(first[clip == 0]) / (clip == 0).sum() - 1 / 7).abs().max() < 0.025
+    again, _ = batches().draw(20_000, (3, 3), 0.0, torch.Generator().manual_seed(0))
+    assert torch.equal(decibel, again)
+
+
+def test_pseudo_target_averages_powers_of_the_same_section():
+    generator = torch.Generator().manual_seed(0)
+    source, target = torch.rand(3, 4, 6) * 20 - 60, torch.rand(1, 4, 6) * 20 - 40
+    frames = torch.cat([*source, target[0]])
+    data = train.Batches(
+        frames, torch.tensor([4] * 4), torch.tensor([0, 0, 1, 0]), torch.tensor([False, False, False, True])
+    )
+    mixed = data.mixed(source, torch.tensor([0, 0, 1]), generator)
+    torch.testing.assert_close(mixed[2], source[2], rtol=1e-5, atol=0)  # section 1 has no target clip
+    power, ends = 10 ** (mixed.double() / 10), [10 ** (part.double() / 10) for part in (source, target)]
+    weight = (power - ends[0]) / (ends[1] - ends[0])
+    for crop in range(2):
+        assert 0 < weight[crop].mean() < 1
+        np.testing.assert_allclose(weight[crop], weight[crop].mean(), rtol=1e-3)  # float32 dB: one weight a crop
+
+
+def test_share_of_pseudo_target():
+    data = batches()
+    plain, _ = data.draw(10, (4, 4), 0.0, torch.Generator().manual_seed(0))
+    mixed, _ = data.draw(10, (4, 4), 0.4, torch.Generator().manual_seed(0))
+    assert torch.equal(plain[4:], mixed[4:])
+    assert not torch.equal(plain[:4], mixed[:4])
+
+
+def test_what_a_training_leaves(folder):
+    run = settings(folder)
+    history = train.fit(run, "fan", "base")
+    place = paths.Run.of(run).system("autoencoder", "fan", "base")
+    assert sorted(path.name for path in place.iterdir()) == [
+        "clips.csv",
+        "history.csv",
+        "model.safetensors",
+        "record.json",
+    ]
+    assert history["step"].tolist() == [1, 2, 3, 4]
+    assert np.isfinite(history).all(axis=None)
+    pd.testing.assert_frame_equal(pd.read_csv(place / "history.csv"), history)
+    roles = pd.read_csv(place / "clips.csv", dtype=str).groupby(["section", "domain", "role"]).size().to_dict()
+    for section in ("00", "01"):
+        assert roles[section, "source", "scorer"] == 2  # 0.3 of 6
+        assert roles[section, "target", "both"] == 2
+    record = json.loads((place / "record.json").read_text(encoding="utf-8"))
+    assert record["settings"]["model"]["channels"] == 8
+    assert "scorer" not in record["settings"]  # other scorers need no other model
+    assert not (paths.Run.of(run).folder / "checkpoints").exists()
+
+    first = (place / "model.safetensors").read_bytes()
+    train.fit(run, "fan", "base")
+    assert (place / "model.safetensors").read_bytes() == first
+    train.fit(settings(folder, autoencoder__seed=1), "fan", "base")
+    assert (place / "model.safetensors").read_bytes() != first
+
+
+def test_a_training_learns_and_can_be_interrupted(folder, monkeypatch):
+    options = {
+        "autoencoder__training": {"steps": 60, "warmup": 20, "learning_rate": 0.3, "pseudo_target": 0.25},
+        "autoencoder__model": {"dropout": 0.1},
+    }
+    run = settings(folder, **options)
+    whole = train.fit(run, "fan", "base")
+    assert whole["loss"].tail(10).mean() < 0.9 * whole["loss"].head(10).mean()
+    place = paths.Run.of(run).system("autoencoder", "fan", "base") / "model.safetensors"
+    expected = place.read_bytes()
+
+    plain = training.train
+
+    def killed(module, loss, *arguments, **keywords):
+        def dying(step, generator):
+            if step == 25:
+                raise KeyboardInterrupt
+            return loss(step, generator)
+
+        return plain(module, dying, *arguments, **keywords, checkpoint_seconds=0)
+
+    monkeypatch.setattr(training, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train.fit(run, "fan", "base")
+    monkeypatch.setattr(training, "train", plain)
+    pd.testing.assert_frame_equal(train.fit(run, "fan", "base"), whole)
+    assert place.read_bytes() == expected
+
+
+def test_a_machine_without_systems(folder):
+    with pytest.raises(
+        clips.MachineError, match="machine 'fann' gets no autoencoder in the profile tiny"
+    ):
+        train.fit(settings(folder), "fann", "base")

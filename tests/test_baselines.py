@@ -1,0 +1,358 @@
+"""The baselines, re-derived from the files that they leave: librosa, numpy in float64, scikit-learn, scipy."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import librosa
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
+from safetensors.torch import load_file
+from scipy.spatial.distance import mahalanobis as scipy_mahalanobis
+from scipy.special import log_softmax
+from sklearn.covariance import ledoit_wolf
+from sklearn.metrics import roc_auc_score
+
+from asdlib import data, params, paths, scores, training
+from asdlib.baselines import frame_autoencoder, mahalanobis, mobilenet
+from asdlib.baselines.machine import BaselineError
+from asdlib.baselines.windows import Windows
+from asdlib.plots import baselines as figures
+
+RATE = 16_000
+PROFILE = """
+profile: tiny
+title: Noise (not DCASE2021)
+device: cpu
+precision: float32
+data: {root: data, sections: ["00", "01"]}
+frame_autoencoder: {epochs: 12, features: {n_mels: 24}, hidden: 16, bottleneck: 4, batch_size: 64}
+mobilenet:
+  features: {n_mels: 24}
+  frames: 16
+  train_hop: 2
+  test_hop: 3
+  width: 0.25
+  epochs: 8
+  batch_size: 8
+  learning_rate: 3.0e-3
+mahalanobis: {features: {n_mels: 24}}
+"""
+RUNS = {"frame_autoencoder": frame_autoencoder.run, "mobilenet": mobilenet.run, "mahalanobis": mahalanobis.run}
+CLIPS = [  # folder, domain, split, label, clips
+    ("train", "source", "train", "normal", 12),
+    ("train", "target", "train", "normal", 3),
+    *(
+        (f"{domain}_test", domain, "test", label, 5)
+        for domain in ("source", "target")
+        for label in ("normal", "anomaly")
+    ),
+]
+
+
+def write_machine(root: Path, machine: str, sections: list[str], clips=CLIPS) -> None:
+    """Coloured noise, another colour a section; anomalies hold a tone; clips differ in length."""
+    for section in sections:
+        for folder, domain, split, label, count in clips:
+            (root / machine / folder).mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                name = f"section_{section}_{domain}_{split}_{label}_{index:04d}.wav"
+                rng = np.random.default_rng([len(machine), int(section), domain == "target", split == "test", index])
+                noise = rng.standard_normal(9600 + 400 * (index % 3))
+                colour = 0.3 * int(section) * np.roll(noise, 1) + 0.2 * (domain == "target") * np.roll(noise, 2)
+                tone = np.sin(np.arange(len(noise)) * 0.7) * (label == "anomaly")
+                soundfile.write(root / machine / folder / name, 0.05 * (noise + colour + tone), RATE, subtype="PCM_16")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A project with decoded clips of fan (three sections, two of them planned) and valve (one section)."""
+    home = tmp_path_factory.mktemp("project")
+    write_machine(home / "data", "fan", ["00", "01", "02"])
+    write_machine(home / "data", "valve", ["00"], [("train", "source", "train", "normal", 6)])
+    (home / "params").mkdir()
+    (home / "params" / "tiny.yaml").write_text(PROFILE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(paths.HOME, str(home))
+        data.prepare(params.load("tiny"))
+        yield home
+
+
+@pytest.fixture
+def settings(home):
+    return params.load("tiny")
+
+
+@pytest.fixture(scope="module")
+def tables(home):
+    """All three baselines, run once."""
+    settings = params.load("tiny")
+    return {system: run(settings, "fan") for system, run in RUNS.items()}
+
+
+def folder(settings, system: str) -> Path:
+    return paths.Run.of(settings).system(system, "fan")
+
+
+def spectrogram(home: Path, row: pd.Series) -> np.ndarray:
+    """The clip's log-mel by librosa, ``(frames, mels)``, float64."""
+    domain = "train" if row.split == "train" else f"{row.domain}_test"
+    waveform, _ = soundfile.read(home / "data" / row.machine / domain / row.clip)
+    mel = librosa.feature.melspectrogram(y=waveform, sr=RATE, n_fft=1024, hop_length=512, n_mels=24)
+    return librosa.power_to_db(mel, top_db=None).T
+
+
+@pytest.mark.parametrize("system", RUNS)
+def test_every_planned_clip_is_scored_and_the_folder_is_whole(settings, tables, system):
+    table = tables[system]
+    assert len(table) == 2 * (12 + 3 + 20)
+    assert set(table["section"]) == {"00", "01"} and set(table["split"]) == {"train", "test"}
+    assert (table["system"] == system).all()
+    pd.testing.assert_frame_equal(
+        scores.read(paths.Run.of(settings).scores(system, "fan")), table, check_exact=True, check_dtype=False
+    )
+    files = {"model.safetensors", "scores.csv", "record.json"}
+    assert {file.name for file in folder(settings, system).iterdir()} == files | (
+        set() if system == "mahalanobis" else {"history.csv"}
+    )
+    record = json.loads((folder(settings, system) / "record.json").read_text())
+    assert record["settings"]["machine"] == "fan" and record["settings"]["features"]["n_mels"] == 24
+    assert not list(paths.Run.of(settings).folder.glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("system", ["frame_autoencoder", "mahalanobis"])
+def test_a_plain_anomaly_is_found(tables, system):
+    table = tables[system]
+    for _, group in table[table["split"] == "test"].groupby(["section", "domain"]):
+        assert roc_auc_score(group["label"] == "anomaly", group["score"]) > 0.9
+
+
+def test_the_scores_of_the_frame_autoencoder_are_those_of_its_files(home, settings, tables):
+    file = folder(settings, "frame_autoencoder") / "model.safetensors"
+    model = {name: tensor.double().numpy() for name, tensor in load_file(file).items()}
+
+    def reconstruct(x):
+        for layer in range(9):
+            dense, norm = f"{3 * layer}", f"{3 * layer + 1}"
+            x = x @ model[f"{dense}.weight"].T + model[f"{dense}.bias"]
+            x = (x - model[f"{norm}.running_mean"]) / np.sqrt(model[f"{norm}.running_var"] + 1e-5)
+            x = np.maximum(x * model[f"{norm}.weight"] + model[f"{norm}.bias"], 0)
+        return x @ model["27.weight"].T + model["27.bias"]
+
+    assert [model[f"{3 * layer}.weight"].shape[0] for layer in range(10)] == [16] * 4 + [4] + [16] * 4 + [120]
+    table = tables["frame_autoencoder"]
+    for row in table.itertuples():
+        frames = spectrogram(home, row) - model["level"]
+        vectors = sliding_window_view(frames, 5, axis=0).transpose(0, 2, 1).reshape(-1, 120)
+        assert row.score == pytest.approx(np.square(reconstruct(vectors) - vectors).mean(), rel=1e-4)
+
+
+def test_the_frame_autoencoder_learns_from_all_training_clips_of_both_domains(home, settings, tables):
+    """The official code's validation split loses the last section's target clips; ours must not."""
+    table = tables["frame_autoencoder"]
+    train = table[table["split"] == "train"]
+    assert set(train["domain"]) == {"source", "target"}
+    spectra = [spectrogram(home, row) for row in train.itertuples()]
+    vectors = sum(len(spectrum) - 4 for spectrum in spectra)
+    history = pd.read_csv(folder(settings, "frame_autoencoder") / "history.csv")
+    assert len(history) == 12 * -(-vectors // 64)
+    assert history["loss"].tail(20).mean() < 0.8 * history["loss"].head(5).mean()
+    level = load_file(folder(settings, "frame_autoencoder") / "model.safetensors")["level"]
+    np.testing.assert_allclose(level, np.concatenate(spectra).mean(0), atol=1e-3)
+
+
+def test_the_official_size():
+    model = frame_autoencoder.network(640)
+    widths = [640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640]
+    expected = sum(a * b + b for a, b in pairwise(widths)) + sum(2 * width for width in widths[1:-1])
+    assert sum(parameter.numel() for parameter in model.parameters()) == expected
+
+
+def test_the_scores_of_mobilenet_are_those_of_its_files(home, settings, tables):
+    model = mobilenet.network(2, 0.25)
+    model.load_state_dict(load_file(folder(settings, "mobilenet") / "model.safetensors"))
+    model.eval().double()
+    for row in tables["mobilenet"].itertuples():
+        frames = spectrogram(home, row)
+        windows = np.stack([frames[start : start + 16] for start in range(0, len(frames) - 15, 3)])
+        with torch.no_grad():
+            logits = model(torch.from_numpy(windows)[:, None].repeat(1, 3, 1, 1)).numpy()
+        posterior = np.exp(log_softmax(logits, axis=1))[:, int(row.section)]
+        assert row.score == pytest.approx(np.log((1 - posterior) / posterior).mean(), rel=1e-3, abs=1e-3)
+
+
+def test_mobilenet_tells_sections_apart(tables):
+    """A clip scores below zero where the posterior of its own section is above one half."""
+    table = tables["mobilenet"]
+    train = table[(table["split"] == "train") & (table["domain"] == "source")]
+    assert (train["score"] < -1).mean() > 0.9
+
+
+@given(
+    st.lists(st.lists(st.floats(-15, 15), min_size=3, max_size=3), min_size=1, max_size=5),
+    st.integers(0, 2),
+)
+def test_window_scores_equal_the_plain_formula(logits, section):
+    own = torch.full((len(logits),), section)
+    log_p = log_softmax(np.array(logits), axis=1)[:, section]
+    p = np.exp(log_p)
+    tensor = torch.tensor(logits, dtype=torch.float64)
+    np.testing.assert_allclose(mobilenet.window_scores(tensor, own), np.log1p(-p) - log_p, rtol=1e-6, atol=1e-8)
+    published = mobilenet.window_scores(tensor, own, published_formula=True)
+    np.testing.assert_allclose(published, np.log((1 - p) - log_p), rtol=1e-6, atol=1e-8)
+
+
+def test_window_scores_of_a_very_sure_classifier_are_finite():
+    logits = torch.tensor([[300.0, -300.0], [-300.0, 300.0]])
+    own = torch.tensor([0, 0])
+    assert mobilenet.window_scores(logits, own).tolist() == [-600.0, 600.0]
+    assert torch.isfinite(mobilenet.window_scores(logits, own, published_formula=True)).all()
+
+
+def test_the_scores_of_mahalanobis_are_scipys(home, settings, tables):
+    table = tables["mahalanobis"]
+    model = load_file(folder(settings, "mahalanobis") / "model.safetensors")
+    for section, group in table.groupby("section"):
+        spectra = [spectrogram(home, row) for row in group.itertuples()]
+        vectors = np.stack([np.concatenate([spectrum.mean(0), spectrum.std(0)]) for spectrum in spectra])
+        fitted = ((group["split"] == "train") & (group["domain"] == "source")).to_numpy()
+
+        def distances(which, fit, vectors=vectors):
+            precision = np.linalg.inv(ledoit_wolf(vectors[fit])[0])
+            return [scipy_mahalanobis(vector, vectors[fit].mean(0), precision) for vector in vectors[which]]
+
+        np.testing.assert_allclose(model[f"{section}.mean"], vectors[fitted].mean(0), atol=1e-3)
+        np.testing.assert_allclose(
+            model[f"{section}.precision"], np.linalg.inv(ledoit_wolf(vectors[fitted])[0]), rtol=1e-2, atol=1e-2
+        )
+        # Test clips and the few target training clips: from the Gaussian of all source training clips.
+        np.testing.assert_allclose(group["score"][~fitted], distances(~fitted, fitted), rtol=1e-3)
+        # Source training clips: from a Gaussian that did not see them.
+        rows = np.flatnonzero(fitted)
+        for fold in range(mahalanobis.FOLDS):
+            held_out, rest = rows[fold :: mahalanobis.FOLDS], np.delete(rows, np.s_[fold :: mahalanobis.FOLDS])
+            np.testing.assert_allclose(group["score"].iloc[held_out], distances(held_out, rest), rtol=1e-3)
+
+
+@pytest.mark.parametrize("system", RUNS)
+def test_the_same_settings_give_the_same_bytes(settings, tables, system):
+    names = ["model.safetensors", "scores.csv", *(["history.csv"] if system != "mahalanobis" else [])]
+    before = {name: (folder(settings, system) / name).read_bytes() for name in names}
+    RUNS[system](settings, "fan")
+    assert before == {name: (folder(settings, system) / name).read_bytes() for name in names}
+
+
+@pytest.mark.parametrize("system", ["frame_autoencoder", "mobilenet"])
+def test_an_interrupted_training_goes_on_to_the_same_bytes(home, settings, tables, system, monkeypatch):
+    names = ["model.safetensors", "scores.csv", "history.csv"]
+    before = {name: (folder(settings, system) / name).read_bytes() for name in names}
+    train, cut = training.train, Windows.cut
+    monkeypatch.setattr(training, "train", lambda *args, **more: train(*args, **more, checkpoint_seconds=0))
+    calls = []
+
+    def dying(self, index):
+        calls.append(index)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return cut(self, index)
+
+    monkeypatch.setattr(Windows, "cut", dying)
+    with pytest.raises(KeyboardInterrupt):
+        RUNS[system](settings, "fan")
+    assert len(list(paths.Run.of(settings).folder.glob("checkpoints/*.pt"))) == 1
+    assert before == {name: (folder(settings, system) / name).read_bytes() for name in names}  # the older one stands
+    monkeypatch.undo()
+    monkeypatch.setenv(paths.HOME, str(home))
+    RUNS[system](settings, "fan")
+    assert before == {name: (folder(settings, system) / name).read_bytes() for name in names}
+    assert not list(paths.Run.of(settings).folder.glob("checkpoints/*.pt"))
+
+
+def test_a_single_section_is_told_from_the_other_machines(home):
+    settings = params.load("tiny", {"profile": "single", "data.sections": ["00"], "mobilenet.epochs": 1})
+    data.prepare(settings)
+    table = mobilenet.run(settings, "fan")
+    assert set(table["machine"]) == {"fan"} and set(table["section"]) == {"00"} and table["score"].std() > 0
+    record = json.loads((paths.Run.of(settings).system("mobilenet", "fan") / "record.json").read_text())
+    assert record["settings"]["classes"] == ["fan 00", "valve 00"]
+
+
+def test_a_single_section_alone_cannot_be_classified(home, tmp_path, monkeypatch):
+    write_machine(tmp_path / "data", "fan", ["00"])
+    monkeypatch.setenv(paths.HOME, str(tmp_path))
+    settings = params.load(home / "params" / "tiny.yaml", {"data.sections": None})
+    data.prepare(settings)
+    with pytest.raises(BaselineError, match=r"fan has one section and the run no other machine type.*data"):
+        mobilenet.run(settings, "fan")
+    assert not paths.Run.of(settings).system("mobilenet", "fan").exists()
+
+
+@pytest.mark.parametrize("run", RUNS.values())
+def test_an_unknown_machine_is_refused(settings, run):
+    with pytest.raises(BaselineError, match="machine 'fann' gets no baselines in the profile tiny; did you mean 'fan'"):
+        run(settings, "fann")
+
+
+def test_a_clip_shorter_than_a_window_is_named(home):
+    settings = params.load("tiny", {"mobilenet.frames": 20})
+    with pytest.raises(
+        BaselineError,
+        match=r"fan/source_test/section_00_source_test_anomaly_0000\.wav: 9600 samples give 19 frames.*least 20",
+    ):
+        mobilenet.run(settings, "fan")
+
+
+def test_too_few_clips_for_a_gaussian(home, tmp_path, monkeypatch):
+    few = [(*kind[:4], 2) if kind[:3] == ("train", "source", "train") else kind for kind in CLIPS]
+    write_machine(tmp_path / "data", "fan", ["00"], few)
+    monkeypatch.setenv(paths.HOME, str(tmp_path))
+    settings = params.load(home / "params" / "tiny.yaml", {"data.sections": None})
+    data.prepare(settings)
+    with pytest.raises(BaselineError, match=r"section 00 of fan has 2 source training clip\(s\); expected at least 3"):
+        mahalanobis.run(settings, "fan")
+
+
+@given(
+    lengths=st.lists(st.integers(4, 30), min_size=1, max_size=6),
+    width=st.integers(1, 4),
+    hop=st.integers(1, 5),
+    chosen=st.data(),
+)
+def test_windows_equal_numpys(lengths, width, hop, chosen):
+    frames = torch.arange(sum(lengths) * 2.0).reshape(-1, 2)
+    spectrograms = SimpleNamespace(frames=frames, lengths=np.array(lengths))
+    clips = np.array(chosen.draw(st.lists(st.sampled_from(range(len(lengths))), min_size=1, unique=True)))
+    windows = Windows(spectrograms, width, hop, clips)
+    parts = np.split(frames.numpy(), np.cumsum(lengths)[:-1])
+    each = [sliding_window_view(parts[clip], width, axis=0)[::hop].transpose(0, 2, 1) for clip in clips]
+    assert len(windows) == sum(map(len, each))
+    np.testing.assert_array_equal(windows.cut(torch.arange(len(windows))), np.concatenate(each))
+    assert windows.clip.tolist() == np.repeat(clips, [len(part) for part in each]).tolist()
+    values = torch.rand(len(windows), generator=training.generator(0))
+    means = [part.double().mean() for part in values.split([len(part) for part in each])]
+    np.testing.assert_allclose(windows.clip_means(values), means)
+
+
+def test_figures_show_what_they_are_given(settings, tables):
+    table = pd.concat(tables.values(), ignore_index=True)
+    trained = ["frame_autoencoder", "mobilenet"]
+    histories = {system: pd.read_csv(folder(settings, system) / "history.csv") for system in trained}
+    losses = figures.losses(histories, {"frame_autoencoder": "dB²", "mobilenet": "cross-entropy"})
+    for axis, system in zip(losses.axes, trained, strict=True):
+        assert axis.get_title() == figures.NAMES[system]
+        np.testing.assert_array_equal(axis.lines[0].get_ydata(), histories[system]["loss"])
+    assert [axis.get_title() for axis in figures.scores(table).axes] == list(figures.NAMES.values())
+    for axis, system in zip(figures.roc(table, 0.1).axes, RUNS, strict=True):
+        assert len(axis.lines) == 1 + 4  # chance, and two sections in two domains
+        line = axis.lines[1]
+        group = table[(table["system"] == system) & (table["section"] == "00") & (table["domain"] == "source")]
+        group = group[group["split"] == "test"]
+        area = np.trapezoid(line.get_ydata(), line.get_xdata())
+        assert area == pytest.approx(roc_auc_score(group["label"] == "anomaly", group["score"]))

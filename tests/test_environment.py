@@ -1,0 +1,21 @@
+"""environment.yml and pyproject.toml name the same packages (conda itself is not run here)."""
+
+import tomllib
+
+import yaml
+
+
+def test_environment_equals_pyproject(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted += project["optional-dependencies"]["slurm"]
+    environment = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
+    python, make, pip, by_pip = environment["dependencies"]
+    assert sorted(by_pip["pip"]) == sorted([*wanted, "--editable ."])
+    assert (python, make, pip) == (f"python{project['requires-python']}", "make", "pip")
+
+
+def test_the_user_packages_are_there(root):
+    text = (root / "environment.yml").read_text(encoding="utf-8")
+    asked = "jupyterlab jupyter-book papermill torch timm matplotlib seaborn pandas scikit-learn"
+    assert [name for name in asked.split() if f'"{name}>=' not in text] == []

@@ -1,0 +1,122 @@
+"""The log-mel front-end against librosa in float64 and against recordings' published log-mel."""
+
+from types import SimpleNamespace
+
+import librosa
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asdlib.features import LogMel, log_mels
+from asdlib.params import Features
+
+RATE = 16_000
+LIBROSA = 1e-3  # dB, float32 against float64: above -80 dB and within 60 dB of the frame's loudest band
+QUANTISED = 0.26  # dB: the published log-mel has steps of 0.5 dB
+
+
+def reference(waveform: np.ndarray, features: Features) -> np.ndarray:
+    mel = librosa.feature.melspectrogram(
+        y=waveform.astype(np.float64),
+        sr=RATE,
+        n_fft=features.n_fft,
+        hop_length=features.hop_length,
+        n_mels=features.n_mels,
+    )
+    return librosa.power_to_db(mel, top_db=None).T
+
+
+def sound(seconds: float, seed: int = 0) -> np.ndarray:
+    """A tone with overtones over noise, fading in."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    tone = sum(np.sin(2 * np.pi * 180 * k * time) / k for k in range(1, 20))
+    noise = np.random.default_rng(seed).standard_normal(len(time))
+    return ((0.1 * tone + 0.01 * noise) * np.minimum(50 * time, 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        Features(),
+        Features(hop_length=256, n_mels=256),
+        Features(n_fft=2048, hop_length=300, n_mels=64),
+        Features(n_fft=400, hop_length=160, n_mels=3),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("samples", [160_000, 12_345, 700])
+@pytest.mark.filterwarnings("ignore:n_fft=.* is too large:UserWarning")  # librosa's, of a clip of 700 samples
+def test_equals_librosa(features, samples):
+    waveform = sound(samples / RATE)
+    ours = LogMel(features, RATE)(torch.from_numpy(waveform)[None])[0].numpy()
+    theirs = reference(waveform, features)
+    assert ours.shape == theirs.shape == (LogMel(features, RATE).frames(samples), features.n_mels)
+    loud = (theirs > -80) & (theirs > theirs.max(axis=1, keepdims=True) - 60)
+    assert loud.mean() > 0.9
+    np.testing.assert_allclose(ours[loud], theirs[loud], rtol=0, atol=LIBROSA)
+
+
+def test_equals_the_real_front_end(realdata):
+    published = np.load(realdata / "toycar_logmel_u8.npz")
+    log_mel = LogMel(Features(), RATE)
+    files = sorted((realdata / "frontend").glob("*.wav"))
+    assert len(files) == 8
+    for file in files:
+        label, _, machine, number = file.stem.split("_")
+        waveform, rate = soundfile.read(file, dtype="float32")
+        assert rate == RATE
+        ours = log_mel(torch.from_numpy(waveform)[None])[0, 50:250].numpy()
+        theirs = published[f"id{machine}_{label}"][int(number)] / 2 - 100
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=QUANTISED)
+
+
+def test_ten_seconds_are_313_frames():
+    assert LogMel(Features(), RATE)(torch.zeros(1, 160_000)).shape == (1, 313, 128)
+
+
+def test_silence_is_the_floor():
+    assert (LogMel(Features(), RATE)(torch.zeros(1, 4096)) == -100).all()
+
+
+@given(doublings=st.integers(-4, 12))
+def test_a_gain_shifts_the_level(doublings):
+    log_mel, waveform = LogMel(Features(), RATE), torch.from_numpy(sound(0.3))[None]
+    shifted = log_mel(2.0**doublings * waveform) - log_mel(waveform)
+    np.testing.assert_allclose(shifted, 20 * np.log10(2) * doublings, rtol=0, atol=1e-4)
+
+
+def test_a_clip_does_not_depend_on_its_batch_nor_on_autocast():
+    log_mel = LogMel(Features(), RATE)
+    batch = torch.from_numpy(np.stack([sound(0.5, seed) for seed in range(3)]))
+    together = log_mel(batch)
+    assert torch.equal(together, torch.cat([log_mel(clip[None]) for clip in batch]))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(log_mel(batch), together)
+
+
+def test_the_batched_path_of_other_devices_agrees():
+    log_mel = LogMel(Features(), RATE)
+    batch = torch.from_numpy(np.stack([sound(0.5, seed) for seed in range(3)]))
+    np.testing.assert_allclose(log_mel._decibel(batch), log_mel(batch), rtol=0, atol=1e-4)
+
+
+@given(
+    lengths=st.lists(st.sampled_from([1600, 1601, 4000]), min_size=1, max_size=7),
+    order=st.randoms(use_true_random=False),
+    batch=st.integers(1, 4),
+)
+def test_log_mels_keeps_the_order_of_clips_of_any_length(lengths, order, batch):
+    pcm = [
+        np.random.default_rng(row).integers(-9000, 9000, length, dtype=np.int16) for row, length in enumerate(lengths)
+    ]
+    waveforms = SimpleNamespace(clips=pd.DataFrame({"samples": lengths}), read=lambda row: pcm[row])
+    rows = order.sample(range(len(lengths)), len(lengths))
+    log_mel = LogMel(Features(n_mels=16), RATE)
+    spectra = list(log_mels(waveforms, rows, log_mel, batch=batch))
+    assert len(spectra) == len(rows)
+    for row, spectrum in zip(rows, spectra, strict=True):
+        assert torch.equal(spectrum, log_mel(torch.from_numpy(pcm[row] / np.float32(32768))[None])[0])

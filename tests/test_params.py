@@ -1,0 +1,181 @@
+"""Settings: every mistake is one sentence that names file and key."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from asdlib import params
+from asdlib.params import ParamsError, Settings
+
+HEAD = "profile: x\ntitle: t\n"
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text: str, overrides: dict | None = None) -> Settings:
+        path = tmp_path / "x.yaml"
+        path.write_text(HEAD + text)
+        return params.load(path, overrides)
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sed: 3", "unknown key 'sed'; did you mean 'seed'?"),
+        ("data: {roots: a}", "unknown key 'data.roots'; did you mean 'root'?"),
+        ("data: {synthetic: {machine: [fan]}}", "unknown key 'data.synthetic.machine'; did you mean 'machines'?"),
+        ("mahalanobis: {zzz: 1}", "unknown key 'mahalanobis.zzz'; expected one of features"),
+        ("mobilenet: {epochs: 0}", "mobilenet.epochs: Input should be greater than 0, found 0"),
+        ("mobilenet: {epochs: 2.5}", "mobilenet.epochs: Input should be a valid integer.*found 2.5"),
+        ("mobilenet: {epochs: true}", "mobilenet.epochs: expected a number, found true"),
+        ("mobilenet: {epochs: many}", 'mobilenet.epochs: Input should be a valid integer.*found "many"'),
+        ("mobilenet: {learning_rate: -1}", "mobilenet.learning_rate: Input should be greater than 0, found -1"),
+        ("mobilenet: {width: .inf}", "mobilenet.width: Input should be a finite number, found Infinity"),
+        ("mobilenet: 3", "mobilenet: Input should be a valid dictionary.*found 3"),
+        ("seed: -1", "seed: Input should be greater than or equal to 0, found -1"),
+        ("evaluation: {p: 1.5}", "evaluation.p: Input should be less than or equal to 1, found 1.5"),
+        ("device: gpu", 'device: String should match pattern.*found "gpu"'),
+        ("precision: half", "precision: Input should be 'auto', 'float32' or 'bfloat16', found \"half\""),
+        ("runs: 3", "runs: Input should be a valid string, found 3"),
+        ("data: {sections: [0]}", "data.sections.0: Input should be a valid string, found 0"),
+        ("data: {sections: ['0']}", "data.sections.0: String should match pattern"),
+        ("autoencoder: {model: {kernel: 4}}", r"autoencoder.model: kernel \(4\) must be odd"),
+        ("autoencoder: {model: {heads: 5}}", r"channels \(144\) must be a multiple of heads \(5\)"),
+        ("autoencoder: {specaugment: {time_width: [5, 1]}}", r"time_width: the range \[5, 1\] runs backwards"),
+        ("classifier: {batches: {batch_size: 5}}", "classifier.batches.batch_size: Input should be a multiple of 2"),
+        ("classifier: {batches: {noise_snr: [20, 5]}}", "noise_snr: the range .* runs backwards"),
+        ("ensemble: {sizes: []}", "ensemble.sizes: List should have at least 1 item"),
+        ("ensemble: {combinations: [mean]}", "ensemble.combinations.0: Input should be 'average'"),
+        ("autoencoder_candidates: {}", "autoencoder_candidates: Dictionary should have at least 1 item"),
+        ("autoencoder_candidates: {A: {}}", "autoencoder_candidates.A"),
+        ("autoencoder_candidates: {a: 3}", "autoencoder_candidates.a: Input should be a valid dictionary, found 3"),
+        (
+            "autoencoder_candidates: {a: {training: {stps: 3}}}",
+            "autoencoder_candidates.a: unknown key 'training.stps'; did you mean 'steps'?",
+        ),
+        (
+            "classifier_candidates: {a: {batches.mixup: -3}}",
+            "classifier_candidates.a: batches.mixup: Input should be greater than or equal to 0, found -3",
+        ),
+        ("mobilenet: {width: 1}\nmobilenet: {epochs: 3}", "not valid YAML .*'mobilenet' twice.*line 4"),
+        ("seed: [", "not valid YAML"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_file_and_key(load, text, message):
+    with pytest.raises(ParamsError, match=message) as error:
+        load(text)
+    assert str(error.value).split(": ")[0].endswith("x.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once(load):
+    with pytest.raises(ParamsError) as error:
+        load("sed: 3\nmobilenet: {epochs: 0, epoch: 1}")
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_a_file_that_is_no_mapping_or_text(tmp_path):
+    path = tmp_path / "x.yaml"
+    for content, message in [
+        (b"- 1", "expected a mapping of settings, found list"),
+        (b"", "expected a mapping of settings, found NoneType"),
+        (b"\xff\xfe\x00", "not valid YAML"),
+        (b"a: !!python/object/apply:os.getcwd []", "not valid YAML"),
+        (b"profile: x", "the key 'title' is missing"),
+        (b"profile: ../x\ntitle: t", "profile: String should match pattern"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(ParamsError, match=message):
+            params.load(path)
+
+
+def test_profiles_are_found_by_name_and_by_path(tmp_path, monkeypatch):
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "mine.yaml").write_text(HEAD)
+    inner = tmp_path / "notebooks"
+    inner.mkdir()
+    for folder, names in [
+        (tmp_path, ["mine", "params/mine.yaml", str(tmp_path / "params/mine.yaml")]),
+        (inner, ["mine", "params/mine.yaml", "../params/mine.yaml"]),
+    ]:
+        monkeypatch.chdir(folder)
+        for name in names:
+            assert params.load(name).profile == "x"
+    with pytest.raises(ParamsError, match=r"minne\.yaml: no such file; profiles there: mine"):
+        params.load("minne")
+
+
+def test_overrides_may_be_nested_or_dotted(load):
+    text = "mobilenet: {epochs: 3, width: 1.0}\ndata: {synthetic: {machines: [fan]}}"
+    assert load(text).mobilenet.epochs == 3
+    for overrides in ({"mobilenet.epochs": 7}, {"mobilenet": {"epochs": 7}}):
+        settings = load(text, overrides)
+        assert (settings.mobilenet.epochs, settings.mobilenet.width) == (7, 1.0)
+    both = load(text, {"mobilenet.epochs": 7, "mobilenet.width": 0.25})
+    assert (both.mobilenet.epochs, both.mobilenet.width) == (7, 0.25)
+    assert load(text, {"data.synthetic": None}).data.synthetic is None
+    assert load(text, {"data.synthetic.machines": ["valve"]}).data.synthetic.machines == ["valve"]
+    assert load(text, {"mobilenet.learning_rate": "1e-3"}).mobilenet.learning_rate == 1e-3  # as papermill passes it
+    with pytest.raises(ParamsError, match=r"unknown key 'mobilenet\.epoch'; did you mean 'epochs'"):
+        load(text, {"mobilenet.epoch": 7})
+
+
+NESTED = st.recursive(
+    st.integers(), lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8
+)
+MAPPING = st.dictionaries(st.sampled_from("abc"), NESTED, max_size=3)
+
+
+@given(MAPPING, MAPPING)
+def test_merging(values, overrides):
+    before = repr((values, overrides))
+    once = params.merged(values, overrides)
+    assert params.merged(once, overrides) == once
+    assert params.merged(values, {}) == values
+    assert params.merged({}, overrides) == overrides
+    assert repr((values, overrides)) == before
+
+
+def test_a_candidate_is_its_branch_with_overrides(load):
+    settings = load(
+        "autoencoder: {training: {steps: 9, batch_size: 3}}\n"
+        "autoencoder_candidates: {base: {}, small: {training: {steps: 5}, model.latent: 4}}"
+    )
+    base, small = (settings.candidate("autoencoder", name) for name in ("base", "small"))
+    assert base == settings.autoencoder
+    assert (small.training.steps, small.training.batch_size, small.model.latent) == (5, 3, 4)
+    with pytest.raises(ParamsError, match="autoencoder candidate 'smal' is not in the profile x; did you mean 'small'"):
+        settings.candidate("autoencoder", "smal")
+
+
+def test_settings_cannot_be_changed(load):
+    with pytest.raises(ValueError, match="frozen"):
+        load("").seed = 3
+
+
+def test_resolved_settings_come_back_the_same(load):
+    settings = load("mobilenet: {epochs: 3}\ndata: {synthetic: {}}")
+    assert Settings.model_validate(settings.resolved()) == settings
+
+
+@pytest.mark.parametrize("profile", ["smoke", "demo", "quick", "paper"])
+def test_the_profiles_load(root, profile):
+    settings = params.load(root / "params" / f"{profile}.yaml")
+    assert settings.profile == profile
+
+
+def test_every_key_is_described():
+    def undescribed(model: type[BaseModel], where: str) -> list[str]:
+        found = []
+        for name, field in model.model_fields.items():
+            inner = params._kinds(field.annotation)
+            if inner:
+                found += undescribed(inner[0], f"{where}{name}.")
+            elif not field.description:
+                found.append(where + name)
+        return found
+
+    assert undescribed(Settings, "") == []

@@ -1,0 +1,291 @@
+"""The training loop: what it learns, and that an interrupted training equals the uninterrupted one bit for bit."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from asdlib import training
+from asdlib.training import Compute, TrainingError
+
+CPU = Compute(torch.device("cpu"), "float32", 1)
+STEPS = 12
+SETTINGS = {"learning_rate": 0.01, "steps": STEPS}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    torch.set_num_threads(1)
+
+
+class Task:
+    """A small network with all that makes resuming hard: dropout, batch norm, Adam, a schedule, random batches."""
+
+    def __init__(self, schedule: str = "constant", seed: int = 7):
+        torch.manual_seed(1)
+        self.seed = seed
+        self.module = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 1))
+        self.optimizer = torch.optim.Adam(self.module.parameters(), lr=0.01, fused=True)
+        if schedule == "constant":
+            self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: 1.0)
+        else:
+            self.scheduler = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, 0.05, total_steps=STEPS)
+        self.die_at = None
+        self.epochs = training.Epochs(20, 8, seed)
+
+    def loss(self, step, generator):
+        if step == self.die_at:
+            raise KeyboardInterrupt
+        x = torch.randn(8, 4, generator=generator) * (1 + self.epochs.batch(step).float().mean())
+        y = x.sum(1, keepdim=True)
+        error = (self.module(x) - y).square().mean()
+        return {"loss": error, "half": error / 2}
+
+    def train(self, checkpoint, settings=SETTINGS, **more):
+        more = {"checkpoint_seconds": 1e9, **more}
+        return training.train(
+            self.module,
+            self.loss,
+            self.optimizer,
+            self.scheduler,
+            steps=STEPS,
+            seed=self.seed,
+            compute=CPU,
+            checkpoint=checkpoint,
+            settings=settings,
+            **more,
+        )
+
+
+def equal(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one cycle"])
+@pytest.mark.parametrize("die_at", [1, 5, STEPS - 1])
+def test_interrupted_equals_uninterrupted(tmp_path, schedule, die_at):
+    whole = Task(schedule)
+    history = whole.train(tmp_path / "whole.pt")
+    checkpoint = tmp_path / "broken.pt"
+    broken = Task(schedule)
+    broken.die_at = die_at
+    with pytest.raises(KeyboardInterrupt):
+        broken.train(checkpoint, checkpoint_seconds=0)
+    assert checkpoint.is_file()
+    resumed = Task(schedule)
+    torch.manual_seed(999)  # the state of the process must not matter
+    pd.testing.assert_frame_equal(resumed.train(checkpoint), history, check_exact=True)
+    assert equal(resumed.module, whole.module)
+    training.finish(checkpoint, tmp_path / "whole.pt")
+    assert not checkpoint.exists()
+
+
+_SCRIPT = """
+import sys, time, pathlib, torch
+sys.path.insert(0, sys.argv[1])
+from test_training import Task
+torch.set_num_threads(1)
+task = Task()
+loss = task.loss
+def slow(step, generator):
+    print(step, flush=True)
+    time.sleep(0.05)
+    return loss(step, generator)
+task.loss = slow
+task.train(pathlib.Path(sys.argv[2]), checkpoint_seconds=0)
+"""
+
+
+def test_kill_9_equals_uninterrupted(tmp_path, root):
+    whole = Task()
+    history = whole.train(tmp_path / "whole.pt")
+    checkpoint = tmp_path / "killed.pt"
+    command = [sys.executable, "-c", _SCRIPT, str(root / "tests"), str(checkpoint)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    ) as job:
+        for line in job.stdout:
+            if line.strip() == "6":
+                time.sleep(0.02)
+                job.send_signal(signal.SIGKILL)
+                break
+        job.stdout.read()
+    assert job.returncode == -signal.SIGKILL
+    step = torch.load(checkpoint, weights_only=True)["step"]
+    assert 0 < step < STEPS
+    resumed = Task()
+    pd.testing.assert_frame_equal(resumed.train(checkpoint), history, check_exact=True)
+    assert equal(resumed.module, whole.module)
+
+
+def test_the_seed_decides(tmp_path):
+    first, same, other = Task(), Task(), Task(seed=8)
+    for task in (first, same, other):
+        task.train(tmp_path / "none.pt")
+    assert equal(first.module, same.module)
+    assert not equal(first.module, other.module)
+
+
+def test_it_learns_what_least_squares_gives(tmp_path):
+    x = torch.randn(50, 3, generator=training.generator(0), dtype=torch.float64)
+    y = x @ torch.tensor([[1.0], [-2.0], [0.5]], dtype=torch.float64) + torch.randn(
+        50, 1, generator=training.generator(1), dtype=torch.float64
+    )
+    module = nn.Linear(3, 1, bias=False).double()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.2)
+    history = training.train(
+        module,
+        lambda step, generator: {"loss": (module(x) - y).square().mean()},
+        optimizer,
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
+        steps=200,
+        seed=0,
+        compute=CPU,
+        checkpoint=tmp_path / "none.pt",
+        settings={},
+    )
+    expected = np.linalg.lstsq(x.numpy(), y.numpy(), rcond=None)[0]
+    np.testing.assert_allclose(module.weight.detach().numpy().T, expected, atol=1e-6)
+    assert list(history.columns) == ["step", "loss", "learning_rate"]
+    assert history["step"].tolist() == list(range(1, 201))
+    assert (history["learning_rate"] == 0.2).all()
+
+
+def test_the_history_names_all_losses_and_the_rate_of_each_step(tmp_path):
+    history = Task("one cycle").train(tmp_path / "none.pt")
+    assert list(history.columns) == ["step", "loss", "half", "learning_rate"]
+    np.testing.assert_allclose(history["half"], history["loss"] / 2, rtol=1e-6)
+    expected = Task("one cycle")
+    rates = []
+    for _ in range(STEPS):
+        rates.append(expected.scheduler.get_last_lr()[0])
+        expected.optimizer.step()
+        expected.scheduler.step()
+    assert history["learning_rate"].tolist() == rates
+
+
+def test_no_steps_are_no_change(tmp_path):
+    task, untouched = Task(), Task()
+    optimizer = task.optimizer
+    history = training.train(
+        task.module, task.loss, optimizer, task.scheduler,
+        steps=0, seed=0, compute=CPU, checkpoint=tmp_path / "none.pt", settings={},
+    )  # fmt: skip
+    assert len(history) == 0 and "loss" in history
+    assert equal(task.module, untouched.module)
+
+
+def test_progress_is_one_plain_line(tmp_path, capsys):
+    Task().train(tmp_path / "none.pt")
+    out = capsys.readouterr().out
+    assert out.startswith(f"step {STEPS}/{STEPS}  loss ") and out.count("\n") == 1 and "\r" not in out
+
+
+def stopped(tmp_path):
+    checkpoint = tmp_path / "stopped.pt"
+    task = Task()
+    task.die_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        task.train(checkpoint, checkpoint_seconds=0)
+    return checkpoint
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    checkpoint = stopped(tmp_path)
+    with pytest.raises(TrainingError, match=r"stopped\.pt: belongs to other settings; delete it"):
+        Task().train(checkpoint, settings={**SETTINGS, "learning_rate": 0.02})
+    assert checkpoint.is_file()
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, ("hacked",)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", None, pickle.dumps(Malicious())])
+def test_a_broken_or_malicious_checkpoint_is_refused(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    checkpoint = stopped(tmp_path)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:2000] if content is None else content)
+    with pytest.raises(TrainingError, match=r"stopped\.pt: cannot be read as a checkpoint .*delete it"):
+        Task().train(checkpoint)
+    assert not (tmp_path / "hacked").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_diverging_loss_names_the_step_and_keeps_the_checkpoint(tmp_path, value):
+    task, checkpoint = Task(), tmp_path / "diverging.pt"
+    loss = task.loss
+
+    def diverging(step, generator):
+        losses = loss(step, generator)
+        return {name: part + value for name, part in losses.items()} if step == 4 else losses
+
+    task.loss = diverging
+    with pytest.raises(TrainingError, match=r"training diverged: loss is (nan|inf) at step 5; lower the learning rate"):
+        task.train(checkpoint, checkpoint_seconds=0)
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["step"] == 4
+    assert all(torch.isfinite(tensor).all() for tensor in state["module"].values())
+
+
+@given(st.integers(1, 60), st.integers(1, 16), st.integers(0, 5))
+def test_epochs_show_every_index_once(count, batch_size, seed):
+    epochs = training.Epochs(count, batch_size, seed)
+    batches = [epochs.batch(step) for step in range(2 * epochs.steps)]
+    for epoch in (batches[: epochs.steps], batches[epochs.steps :]):
+        assert torch.cat(epoch).sort().values.tolist() == list(range(count))
+        sizes = [len(batch) for batch in epoch]
+        assert max(sizes) <= batch_size and max(sizes) - min(sizes) <= 1
+    other = training.Epochs(count, batch_size, seed)
+    for step in reversed(range(2 * epochs.steps)):  # whatever came before
+        assert torch.equal(other.batch(step), batches[step])
+
+
+def test_epochs_differ_in_order():
+    epochs = training.Epochs(1000, 1000, 0)
+    assert not torch.equal(epochs.batch(0), epochs.batch(1))
+    assert not torch.equal(epochs.batch(0), training.Epochs(1000, 1000, 1).batch(0))
+
+
+def test_derived_seeds_differ_and_keep():
+    keys = [(), ("fan",), ("fan", 1), ("fan", 2), ("fa", "n"), ("pump", 1), (1, "fan")]
+    seeds = [training.derive(seed, *key) for seed in (0, 1) for key in keys]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert training.derive(0, "fan", 1) == 4031028098424910528  # kept: other numbers would change every run
+    assert torch.equal(
+        torch.rand(3, generator=training.generator(0, "fan")), torch.rand(3, generator=training.generator(0, "fan"))
+    )
+
+
+def settings(**more):
+    return SimpleNamespace(**{"device": "cpu", "precision": "auto", "threads": 1, **more})
+
+
+def test_compute():
+    compute = training.compute(settings())
+    assert compute.device.type == "cpu" and compute.precision in ("float32", "bfloat16") and compute.threads == 1
+    assert torch.get_num_threads() == 1
+    assert compute.describe().endswith(f", 1 thread, {compute.precision}")
+    weight = torch.randn(4, 4)
+    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        with training.compute(settings(precision=precision)).autocast():
+            assert (weight @ weight).dtype == dtype
+
+
+def test_a_missing_device_is_refused():
+    present = torch.cuda.device_count()
+    with pytest.raises(TrainingError, match=f"device: cuda:{present} was asked for"):
+        training.compute(settings(device=f"cuda:{present}"))
