@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -65,11 +66,13 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # ipykernel's debugger would warn at every start
     import papermill
     from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     began = time.monotonic()
     lines = _Prefixed(output.stem)
     with writing(output) as temporary, contextlib.ExitStack() as stack:
+        sockets = stack.enter_context(tempfile.TemporaryDirectory())
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # of the libraries that start the kernel; the kernel has its own filters
         try:
@@ -81,6 +84,8 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
                 progress_bar=False,
                 stdout_file=lines,
                 stderr_file=lines,
+                # Sockets in a folder of their own: no port is opened, and jobs side by side cannot take each other's.
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
             )
             failure = None
         except PapermillExecutionError as error:

@@ -251,6 +251,8 @@ class AutoencoderScorer(Strict):
     """weight of the section's source covariance in the target's, in frames; 0 fits the target alone"""
     target_centre: Literal["own", "source"] = "own"
     """mean of the target's Gaussian: of its own few clips, or of the section's source clips"""
+    target_shift: Annotated[float, Field(ge=0)] = 1.0
+    """weight of the shift that the target clips show, in the target covariance of ``clip_signed``; 0 ignores it"""
     variants: Annotated[list[Variant], Field(min_length=1)] = [*get_args(Pooling), "clip_signed", "l1"]
     """post-processing, each one system; the first is the one used without labels"""
     top_share: Annotated[float, Field(gt=0, le=1)] = 0.1

@@ -39,7 +39,7 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
         subprocess.run([*snakemake, "--unlock", *config], capture_output=True, check=False)
         extra = ["--dry-run"] if dry_run else []
-        return subprocess.run([*snakemake, *options, *extra, *(targets or []), *config], check=False).returncode
+        return subprocess.run([*snakemake, *(targets or []), *options, *extra, *config], check=False).returncode
 
 
 class _only_one:

@@ -78,8 +78,8 @@ def ordered(run: Run, settings, machines: list[str]) -> list[Executed]:
     Raises:
         AsdError: A stage has none.
     """
-    candidates = ["", *settings.autoencoder_candidates, *settings.classifier_candidates]
-    rank = {name: number for number, name in enumerate(["", *machines, *candidates])}
+    candidates = [*settings.autoencoder_candidates, *settings.classifier_candidates]
+    rank = {name: number for number, name in enumerate(dict.fromkeys(["", *machines, *candidates]))}
     found = [Executed.of(path) for path in (run.folder / "notebooks").glob("*.ipynb")]
     # What an earlier run with other settings left in the folder is no part of this one.
     found = [item for item in found if item.stage in STAGES and {item.machine, item.candidate} <= rank.keys()]

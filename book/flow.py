@@ -69,11 +69,12 @@ def draw(needs: dict[str, set[str]], counts: dict[str, int], path: Path) -> None
         for name in row:
             place[name] = (next((x for part, x in columns.items() if part in name), 0.5), -depth)
     figure, axes = plt.subplots(figsize=(6.4, 0.85 * len(rows) + 0.3))
-    arrow = {"arrowstyle": "-|>", "color": "0.35", "shrinkA": 15, "shrinkB": 15, "linewidth": 1.2}
+    arrow = {"arrowstyle": "-|>", "color": "0.35", "shrinkA": 0, "shrinkB": 0, "linewidth": 1.2}
     for name, before in needs.items():
         for other in sorted(before):
             if _direct(other, name, needs):
-                axes.annotate("", xy=place[name], xytext=place[other], arrowprops=arrow)
+                (x, y), (to_x, to_y) = place[other], place[name]
+                axes.annotate("", xy=(to_x, to_y + 0.3), xytext=(x, y - 0.3), arrowprops=arrow)
     for name, (x, y) in place.items():
         number = f"\n{counts[name]} notebook{'s' if counts[name] > 1 else ''}" if name in counts else ""
         box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": _colour(name), "linewidth": 2}

@@ -27,7 +27,7 @@ def cost(notebooks: Notebooks, run: Run) -> str:
     shown.append(("All stages", len(frame), f"{frame.seconds.sum():.0f}", f"{frame.seconds.max():.0f}", ""))
     columns = ["Stage", "Notebooks", "Seconds in all", "Longest", "Device"]
     caption = "Wall time of each stage in seconds, the start of the kernels included, and where it ran."
-    return table(pd.DataFrame(shown, columns=columns), caption, "cost-table", "lrrrl")
+    return table(pd.DataFrame(shown, columns=columns), caption, "cost-table", "lrrrl", "4 2 2 2 6")
 
 
 def records(run: Run) -> list[dict]:

@@ -10,14 +10,23 @@ BLANK = "–"
 VERDICTS = {True: "yes", False: "**no**"}
 
 
-def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "") -> str:
-    """A data frame of texts as a captioned, numbered MyST table; ``align`` has a letter (l, r, c) a column."""
+def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", widths: str = "") -> str:
+    """A data frame of texts as a captioned, numbered MyST table.
+
+    Args:
+        frame: What it shows.
+        caption: In Markdown.
+        name: What ``{numref}`` calls it.
+        align: A letter (l, r, c) a column; left if there is none.
+        widths: Relative widths of the columns of a table of words, for example ``2 1 3``; numbers need none.
+    """
     rules = {"l": ":--", "r": "--:", "c": ":-:"}
     lines = [list(frame.columns), [rules[letter] for letter in align or "l" * frame.shape[1]]]
     lines += [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in frame.to_numpy()]
     rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    label = f":name: {name}\n" if name else ""
-    return f":::{{table}} {caption}\n{label}\n{rows}\n:::\n"
+    options = {":name:": name, ":class:": "words" if widths else "numbers" * ("r" in align), ":widths:": widths}
+    head = "\n".join(f"{option} {value}" for option, value in options.items() if value)
+    return f":::{{table}} {caption}\n{head}\n\n{rows}\n:::\n"
 
 
 def percent(value: float, low: float = float("nan"), high: float = float("nan")) -> str:
@@ -46,9 +55,9 @@ def table1(frame: pd.DataFrame, machines: Sequence[str]) -> str:
     parts = []
     for selection, words in SELECTIONS.items():
         wide = render.texts(frame, selection, machines)
-        wide = wide[[key for key in wide.columns if key[0] in (*machines, "all")]]
-        wide.columns = ["all" if key == ("all", "all") else " ".join(key) for key in wide.columns]
-        caption = f"This run, {words}. Harmonic mean of AUC and pAUC, per cent; the last column with its interval."
+        wide = wide[[("all", "all"), *(key for key in wide.columns if key[0] in machines)]]  # all first: it is wide
+        wide.columns = ["all (interval)", *(" ".join(key) for key in wide.columns[1:])]
+        caption = f"This run, {words}. Harmonic mean of AUC and pAUC, per cent."
         parts.append(table(wide.reset_index(names="Method"), caption, f"table1-{selection}", "l" + "r" * wide.shape[1]))
     return "\n".join(parts)
 
@@ -136,7 +145,7 @@ def claims(frame: pd.DataFrame) -> str:
         }
     )
     caption = "The paper's claims; effects in percentage points (correlations times 100), with their intervals."
-    return table(shown, caption, "claims-table", "llrrrl")
+    return table(shown, caption, "claims-table", "llrrrl", "5 4 3 2 2 4")
 
 
 def _effect(value: float, low: float, high: float) -> str:

@@ -76,6 +76,16 @@ def test_the_target_is_drawn_towards_the_source(weight):
     np.testing.assert_allclose(source.towards(few, weight, "source").mean, source.mean)
 
 
+def test_a_shift_that_was_seen_surprises_less():
+    source, shift = Gaussian.fit(errors()), np.array([30.0, 0, 0, 0, 0])
+    few, later = errors(3, seed=3) + shift, errors(50, seed=4) + 1.1 * shift
+    seen = source.widened(few, 1.0)
+    assert seen.surprise(later).max() < source.surprise(later).min()
+    unseen = errors(50, seed=4) + shift[::-1]
+    assert seen.surprise(unseen).min() > seen.surprise(later).max()  # other shifts still do
+    np.testing.assert_allclose(source.widened(few, 0.0).covariance, source.covariance, rtol=1e-12)
+
+
 def test_without_weight_the_target_stands_alone():
     few = errors(12, seed=2)
     np.testing.assert_allclose(Gaussian.fit(errors()).towards(few, 0, "own").covariance, Gaussian.fit(few).covariance)
@@ -203,9 +213,13 @@ def test_scores_are_what_the_errors_say(folder):
 
         here = np.flatnonzero(rows["section"] == section)
         vectors = np.stack([every[row]["signed"].mean(0, dtype=np.float64) for row in here])
-        learnt = vectors[rows["split"][here] == "train"]
-        alike = multivariate_normal(learnt.mean(0), LedoitWolf().fit(learnt).covariance_)
-        np.testing.assert_allclose(score["clip_signed"][here], -alike.logpdf(vectors), rtol=1e-6)
+        source, train_clips = (rows["domain"][here] == "source"), (rows["split"][here] == "train")
+        learnt = vectors[source & train_clips]
+        shift = vectors[~source & train_clips] - learnt.mean(0)
+        covariance, scatter = LedoitWolf().fit(learnt).covariance_, shift.T @ shift / len(shift)
+        for chosen, matrix in ((source, covariance), (~source, covariance + scatter + np.diag(np.diag(scatter)))):
+            expected = -multivariate_normal(learnt.mean(0), matrix).logpdf(vectors[chosen])
+            np.testing.assert_allclose(score["clip_signed"][here[chosen]], expected, rtol=1e-6)
 
 
 def test_a_clip_alone_scores_as_among_others(folder):

@@ -181,7 +181,5 @@ def test_a_training_learns_and_can_be_interrupted(folder, monkeypatch):
 
 
 def test_a_machine_without_systems(folder):
-    with pytest.raises(
-        clips.MachineError, match="machine 'fann' gets no autoencoder in the profile tiny"
-    ):
+    with pytest.raises(clips.MachineError, match="machine 'fann' gets no autoencoder in the profile tiny"):
         train.fit(settings(folder), "fann", "base")

@@ -62,6 +62,21 @@ class Gaussian:
         count = len(errors)
         return Gaussian.of(mean, (weight * self.covariance + count * scatter) / (weight + count))
 
+    def widened(self, shifted: np.ndarray, weight: float) -> "Gaussian":
+        """This Gaussian after an unknown shift, of which a few ``shifted`` samples are seen.
+
+        A shifted sample is one of this Gaussian plus a shift, normal with mean 0 and the covariance D, independent of
+        it; so the covariances add. D is the scatter S of ``shifted`` around this mean, shrunk half-way to its diagonal:
+        S + diag(S), up to ``weight``. The directions in which all of ``shifted`` lie off then count for little.
+
+        Args:
+            shifted: ``(samples, dims)``.
+            weight: Of the shift's covariance; 0 changes nothing.
+        """
+        offset = np.asarray(shifted, np.float64) - self.mean
+        scatter = offset.T @ offset / len(offset)
+        return Gaussian.of(self.mean, self.covariance + weight * (scatter + np.diag(np.diag(scatter))))
+
     def surprise(self, errors: np.ndarray) -> np.ndarray:
         """Negative log-likelihood of ``errors``, ``(samples, dims)`` to ``(samples,)``, in nats."""
         white = solve_triangular(self.cholesky, (np.asarray(errors, np.float64) - self.mean).T, lower=True)

@@ -59,7 +59,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     if L1 in values:
         values[L1] = absolute.mean(1)
     if CLIP_SIGNED in values:
-        values[CLIP_SIGNED] = score_clips(table, signed)
+        values[CLIP_SIGNED] = score_clips(table, signed, options.target_shift)
 
     system = f"autoencoder/{candidate}"
     result = pd.concat([scores.table(table, f"{system}/{name}", value) for name, value in values.items()])
@@ -121,20 +121,28 @@ def fit_frames(table: pd.DataFrame, errors: Sequence[np.ndarray], options) -> di
     return result
 
 
-def score_clips(table: pd.DataFrame, signed: np.ndarray) -> np.ndarray:
+def score_clips(table: pd.DataFrame, signed: np.ndarray, target_shift: float) -> np.ndarray:
     """``clip_signed``: negative log-likelihood of a clip's mean signed error under its section's Gaussian.
 
-    The Gaussian (Ledoit-Wolf) is fitted on all training clips of the section, those that the autoencoder learnt from
-    too: a section's held-out clips alone are fewer than the dimensions, and a mean over time is hardly overfitted.
+    The Gaussian (Ledoit-Wolf) is fitted on all source training clips of the section, those that the autoencoder learnt
+    from too: a section's held-out clips alone are fewer than the dimensions, and a mean over time is hardly overfitted.
+    For the target domain it is widened by the shift that the target training clips show (:meth:`Gaussian.widened`).
 
     Args:
         table: Catalogue rows.
         signed: ``(clips, dims)``.
+        target_shift: Weight of the shift.
     """
     result = np.zeros(len(table))
+    train, source = table["split"].eq("train").to_numpy(), table["domain"].eq("source").to_numpy()
     for section in sorted(set(table["section"])):
-        rows = (table["section"] == section).to_numpy()
-        result[rows] = Gaussian.fit(signed[rows & (table["split"] == "train").to_numpy()]).surprise(signed[rows])
+        here = table["section"].eq(section).to_numpy()
+        gaussian = Gaussian.fit(signed[here & train & source])
+        result[here & source] = gaussian.surprise(signed[here & source])
+        shifted = signed[here & train & ~source]
+        if len(shifted):
+            gaussian = gaussian.widened(shifted, target_shift)
+        result[here & ~source] = gaussian.surprise(signed[here & ~source])
     return result
 
 

@@ -1,9 +1,9 @@
 """A reference row that the paper lacks: the simple thing that deep models must beat.
 
 A clip becomes one vector, the mean and the deviation over time of its log-mel; its score is the Mahalanobis distance
-from the source training clips of its section, under a covariance shrunk after Ledoit and Wolf (2004). Nothing is
-trained by steps, nothing is chosen, no label is used. The target domain is measured from the same Gaussian: three clips
-would be a noisy mean under a tight covariance (they take part as scored clips only).
+from the training clips of its section, under a covariance shrunk after Ledoit and Wolf (2004). Nothing is trained by
+steps, nothing is chosen, no label is used. Both domains share one Gaussian: three target clips would be a noisy mean of
+their own, but among the others they make the covariance wider in the direction of the shift.
 
 The clips that a Gaussian was fitted on lie far nearer to it than any new clip of the same machine: hundreds of
 dimensions, as few clips. So they are scored by cross-fitting, each by a Gaussian fitted without it and its fold; a
@@ -32,7 +32,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         The score table: Mahalanobis distance, of training and test clips of the planned sections.
 
     Raises:
-        BaselineError: The machine type is not in the plan, or a section has fewer than three source training clips.
+        BaselineError: The machine type is not in the plan, or a section has fewer than three training clips.
     """
     began = time.monotonic()
     baseline, compute = settings.mahalanobis, training.compute(settings)
@@ -44,10 +44,10 @@ def run(settings, machine: str) -> pd.DataFrame:
     score, model = np.empty(len(clips)), {}
     for section in sorted(set(clips["section"])):
         own = (clips["section"] == section).to_numpy()
-        fitted = np.flatnonzero(own & (clips["split"] == "train") & (clips["domain"] == "source"))
+        fitted = np.flatnonzero(own & (clips["split"] == "train"))
         if len(fitted) < 3:
             raise BaselineError(
-                f"section {section} of {machine} has {len(fitted)} source training clip(s); expected at least 3 for a "
+                f"section {section} of {machine} has {len(fitted)} training clip(s); expected at least 3 for a "
                 "Gaussian; add clips or leave the section out with data.sections"
             )
         gaussian = LedoitWolf().fit(vectors[fitted])

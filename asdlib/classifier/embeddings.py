@@ -31,8 +31,8 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         Columns: ``model``, the section whose models these are; ``stage``, one of
         :data:`asdlib.classifier.train.STAGES`; ``kind``, which is ``section``, ``outlier`` or ``centroid``; those of a
         clip; and means over its windows of ``logit``, ``anomaly`` (1 - posterior), ``distance_normal`` and
-        ``distance_outlier`` (to the centroids).
-        The two centroids of a stage (see ``scorer.centroids``) are labelled ``normal`` and ``outlier`` and have no logit.
+        ``distance_outlier`` (to the centroids). The two centroids of a stage (see ``scorer.centroids``) are labelled
+        ``normal`` and ``outlier`` and have no logit.
 
     Raises:
         ClassifierError: The section's models are missing or were trained with other settings.

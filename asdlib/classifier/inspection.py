@@ -58,7 +58,7 @@ def maps(table: pd.DataFrame, embedding: np.ndarray, seed: int, perplexity: floa
         are projected; t-SNE knows no projection, so there the centroids are two more points.
     """
     parts = []
-    for _, part in table.groupby(["model", "stage"]):
+    for _, part in table.groupby(["model", "stage"], sort=False):
         points, clips = embedding[part.index], (part["kind"] != "centroid").to_numpy()
         nearest = min(perplexity, (len(points) - 1) / 3)
         places = {

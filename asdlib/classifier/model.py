@@ -1,10 +1,10 @@
 """The binary classifier of Sec. 2.2, from waveform to embedding and logit, with its losses and centroids."""
 
 import difflib
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-import timm
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
@@ -14,6 +14,10 @@ from asdlib import AsdError, paths
 from asdlib.classifier.arcface import ArcFace
 from asdlib.classifier.ddcsad import Ddcsad
 from asdlib.features import LogMel
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="IProgress not found")  # timm's progress bars, which nobody will see
+    import timm
 
 
 class ClassifierError(AsdError):

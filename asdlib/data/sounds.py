@@ -39,7 +39,7 @@ def noise_spectrum(rng: np.random.Generator, length: int, rate: int, curve) -> n
     """The Fourier transform (``rfft``) of :func:`noise`, drawn directly."""
     gain = _gain(length, rate, tuple(curve))
     white = rng.standard_normal(2 * len(gain), dtype=np.float32).view(np.complex64)
-    return white * (gain * np.sqrt(length / 2 / np.mean(gain**2)))
+    return white * (gain * float(np.sqrt(length / 2 / np.mean(gain**2))))  # stays in single precision
 
 
 def strikes(rng: np.random.Generator, phase: np.ndarray, spread: float = 0.2, shift: float = 0.0) -> np.ndarray:
@@ -53,7 +53,7 @@ def strikes(rng: np.random.Generator, phase: np.ndarray, spread: float = 0.2, sh
 def ring(impulses: np.ndarray, rate: int, frequency: float, decay: float) -> np.ndarray:
     """The answer of a resonance that decays to 1/e in ``decay``; an impulse of 1 peaks near 1."""
     angle, radius = 2 * np.pi * min(frequency, 0.45 * rate) / rate, np.exp(-1 / (decay * rate))
-    return signal.lfilter([0, np.sin(angle)], [1, -2 * radius * np.cos(angle), radius**2], impulses) / radius
+    return signal.lfilter([0, radius * np.sin(angle)], [1, -2 * radius * np.cos(angle), radius**2], impulses)
 
 
 def band(low: float, high: float) -> tuple[tuple[float, float], ...]:

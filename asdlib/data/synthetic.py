@@ -19,8 +19,8 @@ from scipy import fft
 from asdlib import artefacts
 from asdlib.data import catalogue, faults, machines, names, sounds
 
-VERSION = 2
-"""Raised when the sound changes, so that older data are made anew."""
+VERSION = "2026-11-22"
+"""Changed with the sound, so that older data are made anew."""
 
 MARK = "synthetic.json"
 """File in the data root that says what made it."""

@@ -4,12 +4,16 @@ In each resample, clips are drawn with replacement within label and, so that cro
 all others, within the half that cross-fitting puts them in. All rows share the resamples: a difference between two
 rows is then a difference on the same clips. The first "resample" holds every clip once: the figure itself.
 
-pAUC of few clips is biased upwards (0.5 to 1 point at 50 to 20 normal clips a half), and more so under resampling. So
-intervals are the basic bootstrap's, which turn that bias around, and where a cross-fitted row, whose figure is a mean
-of two halves, is compared with one that is not, that one is taken by halves, too.
+pAUC of few clips is biased upwards (0.5 to 1 point at 50 to 20 normal clips), and again so under resampling. So
+intervals are bias-corrected, and where a cross-fitted row, whose figure is a mean of two halves, is compared with one
+that is not, that one is taken by halves, too. In simulations from normal distributions, intervals of 95 % over 12
+sections held the true figure in 92 to 95 % of cases (plain percentiles of halves of 20 + 20 clips: 70 %), those of one
+section of 40 + 40 clips in 93 %, and in 79 to 90 % where the figure is above 85 %: small cells near perfection are less
+sure than they look.
 """
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -139,7 +143,7 @@ def resamples(strata: Sequence[str], count: int, seed: list[int]) -> np.ndarray:
 def interval(
     samples: np.ndarray | None, confidence: float, within: tuple[float, float] = (-np.inf, np.inf)
 ) -> tuple[float, float, float]:
-    """The figure and its basic bootstrap interval, which always holds it; NaN where there is none.
+    """The figure and its bootstrap interval, normal and bias-corrected, which always holds it; NaN where there is none.
 
     Args:
         samples: The figure, then the figure in each resample; or None.
@@ -149,8 +153,12 @@ def interval(
     if samples is None:
         return np.nan, np.nan, np.nan
     figure = float(samples[0])
-    if len(samples) < 2:
+    if len(samples) < 3:
         return figure, np.nan, np.nan
-    tail = (1 - confidence) / 2
-    low, high = 2 * figure - np.quantile(samples[1:], [1 - tail, tail])
-    return figure, max(min(float(low), figure), within[0]), min(max(float(high), figure), within[1])
+    centre = 2 * figure - samples[1:].mean()
+    reach = NormalDist().inv_cdf((1 + confidence) / 2) * samples[1:].std(ddof=1)
+    return (
+        figure,
+        float(max(min(centre - reach, figure), within[0])),
+        float(min(max(centre + reach, figure), within[1])),
+    )

@@ -45,7 +45,7 @@ def read(given: Iterable[Path | str]) -> pd.DataFrame:
     for file in [file for path in dict.fromkeys(map(Path, given)) for file in _files(path)]:
         match = _NAME.fullmatch(file.name)
         if not match:
-            sources[file] = _read_table(file)
+            sources[file] = scores.read(file)
         elif match["kind"] == "anomaly_score":
             official.setdefault(file.parent.resolve(), []).append(file)
         elif match["kind"] == "ground_truth":
@@ -75,16 +75,6 @@ def _files(path: Path) -> list[Path]:
     if not path.is_file():
         raise OfficialError(f"{path}: no such file or folder; expected official score files or a score table")
     return [] if path.name == "result.csv" else [path]
-
-
-def _read_table(file: Path) -> pd.DataFrame:
-    try:
-        return scores.read(file)
-    except ValueError as error:  # pandas: not a table, not text, not a number
-        reason = " ".join(str(error).split())
-        raise OfficialError(
-            f"{file}: neither an official score file by its name nor a score table ({reason})"
-        ) from None
 
 
 def _read_scores(file: Path) -> pd.DataFrame:

@@ -98,7 +98,7 @@ def _areas(hits: np.ndarray, alarms: np.ndarray, ps: Sequence[float]) -> list[np
         slope = np.divide(rise, step, out=np.zeros_like(step), where=step > 0)
         area = np.sum(width * (y - rise + 0.5 * width * slope), axis=-1)
         chance = 0.5 * p**2
-        result.append(0.5 * (1 + (area - chance) / (p - chance)))
+        result.append(np.minimum(0.5 * (1 + (area - chance) / (p - chance)), 1.0))  # not 1 + 2e-16
     return result
 
 
@@ -158,7 +158,7 @@ def sections(frame: pd.DataFrame, p: float = 0.1) -> pd.DataFrame:
     test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
     keys = ["system", *UNIT]
     rows = []
-    for key, group in test.groupby([*keys, "fold"] if "fold" in test else keys, sort=True, observed=True):
+    for key, group in test.groupby([*keys, "fold"] if "fold" in test else keys, dropna=False, observed=True):
         try:
             values = areas(group["label"].to_numpy(), group["score"].to_numpy(), (1.0, p))
         except MetricError as error:

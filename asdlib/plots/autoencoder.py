@@ -59,17 +59,17 @@ def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
     return figure
 
 
-def distributions(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
-    """Scores of the test clips by section, domain and label, before and after the scorer.
+def distributions(table: pd.DataFrame) -> Figure:
+    """Scores of the test clips by section, domain and label, a panel a system; the mean absolute error comes first.
 
     Args:
-        before: Score table of the mean absolute error.
-        after: Score table of a scorer.
+        table: Score table of one system or several.
     """
     style.use()
-    figure, axes = plt.subplots(2, 1, figsize=(8, 7))
-    for axis, table, unit in zip(axes, (before, after), ("mean absolute error", "score (nats)"), strict=True):
-        test = table[(table["split"] == "test") & table["label"].isin(LABELS)].copy()
+    systems = sorted(table["system"].unique(), key=lambda system: not system.endswith("/l1"))
+    figure, axes = plt.subplots(len(systems), 1, squeeze=False, figsize=(8, 3.5 * len(systems)))
+    for axis, system in zip(axes[:, 0], systems, strict=True):
+        test = table[(table["split"] == "test") & table["label"].isin(LABELS) & (table["system"] == system)].copy()
         test["group"] = "section " + test["section"] + "\n" + test["domain"]
         sns.boxplot(
             test.sort_values(["section", "domain"]),
@@ -82,7 +82,8 @@ def distributions(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
             width=0.7,
             ax=axis,
         )
-        axis.set(title=table["system"].iloc[0], xlabel="", ylabel=unit)
+        unit = "mean absolute error" if system.endswith("/l1") else "score (nats)"
+        axis.set(title=system, xlabel="", ylabel=unit)
         low, high = test["score"].quantile([0, 0.99])
         axis.set_ylim(low - 0.03 * (high - low), high + 0.1 * (high - low))
         axis.legend(title="")

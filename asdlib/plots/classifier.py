@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from asdlib.plots.style import COLOURS, SPECTROGRAM
 
@@ -33,7 +34,7 @@ def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int =
             axis.set_visible(False)
         for axis, index in zip(line, chosen, strict=False):
             picture = axis.imshow(images[index], cmap=SPECTROGRAM, vmin=low, vmax=high)
-            axis.set_title(f"{name}: label {labels[index]:.2f}")
+            axis.set_title(f"{name}: label {labels[index]:.2f}", fontsize="small")
             axis.grid(False)
         line[0].set_ylabel("mel band")
     figure.supxlabel("frame", fontsize="medium")
@@ -57,17 +58,21 @@ def mixture(images: np.ndarray, shares: list[float]) -> Figure:
 
 def training(history: pd.DataFrame) -> Figure:
     """Losses and learning rate of the backbone over the steps of both stages."""
-    losses = [name for name in ("loss", "bce", "ddcsad", "arcface") if name in history]
+    names = {"loss": "sum", "bce": "cross-entropy", "ddcsad": "DDCSAD", "arcface": "ArcFace"}
+    losses = [name for name in names if name in history]
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(8, 5), sharex=True, gridspec_kw={"height_ratios": [3, 1]}, squeeze=True
     )
     for name in losses:
-        top.plot(history.index + 1, history[name], label=name.upper() if name == "bce" else name, linewidth=1)
+        top.plot(history.index + 1, history[name], label=names[name], linewidth=1)
     bottom.plot(history.index + 1, history["learning_rate"], color="black", linewidth=1)
     for axis in (top, bottom):
         for start in np.flatnonzero(history["stage"] != history["stage"].shift())[1:]:
             axis.axvline(start + 0.5, color="grey", linestyle="--", linewidth=1)
     top.set(yscale="log", ylabel="loss of a batch")
+    top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    top.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    top.yaxis.set_minor_formatter("")
     top.legend(ncols=len(losses), fontsize="small")
     bottom.set(xlabel="step (dashed: fine-tuning begins)", ylabel="learning rate")
     return figure
@@ -125,7 +130,7 @@ def _legend() -> list[Line2D]:
 
 
 def distances(table: pd.DataFrame) -> Figure:
-    """Distributions of the distances to both centroids; a row for each stage and domain, a column for each centroid.
+    """Distributions of the distances to both centroids: a row for each stage and domain, a column for each centroid.
 
     Args:
         table: Of :func:`asdlib.classifier.embeddings.read`.
@@ -136,14 +141,21 @@ def distances(table: pd.DataFrame) -> Figure:
     for row, (stage, domain) in zip(axes, lines, strict=True):
         part = clips[(clips["stage"] == stage) & (clips["domain"] == domain)]
         for axis, centroid in zip(row, ("normal", "outlier"), strict=True):
-            bins = np.histogram_bin_edges(clips[f"distance_{centroid}"], 40)
+            every = clips[f"distance_{centroid}"]
+            bins = np.geomspace(every[every > 0].min(), every.max(), 40)
             for split, label in _GROUPS:
                 values = part.loc[(part["split"] == split) & (part["label"] == label), f"distance_{centroid}"]
                 style = {"color": COLOURS[label], "linestyle": _LINES[split], "histtype": "step", "linewidth": 1.5}
-                axis.hist(values, bins, density=len(values) > 0, label=f"{label}, {split}", **style)
+                axis.hist(
+                    values,
+                    bins,
+                    weights=np.full(len(values), 1 / max(len(values), 1)),
+                    label=f"{label}, {split}",
+                    **style,
+                )
             axis.set_title(f"{domain}, after {stage}", fontsize="small")
-            axis.set_yticks([])
-        row[0].set_ylabel("density")
+            axis.set(xscale="log", yticks=[])
+        row[0].set_ylabel("share of clips")
     for axis, centroid in zip(axes[-1], ("normal", "outlier"), strict=True):
         axis.set_xlabel(f"distance to the {centroid} centroid")
     axes[0, 0].legend(fontsize="x-small")
@@ -163,6 +175,7 @@ def posterior_against_distance(table: pd.DataFrame) -> Figure:
                 part = clips[(clips["stage"] == stage) & (clips["domain"] == domain) & (clips["label"] == label)]
                 axis.scatter(part["distance_normal"], part["logit"], s=10, color=COLOURS[label], alpha=0.6, label=label)
             axis.axhline(0, color="grey", linestyle="--", linewidth=1)
+            axis.set_xscale("log")
             axis.set_title(f"{domain}, after {stage}")
     figure.supxlabel("distance to the normal centroid", fontsize="medium")
     figure.supylabel("log-odds of normal (dashed: posterior 0.5)", fontsize="medium")

@@ -9,6 +9,7 @@ import re
 from html import escape
 
 from docutils.nodes import SkipNode
+from latex2mathml.commands import MATRICES
 from latex2mathml.converter import convert
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
@@ -16,6 +17,9 @@ from sphinx.util.math import get_node_equation_number
 logger = logging.getLogger(__name__)
 _LEFT_OVER = re.compile(r"<m\w+[^>]*>[^<]*(?:\\|&(?!#?\w+;))[^<]*<")  # a command or an alignment mark as text
 _SPACES = {"negativethinmathspace": "-0.167em"}  # named widths, which browsers no longer know
+_BEFORE = re.compile(r"(?<=</mi>|</mn>)(?=<mi>[a-z]{2,}</mi>)")  # log, cos and the like stand off from what is beside
+_AFTER = re.compile(r"(<mi>[a-z]{2,}</mi>)(?=<m(?:i|n|sub|sup|frac|sqrt)\b)")  # them, but not from a bracket
+_THIN = '<mspace width="0.167em" />'
 
 
 class MathError(ValueError):
@@ -30,6 +34,9 @@ def mathml(latex: str, display: bool) -> str:
     """
     latex = latex.strip()
     known = latex.replace("{aligned}", "{align*}")
+    for environment in re.findall(r"\\begin\{([^}]*)\}", known):
+        if f"\\{environment}" not in MATRICES:  # it would be left out without a word
+            raise MathError(f"{latex!r}: latex2mathml does not know the environment {environment}")
     try:
         markup = convert(known, display="block" if display else "inline")
     except Exception as error:  # each of its errors is a class of its own, without a common base
@@ -39,6 +46,7 @@ def mathml(latex: str, display: bool) -> str:
         raise MathError(f"{latex!r}: latex2mathml leaves {left_over.group()!r}")
     for name, width in _SPACES.items():
         markup = markup.replace(f'width="{name}"', f'width="{width}"')
+    markup = _AFTER.sub(rf"\1{_THIN}", _BEFORE.sub(_THIN, markup))
     return markup.replace("<math ", f'<math alttext="{escape(latex, quote=True)}" ', 1)
 
 

@@ -1,0 +1,103 @@
+"""What notebook 01 shows of the clips: a normal beside an anomalous one, and average spectra."""
+
+from dataclasses import dataclass
+
+import librosa
+import numpy as np
+import pandas as pd
+
+from asdlib import paths
+from asdlib.data import catalogue
+from asdlib.data.audio import FULL_SCALE, Waveforms
+from asdlib.features import LogMel, log_mels
+
+
+@dataclass(frozen=True)
+class Example:
+    """A clip to look at and listen to."""
+
+    title: str
+    """label, and the attributes if the file name has some"""
+    rate: int
+    """samples a second"""
+    waveform: np.ndarray
+    """shape ``(samples,)``, in -1 to 1"""
+    decibel: np.ndarray
+    """log-mel, shape ``(frames, mels)``"""
+
+
+def pairs(settings) -> dict[str, tuple[Example, Example]]:
+    """A normal and an anomalous clip of each machine type with systems, both source test clips of its first section.
+
+    The anomalous one is not typical: it is the one whose average spectrum, level aside, lies farthest from that of the
+    normal clips. The normal one is the nearest.
+    """
+    result = {}
+    for machine, sections in catalogue.plan(settings).machines.items():
+        waveforms, log_mel = _open(settings, machine)
+        clips = waveforms.clips
+        test = clips[(clips["section"] == sections[0]) & (clips["split"] == "test") & (clips["label"] != "unknown")]
+        test = test[test["domain"] == test["domain"].min()]  # the source, where there is one
+        average = np.stack([spectrum.mean(0).cpu().numpy() for spectrum in log_mels(waveforms, test.index, log_mel)])
+        average -= average.mean(axis=1, keepdims=True)
+        normal = (test["label"] == "normal").to_numpy()
+        distance = np.abs(average - average[normal].mean(0)).mean(1)
+        chosen = np.where(normal, distance, np.inf).argmin(), np.where(normal, -np.inf, distance).argmax()
+        result[f"{machine}, section {sections[0]}"] = tuple(
+            _example(waveforms, log_mel, int(test.index[row]), settings.data.sample_rate) for row in chosen
+        )
+    return result
+
+
+def spectra(settings, at_most: int = 100) -> pd.DataFrame:
+    """Average spectra of the sections with systems.
+
+    Args:
+        settings: The run's settings; the log-mel is the autoencoder's.
+        at_most: Clips a section, domain, split and label that are averaged, equally spaced in the catalogue.
+
+    Returns:
+        ``machine, section, domain, split, label, frequency`` (centre of the mel band in Hz) and ``level`` (mean over
+        frames and clips, in dB).
+    """
+    tables = []
+    for machine, sections in catalogue.plan(settings).machines.items():
+        waveforms, log_mel = _open(settings, machine)
+        frequency = librosa.mel_frequencies(log_mel.n_mels + 2, fmax=settings.data.sample_rate / 2)[1:-1]
+        planned = waveforms.clips[waveforms.clips["section"].isin(sections)]
+        for (section, domain, split, label), group in planned.groupby(["section", "domain", "split", "label"]):
+            rows = group.index[np.unique(np.linspace(0, len(group) - 1, at_most).astype(int))]
+            level = np.mean([spectrum.mean(0).cpu().numpy() for spectrum in log_mels(waveforms, rows, log_mel)], axis=0)
+            keys = {"machine": machine, "section": section, "domain": domain, "split": split, "label": label}
+            tables.append(pd.DataFrame({**keys, "frequency": frequency, "level": level}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def differences(spectra: pd.DataFrame) -> pd.DataFrame:
+    """How far apart average spectra of test clips lie: mean absolute difference over the mel bands, in dB.
+
+    One row a machine type and section: ``shift`` (target against source, normal clips), ``fault, source`` and ``fault,
+    target`` (anomalous against normal clips).
+    """
+    test = spectra[spectra["split"] == "test"]
+    wide = test.pivot(index=["machine", "section", "frequency"], columns=["domain", "label"], values="level")
+    compared = {
+        "shift": (("target", "normal"), ("source", "normal")),
+        "fault, source": (("source", "anomaly"), ("source", "normal")),
+        "fault, target": (("target", "anomaly"), ("target", "normal")),
+    }
+    there = {name: pair for name, pair in compared.items() if set(pair) <= set(wide.columns)}
+    apart = pd.DataFrame({name: (wide[first] - wide[second]).abs() for name, (first, second) in there.items()})
+    return apart.groupby(level=["machine", "section"]).mean()
+
+
+def _open(settings, machine: str) -> tuple[Waveforms, LogMel]:
+    waveforms = Waveforms.open(paths.Run.of(settings).data(machine))
+    return waveforms, LogMel(settings.autoencoder.features, settings.data.sample_rate)
+
+
+def _example(waveforms: Waveforms, log_mel: LogMel, row: int, rate: int) -> Example:
+    clip = waveforms.clips.loc[row]
+    title = clip["label"] + (f" ({clip['attributes'].replace('_', ' ')})" if clip["attributes"] else "")
+    (decibel,) = log_mels(waveforms, [row], log_mel)
+    return Example(title, rate, waveforms.read(row) / FULL_SCALE, decibel.cpu().numpy())

@@ -1,0 +1,92 @@
+"""Figures and audio players of the recordings (Sec. 3.1)."""
+
+import html
+import itertools
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, Audio
+from matplotlib.figure import Figure
+
+from asdlib.data.inspection import Example
+from asdlib.plots.style import COLOURS, SPECTROGRAM
+
+_LINES = {"normal": "-", "anomaly": ":"}
+_HERTZ = {"xscale": "log", "xticks": (100, 1000), "xticklabels": ("100", "1k")}
+
+
+def players(pairs: Mapping[str, tuple[Example, Example]], most: int = 3, seconds: float = 4.0) -> HTML:
+    """Audio players of the first ``most`` pairs, the beginning of each clip; both clips of a pair equally amplified."""
+    blocks = []
+    for name, pair in list(pairs.items())[:most]:
+        clips = [example.waveform[: round(seconds * example.rate)] for example in pair]
+        peak = max(np.abs(clip).max() for clip in clips) or 1.0
+        for example, clip in zip(pair, clips, strict=True):
+            caption = html.escape(f"{name}: {example.title}")
+            player = Audio(0.9 * clip / peak, rate=example.rate, normalize=False)._repr_html_()
+            blocks.append(f"<figure><figcaption>{caption}</figcaption>{player}</figure>")
+    return HTML("\n".join(blocks))
+
+
+def pairs(examples: Mapping[str, tuple[Example, Example]]) -> Figure:
+    """Waveform and log-mel of a normal and an anomalous clip, a block of two rows a machine type, one dB scale."""
+    figure, axes = plt.subplots(
+        2 * len(examples),
+        2,
+        figsize=(8, 3.4 * len(examples)),
+        height_ratios=[1, 2] * len(examples),
+        squeeze=False,
+        sharey="row",
+    )
+    levels = np.concatenate([example.decibel.ravel() for pair in examples.values() for example in pair])
+    low, high = np.percentile(levels, [1, 99.9])
+    for index, (name, pair) in enumerate(examples.items()):
+        for column, example in enumerate(pair):
+            above, below = axes[2 * index, column], axes[2 * index + 1, column]
+            seconds = len(example.waveform) / example.rate
+            time = np.arange(len(example.waveform)) / example.rate
+            above.plot(time, example.waveform, linewidth=0.4, color=COLOURS[example.title.split(" ")[0]])
+            above.set(title=f"{name}\n{example.title}", xlim=(0, seconds), xticklabels=[])
+            extent = (0, seconds, 0, example.decibel.shape[1])
+            image = below.imshow(example.decibel.T, cmap=SPECTROGRAM, vmin=low, vmax=high, extent=extent)
+            below.set(xlabel="time in s")
+            below.grid(False)
+        axes[2 * index, 0].set_ylabel("amplitude")
+        axes[2 * index + 1, 0].set_ylabel("mel band")
+    figure.colorbar(image, ax=axes[1::2], label="dB", shrink=max(0.4, 1 / len(examples)))
+    return figure
+
+
+def spectra(table: pd.DataFrame) -> Figure:
+    """Average spectra of the test clips: a row a machine type, a column a section.
+
+    Args:
+        table: Of :func:`asdlib.data.inspection.spectra`.
+    """
+    test = table[table["split"] == "test"]
+    machines, sections = sorted(test["machine"].unique()), sorted(test["section"].unique())
+    figure, axes = plt.subplots(
+        len(machines), len(sections), figsize=(8, 2.4 * len(machines) + 0.6), squeeze=False, sharex=True, sharey="row"
+    )
+    for line, machine in zip(axes, machines, strict=True):
+        for axis, section in zip(line, sections, strict=True):
+            part = test[(test["machine"] == machine) & (test["section"] == section) & (test["label"] != "unknown")]
+            axis.set_title(f"{machine}, section {section}" if len(part) else f"{machine} has no section {section}")
+            for domain, label in itertools.product(("source", "target"), _LINES):
+                curve = part[(part["domain"] == domain) & (part["label"] == label)]
+                axis.plot(
+                    curve["frequency"],
+                    curve["level"],
+                    color=COLOURS[domain],
+                    linestyle=_LINES[label],
+                    linewidth=1.3,
+                    label=f"{domain}, {label}",
+                )
+            axis.set(**_HERTZ)
+        line[0].set_ylabel("dB")
+    figure.supxlabel("frequency in Hz", fontsize="medium")
+    named = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
+    figure.legend(named.values(), named.keys(), loc="outside upper center", ncols=2, fontsize="small")
+    return figure

@@ -1,0 +1,276 @@
+"""Clips in: validation, decoding, and reading back."""
+
+import json
+import shutil
+import tracemalloc
+import wave
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.io import wavfile
+
+from asdlib import data as asd_data
+from asdlib import params, paths
+from asdlib.data import audio, catalogue
+from asdlib.data.audio import ClipError, Waveforms
+from asdlib.data.catalogue import DataError
+
+DATA = params.Data()
+NAME = "section_{section}_source_{split}_{label}_{index:04d}.wav"
+
+
+def pcm(samples, seed=0):
+    return np.random.default_rng(seed).integers(-32768, 32768, samples, dtype=np.int16)
+
+
+def write(path, waveform, rate=16_000):
+    """16-bit mono by the standard library."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(2)
+        stream.setframerate(rate)
+        stream.writeframes(waveform.astype("<i2").tobytes())
+    return path
+
+
+def machine(root, name="fan", lengths=(400, 300, 500, 200)):
+    """A machine type of clips that differ in length; returns them by clip name."""
+    clips = {}
+    for index, length in enumerate(lengths):
+        split, label = (("train", "normal"), ("test", "normal"), ("test", "anomaly"))[min(index, 2)]
+        file = NAME.format(section="00", split=split, label=label, index=index)
+        clips[file] = pcm(length, index)
+        write(root / name / ("train" if split == "train" else "source_test") / file, clips[file])
+    return clips
+
+
+# One clip -------------------------------------------------------------------------------------------------------------
+def test_16_bit_mono_comes_through_exactly(tmp_path):
+    original = pcm(1000)
+    assert np.array_equal(audio.read(write(tmp_path / "a.wav", original), DATA), original)
+    assert audio.probe(tmp_path / "a.wav", DATA) == 1000
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
+def test_other_widths_are_rounded_to_16_bits(tmp_path, dtype):
+    """Each width written by scipy, and what 16 bits of it are by definition; at most half a step off."""
+    real = np.random.default_rng(1).uniform(-1, 1, 2000)
+    scale = {np.uint8: 128, np.int32: 2**31}.get(dtype, 1)
+    offset = 128 if dtype == np.uint8 else 0
+    stored = (np.floor(real * scale) + offset if np.issubdtype(dtype, np.integer) else real).astype(dtype)
+    wavfile.write(tmp_path / "a.wav", 16_000, stored)
+    exact = np.clip((stored.astype(np.float64) - offset) / scale * 32768, -32768, 32767)
+    assert np.abs(audio.read(tmp_path / "a.wav", DATA) - exact).max() <= 0.5
+
+
+def test_24_bits(tmp_path):
+    real = np.random.default_rng(1).uniform(-1, 1, 2000)
+    soundfile.write(tmp_path / "a.wav", real, 16_000, subtype="PCM_24")
+    assert np.abs(audio.read(tmp_path / "a.wav", DATA) - np.clip(real * 32768, -32768, 32767)).max() <= 0.51
+
+
+def test_channels(tmp_path):
+    stereo = np.stack([pcm(100, 1), pcm(100, 2)], axis=1)
+    wavfile.write(tmp_path / "a.wav", 16_000, stereo)
+    with pytest.raises(ClipError, match=r"a.wav: 2 channels; expected 1; set data.channels"):
+        audio.read(tmp_path / "a.wav", DATA)
+    assert np.array_equal(audio.read(tmp_path / "a.wav", params.Data(channels="first")), stereo[:, 0])
+    mean = audio.read(tmp_path / "a.wav", params.Data(channels="mean"))
+    assert np.array_equal(mean, np.rint(stereo.astype(np.float64).mean(axis=1)).astype(np.int16))
+
+
+def broken(folder):
+    """Files that are no usable clip, and the words that their errors must hold."""
+    whole = write(folder / "whole.wav", pcm(1000)).read_bytes()
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("this is no audio, although the name says so")
+    (folder / "half.wav").write_bytes(whole[:1044])
+    (folder / "header.wav").write_bytes(whole[:30])
+    (folder / "all_but_one.wav").write_bytes(whole[:-1])
+    write(folder / "nothing.wav", pcm(0))
+    write(folder / "rate.wav", pcm(100), rate=44_100)
+    soundfile.write(folder / "flac.wav", pcm(100), 16_000, format="FLAC")
+    soundfile.write(folder / "ulaw.wav", pcm(100), 16_000, subtype="ULAW")
+    wavfile.write(folder / "nan.wav", 16_000, np.array([0, np.nan, np.inf], np.float32))
+    wavfile.write(folder / "loud.wav", 16_000, np.array([0, 2.5], np.float32))
+    return {
+        "absent.wav": ["no such file"],
+        "empty.wav": ["0 bytes"],
+        "text.wav": ["not readable as audio", "expected a wav file"],
+        "half.wav": ["truncated", "2000 bytes", "holds 1000"],
+        "header.wav": ["expected"],
+        "all_but_one.wav": ["truncated"],
+        "nothing.wav": ["holds no samples", "expected"],
+        "rate.wav": ["44100 Hz", "expected 16000", "data.sample_rate"],
+        "flac.wav": ["FLAC", "expected WAV"],
+        "ulaw.wav": ["ULAW", "expected WAV"],
+        "nan.wav": ["2 sample(s) are NaN or infinite"],
+        "loud.wav": ["samples reach 2.5", "-1 to 1"],
+    }
+
+
+def test_each_unusable_clip_is_named(tmp_path):
+    for file, words in broken(tmp_path).items():
+        with pytest.raises(ClipError) as info:
+            audio.read(tmp_path / file, DATA)
+        assert str(info.value).startswith(str(tmp_path / file))
+        assert all(word in str(info.value) for word in words), info.value
+
+
+def test_chunks_around_the_samples_are_no_truncation(tmp_path):
+    """A chunk of odd length before the samples, one after, and a length that a pipe left open."""
+    body = write(tmp_path / "a.wav", pcm(500)).read_bytes()
+    extra = b"LIST\x05\x00\x00\x00abcde\x00"
+    (tmp_path / "b.wav").write_bytes(body[:36] + extra + body[36:] + extra)
+    (tmp_path / "c.wav").write_bytes(body[:40] + b"\xff\xff\xff\xff" + body[44:])
+    for file in ("b.wav", "c.wav"):
+        assert np.array_equal(audio.read(tmp_path / file, DATA), pcm(500))
+
+
+# A machine type -------------------------------------------------------------------------------------------------------
+def test_decode_and_read_back(tmp_path):
+    clips = machine(tmp_path / "in")
+    table = catalogue.scan(tmp_path / "in")
+    assert audio.decode(table, tmp_path / "in", tmp_path / "out", DATA)
+    waveforms = Waveforms.open(tmp_path / "out")
+    assert len(waveforms) == 4 and waveforms.samples.dtype == np.int16
+    assert waveforms.clips[catalogue.COLUMNS].equals(table)
+    for row, clip in enumerate(waveforms.clips["clip"]):
+        assert np.array_equal(waveforms.read(row), clips[clip])
+        assert np.array_equal(waveforms.read(row, 50, 100), clips[clip][50:150])
+        assert waveforms.clips["samples"][row] == len(clips[clip])
+    one = waveforms.read(0)
+    one[:] = 0  # an array of its own, not the file's
+    assert waveforms.read(0).any()
+
+
+@given(st.integers(-5, 60), st.integers(-5, 60))
+def test_never_beyond_a_clip(waveforms, start, samples):
+    length = int(waveforms.clips["samples"][1])
+    if 0 <= start and 0 <= samples and start + samples <= length:
+        assert len(waveforms.read(1, start, samples)) == samples
+    else:
+        with pytest.raises(ValueError, match="asked for"):
+            waveforms.read(1, start, samples)
+
+
+@pytest.fixture(scope="module")
+def waveforms(tmp_path_factory):
+    root = tmp_path_factory.mktemp("clips")
+    machine(root / "in", lengths=(40, 50, 30))
+    audio.decode(catalogue.scan(root / "in"), root / "in", root / "out", DATA)
+    return Waveforms.open(root / "out")
+
+
+def test_decoding_twice_does_it_once(tmp_path):
+    """The fingerprint sees contents and names, not times or places."""
+    machine(tmp_path / "in")
+    table = catalogue.scan(tmp_path / "in")
+
+    def decode(root="in", folder="out", clips=table):
+        done = audio.decode(clips, tmp_path / root, tmp_path / folder, DATA)
+        return done, Waveforms.open(tmp_path / folder).fingerprint
+
+    _, first = decode()
+    assert decode() == (False, first)
+    shutil.copytree(tmp_path / "in", tmp_path / "copy", copy_function=shutil.copyfile)
+    assert decode("copy", "elsewhere") == (True, first)
+    (tmp_path / "in" / table["path"][0]).touch()
+    assert decode() == (True, first)
+    assert decode(clips=table[1:].reset_index(drop=True))[1] != first
+    write(tmp_path / "in" / table["path"][0], pcm(400, seed=9))
+    done, changed = decode()
+    assert done and changed != first
+
+
+def test_all_problems_of_a_machine_are_told_together_and_nothing_is_written(tmp_path):
+    machine(tmp_path / "in", lengths=[100] * 40)
+    table = catalogue.scan(tmp_path / "in")
+    for path in table["path"][:25]:
+        write(tmp_path / "in" / path, pcm(10), rate=8000)
+    with pytest.raises(DataError) as info:
+        audio.decode(table, tmp_path / "in", tmp_path / "out", DATA)
+    lines = str(info.value).splitlines()
+    assert "(25)" in lines[0] and len(lines) == 1 + 20 + 1 and "5 more" in lines[-1]
+    for path in table["path"][:25]:
+        wavfile.write(tmp_path / "in" / path, 16_000, np.array([0, np.nan], np.float32))  # only the samples tell
+    with pytest.raises(DataError, match=r"\(25\)"):
+        audio.decode(table, tmp_path / "in", tmp_path / "out", DATA)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_what_was_not_decoded_says_how_to(tmp_path):
+    with pytest.raises(DataError, match="01_data, or make reproduce"):
+        Waveforms.open(tmp_path)
+
+
+def test_memory_stays_flat(tmp_path):
+    """40 clips of 200 kB: never more than a few of them in memory."""
+    machine(tmp_path / "in", lengths=[100_000] * 40)
+    table = catalogue.scan(tmp_path / "in")
+    tracemalloc.start()
+    audio.decode(table, tmp_path / "in", tmp_path / "out", DATA)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * 200_000
+
+
+# A data folder --------------------------------------------------------------------------------------------------------
+def test_prepare(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
+    machine(tmp_path / "in")
+    write(
+        tmp_path / "in" / "valve" / "train" / NAME.format(section="03", split="train", label="normal", index=0), pcm(9)
+    )
+    settings = params.Settings(profile="t", title="t", data=params.Data(root="in"))
+    clips = asd_data.prepare(settings)
+    assert clips.equals(catalogue.scan(tmp_path / "in"))
+    assert asd_data.counts(clips)["clips"].sum() == 5
+    run = paths.Run.of(settings)
+    assert [len(Waveforms.open(run.data(name))) for name in ("fan", "valve")] == [4, 1]
+    record = json.loads((run.data("fan") / "record.json").read_text())
+    assert record["settings"] == {"sample_rate": 16_000, "channels": "refuse"}
+    before = (run.data("fan") / "waveforms.npy").stat().st_ino
+    asd_data.prepare(settings)
+    assert (run.data("fan") / "waveforms.npy").stat().st_ino == before
+    assert "fan: 4 clips, sections 00, decoded before" in capsys.readouterr().out
+
+
+def test_prepare_decodes_nothing_if_anything_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
+    machine(tmp_path / "in")
+    (tmp_path / "in" / "valve" / "train").mkdir(parents=True)
+    (tmp_path / "in" / "valve" / "train" / NAME.format(section="03", split="train", label="normal", index=0)).touch()
+    with pytest.raises(DataError, match="0 bytes"):
+        asd_data.prepare(params.Settings(profile="t", title="t", data=params.Data(root="in")))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_check_reports_counts_and_every_problem(tmp_path):
+    machine(tmp_path)
+    report = asd_data.check(tmp_path, DATA)
+    assert report["machines"] == {"fan": ["00"]} and report["outliers"] == [] and report["problems"] == []
+    assert sum(row["clips"] for row in report["counts"]) == 4
+    train = tmp_path / "fan" / "train"
+    write(train / NAME.format(section="00", split="train", label="normal", index=7), pcm(5), rate=8000)
+    (train / "take 2.wav").touch()
+    (tmp_path / "fan" / "target_test").mkdir()
+    write(tmp_path / "fan" / "target_test" / "section_00_target_test_normal_0000.wav", pcm(5))
+    report = json.loads(json.dumps(asd_data.check(tmp_path, DATA)))
+    text = "\n".join(report["problems"])
+    assert len(report["problems"]) == 4
+    for words in ("8000 Hz", "take 2.wav", "no target training clips", "none of them anomalous"):
+        assert words in text
+    assert all(problem in asd_data.describe(report) for problem in report["problems"])
+
+
+def test_real_recordings_come_through(realdata, tmp_path):
+    """The original waveforms of DCASE2020 that are at hand, against scipy's reader."""
+    files = sorted((realdata / "frontend").glob("*.wav"))
+    assert files
+    for path in files:
+        assert np.array_equal(audio.read(path, DATA), wavfile.read(path)[1])

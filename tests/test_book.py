@@ -1,0 +1,440 @@
+"""The book's assembly: pages, tables, links, mathematics. The whole book is built by the end-to-end test."""
+
+import importlib
+import inspect
+import json
+import re
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asdlib import AsdError, params
+from asdlib.evaluation import paper
+from asdlib.paths import Run
+
+BOOK = Path(__file__).resolve().parent.parent / "book"
+sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
+
+import assemble  # noqa: E402
+import contents  # noqa: E402
+import flow  # noqa: E402
+import provenance  # noqa: E402
+import tables  # noqa: E402
+from executed import LINES, Executed, as_page, shortened, title  # noqa: E402
+from mathml import MathError, mathml  # noqa: E402
+
+CHAPTERS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(BOOK.glob("*.md"))}
+EVERY = pytest.mark.parametrize("name", CHAPTERS)
+
+
+# Chapters -------------------------------------------------------------------------------------------------------------
+def prose(text: str) -> str:
+    """A chapter without code."""
+    return re.sub(r"(?ms)^```\n.*?^```|`[^`\n]*`", "", text)
+
+
+@EVERY
+def test_a_chapter_asks_quotes_and_ends_with_what_to_try(name):
+    blocks = CHAPTERS[name].split("\n\n")
+    assert blocks[0].startswith("# ")
+    assert blocks[1].endswith("?"), "the question comes first"
+    if name not in ("api", "references"):
+        assert blocks[2].startswith("> ") and "— {cite:t}`kuroyanagi2021`" in blocks[2], "then the paper's sentence"
+    if name != "references":
+        assert re.findall(r"^## (.*)$", CHAPTERS[name], re.M)[-1] == "What to try"
+
+
+@EVERY
+def test_no_figure_is_typed_by_hand(name):
+    assert re.findall(r"\d+\.\d+ ?%|\b\d+\.\d\d\b", prose(CHAPTERS[name])) == []
+
+
+@EVERY
+def test_links_of_a_chapter_lead_somewhere(name):
+    text = CHAPTERS[name]
+    labels = "\n".join(CHAPTERS.values()) + Path(tables.__file__).read_text(encoding="utf-8")
+    for role, target in re.findall(r"\{([a-z:]+)\}`(?:[^`<]*<)?([^`>]+)>?`", text):
+        if role == "doc":
+            assert (BOOK / f"{target}.md").is_file(), target
+        elif role.startswith("py:"):
+            assert resolved(target) is not None, target
+        elif role.startswith("cite"):
+            for key in target.split(","):
+                assert re.search(rf"^@\w+{{{key},$", (BOOK / "references.bib").read_text(encoding="utf-8"), re.M), key
+        elif role == "eq":
+            assert f"$$ ({target})" in labels, target
+        elif role == "numref":
+            assert re.search(rf":name: {target}\n|\"{target}\"", labels), target
+
+
+def resolved(name: str):
+    """What ``asdlib.module.Class.method`` is."""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        try:
+            thing = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[cut:]:
+            thing = getattr(thing, part)
+        return thing
+    return None
+
+
+@EVERY
+def test_settings_that_a_chapter_names_exist(name):
+    """Of those in ``{{ settings.x }}`` and of those in code, such as ``autoencoder.scorer.masking``."""
+    known = set(provenance.flattened(params.load("paper").resolved()))
+    above = {key.rsplit(".", depth)[0] for key in known for depth in (1, 2)}
+    heads = ("frame_autoencoder", "mobilenet", "autoencoder", "classifier", "ensemble", "evaluation", "data")
+    pattern = rf"(?:settings\.|[`\"{{])((?:{'|'.join(heads)})\.[a-z0-9_.]+)"
+    for key in re.findall(pattern, CHAPTERS[name]):
+        assert key in known | above or key.startswith("data.synthetic."), key
+
+
+@EVERY
+def test_every_figure_has_alternative_text(name):
+    figures = re.findall(r"\{figure\}.*\n((?::.*\n)*)", CHAPTERS[name])
+    assert all(re.search(r"^:alt: .{20,}", options, re.M) for options in figures)
+    assert not re.search(r"!\[\]|<img(?![^>]*alt=)", CHAPTERS[name])
+
+
+@EVERY
+def test_mathematics_of_a_chapter_can_be_typeset(name):
+    text = re.sub(r"(?ms)^```.*?^```", "", CHAPTERS[name])
+    for latex in re.findall(r"(?s)\$\$(.+?)\$\$", text):
+        ElementTree.fromstring(mathml(latex, display=True))
+    for latex in re.findall(r"(?<!\$)\$([^$]+)\$(?!\$)", re.sub(r"(?s)\$\$.+?\$\$", "", text)):
+        ElementTree.fromstring(mathml(latex, display=False))
+
+
+def test_the_bibliography_has_every_work_that_the_paper_cites():
+    text = (BOOK / "references.bib").read_text(encoding="utf-8")
+    assert sorted(int(number) for number in re.findall(r"note = \{Reference (\d+) of", text)) == list(range(1, 20))
+    cited = {key for keys in re.findall(r"\{cite:\w\}`([^`]+)`", "".join(CHAPTERS.values())) for key in keys.split(",")}
+    added = re.findall(r"@\w+\{(\w+),", text.partition("The paper itself")[2])
+    assert set(added) <= cited, "a work that this book adds, it cites"
+
+
+def test_nothing_asks_another_host():
+    config = (BOOK / "_config.yml").read_text(encoding="utf-8")
+    assert not {"sphinx_thebe", "sphinx.ext.intersphinx"} & set(
+        yaml.safe_load(config)["sphinx"]["config"]["extensions"]
+    )
+    style = (BOOK / "_static" / "book.css").read_text(encoding="utf-8")
+    assert "//" not in config and "//" not in style and "@import" not in style
+    for file in re.findall(r'url\("([^"]+)"\)', style):
+        assert (BOOK / "_static" / file).is_file(), file
+
+
+# Mathematics ----------------------------------------------------------------------------------------------------------
+def test_latex_becomes_mathml():
+    element = ElementTree.fromstring(mathml(r"\frac{a < b}{2}", display=True))
+    assert element.get("display") == "block" and element.get("alttext") == r"\frac{a < b}{2}"
+    assert [child.tag.rpartition("}")[2] for child in element.iter()][1:3] == ["mrow", "mfrac"]
+    rows = ElementTree.fromstring(mathml(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", display=True))
+    assert len([child for child in rows.iter() if child.tag.endswith("mtr")]) == 2
+
+
+def test_functions_stand_off_from_their_argument_only():
+    assert mathml(r"2 \cos x", display=False).count("mspace") == 2
+    assert mathml(r"\log (x)", display=False).count("mspace") == 0
+
+
+@pytest.mark.parametrize("latex", [r"\unheardof{x}", r"a & b", r"\begin{unheardof} a \end{unheardof}"])
+def test_latex_that_would_be_printed_as_it_is_is_refused(latex):
+    with pytest.raises(MathError, match=re.escape(repr(latex))):
+        mathml(latex, display=True)
+
+
+# Executed notebooks ---------------------------------------------------------------------------------------------------
+def notebook(**papermill) -> nbformat.NotebookNode:
+    facts = {"exception": None, "end_time": "2026-11-22T12:34:56.789012", "duration": 12.34}
+    cells = [
+        nbformat.v4.new_markdown_cell("# Reconstruction errors\n\nWhat we do."),
+        nbformat.v4.new_code_cell('machine = "fan"', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell('machine = "valve"', metadata={"tags": ["injected-parameters"]}),
+        nbformat.v4.new_code_cell("go()", outputs=[nbformat.v4.new_output("stream", text="0 %\r50 %\rdone\n")]),
+    ]
+    return nbformat.v4.new_notebook(cells=cells, metadata={"papermill": facts | papermill})
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("01_data", ("01_data", "", "", "")),
+        ("02_baselines.ToyCar", ("02_baselines", "ToyCar", "", "")),
+        ("04_reconstruction_errors.fan.base", ("04_reconstruction_errors", "fan", "", "base")),
+        ("05_train_classifier.fan.01.base", ("05_train_classifier", "fan", "01", "base")),
+    ],
+)
+def test_the_name_of_an_executed_notebook_says_whose_it_is(name, parts):
+    item = Executed.of(Path(f"runs/demo/notebooks/{name}.ipynb"))
+    assert (item.stage, item.machine, item.section, item.candidate) == parts
+    given = [part for part in parts if part]
+    assert Run(Path("runs/demo")).notebook(*given) == item.path
+    assert "." not in item.page
+
+
+def test_a_page_says_what_it_shows_and_what_made_it():
+    item = Executed.of(Path("04_reconstruction_errors.fan.base.ipynb"))
+    record = {"device": "a processor", "commit": "0123abc", "settings": {"copies": 10}}
+    original = notebook()
+    page = as_page(item, original, record, "**Synthetic.** Profile `demo`")
+    first, _, second, third = page.cells[0].source.split("\n")[:4]
+    assert first == "# Reconstruction errors: fan, base"
+    assert second == ":::{div} stamp" and third.startswith("**Synthetic.**"), "the data come first"
+    for fact in ("fan, base", "22 November 2026, 12:34 UTC", "12 s", "a processor", "0123abc", '"copies": 10'):
+        assert fact in page.cells[0].source, fact
+    assert "../downloads/04_reconstruction_errors.fan.base.ipynb" in page.cells[0].source
+    assert page.cells[0].source.endswith("What we do.")
+    assert all("hide-input" in cell.metadata["tags"] for cell in page.cells[1:3])
+    assert "hide-input" not in page.cells[3].metadata["tags"]
+    assert original == notebook(), "the executed notebook stays as it is"
+    assert title(original) == "Reconstruction errors"
+
+
+def test_long_output_is_shortened_and_overwritten_lines_go():
+    text = "".join(f"0 %\rline {number}\n" for number in range(100))
+    lines = shortened(nbformat.v4.new_output("stream", text=text)).text.splitlines()
+    assert len(lines) == LINES and lines[0] == "line 0" and lines[-1] == "line 99"
+    note = next(line for line in lines if line.startswith("..."))
+    assert int(re.search(r"\d+", note).group()) + len(lines) - 1 == 100, "the note counts what is missing"
+    short = "line\n" * LINES
+    assert shortened(nbformat.v4.new_output("stream", text=short)).text == short
+
+
+@pytest.mark.parametrize("papermill", [{"exception": True}, {"end_time": None}])
+def test_a_notebook_that_failed_or_was_killed_is_refused(tmp_path, papermill):
+    path = tmp_path / "01_data.ipynb"
+    nbformat.write(notebook(**papermill), path)
+    with pytest.raises(AsdError, match=r"01_data.*make reproduce"):
+        Executed.of(path).read()
+    nbformat.write(notebook(), path)
+    assert len(Executed.of(path).read().cells) == 4
+
+
+NAMES = [
+    "01_data",
+    "02_baselines.fan",
+    "02_baselines.ToyCar",
+    "03_train_autoencoder.fan.coarse",
+    "03_train_autoencoder.fan.base",
+    "04_reconstruction_errors.fan.base",
+    "05_train_classifier.fan.01.base",
+    "05_train_classifier.fan.00.base",
+    "06_embeddings.fan.base",
+    "07_ensemble.fan",
+    "08_table1",
+]
+
+
+def a_run(folder: Path, names: list[str]) -> tuple[Run, params.Settings]:
+    settings = params.load("smoke", {"autoencoder_candidates": {"coarse": {}}})
+    (folder / "notebooks").mkdir()
+    for name in names:
+        nbformat.write(notebook(), folder / "notebooks" / f"{name}.ipynb")
+    return Run(folder), settings
+
+
+def test_notebooks_are_in_order_and_leftovers_of_other_settings_are_left_out(tmp_path):
+    run, settings = a_run(tmp_path, [*NAMES, "02_baselines.gearbox", "03_train_autoencoder.fan.old", "notes"])
+    found = [item.path.stem for item in assemble.ordered(run, settings, ["fan", "ToyCar"])]
+    assert sorted(found) == sorted(NAMES)
+    assert found[1:3] == ["02_baselines.fan", "02_baselines.ToyCar"], "machine types as in the table"
+    assert found[3:5] == ["03_train_autoencoder.fan.base", "03_train_autoencoder.fan.coarse"], "as in the settings"
+    assert found[6:8] == ["05_train_classifier.fan.00.base", "05_train_classifier.fan.01.base"]
+
+
+@pytest.mark.parametrize("stage", contents.STAGES)
+def test_a_stage_without_notebook_is_named(tmp_path, stage):
+    run, settings = a_run(tmp_path, [name for name in NAMES if not name.startswith(stage)])
+    with pytest.raises(AsdError, match=rf"{stage}.*make reproduce"):
+        assemble.ordered(run, settings, ["fan", "ToyCar"])
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
+    (tmp_path / "params").symlink_to(BOOK.parent / "params")
+    assert assemble.main(["--profile", "smoke"]) == 2
+    assert "08_table1.ipynb: no such file; run make reproduce" in capsys.readouterr().err
+
+
+def pages_of(toc) -> list[str]:
+    """All pages that a table of contents names."""
+    if isinstance(toc, list):
+        return [page for entry in toc for page in pages_of(entry)]
+    if isinstance(toc, dict):
+        return [toc[key] for key in ("root", "file") if key in toc] + pages_of(list(toc.values()))
+    return []
+
+
+def test_the_contents_hold_every_chapter_and_notebook_once():
+    items = [Executed.of(Path(f"{name}.ipynb")) for name in NAMES]
+    pages = pages_of(contents.contents(items, ["fan", "ToyCar"]))
+    assert len(pages) == len(set(pages))
+    api = set(contents.api())
+    assert set(pages) == set(CHAPTERS) | {item.page for item in items} | {"machines/fan", "machines/ToyCar"} | api
+    chapter = pages.index("autoencoder")
+    assert pages[chapter + 1] == "notebooks/03_train_autoencoder-fan-coarse", (
+        "the first of its stage follows the chapter"
+    )
+
+
+def test_the_reference_has_every_module():
+    modules = [name for _, names in contents.api().values() for name in names]
+    files = [path for path in (BOOK.parent / "asdlib").rglob("*.py") if path.stem != "__main__"]
+    assert len(modules) == len(set(modules)) == len(files)
+    assert {"asdlib", "asdlib.params", "asdlib.classifier", "asdlib.classifier.ddcsad"} <= set(modules)
+
+
+# Values and tables ----------------------------------------------------------------------------------------------------
+def test_values_for_prose():
+    settings = params.load("smoke")
+    named = assemble.values(settings, {"mix": 0.750623, "optimism_mix": -0.0123, "test_clips": 1234})
+    assert (named["mix"], named["optimism_mix"], named["test_clips"]) == ("75.06", "-1.23", "1,234")
+    assert named["settings"]["profile"] == "smoke" and named["values"]["mix"] == 0.750623
+
+
+def test_what_is_missing_or_broken_fails_the_build(tmp_path):
+    """One page with a value that no run has, a link to nowhere, an unknown function and unknown mathematics."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("_ext", "_static"):
+        (source / name).symlink_to(BOOK / name)
+    (source / "references.bib").symlink_to(BOOK / "references.bib")
+    (source / "index.md").write_text(
+        "# Title\n\nThe value is {{ mix }} %, the other {{ no_such_value }}; see {doc}`no_such_page`, "
+        "{py:func}`asdlib.no_such_function`, {cite:t}`no_such_work` and $\\nosuchcommand$.\n"
+    )
+    (source / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    config = yaml.safe_load((BOOK / "_config.yml").read_text(encoding="utf-8"))
+    config["parse"]["myst_substitutions"] = assemble.values(params.load("smoke"), {"mix": 0.5})
+    (source / "_config.yml").write_text(yaml.safe_dump(config))
+    with pytest.raises(AsdError) as info:
+        assemble.build(source, tmp_path / "output")
+    lines = str(info.value).splitlines()[1:]
+    for word in ("no_such_value", "no_such_page", "no_such_function", "no_such_work", "nosuchcommand"):
+        assert sum(word in line for line in lines) == 1, (word, lines)
+    assert len(lines) == 5, "and nothing else is wrong"
+
+
+def cell(text: str, heading: str, method: str) -> str:
+    """One cell of the first Markdown table in ``text``."""
+    rows = [[part.strip() for part in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return next(row for row in rows if row[0] == method)[rows[0].index(heading)]
+
+
+def test_paper_and_run_stand_beside_each_other_with_their_difference():
+    columns = ["row", "machine", "domain", "selection", "value", "low", "high", "paper"]
+    rows = [
+        ("BC", "fan", "source", "development", 0.7, 0.6, 0.8, 0.6736),
+        ("BC", "fan", "source", "cross-fitted", 0.65, 0.6, 0.7, 0.6736),
+        ("Mahalanobis", "fan", "source", "", 0.5, 0.4, 0.6, np.nan),
+        ("AE", "fan", "source", "development", np.nan, np.nan, np.nan, 0.7182),
+    ]
+    text = tables.beside(pd.DataFrame(rows, columns=columns), ["fan", "ToyCar"])
+    assert cell(text, "Paper", "BC") == "67.36" and cell(text, "This run", "BC") == "70.00 (60.0 to 80.0)"
+    assert cell(text, "Difference", "BC") == "+2.64" and cell(text, "Cross-fitted", "BC") == "65.00"
+    assert cell(text, "Without labels", "BC") == tables.BLANK
+    assert cell(text, "Paper", "Mahalanobis") == cell(text, "Difference", "Mahalanobis") == tables.BLANK
+    assert cell(text, "This run", "AE") == "not run"
+
+
+def test_the_audit_shows_the_papers_cells():
+    text = tables.audit()
+    mix = "AE+BC ensemble (mix)"
+    cells = paper.cells().query("row == @mix")["value"]
+    assert cell(text, "From the cells", mix) == f"{100 * len(cells) / (1 / cells).sum():.2f}"
+    assert cell(text, "Consistent", mix) == "**no**" and cell(text, "Consistent", "Baseline (AE)") == "yes"
+    assert tables.larger().count("| yes |") == 14
+
+
+def test_claims_show_evidence_and_verdict():
+    row = ("it wins", "Sec. 4", "a less b", -0.01, -0.02, -0.001, "does not hold", "below zero", 0.03, np.nan)
+    columns = ["claim", "source", "test", "effect", "low", "high", "verdict", "reason", "development", "paper"]
+    text = tables.claims(pd.DataFrame([row], columns=columns))
+    assert cell(text, "Effect", "“it wins” (Sec. 4)") == "−1.00 (−2.00 to −0.10)"
+    assert cell(text, "Verdict", "“it wins” (Sec. 4)") == "**does not hold**: below zero"
+    assert cell(text, "In the printed table", "“it wins” (Sec. 4)") == tables.BLANK
+
+
+def test_a_cell_cannot_break_a_table():
+    text = tables.table(pd.DataFrame({"a": ["one | two\nthree"]}), "Caption", "name")
+    assert text.splitlines() == [
+        ":::{table} Caption",
+        ":name: name",
+        "",
+        "| a |",
+        "| :-- |",
+        "| one \\| two three |",
+        ":::",
+    ]
+
+
+def test_departures_are_those_settings_that_differ():
+    published = params.load("paper")
+    same = provenance.departures(params.load("paper", {"profile": "mine", "title": "Mine"}), published)
+    assert "| `" not in same
+    other = provenance.departures(params.load("paper", {"autoencoder.training.steps": 7}), published)
+    assert re.findall(r"^\| `.*$", other, re.M) == ["| `autoencoder.training.steps` | `50000` | `7` |"]
+
+
+def test_cost_adds_up(tmp_path):
+    run = Run(tmp_path)
+    folder = run.system("autoencoder", "fan", "base")
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text(json.dumps({"device": "a processor"}))
+    items = [Executed.of(Path(f"{name}.ipynb")) for name in ("03_train_autoencoder.fan.base", "08_table1")]
+    text = provenance.cost({items[0]: notebook(duration=10.4), items[1]: notebook(duration=30.2)}, run)
+    assert cell(text, "Seconds in all", "All stages") == "41" and cell(text, "Longest", "All stages") == "30"
+    assert cell(text, "Device", "Reconstruction errors") == "a processor"
+
+
+# The figure -----------------------------------------------------------------------------------------------------------
+DOT = """digraph snakemake_dag {
+    0[label = "all", color = "0.2 0.6 0.85", style="rounded"];
+    1[label = "table1", color = "0.3 0.6 0.85", style="rounded"];
+    2[label = "data", color = "0.1 0.6 0.85", style="rounded"];
+    1 -> 0
+    2 -> 1
+}"""
+
+
+def test_the_graph_is_snakemakes():
+    assert flow.parsed(DOT) == {"table1": {"data"}, "data": set()}
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=20))
+def test_every_rule_stands_below_what_it_needs(pairs):
+    needs = {f"rule{number}": set() for number in range(8)}
+    for one, other in pairs:
+        if one != other:
+            needs[f"rule{max(one, other)}"].add(f"rule{min(one, other)}")
+    depth = {name: row for row, names in enumerate(flow.layers(needs)) for name in names}
+    assert depth.keys() == needs.keys()
+    assert all(depth[name] == max((depth[other] + 1 for other in before), default=0) for name, before in needs.items())
+
+
+def test_the_figure_has_an_opaque_background_and_the_same_bytes_again(tmp_path):
+    for name in ("one.svg", "two.svg"):
+        flow.draw({"data": set(), "train_autoencoder": {"data"}}, {"data": 1, "train_autoencoder": 6}, tmp_path / name)
+    text = (tmp_path / "one.svg").read_text()
+    assert text == (tmp_path / "two.svg").read_text()
+    patch = ElementTree.fromstring(text).find(".//*[@id='patch_1']/*")
+    assert "fill: #ffffff" in patch.get("style") and "opacity" not in patch.get("style")
+
+
+def test_the_parts_of_the_book_explain_themselves():
+    for module in (assemble, contents, flow, provenance, tables):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if function.__module__ == module.__name__ and not name.startswith("_"):
+                assert function.__doc__, f"{module.__name__}.{name}"

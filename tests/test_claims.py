@@ -1,0 +1,131 @@
+"""Claims are judged by the interval of their effect, on runs in which the truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_scores
+
+from asdlib import scores
+from asdlib.evaluation import claims, paper
+from asdlib.evaluation.bootstrap import Resampled
+from asdlib.evaluation.claims import FAILS, HOLDS, UNTESTED
+
+STRONG = {"Baseline (AE)": 0, "Baseline (MobileNetV2)": 0, "AE": 0.5, "BC": 0.5, "AE ensemble": 1.2, "BC ensemble": 2,
+          "AE+BC ensemble (mix)": 4, "AE+BC ensemble (max)": 2.2}  # fmt: skip
+
+
+def judged(shifts, machines=("ToyCar", "valve"), count=100, by_machine=None):
+    """The claims on a run whose rows lift anomalies by ``shifts`` standard deviations, the same in both halves."""
+    generator, parts = np.random.default_rng(0), []
+    for machine in machines:
+        clips = synthetic_scores.clips(machine, test=60, train=0)
+        halves = np.where(np.arange(len(clips)) % 2, "first", "second")
+        for row, shift in shifts.items():
+            lift = (by_machine or {}).get((machine, row), shift)
+            values = generator.normal(size=len(clips)) + lift * (clips["label"] == "anomaly")
+            table = scores.table(clips, row, values).assign(row=row, fold="", selection="")
+            if row.startswith("Baseline"):
+                parts.append(table)
+            else:
+                parts += [table.assign(selection="development"), table.assign(selection="cross-fitted", fold=halves)]
+    resampled = Resampled(pd.concat(parts, ignore_index=True), 0.1, count, 0)
+    return claims.judge(resampled, agreement(0.8, 0.2), 0.95)
+
+
+def agreement(within, between, pairs=True):
+    """Correlations of two candidates an approach, in 8 sections, domains and labels."""
+    names = [f"{branch}/{k}" for branch in ("autoencoder", "classifier") for k in ((0, 1) if pairs else (0,))]
+    rows = []
+    for k in range(8):
+        for i, first in enumerate(names):
+            for second in names[i + 1 :]:
+                same = first[:5] == second[:5]
+                value = (within if same else between) + 0.01 * k
+                rows.append(("fan", "00", f"d{k}", "normal", first, second, value))
+    return pd.DataFrame(rows, columns=["machine", "section", "domain", "label", "first", "second", "correlation"])
+
+
+def verdict(table, words):
+    found = table[table["test"].str.contains(words, regex=False)]
+    assert len(found) == 1, found["test"].tolist()
+    return found.iloc[0]
+
+
+def test_every_sentence_has_a_row_and_a_verdict():
+    table = judged(STRONG)
+    assert list(table.columns) == claims.COLUMNS
+    assert set(table["verdict"]) <= {HOLDS, FAILS, UNTESTED} and (table["reason"] != "").all()
+    assert set(table["source"]) == {"Abstract", "Sec. 3.2", "Sec. 4"}
+    for quote in ("ToyCar", "ToyTrain", "gearbox", "valve", "different features", "within the same method",
+                  "increase the variability", "reduce the variability", "greatly contributed", "complementing",
+                  "outperform the baseline", "higher scores", "much better", "important to ensemble"):  # fmt: skip
+        assert table["claim"].str.contains(quote).any(), quote
+
+
+def test_quotes_stand_in_the_paper(root):
+    path = root.parent / "shared" / "paper.txt"
+    if not path.is_file():
+        pytest.skip("the paper's text is not at hand")
+    text = " ".join(path.read_text().replace("*", "").split())
+    for quote in judged(STRONG)["claim"]:
+        if "in the machine type" in quote:  # two machine types in one sentence
+            quote = quote.rpartition(" ")[0]
+        assert quote in text, quote
+
+
+def test_what_is_so_holds_and_what_is_not_does_not():
+    table = judged(STRONG)
+    for words in ("AE ensemble less AE,", "BC ensemble less BC,", "(mix) less Baseline (AE)", "(mix) less AE ensemble,",
+                  "(mix) less AE+BC ensemble (max),", "less the better of", "less the better baseline",
+                  "second largest lead", "gain of BC ensemble", "rank correlation"):  # fmt: skip
+        row = verdict(table, words)
+        assert row["verdict"] == HOLDS and row["low"] > 0, row.tolist()
+    worse = STRONG | {"AE+BC ensemble (mix)": 0.2, "AE ensemble": 0.0}
+    table = judged(worse)
+    for words in ("AE ensemble less AE,", "(mix) less BC ensemble,", "(mix) less AE+BC ensemble (max),"):
+        row = verdict(table, words)
+        assert row["verdict"] == FAILS and row["high"] < 0, row.tolist()
+
+
+def test_named_machine_types_are_tested_where_they_ran():
+    table = judged(STRONG, by_machine={("ToyCar", "AE"): 2.5, ("valve", "AE"): 2.5})
+    assert verdict(table, "AE less BC, ToyCar")["verdict"] == HOLDS
+    assert verdict(table, "BC less AE, valve")["verdict"] == FAILS
+    row = verdict(table, "AE less BC, ToyTrain")
+    assert row["verdict"] == UNTESTED and row["reason"] == "ToyTrain was not run" and np.isnan(row["effect"])
+    assert row["paper"] == pytest.approx(paper.value("AE", "ToyTrain") - paper.value("BC", "ToyTrain"))
+
+
+def test_what_the_clips_cannot_tell_stays_open():
+    table = judged(dict.fromkeys(STRONG, 1.0))
+    assert verdict(table, "AE less BC, ToyCar")["reason"] == "undecided: the 95% interval holds zero"
+    assert verdict(judged(STRONG, count=0), "AE ensemble less AE,")["reason"].startswith("no resamples")
+    assert "fewer than two machine types" in verdict(judged(STRONG, ["valve"]), "second largest lead")["reason"]
+
+
+def test_variability_is_that_over_sections():
+    clips = synthetic_scores.clips("fan", test=50, train=0, domains=["source"])
+    lift = {"AE": (1, 1), "BC": (0, 3), "BC ensemble": (2, 2)}
+    generator, parts = np.random.default_rng(0), []
+    for row, shifts in lift.items():
+        values = generator.normal(size=len(clips))
+        values += np.where(clips["label"] == "anomaly", clips["section"].map({"00": shifts[0], "01": shifts[1]}), 0)
+        parts.append(scores.table(clips, row, values).assign(row=row, selection="development", fold=""))
+    resampled = Resampled(pd.concat(parts, ignore_index=True), 0.1, 100, 0)
+    figures = [resampled.values(("BC", "development"), section=section)[0] for section in ("00", "01")]
+    assert resampled.deviation(("BC", "development"))[0] == pytest.approx(np.std(figures, ddof=1))
+    assert resampled.deviation(("BC", "development"))[0] > 5 * resampled.deviation(("BC ensemble", "development"))[0]
+
+
+def test_one_candidate_an_approach_cannot_show_different_features():
+    resampled = Resampled(pd.DataFrame(columns=[*scores.COLUMNS, "row", "selection", "fold"]), 0.1, 10, 0)
+    row = verdict(claims.judge(resampled, agreement(0.8, 0.2, pairs=False), 0.95), "rank correlation")
+    assert row["verdict"] == UNTESTED and "one candidate" in row["reason"]
+    row = verdict(claims.judge(resampled, agreement(0.2, 0.8), 0.95), "rank correlation")
+    assert row["verdict"] == FAILS and row["effect"] == pytest.approx(-0.6)
+
+
+def test_the_headline_fails_by_arithmetic():
+    row = verdict(judged(STRONG), "arithmetic, no run needed")
+    assert row["verdict"] == FAILS and row["effect"] == pytest.approx(0.7659 - 0.7506, abs=1e-4)
+    assert "75.06%" in row["reason"]

@@ -1,0 +1,266 @@
+"""Normalising, combining and choosing, against scipy, by brute force, and by what no choice may know."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_scores
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from asdlib import ensemble, scores
+from asdlib.ensemble import Pool, combine, normalise, rank
+from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, combine_best
+from asdlib.ensemble.select import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, MAX, MIX, apply, choose, defaults, halves
+from asdlib.evaluation import metrics
+from asdlib.paths import Run
+
+several = arrays(float, (4, 9), elements=st.integers(-5, 5).map(float))
+
+
+def made(reference="test", seed=0, shift=0.5, systems=("a/1", "a/2", "b/1", "b/2"), **changes):
+    """A pool of each branch on random scores."""
+    generator, rows = np.random.default_rng(seed), synthetic_scores.clips("fan", **changes)
+    return [
+        Pool.of(pd.concat([synthetic_scores.table(rows, f"{b}/{s}", generator, shift) for s in systems]), reference)
+        for b in ("autoencoder", "classifier")
+    ]
+
+
+def looked(pool):
+    return ((pool.clips["split"] == "test") & (pool.clips["label"] != "unknown")).to_numpy()
+
+
+# Normalise and combine ------------------------------------------------------------------------------------------------
+@given(several)
+def test_normalise_and_rank_are_scipys(values):
+    values[:, 0] += 0.5  # not constant
+    values[:, 1] -= 20
+    assert normalise(values) == pytest.approx(stats.zscore(values, axis=1), abs=1e-12)
+    assert rank(values) == pytest.approx((stats.rankdata(values, axis=1) - 0.5) / values.shape[1], abs=1e-12)
+
+
+@given(several, st.randoms(use_true_random=False))
+def test_combinations_are_what_they_are_called(values, random):
+    ranks = stats.rankdata(values, axis=1) / values.shape[1]
+    expected = {
+        "average": values.mean(axis=0),
+        "median": np.median(values, axis=0),
+        "maximum": values.max(axis=0),
+        "ranking": ranks.mean(axis=0) - 0.5 / values.shape[1],
+    }
+    shuffled = values[random.sample(range(4), 4)]
+    for by in COMBINATIONS:
+        assert combine(values, by) == pytest.approx(expected[by], abs=1e-12)
+        assert combine(shuffled, by) == pytest.approx(expected[by], abs=1e-12)  # members have no order
+        each = combine_best(values, by, [1, 3, 4])
+        assert [row.tolist() for row in each] == [combine(values[:n], by).tolist() for n in (1, 3, 4)]
+    assert combine(np.exp(values), "ranking").tolist() == combine(values, "ranking").tolist()
+
+
+def test_a_constant_system_says_nothing():
+    assert normalise(np.full((1, 3), 7.0)).tolist() == [[0.0, 0.0, 0.0]]
+    with pytest.raises(EnsembleError, match="'mean' found"):
+        combine(np.zeros((2, 3)), "mean")
+
+
+@pytest.mark.parametrize("by", COMBINATIONS)
+def test_by_training_scores_one_clip_can_be_scored_alone(by):
+    generator = np.random.default_rng(0)
+    train, test = generator.normal(3, 2, (5, 40)), generator.normal(4, 2, (5, 8))
+    reference = normalise(train)
+    together = combine(normalise(test, train), by, reference)
+    alone = [combine(normalise(test[:, [i]], train), by, reference)[0] for i in range(8)]
+    assert alone == pytest.approx(together, abs=1e-12)
+
+
+@pytest.mark.parametrize("reference", ["test", "train"])
+def test_each_section_is_normalised_by_its_own_reference(reference):
+    pool = made(reference)[0]
+    clips, values = pool.clips, pool.normalised
+    for (section, domain), group in pool.groups.items():
+        inside = (clips["section"] == section) & (clips["split"] == reference)
+        if reference == "test":  # the section's and domain's own test clips; else the training clips of both domains
+            inside &= clips["domain"] == domain
+        assert set(group.reference) == set(np.flatnonzero(inside))
+        assert values[:, group.reference].mean(axis=1) == pytest.approx(0, abs=1e-12)
+        assert values[:, group.reference].std(axis=1) == pytest.approx(1, abs=1e-12)
+
+
+# Choose ---------------------------------------------------------------------------------------------------------------
+def cell(clips, values, domain, sections=("00", "01")):
+    """A cell of Table 1 by scikit-learn."""
+    figures = []
+    for section in sections:
+        use = ((clips["section"] == section) & (clips["domain"] == domain) & (clips["split"] == "test")).to_numpy()
+        labels = clips["label"][use] == "anomaly"
+        figures += [roc_auc_score(labels, values[use]), roc_auc_score(labels, values[use], max_fpr=0.1)]
+    return stats.hmean(figures)
+
+
+def test_the_choice_is_the_best_there_is(tmp_path):
+    run_settings = synthetic_scores.settings(tmp_path, ensemble={"sizes": [1, 2, 3, 4]})
+    autoencoder, classifier = made(seed=1, test=12)
+    choices = {
+        (c.row, c.domain, c.section): c for c in choose(autoencoder, classifier, run_settings, looked(autoencoder))
+    }
+    for domain in ("source", "target"):
+        values = [cell(autoencoder.clips, row, domain) for row in autoencoder.scores]
+        assert choices[AE, domain, ""].value == pytest.approx(max(values), rel=1e-12)
+        assert choices[AE, domain, ""].members == (autoencoder.systems[int(np.argmax(values))],)
+        order, best = np.argsort(values)[::-1], 0.0
+        for size in (1, 2, 3, 4):
+            for by in COMBINATIONS:
+                together = np.zeros(len(autoencoder.clips))
+                for group in autoencoder.groups.values():
+                    test = group.reference
+                    together[test] = combine(stats.zscore(autoencoder.scores[order[:size]][:, test], axis=1), by)
+                best = max(best, cell(autoencoder.clips, together, domain))
+        assert choices[AE_ENSEMBLE, domain, ""].value == pytest.approx(best, rel=1e-12)
+        members = []
+        for section in ("00", "01"):
+            values = np.array([cell(classifier.clips, row, domain, [section]) for row in classifier.scores])
+            members += [classifier.systems[k] for k in np.argsort(-values)[:2]]
+            assert choices[BC, domain, section].value == pytest.approx(values.max(), rel=1e-12)
+        assert choices[BC_ENSEMBLE, domain, ""].members == tuple(members)  # N x S
+        pair = [choices[row, domain, ""] for row in (AE_ENSEMBLE, BC_ENSEMBLE)]
+        assert choices[MAX, domain, ""].members == (max(pair, key=lambda choice: choice.value).row,)
+    rows = apply(list(choices.values()), autoencoder, classifier)
+    for (row, domain, section), choice in choices.items():  # what is written has the value that was chosen for
+        if row != MIX:
+            assert cell(autoencoder.clips, rows[row], domain, [section] if section else ("00", "01")) == pytest.approx(
+                choice.value, rel=1e-12
+            )
+    assert rows[MIX] == pytest.approx(mixed(autoencoder, rows), abs=1e-12)
+
+
+def mixed(pool, rows):
+    result = np.zeros(len(pool.clips))
+    for group in pool.groups.values():
+        for row in (AE_ENSEMBLE, BC_ENSEMBLE):
+            test = rows[row][group.reference]
+            result[group.columns] += (rows[row][group.columns] - test.mean()) / test.std() / 2
+    return result
+
+
+def test_halves_are_equal_within_each_label_and_seeded():
+    clips = synthetic_scores.clips("fan", test=7)
+    clips.loc[clips.index[-1], "label"] = "unknown"
+    half = halves(clips, 0)
+    sizes = pd.crosstab([clips["section"], clips["domain"], clips["split"], clips["label"]], half)
+    assert (sizes.loc[(slice(None), slice(None), "test", "normal"), "first"] == 4).all()
+    assert (sizes.loc[(slice(None), slice(None), "test", "normal"), "second"] == 3).all()
+    assert set(half[(clips["split"] == "train") | (clips["label"] == "unknown")]) == {""}
+    assert (halves(clips, 0) == half).all() and (halves(clips, 1) != half).any()
+    assert set(halves(synthetic_scores.clips("fan", test=1), 0)) == {""}  # too few to halve
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=15, deadline=None)
+def test_a_choice_knows_no_label_that_it_may_not_look_at(seed):
+    run_settings = synthetic_scores.settings(".")
+    pools = made(seed=3, test=8)
+    half = halves(pools[0].clips, 0)
+    hidden = half != "first"
+    generator = np.random.default_rng(seed)
+    before = choose(*pools, run_settings, half == "first"), defaults(*pools, run_settings)
+    for pool in pools:
+        labels = pool.clips["label"].to_numpy()
+        pool.clips.loc[hidden, "label"] = generator.permutation(labels[hidden])
+    after = choose(*pools, run_settings, half == "first")
+    assert repr(after) == repr(before[0])
+    for pool in pools:
+        pool.clips["label"] = "unknown"
+    assert repr(defaults(*pools, run_settings)) == repr(before[1])
+    assert choose(*pools, run_settings, np.ones(len(half), dtype=bool)) == []
+
+
+def test_on_noise_only_development_finds_a_gain(tmp_path):
+    """The best of 24 worthless systems looks good on the clips that it was chosen on, and nowhere else."""
+    run_settings = synthetic_scores.settings(tmp_path, ["fan"], ["00", "01", "02"], candidates=12, test=40)
+    synthetic_scores.write_run(run_settings, seed=7, shift=0.0, variants=("first", "second"))
+    table = metrics.sections(ensemble.run(run_settings, "fan"))
+    found = metrics.cells(table, ["system"])
+    found[["selection", "row"]] = found["system"].str.extract("ensemble/(.+)/(.+)")
+    means = found.groupby("selection")["value"].mean()
+    # 12 AUC and 12 pAUC of 40 + 40 clips: the harmonic mean of chance has a standard deviation of about 0.012
+    assert means["development"] > 0.55
+    assert means["cross-fitted"] < 0.53 and means["fixed"] < 0.53
+    best = found[found["selection"] == "development"].set_index("row")["value"]
+    assert best[AE] > 0.53 and best[BC] > 0.53 and best[MAX] >= max(best[AE_ENSEMBLE], best[BC_ENSEMBLE]) - 1e-12
+
+
+# The stage ------------------------------------------------------------------------------------------------------------
+def test_run_writes_a_score_table_choices_and_its_record(tmp_path):
+    run_settings = synthetic_scores.settings(tmp_path, ["fan"])
+    synthetic_scores.write_run(run_settings, shift=1.0)
+    table = ensemble.run(run_settings, "fan")
+    folder = Run.of(run_settings).system("ensemble", "fan")
+    pd.testing.assert_frame_equal(scores.read(folder / "scores.csv"), table, check_dtype=False)
+    rows = table.groupby("selection")["system"].unique().map(lambda names: [name.split("/", 2)[2] for name in names])
+    assert rows["development"] == rows["cross-fitted"] == list(ensemble.ROWS)
+    assert rows["fixed"] == [row for row in ensemble.ROWS if row != MAX]  # needs labels: undefined
+    folds = table[(table["selection"] == "cross-fitted") & (table["system"] == f"ensemble/cross-fitted/{AE}")]
+    assert folds["clip"].is_unique  # each clip is reported by the choice of the other half only
+    assert len(folds) == 4 * 60 and set(folds["fold"]) == {"first", "second"}
+    first = scores.read(ensemble.inputs(run_settings, "fan")[0])
+    expected = first[first["system"] == "autoencoder/c0/first"].set_index(["section", "domain", "split", "clip"])[
+        "score"
+    ]
+    got = table[table["system"] == f"ensemble/fixed/{AE}"].set_index(expected.index.names)["score"]
+    assert got.sort_index().equals(expected.sort_index())
+    choices = pd.read_csv(folder / "choices.csv", dtype={"section": str}, keep_default_na=False)
+    assert len(choices) == 3 * 2 * 7 + 2 * 5
+    assert {"settings", "seed", "commit", "data_fingerprint"} <= set(json.loads((folder / "record.json").read_text()))
+    agreement = pd.read_csv(folder / "agreement.csv", dtype={"section": str})
+    assert len(agreement) == 2 * 2 * 2 * 6
+    row = agreement.iloc[0]
+    pair = scores.read(ensemble.inputs(run_settings, "fan")).pivot(
+        index=["section", "domain", "split", "label", "clip"], columns="system", values="score"
+    )
+    part = pair.loc[(row["section"], row["domain"], "test", row["label"])]
+    assert row["correlation"] == pytest.approx(stats.spearmanr(part[row["first"]], part[row["second"]]).statistic)
+    before = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
+    ensemble.run(run_settings, "fan")
+    assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == before
+
+
+def test_source_only_and_unlabelled_sections_are_scored_too(tmp_path):
+    """A section without labels gets what the labelled ones chose; a domain without test clips gets nothing."""
+    run_settings = synthetic_scores.settings(tmp_path)
+    generator = np.random.default_rng(0)
+    rows = synthetic_scores.clips("fan", ["00", "01", "03"], domains=["source"])
+    rows.loc[(rows["section"] == "03") & (rows["split"] == "test"), "label"] = "unknown"
+    pools = [
+        Pool.of(pd.concat([synthetic_scores.table(rows, f"{b}/{s}/x", generator) for s in "ab"]), "test")
+        for b in ("autoencoder", "classifier")
+    ]
+    choices = choose(*pools, run_settings, looked(pools[0]))
+    assert {choice.domain for choice in choices} == {"source"}
+    assert {choice.section for choice in choices if choice.row == BC} == {"00", "01", ""}
+    assert all(np.isfinite(values).all() for values in apply(choices, *pools).values())
+
+
+def test_what_cannot_be_combined_is_said(tmp_path):
+    run_settings = synthetic_scores.settings(tmp_path, ["fan"])
+    with pytest.raises(scores.ScoreError, match="make reproduce"):
+        ensemble.run(run_settings, "fan")
+    synthetic_scores.write_run(run_settings)
+    path = ensemble.inputs(run_settings, "fan")[3]
+    whole = scores.read(path)
+    scores.write(whole.iloc[1:], path)
+    with pytest.raises(EnsembleError, match=r"classifier/c1/first has no score for 00, source, train, .*0000\.wav"):
+        ensemble.run(run_settings, "fan")
+    scores.write(whole, path)
+    for path in ensemble.inputs(run_settings, "fan")[2:]:
+        table = scores.read(path)
+        scores.write(table[table["section"] == "00"], path)
+    with pytest.raises(EnsembleError, match="did not score the same clips"):
+        ensemble.run(run_settings, "fan")
+    rows = synthetic_scores.clips("fan", train=0, domains=["source"])
+    with pytest.raises(EnsembleError, match="no scored training clips"):
+        Pool.of(synthetic_scores.table(rows, "one", np.random.default_rng(0)), "train")

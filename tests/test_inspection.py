@@ -1,0 +1,60 @@
+"""What notebook 01 shows of the clips."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import soundfile
+from librosa import feature, power_to_db
+
+from asdlib import params, paths
+from asdlib.data import inspection, prepare
+from asdlib.plots import data as figures
+
+SYNTHETIC = {"machines": ["fan", "valve"], "sections": ["00", "02"], "duration": 1.0, "train_source": 3}
+COUNTS = {"train_target": 1, "test_normal": 3, "test_anomaly": 4}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    data = params.Data(root=str(home / "data"), synthetic=params.Synthetic(**SYNTHETIC, **COUNTS))
+    settings = params.Settings(profile="t", title="t", runs=str(home / "runs"), data=data)
+    prepare(settings)
+    return settings
+
+
+def test_average_spectra_against_librosa(settings):
+    table = inspection.spectra(settings)
+    assert len(table) == 2 * 2 * 6 * 128
+    one = table[(table["machine"] == "valve") & (table["section"] == "02") & (table["domain"] == "target")]
+    one = one[one["label"] == "anomaly"]
+    folder = paths.home() / settings.data.root / "valve" / "target_test"
+    levels = []
+    for path in sorted(folder.glob("section_02_*anomaly*.wav")):
+        waveform, rate = soundfile.read(path, dtype="float32")
+        mel = feature.melspectrogram(y=waveform, sr=rate, n_fft=1024, hop_length=512, pad_mode="constant")
+        levels.append(power_to_db(mel, top_db=None).mean(axis=1))
+    assert len(levels) == 4
+    assert np.allclose(one["level"], np.mean(levels, axis=0), atol=1e-3)
+    assert one["frequency"].is_monotonic_increasing and one["frequency"].between(10, 8000).all()
+
+
+def test_differences_by_hand(settings):
+    table = inspection.spectra(settings)
+    curves = table[(table["machine"] == "fan") & (table["section"] == "00") & (table["split"] == "test")]
+    level = {key: group["level"].to_numpy() for key, group in curves.groupby(["domain", "label"])}
+    row = inspection.differences(table).loc[("fan", "00")]
+    assert row["shift"] == pytest.approx(np.abs(level["target", "normal"] - level["source", "normal"]).mean())
+    assert row["fault, target"] == pytest.approx(np.abs(level["target", "anomaly"] - level["target", "normal"]).mean())
+
+
+def test_pairs_and_figures(settings):
+    pairs = inspection.pairs(settings)
+    assert list(pairs) == ["fan, section 00", "valve, section 00"]
+    for normal, anomaly in pairs.values():
+        assert normal.title == "normal" and anomaly.title.startswith("anomaly (")
+        assert normal.waveform.shape == (16_000,) and normal.decibel.shape == (32, 128)
+    assert figures.players(pairs, most=1).data.count("<audio") == 2
+    for figure in (figures.pairs(pairs), figures.spectra(inspection.spectra(settings))):
+        assert all(axis.get_images() or axis.get_lines() or axis.collections for axis in figure.axes)
+        plt.close(figure)

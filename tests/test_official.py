@@ -1,0 +1,248 @@
+"""The challenge's files, decisions and commands: against published results of real systems, and in circles."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_scores
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from asdlib import ensemble, scores
+from asdlib.__main__ import main
+from asdlib.ensemble.combine import EnsembleError
+from asdlib.evaluation import decision, files, official
+from asdlib.evaluation.files import OfficialError
+from asdlib.evaluation.metrics import MetricError
+
+SYSTEMS = ["official_ae_rerun", "mobilenet_lof", "mobilenet_nfft2048"]
+UNIT = ["machine", "section", "domain"]
+
+
+def decided(folder):
+    """A folder's scores and decisions in one frame."""
+    parts = []
+    for file in sorted(folder.glob("decision_result_*.csv")):
+        clips = pd.read_csv(file, header=None, names=["clip", "decision"])
+        machine = file.name.removeprefix("decision_result_").partition("_section_")[0]
+        parts.append(clips.assign(machine=machine))
+    return files.read([folder]).merge(pd.concat(parts), on=["machine", "clip"])
+
+
+# Real scores ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_published_figure_of_three_real_systems(realdata, tmp_path, system):
+    """AUC, pAUC, precision, recall and F1 score of all 42 sets, and the means, from the published score files."""
+    folder = realdata / "dcase2021_scores" / system
+    frame = decided(folder)
+    sizes = frame.groupby(UNIT).size()
+    assert len(sizes) == 42 and sizes.min() == 198 and sizes.max() == 300
+    mine, published = files.results(frame), files.read_results(folder / "result.csv")
+    pd.testing.assert_frame_equal(mine, published, rtol=0, atol=1e-12)
+    files.write_results(mine, tmp_path / "result.csv")
+    lines = [(tmp_path / "result.csv").read_text().splitlines(), (folder / "result.csv").read_text().splitlines()]
+    assert len(lines[0]) == len(lines[1])
+    for one, other in zip(*lines, strict=True):  # the same words, and numbers to the last digit or two
+        for a, b in zip(one.split(","), other.split(","), strict=True):
+            assert a == b or float(a) == pytest.approx(float(b), abs=1e-12)
+
+
+def test_the_official_autoencoder_gives_the_papers_first_row(realdata, root):
+    """METHOD, section 0; and the copy of these figures that the book shows is what this code computes."""
+    started = time.perf_counter()
+    result = official.evaluate([realdata / "dcase2021_scores" / "official_ae_rerun"])
+    assert time.perf_counter() - started < 3
+    expected = [58.92, 54.76, 63.74, 51.91, 59.63, 56.36, 56.44, 61.05, 63.97, 54.45, 67.51, 55.94, 52.38, 51.58]
+    assert [round(100 * cell["value"], 2) for cell in result["cells"]] == expected
+    assert round(100 * result["official_score"], 2) == 57.39
+    kept = pd.read_csv(root / "book" / "results" / "official_ae_rerun.csv", dtype={"section": str})
+    pd.testing.assert_frame_equal(pd.DataFrame(result["sections"]), kept, rtol=0, atol=1e-12)
+
+
+def test_strangers_scores_can_be_combined(realdata, tmp_path):
+    folders = [realdata / "dcase2021_scores" / system for system in SYSTEMS]
+    figures = {}
+    for normalise, by in [("test", "average"), ("test", "ranking"), ("rank", "average"), ("rank", "maximum")]:
+        official.combine(folders, normalise, by, tmp_path / by / normalise)
+        figures[normalise, by] = official.evaluate([tmp_path / by / normalise])["official_score"]
+    assert len(list((tmp_path / "average" / "test").iterdir())) == 42
+    assert figures["test", "ranking"] == pytest.approx(figures["rank", "average"], abs=1e-12)
+    one = files.read([tmp_path / "average" / "test"]).set_index([*UNIT, "clip"])["score"]
+    parts = [files.read([folder]).set_index([*UNIT, "clip"])["score"].groupby(UNIT) for folder in folders]
+    expected = sum((part.transform(stats.zscore) for part in parts[1:]), parts[0].transform(stats.zscore)) / 3
+    assert one.to_numpy() == pytest.approx(expected.reindex(one.index).to_numpy(), abs=1e-9)
+
+
+def test_ground_truth_labels_the_evaluation_sections(realdata, tmp_path):
+    truth = realdata / "dcase2021_ground_truth"
+    generator, labels, values = np.random.default_rng(0), [], []
+    for section in ("03", "04"):
+        known = pd.read_csv(truth / f"ground_truth_fan_section_{section}_source_test.csv", header=None)
+        known[2] = generator.normal(size=len(known)) + known[1]
+        name = f"anomaly_score_fan_section_{section}_source_test.csv"
+        known[[0, 2]].to_csv(tmp_path / name, header=False, index=False)
+        labels.append(known[1])
+        values.append(known[2])
+    with pytest.raises(OfficialError, match="ground truth"):
+        official.evaluate([tmp_path])
+    result = official.evaluate([tmp_path, truth])
+    assert [row["section"] for row in result["sections"]] == ["03", "04"]
+    for row, label, value in zip(result["sections"], labels, values, strict=True):
+        assert row["auc"] == pytest.approx(roc_auc_score(label, value), abs=1e-12)
+
+
+# In circles -----------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a run on random scores, ensembles done."""
+    run_settings = synthetic_scores.settings(tmp_path / "runs", ["fan"], candidates=1)
+    synthetic_scores.write_run(run_settings, shift=1.5)
+    ensemble.run(run_settings, "fan")
+    return tmp_path / "runs" / "test"
+
+
+def test_export_and_import_give_the_scores_back(run, tmp_path):
+    folders = official.export(run, tmp_path / "out")
+    names = {folder.name for folder in folders}
+    assert {
+        "frame_autoencoder",
+        "mobilenet",
+        "mahalanobis",
+        "fixed_AE_ensemble",
+        "development_AE_BC_ensemble_max",
+    } < names
+    assert not any("cross" in name for name in names) and "fixed_AE_BC_ensemble_max" not in names
+    table = scores.read(run / "mobilenet" / "fan" / "scores.csv")
+    keys = [*UNIT, "clip", "label"]
+    there = table[table["split"] == "test"].set_index(keys)["score"].sort_index()
+    back = files.read([tmp_path / "out" / "mobilenet"]).set_index(keys)["score"].sort_index()
+    pd.testing.assert_series_equal(back, there, rtol=1e-15)
+    lines = (tmp_path / "out" / "mobilenet" / "anomaly_score_fan_section_00_source_test.csv").read_bytes().split(b"\n")
+    assert lines[-1] == b"" and len(lines) == 61 and b"\r" not in b"".join(lines) and lines[:-1] == sorted(lines[:-1])
+    for folder in folders:
+        mine = files.results(decided(folder))
+        pd.testing.assert_frame_equal(files.read_results(folder / "result.csv"), mine, rtol=1e-12)
+    # the decisions are those of the official threshold
+    limit = decision.gamma_threshold(table.loc[table["split"] == "train", "score"].to_numpy())
+    frame = decided(tmp_path / "out" / "mobilenet")
+    assert ((frame["score"] > limit) == (frame["decision"] == 1)).all()
+
+
+def test_a_score_table_is_as_good_as_official_files(run, tmp_path):
+    official.export(run, tmp_path / "out")
+    table = official.evaluate([run / "mahalanobis" / "fan" / "scores.csv"])
+    folder = official.evaluate([tmp_path / "out" / "mahalanobis"])
+    assert table == folder
+    both = official.evaluate([tmp_path / "out" / "mahalanobis", tmp_path / "out" / "mobilenet"])
+    assert both["systems"]["mahalanobis"] == folder and set(both["systems"]) == {"mahalanobis", "mobilenet"}
+    parts = sorted((tmp_path / "out" / "mahalanobis").glob("anomaly_score_*.csv"))
+    assert official.evaluate(parts) == folder  # one by one: still one system
+
+
+def test_combining_by_training_scores_needs_training_scores(run, tmp_path):
+    tables = [run / system / "fan" / "scores.csv" for system in ("mobilenet", "mahalanobis")]
+    result = official.combine(tables, "train", "median", tmp_path / "out")
+    assert set(result["split"]) == {"train", "test"}
+    official.export(run, tmp_path / "official")
+    with pytest.raises(EnsembleError, match="no scored training clips"):
+        official.combine([tmp_path / "official" / s for s in ("mobilenet", "mahalanobis")], "train", "median", tmp_path)
+    with pytest.raises(OfficialError, match="only system"):
+        official.combine(tables[:1] * 2, "test", "average", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "the file is empty"),
+        ("clip,score\n", "line 1: found 'clip,score'"),
+        ("a_normal_0.wav,1.0\nb_anomaly_0.wav,nan\n", "line 2: found 'b_anomaly_0.wav,nan'"),
+        ("a_normal_0.wav,1.0,2.0\n", "found 'a_normal_0.wav,1.0,2.0'"),
+        ("a_normal_0.wav;1.0\n", "expected a file name and a finite number"),
+        ("a_normal_0.wav,1.0\na_normal_0.wav,2.0\n", "more than one score"),
+        ("a_normal_0.wav,1.0\r\n\r\nb_normal_0.wav,2.0\r\n", "normal clips only (2)"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path, text, words):
+    file = tmp_path / "anomaly_score_fan_section_00_source_test.csv"
+    file.write_bytes(text.encode())
+    with pytest.raises((OfficialError, scores.ScoreError, MetricError)) as info:
+        official.evaluate([file])
+    assert words in str(info.value)
+
+
+def test_other_files_are_refused(tmp_path):
+    for path in (tmp_path, tmp_path / "none.csv"):
+        with pytest.raises(OfficialError, match="expected"):
+            official.evaluate([path])
+    (tmp_path / "x.csv").write_text("")
+    with pytest.raises(scores.ScoreError, match=r"x\.csv: not a score table"):
+        official.evaluate([tmp_path / "x.csv"])
+    with pytest.raises(OfficialError, match="make reproduce"):
+        official.export(tmp_path, tmp_path / "out")
+
+
+# Decisions ------------------------------------------------------------------------------------------------------------
+def test_the_gamma_threshold_is_the_distributions_quantile():
+    known = stats.gamma(a=4, loc=2, scale=3)
+    drawn = known.rvs(5000, random_state=0)
+    assert decision.gamma_threshold(drawn, 0.9) == pytest.approx(known.ppf(0.9), rel=0.02)
+    with pytest.raises(MetricError, match="all equal"):
+        decision.gamma_threshold(np.ones(5))
+
+
+@pytest.mark.parametrize("count", [3, 19, 50, 200])
+def test_the_empirical_threshold_keeps_its_promise(count):
+    """Whatever the distribution: at most the stated share of new normal clips raises an alarm."""
+    generator, alarms = np.random.default_rng(count), []
+    for _ in range(2000):
+        drawn = generator.standard_t(2, size=count + 1)
+        threshold, bound = decision.empirical_threshold(drawn[:-1], 0.9)
+        alarms.append(drawn[-1] > threshold)
+    assert bound == pytest.approx(max(0.1, 1 / (count + 1)), abs=1 / (count + 1))
+    assert bound <= 0.1 + 1e-12 or count == 3
+    assert abs(np.mean(alarms) - bound) < 4 * np.sqrt(bound / 2000)  # for continuous scores it is met exactly
+
+
+def test_thresholds_by_machine_or_section():
+    clips = synthetic_scores.clips("fan", train=40)
+    frame = synthetic_scores.table(clips, "one", np.random.default_rng(0))
+    frame.loc[frame["section"] == "01", "score"] += 50
+    by_machine = decision.thresholds(frame)
+    assert by_machine["threshold"].nunique() == 1 and (by_machine["clips"] == 86).all()
+    by_section = decision.thresholds(frame, method="empirical", by="section").set_index(["section", "domain"])
+    assert by_section["clips"].tolist() == [40, 43, 40, 43]  # three target clips borrow the source's
+    source = frame[(frame["section"] == "00") & (frame["domain"] == "source") & (frame["split"] == "train")]["score"]
+    assert by_section.loc[("00", "source"), "threshold"] == np.sort(source)[36]  # ceil(0.9 x 41) = 37th
+    alarms = decision.decide(frame, by_section.reset_index()).query("label == 'normal'").groupby("section")["decision"]
+    assert (alarms.mean() < 0.4).all()  # each section by its own scale
+    with pytest.raises(MetricError, match="fan section 00 source: 0 training"):
+        decision.thresholds(frame[frame["split"] == "test"])
+
+
+# Commands -------------------------------------------------------------------------------------------------------------
+def test_commands(run, tmp_path, capsys):
+    assert main(["export", str(run), str(tmp_path / "out")]) == 0
+    one, two = (str(tmp_path / "out" / name) for name in ("mobilenet", "mahalanobis"))
+    capsys.readouterr()
+    assert main(["evaluate", one, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result) == {"official_score", "cells", "sections"}
+    assert set(result["cells"][0]) == {"machine", "domain", "value"}
+    assert set(result["sections"][0]) == {"machine", "section", "domain", "auc", "pauc"}
+    assert main(["evaluate", one]) == 0
+    assert f"{100 * result['official_score']:.2f}" in capsys.readouterr().out
+    assert main(["combine", one, two, "--by", "ranking", "--out", str(tmp_path / "both")]) == 0
+    assert main(["evaluate", str(tmp_path / "both")]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "nowhere")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("error: ") and "nowhere" in captured.err
+
+
+def test_evaluating_starts_without_torch():
+    code = "import sys; from asdlib.evaluation import official; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
