@@ -158,6 +158,7 @@ def there(path: Path) -> Path:
 
 
 def write(path: Path, text: str) -> None:
+    """Write a text file."""
     path.write_text(text, encoding="utf-8")
 
 

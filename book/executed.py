@@ -10,10 +10,7 @@ from pathlib import Path
 import nbformat
 
 from asdlib import AsdError
-from asdlib.paths import BASELINES, Run
-
-PARAMETERS = {"parameters", "injected-parameters"}
-"""tags of the cells that hold parameters: the defaults, and papermill's"""
+from asdlib.paths import BASELINES, Run, home
 
 LINES = 12
 """lines of a cell's printed output that a page shows; the downloaded notebook has all"""
@@ -56,18 +53,20 @@ class Executed:
         return notebook
 
     def record(self, run: Run) -> dict:
-        """What made the artefacts of this notebook (``record.json``); empty for a stage that leaves none."""
-        folders = {
-            "01": sorted((run.folder / "data").glob("*")),
-            "02": [run.system(system, self.machine) for system in BASELINES],
-            "03": [run.system("autoencoder", self.machine, self.candidate)],
-            "04": [run.system("autoencoder", self.machine, self.candidate)],
-            "05": [run.system("classifier", self.machine, self.candidate, self.section or None)],
-            "06": [run.system("classifier", self.machine, self.candidate)],
-            "07": [run.system("ensemble", self.machine)],
-        }.get(self.stage[:2], [])
-        paths = [folder / "record.json" for folder in folders if (folder / "record.json").is_file()]
-        return json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
+        """What made the artefacts of this notebook; empty for one that leaves no record."""
+        machine, candidate = self.machine, self.candidate
+        paths = {
+            "01_data": sorted(run.folder.glob("data/*/record.json")),
+            "02_baselines": [run.system(system, machine) / "record.json" for system in BASELINES],
+            "03_train_autoencoder": [run.system("autoencoder", machine, candidate) / "record.json"],
+            "04_reconstruction_errors": [run.system("autoencoder", machine, candidate) / "scores.json"],
+            "05_train_classifier": [run.system("classifier", machine, candidate, self.section) / "record.json"],
+            "06_embeddings": [run.system("classifier", machine, candidate) / "record.json"],
+            "07_ensemble": [run.system("ensemble", machine) / "record.json"],
+            "08_table1": [run.table1.with_name("table1.record.json")],
+        }.get(self.stage, [])
+        found = next((path for path in paths if path.is_file()), None)
+        return json.loads(found.read_text(encoding="utf-8")) if found else {}
 
 
 def seconds(notebook: nbformat.NotebookNode) -> float:
@@ -101,11 +100,16 @@ def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp
     heading, _, text = page.cells[0].source.partition("\n")
     heading += f": {item.whose}" if item.whose else ""
     page.cells[0].source = f"{heading}\n\n{banner(item, notebook, record, stamp)}\n\n{text.strip()}"
+    given = any("injected-parameters" in cell.metadata.get("tags", []) for cell in page.cells)
     for cell in page.cells:
         if cell.cell_type == "code":
             tags = set(cell.metadata.get("tags", []))
-            cell.metadata["tags"] = sorted(tags | {"hide-input"} if tags & PARAMETERS else tags)
-            cell.outputs = [shortened(output) for output in cell.outputs]
+            if "injected-parameters" in tags:
+                tags.add("hide-input")
+            elif "parameters" in tags and given:  # defaults that were not used
+                tags.add("remove-cell")
+            cell.metadata["tags"] = sorted(tags)
+            cell.outputs = [shortened(output) for output in joined(cell.outputs)]
     return page
 
 
@@ -122,10 +126,23 @@ def banner(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp:
     return text
 
 
+def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Outputs with what was printed without a break in one piece: each flush makes a piece of its own."""
+    result = []
+    for output in outputs:
+        last = result[-1] if result else {}
+        if output.output_type == last.get("output_type") == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            result.append(deepcopy(output))
+    return result
+
+
 def shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A printed output without what carriage returns overwrote, and not longer than :data:`LINES`."""
+    """A printed output without what carriage returns overwrote, without this machine's folders, of :data:`LINES`."""
     if output.output_type == "stream":
-        lines = [line.rpartition("\r")[2] for line in output.text.replace("\r\n", "\n").splitlines()]
+        text = output.text.replace(f"{home()}/", "").removesuffix("\n")
+        lines = [line.rpartition("\r")[2] for line in text.split("\n")]
         if len(lines) > LINES:
             left = len(lines) - LINES + 1
             lines = [

@@ -32,7 +32,8 @@ def cost(notebooks: Notebooks, run: Run) -> str:
 
 def records(run: Run) -> list[dict]:
     """All records of a run, what the artefacts say made them, oldest first."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in run.folder.rglob("*record.json")]
+    paths = [*run.folder.rglob("*record.json"), *run.folder.rglob("scores.json")]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return sorted(found, key=lambda record: record["date"])
 
 

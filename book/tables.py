@@ -79,7 +79,9 @@ def beside(frame: pd.DataFrame, machines: Sequence[str]) -> str:
             part = frame[(frame["machine"] == machine) & (frame["domain"] == domain)]
             caption = f"{machine}, {domain} domain: paper, this run and their difference, per cent."
             parts.append(table(_beside(part), caption, align="lrrrrr"))
-    return "\n".join(parts) or "The paper has none of this run's machine types."
+    absent = [machine for machine in paper.MACHINES if machine not in machines]
+    parts += [f"Of the paper's machine types this run lacks {', '.join(absent)}."] if absent else []
+    return "\n".join(parts)
 
 
 def _beside(part: pd.DataFrame) -> pd.DataFrame:
@@ -92,7 +94,7 @@ def _beside(part: pd.DataFrame) -> pd.DataFrame:
             {
                 "Method": row,
                 "Paper": percent(first["paper"]),
-                "This run": percent(first["value"], first["low"], first["high"]),
+                "This run": render.NOT_RUN if pd.isna(first["value"]) else percent(*first[["value", "low", "high"]]),
                 "Difference": signed(first["value"] - first["paper"]),
                 "Cross-fitted": BLANK if others[0] is None else percent(others[0]["value"]),
                 "Without labels": BLANK if others[1] is None else percent(others[1]["value"]),

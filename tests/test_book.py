@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 import sys
+from copy import deepcopy
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,7 +29,7 @@ import contents  # noqa: E402
 import flow  # noqa: E402
 import provenance  # noqa: E402
 import tables  # noqa: E402
-from executed import LINES, Executed, as_page, shortened, title  # noqa: E402
+from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
 
 CHAPTERS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(BOOK.glob("*.md"))}
@@ -188,6 +189,7 @@ def test_a_page_says_what_it_shows_and_what_made_it():
     item = Executed.of(Path("04_reconstruction_errors.fan.base.ipynb"))
     record = {"device": "a processor", "commit": "0123abc", "settings": {"copies": 10}}
     original = notebook()
+    before = deepcopy(original)
     page = as_page(item, original, record, "**Synthetic.** Profile `demo`")
     first, _, second, third = page.cells[0].source.split("\n")[:4]
     assert first == "# Reconstruction errors: fan, base"
@@ -196,9 +198,12 @@ def test_a_page_says_what_it_shows_and_what_made_it():
         assert fact in page.cells[0].source, fact
     assert "../downloads/04_reconstruction_errors.fan.base.ipynb" in page.cells[0].source
     assert page.cells[0].source.endswith("What we do.")
-    assert all("hide-input" in cell.metadata["tags"] for cell in page.cells[1:3])
-    assert "hide-input" not in page.cells[3].metadata["tags"]
-    assert original == notebook(), "the executed notebook stays as it is"
+    assert [cell.metadata.get("tags") for cell in page.cells[1:]] == [
+        ["parameters", "remove-cell"],
+        ["hide-input", "injected-parameters"],
+        [],
+    ]
+    assert original == before, "the executed notebook stays as it is"
     assert title(original) == "Reconstruction errors"
 
 
@@ -210,6 +215,21 @@ def test_long_output_is_shortened_and_overwritten_lines_go():
     assert int(re.search(r"\d+", note).group()) + len(lines) - 1 == 100, "the note counts what is missing"
     short = "line\n" * LINES
     assert shortened(nbformat.v4.new_output("stream", text=short)).text == short
+
+
+def test_this_machines_folders_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
+    output = nbformat.v4.new_output("stream", text=f"wrote {tmp_path}/data/demo\n")
+    assert shortened(output).text == "wrote data/demo\n"
+
+
+def test_what_was_printed_without_a_break_is_one_output():
+    kinds = [("stdout", "a\n"), ("stdout", "b\n"), ("stderr", "c\n"), ("stdout", "d\n")]
+    outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in kinds]
+    figure = nbformat.v4.new_output("display_data", {"text/plain": "figure"})
+    texts = [output.get("text", "figure") for output in joined([*outputs, figure, *outputs[:2]])]
+    assert texts == ["a\nb\n", "c\n", "d\n", "figure", "a\nb\n"]
+    assert outputs[0].text == "a\n"
 
 
 @pytest.mark.parametrize("papermill", [{"exception": True}, {"end_time": None}])
@@ -238,7 +258,7 @@ NAMES = [
 
 
 def a_run(folder: Path, names: list[str]) -> tuple[Run, params.Settings]:
-    settings = params.load("smoke", {"autoencoder_candidates": {"coarse": {}}})
+    settings = params.load("smoke", {"autoencoder_candidates": {"base": {}, "coarse": {}}})
     (folder / "notebooks").mkdir()
     for name in names:
         nbformat.write(notebook(), folder / "notebooks" / f"{name}.ipynb")

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -96,7 +95,7 @@ class Reconstructor:
             sample_rate=settings.data.sample_rate,
         )
 
-    @cached_property
+    @property
     def copies(self) -> int:
         """Masked copies of a clip."""
         return self.branch.scorer.copies if self.branch.scorer.masking else 1

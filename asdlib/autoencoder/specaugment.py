@@ -8,9 +8,9 @@ standardisation: the band's mean.
 import torch
 from torch import Tensor
 
+from asdlib import training
 from asdlib.autoencoder.dropout import keep
 from asdlib.params import SpecAugment
-from asdlib.training import generator
 
 
 def stripes(batch: int, length: int, count: int, width: tuple[int, int], generator: torch.Generator) -> Tensor:
@@ -44,5 +44,5 @@ def copies(settings: SpecAugment, clip: str, count: int, frames: int, mels: int,
 
     Copy k depends on the seed, the clip's name and k only: more copies leave the first ones as they are.
     """
-    drawn = [gains(settings, 1, frames, mels, generator(seed, "masks", clip, copy)) for copy in range(count)]
-    return torch.cat(drawn)
+    generators = [training.generator(seed, "masks", clip, copy) for copy in range(count)]
+    return torch.cat([gains(settings, 1, frames, mels, generator) for generator in generators])
