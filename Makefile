@@ -1,6 +1,7 @@
 # Two commands on a fresh machine: `make reproduce` and `make test`. Both make the environment in .venv if it is missing.
 PROFILE ?= demo
 DATA ?=
+SET ?=
 JOBS ?=
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,8 +14,8 @@ READY := $(VENV)/.ready
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-reproduce: $(READY) ## data, every stage, Table 1 and the book: PROFILE=smoke|demo|quick|paper DATA=folder JOBS=cores
-	python -m asdlib reproduce --profile "$(PROFILE)" $(if $(DATA),--data "$(DATA)") $(if $(JOBS),--jobs $(JOBS))
+reproduce: $(READY) ## data, every stage, Table 1 and the book: PROFILE=smoke|demo|quick|paper DATA=folder SET='key=value' JOBS=cores
+	python -m asdlib reproduce --profile "$(PROFILE)" $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET)) $(if $(JOBS),--jobs $(JOBS))
 
 book: $(READY) ## only assemble and build the book of a run that is there
 	python book/assemble.py --profile "$(PROFILE)"

@@ -14,7 +14,7 @@ from asdlib.data import catalogue
 from asdlib.paths import BASELINES, Run, home
 
 profile = config.get("profile", "demo")
-overrides = config.get("overrides", {})
+overrides = config.get("overrides", {})  # by --configfile: on the command line null and numbers become strings
 settings = parameters.load(profile, overrides)
 plan = catalogue.plan(settings)
 run = Run.of(settings)

@@ -53,7 +53,8 @@ def parser() -> argparse.ArgumentParser:
     command = actions.add_parser("check", help="report what a data folder holds and every problem; 0 if it can be used")
     command.add_argument("folder", type=Path)
     command.add_argument("--sample-rate", type=int, default=16_000, help="expected, in Hz (default: 16000)")
-    command.add_argument("--channels", choices=["refuse", "first", "mean"], default="refuse", help="for several channels")
+    channels = ["refuse", "first", "mean"]
+    command.add_argument("--channels", choices=channels, default="refuse", help="what to do with several channels")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(command=_check)
 

@@ -1,11 +1,11 @@
 """``make reproduce``: check everything at the door, then let Snakemake run what is missing."""
 
 import fcntl
-import json
 import subprocess
 import sys
 
 from asdlib import AsdError, params, paths
+from asdlib.artefacts import write_json
 from asdlib.data import catalogue
 
 
@@ -33,13 +33,14 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     if plan.outliers:
         print(f"outliers only: {', '.join(plan.outliers)}", flush=True)
     snakemake = [sys.executable, "-m", "snakemake", "--directory", str(home), "--snakefile", str(home / "Snakefile")]
-    config = ["--config", f"profile={json.dumps(profile)}", f"overrides={json.dumps(overrides)}"]
+    config = home / ".snakemake" / "config.json"
     options = ["--cores", str(jobs), "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "progress"]
     with _only_one(home / ".snakemake"):
+        write_json({"profile": profile, "overrides": overrides}, config)
         # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
-        subprocess.run([*snakemake, "--unlock", *config], capture_output=True, check=False)
+        subprocess.run([*snakemake, "--unlock", "--configfile", str(config)], capture_output=True, check=False)
         extra = ["--dry-run"] if dry_run else []
-        return subprocess.run([*snakemake, *(targets or []), *options, *extra, *config], check=False).returncode
+        return subprocess.run([*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)], check=False).returncode
 
 
 class _only_one:

@@ -84,6 +84,8 @@ def departures(settings, published) -> str:
     left_out = ("profile", "title", "runs")
     keys = [key for key in {**theirs, **mine} if mine.get(key) != theirs.get(key) and key not in left_out]
     rows = [(f"`{key}`", _code(theirs.get(key)), _code(mine.get(key))) for key in keys]
+    if not rows:
+        return "None.\n"
     caption = "Settings of this run that are not those of `params/paper.yaml`."
     return table(pd.DataFrame(rows, columns=["Setting", "paper.yaml", "This run"]), caption, "departures-table")
 

@@ -91,6 +91,12 @@ def resolved(name: str):
 
 
 @EVERY
+def test_values_stand_where_they_are_filled_in(name):
+    code = re.findall(r"`([^`]*)`", re.sub(r"(?ms)^```.*?^```", "", CHAPTERS[name]))
+    assert not [span for span in code if "{{" in span], "in code a value stays as it is written"
+
+
+@EVERY
 def test_settings_that_a_chapter_names_exist(name):
     """Of those in ``{{ settings.x }}`` and of those in code, such as ``autoencoder.scorer.masking``."""
     known = set(provenance.flattened(params.load("paper").resolved()))
