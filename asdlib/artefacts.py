@@ -88,7 +88,7 @@ def commit() -> str:
 
 
 def record(settings: dict, *, seed: int, device: str, data: str, seconds: float, **more: object) -> dict:
-    """What made an artefact: settings, seed, versions, commit, device, data fingerprint, wall time (DESIGN: contracts).
+    """What made an artefact: settings, seed, versions, commit, device, data fingerprint, wall time.
 
     Args:
         settings: The resolved settings that the artefact depends on.

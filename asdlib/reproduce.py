@@ -40,7 +40,9 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
         subprocess.run([*snakemake, "--unlock", "--configfile", str(config)], capture_output=True, check=False)
         extra = ["--dry-run"] if dry_run else []
-        return subprocess.run([*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)], check=False).returncode
+        return subprocess.run(
+            [*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)], check=False
+        ).returncode
 
 
 class _only_one:

@@ -68,19 +68,24 @@ def draw(needs: dict[str, set[str]], counts: dict[str, int], path: Path) -> None
     for depth, row in enumerate(rows):
         for name in row:
             place[name] = (next((x for part, x in columns.items() if part in name), 0.5), -depth)
-    figure, axes = plt.subplots(figsize=(6.4, 0.85 * len(rows) + 0.3))
-    arrow = {"arrowstyle": "-|>", "color": "0.35", "shrinkA": 0, "shrinkB": 0, "linewidth": 1.2}
-    for name, before in needs.items():
-        for other in sorted(before):
-            if _direct(other, name, needs):
-                (x, y), (to_x, to_y) = place[other], place[name]
-                axes.annotate("", xy=(to_x, to_y + 0.3), xytext=(x, y - 0.3), arrowprops=arrow)
+    figure, axes = plt.subplots(figsize=(4.8, 0.85 * len(rows)))
+    boxes = {}
     for name, (x, y) in place.items():
         number = f"\n{counts[name]} notebook{'s' if counts[name] > 1 else ''}" if name in counts else ""
         box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": _colour(name), "linewidth": 2}
-        axes.text(x, y, name.replace("_", " ") + number, ha="center", va="center", fontsize=10, bbox=box)
+        text = axes.text(x, y, name.replace("_", " ") + number, ha="center", va="center", fontsize=10, bbox=box)
+        boxes[name] = text.get_bbox_patch()
+    for name, before in needs.items():
+        for other in sorted(before):
+            if _direct(other, name, needs):
+                far = place[other][1] - place[name][1] > 1  # around what stands between
+                way = "angle,angleA=-90,angleB=0,rad=6" if far else "arc3"
+                arrow = {"arrowstyle": "-|>", "color": "0.35", "shrinkA": 0, "shrinkB": 2, "connectionstyle": way}
+                ends = {"patchA": boxes[other], "patchB": boxes[name]}
+                axes.annotate("", xy=place[name], xytext=place[other], arrowprops=arrow | ends)
     axes.set(xlim=(-1.5, 1.5), ylim=(0.5 - len(rows), 0.5))
     axes.set_axis_off()
+    figure.canvas.draw()  # places the boxes that arrows end at
     with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
         figure.savefig(path, metadata={"Date": None}, facecolor="white")
     plt.close(figure)

@@ -1,6 +1,7 @@
 """Settings: every mistake is one sentence that names file and key."""
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -179,3 +180,25 @@ def test_every_key_is_described():
         return found
 
     assert undescribed(Settings, "") == []
+
+
+def test_the_paper_profile_spells_out_every_default(root):
+    """One place to read every key; the code's defaults are the paper's settings."""
+    spelt = params.load(root / "params" / "paper.yaml").resolved()
+    own = {"profile", "title", "device", "threads", "autoencoder_candidates", "classifier_candidates"}
+    default = params.Settings(profile="paper", title="").resolved()
+    assert {key: spelt[key] for key in spelt if key not in own} == {
+        key: default[key] for key in default if key not in own
+    }
+    written = yaml.safe_load((root / "params" / "paper.yaml").read_text(encoding="utf-8"))
+
+    def leaves(tree, path=()):
+        return (
+            {leaf for key, below in tree.items() for leaf in leaves(below, (*path, key))}
+            if isinstance(tree, dict)
+            else {path}
+        )
+
+    assert {path for path in leaves(written) if path[0] not in own} == {
+        path for path in leaves(spelt) if path[0] not in own
+    }
