@@ -36,6 +36,8 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     config = home / ".snakemake" / "config.json"
     options = ["--cores", str(jobs), "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "progress"]
     with _only_one(home / ".snakemake"):
+        if not dry_run:
+            write_json(settings.resolved(), paths.Run.of(settings).settings)
         write_json({"profile": profile, "overrides": overrides}, config)
         # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
         subprocess.run([*snakemake, "--unlock", "--configfile", str(config)], capture_output=True, check=False)

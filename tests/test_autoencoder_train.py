@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from asdlib import paths, training
 from asdlib.autoencoder import clips, train
+from asdlib.data.catalogue import DataError
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_held_out_clips_follow_the_seed_only():
 
 
 def test_one_source_clip_is_too_few():
-    with pytest.raises(clips.MachineError, match=r"section 00 of fan has 1 source training clip\(s\); expected at"):
+    with pytest.raises(clips.ClipsError, match=r"section 00 of fan has 1 source training clip\(s\); expected at"):
         clips.roles(catalogue(1), 0.1, "both", seed=0)
 
 
@@ -181,5 +182,5 @@ def test_a_training_learns_and_can_be_interrupted(folder, monkeypatch):
 
 
 def test_a_machine_without_systems(folder):
-    with pytest.raises(clips.MachineError, match="machine 'fann' gets no autoencoder in the profile tiny"):
+    with pytest.raises(DataError, match="machine 'fann' gets no systems in the profile tiny"):
         train.fit(settings(folder), "fann", "base")

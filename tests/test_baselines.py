@@ -24,6 +24,7 @@ from asdlib import data, params, paths, scores, training
 from asdlib.baselines import frame_autoencoder, mahalanobis, mobilenet
 from asdlib.baselines.machine import BaselineError
 from asdlib.baselines.windows import Windows
+from asdlib.data.catalogue import DataError
 from asdlib.plots import baselines as figures
 
 RATE = 16_000
@@ -297,7 +298,7 @@ def test_a_single_section_alone_cannot_be_classified(home, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("run", RUNS.values())
 def test_an_unknown_machine_is_refused(settings, run):
-    with pytest.raises(BaselineError, match="machine 'fann' gets no baselines in the profile tiny; did you mean 'fan'"):
+    with pytest.raises(DataError, match="machine 'fann' gets no systems in the profile tiny; did you mean 'fan'"):
         run(settings, "fann")
 
 

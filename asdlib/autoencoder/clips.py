@@ -8,32 +8,13 @@ scorers or both is a setting (``target_clips``), since holding one out would lea
 import numpy as np
 import pandas as pd
 
-from asdlib import AsdError, paths, training
-from asdlib.data import catalogue
-from asdlib.data.audio import Waveforms
+from asdlib import AsdError, training
 
 TRAIN, SCORER, BOTH = "train", "scorer", "both"
 
 
-class MachineError(AsdError):
-    """A machine type that gets no autoencoder, or a section with too few clips."""
-
-
-def open_machine(settings, machine: str) -> tuple[Waveforms, np.ndarray, list[str]]:
-    """The decoded clips of a machine type, the rows that take part, and its sections in order.
-
-    Raises:
-        MachineError: The machine type is not in the plan of the run.
-    """
-    machines = catalogue.plan(settings).machines
-    if machine not in machines:
-        raise MachineError(
-            f"machine {machine!r} gets no autoencoder in the profile {settings.profile}"
-            f"{catalogue.nearest(machine, machines)}"
-        )
-    waveforms = Waveforms.open(paths.Run.of(settings).data(machine))
-    rows = np.flatnonzero(waveforms.clips["section"].isin(machines[machine]))
-    return waveforms, rows, list(machines[machine])
+class ClipsError(AsdError):
+    """A section with too few clips."""
 
 
 def roles(clips: pd.DataFrame, held_out: float, target_clips: str, seed: int) -> np.ndarray:
@@ -46,7 +27,7 @@ def roles(clips: pd.DataFrame, held_out: float, target_clips: str, seed: int) ->
         seed: Of the run, so that all candidates hold out the same clips.
 
     Raises:
-        MachineError: A section has fewer than two source training clips.
+        ClipsError: A section has fewer than two source training clips.
     """
     result = np.full(len(clips), "", dtype=object)
     train = clips["split"].eq("train").to_numpy()
@@ -56,7 +37,7 @@ def roles(clips: pd.DataFrame, held_out: float, target_clips: str, seed: int) ->
         rows = np.flatnonzero(train & source & clips["section"].eq(section).to_numpy())
         if len(rows) < 2:
             machine = clips["machine"].iloc[0]
-            raise MachineError(
+            raise ClipsError(
                 f"section {section} of {machine} has {len(rows)} source training clip(s); expected at least 2, one "
                 "for the autoencoder and one for its scorer; add clips or leave the section out with data.sections"
             )

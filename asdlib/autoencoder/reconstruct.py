@@ -11,7 +11,7 @@ from safetensors.torch import load_model
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from asdlib import AsdError, params, paths, training
+from asdlib import AsdError, data, params, paths, training
 from asdlib.autoencoder import clips, specaugment, train
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.data.audio import Waveforms
@@ -65,7 +65,7 @@ class Reconstructor:
             ModelError: It is not there, or it was trained with other settings or data.
         """
         branch, compute = settings.candidate("autoencoder", candidate), training.compute(settings)
-        waveforms, rows, sections = clips.open_machine(settings, machine)
+        waveforms, rows, sections = data.open_machine(settings, machine)
         folder = paths.Run.of(settings).system("autoencoder", machine, candidate)
         again = "run notebook 03_train_autoencoder for it, or make reproduce"
         if not (folder / "record.json").is_file():

@@ -3,7 +3,8 @@
 The paper's order: a Gaussian per section and domain over error *vectors of frames*, the negative log-likelihood as the
 frame's score, then post-processing over time; each post-processing choice is a system of its own. Beside it stand two
 scores that the paper lacks: ``clip_signed`` averages the signed errors over time first and then asks one Gaussian a
-section how unusual the clip's error vector is; ``l1`` is the mean absolute error, the score without a scorer.
+section, for the target domain widened by the shift that its few clips show, how unusual the clip's error vector is;
+``l1`` is the mean absolute error, the score without a scorer.
 """
 
 import time

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from asdlib import artefacts, paths, training
+from asdlib import artefacts, data, paths, training
 from asdlib.autoencoder import clips, specaugment
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.data.audio import Waveforms
@@ -31,7 +31,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     began = time.monotonic()
     branch, run = settings.candidate("autoencoder", candidate), paths.Run.of(settings)
     options, compute = branch.training, training.compute(settings)
-    waveforms, rows, sections = clips.open_machine(settings, machine)
+    waveforms, rows, sections = data.open_machine(settings, machine)
     stored = stored_settings(settings, machine, candidate, sections, waveforms.fingerprint)
     table = waveforms.clips.iloc[rows]
     role = clips.roles(table, options.held_out, options.target_clips, settings.seed)

@@ -15,8 +15,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from asdlib import artefacts, paths, scores, training
-from asdlib.baselines.machine import open_machine, write
+from asdlib import artefacts, data, paths, scores, training
+from asdlib.baselines.machine import write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.features import LogMel
 
@@ -43,11 +43,12 @@ def run(settings, machine: str) -> pd.DataFrame:
         The score table: mean squared error in dB squared, of training and test clips of the planned sections.
 
     Raises:
-        BaselineError: The machine type is not in the plan, or a clip is shorter than one vector.
+        BaselineError: A clip is shorter than one vector.
+        DataError: The machine type gets no systems.
     """
     began = time.monotonic()
     baseline, folders, compute = settings.frame_autoencoder, paths.Run.of(settings), training.compute(settings)
-    waveforms, rows = open_machine(settings, machine)
+    waveforms, rows, _ = data.open_machine(settings, machine)
     clips = waveforms.clips.iloc[rows]
     stored = {
         "machine": machine,

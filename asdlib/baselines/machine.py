@@ -1,35 +1,16 @@
-"""What the three baselines share: a machine's clips in, a folder of model and scores out."""
+"""What the three baselines share: a folder of model and scores."""
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from safetensors.torch import save_file
 from torch import Tensor
 
-from asdlib import AsdError, artefacts, paths, scores
-from asdlib.data import catalogue
-from asdlib.data.audio import Waveforms
+from asdlib import AsdError, artefacts, scores
 
 
 class BaselineError(AsdError):
     """A machine type or a clip that a baseline cannot work with."""
-
-
-def open_machine(settings, machine: str) -> tuple[Waveforms, np.ndarray]:
-    """The decoded clips of a machine type, and which rows take part: those of the planned sections.
-
-    Raises:
-        BaselineError: The machine type is not in the plan of the run.
-    """
-    machines = catalogue.plan(settings).machines
-    if machine not in machines:
-        raise BaselineError(
-            f"machine {machine!r} gets no baselines in the profile {settings.profile}"
-            f"{catalogue.nearest(machine, machines)}"
-        )
-    waveforms = Waveforms.open(paths.Run.of(settings).data(machine))
-    return waveforms, np.flatnonzero(waveforms.clips["section"].isin(machines[machine]))
 
 
 def write(

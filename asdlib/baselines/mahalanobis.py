@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 from sklearn.covariance import LedoitWolf
 
-from asdlib import artefacts, paths, scores, training
-from asdlib.baselines.machine import BaselineError, open_machine, write
+from asdlib import artefacts, data, paths, scores, training
+from asdlib.baselines.machine import BaselineError, write
 from asdlib.features import LogMel, log_mels
 
 SYSTEM = "mahalanobis"
@@ -32,11 +32,12 @@ def run(settings, machine: str) -> pd.DataFrame:
         The score table: Mahalanobis distance, of training and test clips of the planned sections.
 
     Raises:
-        BaselineError: The machine type is not in the plan, or a section has fewer than three training clips.
+        BaselineError: A section has fewer than three training clips.
+        DataError: The machine type gets no systems.
     """
     began = time.monotonic()
     baseline, compute = settings.mahalanobis, training.compute(settings)
-    waveforms, rows = open_machine(settings, machine)
+    waveforms, rows, _ = data.open_machine(settings, machine)
     clips = waveforms.clips.iloc[rows]
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     vectors = np.stack([summary(spectrum) for spectrum in log_mels(waveforms, rows, log_mel)])

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
-from asdlib import artefacts, paths, scores, training
-from asdlib.baselines.machine import BaselineError, open_machine, write
+from asdlib import artefacts, data, paths, scores, training
+from asdlib.baselines.machine import BaselineError, write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.data import catalogue
 from asdlib.data.audio import Waveforms
@@ -67,14 +67,14 @@ def run(settings, machine: str) -> pd.DataFrame:
         The score table, of training and test clips of the planned sections.
 
     Raises:
-        BaselineError: The machine type is not in the plan, a clip is shorter than a window, or there is one section
-            only in the whole run.
+        BaselineError: A clip is shorter than a window, or there is one section only in the whole run.
+        DataError: The machine type gets no systems.
     """
     began = time.monotonic()
     baseline, folders = settings.mobilenet, paths.Run.of(settings)
     precision = "float32" if settings.precision == "auto" else settings.precision
     compute = training.compute(settings.model_copy(update={"precision": precision}))
-    waveforms, rows = open_machine(settings, machine)
+    waveforms, rows, _ = data.open_machine(settings, machine)
     clips = waveforms.clips.iloc[rows]
     sources = [(waveforms, rows)]
     if clips["section"].nunique() == 1:

@@ -46,6 +46,27 @@ def prepare(settings) -> pd.DataFrame:
     return clips
 
 
+def open_machine(settings, machine: str):
+    """The decoded clips of a machine type that gets systems.
+
+    Returns:
+        Its :class:`~asdlib.data.audio.Waveforms`; the rows of those that take part, which are the clips of the planned
+        sections; and these sections, in order.
+
+    Raises:
+        asdlib.data.catalogue.DataError: The machine type is not in the plan of the run, or not decoded yet.
+    """
+    from asdlib.data import audio
+
+    machines = catalogue.plan(settings).machines
+    if machine not in machines:
+        hint = catalogue.nearest(machine, machines)
+        raise catalogue.DataError(f"machine {machine!r} gets no systems in the profile {settings.profile}{hint}")
+    waveforms = audio.Waveforms.open(paths.Run.of(settings).data(machine))
+    rows = waveforms.clips.index[waveforms.clips["section"].isin(machines[machine])].to_numpy()
+    return waveforms, rows, list(machines[machine])
+
+
 def counts(clips: pd.DataFrame) -> pd.DataFrame:
     """Clips by machine type, section, domain, split and label."""
     return clips.groupby(GROUPS).size().rename("clips").reset_index()

@@ -84,7 +84,7 @@ def write(root: Path, synthetic, rate: int) -> bool:
                 logged = time.monotonic()
                 print(f"synthetic data: {done}/{len(clips)} clips", flush=True)
         artefacts.write_json(made, temporary / MARK)
-    print(f"synthetic data: {len(clips)} clips in {root}, made in {time.monotonic() - began:.1f} s", flush=True)
+    print(f"synthetic data: {len(clips)} clips in {root.name}, made in {time.monotonic() - began:.1f} s", flush=True)
     return True
 
 
