@@ -54,6 +54,8 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     shutil.copyfile(SOURCES / "references.bib", source / "references.bib")
     for path in [*run.folder.glob("*.csv"), *run.folder.glob("table1.*"), paths.home() / "params" / "paper.yaml"]:
         shutil.copyfile(path, source / "downloads" / path.name)
+    for path in (SOURCES / "results").glob("*/*.*"):  # runs whose recordings are not part of the project
+        shutil.copyfile(path, source / "downloads" / f"{path.parent.name}_{path.name}")
     stamp = f"**{settings.title}.** Profile `{settings.profile}`"
     for chapter in sorted(SOURCES.glob("*.md")):
         write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), stamp))
@@ -103,6 +105,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
     result = {
         "generated/table1.md": tables.table1(table, machines),
         "generated/printed.md": tables.printed(),
+        "generated/real.md": tables.stored(SOURCES / "results" / "toycar"),
         "generated/beside.md": tables.beside(table, machines),
         "generated/audit.md": tables.audit(),
         "generated/larger.md": tables.larger(),

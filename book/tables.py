@@ -1,6 +1,8 @@
 """Results as MyST tables: Table 1, the audit of the printed one, the claims. Only differences are computed."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -50,16 +52,24 @@ SELECTIONS = {
 }
 
 
-def table1(frame: pd.DataFrame, machines: Sequence[str]) -> str:
-    """This run's table, one a selection, columns as in the paper."""
+def table1(frame: pd.DataFrame, machines: Sequence[str], which: str = "This run", name: str = "table1") -> str:
+    """A run's table, one a selection, columns as in the paper; captions say which run, ``{numref}`` knows them by name."""
     parts = []
     for selection, words in SELECTIONS.items():
         wide = render.texts(frame, selection, machines)
         wide = wide[[("all", "all"), *(key for key in wide.columns if key[0] in machines)]]  # all first: it is wide
         wide.columns = ["all (interval)", *(" ".join(key) for key in wide.columns[1:])]
-        caption = f"This run, {words}. Harmonic mean of AUC and pAUC, per cent."
-        parts.append(table(wide.reset_index(names="Method"), caption, f"table1-{selection}", "l" + "r" * wide.shape[1]))
+        caption = f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent."
+        parts.append(table(wide.reset_index(names="Method"), caption, f"{name}-{selection}", "l" + "r" * wide.shape[1]))
     return "\n".join(parts)
+
+
+def stored(folder: Path) -> str:
+    """Table 1 of a run whose recordings are not part of the project, kept in ``book/results`` by :mod:`store`."""
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
+    run = "{title}: profile `{profile}`, commit `{commit}`, {device}, {date}, {hours:.1f} hours of processor time"
+    return run.format(**record) + "\n\n" + table1(frame, record["machines"], record["title"], folder.name)
 
 
 def printed() -> str:
