@@ -53,7 +53,7 @@ SELECTIONS = {
 
 
 def table1(frame: pd.DataFrame, machines: Sequence[str], which: str = "This run", name: str = "table1") -> str:
-    """A run's table, one a selection, columns as in the paper; captions say which run, ``{numref}`` knows them by name."""
+    """A run's table, one a selection, columns as in the paper; ``which`` run for readers, ``name`` for ``{numref}``."""
     parts = []
     for selection, words in SELECTIONS.items():
         wide = render.texts(frame, selection, machines)
