@@ -1,7 +1,7 @@
 """Keep a run's Table 1 where the book finds it without the recordings: ``python book/store.py toycar``.
 
-``book/results/<name>/`` gets ``table1.csv``, ``claims.csv`` and ``record.json``: settings, commits and devices of the run's
-trainings, date and processor time.
+``book/results/<name>/`` gets ``table1.csv``, ``claims.csv`` and ``record.json``: settings, commits and devices of the
+run's trainings, date and processor time.
 """
 
 import argparse
