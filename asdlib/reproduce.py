@@ -35,7 +35,7 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     snakemake = [sys.executable, "-m", "snakemake", "--directory", str(home), "--snakefile", str(home / "Snakefile")]
     config = home / ".snakemake" / "config.json"
     options = ["--cores", str(jobs), "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "progress"]
-    with _only_one(home / ".snakemake"):
+    with _only_one(home / ".snakemake") as lock:
         if not dry_run:
             write_json(settings.resolved(), paths.Run.of(settings).settings)
         write_json({"profile": profile, "overrides": overrides}, config)
@@ -43,7 +43,9 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         subprocess.run([*snakemake, "--unlock", "--configfile", str(config)], capture_output=True, check=False)
         extra = ["--dry-run"] if dry_run else []
         return subprocess.run(
-            [*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)], check=False
+            [*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)],
+            check=False,
+            pass_fds=[lock],  # so that the lock holds as long as Snakemake lives, also if this process is killed
         ).returncode
 
 
@@ -60,6 +62,7 @@ class _only_one:
             fcntl.flock(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise AsdError(f"{self.folder}: another `make reproduce` runs in this folder; wait for it") from None
+        return self.stream.fileno()
 
     def __exit__(self, *_):
         self.stream.close()

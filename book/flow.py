@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -16,8 +17,11 @@ def graph(profile: str, overrides: dict) -> dict[str, set[str]]:
     """Each rule of the Snakefile and the rules that it needs, as Snakemake itself gives them."""
     home = paths.home()
     command = [sys.executable, "-m", "snakemake", "--directory", home, "--snakefile", home / "Snakefile", "--nolock"]
-    config = ["--config", f"profile={json.dumps(profile)}", f"overrides={json.dumps(overrides)}"]
-    done = subprocess.run([*command, "--rulegraph", "dot", *config], capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:  # a file, since --config would make null a string
+        config = Path(folder) / "config.json"
+        config.write_text(json.dumps({"profile": profile, "overrides": overrides}), encoding="utf-8")
+        command += ["--rulegraph", "dot", "--configfile", config]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise AsdError(f"{home / 'Snakefile'}: its graph cannot be had\n{done.stderr.strip()}")
     return parsed(done.stdout)
