@@ -39,7 +39,7 @@ def store(profile: str, name: str) -> Path:
         "profile": profile,
         "machines": [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"],
         "commit": ", ".join(sorted({record["commit"] for record in records})),
-        "device": ", ".join(sorted({record["device"] for record in records})),
+        "device": "; ".join(sorted({record["device"] for record in records})),
         "date": max(record["date"] for record in records),
         "hours": sum(record["wall_seconds"] for record in records) / 3600,
         "settings": settings,
