@@ -13,7 +13,7 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import ledoit_wolf
 
 from asdlib import params, paths, scores, training
-from asdlib.classifier import embeddings, inspection, model, scorer, train
+from asdlib.classifier import embeddings, inspection, maps, model, scorer, train
 from asdlib.classifier.model import ClassifierError
 from asdlib.data.audio import Waveforms
 
@@ -191,7 +191,7 @@ def test_the_scorer_may_change_without_a_new_training(scored):
 
 def test_maps(scored):
     table, embedding = scored[2:]
-    points = inspection.maps(table, embedding, seed=0, perplexity=5)
+    points = maps.maps(table, embedding, seed=0, perplexity=5)
     assert set(points["method"]) == {"PCA", "t-SNE"} and len(points) == 2 * len(table)
     assert np.isfinite(points[["x", "y"]]).all().all()
     part = table[(table["model"] == "00") & (table["stage"] == "fine-tuning")]

@@ -1,10 +1,8 @@
-"""Numbers behind the figures of the classifier's notebooks: images, maps of embeddings, confused clips."""
+"""Numbers behind the figures of the classifier's notebooks: images of batches, confused clips."""
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 from torch import Tensor
 
 from asdlib import training
@@ -42,31 +40,6 @@ def images(settings, candidate: str, batches: Batches, waveform: Tensor) -> np.n
     mean, deviation = normalisation(batches.normal.waveforms)
     log_mel = LogMel(settings.candidate("classifier", candidate).features, settings.data.sample_rate)
     return log_mel((waveform - mean) / deviation).transpose(1, 2).numpy()
-
-
-def maps(table: pd.DataFrame, embedding: np.ndarray, seed: int, perplexity: float = 30.0) -> pd.DataFrame:
-    """Two-dimensional maps of the embeddings, one by PCA and one by t-SNE for each section's models.
-
-    Args:
-        table: Of :func:`asdlib.classifier.embeddings.read`.
-        embedding: One row for each row of ``table``.
-        seed: Of t-SNE.
-        perplexity: Of t-SNE; a third of the points at most.
-
-    Returns:
-        ``table`` twice, with the columns ``method``, ``x`` and ``y``. PCA is fitted to the clips, and the centroids
-        are projected; t-SNE knows no projection, so there the centroids are two more points.
-    """
-    parts = []
-    for _, part in table.groupby(["model", "stage"], sort=False):
-        points, clips = embedding[part.index], (part["kind"] != "centroid").to_numpy()
-        nearest = min(perplexity, (len(points) - 1) / 3)
-        places = {
-            "PCA": PCA(2, random_state=seed).fit(points[clips]).transform(points),
-            "t-SNE": TSNE(2, perplexity=nearest, init="pca", random_state=seed, n_jobs=1).fit_transform(points),
-        }
-        parts += [part.assign(method=name, x=xy[:, 0], y=xy[:, 1]) for name, xy in places.items()]
-    return pd.concat(parts, ignore_index=True)
 
 
 def confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def maps(points: pd.DataFrame, method: str) -> Figure:
     """Maps of the embeddings: a row for each section's models, a column for each stage.
 
     Args:
-        points: Of :func:`asdlib.classifier.inspection.maps`.
+        points: Of :func:`asdlib.classifier.maps.maps`.
         method: ``PCA`` or ``t-SNE``.
     """
     points = points[points["method"] == method]

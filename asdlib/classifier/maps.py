@@ -1,0 +1,32 @@
+"""Maps of the embeddings in two dimensions, for the figures of notebook 06."""
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+
+def maps(table: pd.DataFrame, embedding: np.ndarray, seed: int, perplexity: float = 30.0) -> pd.DataFrame:
+    """Two-dimensional maps of the embeddings, one by PCA and one by t-SNE for each section's models.
+
+    Args:
+        table: Of :func:`asdlib.classifier.embeddings.read`.
+        embedding: One row for each row of ``table``.
+        seed: Of t-SNE.
+        perplexity: Of t-SNE; a third of the points at most.
+
+    Returns:
+        ``table`` twice, with the columns ``method``, ``x`` and ``y``. PCA is fitted to the clips, and the centroids
+        are projected; t-SNE knows no projection, so there the centroids are two more points.
+    """
+    parts = []
+    for _, part in table.groupby(["model", "stage"], sort=False):
+        points, clips = embedding[part.index], (part["kind"] != "centroid").to_numpy()
+        nearest = min(perplexity, (len(points) - 1) / 3)
+        tsne = TSNE(2, perplexity=nearest, init="pca", max_iter=500, random_state=seed, n_jobs=1)
+        places = {
+            "PCA": PCA(2, random_state=seed).fit(points[clips]).transform(points),
+            "t-SNE": tsne.fit_transform(points),
+        }
+        parts += [part.assign(method=name, x=xy[:, 0], y=xy[:, 1]) for name, xy in places.items()]
+    return pd.concat(parts, ignore_index=True)
