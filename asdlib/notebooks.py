@@ -6,6 +6,7 @@ Papermill itself only warns of a misspelt parameter and checks no types; here bo
 import contextlib
 import difflib
 import io
+import json
 import logging
 import os
 import sys
@@ -94,6 +95,19 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     if failure is not None:
         raise NotebookError(f"{output}: {failure.ename}: {failure.evalue}")
     return time.monotonic() - began
+
+
+def failures(folder: Path, since: float) -> list[str]:
+    """What went wrong in the executed notebooks of ``folder`` that are newer than ``since`` (seconds of the epoch)."""
+    sentences = []
+    for path in sorted(folder.glob("*.ipynb")):
+        if path.stat().st_mtime < since:
+            continue
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        errors = [output for output in outputs if output["output_type"] == "error"]
+        sentences += [f"{path}: {error['ename']}: {error['evalue']}" for error in errors]
+    return sentences
 
 
 class _Prefixed(io.TextIOBase):

@@ -3,8 +3,9 @@
 import fcntl
 import subprocess
 import sys
+import time
 
-from asdlib import AsdError, params, paths
+from asdlib import AsdError, notebooks, params, paths
 from asdlib.artefacts import write_json
 from asdlib.data import catalogue
 
@@ -41,12 +42,15 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         write_json({"profile": profile, "overrides": overrides}, config)
         # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
         subprocess.run([*snakemake, "--unlock", "--configfile", str(config)], capture_output=True, check=False)
-        extra = ["--dry-run"] if dry_run else []
-        return subprocess.run(
+        extra, began = ["--dry-run"] if dry_run else [], time.time()
+        code = subprocess.run(
             [*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)],
             check=False,
             pass_fds=[lock],  # so that the lock holds as long as Snakemake lives, also if this process is killed
         ).returncode
+    for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
+        print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it
+    return code
 
 
 class _only_one:

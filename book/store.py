@@ -1,7 +1,7 @@
 """Keep a run's Table 1 where the book finds it without the recordings: ``python book/store.py toycar``.
 
-``book/results/<name>/`` gets ``table1.csv``, ``claims.csv`` and ``record.json``: settings, commits and devices of the
-run's trainings, date and processor time.
+``book/results/<name>/`` gets ``table1.csv``, a figure of it, ``claims.csv`` and ``record.json``: settings, commits and
+devices of the run's trainings, date and processor time.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from assemble import there
 from asdlib import AsdError, params, paths
 from asdlib.artefacts import write_json
 from asdlib.paths import Run
+from asdlib.plots import evaluation, style
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -34,6 +35,9 @@ def store(profile: str, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(run.table1, folder / "table1.csv")
     shutil.copyfile(there(run.claims), folder / "claims.csv")
+    style.use()
+    total = table[(table["machine"] == "all") & (table["domain"] == "all")].fillna({"selection": ""})
+    evaluation.intervals(total).savefig(folder / "table1.png")
     facts = {
         "title": settings["title"],
         "profile": profile,

@@ -118,12 +118,12 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
     return figure
 
 
-def intervals(table: pd.DataFrame, reference: pd.Series, words: str) -> Figure:
+def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: str = "") -> Figure:
     """The rows of Table 1 at a glance: all machine types, sections and domains, by each selection.
 
     Args:
         table: Columns ``row, selection, value, low, high``, one machine and domain only.
-        reference: The paper's figure for each row.
+        reference: The paper's figure for each row; ``None`` for data that it does not speak of.
         words: What ``reference`` is, for the legend.
     """
     rows = list(dict.fromkeys(table["row"]))[::-1]
@@ -134,14 +134,15 @@ def intervals(table: pd.DataFrame, reference: pd.Series, words: str) -> Figure:
         axis.plot([100 * item.low, 100 * item.high], [place, place], color=colour(item.row), linewidth=2)
         marker, shade = MARKERS[item.selection], colour(item.row)
         axis.plot(100 * item.value, place, marker, color=shade, markersize=6, markeredgecolor="white")
-    there = [row for row in rows if np.isfinite(reference.get(row, np.nan))]
-    places = [rows.index(row) for row in there]
-    axis.plot(100 * reference[there], places, "D", color="none", markeredgecolor="#D55E00", markersize=8)
+    handles = [Line2D([], [], marker=MARKERS[s], color="grey", label=s) for s in MARKERS if s]
+    if reference is not None:
+        there = [row for row in rows if np.isfinite(reference.get(row, np.nan))]
+        diamond = {"marker": "D", "color": "none", "markeredgecolor": "#D55E00", "markersize": 8}
+        axis.plot(100 * reference[there], [rows.index(row) for row in there], **diamond)
+        handles.append(Line2D([], [], label=words, **diamond))
     axis.axvline(50, color="grey", linewidth=0.8)
     axis.set_yticks(range(len(rows)), rows)
     axis.set(xlabel="harmonic mean of AUC and pAUC in %", ylim=(-0.6, len(rows) - 0.4))
-    handles = [Line2D([], [], marker=MARKERS[s], color="grey", label=s) for s in MARKERS if s]
-    handles.append(Line2D([], [], marker="D", color="none", markeredgecolor="#D55E00", label=words))
     figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
     return figure
 
