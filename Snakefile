@@ -6,11 +6,13 @@ reruns that candidate only.
 """
 
 import json
+import os
 import re
 import sys
 
 from asdlib import params as parameters
-from asdlib.data import catalogue
+from asdlib.data import DECODED, catalogue
+from asdlib.notebooks import COMMON
 from asdlib.paths import BASELINES, Run, home
 
 profile = config.get("profile", "demo")
@@ -21,6 +23,8 @@ run = Run.of(settings)
 autoencoders, classifiers = list(settings.autoencoder_candidates), list(settings.classifier_candidates)
 gpu = int(settings.device.startswith("cuda"))  # jobs on a GPU; `--resources gpu=1` runs one at a time
 python = sys.executable
+# Not among the params of the rules: an override would make every stage run again, not only those that need it.
+os.environ[COMMON] = json.dumps({"params": profile, "overrides": overrides})
 
 
 def needs(*keys, branch=None, trains=False):
@@ -43,12 +47,12 @@ def needs(*keys, branch=None, trains=False):
 
 def values(wildcards):
     """The notebook's parameters, as JSON: the rule's wildcards are named like them."""
-    return json.dumps({"params": profile, **dict(wildcards.items()), "overrides": overrides})
+    return json.dumps(dict(wildcards.items()))
 
 
 def data(wildcards):
     """The decoded clips of all machine types: a classifier's outliers come from the others."""
-    return [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in ("clips.csv", "waveforms.npy")]
+    return [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
 
 
 execute = f"{python} -m asdlib execute {{input.notebook:q}} {{log:q}} --parameters {{params.values:q}}"
@@ -79,6 +83,7 @@ rule data:
     params:
         values=values,
         needs=needs(),
+        files=catalogue.state(settings),
     threads: settings.threads
     resources:
         mem_mb=2000,
@@ -207,6 +212,7 @@ rule ensemble:
     params:
         values=values,
         needs=needs("ensemble", "evaluation"),
+        order=[autoencoders, classifiers],  # the first of each is the one used without labels
     resources:
         mem_mb=2000,
         runtime=60,
@@ -226,7 +232,7 @@ rule table1:
         run.notebook("08_table1"),
     params:
         values=values,
-        needs=needs("evaluation"),
+        needs=needs("evaluation", "title"),
     resources:
         mem_mb=2000,
         runtime=60,

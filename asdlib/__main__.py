@@ -32,12 +32,11 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("reproduce", help="run a profile: data, every stage, Table 1, the book")
     command.add_argument("--profile", default="demo", help="name of a file in params/, or a path (default: demo)")
     command.add_argument("--data", help="folder of recordings, in place of the profile's data.root")
-    command.add_argument(
-        "--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processor cores (default: all)"
-    )
-    command.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, e.g. seed=1"
-    )
+    # Where the system cannot say which cores are ours, all are.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    command.add_argument("--jobs", type=int, default=cores, help="processor cores (default: all)")
+    change = {"action": "extend", "nargs": "+", "default": [], "metavar": "KEY=VALUE"}
+    command.add_argument("--set", **change, help="change settings, for example seed=1 threads=2; targets come before")
     command.add_argument("--dry-run", action="store_true", help="only say what would run")
     command.add_argument("targets", nargs="*", help="rules or files to make (default: all)")
     command.set_defaults(command=_reproduce)

@@ -50,6 +50,10 @@ def check(notebook: Path, values: dict) -> None:
         settings.candidate(branch, values["candidate"])
 
 
+COMMON = "ASDLIB_PARAMETERS"
+"""environment variable with parameters (JSON) for all notebooks of a run: its profile and overrides"""
+
+
 def execute(notebook: Path, output: Path, values: dict) -> float:
     """Execute ``notebook`` with papermill and keep the executed notebook at ``output``; return the seconds it took.
 
@@ -59,6 +63,7 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     Raises:
         NotebookError: A parameter does not fit, or a cell failed; then the message is the cell's own error.
     """
+    values = json.loads(os.environ.get(COMMON, "{}")) | values
     check(notebook, values)
     settings = params.load(values.get("params", "demo"), values.get("overrides"))
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -66,6 +71,7 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     os.environ["PYTHONHASHSEED"] = "0"
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # ipykernel's debugger would warn at every start
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
@@ -90,10 +96,12 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
             )
             failure = None
         except PapermillExecutionError as error:
-            failure = error
+            failure = f"{error.ename}: {error.evalue}"
+        except DeadKernelError:
+            failure = "the kernel died, most likely for want of memory; free some, or run fewer jobs (JOBS=1)"
         lines.close()
     if failure is not None:
-        raise NotebookError(f"{output}: {failure.ename}: {failure.evalue}")
+        raise NotebookError(f"{output}: {failure}")
     return time.monotonic() - began
 
 

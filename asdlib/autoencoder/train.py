@@ -54,7 +54,8 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
 
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
-    checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", stored)
+    facts = stored | {"compute": compute.describe()}  # a checkpoint of another device would give other bits
+    checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
     history = training.train(
         model,
         loss,
@@ -64,7 +65,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         seed=seed,
         compute=compute,
         checkpoint=checkpoint,
-        settings=stored,
+        settings=facts,
     )
     with artefacts.writing(run.system("autoencoder", machine, candidate), folder=True) as folder:
         save_model(model, str(folder / "model.safetensors"))

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from scipy.special import expit
 
-from asdlib import paths, training
+from asdlib import artefacts, paths, training
 from asdlib.classifier import model as models
 from asdlib.classifier.batches import Batches, samples_of, window
 from asdlib.classifier.ddcsad import NORMAL, OUTLIER
@@ -38,8 +38,8 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         ClassifierError: The section's models are missing or were trained with other settings.
     """
     folder = paths.Run.of(settings).system("classifier", machine, candidate, section)
-    _check(folder, recipe(settings, machine, section, candidate))
     branch, batches = settings.candidate("classifier", candidate), Batches.open(settings, candidate, machine, section)
+    _check(folder, recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint))
     own = batches.normal.waveforms
     parts = [("section", own, np.flatnonzero(own.clips["section"] == section))]
     for part in batches.outliers(OUTLIERS, training.generator(settings.seed, "outliers", machine, section)):
@@ -129,13 +129,13 @@ def read(settings, machine: str, candidate: str) -> tuple[pd.DataFrame, np.ndarr
     return table, np.load(folder / "embeddings.npy", allow_pickle=False)
 
 
-def _check(folder: Path, expected: dict) -> None:
-    """Raise :class:`ClassifierError` if there is no model in ``folder``, or one that other settings made."""
+def _check(folder: Path, expected: dict, data: str) -> None:
+    """Raise :class:`ClassifierError` if ``folder`` has no model, or one of other settings or data."""
     if not (folder / "record.json").is_file():
         raise ClassifierError(f"{folder}: no model; train it with notebook 05_train_classifier, or make reproduce")
-    found = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]
-    if found != json.loads(json.dumps(expected)):
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    if record["settings"] != json.loads(json.dumps(expected)) or record["data_fingerprint"] != data:
         raise ClassifierError(
-            f"{folder}: the model there was trained with other settings; train it again with notebook "
+            f"{folder}: the model there was trained with other settings or other clips; train it again with notebook "
             "05_train_classifier, or restore its settings"
         )

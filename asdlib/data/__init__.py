@@ -11,6 +11,8 @@ import pandas as pd
 from asdlib import paths
 from asdlib.data import catalogue
 
+DECODED = ("clips.csv", "waveforms.npy", "record.json")
+"""what a decoded machine type consists of (:func:`asdlib.data.audio.decode`)"""
 GROUPS = ["machine", "section", "domain", "split", "label"]
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import soundfile
 
 from asdlib import AsdError, artefacts
+from asdlib.data import DECODED
 from asdlib.data.catalogue import DataError, listed
 
 FULL_SCALE = 32768
@@ -227,9 +228,9 @@ def _data_bytes(path: Path) -> tuple[int, int]:
 
 
 def _recorded(folder: Path) -> dict:
-    """The record beside decoded clips; empty if there is none."""
-    path = Path(folder) / "record.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """The record beside decoded clips; empty unless all that :func:`decode` writes is there."""
+    whole = all((Path(folder) / name).is_file() for name in DECODED)
+    return json.loads((Path(folder) / "record.json").read_text(encoding="utf-8")) if whole else {}
 
 
 def _state(clips: pd.DataFrame, root: Path, data) -> str:

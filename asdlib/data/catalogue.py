@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import AsdError, paths
+from asdlib import AsdError, artefacts, paths
 from asdlib.data import names
 from asdlib.data.faults import fault
 
@@ -49,6 +49,15 @@ def plan(settings) -> Plan:
     data = settings.data
     clips = expected(data.synthetic) if data.synthetic else scan(paths.home() / data.root)
     return planned(select(clips, data), data)
+
+
+def state(settings) -> str:
+    """Digest of names, sizes and times of the recordings, so that a run notices new ones; empty for synthetic data."""
+    if settings.data.synthetic:
+        return ""
+    root = paths.home() / settings.data.root
+    stats = [(path, (root / path).stat()) for path in scan(root)["path"]]
+    return artefacts.fingerprint([[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats])
 
 
 def scan(root: Path) -> pd.DataFrame:
