@@ -109,7 +109,7 @@ def failures(folder: Path, since: float) -> list[str]:
     """What went wrong in the executed notebooks of ``folder`` that are newer than ``since`` (seconds of the epoch)."""
     sentences = []
     for path in sorted(folder.glob("*.ipynb")):
-        if path.stat().st_mtime < since:
+        if path.name.startswith(".") or path.stat().st_mtime < since:  # hidden: what a killed job left half-written
             continue
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         outputs = [output for cell in cells for output in cell.get("outputs", [])]

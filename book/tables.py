@@ -68,7 +68,7 @@ def stored(folder: Path) -> str:
     """Table 1 of a run whose recordings are not part of the project, kept in ``book/results`` by :mod:`store`."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
-    run = "{title}: profile `{profile}`, commit `{commit}`, {device}, {date}, {hours:.1f} hours of processor time"
+    run = "{title}: profile `{profile}`, commit `{commit}`, {device}, {date}, {hours:.1f} hours of training and scoring"
     return run.format(**record) + "\n\n" + table1(frame, record["machines"], record["title"], folder.name)
 
 
