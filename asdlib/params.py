@@ -100,6 +100,8 @@ class Data(Strict):
     """sampling rate that every clip must have, in Hz"""
     channels: Literal["refuse", "first", "mean"] = "refuse"
     """what to do with a clip of more than one channel"""
+    anomalies: bool = True
+    """whether a section needs anomalous test clips; false for a detector of one's own machine, which has none"""
 
 
 class Features(Strict):
