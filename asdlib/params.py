@@ -113,6 +113,8 @@ class Data(Strict):
     channels: Literal["refuse", "first", "mean"] = "refuse"
     """what to do with a clip of more than one channel"""
     pseudo_target: PseudoTarget = PseudoTarget()
+    anomalies: bool = True
+    """whether a section needs anomalous test clips; false for a detector of one's own machine, which has none"""
 
 
 class Features(Strict):
@@ -269,7 +271,7 @@ class AutoencoderScorer(Strict):
     target_centre: Literal["own", "source"] = "own"
     """mean of the target's Gaussian: of its own few clips, or of the section's source clips"""
     target_shift: Annotated[float, Field(ge=0)] = 1.0
-    """weight of the shift that the target clips (still) show, in the target covariance of ``clip_signed``; 0 ignores it"""
+    """weight of the shift that the target clips (still) show, in the target covariance of clip_signed; 0 ignores it"""
     variants: Annotated[list[Variant], Field(min_length=1)] = [*get_args(Pooling), "clip_signed", "l1"]
     """post-processing, each one system; the first is the one used without labels"""
     top_share: Annotated[float, Field(gt=0, le=1)] = 0.1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from classifier_clips import project
 
-from asdlib import paths
+from asdlib import params, paths
 from asdlib.data import pseudo_target, shift
 from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
@@ -101,10 +101,8 @@ def test_pseudo_target_clips_are_made_once_and_again_alike(tmp_path):
         pseudo_target.open_clips(settings, "fan")
     assert pseudo_target.make(settings, "fan")
     assert before == {name: (folder / name).read_bytes() for name in before}
-    fewer = settings.data.model_copy(
-        update={"pseudo_target": settings.data.pseudo_target.model_copy(update={"clips": 3})}
-    )
-    assert pseudo_target.make(settings.model_copy(update={"data": fewer}), "fan")
+    data = settings.data.model_copy(update={"pseudo_target": params.PseudoTarget(clips=3)})
+    assert pseudo_target.make(settings.model_copy(update={"data": data}), "fan")
     assert len(pseudo_target.open_clips(settings, "fan")) == 3
 
 

@@ -34,8 +34,9 @@ class ScorerError(AsdError):
 def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     """Score every clip of a machine type, training clips included, and write the scores.
 
-    Beside ``scores.csv`` the candidate's folder then holds ``scorers.safetensors`` (the Gaussians), ``bands.csv`` (mean
-    error of each mel band in dB, by section, domain, split and label) and ``scores.json`` (the record).
+    Beside ``scores.csv`` the candidate's folder then holds ``scorers.safetensors`` (the Gaussians over frames and over
+    clips), ``bands.csv`` (mean error of each mel band in dB, by section, domain, split and label) and ``scores.json``
+    (the record).
 
     Returns:
         The score table of all variants, systems ``autoencoder/<candidate>/<variant>``, in the order of the settings.
@@ -53,19 +54,17 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
 
     values = {variant: np.zeros(len(table)) for variant in options.variants}
     means: dict[str, list[np.ndarray]] = {"signed": [], "absolute": []}  # over time, (clips, dims)
-    kinds = sorted({"signed", "absolute", options.errors})
-    for index, error in enumerate(net.errors(net.rows, kinds)):
+    for index, error in enumerate(net.errors(net.rows, kinds(options))):
         for kind, rows in means.items():
             rows.append(error[kind].mean(0, dtype=np.float64))
-        group = group_of(table["section"][index], table["domain"][index], options.groups)
-        frames = gaussians[group].surprise(error[options.errors])
-        for variant in set(values) - {CLIP_SIGNED, L1}:
-            values[variant][index] = pool(frames, variant, options.top_share, options.percentile)
+        found = of_frames(error, gaussians, table["section"][index], table["domain"][index], options)
+        for variant, value in found.items():
+            values[variant][index] = value
     signed, absolute = np.stack(means["signed"]), np.stack(means["absolute"])
-    if L1 in values:
-        values[L1] = absolute.mean(1)
     if CLIP_SIGNED in values:
-        values[CLIP_SIGNED] = score_clips(table, signed, options.target_shift, shifted_means)
+        whole = fit_clips(table, signed, options.target_shift, shifted_means)
+        values[CLIP_SIGNED] = score_clips(table, signed, whole)
+        gaussians = gaussians | whole
 
     system = f"autoencoder/{candidate}"
     result = pd.concat([scores.table(table, f"{system}/{name}", value) for name, value in values.items()])
@@ -83,6 +82,43 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     artefacts.write_json(record, folder / "scores.json")
     scores.write(result.reset_index(drop=True), folder / "scores.csv")
     return result.reset_index(drop=True)
+
+
+def kinds(options) -> list[str]:
+    """The errors that scoring needs (:meth:`asdlib.autoencoder.reconstruct.Reconstructor.errors`)."""
+    return sorted({"signed", "absolute", options.errors})
+
+
+def of_clip(
+    error: dict[str, np.ndarray], gaussians: dict[str, Gaussian], section: str, domain: str, options
+) -> dict[str, float]:
+    """The score of one clip in every variant, in the order of the settings; it needs that clip only.
+
+    Args:
+        error: Of the clip, ``(frames, dims)`` for each of :func:`kinds`.
+        gaussians: All that :func:`load` reads.
+        section: Of the clip.
+        domain: Of the clip.
+        options: :class:`asdlib.params.AutoencoderScorer`.
+    """
+    values = of_frames(error, gaussians, section, domain, options)
+    if CLIP_SIGNED in options.variants:
+        signed = error["signed"].mean(0, dtype=np.float64)[None]
+        values[CLIP_SIGNED] = float(gaussians[_clip(section, domain)].surprise(signed)[0])
+    return {variant: values[variant] for variant in options.variants}
+
+
+def of_frames(
+    error: dict[str, np.ndarray], gaussians: dict[str, Gaussian], section: str, domain: str, options
+) -> dict[str, float]:
+    """As :func:`of_clip`, but only the variants that need no Gaussian over clips."""
+    frames = gaussians[group_of(section, domain, options.groups)].surprise(error[options.errors])
+    pooled = {
+        variant: pool(frames, variant, options.top_share, options.percentile)
+        for variant in options.variants
+        if variant not in (CLIP_SIGNED, L1)
+    }
+    return pooled | ({L1: float(error["absolute"].mean(0, dtype=np.float64).mean())} if L1 in options.variants else {})
 
 
 def group_of(section: str, domain: str, groups: str) -> str:
@@ -162,38 +198,49 @@ def fit_frames(
     return result
 
 
-def score_clips(
+def fit_clips(
     table: pd.DataFrame,
     signed: np.ndarray,
     target_shift: float,
     shifted_means: Mapping[str, np.ndarray] = MappingProxyType({}),
-) -> np.ndarray:
-    """``clip_signed``: negative log-likelihood of a clip's mean signed error under its section's Gaussian.
+) -> dict[str, Gaussian]:
+    """The Gaussians of ``clip_signed`` over clips' mean signed errors, one a section and domain.
 
-    The Gaussian (Ledoit-Wolf) is fitted on all source training clips of the section, those that the autoencoder learnt
+    The source's (Ledoit-Wolf) is fitted on all source training clips of the section, those that the autoencoder learnt
     from too: a section's held-out clips alone are fewer than the dimensions, and a mean over time is hardly overfitted.
-    For the target domain it is fitted on pseudo-target clips, where there are some, and widened by the shift that the
+    The target's is fitted on pseudo-target clips, where there are some, else the same, and widened by the shift that the
     target training clips (still) show (:meth:`Gaussian.widened`).
 
     Args:
         table: Catalogue rows.
-        signed: ``(clips, dims)``.
+        signed: Of each row, ``(clips, dims)``.
         target_shift: Weight of the shift.
         shifted_means: Mean signed errors of pseudo-target clips by section, ``(clips, dims)``.
     """
-    result = np.zeros(len(table))
+    result = {}
     train, source = table["split"].eq("train").to_numpy(), table["domain"].eq("source").to_numpy()
     for section in sorted(set(table["section"])):
-        here = table["section"].eq(section).to_numpy()
-        gaussian = Gaussian.fit(signed[here & train & source])
-        result[here & source] = gaussian.surprise(signed[here & source])
+        here = table["section"].eq(section).to_numpy() & train
+        gaussian = Gaussian.fit(signed[here & source])
+        result[_clip(section, "source")] = gaussian
         if section in shifted_means:
             gaussian = Gaussian.fit(shifted_means[section])
-        few = signed[here & train & ~source]
-        if len(few):
-            gaussian = gaussian.widened(few, target_shift)
-        result[here & ~source] = gaussian.surprise(signed[here & ~source])
+        few = signed[here & ~source]
+        result[_clip(section, "target")] = gaussian.widened(few, target_shift) if len(few) else gaussian
     return result
+
+
+def score_clips(table: pd.DataFrame, signed: np.ndarray, gaussians: dict[str, Gaussian]) -> np.ndarray:
+    """``clip_signed``: negative log-likelihood of a clip's mean signed error under its Gaussian (:func:`fit_clips`)."""
+    result = np.zeros(len(table))
+    for (section, domain), rows in table.groupby(["section", "domain"]).indices.items():
+        result[rows] = gaussians[_clip(section, domain)].surprise(signed[rows])
+    return result
+
+
+def _clip(section: str, domain: str) -> str:
+    """Name of a Gaussian over clips, beside those over frames (:func:`group_of`)."""
+    return f"clip.{section}.{domain}"
 
 
 def band_errors(table: pd.DataFrame, signed: np.ndarray, absolute: np.ndarray, deviation: np.ndarray) -> pd.DataFrame:
@@ -243,7 +290,7 @@ def inspect(settings, machine: str, candidate: str, clip: pd.Series) -> Inspecti
         raise ScorerError(f"{machine} has no {clip['split']} clip {clip['clip']!r}; take one from its score table")
     row, options = int(found[0]), net.branch.scorer
     error = next(net.errors([row], [options.errors]))[options.errors]
-    gaussian = _load(path)[group_of(table["section"].iat[row], table["domain"].iat[row], options.groups)]
+    gaussian = load(path)[group_of(table["section"].iat[row], table["domain"].iat[row], options.groups)]
     return Inspection(net.example(row), gaussian.surprise(error), net.waveforms.read(row), net.sample_rate)
 
 
@@ -268,7 +315,8 @@ def _save(gaussians: dict[str, Gaussian], path: Path) -> None:
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
 
 
-def _load(path: Path) -> dict[str, Gaussian]:
+def load(path: Path) -> dict[str, Gaussian]:
+    """The Gaussians that :func:`score` wrote to ``scorers.safetensors``, by name."""
     arrays = load_file(path)
     names = sorted({name.rpartition("/")[0] for name in arrays})
     return {name: Gaussian(arrays[f"{name}/mean"], arrays[f"{name}/cholesky"]) for name in names}

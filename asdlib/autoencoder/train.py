@@ -163,7 +163,7 @@ class Batches:
         Args:
             size: Clips.
             crop_frames: Range of the crops' length, from and to; no longer than the shortest clip.
-            pseudo_target: Share of the crops that are pseudo-target: of the pseudo-target clips, if there are some, else
+            pseudo_target: Share of the crops that are pseudo-target: of pseudo-target clips, if there are some, else
                 :meth:`mixed`.
             generator: CPU generator that everything is drawn from.
 

@@ -1,7 +1,7 @@
 """Pseudo-target clips: source training clips carried through the shift that the few target clips show.
 
-They lie decoded beside a machine type's own clips, so that whatever reads those reads these. Each is named as the source
-clip that it was made of, and its ``domain`` is target.
+They lie decoded beside a machine type's own clips, so that whatever reads those reads these. Each is named as the
+source clip that it was made of, and its ``domain`` is target.
 """
 
 import json

@@ -5,7 +5,7 @@ source. So the shift is estimated and the many source clips are carried through 
 The paper has no such step: it mixes source and target clips (Sec. 2.2); see the book's page of deviations.
 
 In mel band b at frequency f the shifted power is ``g(f) S(f / speed) + n(f)``, with S the source clip's power, g a
-response that is a quadratic in the band's index (in dB) and n a background whose level falls by a power law of frequency.
+response that is a quadratic in the band's index (in dB) and n a background whose level follows a power law.
 """
 
 from dataclasses import dataclass
@@ -174,9 +174,8 @@ def _fit(front: Front, before: np.ndarray, after: np.ndarray):
         return np.concatenate([_spectrum(front, before, values) - after, _unlikely(values)])
 
     starts = [np.array([0, 0, 0, after.mean() + louder, SLOPE[0]]) for louder in (0, -10)]
-    return min(
-        (least_squares(misfit, start, loss="soft_l1", max_nfev=50) for start in starts), key=lambda fit: fit.cost
-    )
+    fits = [least_squares(misfit, start, loss="soft_l1", max_nfev=50) for start in starts]
+    return min(fits, key=lambda fit: fit.cost)
 
 
 def _speed(front: Front, before: np.ndarray, after: np.ndarray) -> float:
