@@ -113,6 +113,7 @@ class Data(Strict):
     channels: Literal["refuse", "first", "mean"] = "refuse"
     """what to do with a clip of more than one channel"""
     pseudo_target: PseudoTarget = PseudoTarget()
+    """source training clips carried through the shift that the target clips show"""
     anomalies: bool = True
     """whether a section needs anomalous test clips; false for a detector of one's own machine, which has none"""
 
