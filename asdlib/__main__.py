@@ -65,7 +65,9 @@ def parser() -> argparse.ArgumentParser:
         "truth files, or a folder of them, may be among the paths; they label the evaluation clips.",
     )
     command.add_argument("paths", type=Path, nargs="+", help=kinds)
-    command.add_argument("--decisions", action="store_true", help="precision, recall, F1 from decision_result files too")
+    command.add_argument(
+        "--decisions", action="store_true", help="precision, recall, F1 from decision_result files too"
+    )
     command.add_argument(
         "--json",
         action="store_true",
@@ -73,6 +75,17 @@ def parser() -> argparse.ArgumentParser:
         'section, domain, auc, pauc); for several systems {"systems": {NAME: such an object}}',
     )
     command.set_defaults(command=_evaluate)
+
+    command = commands.add_parser(
+        "seeds",
+        help="Table 1 over runs that differ in the seed only: mean and deviation",
+        description="Mean and standard deviation of every figure of Table 1 over runs that differ in the seed only. "
+        "Another run: python -m asdlib reproduce table1 --profile demo --set seed=1 runs=runs/seed1. Writes "
+        "table1_seeds.csv to the first run, whose book then shows it.",
+    )
+    command.add_argument("runs", type=Path, nargs="+", help="run folders, for example runs/demo runs/seed1/demo")
+    command.add_argument("--json", action="store_true", help="print one JSON object, in fractions")
+    command.set_defaults(command=_seeds)
 
     words = "ensemble score files of any systems into official score files"
     command = commands.add_parser("combine", help=words, description=words[0].upper() + words[1:] + " (Sec. 2.3).")
@@ -151,6 +164,14 @@ def _evaluate(given) -> int:
 
     result = official.evaluate(given.paths, decisions=given.decisions)
     print(json.dumps(result, indent=2) if given.json else official.describe(result))
+    return 0
+
+
+def _seeds(given) -> int:
+    from asdlib.evaluation import seeds
+
+    table = seeds.over_seeds(given.runs)
+    print(json.dumps({"figures": table.to_dict("records")}, indent=2) if given.json else seeds.describe(table))
     return 0
 
 

@@ -212,8 +212,21 @@ def test_thresholds_by_machine_or_section():
     assert by_section["clips"].tolist() == [40, 43, 40, 43]  # three target clips borrow the source's
     source = frame[(frame["section"] == "00") & (frame["domain"] == "source") & (frame["split"] == "train")]["score"]
     assert by_section.loc[("00", "source"), "threshold"] == np.sort(source)[36]  # ceil(0.9 x 41) = 37th
+    assert by_section.loc[("00", "source"), "bound"] == pytest.approx(1 - 37 / 41)
+    assert np.isnan(by_section.loc[("00", "target"), "bound"])  # another domain's clips promise nothing
     alarms = decision.decide(frame, by_section.reset_index()).query("label == 'normal'").groupby("section")["decision"]
     assert (alarms.mean() < 0.4).all()  # each section by its own scale
+    rates = decision.rates(frame)
+    assert len(rates) == 4 * 3 and set(rates["threshold_of"]) == {
+        "gamma, machine",
+        "gamma, section",
+        "empirical, section",
+    }
+    row = rates[(rates["section"] == "01") & (rates["threshold_of"] == "empirical, section")].iloc[0]
+    part = frame[(frame["section"] == "01") & (frame["domain"] == "source") & (frame["split"] == "test")]
+    over = part["score"] > by_section.loc[("01", "source"), "threshold"]
+    shares = [over[part["label"] == label].mean() for label in ("normal", "anomaly")]
+    assert row[["false_alarms", "recall"]].tolist() == shares
     with pytest.raises(MetricError, match="fan section 00 source: 0 training"):
         decision.thresholds(frame[frame["split"] == "test"])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from asdlib.evaluation.metrics import MetricError
+from asdlib.evaluation.metrics import UNIT, MetricError
 
 ENOUGH = 10
 """training clips below which a section's domain borrows those of the section's other domain (the target has three)"""
@@ -100,3 +100,27 @@ def decide(frame: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     test = frame[frame["split"] == "test"]
     test = test.merge(limits[["machine", "section", "domain", "threshold"]], on=["machine", "section", "domain"])
     return test.assign(decision=(test["score"] > test["threshold"]).astype(int))
+
+
+def rates(frame: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
+    """What decisions are worth: false alarms and hits of one system's labelled test clips by three kinds of threshold.
+
+    Args:
+        frame: Score rows of one system (:mod:`asdlib.scores`).
+        quantile: One less the rate of false alarms that is aimed at.
+
+    Returns:
+        Columns ``section, domain, threshold_of`` (``gamma, machine`` is the official one; ``gamma, section``;
+        ``empirical, section``), ``clips, bound`` as in :func:`thresholds`, ``false_alarms`` (share of normal clips that
+        are called anomalous) and ``recall`` (share of anomalous clips that are).
+    """
+    parts = []
+    for method, by in (("gamma", "machine"), ("gamma", "section"), ("empirical", "section")):
+        limits = thresholds(frame, quantile, method, by)
+        alarms = decide(frame, limits).groupby([*UNIT, "label"])["decision"].mean().unstack("label")
+        alarms = (
+            alarms.reindex(columns=["normal", "anomaly"]).set_axis(["false_alarms", "recall"], axis=1).reset_index()
+        )
+        parts.append(limits.merge(alarms, on=UNIT).assign(threshold_of=f"{method}, {by}"))
+    columns = ["section", "domain", "threshold_of", "clips", "bound", "false_alarms", "recall"]
+    return pd.concat(parts).sort_values(["section", "domain"], kind="stable", ignore_index=True)[columns]

@@ -2,7 +2,7 @@
 
 ``anomaly_score_<machine>_section_<NN>_<domain>_test.csv`` and ``decision_result_...`` hold a line a clip, without
 header: file name and score, or file name and 0 or 1. The labels of development clips stand in their names, those of
-evaluation clips in ``ground_truth_...`` files of the same shape. ``result.csv`` holds a block of figures a machine type.
+evaluation clips in ``ground_truth_...`` files of the same shape. ``result.csv`` holds figures, a block a machine type.
 """
 
 import csv
@@ -80,8 +80,8 @@ def read(given: Iterable[Path | str], column: str = "score") -> pd.DataFrame:
     for file in {file.resolve(): file for file in tables}.values():
         sources[str(file)] = scores.read(file)
     if not sources:
-        what = "official score files, folders of them, or score tables" if column == "score" else "decision_result files"
-        raise OfficialError(f"no {column}s were given; expected {what}")
+        more = ", or score tables" if column == "score" else ""
+        raise OfficialError(f"no {column}s were given; expected {KINDS[column]} files, folders of them{more}")
     frame = pd.concat([rows.assign(source=source) for source, rows in sources.items()], ignore_index=True)
     clash = set(frame.loc[frame.duplicated(["system", *CLIP]), "system"])
     for (source, system), rows in frame.groupby(["source", "system"]).groups.items() if clash else []:
