@@ -58,6 +58,16 @@ class Run:
         return self.folder / "table1.csv"
 
     @property
+    def differences(self) -> Path:
+        """Paired differences of the rows of Table 1."""
+        return self.folder / "table1_differences.csv"
+
+    @property
+    def seeds(self) -> Path:
+        """Table 1 over runs that differ in the seed only (:mod:`asdlib.evaluation.seeds`); not every run has it."""
+        return self.folder / "table1_seeds.csv"
+
+    @property
     def values(self) -> Path:
         return self.folder / "values.json"
 
