@@ -110,7 +110,7 @@ def _check(given) -> int:
     settings = params.Data(root=str(given.folder), sample_rate=given.sample_rate, channels=given.channels)
     report = data.check(given.folder, settings)
     print(json.dumps(report, indent=2) if given.json else data.describe(report))
-    return 1 if report["problems"] else 0
+    return 0 if report["usable"] else 1
 
 
 def _evaluate(given) -> int:
@@ -138,4 +138,5 @@ def _export(given) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # names on disk may be no text
     sys.exit(main())
