@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--parameters", default="{}", metavar="JSON", help='for example \'{"params": "demo"}\'')
     command.set_defaults(command=_execute)
 
-    data = commands.add_parser("data", help="look at a folder of recordings")
+    data = commands.add_parser("data", help="download recordings, look at a folder of them")
     actions = data.add_subparsers(required=True, metavar="ACTION")
     command = actions.add_parser("check", help="report what a data folder holds and every problem; 0 if it can be used")
     command.add_argument("folder", type=Path)
@@ -56,6 +56,13 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--channels", choices=channels, default="refuse", help="what to do with several channels")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(command=_check)
+    command = actions.add_parser("download", help="fetch DCASE2021 Task 2 from Zenodo; the same command goes on")
+    command.add_argument("folder", type=Path, help="the data root, for example data/dcase2021")
+    command.add_argument("--machine", action="extend", nargs="+", help="machine types, for example fan (default: all)")
+    parts = ["development", "additional", "evaluation"]
+    command.add_argument("--sections", choices=parts, action="extend", nargs="+", help="(default: development)")
+    command.add_argument("--address", default="https://zenodo.org", help="of Zenodo or a mirror (default: %(default)s)")
+    command.set_defaults(command=_download)
 
     command = commands.add_parser("evaluate", help="Table 1's metric for score files: cells, all, official score")
     command.add_argument("paths", type=Path, nargs="+", help="folders of official files, or score tables (CSV)")
@@ -111,6 +118,15 @@ def _check(given) -> int:
     report = data.check(given.folder, settings)
     print(json.dumps(report, indent=2) if given.json else data.describe(report))
     return 0 if report["usable"] else 1
+
+
+def _download(given) -> int:
+    from asdlib.data import download, names
+
+    machines, parts = given.machine or names.MACHINES, given.sections or ["development"]
+    download.download(given.folder, list(dict.fromkeys(machines)), list(dict.fromkeys(parts)), given.address)
+    print(given.folder)
+    return 0
 
 
 def _evaluate(given) -> int:

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import fcntl
 import hashlib
 import json
 import os
@@ -12,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+
+from asdlib import AsdError
 
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas", "librosa")
 
@@ -61,6 +64,26 @@ def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
         else:
             temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def only_one(path: Path, sentence: str) -> Iterator[int]:
+    """Hold a lock that the operating system drops when the process ends, however it ends.
+
+    Args:
+        path: File that stands for the lock; made if missing, and kept.
+        sentence: Of the :class:`asdlib.AsdError` if another process holds it.
+
+    Yields:
+        The file's descriptor; a process that inherits it holds the lock too.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AsdError(sentence) from None
+        yield stream.fileno()
 
 
 def write_json(value: object, path: Path | str) -> None:

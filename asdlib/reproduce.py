@@ -1,12 +1,11 @@
 """``make reproduce``: check everything at the door, then let Snakemake run what is missing."""
 
-import fcntl
 import subprocess
 import sys
 import time
 
-from asdlib import AsdError, notebooks, params, paths
-from asdlib.artefacts import write_json
+from asdlib import notebooks, params, paths
+from asdlib.artefacts import only_one, write_json
 from asdlib.data import catalogue
 
 
@@ -24,7 +23,7 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         Snakemake's exit code.
 
     Raises:
-        AsdError: The settings or the data cannot be used, or another run is going on in this folder.
+        asdlib.AsdError: The settings or the data cannot be used, or another run is going on in this folder.
     """
     home = paths.home()
     settings = params.load(profile, overrides)
@@ -36,7 +35,8 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     snakemake = [sys.executable, "-m", "snakemake", "--directory", str(home), "--snakefile", str(home / "Snakefile")]
     config = home / ".snakemake" / "config.json"
     options = ["--cores", str(jobs), "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "progress"]
-    with _only_one(home / ".snakemake") as lock:
+    busy = f"{home / '.snakemake'}: another `make reproduce` runs in this folder; wait for it"
+    with only_one(home / ".snakemake" / "reproduce.lock", busy) as lock:
         if not dry_run:
             write_json(settings.resolved(), paths.Run.of(settings).settings)
         write_json({"profile": profile, "overrides": overrides}, config)
@@ -51,22 +51,3 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it
     return code
-
-
-class _only_one:
-    """A lock that the operating system drops when the process ends, however it ends."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __enter__(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.stream = open(self.folder / "reproduce.lock", "w", encoding="utf-8")
-        try:
-            fcntl.flock(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AsdError(f"{self.folder}: another `make reproduce` runs in this folder; wait for it") from None
-        return self.stream.fileno()
-
-    def __exit__(self, *_):
-        self.stream.close()

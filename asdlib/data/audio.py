@@ -1,8 +1,8 @@
 """Clips in: each validated, then all clips of a machine type decoded once into one int16 array on disk.
 
-int16 is what the recordings are; the waveform in -1 to 1 is ``int16 / 32768``. Wider and narrower samples are rounded to
-it. Clips may differ in length. Another sampling rate is refused, since resampling would change what is compared; several
-channels are refused unless ``data.channels`` says what to do with them.
+int16 is what the recordings are; the waveform in -1 to 1 is ``int16 / 32768``. Wider and narrower samples are rounded
+to it. Clips may differ in length. Another sampling rate is refused, since resampling would change what is compared;
+several channels are refused unless ``data.channels`` says what to do with them.
 """
 
 import hashlib

@@ -59,7 +59,7 @@ class Doubts:
         kinds = [
             (
                 self._leaks,
-                "clips that hold the same samples in training and test, so scores would be too good; remove one of each",
+                "clips that hold the same samples in training and test, so scores would flatter; remove one of each",
             ),
             (
                 self._contradictions,
