@@ -10,11 +10,13 @@ import os
 import re
 import sys
 
+from asdlib import leader
 from asdlib import params as parameters
 from asdlib.data import DECODED, catalogue
 from asdlib.notebooks import COMMON
 from asdlib.paths import BASELINES, Run, home
 
+leader.follow()  # of `make reproduce`, if that is where this comes from
 profile = config.get("profile", "demo")
 overrides = config.get("overrides", {})  # by --configfile: on the command line null and numbers become strings
 settings = parameters.load(profile, overrides)

@@ -1,12 +1,14 @@
 """``make reproduce``: check everything at the door, then let Snakemake run what is missing."""
 
+import os
 import subprocess
 import sys
 import time
 
 from asdlib import notebooks, params, paths
-from asdlib.artefacts import only_one, write_json
+from asdlib.artefacts import only_one, sweep, write_json
 from asdlib.data import catalogue
+from asdlib.leader import PIPE, leading
 
 
 def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, targets: list[str] | None = None) -> int:
@@ -36,8 +38,11 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     config = home / ".snakemake" / "config.json"
     options = ["--cores", str(jobs), "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "progress"]
     busy = f"{home / '.snakemake'}: another `make reproduce` runs in this folder; wait for it"
-    with only_one(home / ".snakemake" / "reproduce.lock", busy) as lock:
+    pipe = home / ".snakemake" / "leader"
+    with only_one(home / ".snakemake" / "reproduce.lock", busy), leading(pipe):
         if not dry_run:
+            for folder, deep in ((paths.Run.of(settings).folder, True), ((home / settings.data.root).parent, False)):
+                sweep(folder, deep)
             write_json(settings.resolved(), paths.Run.of(settings).settings)
         write_json({"profile": profile, "overrides": overrides}, config)
         # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
@@ -46,7 +51,7 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         code = subprocess.run(
             [*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)],
             check=False,
-            pass_fds=[lock],  # so that the lock holds as long as Snakemake lives, also if this process is killed
+            env=os.environ | {PIPE: str(pipe)},
         ).returncode
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it

@@ -41,6 +41,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     clips = waveforms.clips.iloc[rows]
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     vectors = np.stack([summary(spectrum) for spectrum in log_mels(waveforms, rows, log_mel)])
+    scores.finite(clips, vectors, "the log-mel")
 
     score, model = np.empty(len(clips)), {}
     for section in sorted(set(clips["section"])):

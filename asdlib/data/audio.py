@@ -231,7 +231,13 @@ class Waveforms:
             raise DataError(f"{folder}: no decoded clips; run notebook 01_data, or make reproduce")
         text = {column: str for column in ("machine", "section", "domain", "split", "label", "clip", "attributes")}
         clips = pd.read_csv(folder / "clips.csv", keep_default_na=False, dtype=text)
-        return cls(clips, np.load(folder / "waveforms.npy", mmap_mode="r"), fingerprint)
+        try:
+            samples = np.lib.format.open_memmap(folder / "waveforms.npy", mode="r")  # opens arrays of numbers only
+        except ValueError as error:
+            raise DataError(
+                f"{folder / 'waveforms.npy'}: is no array of samples ({error}); delete the folder"
+            ) from None
+        return cls(clips, samples, fingerprint)
 
     def __len__(self) -> int:
         return len(self.clips)

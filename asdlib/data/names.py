@@ -74,7 +74,7 @@ class ClipName:
 
 
 _RESERVED = ("all",)  # stands for all machine types in Table 1
-_GRAPH = set("{}*?[]\\")  # signs that patterns of file names are made of
+_GRAPH = set("{}*?[].\\")  # signs that patterns, and names of executed notebooks, are made of
 
 
 def check_machine(machine: str) -> None:
