@@ -124,9 +124,9 @@ _REFUSED = {
 def _refusal(error: BaseException, folder: Path) -> str | None:
     """Why nothing can be written to ``folder``, or None if that is not what ``error`` is about.
 
-    torch, safetensors and libsndfile each have their own error for a full disk, so a write is tried.
+    numpy, torch, safetensors and libsndfile each have their own error for a full disk, so a write is tried.
     """
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno is not None:
         elsewhere = error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(folder)
         return error.strerror if error.errno in _REFUSED and not elsewhere else None
     if not isinstance(error, Exception):
