@@ -146,7 +146,10 @@ def _alive(process: int) -> bool:
         return False
     except PermissionError:
         pass
-    return True
+    try:  # a process that ended and that its parent has not yet asked about
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
 
 
 @contextlib.contextmanager
@@ -171,6 +174,34 @@ def write_json(value: object, path: Path | str) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+class SettingsError(AsdError):
+    """An artefact of a run that other settings made."""
+
+
+def made_with(path: Path, wanted: dict) -> None:
+    """Compare the settings in a record with those of now, so that one table never mixes two.
+
+    Snakemake does a stage again when its settings change; a notebook that was run by hand with settings of its own
+    may still have left something in the run folder.
+
+    Args:
+        path: Of the record, beside the artefact; none is no evidence against it.
+        wanted: Settings that it must have been made with; the record may hold more.
+
+    Raises:
+        SettingsError: It was made with others; the message names record, key, found and wanted value.
+    """
+    if not path.is_file():
+        return
+    stored = json.loads(path.read_text(encoding="utf-8"))["settings"]
+    for key, value in json.loads(json.dumps(wanted)).items():
+        if stored.get(key) != value:
+            raise SettingsError(
+                f"{path}: made with {key}: {json.dumps(stored.get(key))}, while this run has {json.dumps(value)}; "
+                "delete that folder and run make reproduce, which makes it anew, or give the run another profile name"
+            )
 
 
 def fingerprint(value: object) -> str:

@@ -41,8 +41,7 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     pipe = home / ".snakemake" / "leader"
     with only_one(home / ".snakemake" / "reproduce.lock", busy), leading(pipe):
         if not dry_run:
-            for folder, deep in ((paths.Run.of(settings).folder, True), ((home / settings.data.root).parent, False)):
-                sweep(folder, deep)
+            _sweep(settings)
             write_json(settings.resolved(), paths.Run.of(settings).settings)
         write_json({"profile": profile, "overrides": overrides}, config)
         # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
@@ -53,6 +52,13 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
             check=False,
             env=os.environ | {PIPE: str(pipe)},
         ).returncode
+        _sweep(settings)  # of jobs that were killed alone
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it
     return code
+
+
+def _sweep(settings) -> None:
+    """Remove the half-written files of killed jobs in the run folder, and of killed syntheses beside the data."""
+    sweep(paths.Run.of(settings).folder)
+    sweep((paths.home() / settings.data.root).parent, deep=False)

@@ -23,7 +23,6 @@ from asdlib.data.audio import ClipError, Waveforms
 
 TREES, HEADERS = 300, 600
 RATE, SAMPLES = 16_000, 1600
-ANY_LENGTH = {"frame_autoencoder": {"frames": 1}, "mobilenet": {"frames": 1}}
 CLIPS = [f"train/section_00_source_train_normal_{index:04d}.wav" for index in range(4)]
 CLIPS += ["train/section_00_target_train_normal_0000.wav"]
 CLIPS += [
@@ -210,7 +209,7 @@ def template(tmp_path_factory):
 
 
 def settings():
-    return params.Settings(profile="t", title="t", data=params.Data(root="in"), **ANY_LENGTH)
+    return params.Settings(profile="t", title="t", data=params.Data(root="in"))
 
 
 def checked(capsys, root) -> tuple[int, dict]:
@@ -269,7 +268,7 @@ def test_doubtful_clips_are_counted_and_used(template, tmp_path, monkeypatch, ca
         found = [warning for warning in report["warnings"] if words in warning]
         assert len(found) == 1 and found[0].startswith(f"{len(victims)} (fan/"), report["warnings"]
         data = params.Data(root=root.name)
-        asd_data.prepare(params.Settings(profile=f"t{number}", title="t", data=data, **ANY_LENGTH))
+        asd_data.prepare(params.Settings(profile=f"t{number}", title="t", data=data))
         assert words in capsys.readouterr().out  # a run says so too
 
 

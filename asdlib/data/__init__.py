@@ -37,7 +37,7 @@ def prepare(settings) -> pd.DataFrame:
     plan = catalogue.planned(clips, data)
     machines = [*plan.machines, *plan.outliers]
     clips = clips[clips["machine"].isin(machines)].reset_index(drop=True)
-    audio.refuse(audio.check_headers(clips, root, data, *shortest(settings)))
+    audio.refuse(audio.check_headers(clips, root, data))
     for machine in machines:
         began = time.monotonic()
         rows = clips[clips["machine"] == machine].reset_index(drop=True)
@@ -74,14 +74,6 @@ def open_machine(settings, machine: str):
 def counts(clips: pd.DataFrame) -> pd.DataFrame:
     """Clips by machine type, section, domain, split and label."""
     return clips.groupby(GROUPS).size().rename("clips").reset_index()
-
-
-def shortest(settings) -> tuple[int, str]:
-    """Samples that every clip of a run must have, and the setting that needs them."""
-    baselines = {name: getattr(settings, name) for name in ("frame_autoencoder", "mobilenet")}
-    needed = {name: (baseline.frames - 1) * baseline.features.hop_length for name, baseline in baselines.items()}
-    name = max(needed, key=needed.get)
-    return max(needed[name], 1), f"{name}.frames"
 
 
 def check(root: Path, data) -> dict:

@@ -106,28 +106,14 @@ def read(path: Path, data) -> np.ndarray:
     return np.clip(np.rint(waveform * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
-def check_headers(clips: pd.DataFrame, root: Path, data, shortest: int = 1, because: str = "") -> list[str]:
-    """Problems that the headers of clips show, a sentence each.
-
-    Args:
-        clips: Rows of the catalogue.
-        root: The data root that ``clips.path`` counts from.
-        data: Settings (:class:`asdlib.params.Data`).
-        shortest: Samples that a clip must have.
-        because: What needs that many, for the sentence.
-    """
+def check_headers(clips: pd.DataFrame, root: Path, data) -> list[str]:
+    """Problems that the headers of clips show, a sentence each."""
     problems = []
     for path in clips["path"]:
         try:
-            samples = probe(Path(root) / path, data)
+            probe(Path(root) / path, data)
         except ClipError as error:
             problems.append(str(error))
-            continue
-        if samples < shortest:
-            problems.append(
-                f"{Path(root) / path}: {samples / data.sample_rate:.4g} s long; expected at least "
-                f"{shortest / data.sample_rate:.4g} s, which {because} needs; lower it, or remove the clip"
-            )
     return problems
 
 
