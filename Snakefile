@@ -8,6 +8,7 @@ reruns that candidate only.
 import json
 import os
 import re
+import shlex
 import sys
 
 from asdlib import leader
@@ -24,7 +25,7 @@ plan = catalogue.plan(settings)
 run = Run.of(settings)
 autoencoders, classifiers = list(settings.autoencoder_candidates), list(settings.classifier_candidates)
 gpu = int(settings.device.startswith("cuda"))  # jobs on a GPU; `--resources gpu=1` runs one at a time
-python = sys.executable
+python = shlex.quote(sys.executable)
 # Not among the params of the rules: an override would make every stage run again, not only those that need it.
 os.environ[COMMON] = json.dumps({"params": profile, "overrides": overrides})
 

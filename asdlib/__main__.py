@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--data", help="folder of recordings, in place of the profile's data.root")
     # Where the system cannot say which cores are ours, all are.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    command.add_argument("--jobs", type=int, default=cores, help="processor cores (default: all)")
+    command.add_argument("--jobs", type=_positive, default=cores, help="processor cores (default: all)")
     change = {"action": "extend", "nargs": "+", "default": [], "metavar": "KEY=VALUE"}
     command.add_argument("--set", **change, help="change settings, for example seed=1 threads=2; targets come before")
     command.add_argument("--dry-run", action="store_true", help="only say what would run")
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     actions = data.add_subparsers(required=True, metavar="ACTION")
     command = actions.add_parser("check", help="report what a data folder holds and every problem; 0 if it can be used")
     command.add_argument("folder", type=Path)
-    command.add_argument("--sample-rate", type=int, default=16_000, help="expected, in Hz (default: 16000)")
+    command.add_argument("--sample-rate", type=_positive, default=16_000, help="expected, in Hz (default: 16000)")
     channels = ["refuse", "first", "mean"]
     command.add_argument("--channels", choices=channels, default="refuse", help="what to do with several channels")
     command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -84,6 +84,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("out", type=Path, help="folder for the files")
     command.set_defaults(command=_export)
     return top
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} found; expected a whole number above 0")
+    return int(text)
 
 
 def _reproduce(given) -> int:

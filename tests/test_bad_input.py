@@ -349,6 +349,14 @@ def test_a_path_that_is_no_text_is_printed(tmp_path):
     assert done.returncode == 1 and "the folder is empty" in done.stdout and done.stderr == ""
 
 
+@pytest.mark.parametrize("value", ["0", "-5", "many", "1e3"])
+def test_numbers_on_the_command_line(value, capsys):
+    for command in (["reproduce", f"--jobs={value}"], ["data", "check", ".", f"--sample-rate={value}"]):
+        with pytest.raises(SystemExit) as info:
+            main(command)
+        assert info.value.code == 2 and "expected a whole number above 0" in capsys.readouterr().err
+
+
 def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path, monkeypatch):
     (tmp_path / "fan" / "train").mkdir(parents=True)
     scandir = os.scandir

@@ -11,7 +11,7 @@ KILLS = 20
 
 
 def test_a_run_killed_at_random_ends_with_the_same_bytes(smoke, tmp_path, note):
-    home = chaos.project(tmp_path / "home")
+    home = chaos.project(tmp_path / "a home, ü")
     survived = chaos.chaos(home, KILLS, seed=0, longest=8.0)
     assert sum(survived.kills.values()) == KILLS and len(survived.kills) >= 3, survived
     assert chaos.differing(home / "runs" / "smoke", smoke / "runs" / "smoke") == []

@@ -1,4 +1,4 @@
-"""The same settings, seed, device and threads give the same bytes; what another number of threads changes is measured."""
+"""The same settings, seed, device and threads give the same bytes; what a second thread changes is measured."""
 
 import pandas as pd
 import pytest
