@@ -44,7 +44,6 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     table = net.waveforms.clips.iloc[net.rows].reset_index(drop=True)
     seen = np.isin(net.role, [clips.SCORER, clips.BOTH])
     errors = [error[options.errors] for error in net.errors(net.rows[seen], [options.errors])]
-    scores.finite(table[seen], np.array([error.sum() for error in errors]), "the reconstruction error")
     gaussians = fit_frames(table[seen], errors, options)
 
     values = {variant: np.zeros(len(table)) for variant in options.variants}
@@ -53,7 +52,6 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     for index, error in enumerate(net.errors(net.rows, kinds)):
         for kind, rows in means.items():
             rows.append(error[kind].mean(0, dtype=np.float64))
-            scores.finite(table.iloc[[index]], rows[-1][None], "the reconstruction error")
         group = group_of(table["section"][index], table["domain"][index], options.groups)
         frames = gaussians[group].surprise(error[options.errors])
         for variant in set(values) - {CLIP_SIGNED, L1}:

@@ -77,7 +77,6 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
 
 def variants(table: pd.DataFrame, embedding: np.ndarray, candidate: str, weight: float) -> pd.DataFrame:
     """The score table of all variants, from the outputs of the models (:mod:`asdlib.classifier.embeddings`)."""
-    scores.finite(table, embedding, "the embedding")
     distance, mahalanobis = normalised(table), distances(table, embedding)
     both, source = adapted(table), _clips(table, STAGES[0])
     values = {
