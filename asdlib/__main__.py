@@ -18,6 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -34,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--data", help="folder of recordings, in place of the profile's data.root")
     # Where the system cannot say which cores are ours, all are.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    command.add_argument("--jobs", type=int, default=cores, help="processor cores (default: all)")
+    command.add_argument("--jobs", type=_positive, default=cores, help="processor cores (default: all)")
     change = {"action": "extend", "nargs": "+", "default": [], "metavar": "KEY=VALUE"}
     command.add_argument("--set", **change, help="change settings, for example seed=1 threads=2; targets come before")
     command.add_argument("--dry-run", action="store_true", help="only say what would run")
@@ -47,15 +50,22 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--parameters", default="{}", metavar="JSON", help='for example \'{"params": "demo"}\'')
     command.set_defaults(command=_execute)
 
-    data = commands.add_parser("data", help="look at a folder of recordings")
+    data = commands.add_parser("data", help="download recordings, look at a folder of them")
     actions = data.add_subparsers(required=True, metavar="ACTION")
     command = actions.add_parser("check", help="report what a data folder holds and every problem; 0 if it can be used")
     command.add_argument("folder", type=Path)
-    command.add_argument("--sample-rate", type=int, default=16_000, help="expected, in Hz (default: 16000)")
+    command.add_argument("--sample-rate", type=_positive, default=16_000, help="expected, in Hz (default: 16000)")
     channels = ["refuse", "first", "mean"]
     command.add_argument("--channels", choices=channels, default="refuse", help="what to do with several channels")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(command=_check)
+    command = actions.add_parser("download", help="fetch DCASE2021 Task 2 from Zenodo; the same command goes on")
+    command.add_argument("folder", type=Path, help="the data root, for example data/dcase2021")
+    command.add_argument("--machine", action="extend", nargs="+", help="machine types, for example fan (default: all)")
+    parts = ["development", "additional", "evaluation"]
+    command.add_argument("--sections", choices=parts, action="extend", nargs="+", help="(default: development)")
+    command.add_argument("--address", default="https://zenodo.org", help="of Zenodo or a mirror (default: %(default)s)")
+    command.set_defaults(command=_download)
 
     kinds = "folders of official score files, such files, or score tables (CSV)"
     command = commands.add_parser(
@@ -122,6 +132,12 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} found; expected a whole number above 0")
+    return int(text)
+
+
 def _reproduce(given) -> int:
     import yaml
 
@@ -156,7 +172,16 @@ def _check(given) -> int:
     settings = params.Data(root=str(given.folder), sample_rate=given.sample_rate, channels=given.channels)
     report = data.check(given.folder, settings)
     print(json.dumps(report, indent=2) if given.json else data.describe(report))
-    return 1 if report["problems"] else 0
+    return 0 if report["usable"] else 1
+
+
+def _download(given) -> int:
+    from asdlib.data import download, names
+
+    machines, parts = given.machine or names.MACHINES, given.sections or ["development"]
+    download.download(given.folder, list(dict.fromkeys(machines)), list(dict.fromkeys(parts)), given.address)
+    print(given.folder)
+    return 0
 
 
 def _evaluate(given) -> int:
@@ -192,4 +217,5 @@ def _export(given) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # names on disk may be no text
     sys.exit(main())

@@ -74,6 +74,24 @@ def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
     return frame
 
 
+def finite(clips: pd.DataFrame, values: np.ndarray, what: str) -> np.ndarray:
+    """Return ``values`` if all are finite, else raise :class:`ScoreError` that names the first clip where they are not.
+
+    Args:
+        clips: Rows of the catalogue.
+        values: A number or a vector a clip, ``(clips, ...)``.
+        what: What they are, for the sentence.
+    """
+    bad = ~np.isfinite(values).reshape(len(clips), -1).all(1)
+    if bad.any():
+        row = clips.loc[bad].iloc[0]
+        raise ScoreError(
+            f"clip {row['clip']} (machine {row['machine']}, section {row['section']}): {what} holds NaN or infinity; "
+            f"expected finite numbers. {bad.sum()} clip(s) in all: look at the training of the model"
+        )
+    return values
+
+
 def write(frame: pd.DataFrame, path: Path) -> None:
     """Write a score table to ``path`` (CSV), whole or not at all."""
     check(frame, path)

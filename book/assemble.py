@@ -116,6 +116,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/rerun.md": tables.rerun(pd.read_csv(RERUN, dtype={"section": str})),
         "generated/larger.md": tables.larger(),
         "generated/claims.md": tables.claims(pd.read_csv(there(run.claims))),
+        "generated/reliability.md": tables.reliability(SOURCES / "results" / "reliability" / "figures.csv"),
         "generated/cost.md": provenance.cost(notebooks, run),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),

@@ -243,3 +243,21 @@ def _numbered(number: int, effect: float) -> str:
 
 def _effect(value: float, low: float, high: float) -> str:
     return signed(value) + ("" if pd.isna(low) else f" ({signed(low)} to {signed(high)})")
+
+
+# Reliability ----------------------------------------------------------------------------------------------------------
+def reliability(path: Path) -> str:
+    """What the tests that try to break the project counted (``make reliability``), kept in ``book/results``."""
+    frame = pd.read_csv(path)
+    files = frame["test"].str.extract(r"(\w+)\.py::")[0]
+    shown = pd.DataFrame({"Tried": frame["what"].str.capitalize(), "Count": frame["value"].map("{:,.6g}".format)})
+    parts = [
+        table(shown[files == file], f"Figures of `tests/{file}.py`.", f"reliability-{file}", "lr")
+        for file in dict.fromkeys(files)
+    ]
+    made = " and ".join(f"commit `{commit}` on {date}" for commit, date in _made(frame))
+    return "\n".join([*parts, f"Counted by the tests themselves at {made}."])
+
+
+def _made(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(zip(frame["commit"], frame["date"], strict=True)))
