@@ -174,6 +174,8 @@ class Mahalanobis(Strict):
     """Reference row that the paper lacks: distance of a clip's log-mel mean and deviation over time."""
 
     features: Features = Features()
+    target_shift: Annotated[float, Field(ge=0)] = 0.1
+    """weight of the shift that the target clips still show beside pseudo-target clips; 0 ignores it"""
 
 
 # Autoencoder (Sec. 2.1) -----------------------------------------------------------------------------------------------
@@ -407,6 +409,8 @@ class ClassifierScorer(Strict):
     """w in w (1 - posterior) + (1 - w) normalised distance"""
     target_from: TargetFrom = "clips"
     """what normal target clips are like: by all training clips of the section, or by pseudo-target clips"""
+    target_shift: Annotated[float, Field(ge=0)] = 0.1
+    """weight of the shift that the target clips still show beside pseudo-target clips, in Mahalanobis distances"""
     variants: Annotated[list[ClassifierVariant], Field(min_length=1)] = [*get_args(ClassifierVariant)]
     """scores (:mod:`asdlib.classifier.scorer`), each one system; the first is the one used without labels"""
     centroids: Literal["clips", "training"] = "clips"

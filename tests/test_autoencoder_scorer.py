@@ -16,11 +16,11 @@ from sklearn.covariance import LedoitWolf
 
 from asdlib import paths, scores
 from asdlib.autoencoder import reconstruct, scorer, train
-from asdlib.autoencoder.gaussian import Gaussian
 from asdlib.autoencoder.pooling import pool
 from asdlib.autoencoder.reconstruct import Reconstructor, pool_copies
 from asdlib.data import pseudo_target
 from asdlib.evaluation import metrics
+from asdlib.gaussian import Gaussian
 from asdlib.params import AutoencoderScorer
 
 

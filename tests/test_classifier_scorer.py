@@ -233,6 +233,10 @@ def test_target_clips_are_compared_with_pseudo_target_clips(scored):
     tuned = made.index[made["stage"] == "fine-tuning"]
     values = embedding.astype(np.float64)
     mean, covariance = values[tuned].mean(0), ledoit_wolf(values[tuned])[0]
+    few = (outputs["kind"] == "section") & (outputs["stage"] == "fine-tuning") & (outputs["split"] == "train")
+    few = values[few & (outputs["domain"] == "target") & (outputs["model"] == "00")] - mean
+    scatter = few.T @ few / len(few)
+    covariance += 0.1 * (scatter + np.diag(np.diag(scatter)))
     chosen = table[table["system"].str.endswith("mahalanobis") & (table["section"] == "00")]
     for _, row in chosen[chosen["domain"] == "target"].iterrows():
         same = (outputs["clip"] == row["clip"]) & (outputs["stage"] == "fine-tuning") & (outputs["kind"] == "section")

@@ -19,10 +19,10 @@ from safetensors.numpy import load_file, save_file
 
 from asdlib import AsdError, artefacts, paths, scores
 from asdlib.autoencoder import clips
-from asdlib.autoencoder.gaussian import Gaussian
 from asdlib.autoencoder.pooling import pool
 from asdlib.autoencoder.reconstruct import Reconstruction, Reconstructor
 from asdlib.data import pseudo_target
+from asdlib.gaussian import Gaussian
 
 CLIP_SIGNED, L1 = "clip_signed", "l1"
 

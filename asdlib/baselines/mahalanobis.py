@@ -10,7 +10,8 @@ dimensions, as few clips. So they are scored by cross-fitting, each by a Gaussia
 threshold from training scores would otherwise call every clip anomalous.
 
 ``mahalanobis_shift`` is the same with a Gaussian of its own for the target domain, fitted on pseudo-target clips
-(:mod:`asdlib.data.pseudo_target`): what these do alone, without any network.
+(:mod:`asdlib.data.pseudo_target`) and a little widened by the shift that the target clips still show: what these do
+alone, without any network.
 """
 
 import time
@@ -18,12 +19,12 @@ import time
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.covariance import LedoitWolf
 
 from asdlib import artefacts, data, paths, scores, training
 from asdlib.baselines.machine import write
 from asdlib.data import pseudo_target
 from asdlib.features import LogMel, log_mels
+from asdlib.gaussian import Gaussian
 
 SYSTEM, SHIFTED = "mahalanobis", "mahalanobis_shift"
 FOLDS = 5
@@ -57,18 +58,18 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
     for section in sorted(set(clips["section"])):
         own = (clips["section"] == section).to_numpy()
         fitted = np.flatnonzero(own & (clips["split"] == "train"))
-        gaussian = LedoitWolf().fit(vectors[fitted])
-        score[own] = np.sqrt(gaussian.mahalanobis(vectors[own]))
+        gaussian = Gaussian.fit(vectors[fitted])
+        score[own] = gaussian.distance(vectors[own])
         score[fitted] = cross_fitted(vectors[fitted])
-        model[f"{section}.mean"] = torch.from_numpy(gaussian.location_)
-        model[f"{section}.precision"] = torch.from_numpy(gaussian.precision_)
+        model |= {f"{section}.mean": gaussian.mean, f"{section}.cholesky": gaussian.cholesky}
         like = made[1][made[0].clips["section"].iloc[made[1]] == section] if made else []
         if len(like):
-            gaussian = LedoitWolf().fit(np.stack([summary(spectrum) for spectrum in log_mels(made[0], like, log_mel)]))
             target = own & (clips["domain"] == "target").to_numpy()
-            score[target] = np.sqrt(gaussian.mahalanobis(vectors[target]))
-            model[f"{section}.target.mean"] = torch.from_numpy(gaussian.location_)
-            model[f"{section}.target.precision"] = torch.from_numpy(gaussian.precision_)
+            few = vectors[target & (clips["split"] == "train").to_numpy()]
+            gaussian = Gaussian.fit(np.stack([summary(spectrum) for spectrum in log_mels(made[0], like, log_mel)]))
+            gaussian = gaussian.widened(few, baseline.target_shift)
+            score[target] = gaussian.distance(vectors[target])
+            model |= {f"{section}.target.mean": gaussian.mean, f"{section}.target.cholesky": gaussian.cholesky}
 
     table = scores.table(clips, system, score)
     record = artefacts.record(
@@ -83,7 +84,8 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began,
     )
-    write(paths.Run.of(settings).system(system, machine), table, model, record)
+    tensors = {name: torch.from_numpy(array) for name, array in model.items()}
+    write(paths.Run.of(settings).system(system, machine), table, tensors, record)
     return table
 
 
@@ -95,8 +97,7 @@ def cross_fitted(vectors: np.ndarray) -> np.ndarray:
     fold = np.arange(len(vectors)) % FOLDS
     distance = np.empty(len(vectors))
     for held_out in np.unique(fold):
-        gaussian = LedoitWolf().fit(vectors[fold != held_out])
-        distance[fold == held_out] = np.sqrt(gaussian.mahalanobis(vectors[fold == held_out]))
+        distance[fold == held_out] = Gaussian.fit(vectors[fold != held_out]).distance(vectors[fold == held_out])
     return distance
 
 

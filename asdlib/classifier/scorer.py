@@ -22,7 +22,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from sklearn.covariance import LedoitWolf
 
 from asdlib import artefacts, paths, scores, training
 from asdlib.artefacts import writing
@@ -31,6 +30,7 @@ from asdlib.classifier.model import ClassifierError
 from asdlib.classifier.train import STAGES
 from asdlib.data import catalogue
 from asdlib.data.audio import Waveforms
+from asdlib.gaussian import Gaussian
 
 
 def score(settings, machine: str, candidate: str) -> pd.DataFrame:
@@ -87,7 +87,8 @@ def variants(table: pd.DataFrame, embedding: np.ndarray, candidate: str, options
         candidate: For the names of the systems.
         options: :class:`asdlib.params.ClassifierScorer`.
     """
-    distance, mahalanobis, weight = normalised(table), distances(table, embedding), options.weight
+    distance, weight = normalised(table), options.weight
+    mahalanobis = distances(table, embedding, options.target_shift)
     both, source = adapted(table), _clips(table, STAGES[0])
     values = {
         "adapted": (both, combined(table, distance, weight)),
@@ -125,12 +126,19 @@ def normalised(table: pd.DataFrame) -> pd.Series:
     return result
 
 
-def distances(table: pd.DataFrame, embedding: np.ndarray) -> pd.Series:
-    """Mahalanobis distance (Ledoit-Wolf) of each embedding from the normal clips that a clip is compared with."""
-    result = pd.Series(0.0, index=table.index)
+def distances(table: pd.DataFrame, embedding: np.ndarray, target_shift: float) -> pd.Series:
+    """Mahalanobis distance (Ledoit-Wolf) of each embedding from the normal clips that a clip is compared with.
+
+    Where these are pseudo-target clips, their Gaussian is widened by ``target_shift`` times the shift that the target
+    training clips still show (:meth:`asdlib.gaussian.Gaussian.widened`).
+    """
+    result, recorded = pd.Series(0.0, index=table.index), _training(table) & (table["domain"] == "target")
     for rows, normal in _compared(table):
-        gaussian = LedoitWolf().fit(embedding[normal].astype(np.float64))
-        result[rows] = np.sqrt(gaussian.mahalanobis(embedding[rows].astype(np.float64)))
+        gaussian = Gaussian.fit(embedding[normal])
+        few = rows[recorded[rows]]
+        if (table.loc[normal, "kind"] == "pseudo-target").any() and len(few):
+            gaussian = gaussian.widened(embedding[few], target_shift)
+        result[rows] = gaussian.distance(embedding[rows])
     return result
 
 
@@ -143,7 +151,7 @@ def adapted(table: pd.DataFrame) -> pd.Series:
 
 def _compared(table: pd.DataFrame) -> Iterator[tuple[pd.Index, pd.Index]]:
     """For each model, stage and domain: the rows there, and those of the normal clips that tell what is normal."""
-    training = (table["kind"] == "section") & (table["split"] == "train") & (table["label"] == "normal")
+    training = _training(table)
     for _, part in table.groupby(["model", "stage"]):
         shifted = part.index[part["kind"] == "pseudo-target"]
         target = part["domain"] == "target"
@@ -151,6 +159,10 @@ def _compared(table: pd.DataFrame) -> Iterator[tuple[pd.Index, pd.Index]]:
         yield part.index[~target], recorded
         if target.any():
             yield part.index[target], shifted if len(shifted) else recorded
+
+
+def _training(table: pd.DataFrame) -> pd.Series:
+    return (table["kind"] == "section") & (table["split"] == "train") & (table["label"] == "normal")
 
 
 def _clips(table: pd.DataFrame, stage: str) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Gaussians with full covariance over error vectors: the scorer module of Sec. 2.1, in float64."""
+"""Gaussians with full covariance, in float64: the scorer module of Sec. 2.1 and every Mahalanobis distance."""
 
 from dataclasses import dataclass
 
@@ -93,8 +93,15 @@ class Gaussian:
         scatter = offset.T @ offset / len(offset)
         return Gaussian.of(self.mean, self.covariance + weight * (scatter + np.diag(np.diag(scatter))))
 
+    def distance(self, samples: np.ndarray) -> np.ndarray:
+        """Mahalanobis distance of ``samples``, ``(samples, dims)`` to ``(samples,)``."""
+        return np.sqrt(np.square(self._white(samples)).sum(0))
+
+    def _white(self, samples: np.ndarray) -> np.ndarray:
+        return solve_triangular(self.cholesky, (np.asarray(samples, np.float64) - self.mean).T, lower=True)
+
     def surprise(self, errors: np.ndarray) -> np.ndarray:
         """Negative log-likelihood of ``errors``, ``(samples, dims)`` to ``(samples,)``, in nats."""
-        white = solve_triangular(self.cholesky, (np.asarray(errors, np.float64) - self.mean).T, lower=True)
+        white = self._white(errors)
         half_log_det = np.log(np.diag(self.cholesky)).sum()
         return 0.5 * np.square(white).sum(0) + half_log_det + 0.5 * len(self.mean) * np.log(2 * np.pi)
