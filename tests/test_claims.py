@@ -9,6 +9,7 @@ from asdlib import scores
 from asdlib.evaluation import claims, paper
 from asdlib.evaluation.bootstrap import Resampled
 from asdlib.evaluation.claims import FAILS, HOLDS, UNTESTED
+from asdlib.plots import evaluation
 
 STRONG = {"Baseline (AE)": 0, "Baseline (MobileNetV2)": 0, "AE": 0.5, "BC": 0.5, "AE ensemble": 1.2, "BC ensemble": 2,
           "AE+BC ensemble (mix)": 4, "AE+BC ensemble (max)": 2.2}  # fmt: skip
@@ -143,4 +144,13 @@ def test_one_candidate_an_approach_cannot_show_different_features():
 def test_the_headline_fails_by_arithmetic():
     row = verdict(judged(STRONG), "arithmetic, no run needed")
     assert row["verdict"] == FAILS and row["effect"] == pytest.approx(0.7659 - 0.7506, abs=1e-4)
-    assert "75.06%" in row["reason"]
+    assert "75.06%" in row["reason"] and row["unit"] == claims.ARITHMETIC
+
+
+def test_the_figure_numbers_what_was_measured_as_the_table_does():
+    table = judged(STRONG)
+    axes = evaluation.claims(table).axes
+    shown = {int(label.get_text()) for axis in axes for label in axis.get_yticklabels()}
+    measured = table["effect"].notna() & (table["unit"] != claims.ARITHMETIC)
+    assert shown == {number for number, there in enumerate(measured, 1) if there}
+    assert [axis.get_xlabel() for axis in axes] == ["difference in percentage points", claims.CORRELATION]
