@@ -136,6 +136,7 @@ def test_a_score_table_is_as_good_as_official_files(run, tmp_path):
     assert both["systems"]["mahalanobis"] == folder and set(both["systems"]) == {"mahalanobis", "mobilenet"}
     parts = sorted((tmp_path / "out" / "mahalanobis").glob("anomaly_score_*.csv"))
     assert official.evaluate(parts) == folder  # one by one: still one system
+    assert official.evaluate((tmp_path / "out" / "mahalanobis").iterdir()) == folder  # as a shell's asterisk gives them
 
 
 def test_combining_by_training_scores_needs_training_scores(run, tmp_path):

@@ -78,7 +78,7 @@ def _judged(
     quote, source, what, effect: Callable, confidence: float, printed: float, lacking: str, unit: str = POINTS
 ) -> dict:
     """A row of the table; ``effect(selection)`` gives the effect in every resample, or None."""
-    value, low, high = interval(effect("cross-fitted"), confidence)
+    value, low, high = interval(effect("cross-fitted"), confidence, (-1.0, 1.0))
     development = interval(effect("development"), confidence)[0]
     if np.isnan(value):
         verdict, reason = UNTESTED, lacking

@@ -20,6 +20,8 @@ from asdlib.evaluation.metrics import UNIT
 CLIP = [*UNIT, "split", "clip"]
 """what names a clip"""
 FIGURES = ["AUC", "pAUC", "precision", "recall", "F1 score"]
+BESIDE = ("result.csv", "thresholds.csv")
+"""files beside the scores that hold none"""
 KINDS = {"score": "anomaly_score", "decision": "decision_result"}
 """columns, and the official files that hold them"""
 _NAME = re.compile(
@@ -108,7 +110,7 @@ def _found(path: Path) -> list[Path]:
         files = [file for file in files if _kind(file) or _is_table(file)]
         if all(_kind(file) == "decision_result" for file in files):
             raise OfficialError(f"{path}: no score file found; {_EXPECTED}, or score tables")
-    return [file for file in files if file.name != "result.csv"]
+    return [file for file in files if file.name not in BESIDE]
 
 
 def _is_table(file: Path) -> bool:
