@@ -8,8 +8,8 @@ import pandas as pd
 
 from asdlib.ensemble import ROWS
 from asdlib.evaluation import paper, render
-from asdlib.evaluation.claims import ARITHMETIC
 from asdlib.evaluation.table1 import optimism as optimism_of
+from asdlib.evaluation.verdict import ARITHMETIC
 
 BLANK = "–"
 VERDICTS = {True: "yes", False: "**no**"}
