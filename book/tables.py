@@ -109,6 +109,7 @@ def _everything(frame: pd.DataFrame, machines: Sequence[str]) -> str:
         "Less printed": ("difference", "printed"),
         "Less cells": ("difference", "from cells"),
     }
+    shown = shown.map(lambda text: text.replace("-", "−"))
     columns = {name: shown[column].xs(line, level="line") for name, (line, column) in lines.items()}
     caption = (
         "All machine types, sections and domains: the paper's “all” as printed and as its cells of this run's machine "
