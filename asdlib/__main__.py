@@ -75,9 +75,8 @@ def parser() -> argparse.ArgumentParser:
         "truth files, or a folder of them, may be among the paths; they label the evaluation clips.",
     )
     command.add_argument("paths", type=Path, nargs="+", help=kinds)
-    command.add_argument(
-        "--decisions", action="store_true", help="precision, recall, F1 from decision_result files too"
-    )
+    words = "also precision, recall and F1 score, from decision_result files"
+    command.add_argument("--decisions", action="store_true", help=words)
     command.add_argument(
         "--json",
         action="store_true",

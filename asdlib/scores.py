@@ -19,6 +19,7 @@ COLUMNS = ["system", "machine", "section", "domain", "split", "clip", "label", "
 DOMAINS = ("source", "target")
 SPLITS = ("train", "test")
 LABELS = ("normal", "anomaly", "unknown")
+_MACHINE = re.compile(r"[^/\\\0]+")  # files are named after it
 _SECTION = re.compile(r"\d{2,}")
 _TEXT = {column: str for column in COLUMNS if column != "score"}  # keeps section "00" a string
 
@@ -52,6 +53,9 @@ def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
         odd = sorted(set(frame[column].astype(str)) - set(allowed))
         if odd:
             raise ScoreError(f"{origin}: {column} {odd[0]!r} found; expected one of {', '.join(allowed)}")
+    odd = sorted(name for name in set(frame["machine"].astype(str)) if not _MACHINE.fullmatch(name))
+    if odd:
+        raise ScoreError(f"{origin}: machine {odd[0]!r} found; expected a name that can be part of a file's name")
     odd = sorted(section for section in set(frame["section"].astype(str)) if not _SECTION.fullmatch(section))
     if odd:
         raise ScoreError(f"{origin}: section {odd[0]!r} found; expected two digits such as 00")
@@ -109,7 +113,12 @@ def read(paths: Path | Iterable[Path]) -> pd.DataFrame:
         try:
             frame = pd.read_csv(path, keep_default_na=False, dtype=_TEXT, encoding="utf-8-sig")
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            raise ScoreError(f"{path}: not a score table ({error}); expected CSV with {', '.join(COLUMNS)}") from None
+            found = " ".join(str(error).split())
+            raise ScoreError(f"{path}: not a score table ({found}); expected CSV with {', '.join(COLUMNS)}") from None
+        if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is left of the header's columns for names
+            raise ScoreError(f"{path}: rows have more values than the header has columns; expected as many")
+        if frame.empty:
+            raise ScoreError(f"{path}: no rows; expected one a clip")
         if "section" in frame:
             frame["section"] = frame["section"].str.zfill(2)  # spreadsheets make 0 of 00
         frame = check(frame, path)

@@ -9,6 +9,7 @@ import pandas as pd
 from asdlib.ensemble import ROWS
 from asdlib.evaluation import paper, render
 from asdlib.evaluation.table1 import optimism as optimism_of
+from asdlib.evaluation.verdict import ARITHMETIC
 
 BLANK = "–"
 VERDICTS = {True: "yes", False: "**no**"}
@@ -108,6 +109,7 @@ def _everything(frame: pd.DataFrame, machines: Sequence[str]) -> str:
         "Less printed": ("difference", "printed"),
         "Less cells": ("difference", "from cells"),
     }
+    shown = shown.map(lambda text: text.replace("-", "−"))
     columns = {name: shown[column].xs(line, level="line") for name, (line, column) in lines.items()}
     caption = (
         "All machine types, sections and domains: the paper's “all” as printed and as its cells of this run's machine "
@@ -223,7 +225,9 @@ def claims(frame: pd.DataFrame) -> str:
     """What the paper says, the evidence, and whether it holds in this run."""
     shown = pd.DataFrame(
         {
-            "Claim": [_numbered(number, effect) for number, effect in enumerate(frame["effect"], 1)],
+            "Claim": [
+                _numbered(*item) for item in zip(range(1, len(frame) + 1), frame["effect"], frame["unit"], strict=True)
+            ],
             "The paper says": [f"“{item.claim}” ({item.source})" for item in frame.itertuples()],
             "Tested as": frame["test"],
             "Effect": [_effect(item.effect, item.low, item.high) for item in frame.itertuples()],
@@ -236,9 +240,10 @@ def claims(frame: pd.DataFrame) -> str:
     return table(shown, caption, "claims-table", "rllrrrl", "1 5 4 3 2 2 4")
 
 
-def _numbered(number: int, effect: float) -> str:
-    """The number of a claim; what could be measured is in the figure of the notebook, with the same number."""
-    return str(number) if pd.isna(effect) else f"{{ref}}`{number} <claims-figure>`"
+def _numbered(number: int, effect: float, unit: str) -> str:
+    """The number of a claim, which links to where its effect is seen, if there is one."""
+    where = "audit-table" if unit == ARITHMETIC else "claims-figure"
+    return str(number) if pd.isna(effect) else f"{{ref}}`{number} <{where}>`"
 
 
 def _effect(value: float, low: float, high: float) -> str:

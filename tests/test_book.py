@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib import AsdError, params
-from asdlib.evaluation import claims, paper
+from asdlib.evaluation import paper, verdict
 from asdlib.paths import Run
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -400,7 +400,7 @@ def test_claims_show_evidence_and_verdict():
         np.nan,
         np.nan,
     )
-    text = tables.claims(pd.DataFrame([row, absent], columns=claims.COLUMNS))
+    text = tables.claims(pd.DataFrame([row, absent], columns=verdict.COLUMNS))
     first = "{ref}`1 <claims-figure>`"  # what was measured is in the figure, under its number
     assert cell(text, "The paper says", first) == "“it wins” (Sec. 4)"
     assert cell(text, "Effect", first) == "−1.00 (−2.00 to −0.10)"

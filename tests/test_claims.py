@@ -8,7 +8,8 @@ import synthetic_scores
 from asdlib import scores
 from asdlib.evaluation import claims, paper
 from asdlib.evaluation.bootstrap import Resampled
-from asdlib.evaluation.claims import FAILS, HOLDS, UNTESTED
+from asdlib.evaluation.verdict import ARITHMETIC, COLUMNS, CORRELATION, FAILS, HOLDS, UNTESTED
+from asdlib.plots import evaluation
 
 STRONG = {"Baseline (AE)": 0, "Baseline (MobileNetV2)": 0, "AE": 0.5, "BC": 0.5, "AE ensemble": 1.2, "BC ensemble": 2,
           "AE+BC ensemble (mix)": 4, "AE+BC ensemble (max)": 2.2}  # fmt: skip
@@ -53,7 +54,7 @@ def verdict(table, words):
 
 def test_every_sentence_has_a_row_and_a_verdict():
     table = judged(STRONG)
-    assert list(table.columns) == claims.COLUMNS
+    assert list(table.columns) == COLUMNS
     assert set(table["verdict"]) <= {HOLDS, FAILS, UNTESTED} and (table["reason"] != "").all()
     assert set(table["source"]) == {"Abstract", "Sec. 3.2", "Sec. 4"}
     for quote in ("ToyCar", "ToyTrain", "gearbox", "valve", "different features", "within the same method",
@@ -98,7 +99,7 @@ def test_leads_are_laid_to_different_features_where_they_go_together():
         pairs = pd.DataFrame(rows, columns=agreement(0, 0).columns)
         table = judged(STRONG | {"AE+BC ensemble (max)": 1.5}, machines, by_machine=lifts, pairs=pairs)
         row = verdict(table, "the lead of AE+BC ensemble (mix)")
-        assert row["verdict"] == found and row["effect"] * sign > 0.6 and row["unit"] == claims.CORRELATION
+        assert row["verdict"] == found and row["effect"] * sign > 0.6 and row["unit"] == CORRELATION
     assert "fewer than 5" in verdict(judged(STRONG), "the lead of AE+BC ensemble (mix)")["reason"]
 
 
@@ -143,4 +144,13 @@ def test_one_candidate_an_approach_cannot_show_different_features():
 def test_the_headline_fails_by_arithmetic():
     row = verdict(judged(STRONG), "arithmetic, no run needed")
     assert row["verdict"] == FAILS and row["effect"] == pytest.approx(0.7659 - 0.7506, abs=1e-4)
-    assert "75.06%" in row["reason"]
+    assert "75.06%" in row["reason"] and row["unit"] == ARITHMETIC
+
+
+def test_the_figure_numbers_what_was_measured_as_the_table_does():
+    table = judged(STRONG)
+    axes = evaluation.claims(table).axes
+    shown = {int(label.get_text()) for axis in axes for label in axis.get_yticklabels()}
+    measured = table["effect"].notna() & (table["unit"] != ARITHMETIC)
+    assert shown == {number for number, there in enumerate(measured, 1) if there}
+    assert [axis.get_xlabel() for axis in axes] == ["difference in percentage points", CORRELATION]

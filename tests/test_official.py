@@ -136,6 +136,7 @@ def test_a_score_table_is_as_good_as_official_files(run, tmp_path):
     assert both["systems"]["mahalanobis"] == folder and set(both["systems"]) == {"mahalanobis", "mobilenet"}
     parts = sorted((tmp_path / "out" / "mahalanobis").glob("anomaly_score_*.csv"))
     assert official.evaluate(parts) == folder  # one by one: still one system
+    assert official.evaluate((tmp_path / "out" / "mahalanobis").iterdir()) == folder  # as a shell's asterisk gives them
 
 
 def test_combining_by_training_scores_needs_training_scores(run, tmp_path):
@@ -157,6 +158,8 @@ def test_combining_by_training_scores_needs_training_scores(run, tmp_path):
         ("a_normal_0.wav,1.0\nb_anomaly_0.wav,nan\n", "line 2: found 'b_anomaly_0.wav,nan'"),
         ("a_normal_0.wav,1.0,2.0\n", "found 'a_normal_0.wav,1.0,2.0'"),
         ("a_normal_0.wav;1.0\n", "expected a file name and a finite number"),
+        ('"' + "a_normal_0.wav,1.0\n" * 10_000, "line 1: found"),
+        ("\x00\x01\ufffd" * 1000 + "\n", "..."),
         ("a_normal_0.wav,1.0\na_normal_0.wav,2.0\n", "more than one score"),
         ("a_normal_0.wav,1.0\r\n\r\nb_normal_0.wav,2.0\r\n", "normal clips only (2)"),
     ],

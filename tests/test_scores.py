@@ -75,6 +75,10 @@ def test_a_score_that_is_no_number_is_named(clips, tmp_path, value):
         (lambda table: table.drop(columns=["label", "score"]), r"the column\(s\) label, score are missing"),
         (lambda table: table.assign(domain="nowhere"), "domain 'nowhere' found; expected one of source, target"),
         (lambda table: table.assign(split="dev"), "split 'dev' found; expected one of train, test"),
+        (lambda table: table.assign(section="x"), "section '0x' found; expected two digits"),
+        (lambda table: table.assign(machine="../fan"), "machine '../fan' found; expected a name that can be part"),
+        (lambda table: table.assign(machine=""), "machine '' found"),
+        (lambda table: table.iloc[:0], "no rows; expected one a clip"),
         (lambda table: table.assign(label=""), "label '' found; expected one of normal, anomaly, unknown"),
         (lambda table: table.assign(score="high"), "is high; expected a finite number"),
         (lambda table: pd.concat([table, table.tail(1)]), "section_03_target_test_0000.wav .* more than one score"),
@@ -93,6 +97,9 @@ def test_no_table_no_file_no_csv(tmp_path):
         scores.read(tmp_path / "no.csv")
     with pytest.raises(ScoreError, match="no score table was given"):
         scores.read([])
+    (tmp_path / "long.csv").write_text(",".join(scores.COLUMNS) + "\na,fan,00,source,test,c.wav,normal,1,2\n")
+    with pytest.raises(ScoreError, match="more values than the header has columns"):
+        scores.read(tmp_path / "long.csv")
     for content in (b"", b"\xff\xfe\x00\x01", b'a,b\n"1,2\n3,4,5'):
         (tmp_path / "odd.csv").write_bytes(content)
         with pytest.raises(ScoreError, match=r"odd\.csv: not a score table"):

@@ -1,27 +1,16 @@
-"""Each sentence of Sec. 3.2 and of the conclusion as something that a run can show or contradict.
+"""Each sentence of Sec. 3.2 and of the conclusion as something that a run can show or contradict."""
 
-The verdict comes from the cross-fitted selection, since a gain on the clips that were selected on proves nothing; the
-paper's way and the paper's own cells stand beside it. A claim *holds* if the interval of its effect lies above zero,
-*does not hold* if it lies below, and *cannot be tested here* if it holds zero or the run lacks what the claim is about.
-"""
-
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
-from asdlib.ensemble import rank
 from asdlib.ensemble.select import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, MAX, MIX
 from asdlib.evaluation import paper
-from asdlib.evaluation.bootstrap import Resampled, interval
+from asdlib.evaluation.bootstrap import Resampled
+from asdlib.evaluation.features_claimed import because_different, different_features
 from asdlib.evaluation.paper import BASELINE_AE, BASELINE_MOBILENET
-
-HOLDS, FAILS, UNTESTED = "holds", "does not hold", "cannot be tested here"
-POINTS, CORRELATION = "difference of harmonic means", "rank correlation"
-"""units of effects; both are fractions"""
-COLUMNS = ["claim", "source", "test", "unit", "effect", "low", "high", "verdict", "reason", "development", "paper"]
-CELLS = 5
-"""machine types and domains, at least, for a correlation over them"""
+from asdlib.evaluation.verdict import ARITHMETIC, COLUMNS, FAILS, HOLDS, judged
 
 _TOYS = "the autoencoder-based approach outperformed the binary classification approach in the machine type {}"
 _OTHERS = "the binary classification approach outperformed the autoencoder-based approach in the machine type {}"
@@ -51,18 +40,18 @@ def judge(resampled: Resampled, agreement: pd.DataFrame, confidence: float) -> p
         confidence: Of the intervals.
 
     Returns:
-        Columns :data:`COLUMNS`. Effects are fractions in the ``unit``; ``development`` is the effect by the paper's
-        selection, ``paper`` the effect in the printed cells.
+        Columns :data:`asdlib.evaluation.verdict.COLUMNS`. Effects are fractions in the ``unit``; ``development`` is the
+        effect by the paper's selection, ``paper`` the effect in the printed cells.
     """
     rows = [_lead(resampled, confidence, *lead) for lead in _LEADS]
-    rows.insert(4, _different_features(agreement, confidence))
+    rows.insert(4, different_features(agreement, confidence))
     rows += [_variability(resampled, confidence, *pair) for pair in ((BC, AE), (BC, BC_ENSEMBLE))]
     rows += [
         _contributes(resampled, confidence),
         _beats_both(resampled, confidence),
         _beats_baselines(resampled, confidence),
         _several_machines(resampled, confidence),
-        _because_different(resampled, agreement, confidence),
+        because_different(resampled, agreement, confidence),
         _headline(),
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -72,26 +61,6 @@ def judge(resampled: Resampled, agreement: pd.DataFrame, confidence: float) -> p
 
 def _key(row: str, selection: str) -> tuple[str, str]:
     return row, "" if row in (BASELINE_AE, BASELINE_MOBILENET) else selection
-
-
-def _judged(
-    quote, source, what, effect: Callable, confidence: float, printed: float, lacking: str, unit: str = POINTS
-) -> dict:
-    """A row of the table; ``effect(selection)`` gives the effect in every resample, or None."""
-    value, low, high = interval(effect("cross-fitted"), confidence)
-    development = interval(effect("development"), confidence)[0]
-    if np.isnan(value):
-        verdict, reason = UNTESTED, lacking
-    elif np.isnan(low):
-        verdict, reason = UNTESTED, "no resamples were drawn (evaluation.bootstrap is 0)"
-    elif low > 0:
-        verdict, reason = HOLDS, f"the {confidence:.0%} interval lies above zero"
-    elif high < 0:
-        verdict, reason = FAILS, f"the {confidence:.0%} interval lies below zero"
-    else:
-        verdict, reason = UNTESTED, f"undecided: the {confidence:.0%} interval holds zero"
-    values = (quote, source, what, unit, value, low, high, verdict, reason, development, printed)
-    return dict(zip(COLUMNS, values, strict=True))
 
 
 def _less(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
@@ -112,65 +81,7 @@ def _lead(resampled, confidence, quote, source, first, second, machine) -> dict:
     lacking = (
         f"{where} was not run" if machine != "all" else "the two halves of some section are too small to select on"
     )
-    return _judged(quote, source, f"{first} less {second}, {where}", effect, confidence, printed, lacking)
-
-
-def _different_features(agreement: pd.DataFrame, confidence: float) -> dict:
-    keys = ["machine", "section", "domain", "label"]
-    means = agreement.assign(same=_same(agreement)).groupby([*keys, "same"])["correlation"].mean().unstack("same")
-    effects = (means[True] - means[False]).dropna().to_numpy() if {True, False} <= set(means.columns) else np.array([])
-    samples = effects[_draws(len(effects))].mean(axis=1) if len(effects) > 1 else None
-    return _judged(
-        "The result showed that each approach focused on different features",
-        "Sec. 3.2",
-        "rank correlation of candidates of one approach less that of candidates of both, within a label; interval over "
-        "sections, domains and labels",
-        lambda selection: samples,
-        confidence,
-        np.nan,
-        "each approach has one candidate only, so nothing says how alike two of the same approach are",
-        CORRELATION,
-    )
-
-
-def _same(agreement: pd.DataFrame) -> pd.Series:
-    """Whether the two candidates are of one approach."""
-    return agreement["first"].str.partition("/")[0] == agreement["second"].str.partition("/")[0]
-
-
-def _draws(count: int) -> np.ndarray:
-    """Resamples of ``count`` places, shape (2001, count); the first holds each place once."""
-    draws = np.random.default_rng(0).integers(0, count, (2000, count))
-    return np.concatenate([np.arange(count)[None], draws])
-
-
-def _because_different(resampled, agreement: pd.DataFrame, confidence: float) -> dict:
-    """Whether *mix* leads *max* where the approaches rank the clips differently; correlation over cells."""
-    between = agreement[~_same(agreement)].groupby(["machine", "domain"])["correlation"].mean().dropna()
-
-    def effect(selection):
-        leads = {key: resampled.difference((MIX, selection), (MAX, selection), *key) for key in between.index}
-        pairs = np.array([(-between[key], lead[0]) for key, lead in leads.items() if lead is not None])
-        if len(pairs) < CELLS:
-            return None
-        drawn = rank(pairs.T)[:, _draws(len(pairs))]
-        first, second = drawn - drawn.mean(axis=-1, keepdims=True)
-        scale = np.sqrt((first**2).sum(axis=-1) * (second**2).sum(axis=-1))
-        if scale[0] == 0:
-            return None
-        return (first * second).sum(axis=-1)[scale > 0] / scale[scale > 0]  # without draws of one place only
-
-    return _judged(
-        "this is because each method focused on different features to detect anomalous sounds",
-        "Sec. 4",
-        f"over machine types and domains: rank correlation of the lead of {MIX} over {MAX} with how differently the "
-        "approaches rank the clips (less their rank correlation within a label); interval over machines and domains",
-        effect,
-        confidence,
-        np.nan,
-        f"there are fewer than {CELLS} machine types and domains to compare",
-        CORRELATION,
-    )
+    return judged(quote, source, f"{first} less {second}, {where}", effect, confidence, printed, lacking)
 
 
 def _variability(resampled, confidence, first, second) -> dict:
@@ -178,7 +89,7 @@ def _variability(resampled, confidence, first, second) -> dict:
         AE: "a model for each machine for each section, which tends to increase the variability of the score",
         BC_ENSEMBLE: "by ensembling the models, we were able to reduce the variability of the score",
     }
-    return _judged(
+    return judged(
         quotes[second],
         "Sec. 3.2",
         f"standard deviation over sections: {first} less {second}",
@@ -195,7 +106,7 @@ def _contributes(resampled, confidence) -> dict:
         return _less(*(resampled.difference(*((row, selection) for row in pair)) for pair in pairs))
 
     gains = [paper.value(several) - paper.value(one) for several, one in ((BC_ENSEMBLE, BC), (AE_ENSEMBLE, AE))]
-    return _judged(
+    return judged(
         "which greatly contributed to the improvement of the overall score",
         "Sec. 3.2",
         "gain of BC ensemble over BC less gain of AE ensemble over AE, all machine types",
@@ -210,7 +121,7 @@ def _beats_both(resampled, confidence) -> dict:
     def effect(selection):
         return _smallest(resampled.difference((MIX, selection), (row, selection)) for row in (AE_ENSEMBLE, BC_ENSEMBLE))
 
-    return _judged(
+    return judged(
         "By ensembling our completely different methods, we were able to obtain higher scores",
         "Sec. 4",
         f"{MIX} less the better of {AE_ENSEMBLE} and {BC_ENSEMBLE}, all machine types",
@@ -226,7 +137,7 @@ def _beats_baselines(resampled, confidence) -> dict:
         baselines = (BASELINE_AE, BASELINE_MOBILENET)
         return _smallest(resampled.difference((MIX, selection), (row, "")) for row in baselines)
 
-    return _judged(
+    return judged(
         "the proposed approach significantly outperformed baseline systems",
         "Sec. 4",
         f"{MIX} less the better baseline, all machine types",
@@ -244,7 +155,7 @@ def _several_machines(resampled, confidence) -> dict:
         leads = [resampled.difference((MIX, selection), (MAX, selection), m) for m in resampled.machines]
         return None if len(leads) < 2 or any(lead is None for lead in leads) else np.sort(leads, axis=0)[-2]
 
-    return _judged(
+    return judged(
         "there are several machine types for which the score of AE+BE ensemble (mix) is much better than that of "
         "AE+BE ensemble (max)",
         "Sec. 4",
@@ -268,7 +179,7 @@ def _headline() -> dict:
         f"our method achieves a harmonic mean of {row['printed']:.2%}",
         "Abstract",
         "printed harmonic mean less that of the 14 printed cells (arithmetic, no run needed; bounds by rounding)",
-        POINTS,
+        ARITHMETIC,
         row["difference"],
         *bounds,
         verdict,

@@ -118,9 +118,7 @@ def rates(frame: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
     for method, by in (("gamma", "machine"), ("gamma", "section"), ("empirical", "section")):
         limits = thresholds(frame, quantile, method, by)
         alarms = decide(frame, limits).groupby([*UNIT, "label"])["decision"].mean().unstack("label")
-        alarms = (
-            alarms.reindex(columns=["normal", "anomaly"]).set_axis(["false_alarms", "recall"], axis=1).reset_index()
-        )
-        parts.append(limits.merge(alarms, on=UNIT).assign(threshold_of=f"{method}, {by}"))
+        alarms = alarms.reindex(columns=["normal", "anomaly"]).set_axis(["false_alarms", "recall"], axis=1)
+        parts.append(limits.merge(alarms.reset_index(), on=UNIT).assign(threshold_of=f"{method}, {by}"))
     columns = ["section", "domain", "threshold_of", "clips", "bound", "false_alarms", "recall"]
     return pd.concat(parts).sort_values(["section", "domain"], kind="stable", ignore_index=True)[columns]

@@ -20,6 +20,8 @@ from asdlib.evaluation.metrics import UNIT
 CLIP = [*UNIT, "split", "clip"]
 """what names a clip"""
 FIGURES = ["AUC", "pAUC", "precision", "recall", "F1 score"]
+BESIDE = ("result.csv", "thresholds.csv")
+"""files beside the scores that hold none"""
 KINDS = {"score": "anomaly_score", "decision": "decision_result"}
 """columns, and the official files that hold them"""
 _NAME = re.compile(
@@ -108,7 +110,7 @@ def _found(path: Path) -> list[Path]:
         files = [file for file in files if _kind(file) or _is_table(file)]
         if all(_kind(file) == "decision_result" for file in files):
             raise OfficialError(f"{path}: no score file found; {_EXPECTED}, or score tables")
-    return [file for file in files if file.name != "result.csv"]
+    return [file for file in files if file.name not in BESIDE]
 
 
 def _is_table(file: Path) -> bool:
@@ -149,15 +151,17 @@ def _read_clips(file: Path, column: str) -> pd.DataFrame:
 def _read_pairs(file: Path) -> pd.DataFrame:
     rows = []
     with open(file, encoding="utf-8-sig", errors="replace", newline="") as stream:
-        reader = csv.reader(stream)
-        for line in filter(None, reader):
+        for place, text in enumerate(stream, 1):
+            if not text.strip():
+                continue
             try:
-                clip, value = line[0].strip(), float(line[1] if len(line) == 2 else "")
-            except ValueError:
+                clip, number = next(csv.reader([text]))
+                clip, value = clip.strip(), float(number)
+            except (ValueError, csv.Error):
                 clip, value = "", math.nan
             if not clip or not math.isfinite(value):
-                where, found = f"{file}, line {reader.line_num}", ",".join(line)
-                raise OfficialError(f"{where}: found {found!r}; expected a file name and a finite number")
+                found = text.strip() if len(text) < 120 else text[:120] + "..."
+                raise OfficialError(f"{file}, line {place}: found {found!r}; expected a file name and a finite number")
             rows.append((clip, value))
     if not rows:
         raise OfficialError(f"{file}: the file is empty; expected a file name and a number a line")

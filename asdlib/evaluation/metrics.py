@@ -163,7 +163,8 @@ def sections(frame: pd.DataFrame, p: float = 0.1) -> pd.DataFrame:
         try:
             values = areas(group["label"].to_numpy(), group["score"].to_numpy(), (1.0, p))
         except MetricError as error:
-            raise MetricError(f"{key[0]}, {key[1]} section {key[2]} {key[3]}: {error}") from None
+            system = f"{key[0]}, " if key[0] else ""
+            raise MetricError(f"{system}{key[1]} section {key[2]} {key[3]}: {error}") from None
         rows.append((*key[:4], *map(float, values)))
     result = pd.DataFrame(rows, columns=[*keys, "auc", "pauc"])
     return result.groupby(keys, as_index=False, sort=True)[["auc", "pauc"]].mean()

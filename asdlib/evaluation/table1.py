@@ -11,7 +11,7 @@ import pandas as pd
 from asdlib import ensemble, paths, scores
 from asdlib.artefacts import made_with, record, write_json, writing
 from asdlib.data import catalogue
-from asdlib.evaluation import claims, paper, render
+from asdlib.evaluation import claims, paper, render, verdict
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.metrics import evaluable
 
@@ -186,9 +186,9 @@ def values(table: pd.DataFrame, differences: pd.DataFrame, tested: pd.DataFrame,
         "autoencoder_candidates": len(settings.autoencoder_candidates),
         "classifier_candidates": len(settings.classifier_candidates),
         "claims": len(tested),
-        "claims_hold": int(counts.get(claims.HOLDS, 0)),
-        "claims_fail": int(counts.get(claims.FAILS, 0)),
-        "claims_untested": int(counts.get(claims.UNTESTED, 0)),
+        "claims_hold": int(counts.get(verdict.HOLDS, 0)),
+        "claims_fail": int(counts.get(verdict.FAILS, 0)),
+        "claims_untested": int(counts.get(verdict.UNTESTED, 0)),
     }
 
     def add(name: tuple, item: pd.Series, column: str) -> None:

@@ -175,9 +175,11 @@ def claims(table: pd.DataFrame) -> Figure:
     """The effect of each claim with its interval, numbered as in the table; a panel a unit, one shade a verdict.
 
     Args:
-        table: Columns ``unit, effect, low, high, verdict`` (:mod:`asdlib.evaluation.claims`).
+        table: Columns ``unit, effect, low, high, verdict`` (:mod:`asdlib.evaluation.claims`); what is arithmetic of the
+            printed table is left out.
     """
     table = table.assign(number=range(1, len(table) + 1)).dropna(subset=["effect"])
+    table = table[table["unit"] != "arithmetic"]
     panels = list(table.groupby("unit", sort=False))
     heights = [len(part) for _, part in panels]
     figure, axes = plt.subplots(
