@@ -13,7 +13,7 @@ import sys
 
 from asdlib import leader
 from asdlib import params as parameters
-from asdlib.data import DECODED, catalogue
+from asdlib.data import DECODED, PSEUDO_TARGET, catalogue
 from asdlib.notebooks import COMMON
 from asdlib.paths import BASELINES, Run, home
 
@@ -55,7 +55,8 @@ def values(wildcards):
 
 def data(wildcards):
     """The decoded clips of all machine types: a classifier's outliers come from the others."""
-    return [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
+    decoded = [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
+    return decoded + [run.pseudo_target(machine) / name for machine in plan.machines for name in PSEUDO_TARGET]
 
 
 execute = f"{python} -m asdlib execute {{input.notebook:q}} {{log:q}} --parameters {{params.values:q}}"

@@ -4,6 +4,7 @@ A run folder is ``runs/<profile>/``::
 
     settings.json                                   the resolved settings of the whole run
     data/<machine>/                                 clips.csv, waveforms.npy (the catalogue and the decoded clips)
+    pseudo_target/<machine>/                        the same for pseudo-target clips, shifts.csv
     <system>/<machine>/                             model and scores of a system without candidates (the baselines)
     autoencoder/<machine>/<candidate>/              model.safetensors, history.csv, scores.csv, ...
     classifier/<machine>/<section>/<candidate>/     source.safetensors, target.safetensors, history.csv, ...
@@ -67,6 +68,10 @@ class Run:
     def data(self, machine: str) -> Path:
         """Folder of a machine's catalogue (``clips.csv``) and decoded clips (``waveforms.npy``)."""
         return self.folder / "data" / machine
+
+    def pseudo_target(self, machine: str) -> Path:
+        """Folder of a machine's pseudo-target clips (:mod:`asdlib.data.pseudo_target`)."""
+        return self.folder / "pseudo_target" / machine
 
     def system(self, system: str, machine: str, candidate: str | None = None, section: str | None = None) -> Path:
         """Folder of one trained system; ``section`` only for the classifier's models."""

@@ -231,6 +231,20 @@ def test_a_clip_alone_scores_as_among_others(folder):
         np.testing.assert_allclose(alone["absolute"], together[row]["absolute"], rtol=1e-4, atol=1e-5)
 
 
+def test_one_clip_is_scored_from_the_stored_gaussians_as_in_the_table(folder):
+    run = settings(folder)
+    table, net = scorer.score(run, "fan", "base"), Reconstructor.load(run, "fan", "base")
+    gaussians = scorer.load(paths.Run.of(run).system("autoencoder", "fan", "base") / "scorers.safetensors")
+    score, options = table.pivot(index="clip", columns="system", values="score"), run.autoencoder.scorer
+    for row in (0, 9, 39):
+        clip = net.waveforms.clips.iloc[row]
+        error = next(net.errors([row], scorer.kinds(options)))
+        found = scorer.of_clip(error, gaussians, clip["section"], clip["domain"], options)
+        assert list(found) == options.variants
+        for variant, value in found.items():
+            assert value == pytest.approx(score.loc[clip["clip"], f"autoencoder/base/{variant}"], rel=1e-4, abs=1e-3)
+
+
 def test_without_masking_there_is_one_plain_copy(folder):
     net = Reconstructor.load(settings(folder, autoencoder__scorer__masking=False), "fan", "base")
     example = net.example(0)

@@ -85,6 +85,13 @@ def test_a_section_without_any_target_clips_is_fine(tmp_path):
     assert catalogue.plan(settings(tmp_path)).machines == {"fan": ["00"]}
 
 
+def test_ones_own_machine_needs_no_anomalies(tmp_path):
+    files(tmp_path, "fan", s00_source_train_normal=2, s00_source_test_normal=1)
+    assert catalogue.plan(settings(tmp_path, anomalies=False)).machines == {"fan": ["00"]}
+    with pytest.raises(DataError, match="none of them anomalous"):
+        catalogue.plan(settings(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("missing", "words"),
     [

@@ -14,6 +14,7 @@ from asdlib.classifier.batches import Batches, samples_of, window
 from asdlib.classifier.ddcsad import NORMAL, OUTLIER
 from asdlib.classifier.model import Classifier, ClassifierError
 from asdlib.classifier.train import FILES, STAGES, recipe
+from asdlib.data import pseudo_target
 from asdlib.data.audio import FULL_SCALE, Waveforms
 
 CLIP = ["machine", "section", "domain", "split", "clip", "label"]
@@ -29,10 +30,10 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     Returns:
         A table, and the embedding of each of its rows (the mean over a clip's windows), float32, shape (rows, D).
         Columns: ``model``, the section whose models these are; ``stage``, one of
-        :data:`asdlib.classifier.train.STAGES`; ``kind``, which is ``section``, ``outlier`` or ``centroid``; those of a
-        clip; and means over its windows of ``logit``, ``anomaly`` (1 - posterior), ``distance_normal`` and
-        ``distance_outlier`` (to the centroids). The two centroids of a stage (see ``scorer.centroids``) are labelled
-        ``normal`` and ``outlier`` and have no logit.
+        :data:`asdlib.classifier.train.STAGES`; ``kind``, which is ``section``, ``pseudo-target`` (if
+        ``scorer.target_from`` says so), ``outlier`` or ``centroid``; those of a clip; and means over its windows of
+        ``logit``, ``anomaly`` (1 - posterior), ``distance_normal`` and ``distance_outlier`` (to the centroids). The two
+        centroids of a stage (see ``scorer.centroids``) are labelled ``normal`` and ``outlier`` and have no logit.
 
     Raises:
         ClassifierError: The section's models are missing or were trained with other settings.
@@ -44,6 +45,10 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     parts = [("section", own, np.flatnonzero(own.clips["section"] == section))]
     for part in batches.outliers(OUTLIERS, training.generator(settings.seed, "outliers", machine, section)):
         parts.append(("outlier", part.waveforms, part.rows))
+    shifted = None
+    if branch.scorer.target_from == "pseudo_target":
+        shifted = pseudo_target.open_rows(settings, machine, [section])
+        parts += [("pseudo-target", *shifted)] if shifted else []
     frames, embeddings = [], []
     for stage in STAGES:
         if not (folder / FILES[stage]).is_file():
@@ -56,16 +61,14 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         centroids = network.ddcsad.centroids.double().cpu().numpy()
         if branch.scorer.centroids == "clips":
             normal = (frame["kind"] == "section") & (frame["split"] == "train") & (frame["label"] == "normal")
+            if shifted and stage == STAGES[1]:  # the model for target clips
+                normal = frame["kind"] == "pseudo-target"
             centroids[NORMAL] = embedding[normal].mean(0)
             centroids[OUTLIER] = embedding[frame["kind"] == "outlier"].mean(0)
         last = dict.fromkeys(CLIP, "") | {"label": ["outlier", "normal"], "power": np.square(centroids).mean(1)}
         frame = pd.concat([frame, pd.DataFrame(last).assign(kind="centroid")], ignore_index=True)
         embedding = np.concatenate([embedding, centroids])
-        # The mean over windows of |z - c|^2 = |z|^2 - 2 z c + |c|^2 needs only the means of |z|^2 and z.
-        products = 2 * embedding @ centroids.T / embedding.shape[1]
-        distance = frame["power"].to_numpy()[:, None] - products + np.square(centroids).mean(1)
-        frame["distance_normal"], frame["distance_outlier"] = distance[:, NORMAL], distance[:, OUTLIER]
-        frames.append(frame.assign(stage=stage))
+        frames.append(with_distances(frame, embedding, centroids).assign(stage=stage))
         embeddings.append(embedding.astype(np.float32))
     return pd.concat(frames, ignore_index=True).assign(model=section)[COLUMNS], np.concatenate(embeddings)
 
@@ -99,6 +102,20 @@ def embed(
         measures += [part.mean(0) for part in np.split(values, ends)]
         embeddings += [part.mean(0) for part in np.split(embedding, ends)]
     return pd.DataFrame(np.stack(measures), columns=["logit", "anomaly", "power"]), np.stack(embeddings)
+
+
+def with_distances(frame: pd.DataFrame, embedding: np.ndarray, centroids: np.ndarray) -> pd.DataFrame:
+    """``frame`` with ``distance_normal`` and ``distance_outlier``, means over windows of the distance to the centroids.
+
+    Args:
+        frame: With ``power``, the mean square of the embedding over windows and dimensions.
+        embedding: Mean over windows, shape (rows, D).
+        centroids: Shape (2, D), in the order of :mod:`asdlib.classifier.ddcsad`.
+    """
+    # The mean over windows of |z - c|^2 = |z|^2 - 2 z c + |c|^2 needs only the means of |z|^2 and z.
+    products = 2 * embedding @ centroids.T / embedding.shape[1]
+    distance = frame["power"].to_numpy()[:, None] - products + np.square(centroids).mean(1)
+    return frame.assign(distance_normal=distance[:, NORMAL], distance_outlier=distance[:, OUTLIER])
 
 
 def starts(samples: int, length: int, windows: int) -> np.ndarray:

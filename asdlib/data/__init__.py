@@ -13,11 +13,13 @@ from asdlib.data import catalogue, names
 
 DECODED = ("clips.csv", "waveforms.npy", "record.json")
 """what a decoded machine type consists of (:func:`asdlib.data.audio.decode`)"""
+PSEUDO_TARGET = ("clips.csv", "waveforms.npy", "shifts.csv", "record.json")
+"""what the pseudo-target clips of a machine type consist of (:func:`asdlib.data.pseudo_target.make`)"""
 GROUPS = ["machine", "section", "domain", "split", "label"]
 
 
 def prepare(settings) -> pd.DataFrame:
-    """Make the clips of a run ready: synthesise (if asked), catalogue, check and decode them.
+    """Make the clips of a run ready: synthesise (if asked), catalogue, check and decode them; make pseudo-target clips.
 
     Returns:
         The catalogue of all machine types that take part, outliers included.
@@ -25,7 +27,7 @@ def prepare(settings) -> pd.DataFrame:
     Raises:
         asdlib.data.catalogue.DataError: The data cannot be used; all problems are listed together.
     """
-    from asdlib.data import audio
+    from asdlib.data import audio, pseudo_target
 
     data, run = settings.data, paths.Run.of(settings)
     root = paths.home() / data.root
@@ -47,6 +49,8 @@ def prepare(settings) -> pd.DataFrame:
         print(f"{machine}: {len(rows)} clips, {role}, {how}", flush=True)
         for warning in audio.warnings(run.data(machine)):
             print(f"warning: {warning}", flush=True)
+        if machine in plan.machines:
+            pseudo_target.make(settings, machine)
     return clips
 
 

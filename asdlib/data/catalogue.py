@@ -187,7 +187,7 @@ def assess(clips: pd.DataFrame, data) -> tuple[Plan, list[str]]:
     ]
     for machine, sections in machines.items():
         for section in sections:
-            problems += _lacking(machine, section, counts)
+            problems += _lacking(machine, section, counts, ("normal", "anomaly") if data.anomalies else ("normal",))
     if not machines and not problems:
         problems = [f"{data.root}: no machine type has labelled test clips, so nothing can be evaluated; add some"]
     trained = {key[0] for key in counts if key[3] == "train"}
@@ -210,7 +210,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; {hint}There are {', '.join(known) or 'none'}"
 
 
-def _lacking(machine: str, section: str, counts: dict) -> list[str]:
+def _lacking(machine: str, section: str, counts: dict, labels: Iterable[str]) -> list[str]:
     """What a section with labelled test clips lacks to be trained and evaluated."""
     remedy = "add some or leave the section out with data.sections"
     problems = []
@@ -223,7 +223,8 @@ def _lacking(machine: str, section: str, counts: dict) -> list[str]:
             problems.append(f"{where} {kind} but no {domain} training clips; {remedy}")
         elif domain == "source" and train < FEWEST:
             problems.append(f"{where} {train} source training clip(s); expected at least {FEWEST}; {remedy}")
-        for label, adjective in (("normal", "normal"), ("anomaly", "anomalous")):
+        for label in labels:
+            adjective = {"normal": "normal", "anomaly": "anomalous"}[label]
             if any(test.values()) and not test[label]:
                 problems.append(f"{where} {domain} test clips, none of them {adjective} (an AUC needs both); {remedy}")
     return problems
