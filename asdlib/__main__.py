@@ -67,21 +67,67 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--address", default="https://zenodo.org", help="of Zenodo or a mirror (default: %(default)s)")
     command.set_defaults(command=_download)
 
-    command = commands.add_parser("evaluate", help="Table 1's metric for score files: cells, all, official score")
-    command.add_argument("paths", type=Path, nargs="+", help="folders of official files, or score tables (CSV)")
-    command.add_argument("--json", action="store_true", help="print one JSON object")
+    kinds = "folders of official score files, such files, or score tables (CSV)"
+    command = commands.add_parser(
+        "evaluate",
+        help="Table 1's metric for score files: sections, cells, official score",
+        description="AUC and pAUC of every section, the cells of Table 1, and the official score, in per cent. Ground "
+        "truth files, or a folder of them, may be among the paths; they label the evaluation clips.",
+    )
+    command.add_argument("paths", type=Path, nargs="+", help=kinds)
+    command.add_argument(
+        "--decisions", action="store_true", help="precision, recall, F1 from decision_result files too"
+    )
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object, in fractions: official_score, cells (machine, domain, value), sections (machine, "
+        'section, domain, auc, pauc); for several systems {"systems": {NAME: such an object}}',
+    )
     command.set_defaults(command=_evaluate)
 
-    command = commands.add_parser("combine", help="ensemble score files of any systems into official score files")
-    command.add_argument("paths", type=Path, nargs="+", help="folders of official files, or score tables (CSV)")
-    command.add_argument("--normalise", choices=["test", "train", "rank"], default="test")
-    command.add_argument("--by", choices=["average", "median", "maximum", "ranking"], default="average")
+    command = commands.add_parser(
+        "seeds",
+        help="Table 1 over runs that differ in the seed only: mean and deviation",
+        description="Mean and standard deviation of every figure of Table 1 over runs that differ in the seed only. "
+        "Another run: python -m asdlib reproduce table1 --profile demo --set seed=1 runs=runs/seed1. Writes "
+        "table1_seeds.csv to the first run, whose book then shows it.",
+    )
+    command.add_argument("runs", type=Path, nargs="+", help="run folders, for example runs/demo runs/seed1/demo")
+    command.add_argument("--json", action="store_true", help="print one JSON object, in fractions")
+    command.set_defaults(command=_seeds)
+
+    words = "ensemble score files of any systems into official score files"
+    command = commands.add_parser("combine", help=words, description=words[0].upper() + words[1:] + " (Sec. 2.3).")
+    command.add_argument("paths", type=Path, nargs="+", help=f"{kinds}, of two systems or more on the same clips")
+    command.add_argument(
+        "--normalise",
+        choices=["test", "train", "rank"],
+        default="test",
+        help="mean 0 and variance 1 over the section's test clips (default) or its training clips (score tables have "
+        "them), or ranks in place of scores",
+    )
+    by = ["average", "median", "maximum", "ranking"]
+    command.add_argument("--by", choices=by, default="average", help="how systems become one (default: average)")
     command.add_argument("--out", type=Path, required=True, help="folder for the score files")
     command.set_defaults(command=_combine)
 
-    command = commands.add_parser("export", help="write a run's scores, decisions and results as official files")
+    command = commands.add_parser(
+        "export",
+        help="write a run's scores, decisions and results as official files",
+        description="A folder a system: anomaly_score_*.csv and decision_result_*.csv as the official evaluator reads "
+        "them, result.csv where clips are labelled, and thresholds.csv.",
+    )
     command.add_argument("run", type=Path, help="run folder, for example runs/demo")
-    command.add_argument("out", type=Path, help="folder for the files")
+    command.add_argument("out", type=Path, help="folder for the folders")
+    command.add_argument(
+        "--threshold",
+        choices=["gamma", "empirical"],
+        default="gamma",
+        help="quantile of a gamma distribution of the training scores (official), or of the scores themselves",
+    )
+    per = {"choices": ["machine", "section"], "default": "machine"}
+    command.add_argument("--per", **per, help="a threshold a machine type (official), or a section and domain")
     command.set_defaults(command=_export)
     return top
 
@@ -141,8 +187,16 @@ def _download(given) -> int:
 def _evaluate(given) -> int:
     from asdlib.evaluation import official
 
-    result = official.evaluate(given.paths)
+    result = official.evaluate(given.paths, decisions=given.decisions)
     print(json.dumps(result, indent=2) if given.json else official.describe(result))
+    return 0
+
+
+def _seeds(given) -> int:
+    from asdlib.evaluation import seeds
+
+    table = seeds.over_seeds(given.runs)
+    print(json.dumps({"figures": table.to_dict("records")}, indent=2) if given.json else seeds.describe(table))
     return 0
 
 
@@ -155,9 +209,9 @@ def _combine(given) -> int:
 
 
 def _export(given) -> int:
-    from asdlib.evaluation import official
+    from asdlib.evaluation.export import export
 
-    official.export(given.run, given.out)
+    export(given.run, given.out, given.threshold, given.per)
     print(given.out)
     return 0
 

@@ -113,6 +113,7 @@ class Data(Strict):
     channels: Literal["refuse", "first", "mean"] = "refuse"
     """what to do with a clip of more than one channel"""
     pseudo_target: PseudoTarget = PseudoTarget()
+    """source training clips carried through the shift that the target clips show"""
     anomalies: bool = True
     """whether a section needs anomalous test clips; false for a detector of one's own machine, which has none"""
 
@@ -356,7 +357,7 @@ class ClassifierBatches(Strict):
     batch_size: Annotated[int, Field(gt=0, multiple_of=2)] = 64
     """clips a step, normal and outlier 1:1"""
     negatives: Literal["all", "machine", "dataset"] = "all"
-    """outliers: other sections and machines, other sections only, or the machines of the same data set"""
+    """outliers: other sections and machines, other sections only (if there are some), or those of the same data set"""
     mixup: Annotated[float, Field(ge=0)] = 0.2
     """alpha of Mixup's Beta(alpha, alpha) on waveforms; 0 turns it off"""
     noise: Fraction = 0.0

@@ -23,7 +23,7 @@ from pathlib import Path
 from asdlib.artefacts import fingerprint
 
 HOME = "ASDLIB_HOME"
-BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis")
+BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis", "mahalanobis_shift")
 
 
 def home() -> Path:
@@ -56,6 +56,16 @@ class Run:
     @property
     def table1(self) -> Path:
         return self.folder / "table1.csv"
+
+    @property
+    def differences(self) -> Path:
+        """Paired differences of the rows of Table 1."""
+        return self.folder / "table1_differences.csv"
+
+    @property
+    def seeds(self) -> Path:
+        """Table 1 over runs that differ in the seed only (:mod:`asdlib.evaluation.seeds`); not every run has it."""
+        return self.folder / "table1_seeds.csv"
 
     @property
     def values(self) -> Path:

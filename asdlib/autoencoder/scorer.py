@@ -208,8 +208,8 @@ def fit_clips(
 
     The source's (Ledoit-Wolf) is fitted on all source training clips of the section, those that the autoencoder learnt
     from too: a section's held-out clips alone are fewer than the dimensions, and a mean over time is hardly overfitted.
-    The target's is fitted on pseudo-target clips, where there are some, else the same, and widened by the shift that
-    the target training clips (still) show (:meth:`Gaussian.widened`).
+    The target's is fitted on pseudo-target clips, where there are some, else it is the same; and it is widened by the
+    shift that the target training clips (still) show (:meth:`Gaussian.widened`).
 
     Args:
         table: Catalogue rows.
