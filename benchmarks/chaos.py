@@ -102,16 +102,17 @@ def _once(home: Path, plan: list[tuple[str, float]], jobs: int, output, result: 
     """Give the command once and kill as planned while it lasts, removing from ``plan`` what was done; its exit code."""
     environment = os.environ | {MARK: str(home), "ASDLIB_CHECKPOINT_SECONDS": "0"}
     command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--jobs", str(jobs), "table1"]
+    began = time.time()
     run = subprocess.Popen(command, cwd=home, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         while plan:
             kind, delay = plan[0]
-            while not (victims := _victims(home, kind)):
+            while not (victims := _victims(home, kind, began)):
                 if run.poll() is not None:
                     return run.returncode
                 time.sleep(0.1)
             time.sleep(0 if kind == "all inside a training" else delay)
-            for victim in _victims(home, kind) or victims:
+            for victim in _victims(home, kind, began) or victims:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     victim.kill()
             plan.pop(0)
@@ -123,14 +124,17 @@ def _once(home: Path, plan: list[tuple[str, float]], jobs: int, output, result: 
             run.kill()
 
 
-def _victims(home: Path, kind: str) -> list[psutil.Process]:
-    """Whom a kill of this kind hits; nobody if there is none yet."""
+def _victims(home: Path, kind: str, began: float) -> list[psutil.Process]:
+    """Whom a kill of this kind hits; nobody if there is none yet in the command that ``began`` then."""
     there = _processes(home)
     if kind == "all at once":
         return [process for group in there.values() for process in group]
     if kind == "all inside a training":
-        training = list((home / "runs").glob("*/checkpoints/*.pt")) and "kernel" in there
-        return _victims(home, "all at once") if training else []
+        saved = 0.0
+        for checkpoint in (home / "runs").glob("*/checkpoints/*.pt"):
+            with contextlib.suppress(FileNotFoundError):  # its training has just ended
+                saved = max(saved, checkpoint.stat().st_mtime)
+        return _victims(home, "all at once", began) if saved > began else []
     return there.get(kind, [])[:1]
 
 
