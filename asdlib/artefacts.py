@@ -51,7 +51,8 @@ def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
             _swap(temporary, path)
         else:
             temporary.replace(path)
-        _flush(path.parent)
+        with contextlib.suppress(OSError):  # some network file systems cannot flush a folder
+            _flush(path.parent)
     except BaseException as error:
         reason = _refusal(error, path.parent)  # asked before the temporary makes room by going
         if temporary is not None:

@@ -8,7 +8,6 @@ themselves. The next command first waits until they have.
 
 import contextlib
 import os
-import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -23,36 +22,46 @@ PATIENCE = 60.0  # seconds that processes of an earlier run get to end; they nee
 
 
 @contextlib.contextmanager
-def leading(pipe: Path) -> Iterator[None]:
+def leading(folder: Path) -> Iterator[Path]:
     """Lead a run, after all processes of an earlier one have ended.
 
     Args:
-        pipe: Path of the pipe, made if missing; those who shall :func:`follow` find it in the environment as
-            :data:`PIPE`.
+        folder: Where the pipe is made; only one process at a time may lead here.
+
+    Yields:
+        Path of the pipe, for the environment of those who shall :func:`follow` (:data:`PIPE`). Each leader has a pipe
+        of its own: who starts late must not take the next leader for the one that started it.
 
     Raises:
         AsdError: Processes of an earlier run do not end.
     """
-    if not (pipe.exists() and stat.S_ISFIFO(pipe.stat().st_mode)):
-        pipe.unlink(missing_ok=True)
-        os.mkfifo(pipe)
     began = time.monotonic()
-    while _followed(pipe):
-        if time.monotonic() - began > PATIENCE:
-            raise AsdError(f"{pipe}: processes of an earlier run do not end; end them (asdlib execute, snakemake)")
-        time.sleep(0.1)
+    for earlier in sorted(folder.glob("leader.*")):
+        while _followed(earlier):
+            if time.monotonic() - began > PATIENCE:
+                raise AsdError(
+                    f"{earlier}: processes of an earlier run do not end; end them (asdlib execute, snakemake)"
+                )
+            time.sleep(0.1)
+        earlier.unlink()
+    pipe = folder / f"leader.{os.getpid()}"
+    os.mkfifo(pipe)
     descriptor = os.open(pipe, os.O_RDWR)  # for writing alone, it would wait for a reader
     try:
-        yield
+        yield pipe
     finally:
         os.close(descriptor)
+        pipe.unlink(missing_ok=True)
 
 
 def follow() -> None:
     """End this process when the leader of its run is gone; without a leader, do nothing."""
     if not os.environ.get(PIPE):
         return
-    descriptor = os.open(os.environ[PIPE], os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        descriptor = os.open(os.environ[PIPE], os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:  # it was gone before we came
+        os._exit(1)
     os.set_blocking(descriptor, True)
 
     def wait() -> None:

@@ -38,8 +38,7 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     config = home / ".snakemake" / "config.json"
     options = ["--cores", str(jobs), "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "progress"]
     busy = f"{home / '.snakemake'}: another `make reproduce` runs in this folder; wait for it"
-    pipe = home / ".snakemake" / "leader"
-    with only_one(home / ".snakemake" / "reproduce.lock", busy), leading(pipe):
+    with only_one(home / ".snakemake" / "reproduce.lock", busy), leading(home / ".snakemake") as pipe:
         if not dry_run:
             _sweep(settings)
             write_json(settings.resolved(), paths.Run.of(settings).settings)

@@ -1,10 +1,12 @@
 """Kill a smoke run with SIGKILL at random moments until it has survived enough, and compare it with a run in peace.
 
 Run by ``python benchmarks/chaos.py --kills 100``; prints a line a kill and one at the end. A kill hits a kernel, a
-papermill, Snakemake, the command itself, or all of them at once, as a power cut would. ``tests/test_chaos.py`` runs 20.
+papermill, Snakemake, the command itself, or all of them at once, as a power cut would; anywhere, or inside a training.
+``tests/test_chaos.py`` runs 20.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
@@ -25,6 +27,7 @@ KINDS = {  # what a process is called: words of its command line
     "Snakemake": "-m snakemake",
     "command": "asdlib reproduce",
 }
+VICTIMS = (*KINDS, "all at once", "all inside a training")
 PATTERNS = ("**/scores.csv", "**/*.safetensors", "**/waveforms.npy", "**/history.csv", "**/choices.csv", "*.csv")
 """What must be equal byte by byte: scores, models, clips, losses, what ensembles chose, Table 1 and the claims."""
 
@@ -54,11 +57,10 @@ def chaos(home: Path, kills: int, seed: int, longest: float, jobs: int = 2) -> S
     """Run the smoke profile up to Table 1 in ``home``, killing ``kills`` times, then to its end.
 
     Args:
-        home: Made by :func:`project`; what an earlier run left there is gone on from.
-        kills: How many.
+        home: Made by :func:`project`.
+        kills: How many; who is killed, and when, is drawn at random.
         seed: Of moments and victims.
-        longest: Seconds from one kill to the next are uniform from 0 to this; a run that starts takes about three to
-            come to its first job.
+        longest: A victim is killed 0 to this many seconds after it is there, whatever it does then.
         jobs: Processor cores.
 
     Raises:
@@ -66,20 +68,19 @@ def chaos(home: Path, kills: int, seed: int, longest: float, jobs: int = 2) -> S
     """
     rng, result, began = np.random.default_rng(seed), Survived(), time.monotonic()
     log = home / "chaos.log"
+    plan = [(str(rng.choice(VICTIMS)), rng.uniform(0, longest)) for _ in range(kills)]
     while True:
         result.starts += 1
+        before = len(plan)
         with open(log, "a", encoding="utf-8") as output:
-            done, hit = _once(home, kills, rng, longest, jobs, output, result)
-        if done == 0:
+            code = _once(home, plan, jobs, output, result)
+        assert code == 0 or len(plan) < before, (
+            f"the command failed by itself with {code}; its output ends\n{_end(log)}"
+        )
+        if code == 0 and not plan:
             break
-        assert hit, f"the command failed by itself with {done}; its output ends\n{_end(log)}"
-    left = sum(result.kills.values())
-    if left < kills:  # it came to its end too early: begin once more
-        shutil.rmtree(home / "runs")
-        rest = chaos(home, kills - left, seed + 1, longest, jobs)
-        result.starts += rest.starts
-        for kind, count in rest.kills.items():
-            result.kills[kind] = result.kills.get(kind, 0) + count
+        if code == 0:  # it came to its end too early: begin once more
+            shutil.rmtree(home / "runs")
     time.sleep(1.5)  # kernels look once a second whether their parent is there
     assert not _processes(home), f"processes are left: {_processes(home)}"
     halves = [path for path in (home / "runs").rglob(".*")]
@@ -97,30 +98,44 @@ def differing(run: Path, other: Path) -> list[str]:
     return [name for name in sorted(names) if not _equal(run / name, other / name)]
 
 
-def _once(home: Path, kills: int, rng, longest: float, jobs: int, output, result: Survived) -> tuple[int, bool]:
-    """Give the command once; its exit code, and whether something of it was killed."""
+def _once(home: Path, plan: list[tuple[str, float]], jobs: int, output, result: Survived) -> int:
+    """Give the command once and kill as planned while it lasts, removing from ``plan`` what was done; its exit code."""
     environment = os.environ | {MARK: str(home), "ASDLIB_CHECKPOINT_SECONDS": "0"}
     command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--jobs", str(jobs), "table1"]
-    hit = False
+    began = time.time()
     run = subprocess.Popen(command, cwd=home, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        while sum(result.kills.values()) < kills:
-            try:
-                return run.wait(timeout=rng.uniform(0, longest)), hit
-            except subprocess.TimeoutExpired:
-                pass
-            there = _processes(home)
-            kind = str(rng.choice([*sorted(there), "all at once"]))
-            everyone = [process for group in there.values() for process in group]
-            for victim in everyone if kind == "all at once" else [rng.choice(there[kind])]:
-                victim.kill()
-            hit = True
+        while plan:
+            kind, delay = plan[0]
+            while not (victims := _victims(home, kind, began)):
+                if run.poll() is not None:
+                    return run.returncode
+                time.sleep(0.1)
+            time.sleep(0 if kind == "all inside a training" else delay)
+            for victim in _victims(home, kind, began) or victims:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    victim.kill()
+            plan.pop(0)
             result.kills[kind] = result.kills.get(kind, 0) + 1
             print(f"{sum(result.kills.values())}: killed {kind}", flush=True)
-        return run.wait(timeout=1200), hit
+        return run.wait(timeout=1800)
     finally:
         if run.poll() is None:
             run.kill()
+
+
+def _victims(home: Path, kind: str, began: float) -> list[psutil.Process]:
+    """Whom a kill of this kind hits; nobody if there is none yet in the command that ``began`` then."""
+    there = _processes(home)
+    if kind == "all at once":
+        return [process for group in there.values() for process in group]
+    if kind == "all inside a training":
+        saved = 0.0
+        for checkpoint in (home / "runs").glob("*/checkpoints/*.pt"):
+            with contextlib.suppress(FileNotFoundError):  # its training has just ended
+                saved = max(saved, checkpoint.stat().st_mtime)
+        return _victims(home, "all at once", began) if saved > began else []
+    return there.get(kind, [])[:1]
 
 
 def _processes(home: Path) -> dict[str, list[psutil.Process]]:
@@ -153,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=20.0, help="seconds from one kill to the next, at most")
+    parser.add_argument("--longest", type=float, default=15.0, help="seconds that a victim is left alive, at most")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -255,7 +255,12 @@ def reliability(path: Path) -> str:
     """What the tests that try to break the project counted (``make reliability``), kept in ``book/results``."""
     frame = pd.read_csv(path)
     files = frame["test"].str.extract(r"(\w+)\.py::")[0]
-    shown = pd.DataFrame({"Tried": frame["what"].str.capitalize(), "Count": frame["value"].map("{:,.6g}".format)})
+    shown = pd.DataFrame(
+        {
+            "Tried": frame["what"].str[:1].str.upper() + frame["what"].str[1:],
+            "Count": frame["value"].map("{:,.6g}".format),
+        }
+    )
     parts = [
         table(shown[files == file], f"Figures of `tests/{file}.py`.", f"reliability-{file}", "lr")
         for file in dict.fromkeys(files)

@@ -44,8 +44,14 @@ def smoke(tmp_path_factory) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def commit() -> str:
+    """Of the working tree before a test writes to it."""
+    return artefacts.commit()
+
+
 @pytest.fixture
-def note(request):
+def note(request, commit):
     """``note(what, value)`` keeps a figure for the book's reliability page, where RELIABILITY names a CSV file."""
 
     def keep(what: str, value: float) -> None:
@@ -57,7 +63,7 @@ def note(request):
                 rows = {(row["test"], row["what"]): row for row in csv.DictReader(stream)}
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
         test = request.node.nodeid.partition("[")[0]
-        row = {"test": test, "what": what, "value": value, "commit": artefacts.commit(), "date": today}
+        row = {"test": test, "what": what, "value": value, "commit": commit, "date": today}
         with artefacts.writing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
             table = csv.DictWriter(stream, list(row), lineterminator="\n")
             table.writeheader()

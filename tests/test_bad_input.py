@@ -265,6 +265,7 @@ def test_doubtful_clips_are_counted_and_used(template, tmp_path, monkeypatch, ca
             (root / "fan" / clip).write_bytes(encoded(shifted + offset if kind is silent else shifted))
         code, report = checked(capsys, root)
         assert code == 0 and report["usable"] and report["problems"] == []
+        assert any("fan 00 source test normal: 2" in w and "an AUC of fewer" in w for w in report["warnings"])
         found = [warning for warning in report["warnings"] if words in warning]
         assert len(found) == 1 and found[0].startswith(f"{len(victims)} (fan/"), report["warnings"]
         data = params.Data(root=root.name)

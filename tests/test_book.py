@@ -124,6 +124,16 @@ def test_mathematics_of_a_chapter_can_be_typeset(name):
         ElementTree.fromstring(mathml(latex, display=False))
 
 
+def test_figures_of_the_reliability_page_come_from_tests_that_exist():
+    frame = pd.read_csv(BOOK / "results" / "reliability" / "figures.csv")
+    assert (frame["value"] >= 0).all() and not frame.duplicated(["test", "what"]).any()
+    for test in set(frame["test"]):
+        path, _, name = test.partition("::")
+        assert f"def {name}(" in (BOOK.parent / path).read_text(encoding="utf-8"), test
+    text = tables.reliability(BOOK / "results" / "reliability" / "figures.csv")
+    assert all(what[1:] in text for what in frame["what"])
+
+
 def test_the_bibliography_has_every_work_that_the_paper_cites():
     text = (BOOK / "references.bib").read_text(encoding="utf-8")
     assert sorted(int(number) for number in re.findall(r"note = \{Reference (\d+) of", text)) == list(range(1, 20))

@@ -110,3 +110,12 @@ def test_the_same_clip_may_be_scored_by_several_systems(clips, tmp_path):
     tables = [scores.table(clips, system, range(4)) for system in ("a/b/mean", "a/b/max")]
     scores.write(pd.concat(tables, ignore_index=True), tmp_path / "scores.csv")
     assert len(scores.read(tmp_path / "scores.csv")) == 8
+
+
+def test_numbers_that_are_not_finite_name_the_clip():
+    clips = pd.DataFrame({"clip": ["a.wav", "b.wav"], "machine": "fan", "section": "00"})
+    values = np.ones((2, 3, 4))
+    assert scores.finite(clips, values, "the error") is values
+    values[1, 2, 3] = np.nan
+    with pytest.raises(ScoreError, match=r"clip b.wav \(machine fan, section 00\): the error holds NaN .* 1 clip\(s\)"):
+        scores.finite(clips, values, "the error")

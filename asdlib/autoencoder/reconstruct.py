@@ -11,7 +11,7 @@ from safetensors.torch import load_model
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from asdlib import AsdError, data, params, paths, training
+from asdlib import AsdError, data, params, paths, scores, training
 from asdlib.autoencoder import clips, specaugment, train
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.data.audio import Waveforms
@@ -119,7 +119,11 @@ class Reconstructor:
             error = self._reconstruct(batch, features)[1]
             pooled = {kind: pool_copies(error, kind, self.branch.scorer.pool_copies).cpu().numpy() for kind in kinds}
             for index, clip in enumerate(features):
-                yield {kind: values[index, : len(clip)] for kind, values in pooled.items()}
+                of_clip = {kind: values[index, : len(clip)] for kind, values in pooled.items()}
+                for kind, values in of_clip.items():
+                    row = self.waveforms.clips.iloc[[batch[index]]]
+                    scores.finite(row, values[None], f"the {kind} reconstruction error")
+                yield of_clip
 
     def example(self, row: int) -> Reconstruction:
         """One clip's input, masked input, reconstruction and error, all in dB."""

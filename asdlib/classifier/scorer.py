@@ -2,15 +2,16 @@
 
 The variants, each a system of its own:
 
-=================  ====================================================================================================
-``adapted``        the paper's w (1 - posterior) + (1 - w) normalised distance to the normal centroid, averaged over
-                   windows; the source model for source clips, the fine-tuned one for target clips
-``source_model``   the same, the source model for all clips
-``mahalanobis``    Mahalanobis distance of the mean embedding from the section's training clips; models as in adapted
+======================  ===============================================================================================
+``adapted``             the paper's w (1 - posterior) + (1 - w) normalised distance to the normal centroid, averaged
+                        over windows; the source model for source clips, the fine-tuned one for target clips
+``source_model``        the same, the source model for all clips
+``mahalanobis``         Mahalanobis distance of the mean embedding from the section's training clips; models as in
+                        adapted
 ``source_mahalanobis``  the same, the source model for all clips
-``posterior``      w = 1, by the logit, since the posterior ties where it saturates; models as in adapted
-``distance``       w = 0, the distance alone; models as in adapted
-=================  ====================================================================================================
+``posterior``           w = 1, by the logit, since the posterior ties where it saturates; models as in adapted
+``distance``            w = 0, the distance alone; models as in adapted
+======================  ===============================================================================================
 
 Distances are normalised to mean 0 and variance 1 over the section's normal training clips under the same model, so the
 score of a clip needs that clip only. With ``scorer.target_from: pseudo_target``, pseudo-target clips take the training
@@ -61,7 +62,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
         raise ClassifierError(f"{machine} has no section with labelled test clips, so there is nothing to score")
     parts = [embeddings.table(settings, machine, section, candidate, compute) for section in sections]
     table = pd.concat([part for part, _ in parts], ignore_index=True)
-    embedding = np.concatenate([part for _, part in parts])
+    embedding = scores.finite(table, np.concatenate([part for _, part in parts]), "the embedding")
     result = variants(table, embedding, candidate, branch.scorer)
     record = artefacts.record(
         branch.model_dump(mode="json"),

@@ -15,6 +15,7 @@ DECODED = ("clips.csv", "waveforms.npy", "record.json")
 """what a decoded machine type consists of (:func:`asdlib.data.audio.decode`)"""
 PSEUDO_TARGET = ("clips.csv", "waveforms.npy", "shifts.csv", "record.json")
 """what the pseudo-target clips of a machine type consist of (:func:`asdlib.data.pseudo_target.make`)"""
+FEW = 5  # test clips of a kind
 GROUPS = ["machine", "section", "domain", "split", "label"]
 
 
@@ -106,6 +107,13 @@ def check(root: Path, data) -> dict:
         plan, lacking = catalogue.assess(clips, data)
         unreadable, warnings = audio.check(clips, root, data)
         problems += lacking + unreadable
+    few = [
+        f"{' '.join(row[key] for key in GROUPS)}: {row['clips']}"
+        for row in compared(clips)
+        if row["section"] in plan.machines.get(row["machine"], ()) and row["split"] == "test" and 0 < row["clips"] < FEW
+    ]
+    if few:
+        warnings.append(f"{named(few)}: an AUC of fewer than {FEW} clips says little; add some")
     if unused:
         warnings.append(f"{named(map(catalogue.shown, unused))}: not used; expected wav files in {names.EXPECTED}")
     return {

@@ -1,0 +1,39 @@
+"""No NaN passes silently: where numbers that are not finite arise, they are named (losses: see test_training)."""
+
+import numpy as np
+import pytest
+import torch
+from autoencoder_run import make
+
+from asdlib.autoencoder import train
+from asdlib.autoencoder.gaussian import Gaussian, GaussianError
+from asdlib.autoencoder.reconstruct import Reconstructor
+from asdlib.scores import ScoreError
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_gaussian_of_numbers_that_are_not_finite(value):
+    errors = np.random.default_rng(0).normal(size=(30, 4))
+    gaussian = Gaussian.fit(errors)
+    errors[7, 2] = value
+    for fit in (
+        lambda: Gaussian.fit(errors),
+        lambda: Gaussian.of(np.zeros(4), np.full((4, 4), value)),
+        lambda: Gaussian.of(errors[7], np.eye(4)),
+        lambda: gaussian.towards(errors, 3.0, "own"),
+        lambda: gaussian.widened(errors, 1.0),
+    ):
+        with pytest.raises(GaussianError, match="holds NaN or infinity"), np.errstate(all="ignore"):
+            fit()
+
+
+def test_a_reconstruction_that_is_not_finite_names_the_clip(tmp_path):
+    tiny = make(tmp_path)
+    train.fit(tiny, "fan", "base")
+    net = Reconstructor.load(tiny, "fan", "base")
+    with torch.no_grad():
+        next(net.model.parameters()).fill_(float("nan"))
+    with pytest.raises(
+        ScoreError, match=r"clip section_00_\w+\.wav \(machine fan, section 00\): the signed reconstruc"
+    ):
+        next(iter(net.errors(net.rows[:1], ["signed"])))
