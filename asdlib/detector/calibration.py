@@ -95,3 +95,19 @@ class Calibration:
         beyond = self.scores[self.scores > start] - start
         spread = float(np.ptp(self.scores)) or 1.0
         return start, 1 - _BODY, float(beyond.mean()) if len(beyond) else spread
+
+
+def limits(
+    reference: Mapping[tuple[str, str], Mapping[str, np.ndarray]], rate: float, by: str
+) -> dict[tuple[str, str], dict[str, Calibration]]:
+    """The calibrations of each section and domain: one a branch, and the ensemble's.
+
+    Args:
+        reference: Scores of the held-out clips by section and domain, then system.
+        rate: Of false alarms, aimed at.
+        by: As in :func:`ensemble`.
+    """
+    return {
+        key: {name: Calibration(values, rate) for name, values in ensemble(own, own, by).items()}
+        for key, own in reference.items()
+    }

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from asdlib import artefacts, data, paths, scores, training
 from asdlib.data.audio import Waveforms
 from asdlib.detector import calibration, folder, networks, recordings, spans, store, train
-from asdlib.detector.calibration import ENSEMBLE, Calibration
+from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.card import card
 from asdlib.detector.store import DetectorError, Facts, Stored
 
@@ -36,10 +37,12 @@ class Verdict:
     """``score``, ``percentile`` and ``anomaly`` of each branch alone: which of them objected"""
     spans: list[dict]
     """of an anomaly: ``start`` and ``end`` in seconds, ``frequencies`` as ranges in Hz"""
+    threshold: float
+    """of the score, for a recording of this length"""
 
     def as_dict(self) -> dict:
-        """As plain values, for JSON."""
-        return dataclasses.asdict(self)
+        """All but the threshold as plain values, for JSON."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key != "threshold"}
 
 
 class Detector(OutlierMixin, BaseEstimator):
@@ -56,6 +59,7 @@ class Detector(OutlierMixin, BaseEstimator):
     Attributes:
         sections_: Names of the sections.
         card_: The model card, Markdown.
+        held_out_: Scores of the held-out clips, a row a clip and branch: ``section, domain, branch, score``.
 
     .. code-block:: python
 
@@ -99,8 +103,9 @@ class Detector(OutlierMixin, BaseEstimator):
         if not 0 < self.false_alarm_rate < 1:
             raise DetectorError(f"false_alarm_rate is {self.false_alarm_rate}; expected a number between 0 and 1")
         heard = folder.find(X, changed, outliers)
-        temporary = None if work is not None else tempfile.TemporaryDirectory(prefix="asdlib-")
-        place = Path(work if temporary is None else temporary.name)
+        place = Path(work if work is not None else tempfile.mkdtemp(prefix="asdlib-"))
+        if work is None:
+            weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         settings = train.settings(self.profile, self.overrides or {}, place)
         settings = train.settings(
             self.profile, self.overrides or {}, place / artefacts.fingerprint([settings.resolved(), repr(heard)])
@@ -123,7 +128,6 @@ class Detector(OutlierMixin, BaseEstimator):
         with artefacts.writing(made, folder=True) as target:
             _write(target, settings, facts, clips, began)
         self._take(store.load(made), made)
-        self._temporary = temporary  # lives as long as the detector
         return self
 
     def save(self, path: str | Path) -> None:
@@ -155,8 +159,8 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         state = self._fitted()
         facts, settings = state.stored.facts, state.stored.settings
-        code, domain = self._section(Path(path), section), "target" if changed else "source"
         total = recordings.duration(path, settings.data)
+        code, domain = self._section(Path(path), section), "target" if changed else "source"
         if total < facts.seconds / 2:
             raise recordings.RecordingError(
                 f"{path}: {total:.2f} s long; the thresholds are for clips of {facts.seconds:.2f} s; expected at least "
@@ -164,24 +168,26 @@ class Detector(OutlierMixin, BaseEstimator):
             )
         count = len(recordings.begins(path, settings.data, facts.seconds))
         limits = state.limits[state.key(code, domain)]
+        thresholds = {name: limit.threshold(count) for name, limit in limits.items()}
         best: dict[str, float] = {}
         found = []
         for begin, samples in recordings.windows(path, settings.data, facts.seconds):
             values, frames, errors = state.measure(networks.alone(samples, code, domain))
             for name, value in values.items():
                 best[name] = max(best.get(name, -np.inf), value)
-            over = {name: value > limits[name].threshold(count) for name, value in values.items()}
+            over = {name: value > thresholds[name] for name, value in values.items()}
             if over[ENSEMBLE]:
                 found += state.spans(code, domain, frames, errors, begin, len(samples), over["autoencoder"])
         parts = {
             name: {
                 "score": value,
                 "percentile": limits[name].percentile(value, count),
-                "anomaly": bool(value > limits[name].threshold(count)),
+                "anomaly": bool(value > thresholds[name]),
             }
             for name, value in best.items()
         }
-        return Verdict(str(path), **parts.pop(ENSEMBLE), branches=parts, spans=found)
+        both = parts.pop(ENSEMBLE)
+        return Verdict(str(path), **both, branches=parts, spans=found, threshold=thresholds[ENSEMBLE])
 
     def score_samples(self, X: str | Path | Sequence[str | Path]) -> np.ndarray:
         """Minus the anomaly score of each recording, ``(recordings,)``: the lower, the more abnormal."""
@@ -189,17 +195,12 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def decision_function(self, X: str | Path | Sequence[str | Path]) -> np.ndarray:
         """Threshold minus anomaly score of each recording, ``(recordings,)``: negative for anomalies."""
-        return np.array([self._margin(path) for path in _files(X)])
+        verdicts = [self.judge(path) for path in _files(X)]
+        return np.array([verdict.threshold - verdict.score for verdict in verdicts])
 
     def predict(self, X: str | Path | Sequence[str | Path]) -> np.ndarray:
         """1 for each normal recording, -1 for each anomalous one, ``(recordings,)``."""
         return np.array([-1 if self.judge(path).anomaly else 1 for path in _files(X)])
-
-    def _margin(self, path: Path) -> float:
-        state, verdict = self._fitted(), self.judge(path)
-        count = len(recordings.begins(path, state.stored.settings.data, state.stored.facts.seconds))
-        limits = state.limits[state.key(self._section(path, None), "source")]
-        return limits[ENSEMBLE].threshold(count) - verdict.score
 
     def _section(self, path: Path, section: str | None) -> str:
         names = self._fitted().stored.facts.sections
@@ -215,6 +216,15 @@ class Detector(OutlierMixin, BaseEstimator):
     def _take(self, stored: Stored, place: Path) -> "Detector":
         self._state = State(stored, place)
         self.sections_ = stored.facts.sections
+        self.held_out_ = pd.DataFrame(
+            [
+                (self.sections_[int(section)], domain, branch, score)
+                for (section, domain), parts in self._state.limits.items()
+                for branch, limit in parts.items()
+                for score in limit.scores
+            ],
+            columns=["section", "domain", "branch", "score"],
+        )
         self.card_ = (place / "card.md").read_text(encoding="utf-8")
         return self
 
@@ -229,11 +239,8 @@ class State:
 
     def __init__(self, stored: Stored, place: Path):
         self.stored, self.folder = stored, place
-        by, rate = stored.settings.ensemble.combinations[0], stored.facts.false_alarm_rate
-        self.limits = {
-            key: {name: Calibration(values, rate) for name, values in calibration.ensemble(own, own, by).items()}
-            for key, own in stored.reference.items()
-        }
+        self.by = stored.settings.ensemble.combinations[0]
+        self.limits = calibration.limits(stored.reference, stored.facts.false_alarm_rate, self.by)
         self.step = next(iter(stored.autoencoders.values())).net.log_mel.hop_length / stored.settings.data.sample_rate
 
     def key(self, section: str, domain: str) -> tuple[str, str]:
@@ -245,8 +252,7 @@ class State:
         values, frames, errors = systems(self.stored.autoencoders, self.stored.classifiers, window)
         clip = window.clips.iloc[0]
         reference = self.stored.reference[self.key(clip["section"], clip["domain"])]
-        by = self.stored.settings.ensemble.combinations[0]
-        combined = calibration.ensemble(values, reference, by)
+        combined = calibration.ensemble(values, reference, self.by)
         return {name: float(value[0]) for name, value in combined.items()}, frames, errors
 
     def spans(self, section: str, domain: str, frames, errors, begin: float, samples: int, whole: bool) -> list[dict]:
@@ -306,12 +312,7 @@ def _write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: flo
     listed = clips.assign(recording=[path.name for path in clips["recording"]])
     columns = ["machine", "name", "section", "domain", "split", "recording", "start"]
     listed[columns].to_csv(target / "recordings.csv", index=False, lineterminator="\n")
-    by = settings.ensemble.combinations[0]
-    limits = {
-        key: {name: Calibration(found, facts.false_alarm_rate) for name, found in combined.items()}
-        for key, own in store.references(table).items()
-        for combined in [calibration.ensemble(own, own, by)]
-    }
+    limits = calibration.limits(store.references(table), facts.false_alarm_rate, settings.ensemble.combinations[0])
     (target / "card.md").write_text(card(facts, settings, clips, limits), encoding="utf-8")
 
 
