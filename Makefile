@@ -9,7 +9,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help reproduce book test lint bench lab environment clean
+.PHONY: help reproduce book test reliability lint bench lab environment clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,11 @@ test: $(READY) lint ## every test, the smoke profile end to end among them
 lint: $(READY) ## ruff on code and notebooks; notebooks without outputs
 	ruff check . && ruff format --check .
 	nbstripout --verify notebooks/*.ipynb
+
+reliability: $(READY) ## the tests that try to break everything, their figures kept for the book's page
+	RELIABILITY="$(abspath book/results/reliability/figures.csv)" python -m pytest \
+		tests/test_bad_input.py tests/test_download.py tests/test_faults.py tests/test_security.py \
+		tests/test_determinism.py tests/test_chaos.py
 
 lab: $(READY) ## JupyterLab on the notebooks, on this machine only
 	jupyter lab --ip 127.0.0.1 notebooks

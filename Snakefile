@@ -8,13 +8,16 @@ reruns that candidate only.
 import json
 import os
 import re
+import shlex
 import sys
 
+from asdlib import leader
 from asdlib import params as parameters
-from asdlib.data import DECODED, catalogue
+from asdlib.data import DECODED, PSEUDO_TARGET, catalogue
 from asdlib.notebooks import COMMON
 from asdlib.paths import BASELINES, Run, home
 
+leader.follow()  # of `make reproduce`, if that is where this comes from
 profile = config.get("profile", "demo")
 overrides = config.get("overrides", {})  # by --configfile: on the command line null and numbers become strings
 settings = parameters.load(profile, overrides)
@@ -22,7 +25,7 @@ plan = catalogue.plan(settings)
 run = Run.of(settings)
 autoencoders, classifiers = list(settings.autoencoder_candidates), list(settings.classifier_candidates)
 gpu = int(settings.device.startswith("cuda"))  # jobs on a GPU; `--resources gpu=1` runs one at a time
-python = sys.executable
+python = shlex.quote(sys.executable)
 # Not among the params of the rules: an override would make every stage run again, not only those that need it.
 os.environ[COMMON] = json.dumps({"params": profile, "overrides": overrides})
 
@@ -52,7 +55,8 @@ def values(wildcards):
 
 def data(wildcards):
     """The decoded clips of all machine types: a classifier's outliers come from the others."""
-    return [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
+    decoded = [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
+    return decoded + [run.pseudo_target(machine) / name for machine in plan.machines for name in PSEUDO_TARGET]
 
 
 execute = f"{python} -m asdlib execute {{input.notebook:q}} {{log:q}} --parameters {{params.values:q}}"

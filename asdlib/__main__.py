@@ -18,6 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -34,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--data", help="folder of recordings, in place of the profile's data.root")
     # Where the system cannot say which cores are ours, all are.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    command.add_argument("--jobs", type=int, default=cores, help="processor cores (default: all)")
+    command.add_argument("--jobs", type=_positive, default=cores, help="processor cores (default: all)")
     change = {"action": "extend", "nargs": "+", "default": [], "metavar": "KEY=VALUE"}
     command.add_argument("--set", **change, help="change settings, for example seed=1 threads=2; targets come before")
     command.add_argument("--dry-run", action="store_true", help="only say what would run")
@@ -56,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--changed", type=Path, metavar="FOLDER", help="a few recordings under changed conditions")
     command.add_argument("--profile", default="quick", help="name of a file in params/, or a path (default: quick)")
     command.add_argument("--false-alarms", type=float, default=0.1, metavar="RATE", help="aimed at (default: 0.1)")
-    command.add_argument("--jobs", type=int, default=cores, help="networks trained at a time (default: all cores)")
+    command.add_argument("--jobs", type=_positive, default=cores, help="networks trained at a time (default: cores)")
     command.add_argument("--set", **change, help="change settings, for example seed=1")
     command.set_defaults(command=_fit)
 
@@ -73,33 +76,92 @@ def parser() -> argparse.ArgumentParser:
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="print a CSV row a clip")
     command.set_defaults(command=_score, form="text")
 
-    data = commands.add_parser("data", help="look at a folder of recordings")
+    data = commands.add_parser("data", help="download recordings, look at a folder of them")
     actions = data.add_subparsers(required=True, metavar="ACTION")
     command = actions.add_parser("check", help="report what a data folder holds and every problem; 0 if it can be used")
     command.add_argument("folder", type=Path)
-    command.add_argument("--sample-rate", type=int, default=16_000, help="expected, in Hz (default: 16000)")
+    command.add_argument("--sample-rate", type=_positive, default=16_000, help="expected, in Hz (default: 16000)")
     channels = ["refuse", "first", "mean"]
     command.add_argument("--channels", choices=channels, default="refuse", help="what to do with several channels")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(command=_check)
+    command = actions.add_parser("download", help="fetch DCASE2021 Task 2 from Zenodo; the same command goes on")
+    command.add_argument("folder", type=Path, help="the data root, for example data/dcase2021")
+    command.add_argument("--machine", action="extend", nargs="+", help="machine types, for example fan (default: all)")
+    parts = ["development", "additional", "evaluation"]
+    command.add_argument("--sections", choices=parts, action="extend", nargs="+", help="(default: development)")
+    command.add_argument("--address", default="https://zenodo.org", help="of Zenodo or a mirror (default: %(default)s)")
+    command.set_defaults(command=_download)
 
-    command = commands.add_parser("evaluate", help="Table 1's metric for score files: cells, all, official score")
-    command.add_argument("paths", type=Path, nargs="+", help="folders of official files, or score tables (CSV)")
-    command.add_argument("--json", action="store_true", help="print one JSON object")
+    kinds = "folders of official score files, such files, or score tables (CSV)"
+    command = commands.add_parser(
+        "evaluate",
+        help="Table 1's metric for score files: sections, cells, official score",
+        description="AUC and pAUC of every section, the cells of Table 1, and the official score, in per cent. Ground "
+        "truth files, or a folder of them, may be among the paths; they label the evaluation clips.",
+    )
+    command.add_argument("paths", type=Path, nargs="+", help=kinds)
+    command.add_argument(
+        "--decisions", action="store_true", help="precision, recall, F1 from decision_result files too"
+    )
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object, in fractions: official_score, cells (machine, domain, value), sections (machine, "
+        'section, domain, auc, pauc); for several systems {"systems": {NAME: such an object}}',
+    )
     command.set_defaults(command=_evaluate)
 
-    command = commands.add_parser("combine", help="ensemble score files of any systems into official score files")
-    command.add_argument("paths", type=Path, nargs="+", help="folders of official files, or score tables (CSV)")
-    command.add_argument("--normalise", choices=["test", "train", "rank"], default="test")
-    command.add_argument("--by", choices=["average", "median", "maximum", "ranking"], default="average")
+    command = commands.add_parser(
+        "seeds",
+        help="Table 1 over runs that differ in the seed only: mean and deviation",
+        description="Mean and standard deviation of every figure of Table 1 over runs that differ in the seed only. "
+        "Another run: python -m asdlib reproduce table1 --profile demo --set seed=1 runs=runs/seed1. Writes "
+        "table1_seeds.csv to the first run, whose book then shows it.",
+    )
+    command.add_argument("runs", type=Path, nargs="+", help="run folders, for example runs/demo runs/seed1/demo")
+    command.add_argument("--json", action="store_true", help="print one JSON object, in fractions")
+    command.set_defaults(command=_seeds)
+
+    words = "ensemble score files of any systems into official score files"
+    command = commands.add_parser("combine", help=words, description=words[0].upper() + words[1:] + " (Sec. 2.3).")
+    command.add_argument("paths", type=Path, nargs="+", help=f"{kinds}, of two systems or more on the same clips")
+    command.add_argument(
+        "--normalise",
+        choices=["test", "train", "rank"],
+        default="test",
+        help="mean 0 and variance 1 over the section's test clips (default) or its training clips (score tables have "
+        "them), or ranks in place of scores",
+    )
+    by = ["average", "median", "maximum", "ranking"]
+    command.add_argument("--by", choices=by, default="average", help="how systems become one (default: average)")
     command.add_argument("--out", type=Path, required=True, help="folder for the score files")
     command.set_defaults(command=_combine)
 
-    command = commands.add_parser("export", help="write a run's scores, decisions and results as official files")
+    command = commands.add_parser(
+        "export",
+        help="write a run's scores, decisions and results as official files",
+        description="A folder a system: anomaly_score_*.csv and decision_result_*.csv as the official evaluator reads "
+        "them, result.csv where clips are labelled, and thresholds.csv.",
+    )
     command.add_argument("run", type=Path, help="run folder, for example runs/demo")
-    command.add_argument("out", type=Path, help="folder for the files")
+    command.add_argument("out", type=Path, help="folder for the folders")
+    command.add_argument(
+        "--threshold",
+        choices=["gamma", "empirical"],
+        default="gamma",
+        help="quantile of a gamma distribution of the training scores (official), or of the scores themselves",
+    )
+    per = {"choices": ["machine", "section"], "default": "machine"}
+    command.add_argument("--per", **per, help="a threshold a machine type (official), or a section and domain")
     command.set_defaults(command=_export)
     return top
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} found; expected a whole number above 0")
+    return int(text)
 
 
 def _overrides(pairs: list[str]) -> dict:
@@ -171,14 +233,31 @@ def _check(given) -> int:
     settings = params.Data(root=str(given.folder), sample_rate=given.sample_rate, channels=given.channels)
     report = data.check(given.folder, settings)
     print(json.dumps(report, indent=2) if given.json else data.describe(report))
-    return 1 if report["problems"] else 0
+    return 0 if report["usable"] else 1
+
+
+def _download(given) -> int:
+    from asdlib.data import download, names
+
+    machines, parts = given.machine or names.MACHINES, given.sections or ["development"]
+    download.download(given.folder, list(dict.fromkeys(machines)), list(dict.fromkeys(parts)), given.address)
+    print(given.folder)
+    return 0
 
 
 def _evaluate(given) -> int:
     from asdlib.evaluation import official
 
-    result = official.evaluate(given.paths)
+    result = official.evaluate(given.paths, decisions=given.decisions)
     print(json.dumps(result, indent=2) if given.json else official.describe(result))
+    return 0
+
+
+def _seeds(given) -> int:
+    from asdlib.evaluation import seeds
+
+    table = seeds.over_seeds(given.runs)
+    print(json.dumps({"figures": table.to_dict("records")}, indent=2) if given.json else seeds.describe(table))
     return 0
 
 
@@ -191,12 +270,13 @@ def _combine(given) -> int:
 
 
 def _export(given) -> int:
-    from asdlib.evaluation import official
+    from asdlib.evaluation.export import export
 
-    official.export(given.run, given.out)
+    export(given.run, given.out, given.threshold, given.per)
     print(given.out)
     return 0
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # names on disk may be no text
     sys.exit(main())

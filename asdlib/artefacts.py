@@ -2,6 +2,8 @@
 
 import contextlib
 import datetime
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -13,54 +15,158 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from asdlib import AsdError
+
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas", "librosa")
+
+
+class ArtefactError(AsdError):
+    """Something that cannot be written; the message names the file, why, and what to do."""
 
 
 @contextlib.contextmanager
 def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
-    """Write under a temporary name beside ``path`` and rename at the end, so that what exists is whole.
+    """Write under a temporary name beside ``path``, flush and rename at the end, so that what exists is whole.
 
     Args:
         path: The final name; its parent is made.
         folder: True to fill a folder (an older one is replaced), False to write one file.
 
     Yields:
-        The temporary path to write to. On an exception it is removed and ``path`` stays as it was.
+        The temporary path to write to. On an exception it is removed and ``path`` stays as it was; what a killed
+        process left is removed by :func:`sweep`.
+
+    Raises:
+        ArtefactError: The disk is full, read-only or broken, whatever the library that noticed makes of it.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if folder:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    else:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-        os.close(descriptor)
-        temporary = Path(name)
+    path, temporary = Path(path), None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(path, folder)
         yield temporary
+        for file in temporary.rglob("*") if folder else [temporary]:
+            _flush(file)
+        temporary.chmod(0o755 if folder else 0o644)
         if folder:
-            temporary.chmod(0o755)
-            old = path.with_name(f".{path.name}.old")
-            shutil.rmtree(old, ignore_errors=True)
-            if path.exists():
-                path.rename(old)
-            try:
-                temporary.rename(path)
-            except OSError:
-                if old.exists():
-                    old.rename(path)
-                raise
-            shutil.rmtree(old, ignore_errors=True)
+            _swap(temporary, path)
         else:
-            with open(temporary, "rb") as stream:
-                os.fsync(stream.fileno())
-            temporary.chmod(0o644)
             temporary.replace(path)
-    except BaseException:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        _flush(path.parent)
+    except BaseException as error:
+        reason = _refusal(error, path.parent)  # asked before the temporary makes room by going
+        if temporary is not None:
+            _remove(temporary)
+        if reason is None:
+            raise
+        raise ArtefactError(
+            f"{path}: cannot be written ({reason}); what was there is as before; free space or mend the disk, then the "
+            "same command goes on"
+        ) from error
+
+
+def sweep(folder: Path, deep: bool = True) -> list[Path]:
+    """Remove what :func:`writing` left in a folder (``deep``: and below it) when its process was killed."""
+    found = sorted(folder.rglob(f"{_PARTIAL}*") if deep else folder.glob(f"{_PARTIAL}*"), reverse=True)
+    gone = [path for path in found if not _alive(int(path.name.removeprefix(_PARTIAL).partition(".")[0]))]
+    for path in gone:
+        _remove(path)
+    return gone
+
+
+_PARTIAL = ".partial-"  # begins every temporary name; the number of the process that writes follows
+
+
+def _temporary(path: Path, folder: bool) -> Path:
+    prefix = f"{_PARTIAL}{os.getpid()}."
+    if folder:
+        return Path(tempfile.mkdtemp(prefix=f"{prefix}{path.name}.", dir=path.parent))
+    descriptor, name = tempfile.mkstemp(prefix=f"{prefix}{path.stem}.", suffix=path.suffix, dir=path.parent)
+    os.close(descriptor)
+    return Path(name)
+
+
+def _swap(temporary: Path, path: Path) -> None:
+    """Put the folder ``temporary`` in the place of ``path``, which stays as it was if that fails."""
+    old = temporary.with_name(f"{temporary.name}.old")
+    if path.exists():
+        path.rename(old)
+    try:
+        temporary.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
         raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file's bytes, or a folder's names, before anything that builds on them."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+_REFUSED = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EFBIG", "ENAMETOOLONG", "ENOTDIR", "EEXIST")
+}
+
+
+def _refusal(error: BaseException, folder: Path) -> str | None:
+    """Why nothing can be written to ``folder``, or None if that is not what ``error`` is about.
+
+    numpy, torch, safetensors and libsndfile each have their own error for a full disk, so a write is tried.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        elsewhere = error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(folder)
+        return error.strerror if error.errno in _REFUSED and not elsewhere else None
+    if not isinstance(error, Exception):
+        return None
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(bytes(1 << 20))
+    except OSError as refused:
+        return refused.strerror
+    return None
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:  # a process that ended and that its parent has not yet asked about
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
+
+
+@contextlib.contextmanager
+def only_one(path: Path, sentence: str) -> Iterator[None]:
+    """Hold a lock that the operating system drops when the process ends, however it ends.
+
+    Args:
+        path: File that stands for the lock; made if missing, and kept.
+        sentence: Of the :class:`asdlib.AsdError` if another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AsdError(sentence) from None
+        yield
 
 
 def write_json(value: object, path: Path | str) -> None:
@@ -68,6 +174,34 @@ def write_json(value: object, path: Path | str) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+class SettingsError(AsdError):
+    """An artefact of a run that other settings made."""
+
+
+def made_with(path: Path, wanted: dict) -> None:
+    """Compare the settings in a record with those of now, so that one table never mixes two.
+
+    Snakemake does a stage again when its settings change; a notebook that was run by hand with settings of its own
+    may still have left something in the run folder.
+
+    Args:
+        path: Of the record, beside the artefact; none is no evidence against it.
+        wanted: Settings that it must have been made with; the record may hold more.
+
+    Raises:
+        SettingsError: It was made with others; the message names record, key, found and wanted value.
+    """
+    if not path.is_file():
+        return
+    stored = json.loads(path.read_text(encoding="utf-8"))["settings"]
+    for key, value in json.loads(json.dumps(wanted)).items():
+        if stored.get(key) != value:
+            raise SettingsError(
+                f"{path}: made with {key}: {json.dumps(stored.get(key))}, while this run has {json.dumps(value)}; "
+                "delete that folder and run make reproduce, which makes it anew, or give the run another profile name"
+            )
 
 
 def fingerprint(value: object) -> str:

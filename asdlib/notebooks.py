@@ -15,7 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
-from asdlib import AsdError, params, paths
+from asdlib import AsdError, leader, params, paths
 from asdlib.artefacts import writing
 
 
@@ -76,6 +76,7 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     from traitlets.config import Config
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    leader.follow()
     began = time.monotonic()
     lines = Prefixed(output.stem)
     with writing(output) as temporary, contextlib.ExitStack() as stack:
@@ -97,6 +98,8 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
             failure = None
         except PapermillExecutionError as error:
             failure = f"{error.ename}: {error.evalue}"
+            if error.ename in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in error.evalue:
+                failure += "; free some memory, run fewer jobs (JOBS=1) or lower the batch size"
         except DeadKernelError:
             failure = "the kernel died, most likely for want of memory; free some, or run fewer jobs (JOBS=1)"
         lines.close()

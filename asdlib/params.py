@@ -49,6 +49,9 @@ Range = Annotated[tuple[Count, Count], AfterValidator(_ordered)]
 Combination = Literal["average", "median", "maximum", "ranking"]
 Pooling = Literal["median", "mean", "max", "top_k", "percentile", "upper_mean"]
 Variant = Pooling | Literal["clip_signed", "l1"]
+PseudoTargetBy = Literal["mixup", "shift"]
+TargetFrom = Literal["clips", "pseudo_target"]
+ClassifierVariant = Literal["adapted", "source_model", "mahalanobis", "source_mahalanobis", "posterior", "distance"]
 
 
 class ParamsError(AsdError):
@@ -85,6 +88,15 @@ class Synthetic(Strict):
     """machine over factory background in the source domain, in dB"""
 
 
+class PseudoTarget(Strict):
+    """Source training clips carried through the shift that the target clips show (:mod:`asdlib.data.shift`)."""
+
+    clips: Annotated[int, BeforeValidator(_number), Field(ge=2)] = 200
+    """at most as many a section"""
+    jitter: Annotated[float, Field(ge=0)] = 2.0
+    """standard deviation of the background's level from clip to clip, in dB"""
+
+
 class Data(Strict):
     """Where the clips are and which of them take part."""
 
@@ -100,6 +112,8 @@ class Data(Strict):
     """sampling rate that every clip must have, in Hz"""
     channels: Literal["refuse", "first", "mean"] = "refuse"
     """what to do with a clip of more than one channel"""
+    pseudo_target: PseudoTarget = PseudoTarget()
+    """source training clips carried through the shift that the target clips show"""
     anomalies: bool = True
     """whether a section needs anomalous test clips; false for a detector of one's own machine, which has none"""
 
@@ -233,7 +247,9 @@ class AutoencoderTraining(Strict):
     target_clips: Literal["both", "train", "scorer"] = "both"
     """what the few target clips are for: training, scorers or both"""
     pseudo_target: Fraction = 0.0
-    """share of the training crops that are mixed with a target clip of their section (powers added)"""
+    """share of the training crops that are pseudo-target"""
+    pseudo_target_by: PseudoTargetBy = "mixup"
+    """pseudo-target crops by Mixup of power with a target clip of their section, or by the estimated shift"""
 
 
 class AutoencoderScorer(Strict):
@@ -249,12 +265,14 @@ class AutoencoderScorer(Strict):
     """element-wise error that the frame Gaussians see"""
     groups: Literal["section_domain", "section", "machine"] = "section_domain"
     """one Gaussian per"""
+    target_from: TargetFrom = "clips"
+    """what the target's Gaussians are fitted on: the few target clips, or pseudo-target clips"""
     target_prior: Annotated[float, Field(ge=0)] = 300.0
     """weight of the section's source covariance in the target's, in frames; 0 fits the target alone"""
     target_centre: Literal["own", "source"] = "own"
     """mean of the target's Gaussian: of its own few clips, or of the section's source clips"""
     target_shift: Annotated[float, Field(ge=0)] = 1.0
-    """weight of the shift that the target clips show, in the target covariance of ``clip_signed``; 0 ignores it"""
+    """weight of the shift that the target clips (still) show, in the target covariance of clip_signed; 0 ignores it"""
     variants: Annotated[list[Variant], Field(min_length=1)] = [*get_args(Pooling), "clip_signed", "l1"]
     """post-processing, each one system; the first is the one used without labels"""
     top_share: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -351,7 +369,9 @@ class ClassifierBatches(Strict):
     volume_range: Annotated[float, Field(ge=0)] = 10.0
     """volume change in dB, minus to plus"""
     target_clips: Count = 16
-    """clips a fine-tuning step that are of the target domain or pseudo-target (Mixup of target and source)"""
+    """clips a fine-tuning step that are of the target domain or pseudo-target"""
+    pseudo_target_by: PseudoTargetBy = "mixup"
+    """pseudo-target clips by Mixup of target and source clips (the paper), or by the estimated shift"""
     target_negatives: bool = True
     """outliers of the target domain too in fine-tuning, so that the domain does not tell the class"""
 
@@ -385,10 +405,20 @@ class ClassifierScorer(Strict):
 
     weight: Fraction = 0.5
     """w in w (1 - posterior) + (1 - w) normalised distance"""
+    target_from: TargetFrom = "clips"
+    """what normal target clips are like: by all training clips of the section, or by pseudo-target clips"""
+    variants: Annotated[list[ClassifierVariant], Field(min_length=1)] = [*get_args(ClassifierVariant)]
+    """scores (:mod:`asdlib.classifier.scorer`), each one system; the first is the one used without labels"""
     centroids: Literal["clips", "training"] = "clips"
     """class means of the training clips as they are, or the loss's (of augmented and mixed batches)"""
     batch_size: Positive = 16
     """clips a step at inference"""
+
+    @model_validator(mode="after")
+    def _each_once(self):
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError(f"variants ({', '.join(self.variants)}) must name each variant once")
+        return self
 
 
 class Classifier(Strict):

@@ -4,6 +4,7 @@ A run folder is ``runs/<profile>/``::
 
     settings.json                                   the resolved settings of the whole run
     data/<machine>/                                 clips.csv, waveforms.npy (the catalogue and the decoded clips)
+    pseudo_target/<machine>/                        the same for pseudo-target clips, shifts.csv
     <system>/<machine>/                             model and scores of a system without candidates (the baselines)
     autoencoder/<machine>/<candidate>/              model.safetensors, history.csv, scores.csv, ...
     classifier/<machine>/<section>/<candidate>/     source.safetensors, target.safetensors, history.csv, ...
@@ -57,6 +58,16 @@ class Run:
         return self.folder / "table1.csv"
 
     @property
+    def differences(self) -> Path:
+        """Paired differences of the rows of Table 1."""
+        return self.folder / "table1_differences.csv"
+
+    @property
+    def seeds(self) -> Path:
+        """Table 1 over runs that differ in the seed only (:mod:`asdlib.evaluation.seeds`); not every run has it."""
+        return self.folder / "table1_seeds.csv"
+
+    @property
     def values(self) -> Path:
         return self.folder / "values.json"
 
@@ -67,6 +78,10 @@ class Run:
     def data(self, machine: str) -> Path:
         """Folder of a machine's catalogue (``clips.csv``) and decoded clips (``waveforms.npy``)."""
         return self.folder / "data" / machine
+
+    def pseudo_target(self, machine: str) -> Path:
+        """Folder of a machine's pseudo-target clips (:mod:`asdlib.data.pseudo_target`)."""
+        return self.folder / "pseudo_target" / machine
 
     def system(self, system: str, machine: str, candidate: str | None = None, section: str | None = None) -> Path:
         """Folder of one trained system; ``section`` only for the classifier's models."""

@@ -1,13 +1,14 @@
 """``make reproduce``: check everything at the door, then let Snakemake run what is missing."""
 
-import fcntl
+import os
 import subprocess
 import sys
 import time
 
-from asdlib import AsdError, notebooks, params, paths
-from asdlib.artefacts import write_json
+from asdlib import notebooks, params, paths
+from asdlib.artefacts import only_one, sweep, write_json
 from asdlib.data import catalogue
+from asdlib.leader import PIPE, leading
 
 
 def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, targets: list[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         Snakemake's exit code.
 
     Raises:
-        AsdError: The settings or the data cannot be used, or another run is going on in this folder.
+        asdlib.AsdError: The settings or the data cannot be used, or another run is going on in this folder.
     """
     home = paths.home()
     settings = params.load(profile, overrides)
@@ -36,8 +37,11 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     snakemake = [sys.executable, "-m", "snakemake", "--directory", str(home), "--snakefile", str(home / "Snakefile")]
     config = home / ".snakemake" / "config.json"
     options = ["--cores", str(jobs), "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "progress"]
-    with _only_one(home / ".snakemake") as lock:
+    busy = f"{home / '.snakemake'}: another `make reproduce` runs in this folder; wait for it"
+    pipe = home / ".snakemake" / "leader"
+    with only_one(home / ".snakemake" / "reproduce.lock", busy), leading(pipe):
         if not dry_run:
+            _sweep(settings)
             write_json(settings.resolved(), paths.Run.of(settings).settings)
         write_json({"profile": profile, "overrides": overrides}, config)
         # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
@@ -46,27 +50,15 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         code = subprocess.run(
             [*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)],
             check=False,
-            pass_fds=[lock],  # so that the lock holds as long as Snakemake lives, also if this process is killed
+            env=os.environ | {PIPE: str(pipe)},
         ).returncode
+        _sweep(settings)  # of jobs that were killed alone
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it
     return code
 
 
-class _only_one:
-    """A lock that the operating system drops when the process ends, however it ends."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __enter__(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.stream = open(self.folder / "reproduce.lock", "w", encoding="utf-8")
-        try:
-            fcntl.flock(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AsdError(f"{self.folder}: another `make reproduce` runs in this folder; wait for it") from None
-        return self.stream.fileno()
-
-    def __exit__(self, *_):
-        self.stream.close()
+def _sweep(settings) -> None:
+    """Remove the half-written files of killed jobs in the run folder, and of killed syntheses beside the data."""
+    sweep(paths.Run.of(settings).folder)
+    sweep((paths.home() / settings.data.root).parent, deep=False)

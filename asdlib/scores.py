@@ -5,6 +5,7 @@ system of its own, named ``<branch>/<candidate>/<variant>``. Training clips are 
 training scores and decision thresholds need them. Higher is more anomalous.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ COLUMNS = ["system", "machine", "section", "domain", "split", "clip", "label", "
 DOMAINS = ("source", "target")
 SPLITS = ("train", "test")
 LABELS = ("normal", "anomaly", "unknown")
+_SECTION = re.compile(r"\d{2,}")
 _TEXT = {column: str for column in COLUMNS if column != "score"}  # keeps section "00" a string
 
 
@@ -50,6 +52,9 @@ def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
         odd = sorted(set(frame[column].astype(str)) - set(allowed))
         if odd:
             raise ScoreError(f"{origin}: {column} {odd[0]!r} found; expected one of {', '.join(allowed)}")
+    odd = sorted(section for section in set(frame["section"].astype(str)) if not _SECTION.fullmatch(section))
+    if odd:
+        raise ScoreError(f"{origin}: section {odd[0]!r} found; expected two digits such as 00")
     score = pd.to_numeric(frame["score"], errors="coerce").to_numpy(dtype=np.float64)
     bad = ~np.isfinite(score)
     if bad.any():
@@ -69,6 +74,24 @@ def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
     return frame
 
 
+def finite(clips: pd.DataFrame, values: np.ndarray, what: str) -> np.ndarray:
+    """Return ``values`` if all are finite, else raise :class:`ScoreError` that names the first clip where they are not.
+
+    Args:
+        clips: Rows of the catalogue.
+        values: A number or a vector a clip, ``(clips, ...)``.
+        what: What they are, for the sentence.
+    """
+    bad = ~np.isfinite(values).reshape(len(clips), -1).all(1)
+    if bad.any():
+        row = clips.loc[bad].iloc[0]
+        raise ScoreError(
+            f"clip {row['clip']} (machine {row['machine']}, section {row['section']}): {what} holds NaN or infinity; "
+            f"expected finite numbers. {bad.sum()} clip(s) in all: look at the training of the model"
+        )
+    return values
+
+
 def write(frame: pd.DataFrame, path: Path) -> None:
     """Write a score table to ``path`` (CSV), whole or not at all."""
     check(frame, path)
@@ -84,10 +107,13 @@ def read(paths: Path | Iterable[Path]) -> pd.DataFrame:
         if not Path(path).is_file():
             raise ScoreError(f"{path}: no such score table; run the stage that writes it (make reproduce goes on)")
         try:
-            frame = pd.read_csv(path, keep_default_na=False, dtype=_TEXT)
+            frame = pd.read_csv(path, keep_default_na=False, dtype=_TEXT, encoding="utf-8-sig")
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise ScoreError(f"{path}: not a score table ({error}); expected CSV with {', '.join(COLUMNS)}") from None
-        frames.append(check(frame, path))
+        if "section" in frame:
+            frame["section"] = frame["section"].str.zfill(2)  # spreadsheets make 0 of 00
+        frame = check(frame, path)
+        frames.append(frame.assign(score=frame["score"].astype(np.float64)))
     if not frames:
         raise ScoreError("no score table was given; expected at least one")
     return pd.concat(frames, ignore_index=True)

@@ -6,6 +6,7 @@ that is killed and goes on from its checkpoint equals the uninterrupted one, bit
 
 import contextlib
 import json
+import math
 import os
 import platform
 import time
@@ -20,6 +21,9 @@ from torch import Tensor, nn
 
 from asdlib import AsdError
 from asdlib.artefacts import writing
+
+CHECKPOINT_SECONDS = "ASDLIB_CHECKPOINT_SECONDS"
+"""environment variable: seconds between checkpoints (default: 60), for machines that are taken away at short notice"""
 
 
 class TrainingError(AsdError):
@@ -146,7 +150,7 @@ def train(
     compute: Compute,
     checkpoint: Path,
     settings: dict,
-    checkpoint_seconds: float = 60.0,
+    checkpoint_seconds: float | None = None,
     log_seconds: float = 10.0,
 ) -> pd.DataFrame:
     """Train ``module`` for ``steps`` steps, going on from ``checkpoint`` if it is there.
@@ -163,15 +167,18 @@ def train(
         checkpoint: File to go on from; written every ``checkpoint_seconds``, removed by the caller once its model is
             written (:func:`finish`).
         settings: What the checkpoint belongs to, plain JSON values.
-        checkpoint_seconds: Seconds between checkpoints.
+        checkpoint_seconds: Seconds between checkpoints; by default as :data:`CHECKPOINT_SECONDS` says.
         log_seconds: Seconds between lines of progress.
 
     Returns:
         One row a step: ``step``, the losses, ``learning_rate`` (of the first group).
 
     Raises:
-        TrainingError: The checkpoint belongs to other settings or cannot be read; a loss is not finite.
+        TrainingError: The checkpoint belongs to other settings or cannot be read; a loss, the gradient or a weight is
+            not finite.
     """
+    if checkpoint_seconds is None:
+        checkpoint_seconds = float(os.environ.get(CHECKPOINT_SECONDS) or 60)
     start, names, rows = 0, [], []
     if checkpoint.is_file():
         start, names, rows = _restore(checkpoint, module, optimizer, scheduler, settings)
@@ -186,8 +193,11 @@ def train(
         optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
         names = ["step", *losses, "learning_rate"]
+        learned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        norm = nn.utils.clip_grad_norm_(learned, math.inf)  # changes no gradient
         # The values stay on the device until a line is printed or saved: no synchronisation a step on a GPU.
-        pending.append((scheduler.get_last_lr()[0], torch.stack([value.detach().float() for value in losses.values()])))
+        values = torch.stack([*(value.detach().float() for value in losses.values()), norm.float()])
+        pending.append((scheduler.get_last_lr()[0], values))
         if compute.device.type == "cpu" or len(pending) >= 100:
             _collect(pending, rows, names)
         optimizer.step()
@@ -203,8 +213,10 @@ def train(
                 flush=True,
             )
             logged = now
-        if not last and now - saved >= checkpoint_seconds:
+        if last or now - saved >= checkpoint_seconds:
             _collect(pending, rows, names)
+            _check_weights(module, step + 1)
+        if not last and now - saved >= checkpoint_seconds:
             _save(checkpoint, step + 1, module, optimizer, scheduler, settings, names, rows)
             saved = time.monotonic()
     history = pd.DataFrame(rows, columns=names or ["step", "loss", "learning_rate"])
@@ -218,20 +230,31 @@ def finish(*checkpoints: Path) -> None:
 
 
 def _collect(pending: list, rows: list, names: list[str]) -> None:
-    """Move the pending loss values to ``rows``, checking that each is finite."""
+    """Move the pending loss values to ``rows``, checking that each, and the gradient's norm after them, is finite."""
     if not pending:
         return
     values = torch.stack([losses for _, losses in pending]).cpu().double()
     for (rate, _), line in zip(pending, values.tolist(), strict=True):
         step = len(rows) + 1
-        for name, value in zip(names[1:-1], line, strict=True):
+        for name, value in zip([*names[1:-1], "the gradient's norm"], line, strict=True):
             if not np.isfinite(value):
-                raise TrainingError(
-                    f"training diverged: {name} is {value} at step {step}; lower the learning rate or use "
-                    "precision: float32 (the last checkpoint, if there is one, is kept)"
-                )
-        rows.append([step, *line, rate])
+                raise _diverged(f"{name} is {value}", step)
+        rows.append([step, *line[:-1], rate])
     pending.clear()
+
+
+def _check_weights(module: nn.Module, step: int) -> None:
+    """Raise :class:`TrainingError` before a weight or buffer that is not finite gets into a checkpoint or a model."""
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise _diverged(f"{name} is no longer finite", step)
+
+
+def _diverged(what: str, step: int) -> TrainingError:
+    return TrainingError(
+        f"training diverged: {what} at step {step}; lower the learning rate or use precision: float32 (the last "
+        "checkpoint, if there is one, is kept)"
+    )
 
 
 def _save(checkpoint: Path, step: int, module, optimizer, scheduler, settings, names, rows) -> None:

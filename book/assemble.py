@@ -28,6 +28,8 @@ from asdlib.paths import Run
 from asdlib.plots import style
 
 SOURCES = Path(__file__).parent
+RERUN = SOURCES / "results" / "official_ae_rerun.csv"
+"""the official autoencoder on DCASE2021, trained by somebody else, by our metric"""
 TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
 """packages that leave no artefact of a stage, whose versions the book states as of its own building"""
 
@@ -54,6 +56,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     shutil.copyfile(SOURCES / "references.bib", source / "references.bib")
     for path in [*run.folder.glob("*.csv"), *run.folder.glob("table1.*"), paths.home() / "params" / "paper.yaml"]:
         shutil.copyfile(path, source / "downloads" / path.name)
+    shutil.copyfile(RERUN, source / "downloads" / RERUN.name)
     for path in (SOURCES / "results").glob("*/*.*"):  # runs whose recordings are not part of the project
         shutil.copyfile(path, source / "downloads" / f"{path.parent.name}_{path.name}")
     stamp = f"**{settings.title}.** Profile `{settings.profile}`"
@@ -107,9 +110,13 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/printed.md": tables.printed(),
         "generated/real.md": tables.stored(SOURCES / "results" / "toycar"),
         "generated/beside.md": tables.beside(table, machines),
+        "generated/optimism.md": tables.optimism(pd.read_csv(there(run.differences), keep_default_na=False)),
+        "generated/seeds.md": tables.seeds(run.seeds, settings.seed),
         "generated/audit.md": tables.audit(),
+        "generated/rerun.md": tables.rerun(pd.read_csv(RERUN, dtype={"section": str})),
         "generated/larger.md": tables.larger(),
         "generated/claims.md": tables.claims(pd.read_csv(there(run.claims))),
+        "generated/reliability.md": tables.reliability(SOURCES / "results" / "reliability" / "figures.csv"),
         "generated/cost.md": provenance.cost(notebooks, run),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),

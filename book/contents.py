@@ -21,7 +21,7 @@ PARTS = {  # part: chapter: stages whose first notebook follows it
         "ensembles": ["07_ensemble"],
     },
     "Results": {"table1": ["08_table1"], "real": [], "audit": [], "claims": [], "ablations": [], "deviations": []},
-    "Trust": {"computed": [], "cost": [], "not_run": []},
+    "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": []},
     "Use": {"how_to_run": [], "api": [], "references": []},
 }
 STAGES = {  # stage: its rule in the Snakefile

@@ -1,7 +1,7 @@
 """Keep a run's Table 1 where the book finds it without the recordings: ``python book/store.py toycar``.
 
-``book/results/<name>/`` gets ``table1.csv``, a figure of it, ``claims.csv`` and ``record.json``: settings, commits and
-devices of the run's trainings, date and processor time.
+``book/results/<name>/`` gets ``table1.csv``, a figure of it, ``table1_seeds.csv`` if the run has other seeds beside it,
+``claims.csv`` and ``record.json``: settings, commits and devices of the run's trainings, date and processor time.
 """
 
 import argparse
@@ -35,6 +35,9 @@ def store(profile: str, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(run.table1, folder / "table1.csv")
     shutil.copyfile(there(run.claims), folder / "claims.csv")
+    (folder / run.seeds.name).unlink(missing_ok=True)
+    if run.seeds.is_file():
+        shutil.copyfile(run.seeds, folder / run.seeds.name)
     style.use()
     total = table[(table["machine"] == "all") & (table["domain"] == "all")].fillna({"selection": ""})
     evaluation.intervals(total).savefig(folder / "table1.png")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from asdlib.ensemble import ROWS
 from asdlib.evaluation import paper, render
+from asdlib.evaluation.table1 import optimism as optimism_of
 
 BLANK = "–"
 VERDICTS = {True: "yes", False: "**no**"}
@@ -69,7 +71,9 @@ def stored(folder: Path) -> str:
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
     run = "{title}: profile `{profile}`, commit `{commit}`, {device}, {date}, {hours:.1f} hours of training and scoring"
-    return run.format(**record) + "\n\n" + table1(frame, record["machines"], record["title"], folder.name)
+    several = seeds(folder / "table1_seeds.csv", record["settings"]["seed"], f"{folder.name}-seeds")
+    parts = [run.format(**record), table1(frame, record["machines"], record["title"], folder.name), several]
+    return "\n\n".join(parts)
 
 
 def printed() -> str:
@@ -81,7 +85,7 @@ def printed() -> str:
 
 
 def beside(frame: pd.DataFrame, machines: Sequence[str]) -> str:
-    """Paper, this run and their difference, a table a machine type and domain that both have."""
+    """Paper, this run and their difference: of each cell that both have, then of all machine types."""
     parts = []
     for machine in [machine for machine in machines if machine in paper.MACHINES]:
         parts.append(f"### {machine}\n")
@@ -89,9 +93,27 @@ def beside(frame: pd.DataFrame, machines: Sequence[str]) -> str:
             part = frame[(frame["machine"] == machine) & (frame["domain"] == domain)]
             caption = f"{machine}, {domain} domain: paper, this run and their difference, per cent."
             parts.append(table(_beside(part), caption, align="lrrrrr"))
+    parts += ["### All machine types\n", _everything(frame, machines)]
     absent = [machine for machine in paper.MACHINES if machine not in machines]
     parts += [f"Of the paper's machine types this run lacks {', '.join(absent)}."] if absent else []
     return "\n".join(parts)
+
+
+def _everything(frame: pd.DataFrame, machines: Sequence[str]) -> str:
+    shown = render.beside(frame, "development", machines)["all"]
+    lines = {
+        "Printed": ("paper", "printed"),
+        "From the cells": ("paper", "from cells"),
+        "This run": ("this run", "from cells"),
+        "Less printed": ("difference", "printed"),
+        "Less cells": ("difference", "from cells"),
+    }
+    columns = {name: shown[column].xs(line, level="line") for name, (line, column) in lines.items()}
+    caption = (
+        "All machine types, sections and domains: the paper's “all” as printed and as its cells of this run's machine "
+        "types give it, this run as the paper selects, and the differences, per cent."
+    )
+    return table(pd.DataFrame(columns).reset_index(names="Method"), caption, "beside-all", "lrrrrr")
 
 
 def _beside(part: pd.DataFrame) -> pd.DataFrame:
@@ -126,12 +148,13 @@ def audit() -> str:
             "Rounding explains": frame["rounding"].map(lambda value: f"±{100 * value:.3f}"),
             "Consistent": frame["consistent"].map(VERDICTS),
             "Arithmetic mean": frame["arithmetic"].map(percent),
+            "Possible": frame["possible"].map(VERDICTS),
             "Source": frame["source"].map(percent),
             "Target": frame["target"].map(percent),
         }
     )
     caption = "Harmonic means of the printed cells beside the printed column “all”, per cent."
-    return table(shown, caption, "audit-table", "l" + "r" * 4 + "c" + "r" * 3)
+    return table(shown, caption, "audit-table", "l" + "r" * 4 + "crc" + "rr")
 
 
 def larger() -> str:
@@ -144,10 +167,63 @@ def larger() -> str:
     return table(shown, "The printed row *max* and the two rows that it is made of, per cent.", "max-table", "llrrrc")
 
 
+def rerun(sections: pd.DataFrame) -> str:
+    """Another run of the official autoencoder on DCASE2021, by our metric, beside the paper's first row."""
+    frame = paper.beside_first_row(sections)
+    shown = frame[["machine", "domain"]].rename(columns=str.capitalize)
+    shown["This run of it"], shown["Printed"] = frame["value"].map(percent), frame["paper"].map(percent)
+    shown["Difference"] = frame["difference"].map(signed)
+    caption = (
+        "The official autoencoder, trained by somebody else, and the printed *Baseline (AE)*, all from cells; per cent."
+    )
+    return table(shown, caption, "rerun-table", "llrrr")
+
+
+def optimism(differences: pd.DataFrame) -> str:
+    """How much of each row's figure is selection, with intervals."""
+    frame = optimism_of(differences)
+    shown = frame[frame["machine"] == "all"].pivot(index="row", columns="domain", values=["difference", "low", "high"])
+    domains = [domain for domain in ("source", "target", "all") if domain in shown["difference"]]
+    rows = [row for row in ROWS if row in shown.index]
+    texts = {
+        domain: [_effect(*(shown.loc[row, (part, domain)] for part in ("difference", "low", "high"))) for row in rows]
+        for domain in domains
+    }
+    caption = "Development less cross-fitted over all machine types, in percentage points, with intervals."
+    return table(pd.DataFrame({"Method": rows} | texts), caption, "optimism-table", "l" + "r" * len(domains))
+
+
+def seeds(path: Path, seed: int, name: str = "seeds-table") -> str:
+    """Mean and deviation over runs that differ in the seed only; or that there is one seed.
+
+    Args:
+        path: What ``python -m asdlib seeds`` has written for this run, if it has.
+        seed: Of this run.
+        name: What ``{numref}`` calls the table.
+    """
+    if not path.is_file():
+        return f"**One seed** ({seed}): no number of this run says what another seed would change."
+    frame = pd.read_csv(path).fillna({"selection": ""})
+    total = frame[(frame["machine"] == "all") & (frame["domain"] == "all")]
+    rows = []
+    for row, group in total.groupby("row", sort=False):
+        by = group.set_index("selection")
+        texts = {"Method": row}
+        for name in ("development", "cross-fitted", "fixed", ""):
+            if name in by.index:
+                mean, deviation = by.loc[name, ["mean", "deviation"]]
+                texts[name or "selects nothing"] = f"{percent(mean)} ± {percent(deviation)}"
+        rows.append(texts)
+    shown = pd.DataFrame(rows).fillna(BLANK)
+    caption = f"Mean and standard deviation over {total['seeds'].max()} seeds, all machine types, per cent."
+    return table(shown, caption, name, "l" + "r" * (shown.shape[1] - 1))
+
+
 def claims(frame: pd.DataFrame) -> str:
     """What the paper says, the evidence, and whether it holds in this run."""
     shown = pd.DataFrame(
         {
+            "Claim": [_numbered(number, effect) for number, effect in enumerate(frame["effect"], 1)],
             "The paper says": [f"“{item.claim}” ({item.source})" for item in frame.itertuples()],
             "Tested as": frame["test"],
             "Effect": [_effect(item.effect, item.low, item.high) for item in frame.itertuples()],
@@ -157,8 +233,31 @@ def claims(frame: pd.DataFrame) -> str:
         }
     )
     caption = "The paper's claims; effects in percentage points (correlations times 100), with their intervals."
-    return table(shown, caption, "claims-table", "llrrrl", "5 4 3 2 2 4")
+    return table(shown, caption, "claims-table", "rllrrrl", "1 5 4 3 2 2 4")
+
+
+def _numbered(number: int, effect: float) -> str:
+    """The number of a claim; what could be measured is in the figure of the notebook, with the same number."""
+    return str(number) if pd.isna(effect) else f"{{ref}}`{number} <claims-figure>`"
 
 
 def _effect(value: float, low: float, high: float) -> str:
     return signed(value) + ("" if pd.isna(low) else f" ({signed(low)} to {signed(high)})")
+
+
+# Reliability ----------------------------------------------------------------------------------------------------------
+def reliability(path: Path) -> str:
+    """What the tests that try to break the project counted (``make reliability``), kept in ``book/results``."""
+    frame = pd.read_csv(path)
+    files = frame["test"].str.extract(r"(\w+)\.py::")[0]
+    shown = pd.DataFrame({"Tried": frame["what"].str.capitalize(), "Count": frame["value"].map("{:,.6g}".format)})
+    parts = [
+        table(shown[files == file], f"Figures of `tests/{file}.py`.", f"reliability-{file}", "lr")
+        for file in dict.fromkeys(files)
+    ]
+    made = " and ".join(f"commit `{commit}` on {date}" for commit, date in _made(frame))
+    return "\n".join([*parts, f"Counted by the tests themselves at {made}."])
+
+
+def _made(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(zip(frame["commit"], frame["date"], strict=True)))

@@ -1,5 +1,7 @@
 """What several tests share."""
 
+import csv
+import datetime
 import os
 import shutil
 import subprocess
@@ -7,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from asdlib import artefacts
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,3 +42,25 @@ def smoke(tmp_path_factory) -> Path:
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
     return home
+
+
+@pytest.fixture
+def note(request):
+    """``note(what, value)`` keeps a figure for the book's reliability page, where RELIABILITY names a CSV file."""
+
+    def keep(what: str, value: float) -> None:
+        if not os.environ.get("RELIABILITY"):
+            return
+        path, rows = Path(os.environ["RELIABILITY"]), {}
+        if path.is_file():
+            with open(path, encoding="utf-8", newline="") as stream:
+                rows = {(row["test"], row["what"]): row for row in csv.DictReader(stream)}
+        today = datetime.datetime.now(datetime.UTC).date().isoformat()
+        test = request.node.nodeid.partition("[")[0]
+        row = {"test": test, "what": what, "value": value, "commit": artefacts.commit(), "date": today}
+        with artefacts.writing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+            table = csv.DictWriter(stream, list(row), lineterminator="\n")
+            table.writeheader()
+            table.writerows((rows | {(test, what): row}).values())
+
+    return keep

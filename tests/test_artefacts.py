@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import asdlib
 from asdlib import artefacts
 
 
@@ -58,7 +59,7 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_older_one(tmp_path, mon
     rename = type(path).rename
 
     def failing(self, target):
-        if target == path and self.name != ".model.old":
+        if target == path and not self.name.endswith(".old"):
             raise OSError("no space")
         return rename(self, target)
 
@@ -125,3 +126,22 @@ def test_commit_tells_changes(tmp_path, monkeypatch):
     assert artefacts.commit() == head
     (folder / "file").write_text("y")
     assert artefacts.commit() == head + "+changes"
+
+
+def test_what_other_settings_made_is_not_mixed_in(tmp_path):
+    path = tmp_path / "record.json"
+    artefacts.made_with(path, {"a": 1})  # no record, no evidence
+    artefacts.write_json({"settings": {"a": [1, 2], "b": {"c": 3}, "more": 4}}, path)
+    artefacts.made_with(path, {"a": (1, 2), "b": {"c": 3}})
+    for wanted in ({"a": [1]}, {"b": {"c": 4}}, {"new": 1}):
+        with pytest.raises(artefacts.SettingsError, match=r"record.json: made with .*, while this run has .*; delete"):
+            artefacts.made_with(path, wanted)
+
+
+def test_a_lock_is_held_by_one_and_dropped(tmp_path):
+    path = tmp_path / "deep" / "lock"
+    with artefacts.only_one(path, "taken"):
+        with pytest.raises(asdlib.AsdError, match="taken"), artefacts.only_one(path, "taken"):
+            pass
+    with artefacts.only_one(path, "taken"):
+        pass

@@ -37,11 +37,11 @@ def write(path, waveform, rate=16_000):
     return path
 
 
-def machine(root, name="fan", lengths=(400, 300, 500, 200)):
+def machine(root, name="fan", lengths=(400, 300, 450, 500, 200)):
     """A machine type of clips that differ in length; returns them by clip name."""
     clips = {}
     for index, length in enumerate(lengths):
-        split, label = (("train", "normal"), ("test", "normal"), ("test", "anomaly"))[min(index, 2)]
+        split, label = (*[("train", "normal")] * 3, ("test", "normal"), ("test", "anomaly"))[min(index, 4)]
         file = NAME.format(section="00", split=split, label=label, index=index)
         clips[file] = pcm(length, index)
         write(root / name / ("train" if split == "train" else "source_test") / file, clips[file])
@@ -137,7 +137,7 @@ def test_decode_and_read_back(tmp_path):
     table = catalogue.scan(tmp_path / "in")
     assert audio.decode(table, tmp_path / "in", tmp_path / "out", DATA)
     waveforms = Waveforms.open(tmp_path / "out")
-    assert len(waveforms) == 4 and waveforms.samples.dtype == np.int16
+    assert len(waveforms) == 5 and waveforms.samples.dtype == np.int16
     assert waveforms.clips[catalogue.COLUMNS].equals(table)
     for row, clip in enumerate(waveforms.clips["clip"]):
         assert np.array_equal(waveforms.read(row), clips[clip])
@@ -232,15 +232,15 @@ def test_prepare(tmp_path, monkeypatch, capsys):
     settings = params.Settings(profile="t", title="t", data=params.Data(root="in"))
     clips = asd_data.prepare(settings)
     assert clips.equals(catalogue.scan(tmp_path / "in"))
-    assert asd_data.counts(clips)["clips"].sum() == 5
+    assert asd_data.counts(clips)["clips"].sum() == 6
     run = paths.Run.of(settings)
-    assert [len(Waveforms.open(run.data(name))) for name in ("fan", "valve")] == [4, 1]
+    assert [len(Waveforms.open(run.data(name))) for name in ("fan", "valve")] == [5, 1]
     record = json.loads((run.data("fan") / "record.json").read_text())
     assert record["settings"] == {"sample_rate": 16_000, "channels": "refuse"}
     before = (run.data("fan") / "waveforms.npy").stat().st_ino
     asd_data.prepare(settings)
     assert (run.data("fan") / "waveforms.npy").stat().st_ino == before
-    assert "fan: 4 clips, sections 00, decoded before" in capsys.readouterr().out
+    assert "fan: 5 clips, sections 00, decoded before" in capsys.readouterr().out
 
 
 def test_prepare_decodes_nothing_if_anything_is_wrong(tmp_path, monkeypatch):
@@ -257,13 +257,18 @@ def test_check_reports_counts_and_every_problem(tmp_path):
     machine(tmp_path)
     report = asd_data.check(tmp_path, DATA)
     assert report["machines"] == {"fan": ["00"]} and report["outliers"] == [] and report["problems"] == []
-    assert sum(row["clips"] for row in report["counts"]) == 4
+    assert report["usable"] and report["clips"] == sum(row["clips"] for row in report["counts"]) == 5
+    assert {row["domain"]: row["clips"] for row in report["counts"] if row["split"] == "train"} == {
+        "source": 3,
+        "target": 0,
+    }
     train = tmp_path / "fan" / "train"
     write(train / NAME.format(section="00", split="train", label="normal", index=7), pcm(5), rate=8000)
     (train / "take 2.wav").touch()
     (tmp_path / "fan" / "target_test").mkdir()
     write(tmp_path / "fan" / "target_test" / "section_00_target_test_normal_0000.wav", pcm(5))
     report = json.loads(json.dumps(asd_data.check(tmp_path, DATA)))
+    assert not report["usable"]
     text = "\n".join(report["problems"])
     assert len(report["problems"]) == 4
     for words in ("8000 Hz", "take 2.wav", "no target training clips", "none of them anomalous"):

@@ -1,5 +1,6 @@
 """Gaussians, poolings and scores of the autoencoder against scipy, numpy and their own definitions."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -18,6 +19,7 @@ from asdlib.autoencoder import reconstruct, scorer, train
 from asdlib.autoencoder.gaussian import Gaussian
 from asdlib.autoencoder.pooling import pool
 from asdlib.autoencoder.reconstruct import Reconstructor, pool_copies
+from asdlib.data import pseudo_target
 from asdlib.evaluation import metrics
 from asdlib.params import AutoencoderScorer
 
@@ -307,3 +309,37 @@ def test_a_model_that_is_missing_or_another(folder):
     train.fit(run, "fan", "other")
     with pytest.raises(scorer.ScorerError, match="no scorers; run notebook 04"):
         scorer.inspect(run, "fan", "other", pd.Series({"split": "test", "clip": "any"}))
+
+
+def test_pseudo_target_clips_tell_what_the_target_is_like():
+    table, parts = clips_and_errors()
+    shifted = errors(400, 4, 99) + 3.0
+    fitted = scorer.fit_frames(table, parts, AutoencoderScorer(), {"00": shifted})
+    np.testing.assert_allclose(fitted["00.target"].covariance, LedoitWolf().fit(shifted).covariance_)
+    np.testing.assert_allclose(fitted["00.target"].mean, shifted.mean(0))
+    plain = scorer.fit_frames(table, parts, AutoencoderScorer())
+    np.testing.assert_array_equal(fitted["00.source"].mean, plain["00.source"].mean)
+    assert fitted["01.target"] is fitted["01.source"]  # a section without target clips has no pseudo-target clips
+
+    signed = np.stack([part.mean(0) for part in parts])
+    table = table.assign(split="train")
+    whole = scorer.fit_clips(table, signed, 0.0, {"00": shifted})
+    np.testing.assert_allclose(whole["clip.00.target"].mean, shifted.mean(0))
+    np.testing.assert_allclose(whole["clip.00.target"].covariance, LedoitWolf().fit(shifted).covariance_)
+
+
+def test_errors_of_pseudo_target_clips(folder):
+    run = settings(folder, autoencoder__scorer__target_from="pseudo_target")
+    net = Reconstructor.load(run, "fan", "base")
+    waveforms, rows = pseudo_target.open_rows(run, "fan", ["00", "01"])
+    held_out = set(waveforms.clips["clip"][[0, 1]])
+    frames, means = scorer.pseudo_target_errors(run, net, "fan", held_out)
+    assert sum(map(len, means.values())) == len(rows) == 12
+    (first,) = dataclasses.replace(net, waveforms=waveforms).errors([int(rows[0])], ["absolute", "signed"])
+    section = waveforms.clips["section"].iat[0]
+    np.testing.assert_allclose(means[section][0], first["signed"].mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(frames[section][: len(first["absolute"])], first["absolute"], rtol=1e-4, atol=1e-5)
+    with_them, without = (scorer.score(chosen, "fan", "base") for chosen in (run, settings(folder)))
+    source = with_them["domain"] == "source"
+    np.testing.assert_array_equal(with_them["score"][source], without["score"][source])
+    assert (with_them["score"] != without["score"])[~source & ~with_them["system"].str.endswith("/l1")].all()

@@ -184,3 +184,12 @@ def test_a_training_learns_and_can_be_interrupted(folder, monkeypatch):
 def test_a_machine_without_systems(folder):
     with pytest.raises(DataError, match="machine 'fann' gets no systems in the profile tiny"):
         train.fit(settings(folder), "fann", "base")
+
+
+def test_pseudo_target_clips_are_drawn_in_their_share():
+    frames = torch.arange(5).repeat_interleave(4).float()[:, None].expand(-1, 3)  # clip k holds k; 3 and 4 are made
+    data = train.Batches(frames, torch.full((5,), 4), torch.tensor([0, 0, 1, 0, 1]), torch.zeros(5).bool(), shifted=2)
+    decibel, section = data.draw(1000, (4, 4), 0.4, torch.Generator().manual_seed(0))
+    clip = decibel[:, 0, 0].int()
+    assert set(clip[:400].tolist()) == {3, 4} and set(clip[400:].tolist()) == {0, 1, 2}
+    assert torch.equal(section, torch.tensor([0, 0, 1, 0, 1])[clip.long()])

@@ -316,9 +316,8 @@ def test_too_few_clips_for_a_gaussian(home, tmp_path, monkeypatch):
     write_machine(tmp_path / "data", "fan", ["00"], few)
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     settings = params.load(home / "params" / "tiny.yaml", {"data.sections": None})
-    data.prepare(settings)
-    with pytest.raises(BaselineError, match=r"section 00 of fan has 2 training clip\(s\); expected at least 3"):
-        mahalanobis.run(settings, "fan")
+    with pytest.raises(DataError, match=r"section 00 of fan has 1 source training clip\(s\); expected at least 3"):
+        data.prepare(settings)
 
 
 @given(

@@ -206,3 +206,27 @@ def test_open_reads_the_machines_that_may_take_part(tmp_path):
     sample = batches.outliers(50, generator(0))
     assert {(part.machine, part.section) for part in sample} == {("fan", "01"), ("valve", "00")}
     assert all(len(set(part.rows)) == len(part.rows) for part in sample)
+
+
+def test_pseudo_target_clips_take_the_place_of_mixup_with_target_clips():
+    """Pseudo-target clips hold 30000 (own section) and 31000 (other section); the others what VALUES says."""
+    branch = params.Classifier(
+        features={"hop_length": 100},
+        images={"frames": 3},
+        batches={"batch_size": 16, "target_clips": 8, "mixup": 0, "negatives": "machine", "pseudo_target_by": "shift"},
+    )
+    clips = module.groups(waveforms(COUNTS["fan"], value=lambda *key: VALUES[key]))
+    shifted = {("fan", section, "target"): 4 for section in ("00", "01")}
+    made = module.groups(waveforms(shifted, value=lambda machine, section, domain: 30_000 + 1000 * int(section)))
+    batches = Batches(branch, clips, "fan", "00", shifted=made)
+    seen = collections.defaultdict(set)
+    for step in range(40):
+        batch = batches.finetuning(generator(0, step))
+        assert collections.Counter(batch.kind) == {"target": 4, "pseudo-target": 4, "outlier": 8}
+        assert batch.label.tolist() == [1.0] * 8 + [0.0] * 8
+        for kind, value in zip(batch.kind, batch.waveform[:, 0], strict=True):
+            seen[kind].add(round(value.item() * 32768))
+    assert seen["target"] == {VALUES["fan", "00", "target"]} and seen["pseudo-target"] == {30_000}
+    assert seen["outlier"] == {VALUES["fan", "01", "source"], VALUES["fan", "01", "target"], 31_000}
+    assert "pseudo-target" in batches.fingerprint
+    assert set(batches.source(generator(0)).kind) == {"normal", "outlier"}

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib import AsdError, params
-from asdlib.evaluation import paper
+from asdlib.evaluation import claims, paper
 from asdlib.paths import Run
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -61,7 +61,8 @@ def test_no_figure_is_typed_by_hand(name):
 @EVERY
 def test_links_of_a_chapter_lead_somewhere(name):
     text = CHAPTERS[name]
-    labels = "\n".join(CHAPTERS.values()) + Path(tables.__file__).read_text(encoding="utf-8")
+    others = [Path(tables.__file__), *(BOOK.parent / "notebooks").glob("*.ipynb")]
+    labels = "\n".join([*CHAPTERS.values(), *(path.read_text(encoding="utf-8") for path in others)])
     for role, target in re.findall(r"\{([a-z:]+)\}`(?:[^`<]*<)?([^`>]+)>?`", text):
         if role == "doc":
             assert (BOOK / f"{target}.md").is_file(), target
@@ -385,12 +386,56 @@ def test_the_audit_shows_the_papers_cells():
 
 
 def test_claims_show_evidence_and_verdict():
-    row = ("it wins", "Sec. 4", "a less b", -0.01, -0.02, -0.001, "does not hold", "below zero", 0.03, np.nan)
-    columns = ["claim", "source", "test", "effect", "low", "high", "verdict", "reason", "development", "paper"]
-    text = tables.claims(pd.DataFrame([row], columns=columns))
-    assert cell(text, "Effect", "“it wins” (Sec. 4)") == "−1.00 (−2.00 to −0.10)"
-    assert cell(text, "Verdict", "“it wins” (Sec. 4)") == "**does not hold**: below zero"
-    assert cell(text, "In the printed table", "“it wins” (Sec. 4)") == tables.BLANK
+    row = ("it wins", "Sec. 4", "a less b", "", -0.01, -0.02, -0.001, "does not hold", "below zero", 0.03, np.nan)
+    absent = (
+        "it sings",
+        "Sec. 4",
+        "c",
+        "",
+        np.nan,
+        np.nan,
+        np.nan,
+        "cannot be tested here",
+        "no songs",
+        np.nan,
+        np.nan,
+    )
+    text = tables.claims(pd.DataFrame([row, absent], columns=claims.COLUMNS))
+    first = "{ref}`1 <claims-figure>`"  # what was measured is in the figure, under its number
+    assert cell(text, "The paper says", first) == "“it wins” (Sec. 4)"
+    assert cell(text, "Effect", first) == "−1.00 (−2.00 to −0.10)"
+    assert cell(text, "Verdict", first) == "**does not hold**: below zero"
+    assert cell(text, "In the printed table", first) == tables.BLANK
+    assert cell(text, "The paper says", "2") == "“it sings” (Sec. 4)" and cell(text, "Effect", "2") == tables.BLANK
+
+
+def test_a_rerun_of_the_official_autoencoder_stands_beside_the_first_row():
+    text = tables.rerun(pd.read_csv(assemble.RERUN, dtype={"section": str}))
+    assert "| ToyCar | source | 58.92 | 59.44 | −0.52 |" in text and "| all | all | 57.39 | 57.28 | +0.11 |" in text
+
+
+def test_selection_costs_are_shown_with_intervals():
+    columns = ["row", "selection", "than", "than_selection", "machine", "domain", "difference", "low", "high"]
+    rows = [("AE", "development", "AE", "cross-fitted", "all", "all", 0.02, 0.01, 0.03),
+            ("AE", "development", "AE", "cross-fitted", "all", "source", -0.01, -0.02, 0.0),
+            ("AE", "development", "BC", "development", "all", "all", 0.5, 0.4, 0.6)]  # fmt: skip
+    text = tables.optimism(pd.DataFrame(rows, columns=columns))
+    assert (
+        cell(text, "all", "AE") == "+2.00 (+1.00 to +3.00)" and cell(text, "source", "AE") == "−1.00 (−2.00 to +0.00)"
+    )
+    assert "BC" not in text
+
+
+def test_seeds_are_shown_where_there_are_some(tmp_path):
+    path = tmp_path / "table1_seeds.csv"
+    assert tables.seeds(path, 3).startswith("**One seed** (3)")
+    columns = ["row", "machine", "domain", "selection", "seeds", "mean", "deviation"]
+    rows = [("Mahalanobis", "all", "all", "", 3, 0.6, 0.0), ("AE", "all", "all", "fixed", 3, 0.7, 0.0123),
+            ("AE", "fan", "all", "fixed", 3, 0.1, 0.1)]  # fmt: skip
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    text = tables.seeds(path, 3)
+    assert "over 3 seeds" in text and cell(text, "fixed", "AE") == "70.00 ± 1.23"
+    assert cell(text, "selects nothing", "Mahalanobis") == "60.00 ± 0.00" and "10.00" not in text
 
 
 def test_a_cell_cannot_break_a_table():

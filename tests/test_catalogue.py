@@ -25,7 +25,7 @@ def full(root, machine, section="00"):
     """A section that has all."""
     groups = ("source_train_normal", "target_train_normal", "source_test_normal", "source_test_anomaly")
     groups += ("target_test_normal", "target_test_anomaly")
-    files(root, machine, **{f"s{section}_{group}": 2 for group in groups})
+    files(root, machine, **{f"s{section}_{group}": 3 for group in groups})
 
 
 def settings(root, **data):
@@ -63,7 +63,8 @@ def test_scan(tmp_path):
 def test_a_tree_of_2020(tmp_path):
     for split, label in (("train", "normal"), ("test", "normal"), ("test", "anomaly")):
         (tmp_path / "pump" / split).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "pump" / split / f"{label}_id_04_00000000.wav").touch()
+        for index in range(3):
+            (tmp_path / "pump" / split / f"{label}_id_04_{index:08d}.wav").touch()
     assert catalogue.plan(settings(tmp_path)) == Plan({"pump": ["04"]}, [])
 
 
@@ -80,7 +81,7 @@ def test_who_takes_part(tmp_path):
 
 
 def test_a_section_without_any_target_clips_is_fine(tmp_path):
-    files(tmp_path, "fan", s00_source_train_normal=2, s00_source_test_normal=1, s00_source_test_anomaly=1)
+    files(tmp_path, "fan", s00_source_train_normal=3, s00_source_test_normal=1, s00_source_test_anomaly=1)
     assert catalogue.plan(settings(tmp_path)).machines == {"fan": ["00"]}
 
 
@@ -95,6 +96,7 @@ def test_ones_own_machine_needs_no_anomalies(tmp_path):
     ("missing", "words"),
     [
         ("train/section_01_target_train", ["section 01 of fan has target test clips but no target training clips"]),
+        ("train/section_01_source_train_normal_0000", ["has 2 source training clip(s); expected at least 3"]),
         ("train/section_01_source_train", ["section 01 of fan has source test clips but no source training clips"]),
         ("target_test/section_01_target_test_anomaly", ["section 01 of fan", "target", "none of them anomalous"]),
         ("source_test/section_01_source_test_normal", ["section 01 of fan", "source", "none of them normal"]),
@@ -104,7 +106,7 @@ def test_a_section_that_lacks_something(tmp_path, missing, words):
     full(tmp_path, "fan", "00")
     full(tmp_path, "fan", "01")
     gone = [path for path in (tmp_path / "fan").rglob("*.wav") if f"{path.parent.name}/{path.name}".startswith(missing)]
-    assert len(gone) == 2
+    assert len(gone) == (1 if missing.endswith("_0000") else 3)
     for path in gone:
         path.unlink()
     with pytest.raises(DataError) as info:
@@ -164,7 +166,7 @@ def test_names_that_are_not_there_come_with_the_nearest(tmp_path):
 
 
 def test_synthetic_data_are_planned_before_they_exist(tmp_path):
-    small = {"machines": ["fan", "pump"], "sections": ["00", "02"], "train_source": 2, "test_normal": 1}
+    small = {"machines": ["fan", "pump"], "sections": ["00", "02"], "train_source": 3, "test_normal": 1}
     there = settings(tmp_path / "no", synthetic=params.Synthetic(**small, test_anomaly=3))
     assert catalogue.plan(there) == Plan({"fan": ["00", "02"], "pump": ["00", "02"]}, [])
     with pytest.raises(DataError, match="no target training clips"):

@@ -48,7 +48,7 @@ def reference(scored, row: pd.Series) -> pd.DataFrame:
 def test_every_clip_gets_every_variant(scored):
     settings, table, _, _ = scored
     clips = Waveforms.open(paths.Run.of(settings).data("fan")).clips
-    names = ["adapted", "source_model", "mahalanobis", "posterior", "distance"]
+    names = ["adapted", "source_model", "mahalanobis", "source_mahalanobis", "posterior", "distance"]
     assert list(table["system"].unique()) == [f"classifier/base/{name}" for name in names]
     for _, part in table.groupby("system"):
         assert sorted(part["clip"]) == sorted(clips["clip"])
@@ -219,3 +219,26 @@ def test_images_for_the_notebooks(scored):
     assert images.shape == (8, 32, 32) and "target" in set(batch.kind) and np.isfinite(images).all()
     mixed = inspection.mixture(settings, "fan", "00", "base", [1.0, 0.5, 0.0])
     assert mixed.shape == (3, 32, 32) and (np.abs(mixed[0] - mixed[2]) > 1).any()
+
+
+def test_target_clips_are_compared_with_pseudo_target_clips(scored):
+    """Stored outputs again, with pseudo-target clips beside the section's own."""
+    changed = {"classifier.scorer": {"target_from": "pseudo_target", "variants": ["mahalanobis", "adapted"]}}
+    settings = params.Settings.model_validate(params.merged(scored[0].resolved(), changed))
+    table = scorer.score(settings, "fan", "base")
+    assert list(table["system"].unique()) == ["classifier/base/mahalanobis", "classifier/base/adapted"]
+    outputs, embedding = embeddings.read(settings, "fan", "base")
+    made = outputs[(outputs["kind"] == "pseudo-target")]
+    assert set(made["model"]) == {"00"} and set(made["stage"]) == {"source training", "fine-tuning"}
+    tuned = made.index[made["stage"] == "fine-tuning"]
+    values = embedding.astype(np.float64)
+    mean, covariance = values[tuned].mean(0), ledoit_wolf(values[tuned])[0]
+    chosen = table[table["system"].str.endswith("mahalanobis") & (table["section"] == "00")]
+    for _, row in chosen[chosen["domain"] == "target"].iterrows():
+        same = (outputs["clip"] == row["clip"]) & (outputs["stage"] == "fine-tuning") & (outputs["kind"] == "section")
+        expected = mahalanobis(values[np.flatnonzero(same)[0]], mean, np.linalg.inv(covariance))
+        assert row["score"] == pytest.approx(expected, rel=1e-6)
+    before = scored[1][scored[1]["system"] == "classifier/base/mahalanobis"]
+    source = chosen[chosen["domain"] == "source"].merge(before, on=["section", "domain", "split", "clip"])
+    np.testing.assert_array_equal(source["score_x"], source["score_y"])
+    scorer.score(scored[0], "fan", "base")  # as the other tests expect it

@@ -179,19 +179,24 @@ def test_a_choice_knows_no_label_that_it_may_not_look_at(seed):
     assert choose(*pools, run_settings, np.ones(len(half), dtype=bool)) == []
 
 
-def test_on_noise_only_development_finds_a_gain(tmp_path):
+@given(st.integers(0, 10**6))
+@settings(max_examples=5, deadline=None)
+def test_on_noise_only_development_finds_a_gain(tmp_path_factory, seed):
     """The best of 24 worthless systems looks good on the clips that it was chosen on, and nowhere else."""
-    run_settings = synthetic_scores.settings(tmp_path, ["fan"], ["00", "01", "02"], candidates=12, test=40)
-    synthetic_scores.write_run(run_settings, seed=7, shift=0.0, variants=("first", "second"))
+    changes = {"candidates": 12, "test": 40, "train": 3, "seed": seed}
+    run_settings = synthetic_scores.settings(tmp_path_factory.mktemp("noise"), ["fan"], ["00", "01", "02"], **changes)
+    synthetic_scores.write_run(run_settings, seed=seed, shift=0.0, variants=("first", "second"))
     table = metrics.sections(ensemble.run(run_settings, "fan"))
     found = metrics.cells(table, ["system"])
     found[["selection", "row"]] = found["system"].str.extract("ensemble/(.+)/(.+)")
     means = found.groupby("selection")["value"].mean()
-    # 12 AUC and 12 pAUC of 40 + 40 clips: the harmonic mean of chance has a standard deviation of about 0.012
-    assert means["development"] > 0.55
-    assert means["cross-fitted"] < 0.53 and means["fixed"] < 0.53
+    # Over 150 seeds, mean and standard deviation: development 0.568 and 0.009, cross-fitted 0.500 and 0.012, fixed
+    # 0.499 and 0.011, the lead of development over the better of both 0.063 and 0.009. Bounds are four deviations away.
+    assert means["development"] > 0.53
+    assert means["cross-fitted"] < 0.55 and means["fixed"] < 0.55
+    assert means["development"] - max(means["cross-fitted"], means["fixed"]) > 0.025
     best = found[found["selection"] == "development"].set_index("row")["value"]
-    assert best[AE] > 0.53 and best[BC] > 0.53 and best[MAX] >= max(best[AE_ENSEMBLE], best[BC_ENSEMBLE]) - 1e-12
+    assert best[AE] > 0.505 and best[BC] > 0.54 and best[MAX] >= max(best[AE_ENSEMBLE], best[BC_ENSEMBLE]) - 1e-12
 
 
 # The stage ------------------------------------------------------------------------------------------------------------

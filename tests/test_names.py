@@ -9,7 +9,8 @@ from asdlib.data.names import ClipName, NameFormatError, parse
 
 DIGITS = st.text("0123456789", min_size=1, max_size=8)
 SECTION = st.text("0123456789", min_size=2, max_size=2)
-ATTRIBUTES = st.one_of(st.just(""), st.text(st.characters(exclude_characters="/\n\0"), min_size=1, max_size=20))
+PRINTABLE = st.characters(exclude_characters="/").filter(str.isprintable)
+ATTRIBUTES = st.one_of(st.just(""), st.text(PRINTABLE, min_size=1, max_size=20))
 
 
 @st.composite

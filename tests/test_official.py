@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from asdlib import ensemble, scores
 from asdlib.__main__ import main
 from asdlib.ensemble.combine import EnsembleError
-from asdlib.evaluation import decision, files, official
+from asdlib.evaluation import decision, export, files, official
 from asdlib.evaluation.files import OfficialError
 from asdlib.evaluation.metrics import MetricError
 
@@ -25,12 +25,7 @@ UNIT = ["machine", "section", "domain"]
 
 def decided(folder):
     """A folder's scores and decisions in one frame."""
-    parts = []
-    for file in sorted(folder.glob("decision_result_*.csv")):
-        clips = pd.read_csv(file, header=None, names=["clip", "decision"])
-        machine = file.name.removeprefix("decision_result_").partition("_section_")[0]
-        parts.append(clips.assign(machine=machine))
-    return files.read([folder]).merge(pd.concat(parts), on=["machine", "clip"])
+    return files.read([folder]).merge(files.read([folder], "decision"))
 
 
 # Real scores ----------------------------------------------------------------------------------------------------------
@@ -41,9 +36,9 @@ def test_every_published_figure_of_three_real_systems(realdata, tmp_path, system
     frame = decided(folder)
     sizes = frame.groupby(UNIT).size()
     assert len(sizes) == 42 and sizes.min() == 198 and sizes.max() == 300
-    mine, published = files.results(frame), files.read_results(folder / "result.csv")
+    mine, published = export.results(frame), files.read_results(folder / "result.csv")
     pd.testing.assert_frame_equal(mine, published, rtol=0, atol=1e-12)
-    files.write_results(mine, tmp_path / "result.csv")
+    export.write_results(mine, tmp_path / "result.csv")
     lines = [(tmp_path / "result.csv").read_text().splitlines(), (folder / "result.csv").read_text().splitlines()]
     assert len(lines[0]) == len(lines[1])
     for one, other in zip(*lines, strict=True):  # the same words, and numbers to the last digit or two
@@ -106,7 +101,7 @@ def run(tmp_path):
 
 
 def test_export_and_import_give_the_scores_back(run, tmp_path):
-    folders = official.export(run, tmp_path / "out")
+    folders = export.export(run, tmp_path / "out")
     names = {folder.name for folder in folders}
     assert {
         "frame_autoencoder",
@@ -124,7 +119,7 @@ def test_export_and_import_give_the_scores_back(run, tmp_path):
     lines = (tmp_path / "out" / "mobilenet" / "anomaly_score_fan_section_00_source_test.csv").read_bytes().split(b"\n")
     assert lines[-1] == b"" and len(lines) == 61 and b"\r" not in b"".join(lines) and lines[:-1] == sorted(lines[:-1])
     for folder in folders:
-        mine = files.results(decided(folder))
+        mine = export.results(decided(folder))
         pd.testing.assert_frame_equal(files.read_results(folder / "result.csv"), mine, rtol=1e-12)
     # the decisions are those of the official threshold
     limit = decision.gamma_threshold(table.loc[table["split"] == "train", "score"].to_numpy())
@@ -133,7 +128,7 @@ def test_export_and_import_give_the_scores_back(run, tmp_path):
 
 
 def test_a_score_table_is_as_good_as_official_files(run, tmp_path):
-    official.export(run, tmp_path / "out")
+    export.export(run, tmp_path / "out")
     table = official.evaluate([run / "mahalanobis" / "fan" / "scores.csv"])
     folder = official.evaluate([tmp_path / "out" / "mahalanobis"])
     assert table == folder
@@ -147,7 +142,7 @@ def test_combining_by_training_scores_needs_training_scores(run, tmp_path):
     tables = [run / system / "fan" / "scores.csv" for system in ("mobilenet", "mahalanobis")]
     result = official.combine(tables, "train", "median", tmp_path / "out")
     assert set(result["split"]) == {"train", "test"}
-    official.export(run, tmp_path / "official")
+    export.export(run, tmp_path / "official")
     with pytest.raises(EnsembleError, match="no scored training clips"):
         official.combine([tmp_path / "official" / s for s in ("mobilenet", "mahalanobis")], "train", "median", tmp_path)
     with pytest.raises(OfficialError, match="only system"):
@@ -182,7 +177,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(scores.ScoreError, match=r"x\.csv: not a score table"):
         official.evaluate([tmp_path / "x.csv"])
     with pytest.raises(OfficialError, match="make reproduce"):
-        official.export(tmp_path, tmp_path / "out")
+        export.export(tmp_path, tmp_path / "out")
 
 
 # Decisions ------------------------------------------------------------------------------------------------------------
@@ -217,8 +212,21 @@ def test_thresholds_by_machine_or_section():
     assert by_section["clips"].tolist() == [40, 43, 40, 43]  # three target clips borrow the source's
     source = frame[(frame["section"] == "00") & (frame["domain"] == "source") & (frame["split"] == "train")]["score"]
     assert by_section.loc[("00", "source"), "threshold"] == np.sort(source)[36]  # ceil(0.9 x 41) = 37th
+    assert by_section.loc[("00", "source"), "bound"] == pytest.approx(1 - 37 / 41)
+    assert np.isnan(by_section.loc[("00", "target"), "bound"])  # another domain's clips promise nothing
     alarms = decision.decide(frame, by_section.reset_index()).query("label == 'normal'").groupby("section")["decision"]
     assert (alarms.mean() < 0.4).all()  # each section by its own scale
+    rates = decision.rates(frame)
+    assert len(rates) == 4 * 3 and set(rates["threshold_of"]) == {
+        "gamma, machine",
+        "gamma, section",
+        "empirical, section",
+    }
+    row = rates[(rates["section"] == "01") & (rates["threshold_of"] == "empirical, section")].iloc[0]
+    part = frame[(frame["section"] == "01") & (frame["domain"] == "source") & (frame["split"] == "test")]
+    over = part["score"] > by_section.loc[("01", "source"), "threshold"]
+    shares = [over[part["label"] == label].mean() for label in ("normal", "anomaly")]
+    assert row[["false_alarms", "recall"]].tolist() == shares
     with pytest.raises(MetricError, match="fan section 00 source: 0 training"):
         decision.thresholds(frame[frame["split"] == "test"])
 

@@ -39,7 +39,8 @@ def test_files_are_what_the_plan_expects(tmp_path):
     assert synthetic.write(tmp_path / "a", SMALL, RATE)
     clips = catalogue.scan(tmp_path / "a")
     assert clips.equals(catalogue.expected(SMALL))
-    assert audio.check(clips, tmp_path / "a", params.Data()) == []
+    problems, warnings = audio.check(clips, tmp_path / "a", params.Data())
+    assert problems == [] and len(warnings) == 1 and "shorter than 1 s" in warnings[0]
     assert {audio.probe(tmp_path / "a" / path, params.Data()) for path in clips["path"]} == {RATE // 2}
     anomalies = clips[(clips["label"] == "anomaly") & (clips["domain"] == "target")]
     for machine, group in anomalies.groupby("machine"):

@@ -1,5 +1,6 @@
 """Table 1: figures against scikit-learn and scipy, intervals that cover, the printed table against METHOD."""
 
+import itertools
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ import synthetic_scores
 from scipy import stats
 
 from asdlib import ensemble, scores
-from asdlib.evaluation import metrics, paper, table1
+from asdlib.evaluation import metrics, paper, render, table1
 from asdlib.evaluation.bootstrap import EvaluationError, Resampled, interval, resamples
 from asdlib.paths import Run
 
@@ -130,8 +131,29 @@ def test_companions_for_prose_and_print(done):
     for words in ("not run", "undefined", table1.ORIENTATION, run_settings.title):
         assert words in text and words in tex
     assert f"{100 * values['ae_fixed_fan_source']:.2f}" in text and "76.59 | 75.06" in text
-    assert tex.count(r"\begin{tabular}") == tex.count(r"\bottomrule") == 3
+    assert tex.count(r"\begin{tabular}") == tex.count(r"\bottomrule") == 6
+    difference = 100 * (values["ae_fixed_fan_source"] - 0.7182)
+    assert f"| AE, difference | {difference:+.2f}" in text and f"AE, difference & {difference:+.2f}" in tex
     assert "data_fingerprint" in json.loads(out.table1.with_name("table1.record.json").read_text())
+
+
+def test_paper_run_and_difference_stand_below_each_other(done):
+    _, _, table = done
+    beside = render.beside(table, "cross-fitted", ["fan", "valve"])
+    assert list(beside.index.get_level_values("row")[::3]) == list(paper.ROWS)
+    columns = [*itertools.product(["fan", "valve"], paper.DOMAINS), ("all", "from cells"), ("all", "printed")]
+    assert list(beside.columns) == columns
+    mix = beside.loc["AE+BC ensemble (mix)"]
+    us = figure(table, "AE+BC ensemble (mix)", "valve", "target", "cross-fitted")
+    expected = ["80.15", f"{100 * us:.2f}", f"{100 * (us - 0.8015):+.2f}"]
+    assert mix["valve", "target"].tolist() == expected
+    us, them = figure(table, "AE+BC ensemble (mix)", "all", "all", "cross-fitted"), [0.8225, 0.7158, 0.9303, 0.8015]
+    expected = [f"{100 * stats.hmean(them):.2f}", f"{100 * us:.2f}", f"{100 * (us - stats.hmean(them)):+.2f}"]
+    assert mix["all", "from cells"].tolist() == expected  # of the same machine types
+    assert mix["all", "printed"].tolist() == ["76.59", "–", "–"]  # the printed one is of seven
+    seven = table[table["machine"].isin([*paper.MACHINES, "all"])]
+    whole = render.beside(seven.assign(value=seven["paper"]), "development", paper.MACHINES)
+    assert set(whole.xs("difference", level="line")["all", "printed"]) == {"+0.00"}
 
 
 def test_the_same_run_gives_the_same_bits(done):

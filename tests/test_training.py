@@ -289,3 +289,53 @@ def test_a_missing_device_is_refused():
     present = torch.cuda.device_count()
     with pytest.raises(TrainingError, match=f"device: cuda:{present} was asked for"):
         training.compute(settings(device=f"cuda:{present}"))
+
+
+def test_a_gradient_that_is_not_finite_names_the_step(tmp_path):
+    """The loss may be finite where its gradient is not: the square root at 0."""
+    task, checkpoint = Task(), tmp_path / "diverging.pt"
+    loss, weight = task.loss, task.module[0].weight
+
+    def diverging(step, generator):
+        losses = loss(step, generator)
+        return losses | {"loss": losses["loss"] + (weight * 0).sum().sqrt()} if step == 4 else losses
+
+    task.loss = diverging
+    with pytest.raises(TrainingError, match=r"training diverged: the gradient's norm is nan at step 5; lower the"):
+        task.train(checkpoint, checkpoint_seconds=0)
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["step"] == 4 and all(torch.isfinite(tensor).all() for tensor in state["module"].values())
+
+
+def test_no_broken_weights_get_into_a_checkpoint_or_a_model(tmp_path):
+    """Loss and gradient are finite, and the step overflows."""
+    for seconds in (0, 1e9):
+        task, checkpoint = Task(), tmp_path / f"{seconds}.pt"
+        loss = task.loss
+
+        def overflowing(step, generator, task=task, loss=loss):
+            if step == STEPS - 1:
+                task.optimizer.param_groups[0]["lr"] = 1e39
+            return loss(step, generator)
+
+        task.loss = overflowing
+        with pytest.raises(TrainingError, match=rf"training diverged: 0.weight is no longer finite at step {STEPS}"):
+            task.train(checkpoint, checkpoint_seconds=seconds)
+        assert checkpoint.is_file() == (seconds == 0)
+
+
+def test_gradients_are_looked_at_and_left_alone():
+    task = Task()
+    task.loss(0, training.generator(0))["loss"].backward()
+    before = [parameter.grad.clone() for parameter in task.module.parameters()]
+    nn.utils.clip_grad_norm_(task.module.parameters(), float("inf"))
+    assert all(torch.equal(a, b.grad) for a, b in zip(before, task.module.parameters(), strict=True))
+
+
+def test_the_environment_says_how_often_to_save(tmp_path, monkeypatch):
+    monkeypatch.setenv(training.CHECKPOINT_SECONDS, "0")
+    checkpoint, task = tmp_path / "a.pt", Task()
+    task.die_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        task.train(checkpoint, checkpoint_seconds=None)
+    assert torch.load(checkpoint, weights_only=True)["step"] == 3

@@ -6,6 +6,12 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from sklearn.covariance import ledoit_wolf
 
+from asdlib import AsdError
+
+
+class GaussianError(AsdError):
+    """A Gaussian that cannot be fitted."""
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -18,7 +24,16 @@ class Gaussian:
 
     @classmethod
     def of(cls, mean: np.ndarray, covariance: np.ndarray) -> "Gaussian":
-        """From mean and covariance; a covariance that is singular to rounding gets the smallest ridge that helps."""
+        """From mean and covariance; a covariance that is singular to rounding gets the smallest ridge that helps.
+
+        Raises:
+            GaussianError: They hold NaN or infinity, which no ridge would mend.
+        """
+        if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+            raise GaussianError(
+                "the mean or covariance of a Gaussian scorer holds NaN or infinity; expected finite errors; look at "
+                "the training of the model"
+            )
         ridge, identity = 0.0, np.eye(len(mean))
         scale = max(float(np.trace(covariance)) / len(mean), np.finfo(np.float64).tiny)
         while True:
@@ -35,7 +50,8 @@ class Gaussian:
         clip are not, so for frames it shrinks too little rather than too much.
         """
         errors = np.asarray(errors, np.float64)
-        return cls.of(errors.mean(0), ledoit_wolf(errors)[0])
+        covariance = ledoit_wolf(errors)[0] if np.isfinite(errors).all() else np.full([errors.shape[1]] * 2, np.nan)
+        return cls.of(errors.mean(0), covariance)
 
     @property
     def covariance(self) -> np.ndarray:

@@ -8,9 +8,10 @@ section, for the target domain widened by the shift that its few clips show, how
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from asdlib.autoencoder import clips
 from asdlib.autoencoder.gaussian import Gaussian
 from asdlib.autoencoder.pooling import pool
 from asdlib.autoencoder.reconstruct import Reconstruction, Reconstructor
+from asdlib.data import pseudo_target
 
 CLIP_SIGNED, L1 = "clip_signed", "l1"
 
@@ -45,7 +47,10 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     table = net.waveforms.clips.iloc[net.rows].reset_index(drop=True)
     seen = np.isin(net.role, [clips.SCORER, clips.BOTH])
     errors = [error[options.errors] for error in net.errors(net.rows[seen], [options.errors])]
-    gaussians = fit_frames(table[seen], errors, options)
+    shifted, shifted_means = {}, {}
+    if options.target_from == "pseudo_target":
+        shifted, shifted_means = pseudo_target_errors(settings, net, machine, set(table["clip"][seen]))
+    gaussians = fit_frames(table[seen], errors, options, shifted)
 
     values = {variant: np.zeros(len(table)) for variant in options.variants}
     means: dict[str, list[np.ndarray]] = {"signed": [], "absolute": []}  # over time, (clips, dims)
@@ -57,7 +62,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
             values[variant][index] = value
     signed, absolute = np.stack(means["signed"]), np.stack(means["absolute"])
     if CLIP_SIGNED in values:
-        whole = fit_clips(table, signed, options.target_shift)
+        whole = fit_clips(table, signed, options.target_shift, shifted_means)
         values[CLIP_SIGNED] = score_clips(table, signed, whole)
         gaussians = gaussians | whole
 
@@ -121,17 +126,49 @@ def group_of(section: str, domain: str, groups: str) -> str:
     return {"section_domain": f"{section}.{domain}", "section": section, "machine": "machine"}[groups]
 
 
-def fit_frames(table: pd.DataFrame, errors: Sequence[np.ndarray], options) -> dict[str, Gaussian]:
+def pseudo_target_errors(
+    settings, net: Reconstructor, machine: str, held_out: Collection[str]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Errors of the pseudo-target clips (:mod:`asdlib.data.pseudo_target`), by section.
+
+    Args:
+        settings: Of the run.
+        net: The trained autoencoder.
+        machine: Machine type.
+        held_out: Names of the source clips that the autoencoder did not learn from.
+
+    Returns:
+        For each section that has some: the errors of all frames of those made of held-out clips, ``(frames, dims)``;
+        and the signed errors of all, averaged over time, ``(clips, dims)``.
+    """
+    kind, frames, means = net.branch.scorer.errors, {}, {}
+    found = pseudo_target.open_rows(settings, machine, net.sections)
+    if found is None:
+        return frames, means
+    waveforms, rows = found
+    other = replace(net, waveforms=waveforms, rows=rows)
+    for row, error in zip(rows, other.errors(rows, sorted({kind, "signed"})), strict=True):
+        clip = waveforms.clips.iloc[row]
+        means.setdefault(clip["section"], []).append(error["signed"].mean(0, dtype=np.float64))
+        if clip["clip"] in held_out:
+            frames.setdefault(clip["section"], []).append(error[kind])
+    return {key: np.concatenate(parts) for key, parts in frames.items()}, {key: np.stack(v) for key, v in means.items()}
+
+
+def fit_frames(
+    table: pd.DataFrame, errors: Sequence[np.ndarray], options, shifted: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> dict[str, Gaussian]:
     """The Gaussians over frame errors.
 
     The target domain's three clips give fewer frames than a covariance has parameters, and correlated ones: their
-    covariance is drawn towards the source's (:meth:`Gaussian.towards`). Where a section has no target clips to fit on,
-    its source Gaussian stands in.
+    covariance is drawn towards the source's (:meth:`Gaussian.towards`), or pseudo-target clips take their place. Where
+    a section has no target clips to fit on, its source Gaussian stands in.
 
     Args:
         table: Catalogue rows of the clips to fit on.
         errors: Their errors, ``(frames, dims)`` each.
         options: :class:`asdlib.params.AutoencoderScorer`.
+        shifted: Errors of pseudo-target frames by section, ``(frames, dims)``, where these are to be fitted.
 
     Returns:
         A Gaussian for each name that :func:`group_of` can give.
@@ -152,32 +189,44 @@ def fit_frames(table: pd.DataFrame, errors: Sequence[np.ndarray], options) -> di
         source = Gaussian.fit(frames(section=section, domain="source"))
         target = frames(section=section, domain="target")
         result[f"{section}.source"] = source
-        result[f"{section}.target"] = (
-            source if target is None else source.towards(target, options.target_prior, options.target_centre)
-        )
+        if section in shifted:
+            result[f"{section}.target"] = Gaussian.fit(shifted[section])
+        elif target is not None:
+            result[f"{section}.target"] = source.towards(target, options.target_prior, options.target_centre)
+        else:
+            result[f"{section}.target"] = source
     return result
 
 
-def fit_clips(table: pd.DataFrame, signed: np.ndarray, target_shift: float) -> dict[str, Gaussian]:
+def fit_clips(
+    table: pd.DataFrame,
+    signed: np.ndarray,
+    target_shift: float,
+    shifted_means: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> dict[str, Gaussian]:
     """The Gaussians of ``clip_signed`` over clips' mean signed errors, one a section and domain.
 
     The source's (Ledoit-Wolf) is fitted on all source training clips of the section, those that the autoencoder learnt
     from too: a section's held-out clips alone are fewer than the dimensions, and a mean over time is hardly overfitted.
-    The target's is the same, widened by the shift that the target training clips show (:meth:`Gaussian.widened`).
+    The target's is fitted on pseudo-target clips, where there are some, else it is the same; and it is widened by the
+    shift that the target training clips (still) show (:meth:`Gaussian.widened`).
 
     Args:
         table: Catalogue rows.
         signed: Of each row, ``(clips, dims)``.
         target_shift: Weight of the shift.
+        shifted_means: Mean signed errors of pseudo-target clips by section, ``(clips, dims)``.
     """
     result = {}
     train, source = table["split"].eq("train").to_numpy(), table["domain"].eq("source").to_numpy()
     for section in sorted(set(table["section"])):
         here = table["section"].eq(section).to_numpy() & train
         gaussian = Gaussian.fit(signed[here & source])
-        shifted = signed[here & ~source]
         result[_clip(section, "source")] = gaussian
-        result[_clip(section, "target")] = gaussian.widened(shifted, target_shift) if len(shifted) else gaussian
+        if section in shifted_means:
+            gaussian = Gaussian.fit(shifted_means[section])
+        few = signed[here & ~source]
+        result[_clip(section, "target")] = gaussian.widened(few, target_shift) if len(few) else gaussian
     return result
 
 

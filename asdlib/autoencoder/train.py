@@ -12,6 +12,7 @@ from torch import Tensor
 from asdlib import artefacts, data, paths, training
 from asdlib.autoencoder import clips, specaugment
 from asdlib.autoencoder.model import Autoencoder
+from asdlib.data import pseudo_target
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, log_mels
 
@@ -41,7 +42,11 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     torch.manual_seed(training.derive(seed, "weights"))
     model = Autoencoder(branch.model, branch.features.n_mels, len(sections)).to(compute.device)
     log_mel = LogMel(branch.features, settings.data.sample_rate).to(compute.device)
-    batches = Batches.load(waveforms, rows[learn], sections, log_mel)
+    shifted = None
+    if options.pseudo_target and options.pseudo_target_by == "shift":
+        held_out = table["clip"][role == clips.SCORER]
+        shifted = pseudo_target.open_rows(settings, machine, sections, without=held_out)
+    batches = Batches.load(waveforms, rows[learn], sections, log_mel, shifted)
     model.deviation, model.mean = torch.std_mean(batches.frames, dim=0)
     model.deviation.clamp_(min=_QUIET)
 
@@ -122,20 +127,31 @@ class Batches:
         lengths: Frames of each clip.
         section: Index of each clip's section.
         target: Whether each clip is of the target domain.
+        shifted: How many of the clips, the last ones, are pseudo-target clips.
     """
 
-    def __init__(self, frames: Tensor, lengths: Tensor, section: Tensor, target: Tensor):
+    def __init__(self, frames: Tensor, lengths: Tensor, section: Tensor, target: Tensor, shifted: int = 0):
         self.frames, self.lengths, self.section, self.target = frames, lengths, section, target
         self.starts = lengths.cumsum(0) - lengths
+        self.recorded = len(lengths) - shifted
 
     @classmethod
-    def load(cls, waveforms: Waveforms, rows: np.ndarray, sections: list[str], log_mel: LogMel) -> "Batches":
-        """Compute the log-mel of the clips ``rows`` once."""
-        parts = list(log_mels(waveforms, rows, log_mel))
-        table = waveforms.clips.iloc[rows]
+    def load(
+        cls,
+        waveforms: Waveforms,
+        rows: np.ndarray,
+        sections: list[str],
+        log_mel: LogMel,
+        shifted: tuple[Waveforms, np.ndarray] | None = None,
+    ) -> "Batches":
+        """Compute the log-mel of the clips ``rows``, and of pseudo-target clips (with their rows), once."""
+        both = [(waveforms, rows), shifted] if shifted else [(waveforms, rows)]
+        parts = [part for clips, some in both for part in log_mels(clips, some, log_mel)]
+        table = pd.concat([clips.clips.iloc[some] for clips, some in both])
         section = torch.tensor([sections.index(name) for name in table["section"]])
         target = torch.from_numpy(table["domain"].eq("target").to_numpy(copy=True))
-        return cls(torch.cat(parts), torch.tensor([len(part) for part in parts]), section, target)
+        lengths = torch.tensor([len(part) for part in parts])
+        return cls(torch.cat(parts), lengths, section, target, len(shifted[1]) if shifted else 0)
 
     def draw(
         self, size: int, crop_frames: tuple[int, int], pseudo_target: float, generator: torch.Generator
@@ -147,19 +163,22 @@ class Batches:
         Args:
             size: Clips.
             crop_frames: Range of the crops' length, from and to; no longer than the shortest clip.
-            pseudo_target: Share of the crops that become pseudo-target (:meth:`mixed`).
+            pseudo_target: Share of the crops that are pseudo-target: of pseudo-target clips, if there are some, else
+                :meth:`mixed`.
             generator: CPU generator that everything is drawn from.
 
         Returns:
             Log-mel in dB, ``(size, frames, mels)``, and section indices ``(size,)``.
         """
-        chosen = torch.randint(len(self.lengths), (size,), generator=generator)
+        chosen = torch.randint(self.recorded, (size,), generator=generator)
+        pseudo, shifted = round(pseudo_target * size), len(self.lengths) - self.recorded
+        if pseudo and shifted:
+            chosen[:pseudo] = self.recorded + torch.randint(shifted, (pseudo,), generator=generator)
         length = int(torch.randint(crop_frames[0], crop_frames[1] + 1, (1,), generator=generator))
         length = min(length, int(self.lengths.min()))
         decibel, section = self._crop(chosen, length, generator), self.section[chosen]
-        mixed = round(pseudo_target * size)
-        if mixed:
-            decibel = torch.cat([self.mixed(decibel[:mixed], section[:mixed], generator), decibel[mixed:]])
+        if pseudo and not shifted:
+            decibel = torch.cat([self.mixed(decibel[:pseudo], section[:pseudo], generator), decibel[pseudo:]])
         return decibel, section.to(decibel.device)
 
     def mixed(self, decibel: Tensor, section: Tensor, generator: torch.Generator) -> Tensor:

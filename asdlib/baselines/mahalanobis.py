@@ -18,7 +18,7 @@ import torch
 from sklearn.covariance import LedoitWolf
 
 from asdlib import artefacts, data, paths, scores, training
-from asdlib.baselines.machine import BaselineError, write
+from asdlib.baselines.machine import write
 from asdlib.features import LogMel, log_mels
 
 SYSTEM = "mahalanobis"
@@ -32,8 +32,8 @@ def run(settings, machine: str) -> pd.DataFrame:
         The score table: Mahalanobis distance, of training and test clips of the planned sections.
 
     Raises:
-        BaselineError: A section has fewer than three training clips.
         DataError: The machine type gets no systems.
+        ScoreError: A clip's log-mel is not finite.
     """
     began = time.monotonic()
     baseline, compute = settings.mahalanobis, training.compute(settings)
@@ -41,16 +41,12 @@ def run(settings, machine: str) -> pd.DataFrame:
     clips = waveforms.clips.iloc[rows]
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     vectors = np.stack([summary(spectrum) for spectrum in log_mels(waveforms, rows, log_mel)])
+    scores.finite(clips, vectors, "the log-mel")
 
     score, model = np.empty(len(clips)), {}
     for section in sorted(set(clips["section"])):
         own = (clips["section"] == section).to_numpy()
         fitted = np.flatnonzero(own & (clips["split"] == "train"))
-        if len(fitted) < 3:
-            raise BaselineError(
-                f"section {section} of {machine} has {len(fitted)} training clip(s); expected at least 3 for a "
-                "Gaussian; add clips or leave the section out with data.sections"
-            )
         gaussian = LedoitWolf().fit(vectors[fitted])
         score[own] = np.sqrt(gaussian.mahalanobis(vectors[own]))
         score[fitted] = cross_fitted(vectors[fitted])

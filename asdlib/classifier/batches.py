@@ -13,7 +13,7 @@ from torch import Tensor
 from asdlib import paths
 from asdlib.classifier import augment
 from asdlib.classifier.model import ClassifierError
-from asdlib.data import catalogue
+from asdlib.data import catalogue, pseudo_target
 from asdlib.data.audio import FULL_SCALE, Waveforms
 
 DATASETS = {"MIMII DUE": ("fan", "gearbox", "pump", "slider", "valve"), "ToyADMOS2": ("ToyCar", "ToyTrain")}
@@ -88,12 +88,22 @@ class Batches:
         machine: The positive machine type.
         section: The positive section.
         device: Where the batches go.
+        shifted: Pseudo-target clips (:mod:`asdlib.data.pseudo_target`); fine-tuning then takes these, of the section
+            and of its outliers, in place of Mixup with target clips.
 
     Raises:
         ClassifierError: The section has no source training clips, or there are no negatives of the kind asked for.
     """
 
-    def __init__(self, settings, clips: list[Clips], machine: str, section: str, device: str | torch.device = "cpu"):
+    def __init__(
+        self,
+        settings,
+        clips: list[Clips],
+        machine: str,
+        section: str,
+        device: str | torch.device = "cpu",
+        shifted: list[Clips] | None = None,
+    ):
         self.settings, self.samples, self.device = settings.batches, samples_of(settings), torch.device(device)
         own = {part.domain: part for part in clips if (part.machine, part.section) == (machine, section)}
         if "source" not in own:
@@ -107,6 +117,10 @@ class Batches:
             part for part in clips if part.machine in candidates and (part.machine, part.section) != (machine, section)
         ]
         self.source_negatives = _tree([part for part in negatives if part.domain == "source"])
+        self.shifted = None
+        if shifted is not None:
+            self.shifted = next((part for part in shifted if (part.machine, part.section) == (machine, section)), None)
+            negatives += [part for part in shifted if part.machine in candidates and part.section != section]
         self.all_negatives = _tree(negatives) if settings.batches.target_negatives else self.source_negatives
         if not self.source_negatives:
             raise ClassifierError(
@@ -125,7 +139,10 @@ class Batches:
         )
         wanted = machines(branch.batches.negatives, machine, sorted({*plan.machines, *plan.outliers}))
         clips = [part for name in wanted for part in groups(Waveforms.open(run.data(name)))]
-        return cls(branch, clips, machine, section, device)
+        shifted = None
+        if branch.batches.pseudo_target_by == "shift":
+            shifted = groups(pseudo_target.open_clips(settings, machine))
+        return cls(branch, clips, machine, section, device, shifted)
 
     @property
     def epoch_steps(self) -> int:
@@ -135,8 +152,9 @@ class Batches:
     @property
     def fingerprint(self) -> dict[str, str]:
         """Fingerprint of the decoded clips of each machine type that batches may be drawn from."""
-        parts = [self.normal, *_leaves(self.all_negatives)]
-        return {part.machine: part.waveforms.fingerprint for part in parts}
+        parts = [self.normal, *_leaves(self.source_negatives)]
+        recorded = {part.machine: part.waveforms.fingerprint for part in parts}
+        return recorded | ({"pseudo-target": self.shifted.waveforms.fingerprint} if self.shifted else {})
 
     def source(self, generator: torch.Generator) -> Batch:
         """A batch of the source domain only: normal clips, then as many outliers."""
@@ -147,14 +165,17 @@ class Batches:
         """A batch for the target domain: ``target_clips`` target and pseudo-target clips stand for normal ones.
 
         The first half of them are pure; the others are Mixup of a target clip and a source clip, which is normal or
-        an outlier with equal chance. What is left of the batch is mixed among itself, as in :meth:`source`.
+        an outlier with equal chance, or, where there are pseudo-target clips, these. What is left of the batch is mixed
+        among itself, as in :meth:`source`.
         """
         if self.target is None:
             raise ClassifierError(
                 f"section {self.normal.section} of {self.normal.machine} has no target training clips to fine-tune on"
             )
         rng, half, targets = _random(generator), self.settings.batch_size // 2, self.settings.target_clips
-        picks = [self.target] * targets + [self.normal] * (half - targets)
+        pure = targets // 2
+        picks = [self.target] * pure + [self.shifted or self.target] * (targets - pure)
+        picks += [self.normal] * (half - targets)
         return self._mixed(rng, picks + [_pick(rng, self.all_negatives) for _ in range(half)], targets)
 
     def pair(self, generator: torch.Generator) -> Tensor:
@@ -179,14 +200,16 @@ class Batches:
         size, half, alpha, pure = len(picks), len(picks) // 2, self.settings.mixup, targets // 2
         kind = np.array(["target"] * pure + ["pseudo-target"] * (targets - pure) + ["normal"] * (half - targets))
         kind = np.append(kind, ["outlier"] * half)
+        by_mixup = 0 if self.shifted else targets - pure  # clips that become pseudo-target by what they are mixed with
         label = np.repeat([1.0, 0.0], half)
         if not alpha:
-            kind[:targets] = "target"
+            kind[: pure + by_mixup] = "target"
             return Batch(self._augmented(rng, picks), self._tensor(label), kind, np.ones(size))
-        normal = rng.random(targets - pure) < 0.5  # partners of the pseudo-target clips
+        normal = rng.random(by_mixup) < 0.5  # partners of the pseudo-target clips
         picks = picks + [self.normal if chosen else _pick(rng, self.source_negatives) for chosen in normal]
         waveform, label = self._augmented(rng, picks), self._tensor(np.append(label, normal))
-        partner = np.array([*range(pure), *range(size, len(picks)), *(targets + rng.permutation(size - targets))])
+        rest = pure + by_mixup
+        partner = np.array([*range(pure), *range(size, len(picks)), *(rest + rng.permutation(size - rest))])
         share = np.append(np.ones(pure), rng.beta(alpha, alpha, size - pure))
         first = self._tensor(share)
         mixed = augment.mixup(waveform[:size], waveform[partner], first)

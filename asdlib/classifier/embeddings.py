@@ -14,6 +14,7 @@ from asdlib.classifier.batches import Batches, samples_of, window
 from asdlib.classifier.ddcsad import NORMAL, OUTLIER
 from asdlib.classifier.model import Classifier, ClassifierError
 from asdlib.classifier.train import FILES, STAGES, recipe
+from asdlib.data import pseudo_target
 from asdlib.data.audio import FULL_SCALE, Waveforms
 
 CLIP = ["machine", "section", "domain", "split", "clip", "label"]
@@ -29,10 +30,10 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     Returns:
         A table, and the embedding of each of its rows (the mean over a clip's windows), float32, shape (rows, D).
         Columns: ``model``, the section whose models these are; ``stage``, one of
-        :data:`asdlib.classifier.train.STAGES`; ``kind``, which is ``section``, ``outlier`` or ``centroid``; those of a
-        clip; and means over its windows of ``logit``, ``anomaly`` (1 - posterior), ``distance_normal`` and
-        ``distance_outlier`` (to the centroids). The two centroids of a stage (see ``scorer.centroids``) are labelled
-        ``normal`` and ``outlier`` and have no logit.
+        :data:`asdlib.classifier.train.STAGES`; ``kind``, which is ``section``, ``pseudo-target`` (if
+        ``scorer.target_from`` says so), ``outlier`` or ``centroid``; those of a clip; and means over its windows of
+        ``logit``, ``anomaly`` (1 - posterior), ``distance_normal`` and ``distance_outlier`` (to the centroids). The two
+        centroids of a stage (see ``scorer.centroids``) are labelled ``normal`` and ``outlier`` and have no logit.
 
     Raises:
         ClassifierError: The section's models are missing or were trained with other settings.
@@ -44,6 +45,10 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     parts = [("section", own, np.flatnonzero(own.clips["section"] == section))]
     for part in batches.outliers(OUTLIERS, training.generator(settings.seed, "outliers", machine, section)):
         parts.append(("outlier", part.waveforms, part.rows))
+    shifted = None
+    if branch.scorer.target_from == "pseudo_target":
+        shifted = pseudo_target.open_rows(settings, machine, [section])
+        parts += [("pseudo-target", *shifted)] if shifted else []
     frames, embeddings = [], []
     for stage in STAGES:
         if not (folder / FILES[stage]).is_file():
@@ -56,6 +61,8 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         centroids = network.ddcsad.centroids.double().cpu().numpy()
         if branch.scorer.centroids == "clips":
             normal = (frame["kind"] == "section") & (frame["split"] == "train") & (frame["label"] == "normal")
+            if shifted and stage == STAGES[1]:  # the model for target clips
+                normal = frame["kind"] == "pseudo-target"
             centroids[NORMAL] = embedding[normal].mean(0)
             centroids[OUTLIER] = embedding[frame["kind"] == "outlier"].mean(0)
         last = dict.fromkeys(CLIP, "") | {"label": ["outlier", "normal"], "power": np.square(centroids).mean(1)}

@@ -7,15 +7,18 @@ The variants, each a system of its own:
                    windows; the source model for source clips, the fine-tuned one for target clips
 ``source_model``   the same, the source model for all clips
 ``mahalanobis``    Mahalanobis distance of the mean embedding from the section's training clips; models as in adapted
+``source_mahalanobis``  the same, the source model for all clips
 ``posterior``      w = 1, by the logit, since the posterior ties where it saturates; models as in adapted
 ``distance``       w = 0, the distance alone; models as in adapted
 =================  ====================================================================================================
 
 Distances are normalised to mean 0 and variance 1 over the section's normal training clips under the same model, so the
-score of a clip needs that clip only.
+score of a clip needs that clip only. With ``scorer.target_from: pseudo_target``, pseudo-target clips take the training
+clips' place for target clips.
 """
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -42,7 +45,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
         candidate: Name in ``classifier_candidates``.
 
     Returns:
-        The score table of all variants, ``classifier/<candidate>/adapted`` first.
+        The score table of all variants, systems ``classifier/<candidate>/<variant>``, in the order of the settings.
 
     Raises:
         ClassifierError: A section's models are missing or were trained with other settings.
@@ -59,7 +62,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     parts = [embeddings.table(settings, machine, section, candidate, compute) for section in sections]
     table = pd.concat([part for part, _ in parts], ignore_index=True)
     embedding = np.concatenate([part for _, part in parts])
-    result = variants(table, embedding, candidate, branch.scorer.weight)
+    result = variants(table, embedding, candidate, branch.scorer)
     record = artefacts.record(
         branch.model_dump(mode="json"),
         seed=settings.seed + branch.seed,
@@ -75,20 +78,28 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     return result
 
 
-def variants(table: pd.DataFrame, embedding: np.ndarray, candidate: str, weight: float) -> pd.DataFrame:
-    """The score table of all variants, from the outputs of the models (:mod:`asdlib.classifier.embeddings`)."""
-    distance, mahalanobis = normalised(table), distances(table, embedding)
+def variants(table: pd.DataFrame, embedding: np.ndarray, candidate: str, options) -> pd.DataFrame:
+    """The score table of the variants, from the outputs of the models (:mod:`asdlib.classifier.embeddings`).
+
+    Args:
+        table: Outputs.
+        embedding: One row for each row of ``table``.
+        candidate: For the names of the systems.
+        options: :class:`asdlib.params.ClassifierScorer`.
+    """
+    distance, mahalanobis, weight = normalised(table), distances(table, embedding), options.weight
     both, source = adapted(table), _clips(table, STAGES[0])
     values = {
         "adapted": (both, combined(table, distance, weight)),
         "source_model": (source, combined(table, distance, weight)),
         "mahalanobis": (both, mahalanobis),
+        "source_mahalanobis": (source, mahalanobis),
         "posterior": (both, -table["logit"]),
         "distance": (both, distance),
     }
     frames = [
-        scores.table(table[rows], f"classifier/{candidate}/{name}", value[rows])
-        for name, (rows, value) in values.items()
+        scores.table(table[values[name][0]], f"classifier/{candidate}/{name}", values[name][1][values[name][0]])
+        for name in options.variants
     ]
     return pd.concat(frames, ignore_index=True)
 
@@ -106,19 +117,20 @@ def combined(table: pd.DataFrame, distance: pd.Series, weight: float) -> pd.Seri
 
 
 def normalised(table: pd.DataFrame) -> pd.Series:
-    """Distance to the normal centroid, of mean 0 and variance 1 over the section's training clips under each model."""
-    training_clips = table["distance_normal"].where(_training(table)).groupby([table["model"], table["stage"]])
-    deviation = training_clips.transform("std", ddof=0).clip(lower=1e-12)
-    return (table["distance_normal"] - training_clips.transform("mean")) / deviation
+    """Distance to the normal centroid, of mean 0 and variance 1 over the normal clips that a clip is compared with."""
+    result = pd.Series(0.0, index=table.index)
+    for rows, normal in _compared(table):
+        values = table.loc[normal, "distance_normal"]
+        result[rows] = (table.loc[rows, "distance_normal"] - values.mean()) / max(values.std(ddof=0), 1e-12)
+    return result
 
 
 def distances(table: pd.DataFrame, embedding: np.ndarray) -> pd.Series:
-    """Mahalanobis distance of each embedding from the section's training clips under the same model (Ledoit-Wolf)."""
+    """Mahalanobis distance (Ledoit-Wolf) of each embedding from the normal clips that a clip is compared with."""
     result = pd.Series(0.0, index=table.index)
-    for _, rows in table.groupby(["model", "stage"]).groups.items():
-        values = embedding[rows].astype(np.float64)
-        gaussian = LedoitWolf().fit(values[_training(table.loc[rows])])
-        result[rows] = np.sqrt(gaussian.mahalanobis(values))
+    for rows, normal in _compared(table):
+        gaussian = LedoitWolf().fit(embedding[normal].astype(np.float64))
+        result[rows] = np.sqrt(gaussian.mahalanobis(embedding[rows].astype(np.float64)))
     return result
 
 
@@ -129,9 +141,17 @@ def adapted(table: pd.DataFrame) -> pd.Series:
     return (_clips(table, STAGES[0]) & ~after) | (_clips(table, STAGES[1]) & after)
 
 
+def _compared(table: pd.DataFrame) -> Iterator[tuple[pd.Index, pd.Index]]:
+    """For each model, stage and domain: the rows there, and those of the normal clips that tell what is normal."""
+    training = (table["kind"] == "section") & (table["split"] == "train") & (table["label"] == "normal")
+    for _, part in table.groupby(["model", "stage"]):
+        shifted = part.index[part["kind"] == "pseudo-target"]
+        target = part["domain"] == "target"
+        recorded = part.index[training[part.index]]
+        yield part.index[~target], recorded
+        if target.any():
+            yield part.index[target], shifted if len(shifted) else recorded
+
+
 def _clips(table: pd.DataFrame, stage: str) -> pd.Series:
     return (table["kind"] == "section") & (table["stage"] == stage)
-
-
-def _training(table: pd.DataFrame) -> pd.Series:
-    return (table["kind"] == "section") & (table["split"] == "train") & (table["label"] == "normal")

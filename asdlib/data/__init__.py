@@ -9,15 +9,17 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import paths
-from asdlib.data import catalogue
+from asdlib.data import catalogue, names
 
 DECODED = ("clips.csv", "waveforms.npy", "record.json")
 """what a decoded machine type consists of (:func:`asdlib.data.audio.decode`)"""
+PSEUDO_TARGET = ("clips.csv", "waveforms.npy", "shifts.csv", "record.json")
+"""what the pseudo-target clips of a machine type consist of (:func:`asdlib.data.pseudo_target.make`)"""
 GROUPS = ["machine", "section", "domain", "split", "label"]
 
 
 def prepare(settings) -> pd.DataFrame:
-    """Make the clips of a run ready: synthesise (if asked), catalogue, check and decode them.
+    """Make the clips of a run ready: synthesise (if asked), catalogue, check and decode them; make pseudo-target clips.
 
     Returns:
         The catalogue of all machine types that take part, outliers included.
@@ -25,7 +27,7 @@ def prepare(settings) -> pd.DataFrame:
     Raises:
         asdlib.data.catalogue.DataError: The data cannot be used; all problems are listed together.
     """
-    from asdlib.data import audio
+    from asdlib.data import audio, pseudo_target
 
     data, run = settings.data, paths.Run.of(settings)
     root = paths.home() / data.root
@@ -37,7 +39,7 @@ def prepare(settings) -> pd.DataFrame:
     plan = catalogue.planned(clips, data)
     machines = [*plan.machines, *plan.outliers]
     clips = clips[clips["machine"].isin(machines)].reset_index(drop=True)
-    audio.refuse(audio.check(clips, root, data, headers=True))
+    audio.refuse(audio.check_headers(clips, root, data))
     for machine in machines:
         began = time.monotonic()
         rows = clips[clips["machine"] == machine].reset_index(drop=True)
@@ -45,6 +47,10 @@ def prepare(settings) -> pd.DataFrame:
         role = f"sections {', '.join(plan.machines[machine])}" if machine in plan.machines else "outliers only"
         how = f"decoded in {time.monotonic() - began:.1f} s" if done else "decoded before"
         print(f"{machine}: {len(rows)} clips, {role}, {how}", flush=True)
+        for warning in audio.warnings(run.data(machine)):
+            print(f"warning: {warning}", flush=True)
+        if machine in plan.machines:
+            pseudo_target.make(settings, machine)
     return clips
 
 
@@ -82,31 +88,60 @@ def check(root: Path, data) -> dict:
         data: Settings (:class:`asdlib.params.Data`): sample rate, channels, machines and sections.
 
     Returns:
-        ``root``; ``counts``, one record a machine type, section, domain, split and label; ``machines`` that would get
-        systems, with their sections; ``outliers``; ``problems``, a sentence each, empty if all is well.
+        ``root``; ``usable``; ``clips``, how many; ``counts``, one record a machine type, section, domain, split and
+        label, with the ``clips`` found and those of ``dcase2021`` (about), groups that are missing included;
+        ``machines`` that would get systems, with their sections; ``outliers``; ``problems``, a sentence each, empty if
+        the folder can be used; ``warnings``, a sentence each.
 
     Raises:
-        asdlib.data.catalogue.DataError: There is no such folder, no clip in it, or no machine or section asked for.
+        asdlib.data.catalogue.DataError: ``data`` asks for a machine type or section that is not there.
     """
     from asdlib.data import audio
+    from asdlib.data.doubts import named
 
-    clips, problems = catalogue.walk(root)
-    clips = catalogue.select(clips, data)
-    plan, lacking = catalogue.assess(clips, data)
+    clips, problems, unused = catalogue.walk(root)
+    plan, warnings = catalogue.Plan({}, []), []
+    if len(clips):
+        clips = catalogue.select(clips, data)
+        plan, lacking = catalogue.assess(clips, data)
+        unreadable, warnings = audio.check(clips, root, data)
+        problems += lacking + unreadable
+    if unused:
+        warnings.append(f"{named(map(catalogue.shown, unused))}: not used; expected wav files in {names.EXPECTED}")
     return {
         "root": str(root),
-        "counts": counts(clips).to_dict("records"),
+        "usable": not problems,
+        "clips": len(clips),
+        "counts": compared(clips),
         "machines": plan.machines,
         "outliers": plan.outliers,
-        "problems": [*problems, *lacking, *audio.check(clips, root, data)],
+        "problems": problems,
+        "warnings": warnings,
     }
+
+
+def compared(clips: pd.DataFrame) -> list[dict]:
+    """Clips by machine type, section, domain, split and label beside those of DCASE2021, a record each.
+
+    Every section has its six groups of DCASE2021, also those without clips.
+    """
+    found = {tuple(row[key] for key in GROUPS): row["clips"] for row in counts(clips).to_dict("records")}
+    groups = {(*section, *group) for section in {key[:2] for key in found} for group in catalogue.DCASE2021}
+    return [
+        dict(zip(GROUPS, key, strict=True))
+        | {"clips": int(found.get(key, 0)), "dcase2021": catalogue.DCASE2021.get(key[2:])}
+        for key in sorted(groups | set(found))
+    ]
 
 
 def describe(report: dict) -> str:
     """A report of :func:`check` as lines to read."""
-    lines = [f"{report['root']}"]
-    lines += [f"  {' '.join(str(row[key]) for key in GROUPS)}: {row['clips']} clips" for row in report["counts"]]
+    lines = [f"{report['root']}: {report['clips']} clips"]
+    for row in report["counts"]:
+        usual = f" (DCASE2021: about {row['dcase2021']})" if row["dcase2021"] else ""
+        lines.append(f"  {' '.join(row[key] for key in GROUPS)}: {row['clips']}{usual}")
     lines += [f"  {machine}: sections {', '.join(sections)}" for machine, sections in report["machines"].items()]
     lines += [f"  outliers only: {', '.join(report['outliers'])}"] if report["outliers"] else []
+    lines += [f"warning: {warning}" for warning in report["warnings"]]
     lines += [f"problem: {problem}" for problem in report["problems"]] or ["no problems: the data can be used"]
     return "\n".join(lines)

@@ -1,6 +1,8 @@
 """Clips in: each validated, then all clips of a machine type decoded once into one int16 array on disk.
 
-int16 is what the recordings are; the waveform in -1 to 1 is ``int16 / 32768``.
+int16 is what the recordings are; the waveform in -1 to 1 is ``int16 / 32768``. Wider and narrower samples are rounded
+to it. Clips may differ in length. Another sampling rate is refused, since resampling would change what is compared;
+several channels are refused unless ``data.channels`` says what to do with them.
 """
 
 import hashlib
@@ -17,6 +19,7 @@ import soundfile
 from asdlib import AsdError, artefacts
 from asdlib.data import DECODED
 from asdlib.data.catalogue import DataError, listed
+from asdlib.data.doubts import Doubts
 
 FULL_SCALE = 32768
 """int16 value of amplitude 1"""
@@ -110,15 +113,26 @@ def read(path: Path, data, start: int = 0, samples: int | None = None) -> np.nda
     return np.clip(np.rint(waveform * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
-def check(clips: pd.DataFrame, root: Path, data, headers: bool = False) -> list[str]:
-    """Problems of all clips, a sentence each; ``headers`` looks at the headers only, else every sample is read."""
+def check_headers(clips: pd.DataFrame, root: Path, data) -> list[str]:
+    """Problems that the headers of clips show, a sentence each."""
     problems = []
     for path in clips["path"]:
         try:
-            (probe if headers else read)(Path(root) / path, data)
+            probe(Path(root) / path, data)
         except ClipError as error:
             problems.append(str(error))
     return problems
+
+
+def check(clips: pd.DataFrame, root: Path, data) -> tuple[list[str], list[str]]:
+    """Read every sample of clips; problems, and what is doubtful (:mod:`asdlib.data.doubts`), a sentence each."""
+    problems, doubts = [], Doubts(data.sample_rate)
+    for path, split, label in zip(clips["path"], clips["split"], clips["label"], strict=True):
+        try:
+            doubts.hear(path, split, label, read(Path(root) / path, data))
+        except ClipError as error:
+            problems.append(str(error))
+    return problems, doubts.sentences()
 
 
 def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
@@ -149,19 +163,21 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
             problems.append(str(error))
     refuse(problems)
     table = clips.assign(start=np.cumsum([0, *lengths[:-1]]), samples=lengths)
-    digest = hashlib.sha256()
+    digest, doubts = hashlib.sha256(), Doubts(data.sample_rate)
     with artefacts.writing(folder, folder=True) as temporary:
         with open(temporary / "waveforms.npy", "wb") as stream:
             shape = (sum(lengths),)
             np.lib.format.write_array_header_1_0(stream, {"descr": "<i2", "fortran_order": False, "shape": shape})
-            for path, clip in zip(clips["path"], clips["clip"], strict=True):
+            for clip in clips.itertuples():
                 try:
-                    samples = read(Path(root) / path, data).astype("<i2").tobytes()
+                    waveform = read(Path(root) / clip.path, data)
                 except ClipError as error:
                     problems.append(str(error))
                     continue
+                doubts.hear(clip.path, clip.split, clip.label, waveform)
+                samples = waveform.astype("<i2").tobytes()
                 stream.write(samples)
-                digest.update(clip.encode() + b"\0" + hashlib.sha256(samples).digest())
+                digest.update(clip.clip.encode() + b"\0" + hashlib.sha256(samples).digest())
         refuse(problems)
         table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
         record = artefacts.record(
@@ -171,9 +187,15 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
             data=digest.hexdigest()[:12],
             seconds=time.monotonic() - began,
             files_state=state,
+            warnings=doubts.sentences(),
         )
         artefacts.write_json(record, temporary / "record.json")
     return True
+
+
+def warnings(folder: Path) -> list[str]:
+    """What was doubtful about the clips that :func:`decode` wrote to ``folder``, a sentence each."""
+    return _recorded(folder)["warnings"]
 
 
 def refuse(problems: list[str]) -> None:
@@ -202,7 +224,13 @@ class Waveforms:
             raise DataError(f"{folder}: no decoded clips; run notebook 01_data, or make reproduce")
         text = {column: str for column in ("machine", "section", "domain", "split", "label", "clip", "attributes")}
         clips = pd.read_csv(folder / "clips.csv", keep_default_na=False, dtype=text)
-        return cls(clips, np.load(folder / "waveforms.npy", mmap_mode="r"), fingerprint)
+        try:
+            samples = np.lib.format.open_memmap(folder / "waveforms.npy", mode="r")  # opens arrays of numbers only
+        except ValueError as error:
+            raise DataError(
+                f"{folder / 'waveforms.npy'}: is no array of samples ({error}); delete the folder"
+            ) from None
+        return cls(clips, samples, fingerprint)
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -18,6 +18,16 @@ from asdlib.data.faults import fault
 COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "path", "attributes"]
 """Columns of the catalogue; all are strings, ``path`` is relative to the data root."""
 
+DCASE2021 = {
+    ("source", "train", "normal"): 1000,
+    ("target", "train", "normal"): 3,
+    **{(domain, "test", label): 100 for domain in ("source", "target") for label in ("normal", "anomaly")},
+}
+"""About how many clips a section of DCASE2021 has, by domain, split and label."""
+
+FEWEST = 3
+"""source training clips that a section needs: the autoencoder, its scorer and the Gaussians share them"""
+
 LISTED = 20  # problems that an error lists before it only counts
 
 
@@ -64,33 +74,50 @@ def scan(root: Path) -> pd.DataFrame:
     """The catalogue of a folder: one row a clip, columns :data:`COLUMNS`, sorted.
 
     Raises:
-        DataError: The folder is missing or holds no clip, or a name does not fit :mod:`asdlib.data.names`.
+        DataError: The folder is missing or holds no clip, a name does not fit :mod:`asdlib.data.names`, or something
+            cannot be opened.
     """
-    clips, problems = walk(root)
+    clips, problems, _ = walk(root)
     if problems:
-        raise DataError(listed(f"{root}: file names that cannot be used", problems))
+        raise DataError(listed(f"{root}: files that cannot be used", problems))
     return clips
 
 
-def walk(root: Path) -> tuple[pd.DataFrame, list[str]]:
-    """As :func:`scan`, but names that do not fit are returned as a list of sentences beside the catalogue."""
+def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """As :func:`scan`, but nothing is raised.
+
+    Returns:
+        The catalogue; what cannot be used, a sentence each; and paths beside the clips that are not used: folders of
+        other names, files that are no wav.
+    """
     root = Path(root)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; data.root must hold {names.EXPECTED}")
-    rows, problems, strangers, seen = [], [], [], {}
-    for machine in _folders(root):
-        for folder in _folders(root / machine):
-            if folder not in names.FOLDERS:
-                continue
-            for file in sorted(entry.name for entry in os.scandir(root / machine / folder) if entry.is_file()):
+        return _table([]), [f"{shown(root)}: no such folder; data.root must hold {names.EXPECTED}"], []
+    rows, unused, seen = [], [], {}
+    machines, _, problems = _entries(root)
+    for machine in machines:
+        inside, _, odd = _entries(root / machine)
+        problems += odd
+        folders = [name for name in inside if name in names.FOLDERS]
+        unused += [f"{machine}/{name}" for name in inside if folders and name not in names.FOLDERS]
+        try:
+            names.check_machine(machine)
+        except names.NameFormatError as error:
+            problems += [f"{shown(root / machine)}: {error}"] if folders else []
+            continue
+        for folder in folders:
+            deeper, files, odd = _entries(root / machine / folder)
+            problems += odd
+            unused += [f"{machine}/{folder}/{name}" for name in deeper]
+            for file in files:
                 path = f"{machine}/{folder}/{file}"
                 if not file.lower().endswith(".wav"):
-                    strangers.append(path)
+                    unused.append(path)
                     continue
                 try:
                     name = names.parse(folder, file)
                 except names.NameFormatError as error:
-                    problems.append(f"{root / path}: {error}")
+                    problems.append(f"{shown(root / path)}: {error}")
                     continue
                 other = seen.setdefault((machine, name.split, file), path)
                 if other != path:
@@ -98,8 +125,8 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str]]:
                     continue
                 rows.append(_row(machine, name, path))
     if not rows and not problems:
-        raise DataError(f"{root}: {_nothing(root, strangers)}; expected {names.EXPECTED}")
-    return _table(rows), problems
+        problems = [f"{shown(root)}: {_nothing(root, machines, unused)}; expected {names.EXPECTED}"]
+    return _table(rows), problems, unused
 
 
 def expected(synthetic) -> pd.DataFrame:
@@ -194,6 +221,8 @@ def _lacking(machine: str, section: str, counts: dict, labels: Iterable[str]) ->
         if not train and (domain == "source" or any(test.values())):
             kind = f"{domain} test clips" if any(test.values()) else "test clips"
             problems.append(f"{where} {kind} but no {domain} training clips; {remedy}")
+        elif domain == "source" and train < FEWEST:
+            problems.append(f"{where} {train} source training clip(s); expected at least {FEWEST}; {remedy}")
         for label in labels:
             adjective = {"normal": "normal", "anomaly": "anomalous"}[label]
             if any(test.values()) and not test[label]:
@@ -201,17 +230,44 @@ def _lacking(machine: str, section: str, counts: dict, labels: Iterable[str]) ->
     return problems
 
 
-def _nothing(root: Path, strangers: list[str]) -> str:
-    if strangers:
-        return f"no wav file found, but for example {strangers[0]}"
-    if inner := [folder for folder in _folders(root) if folder in names.FOLDERS]:
+def shown(path: Path | str) -> str:
+    """A path for a sentence: bytes that are no text, and signs that do not print, are escaped."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in str(path)
+    )
+
+
+def _nothing(root: Path, machines: list[str], unused: list[str]) -> str:
+    if unused:
+        return f"no wav file found, but for example {shown(unused[0])}"
+    if inner := [folder for folder in machines if folder in names.FOLDERS]:
         return f"holds {inner[0]}/ itself, so it looks like the folder of one machine type; give the folder above"
     inside = sorted(entry.name for entry in os.scandir(root))
-    return f"no clips found, but for example {inside[0]}" if inside else "the folder is empty"
+    return f"no clips found, but for example {shown(inside[0])}" if inside else "the folder is empty"
 
 
-def _folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """Names of the folders and of the files in a folder, sorted, and a sentence about each thing that is neither."""
+    folders, files, problems = [], [], []
+    remedy = "expected a folder or a file that can be read; mend or remove it"
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        return [], [], [f"{shown(folder)}: {error.strerror.lower()}; {remedy}"]
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        try:
+            if entry.is_dir():
+                folders.append(entry.name)
+            elif entry.is_file():
+                files.append(entry.name)
+            else:
+                what = "a link to nothing" if entry.is_symlink() else "no regular file"
+                problems.append(f"{shown(entry.path)}: {what}; {remedy}")
+        except OSError as error:  # a link to itself, for one
+            problems.append(f"{shown(entry.path)}: {error.strerror.lower()}; {remedy}")
+    return folders, files, problems
 
 
 def _row(machine: str, name: names.ClipName, path: str) -> tuple[str, ...]:

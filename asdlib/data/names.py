@@ -73,13 +73,28 @@ class ClipName:
         return f"{self.domain}_test" if self.split == "test" and self.grammar == 2021 else self.split
 
 
+_RESERVED = ("all",)  # stands for all machine types in Table 1
+_GRAPH = set("{}*?[].\\")  # signs that patterns, and names of executed notebooks, are made of
+
+
+def check_machine(machine: str) -> None:
+    """Raise :class:`NameFormatError` unless a folder's name can stand for a machine type."""
+    if machine in _RESERVED or not machine.isprintable() or _GRAPH & set(machine):
+        raise NameFormatError(
+            f"the folder of a machine type is called {machine!r}; expected printable signs other than "
+            f"{' '.join(sorted(_GRAPH))}, and not {', '.join(_RESERVED)}; rename it"
+        )
+
+
 def parse(folder: str, file: str) -> ClipName:
     """Read a file name and the name of the folder that it lies in.
 
     Raises:
         NameFormatError: The name does not fit the grammar, contradicts its folder, or calls a training clip anything
-            but normal.
+            but normal; or it holds line breaks, control characters or bytes that are no text.
     """
+    if not file.isprintable():
+        raise NameFormatError("the name holds signs that are no printable text; expected a plain name; rename the file")
     if folder not in FOLDERS:
         raise NameFormatError(f"the folder is {folder!r}; expected one of {', '.join(FOLDERS)}")
     if match := _SECTION.fullmatch(file):

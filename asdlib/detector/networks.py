@@ -66,7 +66,7 @@ class TrainedClassifier:
     models: dict[tuple[str, str], model.Classifier]
     """by section and stage"""
     table: pd.DataFrame
-    """of :mod:`asdlib.classifier.embeddings`: training clips and centroids"""
+    """of :mod:`asdlib.classifier.embeddings`: what a clip is compared with, and centroids"""
     embedding: np.ndarray
 
     @classmethod
@@ -98,7 +98,7 @@ class TrainedClassifier:
         known = self.table["model"] == section
         table = pd.concat([self.table[known], *rows], ignore_index=True)
         embedding = np.concatenate([self.embedding[known], *vectors])
-        scores = classifier_scorer.variants(table, embedding, self.candidate, self.branch.scorer.weight)
+        scores = classifier_scorer.variants(table, embedding, self.candidate, self.branch.scorer)
         return float(scores.loc[scores["split"] == "test", "score"].iat[0])
 
 
@@ -109,13 +109,14 @@ def keep_autoencoder(settings, candidate: str, folder: Path) -> None:
 
 
 def keep_classifier(settings, candidate: str, sections: list[str], folder: Path) -> None:
-    """Copy what scoring needs of a candidate from its run to ``folder``: models, training clips and centroids."""
+    """Copy what scoring needs of a candidate from its run to ``folder``: models, embeddings and centroids."""
     run = paths.Run.of(settings)
     for section in sections:
         source = run.system("classifier", MACHINE, candidate, section)
         _copy(source, folder / section, [name for name in FILES.values() if (source / name).is_file()])
     table, embedding = embeddings.read(settings, MACHINE, candidate)
-    needed = (table["kind"] == "centroid") | ((table["kind"] == "section") & (table["split"] == "train"))
+    needed = table["kind"].isin(["centroid", "pseudo-target"])
+    needed |= (table["kind"] == "section") & (table["split"] == "train")
     embeddings.write(table[needed], embedding[needed], folder)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import scores
-from asdlib.artefacts import record, write_json, writing
+from asdlib.artefacts import made_with, record, write_json, writing
 from asdlib.ensemble.agreement import agreement
 from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, combine, normalise, rank
 from asdlib.ensemble.pool import Pool
@@ -90,8 +90,13 @@ def pools(settings, machine: str) -> tuple[Pool, Pool]:
 
     Raises:
         ScoreError: A candidate has not been scored.
+        SettingsError: It was scored with other settings.
         EnsembleError: The candidates did not score the same clips, or the machine has no test clips.
     """
+    for branch, name in (("autoencoder", "scores.json"), ("classifier", "record.json")):
+        for candidate in getattr(settings, f"{branch}_candidates"):
+            made = Run.of(settings).system(branch, machine, candidate) / name
+            made_with(made, settings.candidate(branch, candidate).model_dump(mode="json"))
     frame = scores.read(inputs(settings, machine))
     if not (frame["split"] == "test").any():
         raise EnsembleError(f"{machine} has no scored test clips; an ensemble needs some")

@@ -28,8 +28,9 @@ def normalise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.nda
     [-1.0, 1.0]
     """
     reference = scores if reference is None else reference
-    deviation = reference.std(axis=-1, keepdims=True)
-    return (scores - reference.mean(axis=-1, keepdims=True)) / np.where(deviation > 0, deviation, 1.0)
+    constant = np.ptp(reference, axis=-1, keepdims=True) == 0  # whose deviation may be a rounding error, not zero
+    deviation = np.where(constant, 1.0, reference.std(axis=-1, keepdims=True))
+    return (scores - reference.mean(axis=-1, keepdims=True)) / deviation
 
 
 def rank(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:

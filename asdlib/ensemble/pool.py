@@ -102,7 +102,7 @@ def _groups(clips: pd.DataFrame, reference: str) -> dict[tuple[str, str], Group]
         if not used.any():
             raise EnsembleError(
                 f"section {section} has no scored training clips; normalising by training scores needs some "
-                "(ensemble.normalise: test does without)"
+                "(normalising by test scores does without)"
             )
         groups[section, domain] = Group(np.flatnonzero(columns), np.flatnonzero(used))
     return groups

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from asdlib.evaluation.metrics import MetricError
+from asdlib.evaluation.metrics import UNIT, MetricError
 
 ENOUGH = 10
 """training clips below which a section's domain borrows those of the section's other domain (the target has three)"""
@@ -28,8 +28,9 @@ def gamma_threshold(scores: np.ndarray, quantile: float = 0.9) -> float:
 def empirical_threshold(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, float]:
     """A threshold without a distribution: the k-th smallest of n normal clips' scores, and what that guarantees.
 
-    If a new normal clip and the n are exchangeable (the system was not trained on the n), it exceeds the threshold
-    with probability at most 1 - k / (n + 1). k is the smallest that makes this 1 - ``quantile``, or n if none does.
+    If a new normal clip and the n are exchangeable (of one section and domain, and the system was not trained on the
+    n), it exceeds the threshold with probability at most 1 - k / (n + 1), over the draw of all n + 1. k is the smallest
+    that makes this 1 - ``quantile``, or n if none does.
 
     Returns:
         The threshold, and that bound on the rate of false alarms.
@@ -63,7 +64,8 @@ def thresholds(
 
     Returns:
         One row for each machine, section and domain that has test clips: ``machine, section, domain, threshold,
-        clips`` (training clips behind it) and ``bound`` (on the rate of false alarms; NaN for gamma).
+        clips`` (training clips behind it) and ``bound`` on the rate of false alarms; NaN for gamma, and where the
+        clips are not of the section and domain alone, since nothing is then promised.
 
     Raises:
         MetricError: A machine or section has no training clips with which to set a threshold.
@@ -72,10 +74,12 @@ def thresholds(
     rows, known = [], {}
     for machine, section, domain in sorted(set(zip(test["machine"], test["section"], test["domain"], strict=True))):
         used = train[train["machine"] == machine]
+        own = False
         if by == "section":
             used = used[used["section"] == section]
             inside = used[used["domain"] == domain]
-            used = inside if len(inside) >= ENOUGH else used
+            own = len(inside) >= ENOUGH or len(inside) == len(used)
+            used = inside if own else used
         key = tuple(used.index)
         if key not in known:
             try:
@@ -86,7 +90,8 @@ def thresholds(
                     known[key] = empirical_threshold(scores, quantile)
             except MetricError as error:
                 raise MetricError(f"{machine} section {section} {domain}: {error}") from None
-        rows.append((machine, section, domain, known[key][0], len(used), known[key][1]))
+        threshold, bound = known[key]
+        rows.append((machine, section, domain, threshold, len(used), bound if own else np.nan))
     return pd.DataFrame(rows, columns=["machine", "section", "domain", "threshold", "clips", "bound"])
 
 
@@ -95,3 +100,27 @@ def decide(frame: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     test = frame[frame["split"] == "test"]
     test = test.merge(limits[["machine", "section", "domain", "threshold"]], on=["machine", "section", "domain"])
     return test.assign(decision=(test["score"] > test["threshold"]).astype(int))
+
+
+def rates(frame: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
+    """What decisions are worth: false alarms and hits of one system's labelled test clips by three kinds of threshold.
+
+    Args:
+        frame: Score rows of one system (:mod:`asdlib.scores`).
+        quantile: One less the rate of false alarms that is aimed at.
+
+    Returns:
+        Columns ``section, domain, threshold_of`` (``gamma, machine`` is the official one; ``gamma, section``;
+        ``empirical, section``), ``clips, bound`` as in :func:`thresholds`, ``false_alarms`` (share of normal clips that
+        are called anomalous) and ``recall`` (share of anomalous clips that are).
+    """
+    parts = []
+    for method, by in (("gamma", "machine"), ("gamma", "section"), ("empirical", "section")):
+        limits = thresholds(frame, quantile, method, by)
+        alarms = decide(frame, limits).groupby([*UNIT, "label"])["decision"].mean().unstack("label")
+        alarms = (
+            alarms.reindex(columns=["normal", "anomaly"]).set_axis(["false_alarms", "recall"], axis=1).reset_index()
+        )
+        parts.append(limits.merge(alarms, on=UNIT).assign(threshold_of=f"{method}, {by}"))
+    columns = ["section", "domain", "threshold_of", "clips", "bound", "false_alarms", "recall"]
+    return pd.concat(parts).sort_values(["section", "domain"], kind="stable", ignore_index=True)[columns]

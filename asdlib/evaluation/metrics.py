@@ -76,7 +76,8 @@ def resampled_areas(labels: ArrayLike, scores: ArrayLike, weights: np.ndarray, p
     """
     positive, scores = checked(labels, scores)
     order = np.argsort(-scores, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    descending = scores[order]
+    ends = np.flatnonzero(np.append(descending[1:] != descending[:-1], True))
     counts, positive = np.take(weights, order, axis=1), positive[order]
     every = np.cumsum(counts, axis=-1)[:, ends]
     hits = np.cumsum(counts * positive, axis=-1)[:, ends]

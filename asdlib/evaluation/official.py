@@ -1,57 +1,76 @@
-"""The commands ``evaluate``, ``combine`` and ``export``: score files of any system in, the challenge's files out."""
+"""The commands ``evaluate`` and ``combine``: score files of any system in, figures or official score files out."""
 
-import json
-import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from asdlib import params, paths, scores
+from asdlib import scores
 from asdlib.ensemble import combine as combined
 from asdlib.ensemble import rank
 from asdlib.ensemble.pool import Pool
-from asdlib.evaluation.decision import decide, thresholds
-from asdlib.evaluation.files import OfficialError, read, results, write_decisions, write_results, write_scores
-from asdlib.evaluation.metrics import cells, official_score, sections
+from asdlib.evaluation.export import results, write_clips
+from asdlib.evaluation.files import CLIP, OfficialError, read
+from asdlib.evaluation.metrics import UNIT, cells, official_score, sections
 
-CLIP = ["machine", "section", "domain", "split", "clip"]
+FIGURES = {"auc": "AUC", "pauc": "pAUC", "precision": "prec.", "recall": "recall", "f1": "F1"}
 
 
-def evaluate(given: Iterable[Path | str], p: float = 0.1) -> dict:
+def evaluate(given: Iterable[Path | str], p: float = 0.1, decisions: bool = False) -> dict:
     """Every section, every cell and the official score of score files.
 
     Args:
         given: Official score files or folders of them, score tables, and ground truth files or folders.
         p: Largest false positive rate of pAUC.
+        decisions: Also precision, recall and F1 score, from the ``decision_result`` files beside the scores.
 
     Returns:
-        ``official_score``; ``cells``: machine, domain, value; ``sections``: machine, section, domain, auc, pauc; all
-        fractions. If the files hold scores of several systems for the same clips, ``{"systems": {name: such an
-        object}}``.
+        ``official_score``; ``cells``: machine, domain, value; ``sections``: machine, section, domain, auc, pauc (with
+        ``decisions`` also precision, recall, f1); all fractions. If the files hold scores of several systems for the
+        same clips, ``{"systems": {name: such an object}}``. Clips without a label are left out, which standard error
+        then says.
 
     Raises:
-        OfficialError: Nothing is labelled.
+        OfficialError: Nothing is labelled, or decisions are asked for and some scored clip has none.
         MetricError: A section has clips of one class only; the message names it.
     """
+    given = list(given)
     frame = read(given)
-    labelled = frame[(frame["split"] == "test") & (frame["label"] != "unknown")]
+    test = frame[frame["split"] == "test"]
+    labelled = test[test["label"] != "unknown"]
     if labelled.empty:
         raise OfficialError(
             "none of these clips is labelled, in its name or in the table; give the folder of ground truth files, too"
         )
+    if len(labelled) < len(test):
+        left = test.loc[test["label"] == "unknown", UNIT].drop_duplicates()
+        names = ", ".join(" ".join(unit) for unit in left.head(3).to_numpy()) + (", ..." if len(left) > 3 else "")
+        print(f"note: {len(test) - len(labelled)} clips without a label are left out ({names})", file=sys.stderr)
+    if decisions:
+        labelled = _decided(labelled, read(given, "decision"))
     if not labelled.duplicated(CLIP).any():
-        return _figures(labelled, p)
+        return _figures(labelled.assign(system=""), p)
     return {"systems": {system: _figures(part, p) for system, part in labelled.groupby("system", sort=False)}}
 
 
+def _decided(labelled: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
+    both = labelled.merge(decided[["system", *CLIP, "decision"]], on=["system", *CLIP], how="left")
+    lacking = both[both["decision"].isna()]
+    if len(lacking):
+        row = lacking.iloc[0]
+        raise OfficialError(f"clip {row['clip']} of {row['system']} ({row['machine']}) has a score, but no decision; "
+                            "expected a decision_result file beside every anomaly_score file")  # fmt: skip
+    return both
+
+
 def _figures(frame: pd.DataFrame, p: float) -> dict:
-    table = sections(frame, p)
+    table = results(frame, p) if "decision" in frame else sections(frame, p).drop(columns="system")
     return {
         "official_score": official_score(table),
         "cells": cells(table, ("machine", "domain")).to_dict("records"),
-        "sections": table.drop(columns="system").to_dict("records"),
+        "sections": table.to_dict("records"),
     }
 
 
@@ -60,13 +79,14 @@ def describe(result: dict) -> str:
     if "systems" in result:
         return "\n\n".join(f"{system}\n{describe(part)}" for system, part in result["systems"].items())
     width = max(len(cell["machine"]) for cell in result["cells"]) + 2
-    lines = [f"{'':{width}}section  domain    AUC   pAUC"]
+    names = [name for name in FIGURES if name in result["sections"][0]]
+    lines = [f"{'':{width}}section  domain " + "".join(f"{FIGURES[name]:>7}" for name in names)]
     for row in result["sections"]:
-        figures = f"{100 * row['auc']:6.2f} {100 * row['pauc']:6.2f}"
+        figures = "".join(f"{100 * row[name]:7.2f}" for name in names)
         lines.append(f"{row['machine']:{width}}{row['section']:9}{row['domain']:7}{figures}")
     lines.append("harmonic mean of AUC and pAUC")
-    lines += [f"{row['machine']:{width}}{'':9}{row['domain']:7}{100 * row['value']:6.2f}" for row in result["cells"]]
-    return "\n".join([*lines, f"{'all':{width}}{'':16}{100 * result['official_score']:6.2f}"])
+    lines += [f"{row['machine']:{width}}{'':9}{row['domain']:7}{100 * row['value']:7.2f}" for row in result["cells"]]
+    return "\n".join([*lines, f"{'all':{width}}{'':16}{100 * result['official_score']:7.2f}"])
 
 
 def combine(given: Iterable[Path | str], normalise: str, by: str, out: Path | str) -> pd.DataFrame:
@@ -81,12 +101,23 @@ def combine(given: Iterable[Path | str], normalise: str, by: str, out: Path | st
 
     Returns:
         The score table of the ensemble.
+
+    Raises:
+        OfficialError: There is one system only, or a system lacks a machine type.
+        EnsembleError: The systems did not score the same clips, or there are no training clips to normalise by.
     """
     frame = read(given)
-    if frame["system"].nunique() < 2:
-        raise OfficialError(f"{frame['system'].iloc[0]} is the only system in these files; combining needs two or more")
-    results = []
-    for _, part in frame.groupby("machine", sort=True):
+    systems = list(dict.fromkeys(frame["system"]))
+    if len(systems) < 2:
+        raise OfficialError(f"{systems[0]} is the only system in these files; combining needs two or more")
+    if normalise != "train":  # systems may differ in the training clips that they tell of
+        frame = frame[frame["split"] == "test"]
+    parts = []
+    for machine, part in frame.groupby("machine", sort=True):
+        lacking = [system for system in systems if system not in set(part["system"])]
+        if lacking:
+            raise OfficialError(f"{lacking[0]} has no scores of {machine}, which other systems have; "
+                                "expected the same machine types in all")  # fmt: skip
         pool = Pool.of(part, "train" if normalise == "train" else "test")
         members = np.arange(len(pool.systems))
         for group in pool.groups.values():
@@ -95,46 +126,9 @@ def combine(given: Iterable[Path | str], normalise: str, by: str, out: Path | st
                 values = combined(rank(pool.scores[:, group.columns], reference), by, rank(reference))
             else:
                 values = pool.ensemble(members, by, group)
-            results.append(scores.table(pool.clips.iloc[group.columns], f"{by} of {len(members)}", values))
-    result = pd.concat(results, ignore_index=True)
-    write_scores(result, Path(out))
+            parts.append(scores.table(pool.clips.iloc[group.columns], f"{by} of {len(members)}", values))
+    if not parts:
+        raise OfficialError("these files hold training clips only; expected scores of test clips")
+    result = pd.concat(parts, ignore_index=True)
+    write_clips(result, "score", Path(out))
     return result
-
-
-def export(run: Path | str, out: Path | str) -> list[Path]:
-    """Write a run's systems as official files, a folder a system: scores, decisions and ``result.csv``.
-
-    The systems are the baselines and every row of the ensembles by the selections ``development`` and ``fixed``
-    (cross-fitting is a way to evaluate, not a system). Decisions are the official ones: one gamma distribution a
-    machine type, fitted to its training clips' scores.
-
-    Args:
-        run: The run folder.
-        out: Folder that gets a folder for each system.
-
-    Returns:
-        The folders written.
-
-    Raises:
-        OfficialError: The folder holds no scores.
-    """
-    run, out = Path(run), Path(out)
-    tables = sorted(file for system in (*paths.BASELINES, "ensemble") for file in run.glob(f"{system}/*/scores.csv"))
-    if not tables:
-        raise OfficialError(
-            f"{run}: no scores found; expected a run folder such as runs/demo (make reproduce makes one)"
-        )
-    stored = json.loads((run / "settings.json").read_text()) if (run / "settings.json").is_file() else {}
-    evaluation = params.Evaluation.model_validate(stored.get("evaluation", {}))
-    frame = scores.read(tables)
-    frame = frame[~frame["system"].str.startswith("ensemble/cross-fitted/")]
-    folders = []
-    for system, part in frame.groupby("system", sort=True):
-        folder = out / re.sub(r"[^A-Za-z0-9]+", "_", system.removeprefix("ensemble/")).strip("_")
-        decided = decide(part, thresholds(part, evaluation.decision_quantile))
-        write_scores(decided, folder)
-        write_decisions(decided, folder)
-        if len(table := results(decided, evaluation.p)):
-            write_results(table, folder / "result.csv")
-        folders.append(folder)
-    return folders

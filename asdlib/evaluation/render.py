@@ -51,6 +51,36 @@ def texts(table: pd.DataFrame, selection: str, run: Sequence[str]) -> pd.DataFra
     return result
 
 
+def beside(table: pd.DataFrame, selection: str, run: Sequence[str]) -> pd.DataFrame:
+    """Paper, this run and their difference of every row of the paper, cell by cell, in per cent.
+
+    Args:
+        table: The tidy table.
+        selection: Which selection.
+        run: Machine types that were run; their cells are shown, and "all" is over those of them that the paper has.
+
+    Returns:
+        Index (row, line): the lines are ``paper``, ``this run`` and ``difference``. Columns (machine, domain), then
+        (all, from cells), and (all, printed), which compares only if the run has all of the paper's machine types.
+    """
+    ours, theirs = (wide(table, selection, column) for column in ("value", "paper"))
+    rows = [row for row in paper.ROWS if row in ours.index]
+    shared = tuple(machine for machine in paper.MACHINES if machine in run)
+    keys = [key for key in ours.columns if key[0] in run]
+    lines = {}
+    for row in rows:
+        total = ours.loc[row, ("all", "all")]  # of the same machine types as the paper's?
+        totals = [total if known == set(run) else np.nan for known in (set(shared), set(paper.MACHINES))]
+        us = np.array([*ours.loc[row, keys], *totals])
+        them = np.array([*theirs.loc[row, keys], paper.value(row, machines=shared), theirs.loc[row, ("all", "all")]])
+        lines[row, "paper"] = list(map(_percent, them))
+        lines[row, "this run"] = list(map(_percent, us))
+        lines[row, "difference"] = [f"{100 * value:+.2f}" if np.isfinite(value) else DASH for value in us - them]
+    columns = pd.MultiIndex.from_tuples([*keys, ("all", "from cells"), ("all", "printed")])
+    index = pd.MultiIndex.from_tuples(lines, names=["row", "line"])
+    return pd.DataFrame(list(lines.values()), index, columns)
+
+
 def printed() -> pd.DataFrame:
     """The printed table in per cent, with "all" as printed and as the cells give it."""
     cells = paper.cells().set_index(["row", "machine", "domain"])["value"]
@@ -64,30 +94,22 @@ def printed() -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame, title: str, note: str, selections: Sequence[str], run: Sequence[str]) -> str:
-    """All selections and the printed table as Markdown."""
+    """All selections, each also beside the paper, and the printed table as Markdown."""
     parts = [f"**{title}.** Harmonic mean of AUC and pAUC in per cent. {note}"]
     for selection in selections:
         parts += [f"*This run, selection {selection}*", _pipes(texts(table, selection, run))]
+        parts += [f"*Paper, this run and difference, selection {selection}*", _pipes(beside(table, selection, run))]
     parts += ["*The paper*", _pipes(printed())]
     return "\n\n".join(parts) + "\n"
 
 
 def latex(table: pd.DataFrame, title: str, note: str, selections: Sequence[str], run: Sequence[str]) -> str:
-    """All selections as LaTeX tables (package booktabs)."""
+    """All selections, each also beside the paper, as LaTeX tables (package booktabs)."""
     parts = ["% Written by asdlib; needs \\usepackage{booktabs}"]
     for selection in selections:
-        frame = texts(table, selection, run)
         caption = f"{title}, selection {selection}. Harmonic mean of AUC and pAUC in per cent. {note}"
-        lines = [" & ".join([""] + [_escaped(machine) for machine, _ in frame.columns]) + r" \\"]
-        lines += [" & ".join(["Method"] + [domain for _, domain in frame.columns]) + r" \\", r"\midrule"]
-        lines += [" & ".join([_escaped(row), *map(_escaped, frame.loc[row])]) + r" \\" for row in frame.index]
-        parts.append(
-            "\\begin{table}\n"
-            f"\\caption{{{_escaped(caption)}}}\n"
-            f"\\begin{{tabular}}{{l{'r' * frame.shape[1]}}}\n\\toprule\n"
-            + "\n".join(lines)
-            + "\n\\bottomrule\n\\end{tabular}\n\\end{table}"
-        )
+        parts.append(_tabular(texts(table, selection, run), caption))
+        parts.append(_tabular(beside(table, selection, run), f"Paper, this run and difference. {caption}"))
     return "\n\n".join(parts) + "\n"
 
 
@@ -98,8 +120,27 @@ def _percent(value: float) -> str:
 def _pipes(frame: pd.DataFrame) -> str:
     heads = ["Method"] + ["all" if key == ("all", "all") else " ".join(key) for key in frame.columns]
     lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * frame.shape[1] + "|"]
-    lines += ["| " + " | ".join([row, *frame.loc[row]]) + " |" for row in frame.index]
+    lines += ["| " + " | ".join([_name(row), *values]) + " |" for row, *values in frame.itertuples(name=None)]
     return "\n".join(lines)
+
+
+def _tabular(frame: pd.DataFrame, caption: str) -> str:
+    lines = [" & ".join([""] + [_escaped(machine) for machine, _ in frame.columns]) + r" \\"]
+    lines += [" & ".join(["Method"] + [domain for _, domain in frame.columns]) + r" \\", r"\midrule"]
+    rows = frame.itertuples(name=None)
+    lines += [" & ".join(map(_escaped, [_name(row), *values])) + r" \\" for row, *values in rows]
+    return (
+        "\\begin{table}\n"
+        f"\\caption{{{_escaped(caption)}}}\n"
+        f"\\begin{{tabular}}{{l{'r' * frame.shape[1]}}}\n\\toprule\n"
+        + "\n".join(lines)
+        + "\n\\bottomrule\n\\end{tabular}\n\\end{table}"
+    )
+
+
+def _name(row: str | tuple[str, str]) -> str:
+    """A row's name, with the line's where :func:`beside` has several."""
+    return row if isinstance(row, str) else f"{row[0]}, {row[1]}"
 
 
 def _escaped(text: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import ensemble, paths, scores
-from asdlib.artefacts import record, write_json, writing
+from asdlib.artefacts import made_with, record, write_json, writing
 from asdlib.data import catalogue
 from asdlib.evaluation import claims, paper, render
 from asdlib.evaluation.bootstrap import Resampled, interval
@@ -54,7 +54,8 @@ def run(settings) -> pd.DataFrame:
     note = ORIENTATION if settings.data.synthetic is not None else ""
     layout = (table, settings.title, note, ensemble.SELECTIONS, resampled.machines)
     write_csv(table, out.table1)
-    write_csv(differences, out.table1.with_name("table1_differences.csv"))
+    write_csv(differences, out.differences)
+    out.seeds.unlink(missing_ok=True)  # it was made of the table that this one replaces
     write_csv(tested, out.claims)
     write_text(render.markdown(*layout), out.table1.with_suffix(".md"))
     write_text(render.latex(*layout), out.table1.with_suffix(".tex"))
@@ -79,10 +80,19 @@ def inputs(settings) -> list[Path]:
 
 def read(settings) -> pd.DataFrame:
     """The score rows of :func:`inputs` with the further columns ``row``, ``selection`` and ``fold``."""
+    for path in inputs(settings):
+        system = path.relative_to(paths.Run.of(settings).folder).parts[0]
+        made_with(path.with_name("record.json"), _made_with(settings, system))
     frame = scores.read(inputs(settings)).fillna({"selection": "", "fold": ""})
     names = {system: row for row, system in SYSTEMS.items()}
     frame["row"] = frame["system"].map(lambda system: names.get(system, system.split("/", 2)[-1]))
     return frame
+
+
+def _made_with(settings, system: str) -> dict:
+    """The settings that a system's record must hold."""
+    made = getattr(settings, system).model_dump(mode="json")
+    return {"ensemble": made} if system == "ensemble" else made
 
 
 def agreements(settings) -> pd.DataFrame:

@@ -13,6 +13,13 @@ from asdlib.plots.style import AUTOENCODER, BASELINE, CLASSIFIER, COLOURS, DIFFE
 MARKERS = {"": "o", "development": "o", "cross-fitted": "s", "fixed": "^"}
 """marker of each selection; rows that select nothing have the first"""
 
+VERDICTS = {
+    "holds": ("#0072B2", "o"),
+    "does not hold": ("#D55E00", "X"),
+    "cannot be tested here": ("#888888", "s"),
+}
+"""colour and marker of each verdict on a claim"""
+
 
 def colour(row: str) -> str:
     """The colour of a row of Table 1: of its branch, of ensembles of both, or of baselines."""
@@ -161,6 +168,32 @@ def optimism(table: pd.DataFrame) -> Figure:
     axis.axvline(0, color="grey", linewidth=0.8)
     axis.set_yticks(range(len(rows)), rows)
     axis.set(xlabel="development less cross-fitted, in percentage points", ylim=(-0.6, len(rows) - 0.4))
+    return figure
+
+
+def claims(table: pd.DataFrame) -> Figure:
+    """The effect of each claim with its interval, numbered as in the table; a panel a unit, one shade a verdict.
+
+    Args:
+        table: Columns ``unit, effect, low, high, verdict`` (:mod:`asdlib.evaluation.claims`).
+    """
+    table = table.assign(number=range(1, len(table) + 1)).dropna(subset=["effect"])
+    panels = list(table.groupby("unit", sort=False))
+    heights = [len(part) for _, part in panels]
+    figure, axes = plt.subplots(
+        len(panels), 1, figsize=(8, 1.6 + 0.3 * sum(heights)), height_ratios=heights, squeeze=False
+    )
+    for axis, (unit, part) in zip(axes[:, 0], panels, strict=True):
+        scale, words = (1, unit) if "correlation" in unit else (100, "difference in percentage points")
+        for place, item in enumerate(part.iloc[::-1].itertuples()):
+            shade, marker = VERDICTS[item.verdict]
+            axis.plot([scale * item.low, scale * item.high], [place, place], color=shade, linewidth=2)
+            axis.plot(scale * item.effect, place, marker, color=shade, markeredgecolor="white", markersize=8)
+        axis.axvline(0, color="grey", linewidth=0.8)
+        axis.set_yticks(range(len(part)), part["number"].iloc[::-1])
+        axis.set(xlabel=words, ylabel="claim", ylim=(-0.6, len(part) - 0.4))
+    handles = [Line2D([], [], color=c, marker=m, label=verdict) for verdict, (c, m) in VERDICTS.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
     return figure
 
 

@@ -1,0 +1,89 @@
+"""What makes no clip unusable but should be known before one trusts the numbers: a sentence each, with a count."""
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+
+SECOND_LIMIT = 1.0
+"""seconds; a shorter clip says little about a machine, and windows of the profiles are longer"""
+
+CLIPPED = 0.001
+"""share of samples at full scale from which on a clip counts as clipped"""
+
+SHOWN = 3  # paths that a sentence names
+
+
+class Doubts:
+    """Listens to the clips of a data folder, one after the other, and says what is odd about them.
+
+    Args:
+        sample_rate: In Hz.
+    """
+
+    def __init__(self, sample_rate: int):
+        self.sample_rate = sample_rate
+        self._short, self._silent, self._clipped = [], [], []
+        self._first: dict[bytes, tuple[str, str, str]] = {}  # digest of the samples: path, split and label
+        self._leaks, self._contradictions, self._twice = [], [], []
+
+    def hear(self, path: str, split: str, label: str, samples: np.ndarray) -> None:
+        """Take note of a clip.
+
+        Args:
+            path: Of the clip, as sentences should name it.
+            split: ``train`` or ``test``.
+            label: ``normal``, ``anomaly`` or ``unknown``.
+            samples: int16, one at least.
+        """
+        if len(samples) < SECOND_LIMIT * self.sample_rate:
+            self._short.append(path)
+        if np.ptp(samples) == 0:
+            self._silent.append(path)
+        elif np.count_nonzero((samples == 32767) | (samples == -32768)) > CLIPPED * len(samples):
+            self._clipped.append(path)
+        digest = hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
+        other, other_split, other_label = self._first.setdefault(digest, (path, split, label))
+        if other == path:
+            return
+        pair = f"{path} as {other}"
+        if split != other_split:
+            self._leaks.append(pair)
+        elif {label, other_label} == {"normal", "anomaly"}:
+            self._contradictions.append(pair)
+        else:
+            self._twice.append(pair)
+
+    def sentences(self) -> list[str]:
+        """One sentence for each kind of doubt that there is."""
+        kinds = [
+            (
+                self._leaks,
+                "clips that hold the same samples in training and test, so scores would flatter; remove one of each",
+            ),
+            (
+                self._contradictions,
+                "clips that hold the same samples, once called normal and once anomalous; correct the labels",
+            ),
+            (
+                self._twice,
+                "clips that hold the same samples as another of the same split; each counts as a clip of its own",
+            ),
+            (self._silent, "silent clips (all samples equal); check the microphone, or remove them"),
+            (
+                self._clipped,
+                f"clipped clips (over {CLIPPED:.1%} of the samples at full scale); record at a lower level",
+            ),
+            (self._short, f"clips shorter than {SECOND_LIMIT:g} s; record longer ones, as a window needs more"),
+        ]
+        return [f"{named(paths)}: {words}" for paths, words in kinds if paths]
+
+
+def named(paths: Iterable[str]) -> str:
+    """How many paths, and which first.
+
+    >>> named(["a.wav", "b.wav", "c.wav", "d.wav"])
+    '4 (a.wav, b.wav, c.wav, ...)'
+    """
+    paths = list(paths)
+    return f"{len(paths)} ({', '.join(paths[:SHOWN])}{', ...' if len(paths) > SHOWN else ''})"

@@ -1,0 +1,109 @@
+"""Pseudo-target clips: source training clips carried through the shift that the few target clips show.
+
+They lie decoded beside a machine type's own clips, so that whatever reads those reads these. Each is named as the
+source clip that it was made of, and its ``domain`` is target.
+"""
+
+import json
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from asdlib import artefacts, paths, training
+from asdlib.data import PSEUDO_TARGET, shift
+from asdlib.data.audio import FULL_SCALE, Waveforms
+from asdlib.data.catalogue import DataError
+
+
+def make(settings, machine: str) -> bool:
+    """Make the pseudo-target clips of a machine type; False if that was done before and nothing has changed.
+
+    Writes ``waveforms.npy`` and ``clips.csv`` as :func:`asdlib.data.audio.decode` does, ``shifts.csv``, which holds the
+    estimated :class:`asdlib.data.shift.Shift` of each section, and ``record.json``, whole or not at all. A section
+    without target training clips gets none.
+
+    Args:
+        settings: :class:`asdlib.params.Settings`.
+        machine: A machine type whose clips are decoded.
+    """
+    began, options, run = time.monotonic(), settings.data.pseudo_target, paths.Run.of(settings)
+    waveforms, folder = Waveforms.open(run.data(machine)), run.pseudo_target(machine)
+    what = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, **options.model_dump(mode="json")}
+    before = _record(folder)
+    if before and (before["settings"], before["source_fingerprint"]) == (what, waveforms.fingerprint):
+        return False
+    front, clips = shift.Front(settings.data.sample_rate), waveforms.clips
+    tables, samples, shifts = [clips.iloc[:0]], [np.zeros(0, np.int16)], []
+    train = clips[(clips["split"] == "train") & (clips["label"] == "normal")]
+    for section, part in train.groupby("section"):
+        source, target = (part.index[part["domain"] == domain] for domain in ("source", "target"))
+        if len(source) < 2 or not len(target):
+            continue
+        rows = source[np.unique(np.linspace(0, len(source) - 1, options.clips).round().astype(int))]
+        seed = training.derive(settings.seed, "pseudo-target", machine, section)
+        heard, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (rows, target))
+        found = shift.estimate(heard, few, settings.data.sample_rate, options.jitter, seed)
+        shifts.append({"section": section} | found.as_dict())
+        made = [
+            np.rint(shift.apply(found, clip, front, options.jitter, training.derive(seed, name)) * FULL_SCALE)
+            for name, clip in zip(clips["clip"][rows], heard, strict=True)
+        ]
+        samples += [clip.astype(np.int16) for clip in made]
+        tables.append(clips.loc[rows].assign(domain="target", path="", samples=[len(clip) for clip in made]))
+    table, samples = pd.concat(tables, ignore_index=True), np.concatenate(samples)
+    table["start"] = table["samples"].cumsum() - table["samples"]
+    with artefacts.writing(folder, folder=True) as temporary:
+        np.save(temporary / "waveforms.npy", samples)
+        table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
+        columns = ["section", *shift.NAMES]
+        pd.DataFrame(shifts, columns=columns).to_csv(temporary / "shifts.csv", index=False, lineterminator="\n")
+        record = artefacts.record(
+            what,
+            seed=settings.seed,
+            device="processor",
+            data=artefacts.fingerprint([what, waveforms.fingerprint, shifts]),
+            seconds=time.monotonic() - began,
+            source_fingerprint=waveforms.fingerprint,
+        )
+        artefacts.write_json(record, temporary / "record.json")
+    return True
+
+
+def open_clips(settings, machine: str) -> Waveforms:
+    """The pseudo-target clips of a machine type.
+
+    Raises:
+        DataError: They have not been made.
+    """
+    folder = paths.Run.of(settings).pseudo_target(machine)
+    if not _record(folder):
+        raise DataError(f"{folder}: no pseudo-target clips; run notebook 01_data, or make reproduce")
+    return Waveforms.open(folder)
+
+
+def open_rows(
+    settings, machine: str, sections: Collection[str], without: Collection[str] = ()
+) -> tuple[Waveforms, np.ndarray] | None:
+    """The pseudo-target clips of a machine type's sections, but for those made of the clips ``without`` (their names).
+
+    Returns:
+        The clips and the rows of those; None if there are none.
+    """
+    waveforms = open_clips(settings, machine)
+    clips = waveforms.clips
+    rows = np.flatnonzero(clips["section"].isin(sections) & ~clips["clip"].isin(without))
+    return (waveforms, rows) if len(rows) else None
+
+
+def shifts(settings, machine: str) -> pd.DataFrame:
+    """The estimated shift of each section, columns ``section`` and :data:`asdlib.data.shift.NAMES`."""
+    open_clips(settings, machine)
+    return pd.read_csv(paths.Run.of(settings).pseudo_target(machine) / "shifts.csv", dtype={"section": str})
+
+
+def _record(folder: Path) -> dict | None:
+    whole = all((folder / name).is_file() for name in PSEUDO_TARGET)
+    return json.loads((folder / "record.json").read_text(encoding="utf-8")) if whole else None

@@ -1,0 +1,188 @@
+"""The domain shift as its three physical causes: the machine's speed, the microphone's response, the background.
+
+Three target clips are too few to say what normal target clips vary like, but enough to say how they differ from the
+source. So the shift is estimated and the many source clips are carried through it (:mod:`asdlib.data.pseudo_target`).
+The paper has no such step: it mixes source and target clips (Sec. 2.2); see the book's page of deviations.
+
+In mel band b at frequency f the shifted power is ``g(f) S(f / speed) + n(f)``, with S the source clip's power, g a
+response that is a quadratic in the band's index (in dB) and n a background whose level follows a power law.
+"""
+
+from dataclasses import dataclass
+
+import librosa
+import numpy as np
+import torch
+from scipy import signal
+from scipy.optimize import least_squares
+from sklearn.covariance import ledoit_wolf
+
+from asdlib.data.audio import FULL_SCALE
+from asdlib.features import LogMel
+from asdlib.params import Features
+
+CLIPS, FRAMES = 50, 100
+"""at most as many source clips, and frames of each, equally spaced, estimate a shift"""
+LOWEST = 30.0
+"""Hz; the background's power law is constant below it"""
+# What is thought likely before the clips are seen, as standard deviations: without them, a response that background
+# hides, or a speed that a noisy machine does not show, would be anything.
+SPEED, RESPONSE, SLOPE = 0.05, 6.0, (-5.0, 10.0)
+NAMES = ("speed", "response0", "response1", "response2", "level", "slope")
+"""the parameters of a shift, as tables name them"""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How the clips of one domain differ from those of another."""
+
+    speed: float
+    """factor on all frequencies, and on the rate of all events"""
+    response: tuple[float, float, float]
+    """Legendre coefficients of the gain in dB over the mel bands, lowest order first"""
+    level: float
+    """mel power of the background at 1 kHz, in dB"""
+    slope: float
+    """of the background in dB a decade of frequency: white noise 0, pink noise -10"""
+
+    def as_dict(self) -> dict[str, float]:
+        """The parameters by their :data:`NAMES`."""
+        return dict(zip(NAMES, (self.speed, *self.response, self.level, self.slope), strict=True))
+
+
+class Front:
+    """The log-mel front-end that shifts are estimated with, and its mel axis."""
+
+    def __init__(self, sample_rate: int):
+        self.sample_rate, self.log_mel = sample_rate, LogMel(Features(), sample_rate)
+        bands = self.log_mel.n_mels
+        self.frequency = librosa.mel_frequencies(bands + 2, fmax=sample_rate / 2)[1:-1]
+        self.axis = np.linspace(-1, 1, bands)
+        mel = self.log_mel.mel.double().numpy()  # (bins, mels)
+        self.unit = float(self.log_mel.window.double().square().sum()) * float(mel.sum(0).mean())
+        """mel power of white noise of variance 1"""
+        # Neighbouring bins of a Hann window are correlated, so a band of k bins averages about k / 1.5 of them.
+        self.freedom = np.maximum(mel.sum(0) ** 2 / np.square(mel).sum(0) / 1.5, 1.0)
+
+    def decibel(self, waveform: np.ndarray) -> np.ndarray:
+        """Log-mel of samples in -1 to 1: ``(samples,)`` to ``(frames, mels)`` in dB."""
+        return self.log_mel(torch.from_numpy(np.float32(waveform))[None])[0].double().numpy()
+
+    def gain(self, response) -> np.ndarray:
+        """A response in dB, ``(mels,)``."""
+        return np.polynomial.legendre.legval(self.axis, response)
+
+    def background(self, level: float, slope: float) -> np.ndarray:
+        """A background's mel power in dB, ``(mels,)``."""
+        return level + slope * np.log10(np.maximum(self.frequency, LOWEST) / 1000)
+
+
+def resample(waveform: np.ndarray, speed: float) -> np.ndarray:
+    """The waveform played ``speed`` times as fast (to one per cent), its length divided by it."""
+    percent = round(100 * speed)
+    return waveform if percent == 100 else signal.resample_poly(waveform, 100, percent)
+
+
+def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: int, jitter: float, seed: int) -> Shift:
+    """The shift from a section's source training clips to its few target training clips.
+
+    The speed first, on a grid of one per cent, by how well the average source spectrum, warped, fits the average target
+    spectrum with the best response and background. Then response and background by least squares on the target clips'
+    mean log-mel, weighted by the inverse covariance that a mean of so many clips has. Everything is deterministic.
+
+    Args:
+        source: Waveforms in -1 to 1, at least two.
+        target: Waveforms in -1 to 1, at least one.
+        sample_rate: In Hz.
+        jitter: Standard deviation of the background's level from clip to clip, in dB.
+        seed: Of the background's random values.
+    """
+    front = Front(sample_rate)
+    few = [source[k] for k in np.unique(np.linspace(0, len(source) - 1, CLIPS).round().astype(int))]
+    seen = [front.decibel(clip) for clip in target]
+    before, after = (10 * np.log10(_power(parts)) for parts in ([front.decibel(clip) for clip in few], seen))
+    speed = _speed(front, before, after)
+    frames = [_spaced(front.decibel(resample(clip, speed))) for clip in few]
+    shortest = min(map(len, frames))
+    power = 10 ** (np.stack([part[:shortest] for part in frames]) / 10)  # (clips, frames, mels)
+    rng = np.random.default_rng(seed)
+    noise = rng.gamma(front.freedom, 1 / front.freedom, power.shape)
+    noise *= 10 ** (rng.normal(0, jitter, len(power)) / 10)[:, None, None]
+    mean = np.mean([part.mean(0) for part in seen], axis=0)
+
+    def clips(values: np.ndarray) -> np.ndarray:  # mean log-mel of each shifted source clip, (clips, mels)
+        gain, background = 10 ** (front.gain(values[:3]) / 10), 10 ** (front.background(*values[3:]) / 10)
+        return (10 * np.log10(gain * power + background * noise)).mean(1)
+
+    values = _fit(front, 10 * np.log10(power.mean((0, 1))), after).x
+    for _ in range(2):  # the covariance depends on the shift, so once more with a better one
+        covariance = ledoit_wolf(clips(values))[0] / len(target)
+        root = np.linalg.cholesky(covariance + 0.1**2 * np.eye(len(mean)))  # a model is not better than 0.1 dB
+
+        def misfit(trial: np.ndarray, root=root) -> np.ndarray:
+            return np.concatenate([np.linalg.solve(root, mean - clips(trial).mean(0)), _unlikely(trial)])
+
+        values = least_squares(misfit, values, x_scale=[1, 1, 1, 1, 3], diff_step=1e-3, max_nfev=30).x
+    return Shift(speed, tuple(map(float, values[:3])), float(values[3]), float(values[4]))
+
+
+def apply(shift: Shift, waveform: np.ndarray, front: Front, jitter: float, seed: int) -> np.ndarray:
+    """A source clip carried through a shift.
+
+    Args:
+        shift: Of its section.
+        waveform: Samples in -1 to 1, shape ``(samples,)``.
+        front: Of the clip's sampling rate.
+        jitter: Standard deviation of the background's level from clip to clip, in dB.
+        seed: Of this clip's background.
+
+    Returns:
+        Samples in -1 to 1, shape ``(samples / speed,)``.
+    """
+    faster = resample(waveform, shift.speed)
+    rng = np.random.default_rng(seed)
+    level = shift.level + rng.normal(0, jitter)
+    frequency = np.fft.rfftfreq(len(faster), 1 / front.sample_rate)
+    gain = np.interp(frequency, front.frequency, front.gain(shift.response))
+    density = level + shift.slope * np.log10(np.maximum(frequency, LOWEST) / 1000) - 10 * np.log10(front.unit)
+    spectrum = np.fft.rfft(faster) * 10 ** (gain / 20)
+    spectrum += np.fft.rfft(rng.standard_normal(len(faster))) * 10 ** (density / 20)
+    return np.clip(np.fft.irfft(spectrum, len(faster)), -1, 1 - 1 / FULL_SCALE)
+
+
+def _power(decibel: list[np.ndarray]) -> np.ndarray:
+    """Mel power averaged over frames and clips, ``(mels,)``."""
+    return np.mean([(10 ** (part / 10)).mean(0) for part in decibel], axis=0)
+
+
+def _spaced(frames: np.ndarray) -> np.ndarray:
+    return frames[np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))]
+
+
+def _unlikely(values: np.ndarray) -> np.ndarray:
+    return np.append(values[:3] / RESPONSE, (values[4] - SLOPE[0]) / SLOPE[1])
+
+
+def _spectrum(front: Front, before: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(10 ** ((before + front.gain(values[:3])) / 10) + 10 ** (front.background(*values[3:]) / 10))
+
+
+def _fit(front: Front, before: np.ndarray, after: np.ndarray):
+    """Least squares from average spectrum to average spectrum, in dB, outlying bands counting less."""
+
+    def misfit(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([_spectrum(front, before, values) - after, _unlikely(values)])
+
+    starts = [np.array([0, 0, 0, after.mean() + louder, SLOPE[0]]) for louder in (0, -10)]
+    fits = [least_squares(misfit, start, loss="soft_l1", max_nfev=50) for start in starts]
+    return min(fits, key=lambda fit: fit.cost)
+
+
+def _speed(front: Front, before: np.ndarray, after: np.ndarray) -> float:
+    """The speed on a grid of one per cent, up to three standard deviations away from no change."""
+    costs = {}
+    for percent in range(round(-300 * SPEED), round(300 * SPEED) + 1):
+        speed = 1 + percent / 100
+        warped = np.interp(front.frequency / speed, front.frequency, before)
+        costs[speed] = _fit(front, warped, after).cost + 0.5 * (np.log(speed) / SPEED) ** 2
+    return min(costs, key=costs.get)

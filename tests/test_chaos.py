@@ -1,0 +1,30 @@
+"""Killed at random, again and again, a run ends with the bytes of one in peace."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks")]
+
+import chaos  # noqa: E402
+
+KILLS = 20
+
+
+def test_a_run_killed_at_random_ends_with_the_same_bytes(smoke, tmp_path, note):
+    home = chaos.project(tmp_path / "a home, ü")
+    survived = chaos.chaos(home, KILLS, seed=0, longest=8.0)
+    assert sum(survived.kills.values()) == KILLS and len(survived.kills) >= 3, survived
+    assert chaos.differing(home / "runs" / "smoke", smoke / "runs" / "smoke") == []
+    for kind, count in survived.kills.items():
+        note(f"kills of {kind}, survived", count)
+    note("trainings that went on from a checkpoint", survived.resumed)
+
+
+def test_a_difference_would_be_seen(tmp_path):
+    for name, content in (("a", b"1"), ("b", b"2")):
+        (tmp_path / name / "fan").mkdir(parents=True)
+        (tmp_path / name / "fan" / "scores.csv").write_bytes(content)
+        (tmp_path / name / "table1.csv").touch()
+    assert chaos.differing(tmp_path / "a", tmp_path / "b") == ["fan/scores.csv"]
+    (tmp_path / "b" / "table1.csv").unlink()
+    assert chaos.differing(tmp_path / "a", tmp_path / "b") == ["fan/scores.csv", "table1.csv"]

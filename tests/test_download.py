@@ -1,0 +1,296 @@
+"""Downloads from a server that misbehaves in every way: what arrives is whole, verified, and nothing else."""
+
+import hashlib
+import http.server
+import io
+import json
+import shutil
+import stat
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asdlib.__main__ import main
+from asdlib.data import download
+from asdlib.data.download import DownloadError
+
+RECORD = 4562016
+NAME = "dev_data_fan.zip"
+FILES = {
+    f"fan/{folder}/section_00_{rest}_{index:04d}.wav": np.random.default_rng(index).bytes(20_000)
+    for folder, rest in (("train", "source_train_normal"), ("source_test", "source_test_anomaly"))
+    for index in range(3)
+}
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Zenodo's interface on this machine; ``faults`` are taken from the front, one a request for an archive."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.daemon_threads = True
+        self.archives, self.faults, self.asked, self.stated = {NAME: zipped(FILES)}, [], [], {}
+        self.address = f"http://127.0.0.1:{self.server_port}"
+
+    def record(self) -> bytes:
+        files = [
+            {
+                "key": name,
+                "size": len(content),
+                "checksum": f"md5:{hashlib.md5(content).hexdigest()}",
+                "links": {"self": f"{self.address}/api/records/{RECORD}/files/{name}/content"},
+            }
+            | self.stated
+            for name, content in self.archives.items()
+        ]
+        return json.dumps({"id": RECORD, "files": files}).encode()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, path = self.server, self.path
+        server.asked.append((path, self.headers.get("Range")))
+        fault = server.faults.pop(0) if server.faults else None
+        if isinstance(fault, int):
+            self.send_response(fault)
+            self.send_header("Retry-After", "1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if path == f"/api/records/{RECORD}":
+            return self._send(200, server.record())
+        name = path.split("/")[-2]
+        if name not in server.archives:
+            return self.send_error(404)
+        content, start, code = server.archives[name], 0, 200
+        asked = self.headers.get("Range")
+        if asked and fault != "ignores ranges":
+            start, code = int(asked.removeprefix("bytes=").rstrip("-")), 206
+        if start >= len(content):
+            return self._send(416, b"")
+        self._send(code, content, start, fault)
+
+    def _send(self, code, content, start=0, fault=None):
+        body = content[start:]
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        if code == 206:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        half = len(body) // 2
+        if fault == "corrupts":
+            body = body[:half] + bytes([body[half] ^ 1]) + body[half + 1 :]
+        self.wfile.write(body if fault in (None, "corrupts", "ignores ranges") else body[:half])
+        self.wfile.flush()
+        if fault == "stalls":
+            time.sleep(1.0)
+        if fault in ("stalls", "truncates"):
+            self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(download, "PAUSE", 0.01)
+    monkeypatch.setattr(download, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(download, "STALL", 0.3)
+    server = Server()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def run(server, folder, *more) -> int:
+    return main(["data", "download", str(folder), "--machine", "fan", "--address", server.address, *more])
+
+
+def found(folder) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("fan/*/*")}
+
+
+def test_the_records_files_arrive_and_stay(server, tmp_path, capsys):
+    assert run(server, tmp_path / "in") == 0
+    out = capsys.readouterr().out
+    assert "of disk needed" in out and "free" in out and "verified, 6 files" in out
+    assert found(tmp_path / "in") == FILES
+    assert [path.name for path in (tmp_path / "in" / ".download").iterdir() if path.suffix != ".json"] == ["lock"]
+    asked = len(server.asked)
+    assert run(server, tmp_path / "in") == 0 and "there already" in capsys.readouterr().out
+    assert server.asked[asked:] == [(f"/api/records/{RECORD}", None)]
+    next((tmp_path / "in").glob("fan/train/*")).unlink()  # what got lost is fetched again
+    assert run(server, tmp_path / "in") == 0 and found(tmp_path / "in") == FILES
+
+
+FAULTS = ["stalls", "truncates", "corrupts", "ignores ranges", 429, 500, 503]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_survived(server, tmp_path, fault, note):
+    server.faults = [None, fault]  # the record first
+    assert run(server, tmp_path / "in") == 0 and found(tmp_path / "in") == FILES
+    note(f"server that {fault} survived" if isinstance(fault, str) else f"server that answers {fault} survived", 1)
+
+
+def test_faults_in_any_order_are_survived(server, tmp_path, note):
+    injected = 0
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        server.faults = [None, *(FAULTS[index] for index in rng.integers(len(FAULTS), size=rng.integers(2, 6)))]
+        if server.faults.count("corrupts") > 2:
+            continue
+        given, folder = len(server.faults), tmp_path / str(seed)
+        assert run(server, folder) == 0 and found(folder) == FILES
+        injected += given - len(server.faults) - 1  # a server that ignores ranges may send all before the others come
+    assert injected > 20
+    note("faults of a server in random order, all survived", injected)
+
+
+def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path):
+    content = server.archives[NAME]
+    server.faults = [None, "truncates", "truncates"]
+    assert run(server, tmp_path / "in") == 0
+    starts = [asked for path, asked in server.asked if path.endswith("/content")]
+    half = len(content) // 2
+    assert starts == [None, f"bytes={half}-", f"bytes={half + (len(content) - half) // 2}-"]
+
+
+def test_a_killed_download_goes_on(server, tmp_path):
+    store = tmp_path / "in" / ".download"
+    store.mkdir(parents=True)
+    (store / f"{NAME}.part").write_bytes(server.archives[NAME][:1000])
+    (store / "dev_data_fan" / "fan").mkdir(parents=True)  # half unpacked
+    assert run(server, tmp_path / "in") == 0 and found(tmp_path / "in") == FILES
+    assert server.asked[-1][1] == "bytes=1000-"
+
+
+def test_what_never_matches_is_given_up(server, tmp_path, capsys):
+    server.faults = [None, *["corrupts"] * 3]
+    assert run(server, tmp_path / "in") == 2
+    assert "did not match the MD5" in capsys.readouterr().err and found(tmp_path / "in") == {}
+    server.faults = [None, *[503] * 20]
+    assert run(server, tmp_path / "in") == 2
+    assert "gave up after 9 attempts" in (error := capsys.readouterr().err) and "the same command goes on" in error
+    server.stated = {"size": len(server.archives[NAME]) - 7}  # the record and the file differ
+    server.faults = []
+    assert run(server, tmp_path / "in") == 2 and "did not match" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"stated": {"checksum": "md5:xyz"}}, "no size or MD5"),
+        ({"stated": {"size": "many"}}, "no size or MD5"),
+        ({"stated": {"key": "other.zip"}}, "has no dev_data_fan.zip; it has other.zip"),
+        ({"stated": {"size": 10**15}}, "1000000.0 GB to download"),
+        ({"faults": [404]}, "answers 404"),
+    ],
+)
+def test_a_record_that_cannot_be_used(server, tmp_path, capsys, change, words):
+    for name, value in change.items():
+        setattr(server, name, value)
+    assert run(server, tmp_path / "in") == 2
+    captured = capsys.readouterr()
+    assert words in captured.out + captured.err and captured.err.startswith("error: ") and captured.err.count("\n") == 1
+    assert found(tmp_path / "in") == {}
+
+
+def test_wrong_arguments(server, tmp_path, capsys):
+    assert main(["data", "download", str(tmp_path), "--machine", "fann"]) == 2
+    assert "did you mean 'fan'" in capsys.readouterr().err
+    assert main(["data", "download", str(tmp_path), "--address", "file:///etc"]) == 2
+    assert "not an address to download from" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["data", "download", str(tmp_path), "--sections", "all"])
+
+
+def test_a_record_cannot_send_elsewhere(server, tmp_path):
+    """Files come from the server that the record came from."""
+    server.stated = {"links": {"self": "file:///etc/passwd"}}
+    assert run(server, tmp_path / "in") == 0 and found(tmp_path / "in") == FILES
+    assert {path.rpartition("/files/")[0] for path, _ in server.asked[1:]} == {f"/api/records/{RECORD}"}
+
+
+def linked(name: str, target: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        link = zipfile.ZipInfo(name)
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, target)
+        archive.writestr(f"{name}/evil.wav", b"x")
+    return stream.getvalue()
+
+
+HOSTILE = {
+    "outside": zipped({"fan/train/a.wav": b"a", "../evil.wav": b"x"}),
+    "deep outside": zipped({"fan/../../evil.wav": b"x"}),
+    "absolute": zipped({"/tmp/evil.wav": b"x"}),
+    "backslashes": zipped({"..\\evil.wav": b"x"}),
+    "line break": zipped({"fan/train/\n.wav": b"x"}),
+    "hidden": zipped({".download/dev_data_valve.zip.json": b"{}"}),
+    "link": linked("fan/train", "/tmp"),
+    "bomb": zipped({"fan/train/zeros.wav": bytes(20_000_000)}),
+    "twice": zipped({"fan/train/a.wav": b"a", "fan/train//a.wav": b"b"}),
+    "no zip": b"PK\x05\x06 this is none" * 10,
+    "cut": zipped(FILES)[:-100],
+    "damaged": zipped(FILES).replace(zipped(FILES)[200:260], bytes(60), 1),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_archive_is_refused(server, tmp_path, capsys, kind, note):
+    server.archives[NAME] = HOSTILE[kind]
+    assert run(server, tmp_path / "deep" / "in") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and NAME in error and error.count("\n") == 1
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left <= {"lock", NAME} and not Path("/tmp/evil.wav").exists()
+    note(f"archive refused: {kind}", 1)
+
+
+def test_an_archive_of_lies_about_its_sizes_is_refused(tmp_path):
+    """Sizes in the directory of a zip are a claim; more bytes than claimed are not written."""
+    content = bytearray(zipped({"fan/train/zeros.wav": bytes(3_000_000)}))
+    place = content.rindex(b"PK\x01\x02") + 24
+    assert int.from_bytes(content[place : place + 4], "little") == 3_000_000
+    content[place : place + 4] = (1000).to_bytes(4, "little")
+    path = tmp_path / NAME
+    path.write_bytes(content)
+    with pytest.raises(DownloadError, match="cannot be unpacked"):
+        download.unpack(path, tmp_path / "temporary", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_before_it_starts(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))
+    assert run(server, tmp_path / "in") == 2
+    assert "1.0 kB free; expected about" in capsys.readouterr().err
+    assert not any(path.endswith("/content") for path, _ in server.asked)
+
+
+def test_two_downloads_do_not_meet(server, tmp_path, capsys):
+    from asdlib.artefacts import only_one
+
+    with only_one(tmp_path / "in" / ".download" / "lock", "taken"):
+        assert run(server, tmp_path / "in") == 2
+    assert "another download into this folder" in capsys.readouterr().err
+
+
+def test_addresses_of_the_challenge():
+    """As METHOD and the challenge's pages give them."""
+    assert {record for record, _ in download.PARTS.values()} == {4562016, 4660992, 4884786}
+    assert download.PARTS["evaluation"][1].format(machine="ToyCar") == "eval_data_test_ToyCar.zip"

@@ -1,0 +1,215 @@
+"""Disk full, read-only, out of memory, a worker killed: one clear error, and what was finished stays as it was."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from asdlib import AsdError, artefacts, leader, notebooks
+from asdlib.artefacts import ArtefactError
+from asdlib.notebooks import NotebookError
+
+# Every library that writes our files, each with its own error for a full disk.
+WRITERS = """
+import json, sys, resource, traceback
+from pathlib import Path
+import numpy as np, pandas as pd, soundfile, torch
+from safetensors.torch import save_file
+from asdlib import artefacts
+from asdlib.artefacts import writing
+
+weights = {"weight": torch.zeros(300_000)}
+WRITERS = {
+    "model.safetensors": lambda path: save_file(weights, path),
+    "checkpoint.pt": lambda path: torch.save(weights, path),
+    "scores.csv": lambda path: pd.DataFrame(np.zeros((30_000, 8))).to_csv(path, index=False),
+    "waveforms.npy": lambda path: np.save(path, np.zeros(300_000)),
+    "clip.wav": lambda path: soundfile.write(path, np.zeros(600_000), 16_000),
+    "record.json": lambda path: path.write_text(json.dumps([0] * 300_000)),
+}
+folder, limit = Path(sys.argv[1]), int(sys.argv[2])
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+for name, write in WRITERS.items():
+    for whole in (False, True):
+        path = folder / (f"{name}.folder" if whole else name)
+        try:
+            with writing(path, folder=whole) as temporary:
+                write(temporary / name if whole else temporary)
+            print(json.dumps([path.name, None, ""]))
+        except Exception as error:
+            print(json.dumps([path.name, type(error).__name__, str(error)]))
+"""
+FILES = ["model.safetensors", "checkpoint.pt", "scores.csv", "waveforms.npy", "clip.wav", "record.json"]
+
+
+def older(folder: Path) -> dict[str, str]:
+    """Put an older version of every artefact in place."""
+    for name in FILES:
+        (folder / name).write_text(f"old {name}")
+        (folder / f"{name}.folder").mkdir()
+        (folder / f"{name}.folder" / name).write_text(f"old {name} in a folder")
+    return state(folder)
+
+
+def state(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def written(command: list, **more) -> list[tuple[str, str, str]]:
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **more)
+    assert done.returncode == 0, done.stderr
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def test_a_file_that_cannot_grow_leaves_the_older_one(tmp_path, note):
+    before = older(tmp_path)
+    results = written([sys.executable, "-c", WRITERS, tmp_path, 100_000])
+    assert len(results) == 2 * len(FILES)
+    for name, kind, message in results:
+        assert kind == "ArtefactError" and message.startswith(f"{tmp_path / name}: cannot be written (File too large)")
+        assert "what was there is as before" in message and "the same command goes on" in message
+    assert state(tmp_path) == before
+    note("writes to a file that cannot grow, the older version intact", len(results))
+
+
+@pytest.mark.parametrize("kind", ["full", "read-only"])
+def test_a_disk_that_takes_nothing_leaves_the_older_version(tmp_path, kind, note):
+    """A small file system of its own, in a name space of its own."""
+    script = tmp_path / "script.py"
+    script.write_text(WRITERS)
+    disk, copy = tmp_path / "disk", tmp_path / "copy"
+    disk.mkdir()
+    (tmp_path / "before").mkdir()
+    before = older(tmp_path / "before")
+    readonly = f"mount -o remount,ro {disk}" if kind == "read-only" else "true"
+    steps = f"""
+        mount -t tmpfs -o size=400k none {disk} || exit 99
+        cp -r {tmp_path}/before/. {disk} && {readonly} || exit 98
+        {sys.executable} {script} {disk} 0
+        cp -r {disk} {copy}
+    """
+    command = ["unshare", "--map-root-user", "--mount", "bash", "-c", textwrap.dedent(steps)]
+    if subprocess.run([*command[:-1], f"mount -t tmpfs none {disk}"], capture_output=True, check=False).returncode:
+        pytest.skip("no file system of one's own may be mounted here")
+    results = written(command)
+    reason = {"full": "No space left on device", "read-only": "Read-only file system"}[kind]
+    for name, error, message in results:
+        assert error == "ArtefactError" and f"{name}: cannot be written ({reason})" in message, message
+    assert len(results) == 2 * len(FILES) and state(copy) == before
+    note(f"writes to a {kind} disk, the older version intact", len(results))
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "runs").touch()
+    with pytest.raises(ArtefactError, match=r"runs/smoke/a.csv: cannot be written \((Not a directory|File exists)\)"):
+        artefacts.write_json({}, tmp_path / "runs" / "smoke" / "a.csv")
+
+
+def test_an_error_about_something_else_stays_what_it_is(tmp_path):
+    for error in (ValueError("x"), PermissionError(13, "Permission denied", "/elsewhere/in.wav"), RuntimeError("y")):
+        with pytest.raises(type(error)) as info, artefacts.writing(tmp_path / "a"):
+            raise error
+        assert info.value is error
+
+
+def test_what_killed_processes_left_is_swept(tmp_path):
+    code = (
+        "import os, sys, pathlib; from asdlib.artefacts import writing\n"
+        "with writing(pathlib.Path(sys.argv[1]), folder=sys.argv[2] == 'folder') as temporary:\n"
+        "    (temporary / 'half' if temporary.is_dir() else temporary).write_text('half')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    for place, kind in (("deep/model.safetensors", "file"), ("deep/model", "folder"), ("top.csv", "file")):
+        done = subprocess.run([sys.executable, "-c", code, tmp_path / place, kind], check=False)
+        assert done.returncode == -signal.SIGKILL
+    with artefacts.writing(tmp_path / "alive.csv") as alive:
+        assert len(artefacts.sweep(tmp_path, deep=False)) == 1
+        assert len(artefacts.sweep(tmp_path)) == 2
+        assert alive.is_file()  # its process lives
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["alive.csv", "deep"]
+
+
+# Processes ------------------------------------------------------------------------------------------------------------
+def executed(tmp_path, code: str) -> str:
+    """The sentence that a notebook with this cell ends with."""
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=kernel), tmp_path / "a.ipynb"
+    )
+    with pytest.raises(NotebookError) as info:
+        notebooks.execute(tmp_path / "a.ipynb", tmp_path / "b.ipynb", {"params": "smoke"})
+    assert "\n" not in str(info.value) and str(info.value).startswith(str(tmp_path / "b.ipynb"))
+    return str(info.value)
+
+
+def test_a_kernel_that_dies_or_wants_too_much_memory(tmp_path, monkeypatch, note):
+    monkeypatch.setattr(notebooks, "check", lambda notebook, values: None)
+    assert "the kernel died" in executed(tmp_path, "import os; os.kill(os.getpid(), 9)")
+    remedy = "free some memory, run fewer jobs (JOBS=1) or lower the batch size"
+    assert remedy in (sentence := executed(tmp_path, "x = [0] * (1 << 60)")) and "MemoryError" in sentence
+    raised = 'raise RuntimeError("DefaultCPUAllocator: can\'t allocate memory: you tried to allocate 4 bytes")'
+    assert remedy in executed(tmp_path, raised)  # torch's sentence
+    note("kernels killed or out of memory, one sentence each", 3)
+
+
+_JOB = """
+import os, sys, time
+from asdlib import leader
+leader.follow()
+print("at work", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_job_ends_with_the_command_that_leads_it(tmp_path, monkeypatch):
+    """The command is killed; its job ends by itself, and only then may the next command begin."""
+    pipe = tmp_path / "leader"
+    code = (
+        "import os, sys, subprocess, time; from pathlib import Path; from asdlib import leader\n"
+        "with leader.leading(Path(os.environ[leader.PIPE])):\n"
+        f"    job = subprocess.Popen([sys.executable, '-c', {_JOB!r}])\n"
+        "    print(job.pid, flush=True)\n"
+        "    job.wait()\n"
+    )
+    environment = {**os.environ, leader.PIPE: str(pipe)}
+    command = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    job = int(command.stdout.readline())
+    assert command.stdout.readline() == "at work\n"
+    monkeypatch.setattr(leader, "PATIENCE", 0.2)
+    with pytest.raises(AsdError, match="processes of an earlier run do not end"), leader.leading(pipe):
+        pass
+    monkeypatch.undo()
+    command.kill()
+    began = time.monotonic()
+    with leader.leading(pipe):
+        assert not Path(f"/proc/{job}").exists() or "Z" in Path(f"/proc/{job}/stat").read_text().rpartition(")")[2]
+    assert time.monotonic() - began < 10
+    command.wait()
+    command.stdout.close()
+
+
+def test_without_a_leader_a_job_just_works(monkeypatch):
+    monkeypatch.delenv(leader.PIPE, raising=False)
+    leader.follow()
+
+
+def test_a_stage_that_wants_more_memory_than_there_is_says_so(tmp_path):
+    """A limit on the address space, as a container or a batch system sets it."""
+    code = (
+        "import sys, resource, torch\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, ({6 * 2**30}, {6 * 2**30}))\n"
+        "try:\n    torch.empty(1 << 40)\n"
+        'except RuntimeError as error:\n    print("can\'t allocate memory" in str(error))'
+    )
+    assert resource.RLIMIT_AS is not None
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"  # the words by which notebooks.execute knows it

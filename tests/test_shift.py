@@ -1,0 +1,111 @@
+"""The estimated domain shift and what is made with it, against shifts that are known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from classifier_clips import project
+
+from asdlib import params, paths
+from asdlib.data import pseudo_target, shift
+from asdlib.data.audio import Waveforms
+from asdlib.data.catalogue import DataError
+
+RATE, SECONDS = 16_000, 3.0
+KNOWN = shift.Shift(speed=1.06, response=(-3.0, -5.0, 0.0), level=-30.0, slope=-8.0)
+
+
+def clips(count: int, seed: int) -> list[np.ndarray]:
+    """A machine: harmonics of 130 Hz with a speed and levels that vary a little, over a broadband flow."""
+    rng, time = np.random.default_rng(seed), np.arange(int(SECONDS * RATE)) / RATE
+    result = []
+    for _ in range(count):
+        pitch = 130 * (1 + 0.003 * rng.standard_normal())
+        tones = sum(np.sin(2 * np.pi * k * pitch * time + rng.uniform(0, 6)) / k**0.5 for k in range(1, 40))
+        flow = np.convolve(rng.standard_normal(len(time)), [1, 0.5], mode="same")
+        result.append(0.02 * 10 ** (rng.normal(0, 0.5) / 20) * (tones + flow))
+    return result
+
+
+@pytest.fixture(scope="module")
+def front():
+    return shift.Front(RATE)
+
+
+def test_a_known_shift_is_found(front):
+    target = [shift.apply(KNOWN, clip, front, 1.0, seed) for seed, clip in enumerate(clips(3, seed=1))]
+    found = shift.estimate(clips(30, seed=0), target, RATE, jitter=1.0, seed=0)
+    assert found.speed == pytest.approx(KNOWN.speed, abs=0.011)
+    # Three clips whose level varies by half a dB tell it to about that; 1.5 dB over the bands.
+    assert np.abs(front.gain(found.response) - front.gain(KNOWN.response)).mean() < 1.5
+    assert np.abs(front.background(found.level, found.slope) - front.background(KNOWN.level, KNOWN.slope)).mean() < 1.5
+
+
+def test_no_shift_is_found_where_there_is_none(front):
+    found = shift.estimate(clips(30, seed=0), clips(3, seed=1), RATE, jitter=1.0, seed=0)
+    assert found.speed == 1.0
+    source = np.mean([front.decibel(clip).mean(0) for clip in clips(10, seed=2)], axis=0)
+    made = [shift.apply(found, clip, front, 1.0, seed) for seed, clip in enumerate(clips(10, seed=2))]
+    assert np.abs(np.mean([front.decibel(clip).mean(0) for clip in made], axis=0) - source).mean() < 0.7  # dB
+
+
+def test_the_same_seed_gives_the_same_shift():
+    source, target = clips(5, seed=0), clips(2, seed=1)
+    first, second = (shift.estimate(source, target, RATE, jitter=2.0, seed=3) for _ in range(2))
+    assert first == second
+
+
+def test_nothing_changes_without_a_shift(front):
+    (clip,) = clips(1, seed=0)
+    still = shift.Shift(1.0, (0.0, 0.0, 0.0), -300.0, 0.0)
+    np.testing.assert_allclose(shift.apply(still, clip, front, 0.0, 0), clip, atol=1e-9)
+
+
+def test_the_background_has_the_level_that_was_asked_for(front):
+    silence = np.zeros(10 * RATE)
+    made = shift.apply(shift.Shift(1.0, (0.0, 0.0, 0.0), -20.0, -10.0), silence, front, 0.0, 0)
+    power = 10 * np.log10((10 ** (front.decibel(made) / 10)).mean(0))
+    # 313 overlapping frames of a noise tell the power of a narrow band to about 7 %; below, the law bends.
+    apart = power[4:] - front.background(-20.0, -10.0)[4:]
+    assert np.abs(apart).max() < 1.5 and np.abs(apart).mean() < 0.4  # dB
+
+
+def test_speed_moves_every_frequency(front):
+    time = np.arange(RATE) / RATE
+    made = shift.apply(shift.Shift(1.05, (0.0,) * 3, -300.0, 0.0), np.sin(2 * np.pi * 1000 * time), front, 0.0, 0)
+    assert len(made) == -(-RATE * 100 // 105)
+    assert np.abs(np.fft.rfft(made)).argmax() * RATE / len(made) == pytest.approx(1050, abs=1.5)  # Hz, one bin
+
+
+def test_pseudo_target_clips_lie_decoded_beside_the_others(tmp_path):
+    settings = project(tmp_path)
+    made, own = pseudo_target.open_clips(settings, "fan"), Waveforms.open(paths.Run.of(settings).data("fan"))
+    source = own.clips[(own.clips["split"] == "train") & (own.clips["domain"] == "source")]
+    assert list(made.clips["clip"]) == list(source["clip"][source["section"] == "00"])  # 01 has no target clips
+    assert set(made.clips["domain"]) == {"target"} and set(made.clips["label"]) == {"normal"}
+    assert [len(made.read(row)) for row in range(len(made))] == made.clips["samples"].tolist()
+    shifts = pseudo_target.shifts(settings, "fan")
+    assert list(shifts["section"]) == ["00"] and np.isfinite(shifts[list(shift.NAMES)].to_numpy()).all()
+    assert pseudo_target.open_rows(settings, "fan", ["01"]) is None
+    _, rows = pseudo_target.open_rows(settings, "fan", ["00"], without=made.clips["clip"][:2])
+    assert rows.tolist() == list(range(2, len(made)))
+
+
+def test_pseudo_target_clips_are_made_once_and_again_alike(tmp_path):
+    settings = project(tmp_path)
+    folder = paths.Run.of(settings).pseudo_target("fan")
+    before = {name: (folder / name).read_bytes() for name in ("waveforms.npy", "clips.csv", "shifts.csv")}
+    assert not pseudo_target.make(settings, "fan")
+    (folder / "record.json").unlink()  # as if it had been interrupted
+    with pytest.raises(DataError, match="no pseudo-target clips; run notebook 01_data"):
+        pseudo_target.open_clips(settings, "fan")
+    assert pseudo_target.make(settings, "fan")
+    assert before == {name: (folder / name).read_bytes() for name in before}
+    data = settings.data.model_copy(update={"pseudo_target": params.PseudoTarget(clips=3)})
+    assert pseudo_target.make(settings.model_copy(update={"data": data}), "fan")
+    assert len(pseudo_target.open_clips(settings, "fan")) == 3
+
+
+def test_a_shift_has_a_name_for_each_number():
+    assert tuple(KNOWN.as_dict()) == shift.NAMES
+    assert dataclasses.astuple(KNOWN)[0] == KNOWN.as_dict()["speed"]
