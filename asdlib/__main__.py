@@ -76,6 +76,11 @@ def parser() -> argparse.ArgumentParser:
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="print a CSV row a clip")
     command.set_defaults(command=_score, form="text")
 
+    command = commands.add_parser("onnx", help="write a detector's networks as ONNX files, compared with PyTorch")
+    command.add_argument("detector", type=Path)
+    command.add_argument("out", type=Path, help="folder for the files")
+    command.set_defaults(command=_onnx)
+
     data = commands.add_parser("data", help="download recordings, look at a folder of them")
     actions = data.add_subparsers(required=True, metavar="ACTION")
     command = actions.add_parser("check", help="report what a data folder holds and every problem; 0 if it can be used")
@@ -225,6 +230,13 @@ def _score(given) -> int:
         changed=given.changed,
         form=given.form,
     )
+
+
+def _onnx(given) -> int:
+    from asdlib.detector import onnx
+
+    print(*onnx.export(given.detector, given.out), sep="\n")
+    return 0
 
 
 def _check(given) -> int:
