@@ -109,6 +109,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--decisions", action="store_true", help="precision, recall, F1 from decision_result files too"
     )
+    years = range(2020, 2026)
+    command.add_argument("--year", type=int, choices=years, default=2021, help="whose rule counts (default: 2021)")
     command.add_argument(
         "--json",
         action="store_true",
@@ -260,7 +262,7 @@ def _download(given) -> int:
 def _evaluate(given) -> int:
     from asdlib.evaluation import official
 
-    result = official.evaluate(given.paths, decisions=given.decisions)
+    result = official.evaluate(given.paths, decisions=given.decisions, year=given.year)
     print(json.dumps(result, indent=2) if given.json else official.describe(result))
     return 0
 

@@ -86,7 +86,7 @@ def test_a_section_without_any_target_clips_is_fine(tmp_path):
 
 
 def test_ones_own_machine_needs_no_anomalies(tmp_path):
-    files(tmp_path, "fan", s00_source_train_normal=2, s00_source_test_normal=1)
+    files(tmp_path, "fan", s00_source_train_normal=3, s00_source_test_normal=1)
     assert catalogue.plan(settings(tmp_path, anomalies=False)).machines == {"fan": ["00"]}
     with pytest.raises(DataError, match="none of them anomalous"):
         catalogue.plan(settings(tmp_path))
