@@ -106,7 +106,7 @@ rule baselines:
         run.notebook("02_baselines", "{machine}"),
     params:
         values=values,
-        needs=needs(*BASELINES),
+        needs=needs("frame_autoencoder", "mobilenet", "mahalanobis"),
     threads: settings.threads
     resources:
         mem_mb=4000,

@@ -23,7 +23,7 @@ from pathlib import Path
 from asdlib.artefacts import fingerprint
 
 HOME = "ASDLIB_HOME"
-BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis")
+BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis", "mahalanobis_shift")
 
 
 def home() -> Path:

@@ -8,6 +8,9 @@ their own, but among the others they make the covariance wider in the direction 
 The clips that a Gaussian was fitted on lie far nearer to it than any new clip of the same machine: hundreds of
 dimensions, as few clips. So they are scored by cross-fitting, each by a Gaussian fitted without it and its fold; a
 threshold from training scores would otherwise call every clip anomalous.
+
+``mahalanobis_shift`` is the same with a Gaussian of its own for the target domain, fitted on pseudo-target clips
+(:mod:`asdlib.data.pseudo_target`): what these do alone, without any network.
 """
 
 import time
@@ -19,14 +22,20 @@ from sklearn.covariance import LedoitWolf
 
 from asdlib import artefacts, data, paths, scores, training
 from asdlib.baselines.machine import write
+from asdlib.data import pseudo_target
 from asdlib.features import LogMel, log_mels
 
-SYSTEM = "mahalanobis"
+SYSTEM, SHIFTED = "mahalanobis", "mahalanobis_shift"
 FOLDS = 5
 
 
-def run(settings, machine: str) -> pd.DataFrame:
-    """Fit one Gaussian a section, score all clips, and write the folder of ``mahalanobis``.
+def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
+    """Fit one Gaussian a section (or two, one a domain), score all clips, and write the system's folder.
+
+    Args:
+        settings: :class:`asdlib.params.Settings`.
+        machine: Machine type.
+        system: ``mahalanobis`` or ``mahalanobis_shift``.
 
     Returns:
         The score table: Mahalanobis distance, of training and test clips of the planned sections.
@@ -37,11 +46,12 @@ def run(settings, machine: str) -> pd.DataFrame:
     """
     began = time.monotonic()
     baseline, compute = settings.mahalanobis, training.compute(settings)
-    waveforms, rows, _ = data.open_machine(settings, machine)
+    waveforms, rows, sections = data.open_machine(settings, machine)
     clips = waveforms.clips.iloc[rows]
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     vectors = np.stack([summary(spectrum) for spectrum in log_mels(waveforms, rows, log_mel)])
     scores.finite(clips, vectors, "the log-mel")
+    made = pseudo_target.open_rows(settings, machine, sections) if system == SHIFTED else None
 
     score, model = np.empty(len(clips)), {}
     for section in sorted(set(clips["section"])):
@@ -52,8 +62,15 @@ def run(settings, machine: str) -> pd.DataFrame:
         score[fitted] = cross_fitted(vectors[fitted])
         model[f"{section}.mean"] = torch.from_numpy(gaussian.location_)
         model[f"{section}.precision"] = torch.from_numpy(gaussian.precision_)
+        like = made[1][made[0].clips["section"].iloc[made[1]] == section] if made else []
+        if len(like):
+            gaussian = LedoitWolf().fit(np.stack([summary(spectrum) for spectrum in log_mels(made[0], like, log_mel)]))
+            target = own & (clips["domain"] == "target").to_numpy()
+            score[target] = np.sqrt(gaussian.mahalanobis(vectors[target]))
+            model[f"{section}.target.mean"] = torch.from_numpy(gaussian.location_)
+            model[f"{section}.target.precision"] = torch.from_numpy(gaussian.precision_)
 
-    table = scores.table(clips, SYSTEM, score)
+    table = scores.table(clips, system, score)
     record = artefacts.record(
         {
             "machine": machine,
@@ -66,7 +83,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began,
     )
-    write(paths.Run.of(settings).system(SYSTEM, machine), table, model, record)
+    write(paths.Run.of(settings).system(system, machine), table, model, record)
     return table
 
 

@@ -15,6 +15,7 @@ NAMES = {
     "frame_autoencoder": "Baseline (AE)",
     "mobilenet": "Baseline (MobileNetV2)",
     "mahalanobis": "Mahalanobis (reference)",
+    "mahalanobis_shift": "Mahalanobis (shift)",
 }
 """Systems as Table 1 names them."""
 _CLIPS = {("normal", "train"): "#A6DCCB", ("normal", "test"): NORMAL, ("anomaly", "test"): ANOMALY}
@@ -80,8 +81,11 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
     table = table[(table["split"] == "test") & (table["label"] != "unknown")]
     systems, sections = list(dict.fromkeys(table["system"])), sorted(set(table["section"]))
     styles = {section: _STYLES[index % len(_STYLES)] for index, section in enumerate(sections)}
-    figure, axes = plt.subplots(1, len(systems), figsize=(8, 3.6), squeeze=False, sharey=True)
-    for axis, system in zip(axes[0], systems, strict=True):
+    shape = -(-len(systems) // 2), min(len(systems), 2)
+    figure, axes = plt.subplots(*shape, figsize=(8, 0.6 + 3.6 * shape[0]), squeeze=False, sharex=True, sharey=True)
+    for axis in axes.flat[len(systems) :]:
+        axis.remove()
+    for axis, system in zip(axes.flat, systems, strict=False):
         axis.axvspan(0, p, color="#E5E5E5", zorder=0)
         axis.plot([0, 1], [0, 1], color="grey", linestyle="-", linewidth=0.8)
         for (section, domain), clips in table[table["system"] == system].groupby(["section", "domain"]):
@@ -89,7 +93,7 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
             axis.plot(alarms, hits, color=COLOURS[domain], linestyle=styles[section], linewidth=1.5)
         axis.set(title=NAMES.get(system, system), xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.5, 1], aspect="equal")
         axis.tick_params(labelsize="small")
-    axes[0, 0].set_ylabel("true positive rate")
+    figure.supylabel("true positive rate", fontsize="medium")
     figure.supxlabel(f"false positive rate (grey: up to {p:g}, where pAUC looks)", fontsize="medium")
     handles = [
         Line2D([], [], color=COLOURS[domain], linestyle=style, label=f"section {section}, {domain}")
