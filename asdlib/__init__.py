@@ -2,13 +2,29 @@
 
 An open, reproducible companion of the DCASE2021 Challenge Task 2 report of Kuroyanagi et al. The packages follow the
 paper's table of contents: ``data`` (Sec. 3.1), ``autoencoder`` (2.1), ``classifier`` (2.2), ``baselines`` (3.1),
-``ensemble`` (2.3), ``evaluation`` (3).
+``ensemble`` (2.3), ``evaluation`` (3). Beyond the paper, ``detector`` makes a detector of one's own machine.
+
+The public API is what ``__all__`` names; the rest serves the experiment and may change between minor versions.
 """
 
 from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asdlib.detector import Detector, Verdict
 
 __version__ = metadata.version("asdlib")
+__all__ = ["AsdError", "Detector", "Verdict"]
 
 
 class AsdError(Exception):
     """An error whose message is meant for the user: what was found, what was expected, what to do."""
+
+
+def __getattr__(name: str):
+    """Import the detector when it is asked for: it brings PyTorch along, which most commands can do without."""
+    if name in ("Detector", "Verdict"):
+        from asdlib import detector
+
+        return getattr(detector, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

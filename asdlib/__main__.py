@@ -50,6 +50,37 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--parameters", default="{}", metavar="JSON", help='for example \'{"params": "demo"}\'')
     command.set_defaults(command=_execute)
 
+    command = commands.add_parser("fit", help="make a detector from a folder of a machine's normal recordings")
+    command.add_argument("folder", type=Path, help="wav files of normal sound, or sub-folders of them (sections)")
+    command.add_argument("--out", type=Path, required=True, metavar="DETECTOR", help="folder for the detector")
+    command.add_argument(
+        "--outliers", type=Path, action="extend", nargs="+", default=[], metavar="FOLDER", help="of other machines"
+    )
+    command.add_argument("--changed", type=Path, metavar="FOLDER", help="a few recordings under changed conditions")
+    command.add_argument("--profile", default="quick", help="name of a file in params/, or a path (default: quick)")
+    command.add_argument("--false-alarms", type=float, default=0.1, metavar="RATE", help="aimed at (default: 0.1)")
+    command.add_argument("--jobs", type=_positive, default=cores, help="networks trained at a time (default: cores)")
+    command.add_argument("--set", **change, help="change settings, for example seed=1")
+    command.set_defaults(command=_fit)
+
+    command = commands.add_parser(
+        "score", help="judge recordings with a detector; 0 if all are normal, 1 if one is not, 2 on an error"
+    )
+    command.add_argument("detector", type=Path)
+    command.add_argument("wav", type=Path, nargs="*", help="recordings of any length")
+    command.add_argument("--watch", type=Path, metavar="FOLDER", help="then judge what appears there")
+    command.add_argument("--section", help="of the recordings (default: the only one, or their folder's name)")
+    command.add_argument("--changed", action="store_true", help="they were recorded under the changed conditions")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="form", action="store_const", const="json", help="print a JSON object a clip")
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="print a CSV row a clip")
+    command.set_defaults(command=_score, form="text")
+
+    command = commands.add_parser("onnx", help="write a detector's networks as ONNX files, compared with PyTorch")
+    command.add_argument("detector", type=Path)
+    command.add_argument("out", type=Path, help="folder for the files")
+    command.set_defaults(command=_onnx)
+
     data = commands.add_parser("data", help="download recordings, look at a folder of them")
     actions = data.add_subparsers(required=True, metavar="ACTION")
     command = actions.add_parser("check", help="report what a data folder holds and every problem; 0 if it can be used")
@@ -77,6 +108,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("paths", type=Path, nargs="+", help=kinds)
     words = "also precision, recall and F1 score, from decision_result files"
     command.add_argument("--decisions", action="store_true", help=words)
+    years = range(2020, 2026)
+    command.add_argument("--year", type=int, choices=years, default=2021, help="whose rule counts (default: 2021)")
     command.add_argument(
         "--json",
         action="store_true",
@@ -137,17 +170,22 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _reproduce(given) -> int:
+def _overrides(pairs: list[str]) -> dict:
     import yaml
 
-    from asdlib.reproduce import reproduce
-
     overrides = {}
-    for pair in given.set:
+    for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise AsdError(f"--set {pair}: expected KEY=VALUE, for example --set seed=1")
         overrides[key] = yaml.safe_load(value)
+    return overrides
+
+
+def _reproduce(given) -> int:
+    from asdlib.reproduce import reproduce
+
+    overrides = _overrides(given.set)
     if given.data:
         overrides |= {"data.root": str(Path(given.data)), "data.synthetic": None}
     return reproduce(given.profile, overrides, given.jobs, given.dry_run, given.targets)
@@ -162,6 +200,43 @@ def _execute(given) -> int:
         raise AsdError(f"--parameters: not valid JSON ({error}); expected an object such as {{}}") from None
     seconds = execute(given.notebook, given.output, values)
     print(f"{given.output.stem} | done in {seconds:.0f} s", flush=True)
+    return 0
+
+
+def _fit(given) -> int:
+    from asdlib.detector import commands
+
+    card = commands.fit(
+        given.folder,
+        given.out,
+        changed=given.changed,
+        outliers=given.outliers,
+        profile=given.profile,
+        false_alarm_rate=given.false_alarms,
+        overrides=_overrides(given.set),
+        jobs=given.jobs,
+    )
+    print(card.read_text(encoding="utf-8"))
+    return 0
+
+
+def _score(given) -> int:
+    from asdlib.detector import commands
+
+    return commands.score(
+        given.detector,
+        given.wav,
+        folder=given.watch,
+        section=given.section,
+        changed=given.changed,
+        form=given.form,
+    )
+
+
+def _onnx(given) -> int:
+    from asdlib.detector import onnx
+
+    print(*onnx.export(given.detector, given.out), sep="\n")
     return 0
 
 
@@ -186,7 +261,7 @@ def _download(given) -> int:
 def _evaluate(given) -> int:
     from asdlib.evaluation import official
 
-    result = official.evaluate(given.paths, decisions=given.decisions)
+    result = official.evaluate(given.paths, decisions=given.decisions, year=given.year)
     print(json.dumps(result, indent=2) if given.json else official.describe(result))
     return 0
 

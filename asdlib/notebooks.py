@@ -78,7 +78,7 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     logging.getLogger("papermill").setLevel(logging.ERROR)
     leader.follow()
     began = time.monotonic()
-    lines = _Prefixed(output.stem)
+    lines = Prefixed(output.stem)
     with writing(output) as temporary, contextlib.ExitStack() as stack:
         sockets = stack.enter_context(tempfile.TemporaryDirectory())
         stack.enter_context(warnings.catch_warnings())
@@ -121,7 +121,7 @@ def failures(folder: Path, since: float) -> list[str]:
     return sentences
 
 
-class _Prefixed(io.TextIOBase):
+class Prefixed(io.TextIOBase):
     """Passes whole lines on to standard output, each with a prefix, so that jobs side by side can be told apart."""
 
     def __init__(self, prefix: str):

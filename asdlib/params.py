@@ -525,8 +525,8 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     """Read ``params/<profile>.yaml``.
 
     Args:
-        path: The YAML file (relative to the working directory or the project), or the bare name of a profile in
-            ``params/``.
+        path: The YAML file (relative to the working directory or the project), or the bare name of a profile in the
+            project's ``params/`` or, outside a project, of those that come with the package.
         overrides: Settings to change, nested or with dotted names (``{"autoencoder.training.steps": 100}``).
 
     Raises:
@@ -534,7 +534,8 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     """
     path = Path(path)
     if path.suffix not in (".yaml", ".yml"):
-        path = paths.home() / "params" / f"{path}.yaml"
+        known = paths.home() / "params"
+        path = (known if known.is_dir() else Path(__file__).parent / "profiles") / f"{path}.yaml"
     elif not path.is_file():
         path = paths.home() / path
     if not path.is_file():

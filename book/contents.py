@@ -22,7 +22,7 @@ PARTS = {  # part: chapter: stages whose first notebook follows it
     },
     "Results": {"table1": ["08_table1"], "real": [], "audit": [], "claims": [], "ablations": [], "deviations": []},
     "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": []},
-    "Use": {"how_to_run": [], "api": [], "references": []},
+    "Use": {"how_to_run": [], "your_machine": [], "api": [], "references": []},
 }
 STAGES = {  # stage: its rule in the Snakefile
     "01_data": "data",

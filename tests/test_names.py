@@ -62,6 +62,14 @@ def test_round_trip(name):
             "id_01_00000000.wav",
             ClipName("01", "source", "test", "unknown", "00000000", grammar=2020),
         ),
+        ("test", "section_04_0017.wav", ClipName("04", "source", "test", "unknown", "0017", grammar=2022)),
+        ("test", "section_00_test_0017.wav", ClipName("00", "source", "test", "unknown", "0017", grammar=2025)),
+        ("train", "section_00_target_train_normal_0009_.wav", ClipName("00", "target", "train", "normal", "0009")),
+        (
+            "train",
+            "section_00_source_train_normal_0000_noAttribute.wav",
+            ClipName("00", "source", "train", "normal", "0000", "noAttribute"),
+        ),
     ],
 )
 def test_names_of_the_challenges(folder, file, expected):
@@ -75,7 +83,7 @@ def test_names_of_the_challenges(folder, file, expected):
         ("train", "section_0_source_train_normal_0000.wav", "does not fit"),
         ("train", "section_00_source_train_normal_0000.WAV", "does not fit"),
         ("train", "section_٠١_source_train_normal_0000.wav", "does not fit"),  # digits, but not 0 to 9
-        ("test", "section_00_test_0000.wav", "does not fit"),  # no domain
+        ("source_test", "section_00_test_0000.wav", "tells no domain"),
         ("source_test", "section_00_target_test_normal_0000.wav", "name says target test, the folder says source_test"),
         ("train", "section_00_source_test_normal_0000.wav", "name says source test, the folder says train"),
         ("target_test", "normal_id_00_00000000.wav", "name says source"),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ class Reconstructor:
         Raises:
             ModelError: It is not there, or it was trained with other settings or data.
         """
-        branch, compute = settings.candidate("autoencoder", candidate), training.compute(settings)
+        branch = settings.candidate("autoencoder", candidate)
         waveforms, rows, sections = data.open_machine(settings, machine)
         folder = paths.Run.of(settings).system("autoencoder", machine, candidate)
         again = "run notebook 03_train_autoencoder for it, or make reproduce"
@@ -78,8 +79,19 @@ class Reconstructor:
                 f"{folder}: the autoencoder was trained with {odd[0]}: {json.dumps(stored.get(odd[0]))}, the settings "
                 f"now say {json.dumps(wanted[odd[0]])}; give the settings of the training, or {again}"
             )
+        role = clips.roles(
+            waveforms.clips.iloc[rows], branch.training.held_out, branch.training.target_clips, settings.seed
+        )
+        return cls.restore(settings, machine, candidate, folder / "model.safetensors", sections, waveforms, rows, role)
+
+    @classmethod
+    def restore(
+        cls, settings, machine: str, candidate: str, file: Path, sections: list[str], waveforms, rows, role
+    ) -> "Reconstructor":
+        """The autoencoder that a safetensors file holds, for any clips (arguments as the attributes above)."""
+        branch, compute = settings.candidate("autoencoder", candidate), training.compute(settings)
         model = Autoencoder(branch.model, branch.features.n_mels, len(sections))
-        load_model(model, str(folder / "model.safetensors"))
+        load_model(model, str(file))
         return cls(
             branch=branch,
             compute=compute,
@@ -88,9 +100,7 @@ class Reconstructor:
             waveforms=waveforms,
             rows=rows,
             sections=sections,
-            role=clips.roles(
-                waveforms.clips.iloc[rows], branch.training.held_out, branch.training.target_clips, settings.seed
-            ),
+            role=role,
             seed=training.derive(settings.seed, "autoencoder", machine, branch.seed),
             sample_rate=settings.data.sample_rate,
         )

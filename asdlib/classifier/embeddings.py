@@ -139,6 +139,11 @@ def read(settings, machine: str, candidate: str) -> tuple[pd.DataFrame, np.ndarr
     folder = paths.Run.of(settings).system("classifier", machine, candidate)
     if not (folder / "embeddings.npy").is_file():
         raise ClassifierError(f"{folder}: no embeddings; run notebook 06_embeddings, or make reproduce")
+    return load(folder)
+
+
+def load(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """Read what :func:`write` has written into ``folder``."""
     text = {column: str for column in COLUMNS if column not in MEASURES}
     table = pd.read_csv(
         folder / "embeddings.csv", keep_default_na=False, na_values=dict.fromkeys(MEASURES, ""), dtype=text

@@ -77,17 +77,24 @@ def probe(path: Path, data) -> int:
     return info.frames
 
 
-def read(path: Path, data) -> np.ndarray:
+def read(path: Path, data, start: int = 0, samples: int | None = None) -> np.ndarray:
     """Read one clip as int16, shape ``(samples,)``; 16-bit mono comes through exactly, other widths are rounded.
+
+    Args:
+        path: The wav file.
+        data: Settings (:class:`asdlib.params.Data`).
+        start: First sample to read.
+        samples: How many; to the end by default.
 
     Raises:
         ClipError: As :func:`probe`, and for samples that are NaN or beyond full scale.
     """
-    frames = probe(path, data)
+    frames = probe(path, data) - start if samples is None else samples
     info = soundfile.info(path)
     exact = info.subtype == "PCM_16" and (info.channels == 1 or data.channels == "first")
     try:
-        waveform, _ = soundfile.read(path, dtype="int16" if exact else "float64", always_2d=True)  # (samples, channels)
+        dtype = "int16" if exact else "float64"
+        waveform, _ = soundfile.read(path, frames, start, dtype=dtype, always_2d=True)  # (samples, channels)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise ClipError(f"{path}: cannot be decoded ({error}); copy it again or remove it") from None
     if len(waveform) != frames:

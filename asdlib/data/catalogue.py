@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import AsdError, artefacts, paths
-from asdlib.data import names
+from asdlib.data import names, truth
 from asdlib.data.faults import fault
 
 COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "path", "attributes"]
@@ -95,6 +95,8 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
         return _table([]), [f"{shown(root)}: no such folder; data.root must hold {names.EXPECTED}"], []
     rows, unused, seen = [], [], {}
     machines, _, problems = _entries(root)
+    labels, odd = truth.read(root)
+    problems += odd
     for machine in machines:
         inside, _, odd = _entries(root / machine)
         problems += odd
@@ -115,7 +117,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
                     unused.append(path)
                     continue
                 try:
-                    name = names.parse(folder, file)
+                    name = truth.complete(machine, names.parse(folder, file), labels)
                 except names.NameFormatError as error:
                     problems.append(f"{shown(root / path)}: {error}")
                     continue
@@ -271,7 +273,8 @@ def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
 
 
 def _row(machine: str, name: names.ClipName, path: str) -> tuple[str, ...]:
-    return machine, name.section, name.domain, name.split, name.label, name.file, path, name.attributes
+    file = path.rpartition("/")[2]  # an empty attribute's underscore is in no part of the name
+    return machine, name.section, name.domain, name.split, name.label, file, path, name.attributes
 
 
 def _table(rows: list[tuple[str, ...]]) -> pd.DataFrame:

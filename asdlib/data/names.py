@@ -3,7 +3,9 @@
 * 2021: ``section_NN_<source|target>_<train|test>_<normal|anomaly>_NNNN[_attributes].wav`` in the folders ``train``,
   ``source_test`` and ``target_test`` of a machine type;
 * 2022 to 2025: the same, with attributes, in ``train`` and ``test``;
-* evaluation data: the same without the label;
+* evaluation data: the same without the label; from 2022 on without the domain, too, ``section_NN_NNNN.wav`` or
+  ``section_NN_test_NNNN.wav`` in ``test``: such clips count as source unless the ground truth
+  (:mod:`asdlib.data.truth`) says otherwise;
 * 2020: ``<normal|anomaly>_id_NN_NNNNNNNN.wav`` in ``train`` and ``test``: the ID is the section, all are source.
 """
 
@@ -26,8 +28,9 @@ EXPECTED = (
 
 _SECTION = re.compile(
     r"section_(?P<section>[0-9]{2})_(?P<domain>source|target)_(?P<split>train|test)"
-    r"(?:_(?P<label>normal|anomaly))?_(?P<number>[0-9]+)(?:_(?P<attributes>[^/\n]+))?\.wav"
+    r"(?:_(?P<label>normal|anomaly))?_(?P<number>[0-9]+)(?:_(?P<attributes>[^/\n]*))?\.wav"
 )
+_BARE = re.compile(r"section_(?P<section>[0-9]{2})_(?P<test>test_)?(?P<number>[0-9]+)\.wav")
 _ID = re.compile(r"(?:(?P<label>normal|anomaly)_)?id_(?P<section>[0-9]{2})_(?P<number>[0-9]+)\.wav")
 
 
@@ -55,8 +58,8 @@ class ClipName:
     """digits, as written"""
     attributes: str = ""
     """what follows the number, for example ``car_A1_spd_28V``"""
-    grammar: Literal[2020, 2021] = 2021
-    """the challenge whose grammar the name follows"""
+    grammar: Literal[2020, 2021, 2022, 2025] = 2021
+    """the challenge whose grammar the name follows; 2022 and 2025 only where it differs from 2021"""
 
     @property
     def file(self) -> str:
@@ -64,12 +67,16 @@ class ClipName:
         label = () if self.label == "unknown" else (self.label,)
         if self.grammar == 2020:
             return "_".join([*label, "id", self.section, self.number]) + ".wav"
+        if self.grammar in (2022, 2025):
+            return (
+                "_".join(["section", self.section, *(["test"] if self.grammar == 2025 else []), self.number]) + ".wav"
+            )
         attributes = (self.attributes,) if self.attributes else ()
         return "_".join(["section", self.section, self.domain, self.split, *label, self.number, *attributes]) + ".wav"
 
     @property
     def folder(self) -> str:
-        """The folder in which DCASE2021 (for the grammar of 2020: DCASE2020) keeps the clip."""
+        """The folder in which DCASE2021 (for other grammars: their challenge) keeps the clip."""
         return f"{self.domain}_test" if self.split == "test" and self.grammar == 2021 else self.split
 
 
@@ -105,6 +112,11 @@ def parse(folder: str, file: str) -> ClipName:
         name = ClipName(
             parts["section"], "source", FOLDERS[folder], parts["label"] or "unknown", parts["number"], grammar=2020
         )
+    elif match := _BARE.fullmatch(file):
+        grammar = 2025 if match["test"] else 2022
+        name = ClipName(match["section"], "source", "test", "unknown", match["number"], grammar=grammar)
+        if folder != "test":
+            raise NameFormatError(f"the name tells no domain, the folder is {folder}; expected it in test")
     else:
         raise NameFormatError("the name does not fit section_NN_<source|target>_<train|test>_<normal|anomaly>_NNNN.wav")
     if folder not in (name.split, f"{name.domain}_{name.split}"):

@@ -13,18 +13,20 @@ from asdlib.ensemble import rank
 from asdlib.ensemble.pool import Pool
 from asdlib.evaluation.export import results, write_clips
 from asdlib.evaluation.files import CLIP, OfficialError, read
-from asdlib.evaluation.metrics import UNIT, cells, official_score, sections
+from asdlib.evaluation.metrics import UNIT, cells
+from asdlib.evaluation.years import figures
 
 FIGURES = {"auc": "AUC", "pauc": "pAUC", "precision": "prec.", "recall": "recall", "f1": "F1"}
 
 
-def evaluate(given: Iterable[Path | str], p: float = 0.1, decisions: bool = False) -> dict:
+def evaluate(given: Iterable[Path | str], p: float = 0.1, decisions: bool = False, year: int = 2021) -> dict:
     """Every section, every cell and the official score of score files.
 
     Args:
         given: Official score files or folders of them, score tables, and ground truth files or folders.
         p: Largest false positive rate of pAUC.
         decisions: Also precision, recall and F1 score, from the ``decision_result`` files beside the scores.
+        year: The challenge whose rule makes the sections' figures and the official score (:mod:`.years`).
 
     Returns:
         ``official_score``; ``cells``: machine, domain, value; ``sections``: machine, section, domain, auc, pauc (with
@@ -51,8 +53,8 @@ def evaluate(given: Iterable[Path | str], p: float = 0.1, decisions: bool = Fals
     if decisions:
         labelled = _decided(labelled, read(given, "decision"))
     if not labelled.duplicated(CLIP).any():
-        return _figures(labelled.assign(system=""), p)
-    return {"systems": {system: _figures(part, p) for system, part in labelled.groupby("system", sort=False)}}
+        return _figures(labelled.assign(system=""), p, year)
+    return {"systems": {system: _figures(part, p, year) for system, part in labelled.groupby("system", sort=False)}}
 
 
 def _decided(labelled: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
@@ -65,10 +67,12 @@ def _decided(labelled: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
     return both
 
 
-def _figures(frame: pd.DataFrame, p: float) -> dict:
-    table = results(frame, p) if "decision" in frame else sections(frame, p).drop(columns="system")
+def _figures(frame: pd.DataFrame, p: float, year: int) -> dict:
+    table, score = figures(frame, year, p)
+    if "decision" in frame:
+        table = table.merge(results(frame, p).drop(columns=["auc", "pauc"]), on=UNIT)
     return {
-        "official_score": official_score(table),
+        "official_score": score,
         "cells": cells(table, ("machine", "domain")).to_dict("records"),
         "sections": table.to_dict("records"),
     }

@@ -1,0 +1,95 @@
+"""Recordings of any length and rate as windows of one length and rate, one window in memory at a time."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from scipy.signal import resample_poly
+
+from asdlib import AsdError
+from asdlib.data import audio
+
+LONGEST = 10.0
+"""seconds: where recordings are longer, windows of this length stand for clips"""
+SHORTEST = 1.0
+"""seconds below which a recording says too little"""
+WHOLE = 1.5
+"""a recording up to so many windows long is one window"""
+
+
+class RecordingError(AsdError):
+    """A recording that cannot be used; the message names the file, what was found, what was expected, what to do."""
+
+
+def duration(path: Path, data) -> float:
+    """Length in seconds, from the header; errors as in :func:`asdlib.data.audio.probe`."""
+    native = _native(path, data)
+    seconds = audio.probe(path, native) / native.sample_rate
+    if seconds < SHORTEST:
+        raise RecordingError(f"{path}: {seconds:.2f} s long; expected at least {SHORTEST:g} s; remove it")
+    return seconds
+
+
+def starts(samples: int, length: int) -> list[int]:
+    """First samples of equally spaced windows that cover a recording; one if it is at most 1.5 windows long.
+
+    >>> starts(250, 100), starts(150, 100)
+    ([0, 75, 150], [0])
+    """
+    if samples <= WHOLE * length:
+        return [0]
+    return np.linspace(0, samples - length, math.ceil(samples / length)).round().astype(int).tolist()
+
+
+def begins(path: Path, data, seconds: float) -> list[float]:
+    """Where the windows of a recording begin, in seconds; arguments and errors as in :func:`windows`."""
+    native, _, _, places = _plan(path, data, seconds)
+    return [place / native.sample_rate for place in places]
+
+
+def windows(path: Path, data, seconds: float) -> Iterator[tuple[float, np.ndarray]]:
+    """The windows of a recording, as int16 at ``data.sample_rate``.
+
+    A recording of a higher rate is resampled, one of a lower rate is refused: it lacks what the models listen to.
+
+    Args:
+        path: The wav file.
+        data: Settings (:class:`asdlib.params.Data`).
+        seconds: Length of a window.
+
+    Yields:
+        Where the window begins, in seconds, and its samples.
+
+    Raises:
+        ClipError: As :func:`asdlib.data.audio.read`.
+        RecordingError: It is shorter than a second.
+    """
+    native, samples, length, places = _plan(path, data, seconds)
+    for start in places:
+        part = audio.read(path, native, start, length if len(places) > 1 else samples)
+        yield start / native.sample_rate, _resampled(part, native.sample_rate, data.sample_rate)
+
+
+def _plan(path: Path, data, seconds: float):
+    total, native = duration(path, data), _native(path, data)
+    samples, length = round(total * native.sample_rate), round(seconds * native.sample_rate)
+    return native, samples, length, starts(samples, length)
+
+
+def _native(path: Path, data):
+    """``data`` with the recording's own rate, unless that is lower or unknown: then reading refuses it."""
+    try:
+        rate = soundfile.info(path).samplerate
+    except (soundfile.LibsndfileError, RuntimeError):
+        rate = data.sample_rate
+    return data.model_copy(update={"sample_rate": max(rate, data.sample_rate)})
+
+
+def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    if rate == wanted:
+        return samples
+    divisor = math.gcd(rate, wanted)
+    waveform = resample_poly(samples.astype(np.float64), wanted // divisor, rate // divisor)
+    return np.clip(np.rint(waveform), -audio.FULL_SCALE, audio.FULL_SCALE - 1).astype(np.int16)

@@ -1,0 +1,97 @@
+"""When in a window it sounded wrong, and at which frequencies: from the autoencoder's frame scores and signed errors.
+
+A span is a run of frames above what normal frames reach, around a frame above what almost no normal clip reaches.
+Scores and errors are averaged over :data:`SMOOTH` seconds first: single frames are noisy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import librosa
+import numpy as np
+from scipy.ndimage import label, uniform_filter1d
+
+from asdlib.evaluation.decision import empirical_threshold
+
+SMOOTH = 0.2
+"""seconds"""
+USUAL = 0.95
+"""share of normal frames that stay below where a span ends"""
+RANGES = 3
+"""frequency ranges that a span names at most"""
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What frames of normal clips look like, from the held-out clips of a section."""
+
+    peak: float
+    """highest smoothed frame score of a normal clip, exceeded at the chosen rate"""
+    level: float
+    """smoothed frame score below which most normal frames stay"""
+    mean: np.ndarray
+    """of the smoothed signed errors of each mel band, standardised log-mel, (mels,)"""
+    deviation: np.ndarray
+    """of the same, (mels,)"""
+
+    @classmethod
+    def of(cls, frames: Sequence[np.ndarray], errors: Sequence[np.ndarray], rate: float, step: float) -> "Usual":
+        """From the held-out clips' frame scores ``(frames,)`` and signed errors ``(frames, mels)``."""
+        scores = [smooth(values, step) for values in frames]
+        bands = np.concatenate([smooth(values, step) for values in errors])
+        peak, _ = empirical_threshold(np.array([values.max() for values in scores]), 1 - rate)
+        level = float(np.quantile(np.concatenate(scores), USUAL))
+        return cls(peak, min(level, peak), bands.mean(0), np.maximum(bands.std(0), 1e-6))
+
+
+def find(
+    frames: np.ndarray, errors: np.ndarray, usual: Usual, step: float, seconds: float, sample_rate: int, whole: bool
+) -> list[dict]:
+    """The spans of one window, in order.
+
+    Args:
+        frames: Frame scores, ``(frames,)``.
+        errors: Signed errors, ``(frames, mels)``.
+        usual: Of the window's section.
+        step: Seconds between frames.
+        seconds: Length of the window; no span ends later.
+        sample_rate: In Hz.
+        whole: Whether to give the whole window where no moment stands out: the branch objects to it all the same.
+
+    Returns:
+        ``start`` and ``end`` in seconds, and ``frequencies``, ranges from and to in Hz, the oddest first.
+    """
+    scores, bands = smooth(frames, step), smooth(errors, step)
+    runs, count = label(scores > usual.level)
+    chosen = [np.flatnonzero(runs == run) for run in range(1, count + 1)]
+    chosen = [run for run in chosen if scores[run].max() > usual.peak]
+    if not chosen and whole:
+        chosen = [np.arange(len(scores))]
+    return [
+        {
+            "start": round(max(run[0] - 0.5, 0) * step, 3),
+            "end": round(min((run[-1] + 0.5) * step, seconds), 3),
+            "frequencies": frequencies((bands[run].mean(0) - usual.mean) / usual.deviation, sample_rate),
+        }
+        for run in chosen
+    ]
+
+
+def frequencies(oddness: np.ndarray, sample_rate: int) -> list[list[float]]:
+    """Ranges in Hz of neighbouring mel bands at least half as odd as the oddest; at most :data:`RANGES`, oddest first.
+
+    Args:
+        oddness: Deviation from the usual error in each band, ``(mels,)``, either sign.
+        sample_rate: In Hz.
+    """
+    edges = librosa.mel_frequencies(len(oddness) + 2, fmin=0, fmax=sample_rate / 2)
+    size = np.abs(oddness)
+    groups, count = label(size >= size.max() / 2)
+    ranges = [np.flatnonzero(groups == group) for group in range(1, count + 1)]
+    ranges = sorted(ranges, key=lambda bands: -size[bands].max())[:RANGES]
+    return [[round(float(edges[bands[0]]), 1), round(float(edges[bands[-1] + 2]), 1)] for bands in ranges]
+
+
+def smooth(values: np.ndarray, step: float) -> np.ndarray:
+    """Moving average over :data:`SMOOTH` seconds along the first axis."""
+    return uniform_filter1d(np.asarray(values, np.float64), max(round(SMOOTH / step), 1), axis=0, mode="nearest")

@@ -1,0 +1,74 @@
+"""Thresholds, percentiles and rates of a detector, against simulation and scipy."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from asdlib.detector.calibration import ENSEMBLE, Calibration, ensemble
+from asdlib.ensemble import normalise
+
+SCORES = arrays(np.float64, st.integers(2, 60), elements=st.floats(-10, 10), unique=True)
+
+
+def simulated(draw, clips, windows, rate, times=4000):
+    """Share of normal recordings called anomalous, over many draws of held-out clips; and each draw's own share."""
+    rng = np.random.default_rng(0)
+    calibrations = [Calibration(draw(rng, clips), rate) for _ in range(times)]
+    alarms = [draw(rng, windows).max() > calibration.threshold(windows) for calibration in calibrations]
+    return np.mean(alarms), calibrations
+
+
+@pytest.mark.parametrize("clips", [9, 20, 50])
+def test_the_rate_of_false_alarms_is_bounded_and_met(clips):
+    alarms, calibrations = simulated(lambda rng, size: rng.gamma(2, size=size), clips, 1, 0.1)
+    bound = calibrations[0].expected()["rate"]
+    assert bound <= 0.1
+    assert alarms == pytest.approx(bound, abs=3 * np.sqrt(bound / 4000))  # exchangeable and continuous: met, not below
+
+
+def test_the_interval_holds_the_rate_of_its_threshold():
+    _, calibrations = simulated(lambda rng, size: rng.standard_normal(size), 50, 1, 0.1, 2000)
+    rates = [stats.norm.sf(calibration.threshold()) for calibration in calibrations]
+    inside = [c.expected()["low"] <= rate <= c.expected()["high"] for c, rate in zip(calibrations, rates, strict=True)]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("windows", [3, 30])
+def test_long_recordings_alarm_at_the_rate_of_the_whole(windows):
+    """Exponential tails, as assumed, from 50 clips: the estimated tail leaves it within a factor of two."""
+    alarms, _ = simulated(lambda rng, size: rng.exponential(size=size), 50, windows, 0.1)
+    assert 0.05 < alarms < 0.2
+
+
+def test_too_few_clips_say_so():
+    few = Calibration(np.arange(4.0), 0.1)
+    assert few.threshold() == 3 and few.expected()["rate"] == pytest.approx(0.2)
+
+
+@given(SCORES, st.floats(-12, 12), st.sampled_from([0.02, 0.1, 0.3]), st.sampled_from([1, 4]))
+def test_percentile_and_threshold_agree(scores, score, rate, windows):
+    calibration = Calibration(scores, rate)
+    percentile = calibration.percentile(score, windows)
+    assert 0 <= percentile <= 100 and calibration.percentile(score + 1, windows) >= percentile
+    if windows == 1:
+        assert percentile < 100
+        alarm, bound = score > calibration.threshold(), calibration.expected()["rate"]
+        assert alarm == (percentile >= 100 * (1 - bound) - 1e-9)
+    assert calibration.threshold(windows) >= calibration.threshold()
+
+
+def test_the_ensemble_is_the_mean_of_the_normalised_branches():
+    rng = np.random.default_rng(0)
+    held = {name: rng.normal(size=30) * scale for name, scale in [("autoencoder/a", 2), ("autoencoder/b", 30)]}
+    held["classifier/a"] = rng.normal(5, 3, size=30)
+    new = {name: rng.normal(size=4) for name in held}
+    found = ensemble(new, held, "average")
+    for branch, names in {"autoencoder": ["autoencoder/a", "autoencoder/b"], "classifier": ["classifier/a"]}.items():
+        reference = np.mean([normalise(held[name]) for name in names], axis=0)
+        expected = np.mean([(new[name] - held[name].mean()) / held[name].std() for name in names], axis=0)
+        np.testing.assert_allclose(found[branch], (expected - reference.mean()) / reference.std())
+    np.testing.assert_allclose(found[ENSEMBLE], (found["autoencoder"] + found["classifier"]) / 2)
+    assert list(ensemble(held, {"autoencoder/a": held["autoencoder/a"]}, "average")) == ["autoencoder", ENSEMBLE]

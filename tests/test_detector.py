@@ -1,0 +1,335 @@
+"""A detector of one's own machine, from fit to verdict, on tiny recordings and networks."""
+
+import json
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from detector_recordings import RATE, hum, normal, profile, write
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+import asdlib
+from asdlib.__main__ import main
+from asdlib.data.audio import ClipError
+from asdlib.detector import DetectorError, folder, recordings, spans
+from asdlib.detector.recordings import RecordingError
+from asdlib.detector.watch import JOURNAL, watch
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Recordings, and a detector of two sections with changed conditions and outliers, made by the command."""
+    place = tmp_path_factory.mktemp("own")
+    normal(place / "pump" / "left", 40)
+    normal(place / "pump" / "right", 40, first=100, pitch=700)
+    normal(place / "changed" / "left", 3, first=200, pitch=330)
+    normal(place / "fan", 6, first=300, pitch=1500)
+    given = ["fit", place / "pump", "--out", place / "detector", "--changed", place / "changed"]
+    given += ["--outliers", place / "fan", "--profile", profile(place), "--jobs", "1"]
+    assert main([str(value) for value in given]) == 0
+    return place
+
+
+@pytest.fixture(scope="module")
+def detector(home):
+    return asdlib.Detector.load(home / "detector")
+
+
+@pytest.fixture(scope="module")
+def odd(home):
+    return write(home / "left" / "odd.wav", hum(1000, burst=(1.0, 1.4)))
+
+
+@pytest.fixture(scope="module")
+def usual(home):
+    """A normal clip that the detector takes for one: of these at least 90 % are."""
+    paths = [write(home / "left" / f"usual{seed}.wav", hum(seed)) for seed in range(1001, 1005)]
+    loaded = asdlib.Detector.load(home / "detector")
+    return next(path for path in paths if not loaded.judge(path).anomaly)
+
+
+def test_an_anomaly_is_found_with_its_time_and_frequency(detector, odd):
+    verdict = detector.judge(odd)
+    assert verdict.anomaly and verdict.score > verdict.threshold and verdict.percentile > 90
+    assert list(verdict.branches) == ["autoencoder", "classifier"] and verdict.branches["autoencoder"]["anomaly"]
+    (span,) = verdict.spans
+    assert span["start"] == pytest.approx(1.0, abs=spans.SMOOTH) and span["end"] == pytest.approx(1.4, abs=spans.SMOOTH)
+    low, high = span["frequencies"][0]
+    assert low < 5000 < high and high - low < 3000
+
+
+def test_new_normal_clips_alarm_at_about_the_rate(detector, home):
+    """20 new clips at 10 % by 10 held-out ones: 9 alarms or more come once in a hundred times."""
+    paths = [write(home / "new" / "left" / f"{seed}.wav", hum(seed)) for seed in range(2000, 2020)]
+    decided = detector.predict(paths)
+    assert set(decided) <= {-1, 1} and np.sum(decided == -1) < 9
+
+
+def test_scikit_learns_conventions(detector, odd, usual):
+    pair = [usual, odd]
+    samples, margins = detector.score_samples(pair), detector.decision_function(pair)
+    assert samples[0] > samples[1]  # the lower, the more abnormal
+    assert margins[0] > 0 > margins[1]
+    assert detector.predict(pair).tolist() == [1, -1]
+    fresh = clone(asdlib.Detector("smoke", 0.2))
+    assert fresh.get_params() == {"profile": "smoke", "false_alarm_rate": 0.2, "overrides": None}
+    with pytest.raises(NotFittedError):
+        fresh.predict(pair)
+
+
+def test_a_clip_is_judged_by_its_content_alone(detector, odd, home):
+    first = detector.judge(odd, section="left")
+    other = shutil.copy(odd, home / "another name.wav")
+    second = asdlib.Detector.load(home / "detector").judge(other, section="left")
+    assert second.clip == str(other)
+    assert second.as_dict() | {"clip": ""} == first.as_dict() | {"clip": ""}  # the same bits
+
+
+def test_sections_and_conditions(detector, home):
+    right = write(home / "right" / "clip.wav", hum(1100, pitch=700))
+    assert detector.judge(right).score < detector.judge(right, section="left").score
+    shifted = write(home / "left" / "shifted.wav", hum(1200, pitch=330))
+    branch = "autoencoder"
+    plain, told = (detector.judge(shifted, changed=changed).branches[branch]["score"] for changed in (False, True))
+    assert told < plain
+    with pytest.raises(DetectorError, match=r"clip\.wav: section 'middle' is not known; this detector has left, right"):
+        detector.judge(right, section="middle")
+    with pytest.raises(DetectorError, match="section 'fan' is not known"):
+        detector.judge(home / "fan" / "day000.wav")
+
+
+def test_the_card_and_what_was_heard(detector, home):
+    card = detector.card_
+    for words in ("left | 40 | 10 | 3 | 0", "fan (6 clips)", "at most 9.1%", "rate of false alarms is not known"):
+        assert words in card, card
+    assert detector.sections_ == ["left", "right"]
+    held = detector.held_out_
+    assert set(held["branch"]) == {"autoencoder", "classifier", "ensemble"} and set(held["domain"]) == {"source"}
+    heard = pd.read_csv(home / "detector" / "recordings.csv", dtype=str)
+    assert heard.groupby(["name", "split"]).size().loc["left"].to_dict() == {"test": 10, "train": 33}
+    assert not (home / ".detector.work").exists()
+
+
+def test_held_out_clips_score_as_new_ones(detector, home):
+    """Calibration goes the same way as deployment: the file, judged, has the stored score."""
+    heard = pd.read_csv(home / "detector" / "recordings.csv", dtype=str)
+    held = heard[(heard["name"] == "right") & (heard["split"] == "test")]
+    scores = [detector.judge(home / "pump" / "right" / name).score for name in held["recording"].iloc[:2]]
+    stored = detector.held_out_
+    stored = stored[(stored["section"] == "right") & (stored["branch"] == "ensemble")]["score"]
+    np.testing.assert_allclose(scores, stored.iloc[:2], rtol=1e-9, atol=1e-9)
+
+
+# Long recordings and other rates --------------------------------------------------------------------------------------
+def test_long_recordings_are_judged_in_windows_of_bounded_memory(detector, home):
+    long = write(home / "left" / "long.wav", hum(1300, seconds=60, burst=(31.0, 31.5)))
+    tracemalloc.start()
+    verdict = detector.judge(long)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert verdict.anomaly
+    assert any(span["start"] < 31.5 and span["end"] > 31.0 for span in verdict.spans)
+    assert peak < 60 * RATE * 2  # bytes of its samples
+
+
+@given(st.integers(1, 5000), st.integers(10, 300))
+def test_windows_cover_a_recording(samples, length):
+    places = recordings.starts(samples, length)
+    if len(places) == 1:
+        assert samples <= recordings.WHOLE * length
+    else:
+        assert places[0] == 0 and places[-1] == samples - length
+        assert 0 < min(np.diff(places)) and max(np.diff(places)) <= length
+
+
+def test_other_rates(detector, home, odd):
+    higher = write(home / "left" / "48k.wav", hum(1000, rate=48_000, burst=(1.0, 1.4)), 48_000)
+    assert detector.judge(higher).anomaly
+    ((start, window),) = recordings.windows(higher, detector._fitted().stored.settings.data, 2.0)
+    assert start == 0 and len(window) == 2 * RATE
+    with pytest.raises(ClipError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000"):
+        detector.judge(write(home / "left" / "8k.wav", hum(1, rate=8000), 8000))
+    with pytest.raises(RecordingError, match=r"0\.50 s long; expected at least 1 s"):
+        detector.judge(write(home / "left" / "short.wav", hum(1, seconds=0.5)))
+
+
+# Folders --------------------------------------------------------------------------------------------------------------
+@given(st.integers(8, 60), st.integers(1, 4), st.integers(0, 5))
+def test_what_is_held_out(files, windows, seed):
+    clips = [f"{index}.wav" for index in range(files) for _ in range(windows)]
+    held = folder.held_out(clips, "source", 0.1, seed)
+    assert 0 < held.sum() <= len(clips) // 2 + windows
+    assert held.sum() >= min(round(0.25 * len(clips)), len(clips) // 2)
+    shared = {clip for clip, out in zip(clips, held, strict=True) if out} & {
+        clip for clip, out in zip(clips, held, strict=True) if not out
+    }
+    assert shared == set()  # never part of a recording, where there are enough of them
+    assert not folder.held_out(clips[:19], "target", 0.1, seed).any()
+
+
+def test_of_a_single_recording_the_end_is_held_out():
+    held = folder.held_out(["a.wav"] * 40, "source", 0.1, 0)
+    assert held.tolist() == [False] * 30 + [True] * 10
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda place: place / "nowhere", "no such folder"),
+        (lambda place: place, "no wav file in it or in its sub-folders"),
+        (lambda place: normal(normal(place, 1) / "more", 1).parent, "wav files and sub-folders with wav files (more)"),
+        (lambda place: normal(place, 3), "has 3 normal clip(s) of 2.0 s; expected at least 8"),
+        (lambda place: write(normal(place, 9) / "bad.wav", hum(0)).write_bytes(b"RIFF") and place, "bad.wav"),
+    ],
+)
+def test_folders_that_cannot_be_used(tmp_path, make, words):
+    place = tmp_path / "given"
+    place.mkdir()
+    with pytest.raises(asdlib.AsdError) as info:
+        asdlib.Detector(profile(tmp_path)).fit(make(place))
+    assert words in str(info.value), info.value
+
+
+def test_without_outliers_the_autoencoder_listens_alone(tmp_path, odd):
+    paths = sorted(normal(tmp_path / "own", 12).iterdir())
+    detector = asdlib.Detector(profile(tmp_path), 0.2, {"autoencoder.training.steps": 20}).fit(paths)
+    verdict = detector.judge(odd)
+    assert list(verdict.branches) == ["autoencoder"]
+    assert verdict.score == pytest.approx(verdict.branches["autoencoder"]["score"])
+    assert "only the autoencoder listens" in detector.card_ and "needs outliers" in detector.card_
+
+
+# On disk --------------------------------------------------------------------------------------------------------------
+def test_a_strangers_detector_is_refused_where_it_is_odd(home, tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "harm"), "w"))
+
+    def changed(name, content):
+        place = tmp_path / "copy"
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(home / "detector", place)
+        (place / name).write_bytes(content)
+        return place
+
+    facts = json.loads((home / "detector" / "detector.json").read_text())
+    for name, content, words in [
+        ("autoencoder/base/model.safetensors", pickle.dumps(Harm()), "cannot be read as a detector"),
+        ("classifier/base/embeddings.npy", pickle.dumps(Harm()), "cannot be read as a detector"),
+        ("detector.json", json.dumps(facts | {"format": 2}).encode(), "format 2; expected 1"),
+        ("detector.json", json.dumps(facts | {"autoencoder": ["../../x"]}).encode(), "'../../x' is not in the profile"),
+        ("detector.json", b"{", "cannot be read as a detector"),
+        ("settings.json", b'{"profile": "a", "titel": "b"}', "cannot be read as a detector"),
+    ]:
+        with pytest.raises(DetectorError, match="copy") as info:
+            asdlib.Detector.load(changed(name, content))
+        assert words in str(info.value)
+    assert not (tmp_path / "harm").exists()
+    with pytest.raises(DetectorError, match="no detector"):
+        asdlib.Detector.load(tmp_path)
+
+
+def test_an_interrupted_fit_goes_on(tmp_path):
+    work, heard = tmp_path / "work", normal(tmp_path / "own", 12)
+    detector = asdlib.Detector(profile(tmp_path), overrides={"autoencoder.training.steps": 3})
+    detector.fit(heard, work=work).save(tmp_path / "first")
+    (model,) = work.rglob("autoencoder/machine/base/model.safetensors")
+    before = model.stat().st_mtime_ns
+    detector.fit(heard, work=work).save(tmp_path / "second")
+    assert model.stat().st_mtime_ns == before
+    for name in ("calibration.csv", "usual.safetensors", "autoencoder/base/scorers.safetensors"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+# Commands -------------------------------------------------------------------------------------------------------------
+def test_score_prints_and_exits(home, odd, usual, capsys):
+    place = str(home / "detector")
+    assert main(["score", place, str(usual), "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    verdict = json.loads(line)
+    assert list(verdict) == ["clip", "score", "percentile", "anomaly", "branches", "spans"]
+    assert verdict["clip"] == str(usual) and verdict["anomaly"] is False and verdict["spans"] == []
+    assert main(["score", place, str(usual), str(odd), "--csv"]) == 1
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head == "clip,score,percentile,anomaly,autoencoder,classifier,spans" and len(first.split(",")) == 7
+    assert second.startswith(str(odd)) and "Hz" in second
+    assert main(["score", place, "nowhere.wav", str(odd)]) == 2
+    said = capsys.readouterr()
+    assert "error: nowhere.wav: no such file" in said.err and "ANOMALY" in said.out and "objected: auto" in said.out
+    assert main(["score", place]) == 2
+    assert main(["score", str(home), str(odd)]) == 2
+    assert main(["fit", str(home / "fan"), "--out", str(home / "pump")]) == 2
+    assert "exists and is no detector" in capsys.readouterr().err
+
+
+# Watching -------------------------------------------------------------------------------------------------------------
+def verdicts(place, count, judge=lambda path: {"clip": str(path), "anomaly": False}):
+    """The first entries of a watch that looks every millisecond."""
+    entries = watch(place, judge, every=0.001)
+    return [next(entries) for _ in range(count)]
+
+
+def test_none_twice_and_none_lost(tmp_path):
+    for name in ("a.wav", "b.wav", "inner/c.wav"):
+        write(tmp_path / name, hum(0, seconds=0.1))
+    first = verdicts(tmp_path, 2)
+    (tmp_path / "d.wav").write_bytes(b"new")
+    with open(tmp_path / JOURNAL, "a", encoding="utf-8") as journal:
+        journal.write('{"clip": "half-writ')  # killed there
+    second = verdicts(tmp_path, 2)
+    write(tmp_path / "a.wav", hum(1, seconds=0.2))  # a new recording under an old name
+    third = verdicts(tmp_path, 1)
+    assert [entry["file"] for entry in first + second + third] == ["a.wav", "b.wav", "d.wav", "inner/c.wav", "a.wav"]
+    lines = (tmp_path / JOURNAL).read_text().splitlines()
+    assert [json.loads(line)["file"] for line in lines] == [entry["file"] for entry in first + second + third]
+
+
+def test_a_recording_that_is_still_copied_is_waited_for(tmp_path):
+    whole = write(tmp_path / "whole" / "a.wav", hum(0)).read_bytes()
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    path, looks = watched / "a.wav", []
+    path.write_bytes(whole[:1000])
+
+    def judge(there):
+        looks.append(there.stat().st_size)
+        if there.stat().st_size < len(whole):
+            path.write_bytes(whole)  # the copy ends after we looked
+            raise asdlib.AsdError("truncated")
+        return {"clip": str(there), "anomaly": False}
+
+    (entry,) = verdicts(watched, 1, judge)
+    assert "error" not in entry and entry["size"] == len(whole) and looks == [1000, len(whole)]
+
+
+def test_odd_journals_are_refused(tmp_path):
+    (tmp_path / JOURNAL).write_text("something else\n")
+    with pytest.raises(DetectorError, match="not a journal of this command"):
+        next(watch(tmp_path, lambda path: {}))
+    with pytest.raises(DetectorError, match="no such folder"):
+        next(watch(tmp_path / "no", lambda path: {}))
+
+
+def test_watching_by_command_ends_with_the_code(home, odd, tmp_path):
+    command = [sys.executable, "-m", "asdlib", "score", home / "detector", "--watch", tmp_path, "--section", "left"]
+    process = subprocess.Popen(
+        [*map(str, command), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        shutil.copy(odd, tmp_path / "odd.wav")
+        line = json.loads(process.stdout.readline())
+        assert line["clip"] == str(tmp_path / "odd.wav") and line["anomaly"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 1, process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
