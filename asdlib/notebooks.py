@@ -52,6 +52,14 @@ COMMON = "ASDLIB_PARAMETERS"
 """environment variable with parameters (JSON) for all notebooks of a run: its profile and overrides"""
 
 
+def environment(settings) -> dict[str, str]:
+    """Environment variables that every kernel of a run has."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    threads = dict.fromkeys(names, str(settings.threads))  # two jobs side by side do not fight for cores
+    # ipykernel's debugger would warn at every start.
+    return threads | {"PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+
+
 def execute(notebook: Path, output: Path, values: dict) -> float:
     """Execute ``notebook`` with papermill and keep the executed notebook at ``output``; return the seconds it took.
 
@@ -64,10 +72,7 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     values = json.loads(os.environ.get(COMMON, "{}")) | values
     check(notebook, values)
     settings = params.load(values.get("params", "demo"), values.get("overrides"))
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = str(settings.threads)  # two jobs side by side do not fight for cores
-    os.environ["PYTHONHASHSEED"] = "0"
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # ipykernel's debugger would warn at every start
+    os.environ.update(environment(settings))
     papermill = _papermill()
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
