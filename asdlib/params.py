@@ -357,7 +357,7 @@ class ClassifierBatches(Strict):
     batch_size: Annotated[int, Field(gt=0, multiple_of=2)] = 64
     """clips a step, normal and outlier 1:1"""
     negatives: Literal["all", "machine", "dataset"] = "all"
-    """outliers: other sections and machines, other sections only, or the machines of the same data set"""
+    """outliers: other sections and machines, other sections only (if there are some), or those of the same data set"""
     mixup: Annotated[float, Field(ge=0)] = 0.2
     """alpha of Mixup's Beta(alpha, alpha) on waveforms; 0 turns it off"""
     noise: Fraction = 0.0

@@ -187,13 +187,18 @@ def test_clear_errors():
     with pytest.raises(ClassifierError, match="section 07 of fan has no normal source training clips"):
         make(section="07")
     with pytest.raises(ClassifierError, match=r"negatives is 'machine', but beside section 00 of ToyCar"):
-        make("ToyCar", negatives="machine")
+        make("ToyCar", negatives="machine", counts={"ToyCar": COUNTS["ToyCar"]})
     with pytest.raises(ClassifierError, match=r"'dataset', but crane is in none of their machine types \(fan, gearbox"):
         make("crane", counts=COUNTS | {"crane": {("crane", "00", "source"): 1}}, negatives="dataset")
     with pytest.raises(ClassifierError, match="section 00 of ToyCar has no target training clips"):
         make("ToyCar").finetuning(generator(0))
     with pytest.raises(ValueError, match=r"target_clips \(5\) must be at most half of batch_size \(8\)"):
         make(target_clips=5)
+
+
+def test_a_machine_of_one_section_takes_all_outliers():
+    batches = make("ToyCar", value=lambda *key: VALUES[key], negatives="machine", mixup=0)
+    assert {key[0] for key in outliers(batches, "source")} == {"fan", "valve"}
 
 
 def test_open_reads_the_machines_that_may_take_part(tmp_path):

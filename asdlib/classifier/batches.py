@@ -112,7 +112,7 @@ class Batches:
                 "out with data.sections"
             )
         self.normal, self.target = own["source"], own.get("target")
-        candidates = machines(settings.batches.negatives, machine, sorted({part.machine for part in clips}))
+        candidates = machines(settings.batches.negatives, machine, clips)
         negatives = [
             part for part in clips if part.machine in candidates and (part.machine, part.section) != (machine, section)
         ]
@@ -137,8 +137,9 @@ class Batches:
             paths.Run.of(settings),
             catalogue.plan(settings),
         )
-        wanted = machines(branch.batches.negatives, machine, sorted({*plan.machines, *plan.outliers}))
-        clips = [part for name in wanted for part in groups(Waveforms.open(run.data(name)))]
+        known = {name: groups(Waveforms.open(run.data(name))) for name in sorted({*plan.machines, *plan.outliers})}
+        wanted = machines(branch.batches.negatives, machine, [part for parts in known.values() for part in parts])
+        clips = [part for name in wanted for part in known[name]]
         shifted = None
         if branch.batches.pseudo_target_by == "shift":
             shifted = groups(pseudo_target.open_clips(settings, machine))
@@ -234,13 +235,22 @@ class Batches:
         return torch.as_tensor(values, dtype=torch.float32).to(self.device)
 
 
-def machines(negatives: str, machine: str, known: list[str]) -> list[str]:
+def machines(negatives: str, machine: str, clips: list[Clips]) -> list[str]:
     """The machine types, ``machine`` among them, whose clips take part under a choice of negatives.
+
+    Where ``machine`` was chosen for a machine type of one section, which leaves no negatives, all take part.
+
+    Args:
+        negatives: ``all``, ``machine`` or ``dataset``.
+        machine: The positive machine type.
+        clips: All that may take part.
 
     Raises:
         ClassifierError: ``dataset`` was chosen for a machine type that belongs to neither data set.
     """
-    if negatives == "all":
+    known = sorted({part.machine for part in clips})
+    sections = {part.section for part in clips if (part.machine, part.domain) == (machine, "source")}
+    if negatives == "all" or (negatives == "machine" and len(sections) < 2):
         return known
     if negatives == "machine":
         return [machine]
