@@ -63,7 +63,7 @@ def kernels(environment: dict[str, str]) -> Iterator[dict[str, str]]:
         specification.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
         # In a session of its own an interrupt from the keyboard does not reach it; it ends when its input does.
         process = subprocess.Popen(
-            [sys.executable, "-P", __file__, address],
+            [sys.executable, "-m", "asdlib.warm", address],
             stdin=subprocess.PIPE,
             start_new_session=True,
             env=environment | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
@@ -114,6 +114,7 @@ def _become(connection: socket.socket) -> None:
         os.close(descriptor)
     os.setsid()
     os.chdir(request["folder"])
+    sys.path[0] = request["folder"]
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = [*request["argv"], f"--IPKernelApp.parent_handle={os.getppid()}"]  # without one it talks to a terminal
