@@ -32,6 +32,9 @@ reliability: $(READY) ## the tests that try to break everything, their figures k
 		tests/test_bad_input.py tests/test_download.py tests/test_faults.py tests/test_security.py \
 		tests/test_determinism.py tests/test_chaos.py
 
+bench: $(READY) ## ours against references, one core, some ten minutes: book/results/benchmarks.csv
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 python benchmarks/table.py
+
 lab: $(READY) ## JupyterLab on the notebooks, on this machine only
 	jupyter lab --ip 127.0.0.1 notebooks
 

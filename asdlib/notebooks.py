@@ -25,12 +25,10 @@ class NotebookError(AsdError):
 
 def parameters(notebook: Path) -> dict:
     """The notebook's parameters: name to ``{"inferred_type_name", "default", "help"}``, as papermill reads them."""
-    import papermill
-
     if not notebook.is_file():
         known = ", ".join(sorted(path.name for path in notebook.parent.glob("*.ipynb"))) or "none"
         raise NotebookError(f"{notebook}: no such notebook; there: {known}")
-    return papermill.inspect_notebook(str(notebook))
+    return _papermill().inspect_notebook(str(notebook))
 
 
 def check(notebook: Path, values: dict) -> None:
@@ -54,6 +52,14 @@ COMMON = "ASDLIB_PARAMETERS"
 """environment variable with parameters (JSON) for all notebooks of a run: its profile and overrides"""
 
 
+def environment(settings) -> dict[str, str]:
+    """Environment variables that every kernel of a run has."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    threads = dict.fromkeys(names, str(settings.threads))  # two jobs side by side do not fight for cores
+    # ipykernel's debugger would warn at every start.
+    return threads | {"PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+
+
 def execute(notebook: Path, output: Path, values: dict) -> float:
     """Execute ``notebook`` with papermill and keep the executed notebook at ``output``; return the seconds it took.
 
@@ -66,11 +72,8 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     values = json.loads(os.environ.get(COMMON, "{}")) | values
     check(notebook, values)
     settings = params.load(values.get("params", "demo"), values.get("overrides"))
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = str(settings.threads)  # two jobs side by side do not fight for cores
-    os.environ["PYTHONHASHSEED"] = "0"
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # ipykernel's debugger would warn at every start
-    import papermill
+    os.environ.update(environment(settings))
+    papermill = _papermill()
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
@@ -119,6 +122,14 @@ def failures(folder: Path, since: float) -> list[str]:
         errors = [output for output in outputs if output["output_type"] == "error"]
         sentences += [f"{path}: {error['ename']}: {error['evalue']}" for error in errors]
     return sentences
+
+
+def _papermill():
+    """Papermill, imported in 0.4 s instead of 1.7: jsonschema, below it, would build a grammar of web addresses."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # not importable; only JSON formats that no notebook has need it
+    import papermill
+
+    return papermill
 
 
 class Prefixed(io.TextIOBase):

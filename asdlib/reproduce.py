@@ -1,11 +1,12 @@
 """``make reproduce``: check everything at the door, then let Snakemake run what is missing."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
 
-from asdlib import notebooks, params, paths
+from asdlib import notebooks, params, paths, warm
 from asdlib.artefacts import only_one, sweep, write_json
 from asdlib.data import catalogue
 from asdlib.leader import PIPE, leading
@@ -46,11 +47,10 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
         subprocess.run([*snakemake, "--unlock", "--configfile", str(config)], capture_output=True, check=False)
         extra, began = ["--dry-run"] if dry_run else [], time.time()
-        code = subprocess.run(
-            [*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)],
-            check=False,
-            env=os.environ | {PIPE: str(pipe)},
-        ).returncode
+        environment = os.environ | notebooks.environment(settings) | {PIPE: str(pipe)}
+        with contextlib.nullcontext(environment) if dry_run else warm.kernels(environment) as environment:
+            command = [*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)]
+            code = subprocess.run(command, check=False, env=environment).returncode
         _sweep(settings)  # of jobs that were killed alone
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it

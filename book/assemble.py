@@ -118,6 +118,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/claims.md": tables.claims(pd.read_csv(there(run.claims))),
         "generated/reliability.md": tables.reliability(SOURCES / "results" / "reliability" / "figures.csv"),
         "generated/cost.md": provenance.cost(notebooks, run),
+        "generated/benchmarks.md": provenance.benchmarks(SOURCES / "results" / "benchmarks.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),
         "generated/absent.md": provenance.absent(table, settings),

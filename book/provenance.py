@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import nbformat
 import pandas as pd
@@ -28,6 +29,27 @@ def cost(notebooks: Notebooks, run: Run) -> str:
     columns = ["Stage", "Notebooks", "Seconds in all", "Longest", "Device"]
     caption = "Wall time of each stage in seconds, the start of the kernels included, and where it ran."
     return table(pd.DataFrame(shown, columns=columns), caption, "cost-table", "lrrrl", "4 2 2 2 6")
+
+
+def benchmarks(path: Path) -> str:
+    """What ``make bench`` measured: ours against a reference in the same run, and the share of the machine's limit."""
+    measured = pd.read_csv(path)
+    rows = [
+        (
+            row.work,
+            row.reference,
+            f"{row.ours_seconds:.3g}",
+            f"{row.reference_seconds:.3g}",
+            f"{row.ratio:.1f} ({row.low:.1f} to {row.high:.1f})",
+            f"{row.goal:g}",
+            BLANK if pd.isna(row.share_of_limit) else f"{row.share_of_limit:.0%}",
+        )
+        for row in measured.itertuples()
+    ]
+    columns = ["Work", "Reference", "Ours, s", "Reference, s", "Ratio", "Asked", "Of the limit"]
+    where = ", ".join(dict.fromkeys(measured["device"] + ", commit " + measured["commit"]))
+    caption = f"Ours against a reference, median of alternating repeats; the ratio with its extremes. {where}."
+    return table(pd.DataFrame(rows, columns=columns), caption, "benchmarks-table", "llrrrrr", "5 4 2 2 3 1 2")
 
 
 def records(run: Run) -> list[dict]:

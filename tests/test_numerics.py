@@ -6,8 +6,8 @@ import torch
 from autoencoder_run import make
 
 from asdlib.autoencoder import train
-from asdlib.autoencoder.gaussian import Gaussian, GaussianError
 from asdlib.autoencoder.reconstruct import Reconstructor
+from asdlib.gaussian import Gaussian, GaussianError
 from asdlib.scores import ScoreError
 
 

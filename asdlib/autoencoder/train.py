@@ -57,7 +57,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         error = model(features * gains, section).float() - model.target(features, section)
         return {"loss": error.abs().mean() if options.loss == "l1" else error.square().mean()}
 
-    optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
     facts = stored | {"compute": compute.describe()}  # a checkpoint of another device would give other bits
     checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)

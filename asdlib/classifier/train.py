@@ -53,7 +53,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
 
     def stage(name: str, draw: Callable[[torch.Generator], Batch], steps: int, factor: float, checkpoint: Path):
         rates = branch.training.backbone_learning_rate * factor, branch.training.head_learning_rate * factor
-        optimizer = torch.optim.Adam(model.groups(*rates))
+        optimizer = torch.optim.Adam(model.groups(*rates), fused=True)
         scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=list(rates), total_steps=steps)
 
         def loss(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:

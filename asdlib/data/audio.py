@@ -174,10 +174,11 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
                 except ClipError as error:
                     problems.append(str(error))
                     continue
-                doubts.hear(clip.path, clip.split, clip.label, waveform)
                 samples = waveform.astype("<i2").tobytes()
                 stream.write(samples)
-                digest.update(clip.clip.encode() + b"\0" + hashlib.sha256(samples).digest())
+                of_clip = hashlib.sha256(samples).digest()
+                doubts.hear(clip.path, clip.split, clip.label, waveform, of_clip)
+                digest.update(clip.clip.encode() + b"\0" + of_clip)
         refuse(problems)
         table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
         record = artefacts.record(

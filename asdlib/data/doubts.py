@@ -27,7 +27,7 @@ class Doubts:
         self._first: dict[bytes, tuple[str, str, str]] = {}  # digest of the samples: path, split and label
         self._leaks, self._contradictions, self._twice = [], [], []
 
-    def hear(self, path: str, split: str, label: str, samples: np.ndarray) -> None:
+    def hear(self, path: str, split: str, label: str, samples: np.ndarray, digest: bytes | None = None) -> None:
         """Take note of a clip.
 
         Args:
@@ -35,6 +35,7 @@ class Doubts:
             split: ``train`` or ``test``.
             label: ``normal``, ``anomaly`` or ``unknown``.
             samples: int16, one at least.
+            digest: SHA-256 of the samples, if it is known already.
         """
         if len(samples) < SECOND_LIMIT * self.sample_rate:
             self._short.append(path)
@@ -42,7 +43,7 @@ class Doubts:
             self._silent.append(path)
         elif np.count_nonzero((samples == 32767) | (samples == -32768)) > CLIPPED * len(samples):
             self._clipped.append(path)
-        digest = hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
+        digest = digest or hashlib.sha256(samples.tobytes()).digest()
         other, other_split, other_label = self._first.setdefault(digest, (path, split, label))
         if other == path:
             return

@@ -13,13 +13,13 @@ import pandas as pd
 
 from asdlib import paths, training
 from asdlib.autoencoder import scorer as autoencoder_scorer
-from asdlib.autoencoder.gaussian import Gaussian
 from asdlib.autoencoder.reconstruct import Reconstructor
 from asdlib.classifier import embeddings, model
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier.train import FILES
 from asdlib.data.audio import Waveforms
 from asdlib.detector.folder import MACHINE
+from asdlib.gaussian import Gaussian
 
 CLIP_COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "attributes"]
 

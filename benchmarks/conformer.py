@@ -1,0 +1,89 @@
+"""A training step of the Conformer autoencoder, against the same network plainly written."""
+
+from pathlib import Path
+
+import torch
+from measure import compare, matrix_rate, operations
+from torch import nn
+
+from asdlib import params, training
+from asdlib.autoencoder.model import Autoencoder
+
+FRAMES, MELS, BATCH = 200, 128, 8
+
+
+class Block(nn.Module):
+    """The Conformer block as in its paper: dropout everywhere, attention with its weights, Conv1d."""
+
+    def __init__(self, size: int, heads: int, kernel: int, expansion: int, rate: float):
+        super().__init__()
+
+        def forward() -> nn.Sequential:
+            wide = expansion * size
+            layers = nn.LayerNorm(size), nn.Linear(size, wide), nn.SiLU(), nn.Dropout(rate), nn.Linear(wide, size)
+            return nn.Sequential(*layers, nn.Dropout(rate))
+
+        self.first, self.second = forward(), forward()
+        self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(3))
+        self.attention = nn.MultiheadAttention(size, heads, dropout=rate, batch_first=True)
+        self.inward, self.outward = nn.Conv1d(size, 2 * size, 1), nn.Conv1d(size, size, 1)
+        self.depthwise = nn.Conv1d(size, size, kernel, padding=kernel // 2, groups=size)
+        self.batch_norm, self.dropout = nn.BatchNorm1d(size), nn.Dropout(rate)
+
+    def forward(self, x):
+        x = x + 0.5 * self.first(x)
+        y = self.norms[0](x)
+        x = x + self.dropout(self.attention(y, y, y)[0])
+        y = nn.functional.glu(self.inward(self.norms[1](x).transpose(1, 2)), dim=1)
+        y = self.outward(nn.functional.silu(self.batch_norm(self.depthwise(y))))
+        x = x + self.dropout(y.transpose(1, 2))
+        return self.norms[2](x + 0.5 * self.second(x))
+
+
+def run(folder: Path) -> list[dict]:
+    """Compare at the sizes of the profiles; the limit is the matrix rate in the precision of training."""
+    return [of(profile) for profile in ("paper", "quick")]
+
+
+def of(profile: str) -> dict:
+    """Compare at the size of one profile."""
+    size = params.load(profile).autoencoder.model
+    compute = training.compute(params.Settings(profile="benchmark", title="Random log-mel"))
+    batch, section = torch.randn(BATCH, FRAMES, MELS), torch.zeros(BATCH, dtype=torch.int64)
+    model = Autoencoder(size, MELS, 3)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    blocks = [
+        Block(size.channels, size.heads, size.kernel, size.expansion, size.dropout) for _ in range(2 * size.blocks)
+    ]
+    latent = size.latent or size.channels
+    middle = [nn.Linear(size.channels, latent), nn.ReLU(), nn.Linear(latent, size.channels)]
+    layers = [nn.Linear(MELS, size.channels), *blocks[: size.blocks], *middle, *blocks[size.blocks :]]
+    plain = nn.Sequential(*layers, nn.Linear(size.channels, MELS))
+    plain_adam = torch.optim.Adam(plain.parameters(), lr=1e-3)
+
+    def forward() -> torch.Tensor:
+        with compute.autocast():
+            return (model(batch, section).float() - batch).abs().mean()
+
+    def ours():
+        loss = forward()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+
+    def reference():
+        loss = (plain(batch) - batch).abs().mean()
+        plain_adam.zero_grad()
+        loss.backward()
+        plain_adam.step()
+
+    precision = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
+    return compare(
+        f"Conformer autoencoder step, {profile} size, {BATCH} x {FRAMES} frames ({compute.precision})",
+        ours,
+        reference,
+        by="plain PyTorch, float32",
+        goal=2.5,
+        limit=lambda: matrix_rate(precision),
+        amount=operations(lambda: forward().backward()),
+    )

@@ -1,0 +1,75 @@
+"""An epoch of the official frame autoencoder, against a plain loop with a DataLoader over frame vectors."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from measure import compare, matrix_rate, operations
+from torch.utils.data import DataLoader, TensorDataset
+
+from asdlib import params, training
+from asdlib.baselines.frame_autoencoder import network
+from asdlib.baselines.windows import Windows
+
+CLIPS, FRAMES, MELS, WIDTH, BATCH = 250, 313, 128, 5, 512
+
+
+class Clips:
+    """Log-mel of generated clips, as :class:`asdlib.baselines.windows.Spectrograms` holds it."""
+
+    frames = torch.randn(CLIPS * FRAMES, MELS, generator=torch.Generator().manual_seed(0))
+    lengths = np.full(CLIPS, FRAMES)
+
+
+def run(folder: Path) -> list[dict]:
+    """Compare an epoch; the limit is the matrix rate in the precision of training."""
+    compute = training.compute(params.Settings(profile="benchmark", title="Random log-mel"))
+    vectors = Windows(Clips, WIDTH)
+    model = network(WIDTH * MELS)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    epochs = training.Epochs(len(vectors), BATCH, 0)
+
+    def loss(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        vector = vectors.cut(epochs.batch(step)).flatten(1)
+        return {"loss": torch.nn.functional.mse_loss(model(vector).float(), vector)}
+
+    def ours():
+        constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+        training.train(
+            model,
+            loss,
+            optimizer,
+            constant,
+            steps=epochs.steps,
+            seed=0,
+            compute=compute,
+            checkpoint=folder / "none.pt",
+            settings={},
+            log_seconds=1e9,
+        )
+
+    plain = network(WIDTH * MELS)
+    adam = torch.optim.Adam(plain.parameters(), lr=1e-3)
+    written = torch.cat([vectors.cut(index).flatten(1) for index in torch.arange(len(vectors)).split(8192)])
+    loader = DataLoader(TensorDataset(written), batch_size=BATCH, shuffle=True)
+
+    def reference():
+        for (vector,) in loader:
+            error = torch.nn.functional.mse_loss(plain(vector), vector)
+            adam.zero_grad()
+            error.backward()
+            adam.step()
+
+    one = operations(lambda: loss(0, torch.Generator())["loss"].backward())
+    precision = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
+    return [
+        compare(
+            f"frame autoencoder, an epoch of {CLIPS} clips ({compute.precision})",
+            ours,
+            reference,
+            by="DataLoader over frame vectors, float32",
+            goal=2,
+            limit=lambda: matrix_rate(precision),
+            amount=one * epochs.steps,
+        )
+    ]

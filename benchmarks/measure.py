@@ -1,0 +1,92 @@
+"""Timing that is fair on a busy machine, and what the machine can do at most.
+
+Ours and the reference take turns, so that whatever else runs slows both; the ratio is that of each turn, and its
+spread is shown. The limit is measured between the turns too.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def compare(
+    work: str,
+    ours: Callable,
+    reference: Callable,
+    *,
+    by: str,
+    goal: float,
+    repeats: int = 5,
+    limit: Callable[[], float] | None = None,
+    amount: float = 0.0,
+    times: float = 1.0,
+) -> dict:
+    """One row of the table.
+
+    Args:
+        work: What is done.
+        ours: Does it.
+        reference: Does it as people do today.
+        by: What the reference is.
+        goal: The ratio asked for.
+        repeats: Turns, after one that is not counted.
+        limit: Measures what the machine can do at most, in units of ``amount`` a second.
+        amount: Of floating-point operations or bytes that ``ours`` needs.
+        times: How often ``ours`` does what ``reference`` does once.
+
+    Returns:
+        Medians in seconds, the ratio with its smallest and largest, and the share of the limit (nan without one).
+    """
+    ours(), reference()
+    turns = [(seconds(ours), seconds(reference), limit() if limit else np.nan) for _ in range(repeats)]
+    mine, theirs, most = np.array(turns).T
+    theirs = times * theirs
+    ratio = theirs / mine
+    row = {
+        "work": work,
+        "reference": by,
+        "ours_seconds": float(np.median(mine)),
+        "reference_seconds": float(np.median(theirs)),
+        "ratio": float(np.median(ratio)),
+        "low": float(ratio.min()),
+        "high": float(ratio.max()),
+        "goal": goal,
+        "share_of_limit": float(np.median(amount / mine / most)),
+    }
+    print(
+        f"{work}: {row['ours_seconds']:.3f} s, {by}: {row['reference_seconds']:.3f} s; {row['ratio']:.1f} times "
+        f"({row['low']:.1f} to {row['high']:.1f}; asked {goal:g}); share of the limit {row['share_of_limit']:.0%}",
+        flush=True,
+    )
+    return row
+
+
+def seconds(do: Callable) -> float:
+    """Wall time of one call."""
+    began = time.perf_counter()
+    do()
+    return time.perf_counter() - began
+
+
+def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
+    """Floating-point operations a second of a large matrix product."""
+    one, other = torch.randn(2, size, size).to(dtype)
+    one @ other
+    return 2 * size**3 / min(seconds(lambda: one @ other) for _ in range(3))
+
+
+def copy_rate(megabytes: int = 256) -> float:
+    """Bytes a second that a large copy reads and writes."""
+    one = torch.ones(megabytes << 18)
+    other = torch.empty_like(one)
+    return 2 * one.nbytes / min(seconds(lambda: other.copy_(one)) for _ in range(3))
+
+
+def operations(do: Callable) -> int:
+    """Floating-point operations of matrix products, convolutions and attention in one call, backward pass included."""
+    with FlopCounterMode(display=False) as counter:
+        do()
+    return counter.get_total_flops()

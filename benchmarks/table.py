@@ -1,0 +1,35 @@
+"""``make bench``: run every benchmark on one core and write ``book/results/benchmarks.csv``, which the book shows."""
+
+import tempfile
+from pathlib import Path
+
+import classifier
+import conformer
+import decoding
+import frame_autoencoder
+import gaussian
+import log_mel
+import pandas as pd
+import selection
+import torch
+
+from asdlib import artefacts, params, training
+
+
+def main() -> None:
+    """Run all and write the table and the record."""
+    torch.set_num_threads(1)
+    rows = []
+    for subject in (decoding, log_mel, frame_autoencoder, conformer, classifier, gaussian, selection):
+        with tempfile.TemporaryDirectory() as folder:
+            rows += subject.run(Path(folder))
+    results = Path(__file__).parents[1] / "book" / "results"
+    compute = training.compute(params.Settings(profile="benchmark", title="Benchmarks"))
+    facts = {"device": compute.describe(), "commit": artefacts.commit(), "torch": torch.__version__}
+    with artefacts.writing(results / "benchmarks.csv") as temporary:
+        pd.DataFrame(rows).assign(**facts).to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")
+    print(results / "benchmarks.csv")
+
+
+if __name__ == "__main__":
+    main()
