@@ -9,7 +9,7 @@ section, for the target domain widened by the shift that its few clips show, how
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from asdlib.autoencoder import clips
 from asdlib.autoencoder.gaussian import Gaussian
 from asdlib.autoencoder.pooling import pool
 from asdlib.autoencoder.reconstruct import Reconstruction, Reconstructor
+from asdlib.data.audio import Waveforms
 
 CLIP_SIGNED, L1 = "clip_signed", "l1"
 
@@ -172,7 +173,7 @@ class Inspection:
     """Hz"""
 
 
-def inspect(settings, machine: str, candidate: str, clip: pd.Series) -> Inspection:
+def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveforms: Waveforms | None = None) -> Inspection:
     """Look at one clip.
 
     Args:
@@ -180,11 +181,13 @@ def inspect(settings, machine: str, candidate: str, clip: pd.Series) -> Inspecti
         machine: Machine type.
         candidate: Name of the candidate, scored before (:func:`score`).
         clip: A row with ``split`` and ``clip``, of the catalogue or of a score table.
+        waveforms: Where the clip is; None for those of the run.
 
     Raises:
         ScorerError: There are no scorers, or no such clip.
     """
     net = Reconstructor.load(settings, machine, candidate)
+    net = net if waveforms is None else replace(net, waveforms=waveforms)
     path = paths.Run.of(settings).system("autoencoder", machine, candidate) / "scorers.safetensors"
     if not path.is_file():
         raise ScorerError(f"{path}: no scorers; run notebook 04_reconstruction_errors for it, or make reproduce")

@@ -61,13 +61,19 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         last = dict.fromkeys(CLIP, "") | {"label": ["outlier", "normal"], "power": np.square(centroids).mean(1)}
         frame = pd.concat([frame, pd.DataFrame(last).assign(kind="centroid")], ignore_index=True)
         embedding = np.concatenate([embedding, centroids])
-        # The mean over windows of |z - c|^2 = |z|^2 - 2 z c + |c|^2 needs only the means of |z|^2 and z.
-        products = 2 * embedding @ centroids.T / embedding.shape[1]
-        distance = frame["power"].to_numpy()[:, None] - products + np.square(centroids).mean(1)
+        distance = distances(frame["power"].to_numpy(), embedding, centroids)
         frame["distance_normal"], frame["distance_outlier"] = distance[:, NORMAL], distance[:, OUTLIER]
         frames.append(frame.assign(stage=stage))
         embeddings.append(embedding.astype(np.float32))
     return pd.concat(frames, ignore_index=True).assign(model=section)[COLUMNS], np.concatenate(embeddings)
+
+
+def distances(power: np.ndarray, embedding: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Mean squared distance of each clip's windows from each centroid, shape (clips, centroids).
+
+    The mean over windows of ``|z - c|² = |z|² - 2 z c + |c|²`` needs only the means of ``|z|²`` (``power``) and of z.
+    """
+    return power[:, None] - 2 * embedding @ centroids.T / embedding.shape[1] + np.square(centroids).mean(1)
 
 
 @torch.inference_mode()
