@@ -20,12 +20,12 @@ import pandas as pd
 import provenance
 import tables
 import yaml
-from contents import STAGES, api, contents, machine_page, reference_page
-from executed import Executed, as_page
+from contents import STAGES, api, contents, firsts, machine_page, reference_page
+from executed import Executed, as_page, seconds
 
 from asdlib import AsdError, params, paths
 from asdlib.paths import Run
-from asdlib.plots import style
+from asdlib.plots import evaluation, style
 
 SOURCES = Path(__file__).parent
 TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
@@ -57,15 +57,20 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     for path in (SOURCES / "results").glob("*/*.*"):  # runs whose recordings are not part of the project
         shutil.copyfile(path, source / "downloads" / f"{path.parent.name}_{path.name}")
     stamp = f"**{settings.title}.** Profile `{settings.profile}`"
+    facts = provenance.facts(provenance.records(run), sum(map(seconds, notebooks.values())))
     for chapter in sorted(SOURCES.glob("*.md")):
-        write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), stamp))
+        write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), stamp, facts))
     for name, text in generated(settings, run, table, machines, notebooks).items():
-        write(source / name, text)
+        write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
+    first = firsts(list(notebooks)).values()
     for item, notebook in notebooks.items():
         shutil.copyfile(item.path, source / "downloads" / item.path.name)
-        nbformat.write(as_page(item, notebook, item.record(run), stamp), source / f"{item.page}.ipynb")
+        page = as_page(item, notebook, item.record(run), stamp, item in first)
+        nbformat.write(page, source / f"{item.page}.ipynb")
     stages = [item.stage for item in notebooks]
     style.use()
+    total = table[(table["machine"] == "all") & (table["domain"] == "all")]
+    evaluation.intervals(total).savefig(source / "generated" / "table1.svg")
     numbers = {rule: stages.count(stage) for stage, rule in STAGES.items()}
     flow.draw(flow.graph(settings.profile, overrides), numbers, source / "generated" / "flow.svg")
     config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
@@ -91,12 +96,12 @@ def ordered(run: Run, settings, machines: list[str]) -> list[Executed]:
     return sorted(found, key=lambda item: (item.stage, rank[item.machine], rank[item.candidate], item.section))
 
 
-def stamped(text: str, stamp: str) -> str:
-    """A chapter with a line below its title that says what the data are and which run it shows."""
+def stamped(text: str, stamp: str, facts: str) -> str:
+    """A page with a box below its title that says what the data are and what made the run."""
     title, _, rest = text.partition("\n")
     if not title.startswith("# "):
         raise AsdError(f"a chapter begins with {title!r}; expected a title")
-    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n:::\n{rest}"
+    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n{facts} {{ref}}`All settings <settings>`.\n:::\n{rest}"
 
 
 def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], notebooks: dict) -> dict[str, str]:
