@@ -3,13 +3,13 @@
 Every other host than this machine is unknown to the browser, so what a page wants from one fails and is counted.
 """
 
-import base64
 import contextlib
 import json
 import shutil
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,13 +97,6 @@ class Page:
             assert time.monotonic() < end, f"{expression} is not true after {seconds:g} s"
             time.sleep(0.02)
 
-    def screenshot(self, path: Path) -> None:
-        """The whole page as an image."""
-        size = self.command("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 16_000), "scale": 1}
-        shot = self.command("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(shot["data"]))
-
 
 @contextlib.contextmanager
 def browser() -> Iterator[Page]:
@@ -113,15 +106,15 @@ def browser() -> Iterator[Page]:
         # The wrapper that Debian puts around Chromium complains on standard error; the browser itself does so too.
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
-                yield Page(_address(Path(profile) / "DevToolsActivePort"))
+                page = Page(_address(Path(profile) / "DevToolsActivePort"))
+                with contextlib.closing(page.socket):
+                    yield page
             finally:
                 process.terminate()
 
 
 def _address(file: Path, seconds: float = 60.0) -> str:
     """Where the first tab listens, once the browser has written its port down."""
-    import urllib.request
-
     end = time.monotonic() + seconds
     while not (file.is_file() and len(file.read_text().split()) == 2):
         assert time.monotonic() < end, f"Chromium did not start within {seconds:g} s"
