@@ -141,21 +141,22 @@ def values(settings, numbers: dict[str, float]) -> dict:
     return texts | {"settings": settings.resolved(), "values": numbers}
 
 
-def build(source: Path, output: Path) -> Path:
-    """Build the assembled book and return its first page.
+def build(source: Path, output: Path, builder: str = "html") -> Path:
+    """Build the assembled book, by page (``html``) or as one page (``singlehtml``), and return its first page.
 
     Raises:
         AsdError: There were warnings; the message lists them.
     """
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     command = [jupyter_book, "build", source, "-W", "-n", "--keep-going", "--path-output", output]
+    command += ["--builder", "custom", "--custom-builder", builder] if builder != "html" else []
     environment = os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "NO_COLOR": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stdout + done.stderr).splitlines()
         problems = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-30:]
         raise AsdError("the book has problems\n" + "\n".join(dict.fromkeys(problems)))
-    return output / "_build" / "html" / "index.html"
+    return output / "_build" / builder / "index.html"
 
 
 def there(path: Path) -> Path:
