@@ -9,7 +9,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help reproduce book test reliability lint bench lab environment clean
+.PHONY: help reproduce book pdf test reliability lint bench lab environment clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,9 @@ reproduce: $(READY) ## data, every stage, Table 1 and the book: PROFILE=smoke|de
 
 book: $(READY) ## only assemble and build the book of a run that is there
 	python book/assemble.py --profile "$(PROFILE)"
+
+pdf: book ## the book as one PDF, printed by Chromium
+	python book/pdf.py --profile "$(PROFILE)"
 
 test: $(READY) lint ## every test, the smoke profile end to end among them
 	python -m pytest

@@ -20,12 +20,12 @@ import pandas as pd
 import provenance
 import tables
 import yaml
-from contents import STAGES, api, contents, machine_page, reference_page
-from executed import Executed, as_page
+from contents import STAGES, api, contents, firsts, machine_page, reference_page
+from executed import Executed, as_page, seconds
 
 from asdlib import AsdError, params, paths
 from asdlib.paths import Run
-from asdlib.plots import style
+from asdlib.plots import evaluation, style
 
 SOURCES = Path(__file__).parent
 RERUN = SOURCES / "results" / "official_ae_rerun.csv"
@@ -60,15 +60,20 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     for path in (SOURCES / "results").glob("*/*.*"):  # runs whose recordings are not part of the project
         shutil.copyfile(path, source / "downloads" / f"{path.parent.name}_{path.name}")
     stamp = f"**{settings.title}.** Profile `{settings.profile}`"
+    facts = provenance.facts(provenance.records(run), sum(map(seconds, notebooks.values())))
     for chapter in sorted(SOURCES.glob("*.md")):
-        write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), stamp))
+        write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), stamp, facts))
     for name, text in generated(settings, run, table, machines, notebooks).items():
-        write(source / name, text)
+        write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
+    first = firsts(list(notebooks)).values()
     for item, notebook in notebooks.items():
         shutil.copyfile(item.path, source / "downloads" / item.path.name)
-        nbformat.write(as_page(item, notebook, item.record(run), stamp), source / f"{item.page}.ipynb")
+        page = as_page(item, notebook, item.record(run), stamp, item in first)
+        nbformat.write(page, source / f"{item.page}.ipynb")
     stages = [item.stage for item in notebooks]
     style.use()
+    total = table[(table["machine"] == "all") & (table["domain"] == "all")]
+    evaluation.intervals(total).savefig(source / "generated" / "table1.svg")
     numbers = {rule: stages.count(stage) for stage, rule in STAGES.items()}
     flow.draw(flow.graph(settings.profile, overrides), numbers, source / "generated" / "flow.svg")
     config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
@@ -94,12 +99,12 @@ def ordered(run: Run, settings, machines: list[str]) -> list[Executed]:
     return sorted(found, key=lambda item: (item.stage, rank[item.machine], rank[item.candidate], item.section))
 
 
-def stamped(text: str, stamp: str) -> str:
-    """A chapter with a line below its title that says what the data are and which run it shows."""
+def stamped(text: str, stamp: str, facts: str) -> str:
+    """A page with a box below its title that says what the data are and what made the run."""
     title, _, rest = text.partition("\n")
     if not title.startswith("# "):
         raise AsdError(f"a chapter begins with {title!r}; expected a title")
-    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n:::\n{rest}"
+    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n{facts} {{ref}}`All settings <settings>`.\n:::\n{rest}"
 
 
 def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], notebooks: dict) -> dict[str, str]:
@@ -144,21 +149,22 @@ def values(settings, numbers: dict[str, float]) -> dict:
     return texts | {"settings": settings.resolved(), "values": numbers}
 
 
-def build(source: Path, output: Path) -> Path:
-    """Build the assembled book and return its first page.
+def build(source: Path, output: Path, builder: str = "html") -> Path:
+    """Build the assembled book, by page (``html``) or as one page (``singlehtml``), and return its first page.
 
     Raises:
         AsdError: There were warnings; the message lists them.
     """
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     command = [jupyter_book, "build", source, "-W", "-n", "--keep-going", "--path-output", output]
+    command += ["--builder", "custom", "--custom-builder", builder] if builder != "html" else []
     environment = os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "NO_COLOR": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stdout + done.stderr).splitlines()
         problems = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-30:]
         raise AsdError("the book has problems\n" + "\n".join(dict.fromkeys(problems)))
-    return output / "_build" / "html" / "index.html"
+    return output / "_build" / builder / "index.html"
 
 
 def there(path: Path) -> Path:

@@ -46,7 +46,7 @@ def contents(notebooks: list[Executed], machines: list[str]) -> dict:
         notebooks: All of the run, in order, at least one a stage.
         machines: Machine types, in order.
     """
-    first = {stage: next(item for item in notebooks if item.stage == stage) for stage in STAGES}
+    first = firsts(notebooks)
     parts = []
     for caption, chapters in PARTS.items():
         entries = []
@@ -59,6 +59,11 @@ def contents(notebooks: list[Executed], machines: list[str]) -> dict:
         below = [item.page for item in notebooks if item.machine == machine and item not in first.values()]
         others.append(_entry(f"machines/{machine}", below))
     return {"format": "jb-book", "root": "index", "parts": [*parts, {"caption": "All runs", "chapters": others}]}
+
+
+def firsts(notebooks: list[Executed]) -> dict[str, Executed]:
+    """The first notebook of each stage, which follows its chapter."""
+    return {stage: next(item for item in notebooks if item.stage == stage) for stage in STAGES}
 
 
 def _entry(page: str, below: list[str]) -> dict:

@@ -87,7 +87,9 @@ def title(notebook: nbformat.NotebookNode) -> str:
     return heading.removeprefix("# ")
 
 
-def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp: str) -> nbformat.NotebookNode:
+def as_page(
+    item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp: str, first: bool = True
+) -> nbformat.NotebookNode:
     """The notebook as a page of the book: whose it is in the title, then what made it; parameters hidden.
 
     Args:
@@ -95,6 +97,8 @@ def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp
         notebook: As it was executed.
         record: What made its artefacts; may be empty.
         stamp: What the data are and which run this is.
+        first: Whether it is the first of its stage, whose figures chapters refer to by their names; those of all others
+            have the page's name before theirs.
     """
     page = deepcopy(notebook)
     heading, _, text = page.cells[0].source.partition("\n")
@@ -110,6 +114,9 @@ def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp
                 tags.add("remove-cell")
             cell.metadata["tags"] = sorted(tags)
             cell.outputs = [shortened(output) for output in joined(cell.outputs)]
+            figure = cell.metadata.get("mystnb", {}).get("figure", {})
+            if figure and not first:
+                figure["name"] = f"{item.page.removeprefix('notebooks/')}-{figure['name']}"
     return page
 
 

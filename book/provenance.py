@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -57,6 +58,19 @@ def records(run: Run) -> list[dict]:
     paths = [*run.folder.rglob("*record.json"), *run.folder.rglob("scores.json")]
     found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return sorted(found, key=lambda record: record["date"])
+
+
+def facts(made: list[dict], spent: float) -> str:
+    """What made the run, in a line: date, time, devices, commits.
+
+    Args:
+        made: Its records, oldest first.
+        spent: Seconds of all notebooks together.
+    """
+    day = f"{datetime.fromisoformat(made[-1]['date']):%-d %B %Y}"
+    devices = "; ".join(dict.fromkeys(record["device"] for record in made if record["device"] != "processor"))
+    commits = ", ".join(dict.fromkeys(f"`{record['commit']}`" for record in made))
+    return f"{day}; {spent / 60:.0f} min in all notebooks; {devices}; commit {commits}."
 
 
 def computed(settings, made: list[dict], tools: dict[str, str]) -> str:

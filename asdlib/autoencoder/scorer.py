@@ -22,6 +22,7 @@ from asdlib.autoencoder import clips
 from asdlib.autoencoder.pooling import pool
 from asdlib.autoencoder.reconstruct import Reconstruction, Reconstructor
 from asdlib.data import pseudo_target
+from asdlib.data.audio import Waveforms
 from asdlib.gaussian import Gaussian
 
 CLIP_SIGNED, L1 = "clip_signed", "l1"
@@ -268,7 +269,7 @@ class Inspection:
     """Hz"""
 
 
-def inspect(settings, machine: str, candidate: str, clip: pd.Series) -> Inspection:
+def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveforms: Waveforms | None = None) -> Inspection:
     """Look at one clip.
 
     Args:
@@ -276,11 +277,13 @@ def inspect(settings, machine: str, candidate: str, clip: pd.Series) -> Inspecti
         machine: Machine type.
         candidate: Name of the candidate, scored before (:func:`score`).
         clip: A row with ``split`` and ``clip``, of the catalogue or of a score table.
+        waveforms: Where the clip is; None for those of the run.
 
     Raises:
         ScorerError: There are no scorers, or no such clip.
     """
     net = Reconstructor.load(settings, machine, candidate)
+    net = net if waveforms is None else replace(net, waveforms=waveforms)
     path = paths.Run.of(settings).system("autoencoder", machine, candidate) / "scorers.safetensors"
     if not path.is_file():
         raise ScorerError(f"{path}: no scorers; run notebook 04_reconstruction_errors for it, or make reproduce")

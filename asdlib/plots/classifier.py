@@ -94,7 +94,8 @@ def maps(points: pd.DataFrame, method: str) -> Figure:
             axis.set(title=f"section {model}, after {stage}", xlabel=f"{method} 1", ylabel=f"{method} 2")
             axis.set_xticklabels([])
             axis.set_yticklabels([])
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize="small")
+    handles = _legend()[: None if (points["kind"] == "picked").any() else -1]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
     return figure
 
 
@@ -108,6 +109,8 @@ def _map(axis, points: pd.DataFrame) -> None:
         axis.scatter(part["x"], part["y"], s=16, marker=MARKERS[domain], facecolors=face, edgecolors=colour, alpha=0.7)
     for label, part in points[points["kind"] == "centroid"].groupby("label"):
         axis.scatter(part["x"], part["y"], s=220, marker="*", color=COLOURS[label], edgecolors="black", zorder=3)
+    picked = points[points["kind"] == "picked"]
+    axis.scatter(picked["x"], picked["y"], s=160, marker="X", color="black", edgecolors="white", zorder=4)
 
 
 def _legend() -> list[Line2D]:
@@ -126,6 +129,7 @@ def _legend() -> list[Line2D]:
         handle("^", "black", "target domain", "none"),
         handle("*", normal, "normal centroid", size=12),
         handle("*", COLOURS["outlier"], "outlier centroid", size=12),
+        handle("X", "black", "this clip", size=9),
     ]
 
 

@@ -1,0 +1,159 @@
+"""One clip through a trained run: what each branch says of it, and whether that is an alarm (notebook 09).
+
+One candidate a branch, post-processing in the paper's order, and no label: both scores are normalised by the section's
+training clips, their average is the *mix*, and the threshold is a quantile of the training clips' scores. The models
+know the training clips, which so score a little lower than new normal ones: expect more false alarms than asked for.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from asdlib import data, paths, scores, training
+from asdlib.autoencoder import scorer
+from asdlib.autoencoder.pooling import pool
+from asdlib.autoencoder.scorer import Inspection
+from asdlib.classifier import embeddings, maps
+from asdlib.classifier import model as models
+from asdlib.classifier import scorer as classifier_scorer
+from asdlib.classifier.train import FILES, STAGES
+from asdlib.data import audio, catalogue
+from asdlib.data.audio import Waveforms
+from asdlib.ensemble.combine import normalise, rank
+from asdlib.evaluation import decision
+
+SYSTEMS = ("autoencoder", "classifier", "mix")
+
+
+def pick(settings, machine: str, clip: str, section: str, domain: str) -> Waveforms:
+    """One clip, of the run or from elsewhere.
+
+    Args:
+        settings: Of the run.
+        machine: Machine type.
+        clip: Name of a clip of the run, or path of a wav file (from the working directory or the project's folder).
+        section: Section that a wav file from elsewhere is taken for.
+        domain: Its domain, ``source`` or ``target``.
+
+    Raises:
+        DataError: Neither a file nor a clip has this name; no such section or domain.
+        asdlib.data.audio.ClipError: The file cannot be used.
+    """
+    waveforms, _, sections = data.open_machine(settings, machine)
+    clips = waveforms.clips
+    found = np.flatnonzero(clips["clip"] == clip)
+    if len(found):
+        row = int(found[0])
+        return Waveforms(clips.iloc[[row]].assign(start=0, split="test"), waveforms.read(row), "")
+    path = next((path for path in (Path(clip), paths.home() / clip) if path.is_file()), None)
+    if path is None:
+        listed = paths.Run.of(settings).data(machine) / "clips.csv"
+        raise catalogue.DataError(
+            f"{clip!r} is neither a file nor the name of a clip of {machine}; {listed} has all names"
+        )
+    if section not in sections or domain not in scores.DOMAINS:
+        raise catalogue.DataError(
+            f"{machine} has no section {section!r} or no domain {domain!r}; take one of the sections "
+            f"{', '.join(sections)}, and one of the domains {', '.join(scores.DOMAINS)}"
+        )
+    samples = audio.read(path, settings.data)
+    facts = {"machine": machine, "section": section, "domain": domain, "split": "test", "label": "unknown"}
+    place = {"clip": path.name, "path": str(path), "attributes": "", "start": 0, "samples": len(samples)}
+    return Waveforms(pd.DataFrame([facts | place])[clips.columns], samples, "")
+
+
+def embedded(settings, candidate: str, clip: Waveforms) -> tuple[pd.DataFrame, np.ndarray]:
+    """What the classifier of the clip's section and domain makes of it, beside the clips of the run.
+
+    Returns:
+        The section's part of :func:`asdlib.classifier.embeddings.read`, in which the clip is the last row: the table,
+        and the embeddings.
+    """
+    about = clip.clips.iloc[0]
+    table, embedding = embeddings.read(settings, about["machine"], candidate)
+    same = (table["kind"] == "section") & (table["clip"] == about["clip"])  # a clip of the run stands there already
+    here = ((table["model"] == about["section"]) & ~same).to_numpy()
+    table, embedding = table[here].reset_index(drop=True), embedding[here]
+    stage = STAGES[int(about["domain"] == "target" and STAGES[1] in set(table["stage"]))]
+    branch = settings.candidate("classifier", candidate)
+    folder = paths.Run.of(settings).system("classifier", about["machine"], candidate, about["section"])
+    compute = training.compute(settings)
+    network = models.load(folder / FILES[stage], branch, settings.data.sample_rate).to(compute.device)
+    row, vector = embeddings.embed(network, clip, np.array([0]), branch, compute)
+    centres = table[(table["kind"] == "centroid") & (table["stage"] == stage)]
+    order = [int(centres.index[centres["label"] == name][0]) for name in ("outlier", "normal")]
+    row = embeddings.with_distances(row, vector, embedding[order].astype(np.float64))
+    row = row.assign(model=about["section"], stage=stage, kind="section", **about[embeddings.CLIP])
+    table = pd.concat([table, row[embeddings.COLUMNS]], ignore_index=True)
+    return table, np.concatenate([embedding, vector.astype(np.float32)])
+
+
+def place(settings, table: pd.DataFrame, embedding: np.ndarray) -> pd.DataFrame:
+    """Maps of the embeddings under the model that scores the clip (:func:`asdlib.classifier.maps.maps`).
+
+    The clip, last row of ``table`` and ``embedding`` as :func:`embedded` gives them, is of kind ``picked``.
+    """
+    shown = (table["stage"] == table["stage"].iat[-1]).to_numpy()
+    part = table[shown].reset_index(drop=True)
+    part.loc[len(part) - 1, "kind"] = "picked"
+    return maps.maps(part, embedding[shown], settings.seed)
+
+
+def judged(
+    settings, candidates: tuple[str, str], clip: Waveforms, inspection: Inspection, table: pd.DataFrame, embedding
+) -> pd.DataFrame:
+    """Scores of the clip and of its section's training clips, by both branches and their average.
+
+    Args:
+        settings: Of the run.
+        candidates: Of the autoencoder and of the classifier.
+        clip: Of :func:`pick`.
+        inspection: Of :func:`asdlib.autoencoder.scorer.inspect`.
+        table: Of :func:`embedded`.
+        embedding: Of :func:`embedded`.
+
+    Returns:
+        A score table of the three :data:`SYSTEMS`; 0 and 1 are mean and deviation of the training clips. The rows of
+        split ``test`` are the clip's.
+    """
+    about, (first, second) = clip.clips.iloc[0], candidates
+    options = settings.candidate("autoencoder", first).scorer
+    variant = next(name for name in options.variants if name not in (scorer.CLIP_SIGNED, scorer.L1))
+    system = f"autoencoder/{first}/{variant}"
+    known = scores.read(paths.Run.of(settings).scores("autoencoder", about["machine"], first))
+    known = known[(known["system"] == system) & (known["section"] == about["section"]) & (known["split"] == "train")]
+    value = pool(inspection.frame_scores, variant, options.top_share, options.percentile)
+    new = scores.table(clip.clips, system, np.array([value]))
+    branch = settings.candidate("classifier", second)
+    other = classifier_scorer.variants(table, embedding, second, branch.scorer)
+    other = other[(other["system"] == f"classifier/{second}/adapted")]
+    other = pd.concat([other[other["split"] == "train"], other.iloc[[-1]]])
+    parts = []
+    for name, frame in zip(SYSTEMS, (pd.concat([known, new]), other), strict=False):
+        reference = frame.loc[frame["split"] == "train", "score"].to_numpy()
+        parts.append(frame.assign(system=name, score=normalise(frame["score"].to_numpy(), reference)))
+    both = parts[0].merge(parts[1][["split", "clip", "score"]], on=["split", "clip"], suffixes=("", "_other"))
+    both = both.assign(system=SYSTEMS[2], score=(both["score"] + both.pop("score_other")) / 2)
+    return pd.concat([*parts, both], ignore_index=True)
+
+
+def verdict(table: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
+    """What follows from :func:`judged` for the clip, a row a system.
+
+    Args:
+        table: Of :func:`judged`.
+        quantile: Share of normal clips that are to stay below the threshold.
+
+    Returns:
+        ``system, score, percentile`` (share of the training clips that score lower), ``threshold, verdict``.
+    """
+    rows = []
+    for name, frame in table.groupby("system", sort=False):
+        limits = decision.thresholds(frame, quantile, "empirical", "section")
+        decided = decision.decide(frame, limits).iloc[0]
+        training_scores = frame.loc[frame["split"] == "train", "score"].to_numpy()
+        share = float(rank(np.array([decided["score"]]), training_scores)[0])
+        words = "anomaly" if decided["decision"] else "normal"
+        rows.append((name, decided["score"], share, decided["threshold"], words))
+    return pd.DataFrame(rows, columns=["system", "score", "percentile", "threshold", "verdict"])

@@ -1,0 +1,34 @@
+"""The figure of the playground: one clip's scores among those of the normal training clips."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from asdlib.plots.style import ANOMALY, AUTOENCODER, CLASSIFIER, ENSEMBLE, NORMAL
+
+_COLOURS = {"autoencoder": AUTOENCODER, "classifier": CLASSIFIER, "mix": ENSEMBLE}
+
+
+def scores(table: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
+    """Scores of the training clips (dots), the threshold (line) and the clip (cross), a row a system.
+
+    Args:
+        table: Of :func:`asdlib.playground.judged`.
+        verdict: Of :func:`asdlib.playground.verdict`.
+    """
+    figure, axis = plt.subplots(figsize=(8, 1 + 0.9 * len(verdict)))
+    spread = np.random.default_rng(0)
+    for row, item in enumerate(verdict.itertuples()):
+        known = table.loc[(table["system"] == item.system) & (table["split"] == "train"), "score"]
+        up = row + spread.uniform(-0.25, 0.25, len(known))
+        axis.scatter(known, up, s=12, color=_COLOURS[item.system], alpha=0.6, linewidths=0)
+        axis.plot([item.threshold] * 2, [row - 0.38, row + 0.38], color="grey", linestyle="--")
+        shade = {"normal": NORMAL, "anomaly": ANOMALY}[item.verdict]
+        axis.scatter(item.score, row, s=140, marker="X", color=shade, edgecolors="black", zorder=3)
+        axis.annotate(item.verdict, (item.score, row), (0, 10), textcoords="offset points", ha="center")
+    axis.set_yticks(range(len(verdict)), verdict["system"])
+    axis.set(xlabel="score: deviations from the mean of the training clips (dashed: threshold)")
+    axis.set(ylim=(len(verdict) - 0.4, -0.6))
+    axis.margins(x=0.1)
+    return figure
