@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import paths
-from asdlib.data import catalogue
+from asdlib.data import catalogue, pseudo_target
 from asdlib.data.audio import FULL_SCALE, Waveforms
 from asdlib.features import LogMel, log_mels
 
@@ -71,6 +71,13 @@ def spectra(settings, at_most: int = 100) -> pd.DataFrame:
             keys = {"machine": machine, "section": section, "domain": domain, "split": split, "label": label}
             tables.append(pd.DataFrame({**keys, "frequency": frequency, "level": level}))
     return pd.concat(tables, ignore_index=True)
+
+
+def shifts(settings) -> pd.DataFrame:
+    """The estimated shift of each section with systems: ``machine, section`` and :data:`asdlib.data.shift.NAMES`."""
+    machines = catalogue.plan(settings).machines
+    tables = [pseudo_target.shifts(settings, machine).assign(machine=machine) for machine in machines]
+    return pd.concat(tables).set_index(["machine", "section"])
 
 
 def differences(spectra: pd.DataFrame) -> pd.DataFrame:
