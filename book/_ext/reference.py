@@ -6,6 +6,7 @@ signature would only repeat them. Types are shown as they are read (``int``), wi
 
 from typing import get_type_hints
 
+import asdlib.detector.store  # noqa: F401  before autodoc imports it as a type checker would, which pydantic cannot do
 from asdlib import params
 
 
@@ -24,7 +25,13 @@ def plain_types(app):
             model.__annotations__.update({name: hints[name] for name in model.__annotations__})
 
 
+def without_routing(app, what, name, thing, skip, options):
+    """Leave out what scikit-learn adds to estimators, such as ``set_fit_request``: it refers to its own pages."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", without_routing)
     app.connect("autodoc-process-signature", without_fields)
     app.connect("builder-inited", plain_types)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
