@@ -61,7 +61,7 @@ def test_no_figure_is_typed_by_hand(name):
 @EVERY
 def test_links_of_a_chapter_lead_somewhere(name):
     text = CHAPTERS[name]
-    others = [Path(tables.__file__), *(BOOK.parent / "notebooks").glob("*.ipynb")]
+    others = [Path(tables.__file__), *sorted((BOOK.parent / "notebooks").glob("*.ipynb"))]
     labels = "\n".join([*CHAPTERS.values(), *(path.read_text(encoding="utf-8") for path in others)])
     for role, target in re.findall(r"\{([a-z:]+)\}`(?:[^`<]*<)?([^`>]+)>?`", text):
         if role == "doc":
@@ -222,6 +222,29 @@ def test_a_page_says_what_it_shows_and_what_made_it():
     ]
     assert original == before, "the executed notebook stays as it is"
     assert title(original) == "Reconstruction errors"
+
+
+def test_figures_are_named_once():
+    """Chapters refer to the figures of the first notebook of a stage; the same figures of others have longer names."""
+    original = notebook()
+    original.cells[-1].metadata["mystnb"] = {"figure": {"name": "errors", "caption": "Errors."}}
+    item = Executed.of(Path("04_reconstruction_errors.fan.base.ipynb"))
+    names = [as_page(item, original, {}, "", first).cells[-1].metadata.mystnb.figure.name for first in (True, False)]
+    assert names == ["errors", "04_reconstruction_errors-fan-base-errors"]
+
+
+def test_every_figure_of_a_notebook_has_caption_name_and_alternative_text():
+    names = []
+    for path in sorted((BOOK.parent / "notebooks").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and re.search(r"^\w*figures\.\w+\(.*;$", cell.source, re.M):
+                about = cell.metadata["mystnb"]
+                assert len(about["image"]["alt"]) > 20 and about["figure"]["caption"].endswith("."), (
+                    path.name,
+                    cell.id,
+                )
+                names.append(about["figure"]["name"])
+    assert len(names) == len(set(names)) >= 30
 
 
 def test_long_output_is_shortened_and_overwritten_lines_go():
