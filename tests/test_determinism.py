@@ -57,7 +57,7 @@ def compared(one, other, what: str, note) -> None:
 def test_the_same_threads_give_the_same_bytes_and_others_are_close(smoke, tmp_path, note):
     run, again = smoke / "runs" / "smoke", trained(smoke, tmp_path, threads=1)
     files = [path.relative_to(again) for pattern in ("*.safetensors", "scores.csv") for path in again.rglob(pattern)]
-    assert len(files) == 3 + 1 + 2 + 4  # tables; frame autoencoder; autoencoder and its scorers; two classifiers, tuned too
+    assert len(files) == 3 + 1 + 2 + 4  # tables, frame autoencoder, autoencoder and scorers, classifiers
     assert [str(path) for path in files if (run / path).read_bytes() != (again / path).read_bytes()] == []
     note("files of models and scores made twice with one thread, all bytes equal", len(files))
     compared(again, trained(smoke, tmp_path, threads=2), "a second thread", note)
