@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from asdlib import params
 from asdlib.autoencoder import scorer
@@ -24,13 +25,14 @@ def trained(smoke, tmp_path, **overrides):
     settings = params.load(smoke / "params" / "smoke.yaml", overrides)
     before = torch.get_num_threads()
     try:
-        prepare(settings)
-        frame_autoencoder.run(settings, "fan")
-        autoencoder.fit(settings, "fan", "base")
-        scorer.score(settings, "fan", "base")
-        for section in ("00", "01"):
-            classifier.fit(settings, "fan", section, "base")
-        classifier_scorer.score(settings, "fan", "base")
+        with threadpool_limits(settings.threads):  # numpy's and scipy's, which a kernel gets by its environment
+            prepare(settings)
+            frame_autoencoder.run(settings, "fan")
+            autoencoder.fit(settings, "fan", "base")
+            scorer.score(settings, "fan", "base")
+            for section in ("00", "01"):
+                classifier.fit(settings, "fan", section, "base")
+            classifier_scorer.score(settings, "fan", "base")
     finally:
         torch.set_num_threads(before)
     return Run.of(settings).folder
