@@ -1,7 +1,10 @@
 """Killed at random, again and again, a run ends with the bytes of one in peace."""
 
+import os
 import sys
 from pathlib import Path
+
+import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks")]
 
@@ -10,6 +13,7 @@ import chaos  # noqa: E402
 KILLS = 20
 
 
+@pytest.mark.skipif(not os.environ.get("RELIABILITY"), reason="takes a quarter of an hour and more: make reliability")
 def test_a_run_killed_at_random_ends_with_the_same_bytes(smoke, tmp_path, note):
     home = chaos.project(tmp_path / "a home, ü")
     survived = chaos.chaos(home, KILLS, seed=1, longest=5.0)
