@@ -23,6 +23,7 @@ overrides = config.get("overrides", {})  # by --configfile: on the command line 
 settings = parameters.load(profile, overrides)
 plan = catalogue.plan(settings)
 run = Run.of(settings)
+trained_as = settings.trained_as
 autoencoders, classifiers = list(settings.autoencoder_candidates), list(settings.classifier_candidates)
 gpu = int(settings.device.startswith("cuda"))  # jobs on a GPU; `--resources gpu=1` runs one at a time
 python = shlex.quote(sys.executable)
@@ -140,7 +141,10 @@ rule train_autoencoder:
 rule score_autoencoder:
     input:
         data,
-        run.system("autoencoder", "{machine}", "{candidate}") / "model.safetensors",
+        lambda wildcards: (
+            run.system("autoencoder", wildcards.machine, trained_as("autoencoder", wildcards.candidate))
+            / "model.safetensors"
+        ),
         notebook="notebooks/04_reconstruction_errors.ipynb",
     output:
         run.scores("autoencoder", "{machine}", "{candidate}"),
@@ -183,7 +187,8 @@ rule score_classifier:
     input:
         data,
         lambda wildcards: [
-            run.system("classifier", wildcards.machine, wildcards.candidate, section) / "source.safetensors"
+            run.system("classifier", wildcards.machine, trained_as("classifier", wildcards.candidate), section)
+            / "source.safetensors"
             for section in plan.machines[wildcards.machine]
         ],
         notebook="notebooks/06_embeddings.ipynb",
@@ -201,6 +206,13 @@ rule score_classifier:
         gpu=gpu,
     shell:
         execute
+
+
+rule scores:  # of all candidates, without ensembles: what ablations need
+    localrule: True
+    input:
+        [run.scores("autoencoder", machine, candidate) for machine in plan.machines for candidate in autoencoders],
+        [run.scores("classifier", machine, candidate) for machine in plan.machines for candidate in classifiers],
 
 
 rule ensemble:

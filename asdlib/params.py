@@ -515,6 +515,12 @@ class Settings(Strict):
         where = f"{branch}_candidates.{name}"
         return _validated(type(base), merged(base.model_dump(mode="json"), candidates[name]), where)
 
+    def trained_as(self, branch: Literal["autoencoder", "classifier"], name: str) -> str:
+        """The candidate whose trained models ``name`` uses: the first that differs in nothing or in the scorer only."""
+        same = self.candidate(branch, name).model_dump(exclude={"scorer"})
+        candidates = getattr(self, f"{branch}_candidates")
+        return next(one for one in candidates if self.candidate(branch, one).model_dump(exclude={"scorer"}) == same)
+
     def resolved(self) -> dict:
         """All settings as plain JSON values, every default spelled out."""
         return self.model_dump(mode="json")

@@ -77,7 +77,8 @@ def embedded(settings, candidate: str, clip: Waveforms) -> tuple[pd.DataFrame, n
     table, embedding = table[here].reset_index(drop=True), embedding[here]
     stage = STAGES[int(about["domain"] == "target" and STAGES[1] in set(table["stage"]))]
     branch = settings.candidate("classifier", candidate)
-    folder = paths.Run.of(settings).system("classifier", about["machine"], candidate, about["section"])
+    trained = settings.trained_as("classifier", candidate)
+    folder = paths.Run.of(settings).system("classifier", about["machine"], trained, about["section"])
     compute = training.compute(settings)
     network = models.load(folder / FILES[stage], branch, settings.data.sample_rate).to(compute.device)
     row, vector = embeddings.embed(network, clip, np.array([0]), branch, compute)

@@ -202,3 +202,11 @@ def test_the_paper_profile_spells_out_every_default(root):
     assert {path for path in leaves(written) if path[0] not in own} == {
         path for path in leaves(spelt) if path[0] not in own
     }
+
+
+def test_candidates_that_differ_in_the_scorer_share_one_training():
+    candidates = {"base": {}, "copies": {"scorer": {"copies": 3}}, "wide": {"model": {"latent": 9}},
+                  "wide_max": {"model": {"latent": 9}, "scorer": {"pool_copies": "max"}}}  # fmt: skip
+    settings = params.load("smoke", {"autoencoder_candidates": candidates})
+    found = {name: settings.trained_as("autoencoder", name) for name in settings.autoencoder_candidates}
+    assert found.items() >= {"base": "base", "copies": "base", "wide": "wide", "wide_max": "wide"}.items()

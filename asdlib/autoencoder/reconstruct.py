@@ -67,7 +67,8 @@ class Reconstructor:
         """
         branch = settings.candidate("autoencoder", candidate)
         waveforms, rows, sections = data.open_machine(settings, machine)
-        folder = paths.Run.of(settings).system("autoencoder", machine, candidate)
+        trained = settings.trained_as("autoencoder", candidate)
+        folder = paths.Run.of(settings).system("autoencoder", machine, trained)
         again = "run notebook 03_train_autoencoder for it, or make reproduce"
         if not (folder / "record.json").is_file():
             raise ModelError(f"{folder}: no trained autoencoder; {again}")

@@ -38,7 +38,8 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     Raises:
         ClassifierError: The section's models are missing or were trained with other settings.
     """
-    folder = paths.Run.of(settings).system("classifier", machine, candidate, section)
+    trained = settings.trained_as("classifier", candidate)
+    folder = paths.Run.of(settings).system("classifier", machine, trained, section)
     branch, batches = settings.candidate("classifier", candidate), Batches.open(settings, candidate, machine, section)
     _check(folder, recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint))
     own = batches.normal.waveforms
