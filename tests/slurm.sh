@@ -13,7 +13,13 @@ say() {
 
 stop() {
     for daemon in slurmd slurmctld munged; do
-        [ -s "$state/$daemon.pid" ] && kill "$(cat "$state/$daemon.pid")" 2>/dev/null || true
+        [ -s "$state/$daemon.pid" ] || continue
+        pid=$(cat "$state/$daemon.pid")
+        kill "$pid" 2>/dev/null || continue
+        for _ in $(seq 100); do # a zombie has no program any more
+            readlink "/proc/$pid/exe" >/dev/null || break
+            sleep 0.1
+        done
     done
     rm -rf "$state"
     grep -qsF "$mark" "$conf" && rm -f "$conf" /etc/slurm/gres.conf || true

@@ -9,6 +9,7 @@ import yaml
 
 from asdlib import AsdError, cluster
 from asdlib.data.names import MACHINES
+from asdlib.reproduce import alone
 
 LABELS = ("normal", "anomaly")
 
@@ -112,3 +113,12 @@ def test_the_papers_graph_in_jobs_and_hours(project, root):
     parts = [numbers for stage, numbers in found.items() if stage != "sum"]
     assert found["sum"][0] == sum(jobs for jobs, _, _ in parts) > 300
     assert not (home / "runs").exists()
+
+
+def test_snakemake_by_hand_does_not_run_beside_the_command(project):
+    home = project("hand")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", "profile=smoke"]
+    with alone(home):
+        done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "another `make reproduce` or Snakemake runs in this folder" in done.stderr
+    assert not (home / "runs").exists() and not (home / "data").exists()
