@@ -92,8 +92,7 @@ def stages(listing: str) -> pd.DataFrame:
         listing: What ``snakemake --dry-run`` prints.
 
     Returns:
-        A row a stage: ``stage``, ``jobs``, ``hours`` (the sum of the time limits)
-        and ``gpu_hours``.
+        A row a stage: ``stage``, ``jobs``, ``hours`` (the sum of the time limits) and ``gpu_hours``.
     """
     rows = []
     for block in re.split(r"^(?=(?:local)?rule \w+:$)", listing, flags=re.MULTILINE)[1:]:
