@@ -40,12 +40,15 @@ def profile(folder: Path, dry_run: bool = False) -> list[str]:
         raise AsdError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(options, dict) or "executor" not in options:
         raise AsdError(f"{path}: names no executor; expected one, for example executor: slurm")
-    if options["executor"] == "slurm" and options.get("slurm-jobname-prefix") != PREFIX:
-        raise AsdError(f"{path}: slurm-jobname-prefix must be {PREFIX}, by which later commands find their jobs")
-    if options["executor"] == "slurm" and not dry_run and shutil.which("sbatch") is None:
-        raise AsdError(
-            f"{path}: submits to Slurm, but there is no sbatch here; give the command where jobs are submitted"
-        )
+    if options["executor"] == "slurm":
+        if options.get("slurm-jobname-prefix") != PREFIX:
+            raise AsdError(f"{path}: slurm-jobname-prefix must be {PREFIX}, by which later commands find their jobs")
+        if options.get("slurm-pass-command-as-script") is not True:
+            raise AsdError(f"{path}: slurm-pass-command-as-script must be true, or names of folders could be executed")
+        if not dry_run and shutil.which("sbatch") is None:
+            raise AsdError(
+                f"{path}: submits to Slurm, but there is no sbatch here; give the command where jobs are submitted"
+            )
     return ["--profile", str(folder.resolve())]
 
 

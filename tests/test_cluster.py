@@ -61,7 +61,8 @@ def test_a_slurm_that_does_not_answer_is_no_empty_one(squeue, tmp_path):
         ("executor: [", "not valid YAML"),
         ("jobs: 3", "names no executor"),
         ("executor: slurm", "slurm-jobname-prefix must be asdlib"),
-        ("{executor: slurm, slurm-jobname-prefix: asdlib}", "no sbatch here"),
+        ("{executor: slurm, slurm-jobname-prefix: asdlib}", "slurm-pass-command-as-script must be true"),
+        ("{executor: slurm, slurm-jobname-prefix: asdlib, slurm-pass-command-as-script: true}", "no sbatch here"),
     ],
 )
 def test_a_profile_that_cannot_be_used_is_one_sentence(tmp_path, monkeypatch, text, words):

@@ -189,6 +189,19 @@ def test_jobs_outlive_the_command_and_are_waited_for(submitted):
     assert submitted.before and submitted.before.items() <= made(submitted.run).items()  # nothing was trained anew
 
 
+def test_names_of_folders_are_not_executed(submitted, project):
+    """The plugin itself puts a job's command between double quotes, in which a shell still looks for commands."""
+    machine, home = "fan $(touch hacked) `touch hacked`", project("names")
+    for name, given in (("fan", machine), ("valve", "valve")):
+        shutil.copytree(submitted.home / "data" / "smoke" / name, home / "in" / given)
+    made = home / "runs" / "smoke" / "mahalanobis" / machine / "scores.csv"
+    command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--data", "in", str(made)]
+    command += ["--cluster", str(submitted.home / "quick")]
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False, timeout=LONGEST)
+    assert done.returncode == 0 and made.is_file(), done.stderr[-4000:]
+    assert list(home.rglob("hacked")) == []
+
+
 def test_snakemake_by_hand(submitted):
     (submitted.run / "settings.json").unlink()
     submitted.run.joinpath("table1.csv").unlink()
