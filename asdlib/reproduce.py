@@ -13,6 +13,8 @@ from asdlib.artefacts import only_one, sweep, write_json
 from asdlib.data import catalogue
 from asdlib.leader import PIPE, leading
 
+CANCELLING = 60.0  # seconds that it may take to cancel the jobs on a cluster
+
 
 def reproduce(
     profile: str,
@@ -68,7 +70,7 @@ def reproduce(
             extra = [*quiet, "--dry-run"] if dry_run else quiet
             warmed = not (dry_run or submit)  # for jobs on this machine
             with warm.kernels(environment) if warmed else contextlib.nullcontext(environment) as environment:
-                code = subprocess.run([*command, *extra], check=False, env=environment, cwd=home).returncode
+                code = _run([*command, *extra], environment, home, CANCELLING if submit else 0.0)
         if not cluster.jobs(home):
             _sweep(settings)  # of jobs that were killed alone
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
@@ -86,6 +88,19 @@ def alone(home: Path) -> Iterator[None]:
     busy = f"{home / '.snakemake'}: another `make reproduce` or Snakemake runs in this folder; wait for it"
     with only_one(home / ".snakemake" / "reproduce.lock", busy):
         yield
+
+
+def _run(command: list[str], environment: dict[str, str], home: Path, patience: float) -> int:
+    """Run Snakemake; its exit code. Interrupted as we are, it has ``patience`` seconds to cancel its jobs."""
+    with subprocess.Popen(command, env=environment, cwd=home) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+            raise
+        finally:
+            process.kill()
 
 
 def _ask(command: list[str], environment: dict[str, str], home: Path) -> int:
