@@ -3,19 +3,20 @@ PROFILE ?= demo
 DATA ?=
 SET ?=
 JOBS ?=
+CLUSTER ?=
 PYTHON ?= python3
 VENV ?= .venv
 export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help reproduce book pdf test reliability lint bench lab environment clean
+.PHONY: help reproduce book pdf test reliability slurm lint bench lab environment clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-reproduce: $(READY) ## data, every stage, Table 1 and the book: PROFILE=smoke|demo|quick|paper DATA=folder SET='key=value' JOBS=cores
-	python -m asdlib reproduce --profile "$(PROFILE)" $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET)) $(if $(JOBS),--jobs $(JOBS))
+reproduce: $(READY) ## data, every stage, Table 1 and the book: PROFILE=smoke|demo|quick|paper DATA=folder SET='key=value' JOBS=cores CLUSTER=params/slurm
+	python -m asdlib reproduce --profile "$(PROFILE)" $(if $(DATA),--data "$(DATA)") $(if $(SET),--set $(SET)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CLUSTER),--cluster "$(CLUSTER)")
 
 book: $(READY) ## only assemble and build the book of a run that is there
 	python book/assemble.py --profile "$(PROFILE)"
@@ -34,6 +35,9 @@ reliability: $(READY) ## the tests that try to break everything, their figures k
 	RELIABILITY="$(abspath book/results/reliability/figures.csv)" python -m pytest \
 		tests/test_bad_input.py tests/test_download.py tests/test_faults.py tests/test_security.py \
 		tests/test_determinism.py tests/test_chaos.py
+
+slurm: $(READY) ## the smoke profile on a real Slurm, started on this machine for it: as root, packages slurm-wlm and munge
+	tests/slurm.sh start && trap 'tests/slurm.sh stop' EXIT && python -m pytest tests/test_slurm.py
 
 bench: $(READY) ## ours against references, one core, some ten minutes: book/results/benchmarks.csv
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 python benchmarks/table.py

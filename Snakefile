@@ -1,10 +1,12 @@
 """The map of the experiment: one rule a stage, each a notebook that papermill executes.
 
-Run by `make reproduce`, or `snakemake --cores 2 --config profile=demo`. The executed notebook is the job's log, so a
+Run by `make reproduce`, or `snakemake --cores 2 --config profile=demo`, or on a cluster `snakemake --profile params/slurm
+--config profile=paper`; memory and time of the stages are in that profile. The executed notebook is the job's log, so a
 failed job keeps its traceback; the settings that a stage depends on are its params, so that editing one candidate
 reruns that candidate only.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -13,9 +15,11 @@ import sys
 
 from asdlib import leader
 from asdlib import params as parameters
+from asdlib.artefacts import write_json
 from asdlib.data import DECODED, PSEUDO_TARGET, catalogue
 from asdlib.notebooks import COMMON
 from asdlib.paths import BASELINES, Run, home
+from asdlib.reproduce import alone
 
 leader.follow()  # of `make reproduce`, if that is where this comes from
 profile = config.get("profile", "demo")
@@ -73,6 +77,17 @@ localrules:
     all,
 
 
+until_the_end = contextlib.ExitStack()
+
+
+onstart:
+    if leader.PIPE not in os.environ:  # started by hand; `make reproduce` sees to it itself
+        until_the_end.enter_context(alone(home()))
+    elif workflow.non_local_exec:  # jobs on a cluster outlive us and the command
+        del os.environ[leader.PIPE]
+    write_json(settings.resolved(), run.settings)
+
+
 rule all:
     input:
         home() / "book" / "_build" / settings.profile / "_build" / "html" / "index.html",
@@ -88,11 +103,8 @@ rule data:
     params:
         values=values,
         needs=needs(),
-        files=catalogue.state(settings),
+        files=lambda wildcards: catalogue.state(settings),  # not in every job of a cluster
     threads: settings.threads
-    resources:
-        mem_mb=2000,
-        runtime=120,
     shell:
         execute
 
@@ -110,8 +122,6 @@ rule baselines:
         needs=needs("frame_autoencoder", "mobilenet", "mahalanobis"),
     threads: settings.threads
     resources:
-        mem_mb=4000,
-        runtime=240,
         gpu=gpu,
     shell:
         execute
@@ -131,8 +141,6 @@ rule train_autoencoder:
         needs=needs(branch="autoencoder", trains=True),
     threads: settings.threads
     resources:
-        mem_mb=8000,
-        runtime=720,
         gpu=gpu,
     shell:
         execute
@@ -155,8 +163,6 @@ rule score_autoencoder:
         needs=needs(branch="autoencoder"),
     threads: settings.threads
     resources:
-        mem_mb=4000,
-        runtime=120,
         gpu=gpu,
     shell:
         execute
@@ -176,8 +182,6 @@ rule train_classifier:
         needs=needs(branch="classifier", trains=True),
     threads: settings.threads
     resources:
-        mem_mb=8000,
-        runtime=720,
         gpu=gpu,
     shell:
         execute
@@ -201,8 +205,6 @@ rule score_classifier:
         needs=needs(branch="classifier"),
     threads: settings.threads
     resources:
-        mem_mb=4000,
-        runtime=120,
         gpu=gpu,
     shell:
         execute
@@ -229,9 +231,6 @@ rule ensemble:
         values=values,
         needs=needs("ensemble", "evaluation"),
         order=[autoencoders, classifiers],  # the first of each is the one used without labels
-    resources:
-        mem_mb=2000,
-        runtime=60,
     shell:
         execute
 
@@ -249,9 +248,6 @@ rule table1:
     params:
         values=values,
         needs=needs("evaluation", "title"),
-    resources:
-        mem_mb=2000,
-        runtime=60,
     shell:
         execute
 

@@ -40,7 +40,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--jobs", type=_positive, default=cores, help="processor cores (default: all)")
     change = {"action": "extend", "nargs": "+", "default": [], "metavar": "KEY=VALUE"}
     command.add_argument("--set", **change, help="change settings, for example seed=1 threads=2; targets come before")
-    command.add_argument("--dry-run", action="store_true", help="only say what would run")
+    command.add_argument("--dry-run", action="store_true", help="only say what would run; on a cluster, with hours")
+    words = "run the stages on a cluster, as this profile of Snakemake says, for example params/slurm"
+    command.add_argument("--cluster", type=Path, metavar="FOLDER", help=words)
     command.add_argument("targets", nargs="*", help="rules or files to make (default: all)")
     command.set_defaults(command=_reproduce)
 
@@ -188,7 +190,7 @@ def _reproduce(given) -> int:
     overrides = _overrides(given.set)
     if given.data:
         overrides |= {"data.root": str(Path(given.data)), "data.synthetic": None}
-    return reproduce(given.profile, overrides, given.jobs, given.dry_run, given.targets)
+    return reproduce(given.profile, overrides, given.jobs, given.dry_run, given.targets, given.cluster)
 
 
 def _execute(given) -> int:

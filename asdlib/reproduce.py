@@ -5,14 +5,25 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
-from asdlib import notebooks, params, paths, warm
+from asdlib import cluster, notebooks, params, paths, warm
 from asdlib.artefacts import only_one, sweep, write_json
 from asdlib.data import catalogue
 from asdlib.leader import PIPE, leading
 
+CANCELLING = 60.0  # seconds that it may take to cancel the jobs on a cluster
 
-def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, targets: list[str] | None = None) -> int:
+
+def reproduce(
+    profile: str,
+    overrides: dict,
+    jobs: int,
+    dry_run: bool = False,
+    targets: list[str] | None = None,
+    submit: Path | None = None,
+) -> int:
     """Run the graph of ``Snakefile`` for one profile, going on where an earlier run stopped.
 
     Args:
@@ -21,6 +32,8 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         jobs: Processor cores to use.
         dry_run: Only say what would run.
         targets: Rules or files to make; all by default.
+        submit: A profile of Snakemake that submits the stages to a cluster (:mod:`asdlib.cluster`), which then says how
+            many jobs run at a time.
 
     Returns:
         Snakemake's exit code.
@@ -28,7 +41,8 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     Raises:
         asdlib.AsdError: The settings or the data cannot be used, or another run is going on in this folder.
     """
-    home = paths.home()
+    home = paths.home().resolve()
+    where = cluster.profile(submit, dry_run) if submit else ["--cores", str(jobs)]
     settings = params.load(profile, overrides)
     plan = catalogue.plan(settings)
     for machine, sections in plan.machines.items():
@@ -36,25 +50,66 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
     if plan.outliers:
         print(f"outliers only: {', '.join(plan.outliers)}", flush=True)
     snakemake = [sys.executable, "-m", "snakemake", "--directory", str(home), "--snakefile", str(home / "Snakefile")]
-    config = home / ".snakemake" / "config.json"
-    options = ["--cores", str(jobs), "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "progress"]
-    busy = f"{home / '.snakemake'}: another `make reproduce` runs in this folder; wait for it"
-    with only_one(home / ".snakemake" / "reproduce.lock", busy), leading(home / ".snakemake") as pipe:
+    # Jobs that wait on a cluster have yet to read theirs.
+    config = home / ".snakemake" / ("dry.json" if dry_run else "config.json")
+    options = [*where, "--rerun-incomplete", "--keep-going", "--configfile", str(config)]
+    quiet = ["--quiet", "rules", "host", "progress"]
+    with alone(home), leading(home / ".snakemake") as pipe:
         if not dry_run:
+            cluster.wait(home)
             _sweep(settings)
-            write_json(settings.resolved(), paths.Run.of(settings).settings)
         write_json({"profile": profile, "overrides": overrides}, config)
         # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
         subprocess.run([*snakemake, "--unlock", "--configfile", str(config)], capture_output=True, check=False)
-        extra, began = ["--dry-run"] if dry_run else [], time.time()
+        began = time.time()
         environment = os.environ | notebooks.environment(settings) | {PIPE: str(pipe)}
-        with contextlib.nullcontext(environment) if dry_run else warm.kernels(environment) as environment:
-            command = [*snakemake, *(targets or []), *options, *extra, "--configfile", str(config)]
-            code = subprocess.run(command, check=False, env=environment).returncode
-        _sweep(settings)  # of jobs that were killed alone
+        command = [*snakemake, *(targets or []), *options]
+        if submit and dry_run:
+            code = _ask(command, environment, home)
+        else:
+            extra = [*quiet, "--dry-run"] if dry_run else quiet
+            warmed = not (dry_run or submit)  # for jobs on this machine
+            with warm.kernels(environment) if warmed else contextlib.nullcontext(environment) as environment:
+                code = _run([*command, *extra], environment, home, CANCELLING if submit else 0.0)
+        if not cluster.jobs(home):
+            _sweep(settings)  # of jobs that were killed alone
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it
     return code
+
+
+@contextlib.contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Be the only run in the project's folder ``home``, of this command or of a Snakemake started by hand.
+
+    Raises:
+        asdlib.AsdError: Another one is at work.
+    """
+    busy = f"{home / '.snakemake'}: another `make reproduce` or Snakemake runs in this folder; wait for it"
+    with only_one(home / ".snakemake" / "reproduce.lock", busy):
+        yield
+
+
+def _run(command: list[str], environment: dict[str, str], home: Path, patience: float) -> int:
+    """Run Snakemake; its exit code. Interrupted as we are, it has ``patience`` seconds to cancel its jobs."""
+    with subprocess.Popen(command, env=environment, cwd=home) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+            raise
+        finally:
+            process.kill()
+
+
+def _ask(command: list[str], environment: dict[str, str], home: Path) -> int:
+    """Print what a run asks of a cluster; Snakemake's exit code."""
+    done = subprocess.run(
+        [*command, "--dry-run"], check=False, env=environment, cwd=home, stdout=subprocess.PIPE, text=True
+    )
+    print(done.stdout if done.returncode else cluster.describe(cluster.stages(done.stdout)), flush=True)
+    return done.returncode
 
 
 def _sweep(settings) -> None:

@@ -31,12 +31,23 @@ def realdata() -> Path:
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory) -> Path:
+def project(tmp_path_factory):
+    """``project(name)`` makes a project folder of its own, in which nothing has run."""
+
+    def make(name: str) -> Path:
+        home = tmp_path_factory.mktemp(name)
+        for part in ("notebooks", "params", "Snakefile"):
+            (home / part).symlink_to(ROOT / part)
+        shutil.copytree(ROOT / "book", home / "book", ignore=shutil.ignore_patterns("_build", "__pycache__"))
+        return home
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def smoke(project) -> Path:
     """A project folder in which the smoke profile ran from nothing to the book, by the command of the README."""
-    home = tmp_path_factory.mktemp("home")
-    for name in ("notebooks", "params", "Snakefile"):
-        (home / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "book", home / "book", ignore=shutil.ignore_patterns("_build", "__pycache__"))
+    home = project("home")
     command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--jobs", "2"]
     environment = {name: value for name, value in os.environ.items() if name != "ASDLIB_HOME"}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)

@@ -26,7 +26,7 @@ PROFILE = {
         "batches": {"batch_size": 8, "target_clips": 2},
         "training": {"steps": 8, "finetune_steps": 4},
     },
-    "classifier_candidates": {"base": {}, "others": {"batches": {"negatives": "machine"}}},
+    "classifier_candidates": {"base": {}, "dataset": {"batches": {"negatives": "dataset"}}},
 }
 
 

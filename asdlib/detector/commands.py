@@ -74,13 +74,15 @@ def score(place: Path, clips: list[Path], *, folder: Path | None, section: str |
     code = NORMAL
     if form == "csv":
         print(",".join(COLUMNS), flush=True)
-    for entry in _all(clips, folder, judge):
-        if "error" in entry:
-            print(f"error: {entry['error']}", file=sys.stderr, flush=True)
-            code = ERROR
-        else:
-            print(written(entry, form), flush=True)
-            code = max(code, int(entry["anomaly"]))
+    # To interrupt is the way to end the watching, at whatever moment.
+    with contextlib.suppress(*([KeyboardInterrupt] if folder is not None else [])):
+        for entry in _all(clips, folder, judge):
+            if "error" in entry:
+                code = ERROR
+                print(f"error: {entry['error']}", file=sys.stderr, flush=True)
+            else:
+                code = max(code, int(entry["anomaly"]))
+                print(written(entry, form), flush=True)
     return code
 
 
@@ -93,8 +95,7 @@ def _all(clips: list[Path], folder: Path | None, judge) -> Iterable[dict]:
     if folder is None:
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's way to end us
-    with contextlib.suppress(KeyboardInterrupt):
-        yield from watch(folder, judge)
+    yield from watch(folder, judge)
 
 
 def written(entry: dict, form: str) -> str:

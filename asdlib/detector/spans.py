@@ -69,8 +69,8 @@ def find(
         chosen = [np.arange(len(scores))]
     return [
         {
-            "start": round(max(run[0] - 0.5, 0) * step, 3),
-            "end": round(min((run[-1] + 0.5) * step, seconds), 3),
+            "start": round(max(float(run[0]) - 0.5, 0.0) * step, 3),
+            "end": round(min((float(run[-1]) + 0.5) * step, float(seconds)), 3),
             "frequencies": frequencies((bands[run].mean(0) - usual.mean) / usual.deviation, sample_rate),
         }
         for run in chosen

@@ -38,13 +38,10 @@ def candidates(made: params.Settings, recordings: Recordings) -> tuple[dict[str,
     chosen = {"autoencoder": list(made.autoencoder_candidates), "classifier": []}
     missing = []
     for name in made.classifier_candidates:
-        negatives = made.candidate("classifier", name).batches.negatives
-        if negatives == "dataset":
+        if made.candidate("classifier", name).batches.negatives == "dataset":
             missing.append(f"classifier {name}: its outliers are the machine types of DCASE2021's data sets")
         elif len(recordings.sections) == 1 and not recordings.outliers:
             missing.append(f"classifier {name}: needs outliers, which neither other sections nor other folders gave")
-        elif len(recordings.sections) == 1 and negatives == "machine":
-            missing.append(f"classifier {name}: its outliers are other sections, and there is one only")
         else:
             chosen["classifier"].append(name)
     return chosen, missing

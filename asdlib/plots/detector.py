@@ -35,6 +35,7 @@ def normal(held_out: pd.DataFrame, verdicts: Sequence[Verdict] = ()) -> Figure:
     if verdicts and max(verdict.score for verdict in verdicts) > 20:
         axis.set_xscale("symlog", linthresh=5)
     axis.set(xlabel="score of the ensemble", ylabel="clips")
+    axis.yaxis.get_major_locator().set_params(integer=True)
     axis.legend()
     return figure
 
@@ -53,5 +54,6 @@ def spans(verdicts: Sequence[Verdict]) -> Figure:
         axis.grid(False)
         word = "anomaly" if verdict.anomaly else "normal"
         axis.set(title=f"{Path(verdict.clip).name}: {word}", ylabel="frequency (Hz)")
+        axis.set_xlim(0, max(axis.get_xlim()[1], len(waveform) / rate))
     axes[-1, 0].set_xlabel("time (s)")
     return figure
