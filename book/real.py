@@ -1,6 +1,7 @@
 """Pages on a run whose recordings are not part of the project, made of what :mod:`store` kept of it."""
 
 import json
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -87,15 +88,15 @@ def systems(samples: Resampled, branch: str, confidence: float) -> str:
     for row in [*order, REFERENCE]:
         by = {domain: interval(samples.values((row, ""), domain=domain), confidence, (0, 1)) for domain in DOMAINS}
         less = interval(samples.difference((row, ""), (REFERENCE, "")), confidence) if row != REFERENCE else None
-        name = f"`{row.removeprefix(branch + '/')}`" if row != REFERENCE else f"*{REFERENCE}*"
+        name = row.split("/")[1:] if row != REFERENCE else [f"*{REFERENCE}*", tables.BLANK]
         texts = [percent(by["source"][0]), percent(by["target"][0]), percent(*by["all"])]
-        shown.append([name, *texts, tables.effect(*less) if less else tables.BLANK])
-    columns = ["Candidate/variant", "Source", "Target", "All (interval)", f"Less *{REFERENCE}*"]
+        shown.append([*name, *texts, tables.effect(*less) if less else tables.BLANK])
+    columns = ["Candidate", "Variant", "Source", "Target", "All (interval)", f"Less *{REFERENCE}*"]
     caption = (
         f"Every {branch} candidate and variant on the stand-in, best first: harmonic mean of AUC and pAUC, per cent; "
         f"the paired difference to *{REFERENCE}* in percentage points."
     )
-    return table(pd.DataFrame(shown, columns=columns), caption, f"real-{branch}-systems", "lrrrr")
+    return table(pd.DataFrame(shown, columns=columns), caption, f"real-{branch}-systems", "llrrrr")
 
 
 def finetuning(samples: Resampled, confidence: float) -> str:
@@ -108,10 +109,10 @@ def finetuning(samples: Resampled, confidence: float) -> str:
             if row.startswith("classifier/") and row.endswith(f"/{tuned}") and other in rows:
                 pair = [samples.values((name, ""), domain="target")[0] for name in (row, other)]
                 effect = interval(samples.difference((row, ""), (other, ""), domain="target"), confidence)
-                shown.append((f"`{row.removeprefix('classifier/')}`", *map(percent, pair), tables.effect(*effect)))
-    columns = ["Candidate/score", "Fine-tuned", "Source model", "Difference (interval)"]
+                shown.append((*row.split("/")[1:], *map(percent, pair), tables.effect(*effect)))
+    columns = ["Candidate", "Score", "Fine-tuned", "Source model", "Difference (interval)"]
     caption = "The target domain before and after fine-tuning on the stand-in, per cent; differences paired, in points."
-    return table(pd.DataFrame(shown, columns=columns), caption, "real-finetuning", "lrrr")
+    return table(pd.DataFrame(shown, columns=columns), caption, "real-finetuning", "llrrr")
 
 
 GAINS = (
@@ -137,22 +138,27 @@ def gains(samples: Resampled, confidence: float) -> str:
     return table(pd.DataFrame(shown, columns=columns), caption, "real-gains", "llrrr")
 
 
+LOOKED = {"development": "All labels", "first": "Labels of the second half", "second": "Labels of the first half"}
+"""what each choice looked at; the cross-fitted ones are reported on the half that they are named after"""
+
+
 def choices(folder: Path) -> str:
-    """What each way of selecting chose."""
+    """What each way of selecting chose by labels, side by side."""
     frame = pd.read_csv(folder / "choices.csv", dtype=str, keep_default_na=False)
-    frame = frame[~frame["row"].str.startswith("AE+BC ensemble (mix)")]
-    frame["value"] = [percent(float(value)) if value else tables.BLANK for value in frame["value"]]
-    chosen = frame["members"].str.replace(r"(autoencoder|classifier)/", "", regex=True)
-    frame["members"] = [", ".join(f"`{name}`" for name in text.split("; ")) for text in chosen]
-    frame["reported"] = frame["fold"].replace("", "all")
-    frame["by"] = frame["combination"].replace("", tables.BLANK)
-    names = ["selection", "reported", "row", "domain", "section", "by", "value", "members"]
-    shown = frame[names].rename(columns=str.capitalize)
+    frame = frame[(frame["selection"] != "fixed") & ~frame["row"].str.endswith("(mix)")]
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for item in frame.itertuples():
+        counts = Counter(name.partition("/")[2] or name for name in item.members.split("; "))
+        words = ", ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
+        row = f"{item.row}, section {item.section}" if item.section else item.row
+        text = f"{words}{f'; {item.combination}' * bool(item.combination)} ({percent(float(item.value))})"
+        cells.setdefault((row, item.domain), {})[LOOKED[item.fold or item.selection]] = text
+    shown = pd.DataFrame([{"Row": row, "Domain": domain} | texts for (row, domain), texts in cells.items()])
     caption = (
-        "What was chosen on the stand-in, and its figure on the clips that were looked at, per cent. *Reported*: the "
-        "half that is reported, while the other was looked at."
+        "What was chosen on the stand-in by the labels of all test clips and of either half, as candidate/variant; in "
+        "brackets its figure on the clips that were looked at, per cent."
     )
-    return table(shown, caption, "real-choices", "llllllrl", "3 2 3 2 2 2 2 8")
+    return table(shown.fillna(tables.BLANK), caption, "real-choices", "lllll", "3 2 5 5 5")
 
 
 def pages(folder: Path, scores: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
