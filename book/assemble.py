@@ -118,6 +118,7 @@ def stamped(text: str, stamp: str, facts: str, settings: str = "settings") -> st
 def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], notebooks: dict) -> dict[str, str]:
     """The Markdown that is made of the run, by file name: what chapters include, and whole pages."""
     versions = {name: metadata.version(name) for name in TOOLS}
+    costs = provenance.costs(notebooks, run)
     result = {
         "generated/table1.md": tables.table1(table, machines),
         "generated/printed.md": tables.printed(),
@@ -129,7 +130,14 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/larger.md": tables.larger(),
         "generated/claims.md": tables.claims(pd.read_csv(there(run.claims))),
         "generated/reliability.md": tables.reliability(SOURCES / "results" / "reliability" / "figures.csv"),
-        "generated/cost.md": provenance.cost(notebooks, run),
+        "generated/cost.md": provenance.cost(costs),
+        "generated/notebooks.md": tables.table(
+            provenance.notebook_map(costs).rename(columns=str.capitalize),
+            "All notebooks: minutes of this run (how many times, on average) and the most memory that one held.",
+            "notebooks-table",
+            "llllrr",
+            "5 5 4 4 2 1",
+        ),
         "generated/benchmarks.md": provenance.benchmarks(SOURCES / "results" / "benchmarks.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),

@@ -9,28 +9,31 @@
   the first candidate of the first machine type (the classifier's losses: of its first section);
 * ``record.json``: settings, commits and devices of the run's trainings, date and processor time.
 
-Of the run that the README shows (:data:`README`) only the tables of the first line are kept, and a picture of Table 1.
+Of the run that the README shows (:data:`README`) only the tables of the first line are kept, ``costs.csv`` and a
+picture of Table 1, and the README's map of the notebooks is written anew.
 """
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pandas as pd
-from assemble import there
+import provenance
+from assemble import ordered, there
 
 from asdlib import AsdError, params, paths, scores
 from asdlib.artefacts import write_json
 from asdlib.classifier import embeddings, maps
-from asdlib.evaluation.table1 import write_csv
+from asdlib.evaluation.table1 import write_csv, write_text
 from asdlib.paths import Run
 from asdlib.plots import evaluation, style
 
 RESULTS = Path(__file__).parent / "results"
 README = "demo"
-"""the run whose Table 1 the README shows"""
+"""the run whose Table 1 and costs the README shows"""
 DIGITS = "%.5g"
 """of stored scores and errors: enough that no figure of merit changes in the digits that are shown"""
 CLIP = ["machine", "section", "domain", "split", "clip", "label"]
@@ -57,6 +60,10 @@ def store(profile: str, name: str) -> Path:
         style.use()
         total = table[(table["machine"] == "all") & (table["domain"] == "all")]
         evaluation.intervals(total).savefig(folder / "table1.png")
+        notebooks = {item: item.read() for item in ordered(run, params.Settings(**settings), machines)}
+        write_csv(provenance.costs(notebooks, run), folder / "costs.csv")
+        readme = paths.home() / "README.md"
+        write_text(with_map(readme.read_text(encoding="utf-8"), folder / "costs.csv"), readme)
     else:
         keep(run, settings, machines, folder)
     facts = {
@@ -100,6 +107,14 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
     points = maps.maps(table, embedding, seed=settings["seed"])
     points = points.loc[points["method"] == "PCA", ["model", "stage", "kind", "domain", "split", "label", "x", "y"]]
     points.to_csv(folder / "maps.csv", index=False, float_format="%.3g", lineterminator="\n")
+
+
+def with_map(text: str, costs: Path) -> str:
+    """The README with the map of the notebooks, their minutes and memory, as the stored costs give it."""
+    frame = provenance.notebook_map(pd.read_csv(costs))
+    lines = [list(frame.columns), ["---"] * 4 + ["--:"] * 2, *frame.to_numpy().tolist()]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return re.sub(r"(?ms)^\| notebook \|.*?\n(?!\|)", lambda _: table + "\n", text, count=1)
 
 
 def wide(frame: pd.DataFrame) -> pd.DataFrame:

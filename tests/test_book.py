@@ -498,11 +498,24 @@ def test_cost_adds_up(tmp_path):
     run = Run(tmp_path)
     folder = run.system("autoencoder", "fan", "base")
     folder.mkdir(parents=True)
-    (folder / "record.json").write_text(json.dumps({"device": "a processor"}))
+    (folder / "record.json").write_text(json.dumps({"device": "a processor", "peak_bytes": 3 * 2**29}))
     items = [Executed.of(Path(f"{name}.ipynb")) for name in ("03_train_autoencoder.fan.base", "08_table1")]
-    text = provenance.cost({items[0]: notebook(duration=10.4), items[1]: notebook(duration=30.2)}, run)
+    frame = provenance.costs({items[0]: notebook(duration=10.4), items[1]: notebook(duration=30.2)}, run)
+    text = provenance.cost(frame)
     assert cell(text, "Seconds in all", "All stages") == "41" and cell(text, "Longest", "All stages") == "30"
-    assert cell(text, "Device", "Reconstruction errors") == "a processor"
+    assert cell(text, "Device", "Reconstruction errors") == "a processor" and cell(text, "GiB", "All stages") == "1.5"
+    shown = provenance.notebook_map(frame).set_index("notebook")
+    assert [f"`{path.stem}`" for path in sorted((BOOK.parent / "notebooks").glob("*.ipynb"))] == list(shown.index)
+    assert tuple(shown.loc["`03_train_autoencoder`", ["minutes", "GiB"]]) == ("1 × 0.2", "1.5")
+    assert tuple(shown.loc["`09_playground`", ["minutes", "GiB"]]) == (tables.BLANK,) * 2
+
+
+def test_the_readme_has_the_costs_of_the_stored_demonstration():
+    readme = (BOOK.parent / "README.md").read_text(encoding="utf-8")
+    costs = BOOK / "results" / "demo" / "costs.csv"
+    assert store.with_map(readme, costs) == readme, "python book/store.py --profile demo demo writes it"
+    assert store.with_map(readme.replace(" × ", " by "), costs) == readme, "whatever stood there"
+    assert list(pd.read_csv(costs)["notebook"]) == list(contents.STAGES)
 
 
 # The stored run -------------------------------------------------------------------------------------------------------
