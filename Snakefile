@@ -257,7 +257,7 @@ rule book:
         run.table1,
         run.values,
         run.claims,
-        [path for pattern in ("*.md", "*.bib", "*.py", "_config.yml", "_static/*", "_ext/*.py", "results/**/*.*") for path in sorted((home() / "book").glob(pattern))],
+        [path for pattern in ("*.md", "*.csv", "*.bib", "*.py", "_config.yml", "_static/*", "_ext/*.py", "results/**/*.*") for path in sorted((home() / "book").glob(pattern))],
     output:
         rules.all.input,
     params:

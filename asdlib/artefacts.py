@@ -8,8 +8,10 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
@@ -223,7 +225,7 @@ def commit() -> str:
 
 
 def record(settings: dict, *, seed: int, device: str, data: str, seconds: float, **more: object) -> dict:
-    """What made an artefact: settings, seed, versions, commit, device, data fingerprint, wall time.
+    """What made an artefact: settings, seed, versions, commit, device, data fingerprint, wall time, memory so far.
 
     Args:
         settings: The resolved settings that the artefact depends on.
@@ -247,5 +249,12 @@ def record(settings: dict, *, seed: int, device: str, data: str, seconds: float,
         },
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(seconds, 2),
+        "peak_bytes": peak_memory(),
         **more,
     }
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held at once, in bytes, files that it has mapped included."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most

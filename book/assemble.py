@@ -18,6 +18,7 @@ import flow
 import nbformat
 import pandas as pd
 import provenance
+import real
 import tables
 import yaml
 from contents import STAGES, api, contents, firsts, machine_page, reference_page
@@ -30,6 +31,8 @@ from asdlib.plots import evaluation, style
 SOURCES = Path(__file__).parent
 RERUN = SOURCES / "results" / "official_ae_rerun.csv"
 """the official autoencoder on DCASE2021, trained by somebody else, by our metric"""
+REAL = SOURCES / "results" / "toycar"
+"""a run on real recordings that are not part of the project"""
 TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
 """packages that leave no artefact of a stage, whose versions the book states as of its own building"""
 
@@ -62,9 +65,13 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     stamp = f"**{settings.title}.** Profile `{settings.profile}`"
     facts = provenance.facts(provenance.records(run), sum(map(seconds, notebooks.values())))
     for chapter in sorted(SOURCES.glob("*.md")):
-        write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), stamp, facts))
-    for name, text in generated(settings, run, table, machines, notebooks).items():
+        made = (*real.stamp(REAL), "real-settings") if chapter.stem in real.PAGES else (stamp, facts)
+        write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), *made))
+    scores = real.read(REAL)
+    stored, texts = real.pages(REAL, scores)
+    for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
+    real.draw(REAL, scores, source / "generated")
     first = firsts(list(notebooks)).values()
     for item, notebook in notebooks.items():
         shutil.copyfile(item.path, source / "downloads" / item.path.name)
@@ -77,7 +84,8 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     numbers = {rule: stages.count(stage) for stage, rule in STAGES.items()}
     flow.draw(flow.graph(settings.profile, overrides), numbers, source / "generated" / "flow.svg")
     config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
-    config["parse"]["myst_substitutions"] = values(settings, json.loads(there(run.values).read_text(encoding="utf-8")))
+    numbers = values(settings, json.loads(there(run.values).read_text(encoding="utf-8")))
+    config["parse"]["myst_substitutions"] = numbers | {"toycar": texts}
     write(source / "_config.yml", yaml.safe_dump(config, sort_keys=False))
     write(source / "_toc.yml", yaml.safe_dump(contents(list(notebooks), machines), sort_keys=False))
 
@@ -99,21 +107,21 @@ def ordered(run: Run, settings, machines: list[str]) -> list[Executed]:
     return sorted(found, key=lambda item: (item.stage, rank[item.machine], rank[item.candidate], item.section))
 
 
-def stamped(text: str, stamp: str, facts: str) -> str:
+def stamped(text: str, stamp: str, facts: str, settings: str = "settings") -> str:
     """A page with a box below its title that says what the data are and what made the run."""
     title, _, rest = text.partition("\n")
     if not title.startswith("# "):
         raise AsdError(f"a chapter begins with {title!r}; expected a title")
-    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n{facts} {{ref}}`All settings <settings>`.\n:::\n{rest}"
+    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n{facts} {{ref}}`All settings <{settings}>`.\n:::\n{rest}"
 
 
 def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], notebooks: dict) -> dict[str, str]:
     """The Markdown that is made of the run, by file name: what chapters include, and whole pages."""
     versions = {name: metadata.version(name) for name in TOOLS}
+    costs = provenance.costs(notebooks, run)
     result = {
         "generated/table1.md": tables.table1(table, machines),
         "generated/printed.md": tables.printed(),
-        "generated/real.md": tables.stored(SOURCES / "results" / "toycar"),
         "generated/beside.md": tables.beside(table, machines),
         "generated/optimism.md": tables.optimism(pd.read_csv(there(run.differences), keep_default_na=False)),
         "generated/seeds.md": tables.seeds(run.seeds, settings.seed),
@@ -122,7 +130,14 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/larger.md": tables.larger(),
         "generated/claims.md": tables.claims(pd.read_csv(there(run.claims))),
         "generated/reliability.md": tables.reliability(SOURCES / "results" / "reliability" / "figures.csv"),
-        "generated/cost.md": provenance.cost(notebooks, run),
+        "generated/cost.md": provenance.cost(costs),
+        "generated/notebooks.md": tables.table(
+            provenance.notebook_map(costs).rename(columns=str.capitalize),
+            "All notebooks: minutes of this run (how many times, on average) and the most memory that one held.",
+            "notebooks-table",
+            "llllrr",
+            "5 5 4 4 2 1",
+        ),
         "generated/benchmarks.md": provenance.benchmarks(SOURCES / "results" / "benchmarks.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),

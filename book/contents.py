@@ -20,7 +20,8 @@ PARTS = {  # part: chapter: stages whose first notebook follows it
         "classifier": ["05_train_classifier", "06_embeddings"],
         "ensembles": ["07_ensemble"],
     },
-    "Results": {"table1": ["08_table1"], "real": [], "audit": [], "claims": [], "ablations": [], "deviations": []},
+    "Results": {"table1": ["08_table1"], "audit": [], "claims": [], "ablations": [], "deviations": []},
+    "Real recordings": {"real": [], "real_autoencoder": [], "real_classifier": [], "real_ensembles": []},
     "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": []},
     "Use": {"how_to_run": [], "your_machine": [], "api": [], "references": []},
 }

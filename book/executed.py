@@ -54,6 +54,10 @@ class Executed:
 
     def record(self, run: Run) -> dict:
         """What made the artefacts of this notebook; empty for one that leaves no record."""
+        return next(iter(self.records(run)), {})
+
+    def records(self, run: Run) -> list[dict]:
+        """The records of all artefacts of this notebook."""
         machine, candidate = self.machine, self.candidate
         paths = {
             "01_data": sorted(run.folder.glob("data/*/record.json")),
@@ -65,8 +69,7 @@ class Executed:
             "07_ensemble": [run.system("ensemble", machine) / "record.json"],
             "08_table1": [run.table1.with_name("table1.record.json")],
         }.get(self.stage, [])
-        found = next((path for path in paths if path.is_file()), None)
-        return json.loads(found.read_text(encoding="utf-8")) if found else {}
+        return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
 
 
 def seconds(notebook: nbformat.NotebookNode) -> float:

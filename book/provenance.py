@@ -13,23 +13,67 @@ from tables import BLANK, table
 from asdlib.evaluation import paper
 from asdlib.paths import Run
 
+NOTEBOOKS = Path(__file__).parent / "notebooks.csv"
+"""what each notebook asks, reads and writes"""
 Notebooks = Mapping[Executed, nbformat.NotebookNode]
 
 
-def cost(notebooks: Notebooks, run: Run) -> str:
-    """Wall time and device of each stage, from papermill's metadata and the records."""
-    rows = [
-        (title(notebook), seconds(notebook), item.record(run).get("device", "")) for item, notebook in notebooks.items()
+def costs(notebooks: Notebooks, run: Run) -> pd.DataFrame:
+    """What each stage cost, from papermill's metadata and the records of its artefacts.
+
+    Returns:
+        Columns ``notebook, title, runs, seconds`` (of all of them), ``longest``, ``peak_bytes`` (the most that one of
+        them held in memory when it wrote a record; NaN if none says), ``device``.
+    """
+    rows = []
+    for item, notebook in notebooks.items():
+        made = item.records(run)
+        peak = max((record.get("peak_bytes", float("nan")) for record in made), default=float("nan"))
+        device = made[0]["device"] if made else ""
+        rows.append((item.stage, title(notebook), seconds(notebook), peak, device))
+    frame = pd.DataFrame(rows, columns=["notebook", "title", "seconds", "peak_bytes", "device"])
+    return frame.groupby("notebook", as_index=False, sort=False).agg(
+        title=("title", "first"),
+        runs=("title", "size"),
+        seconds=("seconds", "sum"),
+        longest=("seconds", "max"),
+        peak_bytes=("peak_bytes", "max"),
+        device=("device", lambda names: "; ".join(dict.fromkeys(filter(None, names)))),
+    )
+
+
+def cost(frame: pd.DataFrame) -> str:
+    """Wall time, memory and device of each stage, from :func:`costs`."""
+    every = {"title": "All stages", "runs": frame["runs"].sum(), "seconds": frame["seconds"].sum(), "device": ""}
+    every |= {"longest": frame["longest"].max(), "peak_bytes": frame["peak_bytes"].max()}
+    shown = [
+        (item.title, item.runs, f"{item.seconds:.0f}", f"{item.longest:.0f}", gibibytes(item.peak_bytes), item.device)
+        for item in pd.concat([frame, pd.DataFrame([every])]).itertuples()
     ]
-    frame = pd.DataFrame(rows, columns=["stage", "seconds", "device"])
-    shown = []
-    for stage, group in frame.groupby("stage", sort=False):
-        devices = "; ".join(dict.fromkeys(filter(None, group["device"])))
-        shown.append((stage, len(group), f"{group.seconds.sum():.0f}", f"{group.seconds.max():.0f}", devices))
-    shown.append(("All stages", len(frame), f"{frame.seconds.sum():.0f}", f"{frame.seconds.max():.0f}", ""))
-    columns = ["Stage", "Notebooks", "Seconds in all", "Longest", "Device"]
-    caption = "Wall time of each stage in seconds, the start of the kernels included, and where it ran."
-    return table(pd.DataFrame(shown, columns=columns), caption, "cost-table", "lrrrl", "4 2 2 2 6")
+    columns = ["Stage", "Notebooks", "Seconds in all", "Longest", "GiB", "Device"]
+    caption = (
+        "Wall time of each stage in seconds, the start of the kernels included, the most memory that one of its "
+        "notebooks held, and where it ran."
+    )
+    return table(pd.DataFrame(shown, columns=columns), caption, "cost-table", "lrrrrl", "4 2 2 2 2 6")
+
+
+def gibibytes(count: float) -> str:
+    """Bytes in GiB, with one digit."""
+    return BLANK if pd.isna(count) else f"{count / 2**30:.1f}"
+
+
+def notebook_map(frame: pd.DataFrame) -> pd.DataFrame:
+    """All notebooks: question, what they read and write, and what :func:`costs` says of those that are stages."""
+    about = pd.read_csv(NOTEBOOKS)
+    by = frame.set_index("notebook").reindex(about["notebook"])
+    about["notebook"] = [f"`{name}`" for name in about["notebook"]]
+    about["minutes"] = [
+        BLANK if pd.isna(item.seconds) else f"{item.runs:.0f} × {item.seconds / item.runs / 60:.1f}"
+        for item in by.itertuples()
+    ]
+    about["GiB"] = [gibibytes(value) for value in by["peak_bytes"]]
+    return about
 
 
 def benchmarks(path: Path) -> str:
@@ -123,7 +167,9 @@ def departures(settings, published) -> str:
     if not rows:
         return "None.\n"
     caption = "Settings of this run that are not those of `params/paper.yaml`."
-    return table(pd.DataFrame(rows, columns=["Setting", "paper.yaml", "This run"]), caption, "departures-table")
+    return table(
+        pd.DataFrame(rows, columns=["Setting", "paper.yaml", "This run"]), caption, "departures-table", "lll", "6 4 4"
+    )
 
 
 def _code(value: object) -> str:

@@ -1,24 +1,42 @@
-"""Keep a run's Table 1 where the book finds it without the recordings: ``python book/store.py toycar``.
+"""Keep what the book shows of a run whose recordings are not part of the project: ``python book/store.py toycar``.
 
-``book/results/<name>/`` gets ``table1.csv``, a figure of it, ``table1_seeds.csv`` if the run has other seeds beside it,
-``claims.csv`` and ``record.json``: settings, commits and devices of the run's trainings, date and processor time.
+``book/results/<name>/`` gets tables and ``record.json``; figures are drawn of them when a book is built (:mod:`real`).
+
+* ``table1.csv``, ``claims.csv``, and ``table1_seeds.csv`` if the run has other seeds beside it;
+* ``scores.csv``: every score of every system, a row a clip and a column a system; ``fold`` is the clip's half;
+* ``choices.csv``, ``agreement.csv``: of the ensembles;
+* ``losses_<branch>.csv``, ``bands.csv``, ``maps.csv``: training, mean errors by mel band and map of the embeddings of
+  the first candidate of the first machine type (the classifier's losses: of its first section);
+* ``record.json``: settings, commits and devices of the run's trainings, date and processor time.
+
+Of the run that the README shows (:data:`README`) only the tables of the first line are kept, ``costs.csv`` and a
+picture of Table 1, and the README's map of the notebooks is written anew.
 """
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pandas as pd
-from assemble import there
+import provenance
+from assemble import ordered, there
 
-from asdlib import AsdError, params, paths
+from asdlib import AsdError, params, paths, scores
 from asdlib.artefacts import write_json
+from asdlib.classifier import embeddings, maps
+from asdlib.evaluation.table1 import write_csv, write_text
 from asdlib.paths import Run
 from asdlib.plots import evaluation, style
 
 RESULTS = Path(__file__).parent / "results"
+README = "demo"
+"""the run whose Table 1 and costs the README shows"""
+DIGITS = "%.5g"
+"""of stored scores and errors: enough that no figure of merit changes in the digits that are shown"""
+CLIP = ["machine", "section", "domain", "split", "clip", "label"]
 
 
 def store(profile: str, name: str) -> Path:
@@ -29,30 +47,85 @@ def store(profile: str, name: str) -> Path:
     """
     run = Run(paths.home() / params.load(profile).runs / profile)
     settings = json.loads(there(run.settings).read_text(encoding="utf-8"))
-    table = pd.read_csv(there(run.table1))
+    table = pd.read_csv(there(run.table1)).fillna({"selection": ""})
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.folder.glob("*/**/record.json"))]
+    machines = [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"]
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(run.table1, folder / "table1.csv")
-    shutil.copyfile(there(run.claims), folder / "claims.csv")
-    (folder / run.seeds.name).unlink(missing_ok=True)
-    if run.seeds.is_file():
-        shutil.copyfile(run.seeds, folder / run.seeds.name)
-    style.use()
-    total = table[(table["machine"] == "all") & (table["domain"] == "all")].fillna({"selection": ""})
-    evaluation.intervals(total).savefig(folder / "table1.png")
+    for old in folder.iterdir():
+        old.unlink()
+    for path in [run.table1, run.claims, *([run.seeds] if run.seeds.is_file() else [])]:
+        shutil.copyfile(there(path), folder / path.name)
+    if name == README:
+        style.use()
+        total = table[(table["machine"] == "all") & (table["domain"] == "all")]
+        evaluation.intervals(total).savefig(folder / "table1.png")
+        notebooks = {item: item.read() for item in ordered(run, params.Settings(**settings), machines)}
+        write_csv(provenance.costs(notebooks, run), folder / "costs.csv")
+        readme = paths.home() / "README.md"
+        write_text(with_map(readme.read_text(encoding="utf-8"), folder / "costs.csv"), readme)
+    else:
+        keep(run, settings, machines, folder)
     facts = {
         "title": settings["title"],
         "profile": profile,
-        "machines": [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"],
+        "machines": machines,
         "commit": ", ".join(sorted({record["commit"] for record in records})),
-        "device": "; ".join(sorted({record["device"] for record in records})),
+        "device": "; ".join(sorted({record["device"] for record in records} - {"processor"})),
         "date": max(record["date"] for record in records),
         "hours": sum(record["wall_seconds"] for record in records) / 3600,
         "settings": settings,
     }
     write_json(facts, folder / "record.json")
     return folder
+
+
+def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
+    """Write the tables that figures are drawn of."""
+    systems = [(system, None) for system in paths.BASELINES] + [("ensemble", None)]
+    for branch in ("autoencoder", "classifier"):
+        systems += [(branch, candidate) for candidate in settings[f"{branch}_candidates"]]
+    every = [there(run.scores(system, machine, candidate)) for machine in machines for system, candidate in systems]
+    wide(scores.read(every)).to_csv(folder / "scores.csv", float_format=DIGITS, index=False, lineterminator="\n")
+    for name in ("choices", "agreement"):
+        found = [run.system("ensemble", machine) / f"{name}.csv" for machine in machines]
+        parts = [pd.read_csv(there(path), dtype=str, keep_default_na=False) for path in found]
+        write_csv(pd.concat(parts), folder / f"{name}.csv")
+    machine = machines[0]
+    autoencoder, classifier = (next(iter(settings[f"{branch}_candidates"])) for branch in ("autoencoder", "classifier"))
+    section = min(path.name for path in run.system("classifier", machine).glob("[0-9][0-9]"))
+    tables = {
+        "losses_autoencoder": there(run.system("autoencoder", machine, autoencoder) / "history.csv"),
+        "losses_classifier": there(run.system("classifier", machine, classifier, section) / "history.csv"),
+        "bands": there(run.system("autoencoder", machine, autoencoder) / "bands.csv"),
+    }
+    for name, path in tables.items():
+        pd.read_csv(path, dtype={"section": str}).to_csv(
+            folder / f"{name}.csv", index=False, float_format="%.4g", lineterminator="\n"
+        )
+    table, embedding = embeddings.load(run.system("classifier", machine, classifier))
+    points = maps.maps(table, embedding, seed=settings["seed"])
+    points = points.loc[points["method"] == "PCA", ["model", "stage", "kind", "domain", "split", "label", "x", "y"]]
+    points.to_csv(folder / "maps.csv", index=False, float_format="%.3g", lineterminator="\n")
+
+
+def with_map(text: str, costs: Path) -> str:
+    """The README with the map of the notebooks, their minutes and memory, as the stored costs give it."""
+    frame = provenance.notebook_map(pd.read_csv(costs))
+    lines = [list(frame.columns), ["---"] * 4 + ["--:"] * 2, *frame.to_numpy().tolist()]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return re.sub(r"(?ms)^\| notebook \|.*?\n(?!\|)", lambda _: table + "\n", text, count=1)
+
+
+def wide(frame: pd.DataFrame) -> pd.DataFrame:
+    """Score rows as a table with a row a clip and a column a system; :func:`real.read` undoes it.
+
+    The column ``fold`` is the half that cross-fitting puts a clip in.
+    """
+    half = frame[frame["fold"].isin(["first", "second"])].drop_duplicates(CLIP).set_index(CLIP)["fold"]
+    result = frame.pivot(index=CLIP, columns="system", values="score")[list(dict.fromkeys(frame["system"]))]
+    result.insert(0, "fold", half.reindex(result.index).fillna(""))
+    return result.reset_index()
 
 
 if __name__ == "__main__":

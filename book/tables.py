@@ -71,10 +71,8 @@ def stored(folder: Path) -> str:
     """Table 1 of a run whose recordings are not part of the project, kept in ``book/results`` by :mod:`store`."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
-    run = "{title}: profile `{profile}`, commit `{commit}`, {device}, {date}, {hours:.1f} hours of training and scoring"
     several = seeds(folder / "table1_seeds.csv", record["settings"]["seed"], f"{folder.name}-seeds")
-    parts = [run.format(**record), table1(frame, record["machines"], record["title"], folder.name), several]
-    return "\n\n".join(parts)
+    return "\n\n".join([table1(frame, record["machines"], record["title"], folder.name), several])
 
 
 def printed() -> str:
@@ -188,7 +186,7 @@ def optimism(differences: pd.DataFrame) -> str:
     domains = [domain for domain in ("source", "target", "all") if domain in shown["difference"]]
     rows = [row for row in ROWS if row in shown.index]
     texts = {
-        domain: [_effect(*(shown.loc[row, (part, domain)] for part in ("difference", "low", "high"))) for row in rows]
+        domain: [effect(*(shown.loc[row, (part, domain)] for part in ("difference", "low", "high"))) for row in rows]
         for domain in domains
     }
     caption = "Development less cross-fitted over all machine types, in percentage points, with intervals."
@@ -221,32 +219,34 @@ def seeds(path: Path, seed: int, name: str = "seeds-table") -> str:
     return table(shown, caption, name, "l" + "r" * (shown.shape[1] - 1))
 
 
-def claims(frame: pd.DataFrame) -> str:
-    """What the paper says, the evidence, and whether it holds in this run."""
+def claims(frame: pd.DataFrame, name: str = "claims") -> str:
+    """What the paper says, the evidence, and whether it holds in a run; ``name`` begins what ``{numref}`` calls it."""
     shown = pd.DataFrame(
         {
             "Claim": [
-                _numbered(*item) for item in zip(range(1, len(frame) + 1), frame["effect"], frame["unit"], strict=True)
+                _numbered(name, *item)
+                for item in zip(range(1, len(frame) + 1), frame["effect"], frame["unit"], strict=True)
             ],
             "The paper says": [f"“{item.claim}” ({item.source})" for item in frame.itertuples()],
             "Tested as": frame["test"],
-            "Effect": [_effect(item.effect, item.low, item.high) for item in frame.itertuples()],
+            "Effect": [effect(item.effect, item.low, item.high) for item in frame.itertuples()],
             "As selected in the paper": frame["development"].map(signed),
             "In the printed table": frame["paper"].map(signed),
             "Verdict": [f"**{item.verdict}**: {item.reason}" for item in frame.itertuples()],
         }
     )
     caption = "The paper's claims; effects in percentage points (correlations times 100), with their intervals."
-    return table(shown, caption, "claims-table", "rllrrrl", "1 5 4 3 2 2 4")
+    return table(shown, caption, f"{name}-table", "rllrrrl", "1 5 4 3 2 2 4")
 
 
-def _numbered(number: int, effect: float, unit: str) -> str:
+def _numbered(name: str, number: int, effect: float, unit: str) -> str:
     """The number of a claim, which links to where its effect is seen, if there is one."""
-    where = "audit-table" if unit == ARITHMETIC else "claims-figure"
+    where = "audit-table" if unit == ARITHMETIC else f"{name}-figure"
     return str(number) if pd.isna(effect) else f"{{ref}}`{number} <{where}>`"
 
 
-def _effect(value: float, low: float, high: float) -> str:
+def effect(value: float, low: float, high: float) -> str:
+    """A difference of fractions in percentage points, with its interval if there is one."""
     return signed(value) + ("" if pd.isna(low) else f" ({signed(low)} to {signed(high)})")
 
 

@@ -101,6 +101,7 @@ def test_record_says_what_made_it():
     assert record["settings"] == {"a": 1} and record["settings_fingerprint"] == artefacts.fingerprint({"a": 1})
     assert (record["seed"], record["device"], record["data_fingerprint"]) == (3, "thing", "abc")
     assert record["wall_seconds"] == 1.23 and record["parameters"] == 5
+    assert 10e6 < record["peak_bytes"] < 1e12, "bytes of a Python process"
     assert {"python", "asdlib", "torch"} <= set(record["versions"])
     json.dumps(record, allow_nan=False)
 

@@ -17,8 +17,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdlib import AsdError, params
-from asdlib.evaluation import paper, verdict
+from asdlib import AsdError, params, scores
+from asdlib.evaluation import metrics, paper, verdict
 from asdlib.paths import Run
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -28,6 +28,8 @@ import assemble  # noqa: E402
 import contents  # noqa: E402
 import flow  # noqa: E402
 import provenance  # noqa: E402
+import real  # noqa: E402
+import store  # noqa: E402
 import tables  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
@@ -496,11 +498,67 @@ def test_cost_adds_up(tmp_path):
     run = Run(tmp_path)
     folder = run.system("autoencoder", "fan", "base")
     folder.mkdir(parents=True)
-    (folder / "record.json").write_text(json.dumps({"device": "a processor"}))
+    (folder / "record.json").write_text(json.dumps({"device": "a processor", "peak_bytes": 3 * 2**29}))
     items = [Executed.of(Path(f"{name}.ipynb")) for name in ("03_train_autoencoder.fan.base", "08_table1")]
-    text = provenance.cost({items[0]: notebook(duration=10.4), items[1]: notebook(duration=30.2)}, run)
+    frame = provenance.costs({items[0]: notebook(duration=10.4), items[1]: notebook(duration=30.2)}, run)
+    text = provenance.cost(frame)
     assert cell(text, "Seconds in all", "All stages") == "41" and cell(text, "Longest", "All stages") == "30"
-    assert cell(text, "Device", "Reconstruction errors") == "a processor"
+    assert cell(text, "Device", "Reconstruction errors") == "a processor" and cell(text, "GiB", "All stages") == "1.5"
+    shown = provenance.notebook_map(frame).set_index("notebook")
+    assert [f"`{path.stem}`" for path in sorted((BOOK.parent / "notebooks").glob("*.ipynb"))] == list(shown.index)
+    assert tuple(shown.loc["`03_train_autoencoder`", ["minutes", "GiB"]]) == ("1 × 0.2", "1.5")
+    assert tuple(shown.loc["`09_playground`", ["minutes", "GiB"]]) == (tables.BLANK,) * 2
+
+
+def test_the_readme_has_the_costs_of_the_stored_demonstration():
+    readme = (BOOK.parent / "README.md").read_text(encoding="utf-8")
+    costs = BOOK / "results" / "demo" / "costs.csv"
+    assert store.with_map(readme, costs) == readme, "python book/store.py --profile demo demo writes it"
+    assert store.with_map(re.sub(r"\d+ × [\d.]+", "?", readme), costs) == readme, "whatever stood there"
+    assert list(pd.read_csv(costs)["notebook"]) == list(contents.STAGES)
+
+
+# The stored run -------------------------------------------------------------------------------------------------------
+def test_scores_are_the_same_after_they_were_stored(tmp_path):
+    """Every row, selection and half, of two sections whose clips share their names."""
+    labels = ("normal", "anomaly")
+    rows = [
+        (system, "ToyCar", section, "source", "test", f"clip_{number}.wav", labels[number % 2], number + .5)
+        for section in ("00", "01") for number in range(4)
+        for system in ("mahalanobis_shift", "autoencoder/base/l1", "ensemble/fixed/AE", "ensemble/cross-fitted/AE")
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=scores.COLUMNS)
+    frame["fold"] = np.where(
+        frame["system"] == "ensemble/cross-fitted/AE", np.where(frame["score"] > 2, "first", "second"), ""
+    )
+    store.wide(frame).to_csv(tmp_path / "scores.csv", index=False)
+    again = real.read(tmp_path)
+    keys = ["system", "section", "clip"]
+    columns = [*scores.COLUMNS, "fold"]
+    pd.testing.assert_frame_equal(
+        again.sort_values(keys)[columns].reset_index(drop=True), frame.sort_values(keys)[columns].reset_index(drop=True)
+    )
+    names = dict(zip(again["system"], zip(again["row"], again["selection"], strict=True), strict=True))
+    assert names["mahalanobis_shift"] == ("Mahalanobis (shift)", "")
+    assert names["autoencoder/base/l1"] == ("autoencoder/base/l1", "")
+    assert names["ensemble/cross-fitted/AE"] == ("AE", "cross-fitted")
+
+
+def test_stored_scores_give_the_stored_table():
+    """To 0.05 points: scores are kept with five digits, which may make ties."""
+    folder = assemble.REAL
+    frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""}).dropna(subset=["value"])
+    every = real.read(folder)
+    for item in frame[(frame["machine"] != "all") & frame["selection"].isin(["", "fixed"])].itertuples():
+        part = every[(every["row"] == item.row) & (every["selection"] == item.selection)]
+        part = part[(part["domain"] == item.domain) | (item.domain == "all")]
+        value = metrics.official_score(metrics.sections(metrics.evaluable(part), 0.1))
+        assert abs(value - item.value) < 5e-4, item
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1.5e6
+    assert set(record["settings"]["autoencoder_candidates"]) == {
+        row.split("/")[1] for row in every["row"] if row.startswith("autoencoder/")
+    }
 
 
 # The figure -----------------------------------------------------------------------------------------------------------
@@ -538,7 +596,7 @@ def test_the_figure_has_an_opaque_background_and_the_same_bytes_again(tmp_path):
 
 
 def test_the_parts_of_the_book_explain_themselves():
-    for module in (assemble, contents, flow, provenance, tables):
+    for module in (assemble, contents, flow, provenance, real, store, tables):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_"):
                 assert function.__doc__, f"{module.__name__}.{name}"
