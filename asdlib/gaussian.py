@@ -1,6 +1,7 @@
 """Gaussians with full covariance, in float64: the scorer module of Sec. 2.1 and every Mahalanobis distance."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -95,13 +96,18 @@ class Gaussian:
 
     def distance(self, samples: np.ndarray) -> np.ndarray:
         """Mahalanobis distance of ``samples``, ``(samples, dims)`` to ``(samples,)``."""
-        return np.sqrt(np.square(self._white(samples)).sum(0))
+        return np.sqrt(self._squared(samples))
 
-    def _white(self, samples: np.ndarray) -> np.ndarray:
-        return solve_triangular(self.cholesky, (np.asarray(samples, np.float64) - self.mean).T, lower=True)
+    @cached_property
+    def _whitening(self) -> np.ndarray:
+        """The inverse of ``cholesky``, transposed: for clip after clip one product is faster than one solution each."""
+        return solve_triangular(self.cholesky, np.eye(len(self.mean)), lower=True).T.copy()
+
+    def _squared(self, samples: np.ndarray) -> np.ndarray:
+        white = (np.asarray(samples, np.float64) - self.mean) @ self._whitening
+        return np.einsum("ij,ij->i", white, white)
 
     def surprise(self, errors: np.ndarray) -> np.ndarray:
         """Negative log-likelihood of ``errors``, ``(samples, dims)`` to ``(samples,)``, in nats."""
-        white = self._white(errors)
         half_log_det = np.log(np.diag(self.cholesky)).sum()
-        return 0.5 * np.square(white).sum(0) + half_log_det + 0.5 * len(self.mean) * np.log(2 * np.pi)
+        return 0.5 * self._squared(errors) + half_log_det + 0.5 * len(self.mean) * np.log(2 * np.pi)

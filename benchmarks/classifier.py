@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import timm
 import torch
-from measure import compare, matrix_rate, operations
+from measure import compare, matrix_rate, operations, precision, step
 
 from asdlib import params, training
 from asdlib.classifier.model import Classifier
@@ -30,31 +30,21 @@ def run(folder: Path) -> list[dict]:
         with compute.autocast():
             return model.losses(waveform, label)["loss"]
 
-    def ours():
-        loss = forward()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-
-    def reference():
+    def reference() -> torch.Tensor:
         sizes = {"sr": RATE, "n_fft": features.n_fft, "hop_length": features.hop_length, "n_mels": features.n_mels}
         powers = [librosa.feature.melspectrogram(y=clip, **sizes) for clip in waveform.numpy()]
         image = torch.from_numpy(np.stack([librosa.power_to_db(power) for power in powers]))[:, None]
         logit = plain((image - image.mean()) / image.std())[:, 0]
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label)
-        plain_adam.zero_grad()
-        loss.backward()
-        plain_adam.step()
+        return torch.nn.functional.binary_cross_entropy_with_logits(logit, label)
 
-    precision = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
     return [
         compare(
             f"classifier step, ResNet34, {features.n_mels} x {frames}, batch {BATCH} ({compute.precision})",
-            ours,
-            reference,
+            step(forward, adam),
+            step(reference, plain_adam),
             by="plain PyTorch, float32, NCHW, librosa",
             goal=4,
-            limit=lambda: matrix_rate(precision),
+            limit=lambda: matrix_rate(precision(compute)),
             amount=operations(lambda: forward().backward()),
         )
     ]

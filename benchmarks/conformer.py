@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from measure import compare, matrix_rate, operations
+from measure import compare, matrix_rate, operations, precision, step
 from torch import nn
 
 from asdlib import params, training
@@ -65,25 +65,15 @@ def of(profile: str) -> dict:
         with compute.autocast():
             return (model(batch, section).float() - batch).abs().mean()
 
-    def ours():
-        loss = forward()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
+    def reference() -> torch.Tensor:
+        return (plain(batch) - batch).abs().mean()
 
-    def reference():
-        loss = (plain(batch) - batch).abs().mean()
-        plain_adam.zero_grad()
-        loss.backward()
-        plain_adam.step()
-
-    precision = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
     return compare(
         f"Conformer autoencoder step, {profile} size, {BATCH} x {FRAMES} frames ({compute.precision})",
-        ours,
-        reference,
+        step(forward, adam),
+        step(reference, plain_adam),
         by="plain PyTorch, float32",
         goal=2.5,
-        limit=lambda: matrix_rate(precision),
+        limit=lambda: matrix_rate(precision(compute)),
         amount=operations(lambda: forward().backward()),
     )

@@ -11,7 +11,7 @@ from measure import compare, seconds
 from asdlib import params
 from asdlib.data import audio
 
-CLIPS, SECONDS, RATE = 200, 10, 16_000
+CLIPS, SECONDS, RATE = 500, 10, 16_000
 
 
 def run(folder: Path) -> list[dict]:

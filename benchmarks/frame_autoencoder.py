@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import compare, matrix_rate, operations
+from measure import compare, matrix_rate, operations, precision, step
 from torch.utils.data import DataLoader, TensorDataset
 
 from asdlib import params, training
@@ -55,13 +55,9 @@ def run(folder: Path) -> list[dict]:
 
     def reference():
         for (vector,) in loader:
-            error = torch.nn.functional.mse_loss(plain(vector), vector)
-            adam.zero_grad()
-            error.backward()
-            adam.step()
+            step(lambda vector=vector: torch.nn.functional.mse_loss(plain(vector), vector), adam)()
 
     one = operations(lambda: loss(0, torch.Generator())["loss"].backward())
-    precision = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
     return [
         compare(
             f"frame autoencoder, an epoch of {CLIPS} clips ({compute.precision})",
@@ -69,7 +65,7 @@ def run(folder: Path) -> list[dict]:
             reference,
             by="DataLoader over frame vectors, float32",
             goal=2,
-            limit=lambda: matrix_rate(precision),
+            limit=lambda: matrix_rate(precision(compute)),
             amount=one * epochs.steps,
         )
     ]

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from asdlib import training
+
 
 def compare(
     work: str,
     ours: Callable,
-    reference: Callable,
+    reference: Callable | float,
     *,
     by: str,
     goal: float,
@@ -29,7 +31,7 @@ def compare(
     Args:
         work: What is done.
         ours: Does it.
-        reference: Does it as people do today.
+        reference: Does it as people do today; or the seconds that it may take.
         by: What the reference is.
         goal: The ratio asked for.
         repeats: Turns, after one that is not counted.
@@ -40,8 +42,13 @@ def compare(
     Returns:
         Medians in seconds, the ratio with its smallest and largest, and the share of the limit (nan without one).
     """
-    ours(), reference()
-    turns = [(seconds(ours), seconds(reference), limit() if limit else np.nan) for _ in range(repeats)]
+    ours()
+    if callable(reference):
+        reference()
+    turns = [
+        (seconds(ours), seconds(reference) if callable(reference) else reference, limit() if limit else np.nan)
+        for _ in range(repeats)
+    ]
     mine, theirs, most = np.array(turns).T
     theirs = times * theirs
     ratio = theirs / mine
@@ -69,6 +76,23 @@ def seconds(do: Callable) -> float:
     began = time.perf_counter()
     do()
     return time.perf_counter() - began
+
+
+def step(loss: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer) -> Callable[[], None]:
+    """A training step: loss, gradient, update."""
+
+    def do() -> None:
+        value = loss()
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+
+    return do
+
+
+def precision(compute: training.Compute) -> torch.dtype:
+    """In which the matrix products of a training run."""
+    return getattr(torch, compute.precision)
 
 
 def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:

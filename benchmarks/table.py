@@ -6,6 +6,7 @@ from pathlib import Path
 import classifier
 import conformer
 import decoding
+import detector
 import frame_autoencoder
 import gaussian
 import log_mel
@@ -20,7 +21,7 @@ def main() -> None:
     """Run all and write the table and the record."""
     torch.set_num_threads(1)
     rows = []
-    for subject in (decoding, log_mel, frame_autoencoder, conformer, classifier, gaussian, selection):
+    for subject in (decoding, log_mel, frame_autoencoder, conformer, classifier, gaussian, selection, detector):
         with tempfile.TemporaryDirectory() as folder:
             rows += subject.run(Path(folder))
     results = Path(__file__).parents[1] / "book" / "results"

@@ -18,6 +18,7 @@ score of a clip needs that clip only. With ``scorer.target_from: pseudo_target``
 clips' place for target clips.
 """
 
+import functools
 import time
 from collections.abc import Iterator
 
@@ -88,20 +89,21 @@ def variants(table: pd.DataFrame, embedding: np.ndarray, candidate: str, options
         candidate: For the names of the systems.
         options: :class:`asdlib.params.ClassifierScorer`.
     """
-    distance, weight = normalised(table), options.weight
-    mahalanobis = distances(table, embedding, options.target_shift)
+    distance = functools.cache(lambda: normalised(table))
+    mixed = functools.cache(lambda: combined(table, distance(), options.weight))
+    mahalanobis = functools.cache(lambda: distances(table, embedding, options.target_shift))
     both, source = adapted(table), _clips(table, STAGES[0])
-    values = {
-        "adapted": (both, combined(table, distance, weight)),
-        "source_model": (source, combined(table, distance, weight)),
+    values = {  # functions: a variant that is not asked for costs nothing
+        "adapted": (both, mixed),
+        "source_model": (source, mixed),
         "mahalanobis": (both, mahalanobis),
         "source_mahalanobis": (source, mahalanobis),
-        "posterior": (both, -table["logit"]),
+        "posterior": (both, lambda: -table["logit"]),
         "distance": (both, distance),
     }
     frames = [
-        scores.table(table[values[name][0]], f"classifier/{candidate}/{name}", values[name][1][values[name][0]])
-        for name in options.variants
+        scores.table(table[rows], f"classifier/{candidate}/{name}", value()[rows])
+        for name, (rows, value) in ((name, values[name]) for name in options.variants)
     ]
     return pd.concat(frames, ignore_index=True)
 

@@ -5,10 +5,14 @@ to it. Clips may differ in length. Another sampling rate is refused, since resam
 several channels are refused unless ``data.channels`` says what to do with them.
 """
 
+import contextlib
 import hashlib
+import io
 import json
+import os
 import struct
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,39 +46,8 @@ def probe(path: Path, data) -> int:
     Raises:
         ClipError: No wav file of PCM or float samples, truncated, empty, of another rate or of too many channels.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ClipError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise ClipError(f"{path}: the file is empty (0 bytes); expected a wav file; copy or record it again")
-    try:
-        info = soundfile.info(path)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        reason = getattr(error, "error_string", error)
-        raise ClipError(
-            f"{path}: not readable as audio ({reason}); expected a wav file; convert or remove it"
-        ) from None
-    if info.format not in _FORMATS or info.subtype not in _SUBTYPES:
-        raise ClipError(
-            f"{path}: holds {info.format} with {info.subtype} samples; expected WAV, PCM or float; convert it"
-        )
-    promised, present = _data_bytes(path)
-    if present < promised:
-        raise ClipError(
-            f"{path}: truncated: the header promises {promised} bytes of samples, the file holds {present}; "
-            "copy it again or remove it"
-        )
-    if info.frames == 0:
-        raise ClipError(f"{path}: holds no samples; expected at least one; record it again or remove it")
-    if info.samplerate != data.sample_rate:
-        raise ClipError(
-            f"{path}: sampled at {info.samplerate} Hz; expected {data.sample_rate}; resample it or set data.sample_rate"
-        )
-    if info.channels != 1 and data.channels == "refuse":
-        raise ClipError(
-            f"{path}: {info.channels} channels; expected 1; set data.channels to first or mean, or give mono files"
-        )
-    return info.frames
+    with _opened(Path(path), data) as sound:
+        return sound.frames
 
 
 def read(path: Path, data, start: int = 0, samples: int | None = None) -> np.ndarray:
@@ -89,19 +62,20 @@ def read(path: Path, data, start: int = 0, samples: int | None = None) -> np.nda
     Raises:
         ClipError: As :func:`probe`, and for samples that are NaN or beyond full scale.
     """
-    frames = probe(path, data) - start if samples is None else samples
-    info = soundfile.info(path)
-    exact = info.subtype == "PCM_16" and (info.channels == 1 or data.channels == "first")
-    try:
-        dtype = "int16" if exact else "float64"
-        waveform, _ = soundfile.read(path, frames, start, dtype=dtype, always_2d=True)  # (samples, channels)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise ClipError(f"{path}: cannot be decoded ({error}); copy it again or remove it") from None
+    with _opened(Path(path), data) as sound:
+        frames = sound.frames - start if samples is None else samples
+        exact = sound.subtype == "PCM_16" and (sound.channels == 1 or data.channels == "first")
+        try:
+            sound.seek(start)
+            waveform = sound.read(frames, "int16" if exact else "float64", always_2d=True)  # (samples, channels)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise ClipError(f"{path}: cannot be decoded ({error}); copy it again or remove it") from None
     if len(waveform) != frames:
         raise ClipError(f"{path}: {len(waveform)} samples could be read, the header promises {frames}; copy it again")
-    waveform = waveform.mean(axis=1) if data.channels == "mean" and info.channels > 1 else waveform[:, 0]
+    mean = data.channels == "mean" and waveform.shape[1] > 1
+    waveform = waveform.mean(axis=1) if mean else np.ascontiguousarray(waveform[:, 0])
     if exact:
-        return np.ascontiguousarray(waveform)
+        return waveform
     bad = int(np.count_nonzero(~np.isfinite(waveform)))
     if bad:
         raise ClipError(f"{path}: {bad} sample(s) are NaN or infinite; expected finite ones; export or record it again")
@@ -111,6 +85,48 @@ def read(path: Path, data, start: int = 0, samples: int | None = None) -> np.nda
             f"{path}: samples reach {peak:.3g}; expected -1 to 1; scale all clips of the machine by one common factor"
         )
     return np.clip(np.rint(waveform * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, data) -> Iterator[soundfile.SoundFile]:
+    """The clip, opened once, its header as :func:`probe` wants it."""
+    if not path.is_file():
+        raise ClipError(f"{path}: no such file")
+    with open(path, "rb", buffering=0) as stream:  # unbuffered: libsndfile reads from the same descriptor
+        promised, present = _data_bytes(stream)
+        if not os.fstat(stream.fileno()).st_size:
+            raise ClipError(f"{path}: the file is empty (0 bytes); expected a wav file; copy or record it again")
+        stream.seek(0)
+        try:
+            sound = soundfile.SoundFile(stream.fileno(), closefd=False)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            reason = getattr(error, "error_string", error)
+            raise ClipError(
+                f"{path}: not readable as audio ({reason}); expected a wav file; convert or remove it"
+            ) from None
+        with sound:
+            if sound.format not in _FORMATS or sound.subtype not in _SUBTYPES:
+                raise ClipError(
+                    f"{path}: holds {sound.format} with {sound.subtype} samples; expected WAV, PCM or float; convert it"
+                )
+            if present < promised:
+                raise ClipError(
+                    f"{path}: truncated: the header promises {promised} bytes of samples, the file holds {present}; "
+                    "copy it again or remove it"
+                )
+            if sound.frames == 0:
+                raise ClipError(f"{path}: holds no samples; expected at least one; record it again or remove it")
+            if sound.samplerate != data.sample_rate:
+                raise ClipError(
+                    f"{path}: sampled at {sound.samplerate} Hz; expected {data.sample_rate}; resample it or set "
+                    "data.sample_rate"
+                )
+            if sound.channels != 1 and data.channels == "refuse":
+                raise ClipError(
+                    f"{path}: {sound.channels} channels; expected 1; set data.channels to first or mean, or give mono "
+                    "files"
+                )
+            yield sound
 
 
 def check_headers(clips: pd.DataFrame, root: Path, data) -> list[str]:
@@ -156,30 +172,25 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
         return False
     began = time.monotonic()
     problems, lengths = [], []
-    for path in clips["path"]:
-        try:
-            lengths.append(probe(Path(root) / path, data))
-        except ClipError as error:
-            problems.append(str(error))
-    refuse(problems)
-    table = clips.assign(start=np.cumsum([0, *lengths[:-1]]), samples=lengths)
     digest, doubts = hashlib.sha256(), Doubts(data.sample_rate)
     with artefacts.writing(folder, folder=True) as temporary:
         with open(temporary / "waveforms.npy", "wb") as stream:
-            shape = (sum(lengths),)
-            np.lib.format.write_array_header_1_0(stream, {"descr": "<i2", "fortran_order": False, "shape": shape})
+            _write_header(stream, 0)
             for clip in clips.itertuples():
                 try:
-                    waveform = read(Path(root) / clip.path, data)
+                    waveform = np.asarray(read(Path(root) / clip.path, data), "<i2")
                 except ClipError as error:
                     problems.append(str(error))
                     continue
-                samples = waveform.astype("<i2").tobytes()
-                stream.write(samples)
-                of_clip = hashlib.sha256(samples).digest()
+                stream.write(waveform)
+                lengths.append(len(waveform))
+                of_clip = hashlib.sha256(waveform).digest()
                 doubts.hear(clip.path, clip.split, clip.label, waveform, of_clip)
                 digest.update(clip.clip.encode() + b"\0" + of_clip)
-        refuse(problems)
+            refuse(problems)
+            stream.seek(0)
+            _write_header(stream, sum(lengths))
+        table = clips.assign(start=np.cumsum([0, *lengths[:-1]]), samples=lengths)
         table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
         record = artefacts.record(
             {"sample_rate": data.sample_rate, "channels": data.channels},
@@ -245,21 +256,25 @@ class Waveforms:
         return np.array(self.samples[first + start : first + start + samples])
 
 
-def _data_bytes(path: Path) -> tuple[int, int]:
+def _write_header(stream: io.BufferedIOBase, samples: int) -> None:
+    """The header of an int16 array in numpy's format, which leaves room for any length: it can be written again."""
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<i2", "fortran_order": False, "shape": (samples,)})
+
+
+def _data_bytes(stream: io.RawIOBase) -> tuple[int, int]:
     """Bytes of samples that the header of a RIFF file promises, and that the file holds after it.
 
     libsndfile corrects a wrong promise silently, so a truncated recording would go unnoticed.
     """
-    size = path.stat().st_size
-    with open(path, "rb") as stream:
-        if stream.read(12)[:4] != b"RIFF":  # RF64 keeps its lengths elsewhere
-            return 0, 0
-        while len(header := stream.read(8)) == 8:
-            name, length = struct.unpack("<4sI", header)
-            if name == b"data":
-                unknown = length == 0xFFFFFFFF  # written to a pipe
-                return (0, 0) if unknown else (length, size - stream.tell())
-            stream.seek(length + length % 2, 1)
+    size = os.fstat(stream.fileno()).st_size
+    if stream.read(12)[:4] != b"RIFF":  # RF64 keeps its lengths elsewhere
+        return 0, 0
+    while len(header := stream.read(8)) == 8:
+        name, length = struct.unpack("<4sI", header)
+        if name == b"data":
+            unknown = length == 0xFFFFFFFF  # written to a pipe
+            return (0, 0) if unknown else (length, size - stream.tell())
+        stream.seek(length + length % 2, 1)
     return 0, 0
 
 

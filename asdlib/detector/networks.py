@@ -98,7 +98,8 @@ class TrainedClassifier:
         known = self.table["model"] == section
         table = pd.concat([self.table[known], *rows], ignore_index=True)
         embedding = np.concatenate([self.embedding[known], *vectors])
-        scores = classifier_scorer.variants(table, embedding, self.candidate, self.branch.scorer)
+        first = self.branch.scorer.model_copy(update={"variants": self.branch.scorer.variants[:1]})
+        scores = classifier_scorer.variants(table, embedding, self.candidate, first)
         return float(scores.loc[scores["split"] == "test", "score"].iat[0])
 
 
