@@ -37,15 +37,15 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
         print(f"outliers only: {', '.join(plan.outliers)}", flush=True)
     snakemake = [sys.executable, "-m", "snakemake", "--directory", str(home), "--snakefile", str(home / "Snakefile")]
     config = home / ".snakemake" / "config.json"
-    options = ["--cores", str(jobs), "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "progress"]
+    # Whoever holds our lock is the only one here; Snakemake's own would outlive a killed run.
+    options = ["--cores", str(jobs), "--nolock", "--rerun-incomplete", "--keep-going"]
+    options += ["--quiet", "rules", "host", "progress"]
     busy = f"{home / '.snakemake'}: another `make reproduce` runs in this folder; wait for it"
     with only_one(home / ".snakemake" / "reproduce.lock", busy), leading(home / ".snakemake") as pipe:
         if not dry_run:
             _sweep(settings)
             write_json(settings.resolved(), paths.Run.of(settings).settings)
         write_json({"profile": profile, "overrides": overrides}, config)
-        # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
-        subprocess.run([*snakemake, "--unlock", "--configfile", str(config)], capture_output=True, check=False)
         extra, began = ["--dry-run"] if dry_run else [], time.time()
         environment = os.environ | notebooks.environment(settings) | {PIPE: str(pipe)}
         with contextlib.nullcontext(environment) if dry_run else warm.kernels(environment) as environment:
@@ -60,4 +60,6 @@ def reproduce(profile: str, overrides: dict, jobs: int, dry_run: bool = False, t
 def _sweep(settings) -> None:
     """Remove the half-written files of killed jobs in the run folder, and of killed syntheses beside the data."""
     sweep(paths.Run.of(settings).folder)
-    sweep((paths.home() / settings.data.root).parent, deep=False)
+    if settings.data.synthetic:
+        root = paths.home() / settings.data.root
+        sweep(root.parent, deep=False, name=root.name)

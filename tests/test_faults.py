@@ -130,7 +130,8 @@ def test_what_killed_processes_left_is_swept(tmp_path):
         done = subprocess.run([sys.executable, "-c", code, tmp_path / place, kind], check=False)
         assert done.returncode == -signal.SIGKILL
     with artefacts.writing(tmp_path / "alive.csv") as alive:
-        assert len(artefacts.sweep(tmp_path, deep=False)) == 1
+        assert artefacts.sweep(tmp_path, deep=False, name="other.csv") == []
+        assert len(artefacts.sweep(tmp_path, deep=False, name="top")) == 1
         assert len(artefacts.sweep(tmp_path)) == 2
         assert alive.is_file()  # its process lives
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["alive.csv", "deep"]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from asdlib import artefacts, data, paths, scores, training
-from asdlib.baselines.machine import write
+from asdlib.baselines.machine import FILES, write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.features import LogMel
 
@@ -58,6 +58,10 @@ def run(settings, machine: str) -> pd.DataFrame:
         "data_fingerprint": waveforms.fingerprint,
         **baseline.model_dump(mode="json"),
     }
+    place, device = folders.system(SYSTEM, machine), compute.describe()
+    if artefacts.made(place, FILES, stored, device=device, data=waveforms.fingerprint):
+        print(f"trained and scored before ({place})", flush=True)
+        return scores.read(place / "scores.csv")
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     spectrograms = Spectrograms([(waveforms, rows)], log_mel, shortest=baseline.frames)
     learn = np.flatnonzero(clips["split"] == "train")
@@ -91,12 +95,12 @@ def run(settings, machine: str) -> pd.DataFrame:
     record = artefacts.record(
         stored,
         seed=seed,
-        device=compute.describe(),
+        device=device,
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
-    write(folders.system(SYSTEM, machine), table, {**model.state_dict(), "level": level}, record, history)
+    write(place, table, {**model.state_dict(), "level": level}, record, history)
     training.finish(checkpoint)
     return table
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
 from asdlib import artefacts, data, paths, scores, training
-from asdlib.baselines.machine import BaselineError, write
+from asdlib.baselines.machine import FILES, BaselineError, write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.data import catalogue
 from asdlib.data.audio import Waveforms
@@ -91,6 +91,10 @@ def run(settings, machine: str) -> pd.DataFrame:
         "data_fingerprint": [source.fingerprint for source, _ in sources],
         **baseline.model_dump(mode="json"),
     }
+    place, device = folders.system(SYSTEM, machine), compute.describe()
+    if artefacts.made(place, FILES, stored, device=device, data=waveforms.fingerprint):
+        print(f"trained and scored before ({place})", flush=True)
+        return scores.read(place / "scores.csv")
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     spectrograms = Spectrograms(sources, log_mel, shortest=baseline.frames)
     learn = np.flatnonzero(known["split"] == "train")
@@ -125,12 +129,12 @@ def run(settings, machine: str) -> pd.DataFrame:
     record = artefacts.record(
         stored,
         seed=seed,
-        device=compute.describe(),
+        device=device,
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
-    write(folders.system(SYSTEM, machine), table, model.state_dict(), record, history)
+    write(place, table, model.state_dict(), record, history)
     training.finish(checkpoint)
     return table
 

@@ -22,7 +22,8 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
 
     The folder holds ``source.safetensors`` (after source training), ``target.safetensors`` (after fine-tuning; not if
     the section has no target training clips or ``finetune_steps`` is 0), ``history.csv`` and ``record.json``. Each
-    stage goes on from its own checkpoint, and the result of the first is kept while the second runs.
+    stage goes on from its own checkpoint, and the result of the first is kept while the second runs. A training that
+    has ended is not repeated (:func:`asdlib.artefacts.made`).
 
     Args:
         settings: :class:`asdlib.params.Settings`.
@@ -44,7 +45,11 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     )
     batches = Batches.open(settings, candidate, machine, section, compute.device)
     what, data = recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint)
-    facts = what | {"data": data, "compute": compute.describe()}
+    place, device = run.system("classifier", machine, candidate, section), compute.describe()
+    if artefacts.made(place, (FILES[STAGES[0]], "history.csv"), what, device=device, data=data):
+        print(f"trained before ({place})", flush=True)
+        return pd.read_csv(place / "history.csv")
+    facts = what | {"data": data, "compute": device}
     seed = training.derive(settings.seed + branch.seed, "classifier", machine, section)
     source, done, target = (
         run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", facts)
@@ -93,14 +98,14 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     record = artefacts.record(
         what,
         seed=settings.seed + branch.seed,
-        device=compute.describe(),
+        device=device,
         data=data,
         seconds=time.monotonic() - began,
         precision=compute.precision,
         parameters=parameters(model),
         pretrained=branch.model.pretrained,
     )
-    with writing(run.system("classifier", machine, candidate, section), folder=True) as folder:
+    with writing(place, folder=True) as folder:
         for name, tensors in models.items():
             save_file(tensors, folder / name)
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
