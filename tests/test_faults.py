@@ -160,6 +160,17 @@ def test_a_kernel_that_dies_or_wants_too_much_memory(tmp_path, monkeypatch, note
     note("kernels killed or out of memory, one sentence each", 3)
 
 
+def test_a_kernel_that_dies_before_it_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks, "check", lambda notebook, values: None)
+    kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps({"argv": ["false", "{connection_file}"], "display_name": "x", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    assert "the kernel died" in executed(tmp_path, "1")
+    (tmp_path / "empty.ipynb").touch()  # as such a kernel may leave it
+    assert notebooks.failures(tmp_path, 0) == []
+
+
 _JOB = """
 import os, sys, time
 from asdlib import leader
