@@ -8,7 +8,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks")]
 
 import chaos  # noqa: E402
 
-KILLS = 20 if os.environ.get("RELIABILITY") else 4  # the longer in make reliability
+KILLS = 20 if os.environ.get("RELIABILITY") else 4  # make reliability
 
 
 def test_a_run_killed_at_random_ends_with_the_same_bytes(smoke, tmp_path, note):

@@ -37,7 +37,10 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     waveforms, rows, sections = data.open_machine(settings, machine)
     stored = stored_settings(settings, machine, candidate, sections, waveforms.fingerprint)
     place, device = run.system("autoencoder", machine, candidate), compute.describe()
+    facts = stored | {"compute": device}  # a checkpoint of another device would give other bits
+    checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
     if artefacts.made(place, FILES, stored, device=device, data=waveforms.fingerprint):
+        training.finish(checkpoint)  # it stays where the model was written and the process killed
         print(f"trained before ({place})", flush=True)
         return pd.read_csv(place / "history.csv")
     table = waveforms.clips.iloc[rows]
@@ -65,8 +68,6 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
 
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
-    facts = stored | {"compute": device}  # a checkpoint of another device would give other bits
-    checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
     history = training.train(
         model,
         loss,

@@ -59,7 +59,9 @@ def run(settings, machine: str) -> pd.DataFrame:
         **baseline.model_dump(mode="json"),
     }
     place, device = folders.system(SYSTEM, machine), compute.describe()
+    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
     if artefacts.made(place, FILES, stored, device=device, data=waveforms.fingerprint):
+        training.finish(checkpoint)  # it stays where the model was written and the process killed
         print(f"trained and scored before ({place})", flush=True)
         return scores.read(place / "scores.csv")
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
@@ -79,7 +81,6 @@ def run(settings, machine: str) -> pd.DataFrame:
         vector = vectors.cut(epochs.batch(step)).flatten(1)
         return {"loss": nn.functional.mse_loss(model(vector).float(), vector)}
 
-    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
     history = training.train(
         model,
         loss,

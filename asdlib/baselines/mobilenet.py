@@ -92,7 +92,9 @@ def run(settings, machine: str) -> pd.DataFrame:
         **baseline.model_dump(mode="json"),
     }
     place, device = folders.system(SYSTEM, machine), compute.describe()
+    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
     if artefacts.made(place, FILES, stored, device=device, data=waveforms.fingerprint):
+        training.finish(checkpoint)  # it stays where the model was written and the process killed
         print(f"trained and scored before ({place})", flush=True)
         return scores.read(place / "scores.csv")
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
@@ -112,7 +114,6 @@ def run(settings, machine: str) -> pd.DataFrame:
         section = target[windows.clip[index.to(compute.device)]]
         return {"loss": nn.functional.cross_entropy(logits.float(), section)}
 
-    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
     history = training.train(
         model,
         loss,

@@ -46,15 +46,16 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     batches = Batches.open(settings, candidate, machine, section, compute.device)
     what, data = recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint)
     place, device = run.system("classifier", machine, candidate, section), compute.describe()
-    if artefacts.made(place, (FILES[STAGES[0]], "history.csv"), what, device=device, data=data):
-        print(f"trained before ({place})", flush=True)
-        return pd.read_csv(place / "history.csv")
     facts = what | {"data": data, "compute": device}
-    seed = training.derive(settings.seed + branch.seed, "classifier", machine, section)
     source, done, target = (
         run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", facts)
         for stage in ("source", "source_done", "target")
     )
+    if artefacts.made(place, (FILES[STAGES[0]], "history.csv"), what, device=device, data=data):
+        training.finish(source, done, target)  # they stay where the model was written and the process killed
+        print(f"trained before ({place})", flush=True)
+        return pd.read_csv(place / "history.csv")
+    seed = training.derive(settings.seed + branch.seed, "classifier", machine, section)
 
     def stage(name: str, draw: Callable[[torch.Generator], Batch], steps: int, factor: float, checkpoint: Path):
         rates = branch.training.backbone_learning_rate * factor, branch.training.head_learning_rate * factor
