@@ -13,7 +13,7 @@ import sys
 
 from asdlib import leader
 from asdlib import params as parameters
-from asdlib.data import catalogue
+from asdlib.data import DECODED, PSEUDO_TARGET, catalogue
 from asdlib.notebooks import COMMON
 from asdlib.paths import BASELINES, Run, home
 
@@ -54,14 +54,9 @@ def values(wildcards):
 
 
 def data(wildcards):
-    """The decoded clips of all machine types (a classifier's outliers come from the others), by their records."""
-    folders = [run.data(machine) for machine in [*plan.machines, *plan.outliers]]
-    return [folder / "record.json" for folder in (*folders, *map(run.pseudo_target, plan.machines))]
-
-
-def kept(paths):
-    """Outputs that a stage which runs again finds in place, so that it can see whether there is anything to do."""
-    return [update(path) for path in paths]
+    """The decoded clips of all machine types: a classifier's outliers come from the others."""
+    decoded = [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
+    return decoded + [run.pseudo_target(machine) / name for machine in plan.machines for name in PSEUDO_TARGET]
 
 
 execute = f"{python} -m asdlib execute {{input.notebook:q}} {{log:q}} --parameters {{params.values:q}}"
@@ -86,7 +81,7 @@ rule data:
     input:
         notebook="notebooks/01_data.ipynb",
     output:
-        kept(data(None)),
+        data(None),
     log:
         run.notebook("01_data"),
     params:
@@ -106,7 +101,7 @@ rule baselines:
         data,
         notebook="notebooks/02_baselines.ipynb",
     output:
-        kept(run.scores(system, "{machine}") for system in BASELINES),
+        [run.scores(system, "{machine}") for system in BASELINES],
     log:
         run.notebook("02_baselines", "{machine}"),
     params:
@@ -126,7 +121,8 @@ rule train_autoencoder:
         data,
         notebook="notebooks/03_train_autoencoder.ipynb",
     output:
-        kept(run.system("autoencoder", "{machine}", "{candidate}") / name for name in ("model.safetensors", "record.json")),
+        run.system("autoencoder", "{machine}", "{candidate}") / "model.safetensors",
+        run.system("autoencoder", "{machine}", "{candidate}") / "record.json",
     log:
         run.notebook("03_train_autoencoder", "{machine}", "{candidate}"),
     params:
@@ -167,10 +163,8 @@ rule train_classifier:
         data,
         notebook="notebooks/05_train_classifier.ipynb",
     output:
-        kept(
-            run.system("classifier", "{machine}", "{candidate}", "{section}") / name
-            for name in ("source.safetensors", "record.json")
-        ),
+        run.system("classifier", "{machine}", "{candidate}", "{section}") / "source.safetensors",
+        run.system("classifier", "{machine}", "{candidate}", "{section}") / "record.json",
     log:
         run.notebook("05_train_classifier", "{machine}", "{section}", "{candidate}"),
     params:

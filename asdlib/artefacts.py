@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import errno
 import fcntl
-import functools
 import glob
 import hashlib
 import json
@@ -13,7 +12,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -228,43 +227,8 @@ def commit() -> str:
     return head + ("+changes" if dirty else "")
 
 
-@functools.cache
-def code() -> str:
-    """First 12 hex digits of the SHA-256 over the package's source files: other code may give other results."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, of this package and of those that compute."""
-    names = ("asdlib", *_PACKAGES)
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
-
-
-def made(folder: Path, files: Iterable[str], settings: dict, *, device: str, data: str) -> bool:
-    """Whether ``folder`` holds ``files`` and a record of the same settings, device, data, code and versions.
-
-    Made again they would be the same. So a stage that was killed after its training, or that runs again because its
-    recordings have newer times, does not train again.
-    """
-    try:
-        stored = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    same = {
-        "settings": json.loads(json.dumps(settings)),
-        "device": device,
-        "data_fingerprint": data,
-        "code": code(),
-        "versions": versions(),
-    }
-    return all((folder / name).is_file() for name in files) and all(stored.get(key) == same[key] for key in same)
-
-
 def record(settings: dict, *, seed: int, device: str, data: str, seconds: float, **more: object) -> dict:
-    """What made an artefact: settings, seed, code and its commit, versions, device, data fingerprint, wall time.
+    """What made an artefact: settings, seed, versions, commit, device, data fingerprint, wall time.
 
     Args:
         settings: The resolved settings that the artefact depends on.
@@ -281,8 +245,11 @@ def record(settings: dict, *, seed: int, device: str, data: str, seconds: float,
         "data_fingerprint": data,
         "device": device,
         "commit": commit(),
-        "code": code(),
-        "versions": versions(),
+        "versions": {
+            "python": platform.python_version(),
+            "asdlib": metadata.version("asdlib"),
+            **{name: metadata.version(name) for name in _PACKAGES},
+        },
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(seconds, 2),
         **more,

@@ -84,6 +84,8 @@ class Survived:
     """executed notebooks, a temporary name each"""
     resumed: int = 0
     """trainings that went on from a checkpoint"""
+    repeated: int = 0
+    """trainings done again though their model was written: their job was killed before Snakemake knew that it ended"""
     seconds: float = 0.0
 
     @property
@@ -124,8 +126,8 @@ def chaos(home: Path, kills: int, seed: int, jobs: int = 2) -> Survived:
         jobs: Processor cores.
 
     Raises:
-        AssertionError: The run failed by itself; did again what was finished, or in a training more than what came
-            after its checkpoint; left processes or half-written files; or did not end. A note tells the seed.
+        AssertionError: The run failed by itself; did again in a training more than what came after its checkpoint; left
+            processes or half-written files; or did not end. A note tells the seed.
     """
     plan, result, began = planned(kills, seed), Survived(), time.monotonic()
     try:
@@ -163,8 +165,7 @@ def _survive(home: Path, plan: list[Kill], jobs: int, result: Survived) -> None:
         for name, step in saved.items():
             used = f"going on from step {step} of" in text or now.get(name) == step  # its training did not come up
             assert used, f"{name} (step {step}) was not used:\n{text[-4000:]}"
-        again = [path for path, content in trained.items() if not path.exists() or path.read_bytes() != content]
-        assert not again, f"trained again though finished: {again}\n{text[-4000:]}"
+        result.repeated += sum(not path.exists() or path.read_bytes() != was for path, was in trained.items())
         if code == 0 and not plan:
             break
         if code == 0:  # faster than planned: what is left strikes the last stage, which is done again

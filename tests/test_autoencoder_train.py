@@ -145,10 +145,7 @@ def test_what_a_training_leaves(folder):
     assert "scorer" not in record["settings"]  # other scorers need no other model
     assert not (paths.Run.of(run).folder / "checkpoints").exists()
 
-    first, made = (place / "model.safetensors").read_bytes(), (place / "model.safetensors").stat().st_mtime_ns
-    pd.testing.assert_frame_equal(train.fit(run, "fan", "base"), history, check_exact=True)
-    assert (place / "model.safetensors").stat().st_mtime_ns == made  # what is there is not made again
-    (place / "model.safetensors").unlink()
+    first = (place / "model.safetensors").read_bytes()
     train.fit(run, "fan", "base")
     assert (place / "model.safetensors").read_bytes() == first
     train.fit(settings(folder, autoencoder__seed=1), "fan", "base")
@@ -165,7 +162,6 @@ def test_a_training_learns_and_can_be_interrupted(folder, monkeypatch):
     assert whole["loss"].tail(10).mean() < 0.9 * whole["loss"].head(10).mean()
     place = paths.Run.of(run).system("autoencoder", "fan", "base") / "model.safetensors"
     expected = place.read_bytes()
-    place.unlink()
 
     plain = training.train
 

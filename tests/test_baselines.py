@@ -265,7 +265,6 @@ def test_the_same_settings_give_the_same_bytes(settings, tables, system):
 def test_an_interrupted_training_goes_on_to_the_same_bytes(home, settings, tables, system, monkeypatch):
     names = ["model.safetensors", "scores.csv", "history.csv"]
     before = {name: (folder(settings, system) / name).read_bytes() for name in names}
-    (folder(settings, system) / "record.json").write_text("{}")  # as of other code, so that there is something to do
     train, cut = training.train, Windows.cut
     monkeypatch.setattr(training, "train", lambda *args, **more: train(*args, **more, checkpoint_seconds=0))
     calls = []

@@ -16,7 +16,6 @@ from asdlib.data import pseudo_target
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, log_mels
 
-FILES = ("model.safetensors", "history.csv", "clips.csv")
 _QUIET = 1e-3  # dB; a band that never changes is not divided by nearly nothing
 
 
@@ -24,8 +23,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     """Train one candidate for one machine type and write its folder.
 
     The folder (``run.system("autoencoder", machine, candidate)``) holds ``model.safetensors``, ``history.csv``,
-    ``clips.csv`` (which training clip was for what) and ``record.json``. A training that was interrupted goes on, and
-    one that has ended is not repeated (:func:`asdlib.artefacts.made`).
+    ``clips.csv`` (which training clip was for what) and ``record.json``. A training that was interrupted goes on.
 
     Returns:
         The history: one row a step with ``step``, ``loss`` (mean over elements, standardised log-mel) and
@@ -36,13 +34,6 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     options, compute = branch.training, training.compute(settings)
     waveforms, rows, sections = data.open_machine(settings, machine)
     stored = stored_settings(settings, machine, candidate, sections, waveforms.fingerprint)
-    place, device = run.system("autoencoder", machine, candidate), compute.describe()
-    facts = stored | {"compute": device}  # a checkpoint of another device would give other bits
-    checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
-    if artefacts.made(place, FILES, stored, device=device, data=waveforms.fingerprint):
-        training.finish(checkpoint)  # it stays where the model was written and the process killed
-        print(f"trained before ({place})", flush=True)
-        return pd.read_csv(place / "history.csv")
     table = waveforms.clips.iloc[rows]
     role = clips.roles(table, options.held_out, options.target_clips, settings.seed)
     learn = np.isin(role, [clips.TRAIN, clips.BOTH])
@@ -68,6 +59,8 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
 
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
+    facts = stored | {"compute": compute.describe()}  # a checkpoint of another device would give other bits
+    checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
     history = training.train(
         model,
         loss,
@@ -79,7 +72,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         checkpoint=checkpoint,
         settings=facts,
     )
-    with artefacts.writing(place, folder=True) as folder:
+    with artefacts.writing(run.system("autoencoder", machine, candidate), folder=True) as folder:
         save_model(model, str(folder / "model.safetensors"))
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
         used = table[["section", "domain", "clip"]].assign(role=role)
@@ -88,7 +81,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         record = artefacts.record(
             stored,
             seed=seed,
-            device=device,
+            device=compute.describe(),
             data=waveforms.fingerprint,
             seconds=seconds,
             parameters=sum(parameter.numel() for parameter in model.parameters()),

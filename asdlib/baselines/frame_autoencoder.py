@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from asdlib import artefacts, data, paths, scores, training
-from asdlib.baselines.machine import FILES, write
+from asdlib.baselines.machine import write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.features import LogMel
 
@@ -58,12 +58,6 @@ def run(settings, machine: str) -> pd.DataFrame:
         "data_fingerprint": waveforms.fingerprint,
         **baseline.model_dump(mode="json"),
     }
-    place, device = folders.system(SYSTEM, machine), compute.describe()
-    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
-    if artefacts.made(place, FILES, stored, device=device, data=waveforms.fingerprint):
-        training.finish(checkpoint)  # it stays where the model was written and the process killed
-        print(f"trained and scored before ({place})", flush=True)
-        return scores.read(place / "scores.csv")
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     spectrograms = Spectrograms([(waveforms, rows)], log_mel, shortest=baseline.frames)
     learn = np.flatnonzero(clips["split"] == "train")
@@ -81,6 +75,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         vector = vectors.cut(epochs.batch(step)).flatten(1)
         return {"loss": nn.functional.mse_loss(model(vector).float(), vector)}
 
+    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
     history = training.train(
         model,
         loss,
@@ -96,12 +91,12 @@ def run(settings, machine: str) -> pd.DataFrame:
     record = artefacts.record(
         stored,
         seed=seed,
-        device=device,
+        device=compute.describe(),
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
-    write(place, table, {**model.state_dict(), "level": level}, record, history)
+    write(folders.system(SYSTEM, machine), table, {**model.state_dict(), "level": level}, record, history)
     training.finish(checkpoint)
     return table
 

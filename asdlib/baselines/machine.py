@@ -8,9 +8,6 @@ from torch import Tensor
 
 from asdlib import AsdError, artefacts, scores
 
-FILES = ("model.safetensors", "history.csv", "scores.csv")
-"""what the folder of a trained baseline holds, beside its record"""
-
 
 class BaselineError(AsdError):
     """A machine type or a clip that a baseline cannot work with."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
 from asdlib import artefacts, data, paths, scores, training
-from asdlib.baselines.machine import FILES, BaselineError, write
+from asdlib.baselines.machine import BaselineError, write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.data import catalogue
 from asdlib.data.audio import Waveforms
@@ -91,12 +91,6 @@ def run(settings, machine: str) -> pd.DataFrame:
         "data_fingerprint": [source.fingerprint for source, _ in sources],
         **baseline.model_dump(mode="json"),
     }
-    place, device = folders.system(SYSTEM, machine), compute.describe()
-    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
-    if artefacts.made(place, FILES, stored, device=device, data=waveforms.fingerprint):
-        training.finish(checkpoint)  # it stays where the model was written and the process killed
-        print(f"trained and scored before ({place})", flush=True)
-        return scores.read(place / "scores.csv")
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     spectrograms = Spectrograms(sources, log_mel, shortest=baseline.frames)
     learn = np.flatnonzero(known["split"] == "train")
@@ -114,6 +108,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         section = target[windows.clip[index.to(compute.device)]]
         return {"loss": nn.functional.cross_entropy(logits.float(), section)}
 
+    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
     history = training.train(
         model,
         loss,
@@ -130,12 +125,12 @@ def run(settings, machine: str) -> pd.DataFrame:
     record = artefacts.record(
         stored,
         seed=seed,
-        device=device,
+        device=compute.describe(),
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
-    write(place, table, model.state_dict(), record, history)
+    write(folders.system(SYSTEM, machine), table, model.state_dict(), record, history)
     training.finish(checkpoint)
     return table
 

@@ -22,8 +22,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
 
     The folder holds ``source.safetensors`` (after source training), ``target.safetensors`` (after fine-tuning; not if
     the section has no target training clips or ``finetune_steps`` is 0), ``history.csv`` and ``record.json``. Each
-    stage goes on from its own checkpoint, and the result of the first is kept while the second runs. A training that
-    has ended is not repeated (:func:`asdlib.artefacts.made`).
+    stage goes on from its own checkpoint, and the result of the first is kept while the second runs.
 
     Args:
         settings: :class:`asdlib.params.Settings`.
@@ -45,17 +44,12 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     )
     batches = Batches.open(settings, candidate, machine, section, compute.device)
     what, data = recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint)
-    place, device = run.system("classifier", machine, candidate, section), compute.describe()
-    facts = what | {"data": data, "compute": device}
+    facts = what | {"data": data, "compute": compute.describe()}
+    seed = training.derive(settings.seed + branch.seed, "classifier", machine, section)
     source, done, target = (
         run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", facts)
         for stage in ("source", "source_done", "target")
     )
-    if artefacts.made(place, (FILES[STAGES[0]], "history.csv"), what, device=device, data=data):
-        training.finish(source, done, target)  # they stay where the model was written and the process killed
-        print(f"trained before ({place})", flush=True)
-        return pd.read_csv(place / "history.csv")
-    seed = training.derive(settings.seed + branch.seed, "classifier", machine, section)
 
     def stage(name: str, draw: Callable[[torch.Generator], Batch], steps: int, factor: float, checkpoint: Path):
         rates = branch.training.backbone_learning_rate * factor, branch.training.head_learning_rate * factor
@@ -99,14 +93,14 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     record = artefacts.record(
         what,
         seed=settings.seed + branch.seed,
-        device=device,
+        device=compute.describe(),
         data=data,
         seconds=time.monotonic() - began,
         precision=compute.precision,
         parameters=parameters(model),
         pretrained=branch.model.pretrained,
     )
-    with writing(place, folder=True) as folder:
+    with writing(run.system("classifier", machine, candidate, section), folder=True) as folder:
         for name, tensors in models.items():
             save_file(tensors, folder / name)
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
