@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -67,9 +68,13 @@ def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
         ) from error
 
 
-def sweep(folder: Path, deep: bool = True) -> list[Path]:
-    """Remove what :func:`writing` left in a folder (``deep``: and below it) when its process was killed."""
-    found = sorted(folder.rglob(f"{_PARTIAL}*") if deep else folder.glob(f"{_PARTIAL}*"), reverse=True)
+def sweep(folder: Path, deep: bool = True, name: str = "") -> list[Path]:
+    """Remove what :func:`writing` left of files called ``name`` (of all, by default) when its process was killed.
+
+    It looks in a folder, and ``deep`` also below it.
+    """
+    pattern = f"{_PARTIAL}*.{glob.escape(name)}.*" if name else f"{_PARTIAL}*"
+    found = sorted(folder.rglob(pattern) if deep else folder.glob(pattern), reverse=True)
     gone = [path for path in found if not _alive(int(path.name.removeprefix(_PARTIAL).partition(".")[0]))]
     for path in gone:
         _remove(path)

@@ -74,7 +74,6 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     settings = params.load(values.get("params", "demo"), values.get("overrides"))
     os.environ.update(environment(settings))
     papermill = _papermill()
-    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
@@ -103,7 +102,9 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
             failure = f"{error.ename}: {error.evalue}"
             if error.ename in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in error.evalue:
                 failure += "; free some memory, run fewer jobs (JOBS=1) or lower the batch size"
-        except DeadKernelError:
+        except RuntimeError as error:  # nbclient's DeadKernelError is one, and that of a kernel that never answered
+            if "ernel died" not in str(error):
+                raise
             failure = "the kernel died, most likely for want of memory; free some, or run fewer jobs (JOBS=1)"
         lines.close()
     if failure is not None:
@@ -116,6 +117,8 @@ def failures(folder: Path, since: float) -> list[str]:
     sentences = []
     for path in sorted(folder.glob("*.ipynb")):
         if path.name.startswith(".") or path.stat().st_mtime < since:  # hidden: what a killed job left half-written
+            continue
+        if not path.stat().st_size:  # its kernel died before the first cell
             continue
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         outputs = [output for cell in cells for output in cell.get("outputs", [])]

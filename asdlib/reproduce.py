@@ -52,15 +52,14 @@ def reproduce(
     snakemake = [sys.executable, "-m", "snakemake", "--directory", str(home), "--snakefile", str(home / "Snakefile")]
     # Jobs that wait on a cluster have yet to read theirs.
     config = home / ".snakemake" / ("dry.json" if dry_run else "config.json")
-    options = [*where, "--rerun-incomplete", "--keep-going", "--configfile", str(config)]
+    # Whoever holds our lock is the only one here; Snakemake's own would outlive a killed run.
+    options = [*where, "--nolock", "--rerun-incomplete", "--keep-going", "--configfile", str(config)]
     quiet = ["--quiet", "rules", "host", "progress"]
     with alone(home), leading(home / ".snakemake") as pipe:
         if not dry_run:
             cluster.wait(home)
             _sweep(settings)
         write_json({"profile": profile, "overrides": overrides}, config)
-        # Whoever holds our lock is the only one here, so a lock that Snakemake finds is a killed run's.
-        subprocess.run([*snakemake, "--unlock", "--configfile", str(config)], capture_output=True, check=False)
         began = time.time()
         environment = os.environ | notebooks.environment(settings) | {PIPE: str(pipe)}
         command = [*snakemake, *(targets or []), *options]
@@ -115,4 +114,6 @@ def _ask(command: list[str], environment: dict[str, str], home: Path) -> int:
 def _sweep(settings) -> None:
     """Remove the half-written files of killed jobs in the run folder, and of killed syntheses beside the data."""
     sweep(paths.Run.of(settings).folder)
-    sweep((paths.home() / settings.data.root).parent, deep=False)
+    if settings.data.synthetic:
+        root = paths.home() / settings.data.root
+        sweep(root.parent, deep=False, name=root.name)

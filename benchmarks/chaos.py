@@ -1,48 +1,97 @@
-"""Kill a smoke run with SIGKILL at random moments until it has survived enough, and compare it with a run in peace.
+"""Kill a smoke run with SIGKILL at random until it has survived enough, and compare it with a run in peace.
 
-Run by ``python benchmarks/chaos.py --kills 100``; prints a line a kill and one at the end. A kill hits a kernel, a
-papermill, Snakemake, the command itself, or all of them at once, as a power cut would; anywhere, or inside a training.
-``tests/test_chaos.py`` runs 20.
+Run by ``python benchmarks/chaos.py --kills 100 --seed 0``; prints a line a kill and one at the end. A kill hits a
+kernel, the process that lends kernels, a papermill, Snakemake, the command itself, or all of them at once, as a power
+cut would. Each waits for a place of its own (a stage, a training, the first seconds of the command) and strikes a
+random moment after the run is there, so that one pass through the graph takes all kills, whatever the machine's speed.
+``tests/test_chaos.py`` runs fewer.
 """
 
 import argparse
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import psutil  # comes with Snakemake
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "ASDLIB_CHAOS"  # environment variable by which all processes of a run are found, orphans too
 KINDS = {  # what a process is called: words of its command line
-    "kernel": "ipykernel_launcher",
     "papermill": "asdlib execute",
     "Snakemake": "-m snakemake",
     "command": "asdlib reproduce",
+    "lender of kernels": "-m asdlib.warm",
+    "kernel": "ipykernel_launcher",
 }
-VICTIMS = (*KINDS, "all at once", "all inside a training")
+VICTIMS = ("kernel", "papermill", "lender of kernels", "Snakemake", "command", "all at once")
+STAGES = (  # a kill in a stage waits for the beginning of its executed notebook
+    "01_data",
+    "02_baselines",
+    "03_train_autoencoder",
+    "04_reconstruction_errors",
+    "05_train_classifier",
+    "06_embeddings",
+    "07_ensemble",
+    "08_table1",
+)
+TRAININGS = ("frame_autoencoder", "mobilenet", "autoencoder", "classifier")  # and one inside, for a checkpoint
+START = "the start"
+AFTER = {START: 8.0, **dict.fromkeys(STAGES, 3.0), **dict.fromkeys(TRAININGS, 0.3)}
+"""seconds within which a kill strikes once the run is at its place"""
+LAST = STAGES[-1]
 PATTERNS = ("**/scores.csv", "**/*.safetensors", "**/waveforms.npy", "**/history.csv", "**/choices.csv", "*.csv")
 """What must be equal byte by byte: scores, models, clips, losses, what ensembles chose, Table 1 and the claims."""
+RECORDS = (
+    "autoencoder/*/*/record.json",
+    "classifier/*/*/*/record.json",
+    "frame_autoencoder/*/record.json",
+    "mobilenet/*/record.json",
+)
+"""what is written when a training has ended"""
+
+
+@dataclass
+class Kill:
+    """One that is planned."""
+
+    victim: str
+    """one of :data:`VICTIMS`"""
+    place: str
+    """a key of :data:`AFTER`"""
+    delay: float
+    """seconds after the run is there"""
 
 
 @dataclass
 class Survived:
     """What a run went through."""
 
-    kills: dict[str, int] = field(default_factory=dict)
-    """kind of victim to how many"""
+    kills: Counter = field(default_factory=Counter)
+    """of each victim"""
+    places: Counter = field(default_factory=Counter)
+    """kills at the start, in a stage, inside a training"""
     starts: int = 0
     """times that the command was given"""
+    begun: set[str] = field(default_factory=set)
+    """executed notebooks, a temporary name each"""
     resumed: int = 0
     """trainings that went on from a checkpoint"""
+    repeated: int = 0
+    """trainings done again though their model was written: their job was killed before Snakemake knew that it ended"""
     seconds: float = 0.0
+
+    @property
+    def again(self) -> int:
+        """How often a notebook was begun that had been begun before."""
+        return len(self.begun) - len({tuple(name.split(".")[2:-2]) for name in self.begun})
 
 
 def project(home: Path) -> Path:
@@ -53,40 +102,41 @@ def project(home: Path) -> Path:
     return home
 
 
-def chaos(home: Path, kills: int, seed: int, longest: float, jobs: int = 2) -> Survived:
+def planned(kills: int, seed: int) -> list[Kill]:
+    """Kills at random: of ten, one at the start, four inside a training, five in a stage; no place before all."""
+    rng, plan = np.random.default_rng(seed), []
+    kinds = [((START,), 1), (TRAININGS, 4), (STAGES, 5)]
+    turns = {places: list(rng.permutation(places)) for places, _ in kinds}
+    order = rng.permutation([number for number, (_, share) in enumerate(kinds) for _ in range(share)])
+    for number in range(kills):
+        places = kinds[order[number % len(order)]][0]
+        place = str(turns[places][0])
+        turns[places] = turns[places][1:] + turns[places][:1]
+        plan.append(Kill(str(rng.choice(VICTIMS)), place, rng.uniform(0, AFTER[place])))
+    return plan
+
+
+def chaos(home: Path, kills: int, seed: int, jobs: int = 2) -> Survived:
     """Run the smoke profile up to Table 1 in ``home``, killing ``kills`` times, then to its end.
 
     Args:
         home: Made by :func:`project`.
-        kills: How many; who is killed, and when, is drawn at random.
-        seed: Of moments and victims.
-        longest: A victim is killed 0 to this many seconds after it is there, whatever it does then.
+        kills: How many.
+        seed: Of victims, places and moments.
         jobs: Processor cores.
 
     Raises:
-        AssertionError: The run failed by itself, left processes or half-written files, or never came to its end.
+        AssertionError: The run failed by itself; did again in a training more than what came after its checkpoint; left
+            processes or half-written files; or did not end. A note tells the seed.
     """
-    rng, result, began = np.random.default_rng(seed), Survived(), time.monotonic()
-    log = home / "chaos.log"
-    plan = [(str(rng.choice(VICTIMS)), rng.uniform(0, longest)) for _ in range(kills)]
-    while True:
-        result.starts += 1
-        before = len(plan)
-        with open(log, "a", encoding="utf-8") as output:
-            code = _once(home, plan, jobs, output, result)
-        assert code == 0 or len(plan) < before, (
-            f"the command failed by itself with {code}; its output ends\n{_end(log)}"
+    plan, result, began = planned(kills, seed), Survived(), time.monotonic()
+    try:
+        _survive(home, plan, jobs, result)
+    except AssertionError as error:
+        error.add_note(
+            f"again: python benchmarks/chaos.py --kills {kills} --seed {seed} --jobs {jobs}; so far {result}"
         )
-        if code == 0 and not plan:
-            break
-        if code == 0:  # it came to its end too early: begin once more
-            shutil.rmtree(home / "runs")
-    time.sleep(1.5)  # kernels look once a second whether their parent is there
-    assert not _processes(home), f"processes are left: {_processes(home)}"
-    halves = [path for path in (home / "runs").rglob(".*")]
-    assert not halves, f"half-written files are left: {halves}"
-    assert not list((home / "runs").glob("*/checkpoints/*")), "checkpoints are left"
-    result.resumed = log.read_text(encoding="utf-8").count("going on from step")
+        raise
     result.seconds = time.monotonic() - began
     return result
 
@@ -98,69 +148,124 @@ def differing(run: Path, other: Path) -> list[str]:
     return [name for name in sorted(names) if not _equal(run / name, other / name)]
 
 
-def _once(home: Path, plan: list[tuple[str, float]], jobs: int, output, result: Survived) -> int:
+def _survive(home: Path, plan: list[Kill], jobs: int, result: Survived) -> None:
+    log, run, most = home / "chaos.log", home / "runs" / "smoke", 2 * len(plan) + 2
+    while True:
+        result.starts += 1
+        assert result.starts <= most, f"{len(plan)} kills are left after {most} starts: {plan}"
+        left, saved, trained = len(plan), _steps(run), _records(run)
+        with open(log, "ab") as output:
+            begins = output.tell()
+            code = _once(home, plan, jobs, output, result)
+        _quiet(home)
+        text = log.read_bytes()[begins:].decode()
+        assert code == 0 or len(plan) < left, f"the command failed by itself with {code}:\n{text[-4000:]}"
+        result.resumed += text.count("going on from step")
+        now = _steps(run)
+        for name, step in saved.items():
+            used = f"going on from step {step} of" in text or now.get(name) == step  # its training did not come up
+            assert used, f"{name} (step {step}) was not used:\n{text[-4000:]}"
+        result.repeated += sum(not path.exists() or path.read_bytes() != was for path, was in trained.items())
+        if code == 0 and not plan:
+            break
+        if code == 0:  # faster than planned: what is left strikes the last stage, which is done again
+            (run / "table1.csv").unlink()
+            for kill in plan:
+                kill.place, kill.delay = LAST, kill.delay % 1
+    assert not (halves := list((home / "runs").rglob(".*"))), f"half-written files are left: {halves}"
+    assert not list(run.glob("checkpoints/*")), "checkpoints are left"
+
+
+def _quiet(home: Path) -> None:
+    """Wait until what the command started has ended by itself: kernels look once a second for their parent."""
+    began = time.monotonic()
+    while there := _processes(home):
+        assert time.monotonic() - began < 30, f"processes are left: {there}"
+        time.sleep(0.1)
+
+
+def _once(home: Path, plan: list[Kill], jobs: int, output, result: Survived) -> int:
     """Give the command once and kill as planned while it lasts, removing from ``plan`` what was done; its exit code."""
     environment = os.environ | {MARK: str(home), "ASDLIB_CHECKPOINT_SECONDS": "0"}
     command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--jobs", str(jobs), "table1"]
-    began = time.time()
+    began, since = time.time(), {START: time.monotonic()}
     run = subprocess.Popen(command, cwd=home, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        while plan:
-            kind, delay = plan[0]
-            while not (victims := _victims(home, kind, began)):
-                if run.poll() is not None:
-                    return run.returncode
-                time.sleep(0.1)
-            time.sleep(0 if kind == "all inside a training" else delay)
-            for victim in _victims(home, kind, began) or victims:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    victim.kill()
-            plan.pop(0)
-            result.kills[kind] = result.kills.get(kind, 0) + 1
-            print(f"{sum(result.kills.values())}: killed {kind}", flush=True)
-        return run.wait(timeout=1800)
+        while run.poll() is None:
+            _look(home / "runs" / "smoke", began, since, result)
+            for kill in plan:
+                due = kill.place in since and time.monotonic() >= since[kill.place] + kill.delay
+                if due and _strike(home, kill):
+                    plan.remove(kill)
+                    result.kills[kill.victim] += 1
+                    result.places[kill.place] += 1
+                    print(f"{result.kills.total()}: killed {kill.victim} in {kill.place}", flush=True)
+                    del since[kill.place]  # the next waits for another such place
+                    break
+            assert time.time() - began < 1800, f"the command does not end:\n{_processes(home)}"
+            time.sleep(0.02)
+        return run.returncode
     finally:
         if run.poll() is None:
             run.kill()
 
 
-def _victims(home: Path, kind: str, began: float) -> list[psutil.Process]:
-    """Whom a kill of this kind hits; nobody if there is none yet in the command that ``began`` then."""
+def _look(run: Path, began: float, since: dict[str, float], result: Survived) -> None:
+    """Note in ``since`` when the command that ``began`` then came to each place."""
+    now = time.monotonic()
+    for path in run.glob("notebooks/.partial-*"):
+        if path.name not in result.begun:
+            result.begun.add(path.name)
+            since.setdefault(path.name.split(".")[2], now)
+    for path in run.glob("checkpoints/[!.]*.pt"):
+        with contextlib.suppress(FileNotFoundError):  # its training has just ended
+            if path.stat().st_mtime > began:
+                since.setdefault(path.name.split(".")[0], now)
+
+
+def _strike(home: Path, kill: Kill) -> bool:
+    """Kill; False if nobody of this kind is there yet."""
     there = _processes(home)
-    if kind == "all at once":
-        return [process for group in there.values() for process in group]
-    if kind == "all inside a training":
-        saved = 0.0
-        for checkpoint in (home / "runs").glob("*/checkpoints/*.pt"):
-            with contextlib.suppress(FileNotFoundError):  # its training has just ended
-                saved = max(saved, checkpoint.stat().st_mtime)
-        return _victims(home, "all at once", began) if saved > began else []
-    return there.get(kind, [])[:1]
+    if kill.victim == "all at once":
+        victims = [process for group in there.values() for process in group]
+    else:
+        victims = there.get(kill.victim, [])[:1]
+    for victim in victims:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.kill()
+    return bool(victims)
 
 
 def _processes(home: Path) -> dict[str, list[psutil.Process]]:
-    """The processes of a run by their kind."""
+    """The living processes of a run by their kind; a kernel may be a fork of the process that lends it."""
     found: dict[str, list[psutil.Process]] = {}
     for process in psutil.process_iter():
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             if process.environ().get(MARK) != str(home) or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            line = " ".join(process.cmdline())
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        for kind, words in KINDS.items():
-            if words in line and "bash" not in line.split(" ")[0]:
-                found.setdefault(kind, []).append(process)
-                break
+            line = process.cmdline()
+            names = [kind for kind, words in KINDS.items() if words in " ".join(line)] if "bash" not in line[0] else []
+            kind = names[0] if names else "others"
+            if kind == "lender of kernels" and process.parent() and process.parent().cmdline() == line:
+                kind = "kernel"
+            found.setdefault(kind, []).append(process)
     return found
+
+
+def _steps(run: Path) -> dict[str, int]:
+    """The steps that checkpoints hold, by their names; not of a source training whose result is kept."""
+    states = {path.name: torch.load(path, weights_only=True) for path in run.glob("checkpoints/[!.]*.pt")}
+    over = {name.replace(".source_done.", ".source.") for name in states if ".source_done." in name}
+    return {name: state["step"] for name, state in states.items() if "step" in state and name not in over}
+
+
+def _records(run: Path) -> dict[Path, bytes]:
+    """The records of trained models."""
+    return {path: path.read_bytes() for at in RECORDS for path in run.glob(at)}
 
 
 def _equal(one: Path, other: Path) -> bool:
     return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
-
-
-def _end(log: Path) -> str:
-    return log.read_text(encoding="utf-8")[-4000:]
 
 
 def main() -> None:
@@ -168,13 +273,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=15.0, help="seconds that a victim is left alive, at most")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         peace, war = project(Path(folder) / "peace"), project(Path(folder) / "war")
-        chaos(peace, 0, given.seed, given.longest, given.jobs)
-        result = chaos(war, given.kills, given.seed, given.longest, given.jobs)
+        chaos(peace, 0, given.seed, given.jobs)
+        result = chaos(war, given.kills, given.seed, given.jobs)
         odd = differing(peace / "runs" / "smoke", war / "runs" / "smoke")
     print(f"{result}; {'all bytes equal' if not odd else f'DIFFERENT: {odd}'}")
     sys.exit(1 if odd else 0)

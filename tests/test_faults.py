@@ -130,7 +130,8 @@ def test_what_killed_processes_left_is_swept(tmp_path):
         done = subprocess.run([sys.executable, "-c", code, tmp_path / place, kind], check=False)
         assert done.returncode == -signal.SIGKILL
     with artefacts.writing(tmp_path / "alive.csv") as alive:
-        assert len(artefacts.sweep(tmp_path, deep=False)) == 1
+        assert artefacts.sweep(tmp_path, deep=False, name="other.csv") == []
+        assert len(artefacts.sweep(tmp_path, deep=False, name="top")) == 1
         assert len(artefacts.sweep(tmp_path)) == 2
         assert alive.is_file()  # its process lives
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["alive.csv", "deep"]
@@ -157,6 +158,17 @@ def test_a_kernel_that_dies_or_wants_too_much_memory(tmp_path, monkeypatch, note
     raised = 'raise RuntimeError("DefaultCPUAllocator: can\'t allocate memory: you tried to allocate 4 bytes")'
     assert remedy in executed(tmp_path, raised)  # torch's sentence
     note("kernels killed or out of memory, one sentence each", 3)
+
+
+def test_a_kernel_that_dies_before_it_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks, "check", lambda notebook, values: None)
+    kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps({"argv": ["false", "{connection_file}"], "display_name": "x", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    assert "the kernel died" in executed(tmp_path, "1")
+    (tmp_path / "empty.ipynb").touch()  # as such a kernel may leave it
+    assert notebooks.failures(tmp_path, 0) == []
 
 
 _JOB = """
