@@ -10,7 +10,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help reproduce book pdf test reliability slurm lint bench lab environment clean
+.PHONY: help reproduce book pdf ablations test reliability slurm lint bench lab environment clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,11 @@ book: $(READY) ## only assemble and build the book of a run that is there
 
 pdf: book ## the book as one PDF, printed by Chromium
 	python book/pdf.py --profile "$(PROFILE)"
+
+ablations: $(READY) ## what each part earns, seeds 0, 1 and 2, some two hours on two cores: DATA=folder
+	for seed in 0 1 2; do python -m asdlib reproduce scores --profile ablations $(if $(DATA),--data "$(DATA)") \
+		$(if $(JOBS),--jobs $(JOBS)) --set seed=$$seed runs=runs/seed$$seed || exit; done
+	python -m asdlib ablations runs/seed0/ablations runs/seed1/ablations runs/seed2/ablations
 
 test: $(READY) lint ## every test, the smoke profile end to end among them
 	python -m pytest

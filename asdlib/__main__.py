@@ -131,6 +131,16 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print one JSON object, in fractions")
     command.set_defaults(command=_seeds)
 
+    command = commands.add_parser(
+        "ablations",
+        help="what each changed setting does, over runs that differ in the seed only",
+        description="Compare the candidates of runs that differ in the seed only, each with the first candidate of its "
+        "branch. A run: python -m asdlib reproduce scores --profile ablations --data FOLDER --set seed=1 "
+        "runs=runs/seed1. Writes ablations.csv to the first run.",
+    )
+    command.add_argument("runs", type=Path, nargs="+", help="run folders, for example runs/ablations")
+    command.set_defaults(command=_ablations)
+
     words = "ensemble score files of any systems into official score files"
     command = commands.add_parser("combine", help=words, description=words[0].upper() + words[1:] + " (Sec. 2.3).")
     command.add_argument("paths", type=Path, nargs="+", help=f"{kinds}, of two systems or more on the same clips")
@@ -265,6 +275,13 @@ def _evaluate(given) -> int:
 
     result = official.evaluate(given.paths, decisions=given.decisions, year=given.year)
     print(json.dumps(result, indent=2) if given.json else official.describe(result))
+    return 0
+
+
+def _ablations(given) -> int:
+    from asdlib.evaluation import ablations
+
+    print(ablations.describe(ablations.over_seeds(given.runs)))
     return 0
 
 

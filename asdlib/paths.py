@@ -68,6 +68,11 @@ class Run:
         return self.folder / "table1_seeds.csv"
 
     @property
+    def ablations(self) -> Path:
+        """What each changed setting does (:mod:`asdlib.evaluation.ablations`); only runs of such a profile have it."""
+        return self.folder / "ablations.csv"
+
+    @property
     def values(self) -> Path:
         return self.folder / "values.json"
 

@@ -31,6 +31,8 @@ from asdlib.plots import evaluation, style
 SOURCES = Path(__file__).parent
 RERUN = SOURCES / "results" / "official_ae_rerun.csv"
 """the official autoencoder on DCASE2021, trained by somebody else, by our metric"""
+ABLATIONS = SOURCES / "results" / "ablations"
+"""runs of several seeds with one thing changed"""
 REAL = SOURCES / "results" / "toycar"
 """a run on real recordings that are not part of the project"""
 TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
@@ -66,12 +68,14 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     facts = provenance.facts(provenance.records(run), sum(map(seconds, notebooks.values())))
     for chapter in sorted(SOURCES.glob("*.md")):
         made = (*real.stamp(REAL), "real-settings") if chapter.stem in real.PAGES else (stamp, facts)
+        made = (*real.stamp(ABLATIONS), "ablations-settings") if chapter.stem == "ablations" else made
         write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), *made))
     scores = real.read(REAL)
     stored, texts = real.pages(REAL, scores)
     for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
     real.draw(REAL, scores, source / "generated")
+    real.draw_ablations(ABLATIONS, source / "generated")
     first = firsts(list(notebooks)).values()
     for item, notebook in notebooks.items():
         shutil.copyfile(item.path, source / "downloads" / item.path.name)
@@ -122,6 +126,8 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
     result = {
         "generated/table1.md": tables.table1(table, machines),
         "generated/printed.md": tables.printed(),
+        "generated/ablations.md": tables.ablations(ABLATIONS),
+        "generated/ablations_settings.json": (ABLATIONS / "record.json").read_text(encoding="utf-8"),
         "generated/beside.md": tables.beside(table, machines),
         "generated/optimism.md": tables.optimism(pd.read_csv(there(run.differences), keep_default_na=False)),
         "generated/seeds.md": tables.seeds(run.seeds, settings.seed),

@@ -56,7 +56,8 @@ def resampled(scores: pd.DataFrame, record: dict) -> Resamples:
 def stamp(folder: Path) -> tuple[str, str]:
     """What the data are and which run this is; what made it."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    seeds = "More than one seed." if (folder / "table1_seeds.csv").is_file() else "One seed."
+    several = any((folder / name).is_file() for name in ("table1_seeds.csv", "ablations.csv"))
+    seeds = "More than one seed." if several else "One seed."
     first = f"**{record['title']}.** Profile `{record['profile']}`. {CAUTION} {seeds} **The recordings are not part of "
     day = f"{datetime.fromisoformat(record['date']):%-d %B %Y}"
     facts = f"{day}; {record['hours'] * 60:.0f} min in all stages; {record['device']}; commit `{record['commit']}`."
@@ -215,6 +216,25 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
     for name, figure in figures.items():
         with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
             figure.savefig(where / f"real_{name}.svg", metadata={"Date": None})
+        plt.close(figure)
+
+
+def draw_ablations(folder: Path, where: Path) -> None:
+    """Draw the figures of the page of ablations as ``where/ablations_<name>.svg``."""
+    frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
+    everything = frame[frame["domain"] == "all"]
+    masked = everything[everything["change"].str.fullmatch(r"scorer\.(copies: \d+|masking: false).*")]
+    base = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]["autoencoder"]["scorer"]
+    number = masked["change"].str.extract(r"copies: (\d+)")[0].fillna(0).astype(int)
+    own = masked[number == 1].assign(value=lambda part: part["value"] - part["difference"], deviation=0.0)
+    counted = pd.concat([masked.assign(copies=number), own.assign(copies=base["copies"])])
+    style.use()
+    figures = {"copies": evaluation.copies(counted)}
+    for branch, part in everything.groupby("branch"):
+        figures[branch] = evaluation.ablations(part)
+    for name, figure in figures.items():
+        with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
+            figure.savefig(where / f"ablations_{name}.svg", metadata={"Date": None})
         plt.close(figure)
 
 

@@ -1,5 +1,8 @@
 """Keep what the book shows of a run whose recordings are not part of the project: ``python book/store.py toycar``.
 
+``python book/store.py ablations FOLDER ...`` does so for the runs of the profile ``ablations``: ``ablations.csv`` and
+``record.json``.
+
 ``book/results/<name>/`` gets tables and ``record.json``; figures are drawn of them when a book is built (:mod:`real`).
 
 * ``table1.csv``, ``claims.csv``, and ``table1_seeds.csv`` if the run has other seeds beside it;
@@ -27,6 +30,7 @@ from assemble import ordered, there
 from asdlib import AsdError, params, paths, scores
 from asdlib.artefacts import write_json
 from asdlib.classifier import embeddings, maps
+from asdlib.evaluation import ablations
 from asdlib.evaluation.table1 import write_csv, write_text
 from asdlib.paths import Run
 from asdlib.plots import evaluation, style
@@ -48,7 +52,6 @@ def store(profile: str, name: str) -> Path:
     run = Run(paths.home() / params.load(profile).runs / profile)
     settings = json.loads(there(run.settings).read_text(encoding="utf-8"))
     table = pd.read_csv(there(run.table1)).fillna({"selection": ""})
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.folder.glob("*/**/record.json"))]
     machines = [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"]
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,18 +69,34 @@ def store(profile: str, name: str) -> Path:
         write_text(with_map(readme.read_text(encoding="utf-8"), folder / "costs.csv"), readme)
     else:
         keep(run, settings, machines, folder)
-    facts = {
+    write_json(facts(settings, [run.folder]) | {"machines": machines, "settings": settings}, folder / "record.json")
+    return folder
+
+
+def keep_ablations(runs: list[Path]) -> Path:
+    """Compare the candidates of ``runs``, which differ in the seed only, and write ``book/results/ablations``."""
+    table = ablations.over_seeds(runs)
+    settings = json.loads(Run(runs[0]).settings.read_text(encoding="utf-8"))
+    folder = RESULTS / "ablations"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_csv(table, folder / Run(runs[0]).ablations.name)
+    settings["data"]["root"] = Path(settings["data"]["root"]).name  # where it lay says nothing to others
+    write_json(facts(settings, runs) | {"settings": settings}, folder / "record.json")
+    return folder
+
+
+def facts(settings: dict, runs: list[Path]) -> dict:
+    """What made the runs: title, profile, commits, devices, date and hours of all their stages together."""
+    paths = [path for run in runs for path in sorted(run.glob("*/**/record.json"))]
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return {
         "title": settings["title"],
-        "profile": profile,
-        "machines": machines,
+        "profile": settings["profile"],
         "commit": ", ".join(sorted({record["commit"] for record in records})),
         "device": "; ".join(sorted({record["device"] for record in records} - {"processor"})),
         "date": max(record["date"] for record in records),
         "hours": sum(record["wall_seconds"] for record in records) / 3600,
-        "settings": settings,
     }
-    write_json(facts, folder / "record.json")
-    return folder
 
 
 def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
@@ -132,8 +151,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="quick", help="name of a file in params/ (default: quick)")
     parser.add_argument("name", help="folder below book/results")
+    parser.add_argument("runs", type=Path, nargs="*", help="run folders of the profile ablations, a seed each")
     given = parser.parse_args()
     try:
-        print(store(given.profile, given.name))
+        print(keep_ablations(given.runs) if given.runs else store(given.profile, given.name))
     except AsdError as error:
         sys.exit(f"error: {error}")

@@ -219,6 +219,33 @@ def seeds(path: Path, seed: int, name: str = "seeds-table") -> str:
     return table(shown, caption, name, "l" + "r" * (shown.shape[1] - 1))
 
 
+def ablations(folder: Path) -> str:
+    """What each changed setting does in the stored runs, a table a branch, and what made them."""
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
+    run = "{title}: profile `{profile}`, commit `{commit}`, {device}, {date}, {hours:.1f} hours of training and scoring"
+    parts = [run.format(**record)]
+    keys = ["candidate", "variant", "than", "change"]
+    for branch, part in frame.groupby("branch", sort=False):
+        shown = []
+        for (candidate, variant, than, change), group in part.groupby(keys, sort=False):
+            by = group.set_index("domain")
+            value = f"{percent(by.at['all', 'value'])} ± {percent(by.at['all', 'deviation'])}"
+            effects = [effect(*by.loc[name, ["difference", "low", "high"]]) for name in ("source", "target", "all")]
+            what = f"`{change}`" if change else f"*{variant}* for *{than.rpartition('/')[2]}*"
+            shown.append((f"{candidate}, {variant}", what, value, *effects))
+        columns = ["Candidate, score", "Change", "All", "Source", "Target", "All, difference"]
+        caption = (
+            f"The {branch} with one thing changed, {frame['seeds'].max()} seeds: mean ± deviation over seeds of the "
+            "harmonic mean of AUC and pAUC, per cent; mean differences to `base` by the same score in points, with "
+            "paired intervals over clips."
+        )
+        parts.append(
+            table(pd.DataFrame(shown, columns=columns), caption, f"ablations-{branch}", "llrrrr", "4 6 3 4 4 4")
+        )
+    return "\n\n".join(parts)
+
+
 def claims(frame: pd.DataFrame, name: str = "claims") -> str:
     """What the paper says, the evidence, and whether it holds in a run; ``name`` begins what ``{numref}`` calls it."""
     shown = pd.DataFrame(

@@ -1,0 +1,75 @@
+"""Ablations over seeds: differences by hand, what is compared with what, and runs that may not be put together."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_scores
+
+from asdlib import params, scores
+from asdlib.__main__ import main
+from asdlib.artefacts import write_json
+from asdlib.evaluation import ablations, metrics
+from asdlib.evaluation.bootstrap import EvaluationError
+from asdlib.paths import Run
+
+CANDIDATES = {"c0": {}, "c1": {"model": {"latent": 8}}}
+VARIANTS = {"autoencoder": ("clip_signed", "median"), "classifier": ("mahalanobis", "adapted")}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folders of two runs on random scores that differ in the seed only, two candidates a branch."""
+    folders = []
+    for seed in (0, 1):
+        settings = synthetic_scores.settings(
+            tmp_path_factory.mktemp(f"seed{seed}"), ["fan"], seed=seed, test=30, evaluation={"bootstrap": 50},
+            autoencoder_candidates=CANDIDATES,
+            **{branch: {"scorer": {"variants": list(names)}} for branch, names in VARIANTS.items()},
+        )  # fmt: skip
+        every = [name for names in VARIANTS.values() for name in names]
+        synthetic_scores.write_run(settings, seed=seed, shift=1.0, variants=every)
+        write_json(settings.resolved(), Run.of(settings).settings)
+        folders.append(Run.of(settings).folder)
+    return folders
+
+
+def test_differences_are_means_over_seeds(runs, capsys):
+    assert main(["ablations", *map(str, runs)]) == 0
+    assert "autoencoder c1/" in capsys.readouterr().out.replace("  ", "")
+    found = pd.read_csv(runs[0] / "ablations.csv", keep_default_na=False)
+    item = found[
+        (found["branch"] == "autoencoder") & (found["candidate"] == "c1") & (found["domain"] == "target")
+    ].iloc[0]
+    assert item["change"].startswith("model.latent: 8 (else ") and item["seeds"] == 2
+    values = []
+    for run in runs:
+        table = scores.read([run / "autoencoder" / "fan" / name / "scores.csv" for name in CANDIDATES])
+        sections = metrics.sections(metrics.evaluable(table), 0.1)
+        part = sections[sections["domain"] == "target"].groupby("system")
+        by = part.apply(lambda group: metrics.harmonic_mean(group[["auc", "pauc"]].to_numpy().ravel()))
+        values.append([by[f"autoencoder/c1/{item['variant']}"], by[f"autoencoder/{item['than']}"]])
+    one, other = np.array(values).T
+    assert item["value"] == pytest.approx(one.mean())
+    assert item["difference"] == pytest.approx((one - other).mean())
+    assert item["difference_deviation"] == pytest.approx((one - other).std(ddof=1))
+    assert (found["low"] <= found["difference"]).all() and (found["difference"] <= found["high"]).all()
+
+
+def test_every_candidate_is_compared_with_the_first():
+    settings = params.load("ablations")
+    pairs = list(ablations.comparisons(settings))
+    for branch in ablations.BRANCHES:
+        base, *others = getattr(settings, f"{branch}_candidates")
+        assert {pair[1] for pair in pairs if pair[0] == branch} == {base, *others}
+    assert ("classifier", "base", "source_mahalanobis", "base/mahalanobis") in pairs
+    assert ("autoencoder", "no_masking", "median", "base/median") in pairs
+    assert ablations.change(settings, "autoencoder", "loss_l2") == "training.loss: l2 (else l1)"
+
+
+def test_only_scored_runs_of_other_seeds_go_together(runs, tmp_path):
+    for given, words in [([runs[0], tmp_path], "no run"), ([runs[0], runs[0]], "seed 0 is among the runs")]:
+        with pytest.raises(EvaluationError, match=words):
+            ablations.over_seeds(given)
+    (runs[1] / "classifier" / "fan" / "c0" / "scores.csv").unlink()
+    with pytest.raises(EvaluationError, match=r"scores\.csv: not scored"):
+        ablations.over_seeds(runs)
