@@ -220,30 +220,44 @@ def seeds(path: Path, seed: int, name: str = "seeds-table") -> str:
 
 
 def ablations(folder: Path) -> str:
-    """What each changed setting does in the stored runs, a table a branch, and what made them."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    """What each changed setting does in the stored runs: which change is shown to matter, then a table a branch."""
     frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
-    run = "{title}: profile `{profile}`, commit `{commit}`, {device}, {date}, {hours:.1f} hours of training and scoring"
-    parts = [run.format(**record)]
-    keys = ["candidate", "variant", "than", "change"]
+    parts = []
     for branch, part in frame.groupby("branch", sort=False):
+        everything = part[part["domain"] == "all"]
+        parts += [f"## The {branch}", "\n".join(_shown_to_matter(everything))]
         shown = []
-        for (candidate, variant, than, change), group in part.groupby(keys, sort=False):
+        for key, group in part.groupby(["candidate", "variant", "than", "change"], sort=False):
+            candidate, variant, than, change = key
             by = group.set_index("domain")
+            what = change or f"{variant} for {than.rpartition('/')[2]}"
             value = f"{percent(by.at['all', 'value'])} ± {percent(by.at['all', 'deviation'])}"
-            effects = [effect(*by.loc[name, ["difference", "low", "high"]]) for name in ("source", "target", "all")]
-            what = f"`{change}`" if change else f"*{variant}* for *{than.rpartition('/')[2]}*"
-            shown.append((f"{candidate}, {variant}", what, value, *effects))
-        columns = ["Candidate, score", "Change", "All", "Source", "Target", "All, difference"]
+            domains = [signed(by.at[name, "difference"]) for name in ("source", "target")]
+            total = effect(*by.loc["all", ["difference", "low", "high"]])
+            shown.append((candidate, variant, what, value, *domains, total))
+        columns = ["Candidate", "Score", "Change", "All", "Source", "Target", "All, difference"]
         caption = (
             f"The {branch} with one thing changed, {frame['seeds'].max()} seeds: mean ± deviation over seeds of the "
             "harmonic mean of AUC and pAUC, per cent; mean differences to `base` by the same score in points, with "
             "paired intervals over clips."
         )
-        parts.append(
-            table(pd.DataFrame(shown, columns=columns), caption, f"ablations-{branch}", "llrrrr", "4 6 3 4 4 4")
-        )
+        rows = pd.DataFrame(shown, columns=columns)
+        parts.append(table(rows, caption, f"ablations-{branch}", "lllrrrr", "3 3 5 3 2 2 4"))
     return "\n\n".join(parts)
+
+
+def _shown_to_matter(everything: pd.DataFrame) -> list[str]:
+    """A line a verdict on the changes of one branch: those whose whole interval lies above or below zero, the rest."""
+    gain, lose = everything["low"] > 0, everything["high"] < 0
+    lines = []
+    for words, part in (
+        ("gain, with their whole interval", everything[gain]),
+        ("lose, with their whole interval", everything[lose]),
+        ("are not shown to do either", everything[~gain & ~lose]),
+    ):
+        names = [f"{item.candidate} ({item.variant}, {signed(item.difference)})" for item in part.itertuples()]
+        lines.append(f"* {len(part)} of {len(everything)} changes {words}: {', '.join(names) or 'none'}.")
+    return lines
 
 
 def claims(frame: pd.DataFrame, name: str = "claims") -> str:
