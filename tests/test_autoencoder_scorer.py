@@ -291,9 +291,7 @@ def test_band_errors_are_means_in_decibel(folder):
 
 
 def test_section_regression_adds_an_error(folder):
-    run = settings(
-        folder, autoencoder__model__section_regression=True, autoencoder_candidates={"base": {}, "regression": {}}
-    )
+    run = settings(folder, autoencoder_candidates={"base": {}, "regression": {"model": {"section_regression": True}}})
     train.fit(run, "fan", "regression")
     net = Reconstructor.load(run, "fan", "regression")
     assert next(net.errors([0], ["signed"]))["signed"].shape[1] == 13
@@ -301,7 +299,7 @@ def test_section_regression_adds_an_error(folder):
 
 
 def test_a_model_that_is_missing_or_another(folder):
-    run = settings(folder, autoencoder_candidates={"base": {}, "other": {}})
+    run = settings(folder, autoencoder_candidates={"base": {}, "other": {"seed": 1}})
     with pytest.raises(reconstruct.ModelError, match=r"other: no trained autoencoder; run notebook 03_train"):
         scorer.score(run, "fan", "other")
     with pytest.raises(reconstruct.ModelError, match=r"was trained with model: .*; give the settings of the training"):
