@@ -207,10 +207,11 @@ def test_mobilenet_tells_sections_apart(tables):
 
 
 @given(
-    st.lists(st.lists(st.floats(-15, 15), min_size=3, max_size=3), min_size=1, max_size=5),
+    st.lists(st.lists(st.floats(-8, 8), min_size=3, max_size=3), min_size=1, max_size=5),
     st.integers(0, 2),
 )
 def test_window_scores_equal_the_plain_formula(logits, section):
+    """Within the range where the plain formula itself is good to 1e-6: it subtracts p from 1."""
     own = torch.full((len(logits),), section)
     log_p = log_softmax(np.array(logits), axis=1)[:, section]
     p = np.exp(log_p)
