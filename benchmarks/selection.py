@@ -18,8 +18,8 @@ from asdlib.ensemble.select import choose
 SYSTEMS, SECTIONS, CLIPS = 100, 3, 100
 
 
-def pool(branch: str, generator: np.random.Generator) -> Pool:
-    """A pool of systems that each lift anomalies by one standard deviation."""
+def pool(branch: str, generator: np.random.Generator, systems: int = SYSTEMS) -> Pool:
+    """A pool of ``systems`` that each lift anomalies by one standard deviation."""
     keys = [
         ("fan", f"{section:02d}", domain, "test", f"{label}_{k}.wav", label)
         for section in range(SECTIONS)
@@ -30,7 +30,7 @@ def pool(branch: str, generator: np.random.Generator) -> Pool:
     clips = pd.DataFrame(keys, columns=["machine", "section", "domain", "split", "clip", "label"])
     lift = (clips["label"] == "anomaly").to_numpy()
     tables = [
-        clips.assign(system=f"{branch}/{k}/x", score=generator.normal(size=len(clips)) + lift) for k in range(SYSTEMS)
+        clips.assign(system=f"{branch}/{k}/x", score=generator.normal(size=len(clips)) + lift) for k in range(systems)
     ]
     return Pool.of(pd.concat(tables, ignore_index=True), "test")
 

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 import flow
+import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 import provenance
@@ -26,7 +27,7 @@ from executed import Executed, as_page, seconds
 
 from asdlib import AsdError, params, paths
 from asdlib.paths import Run
-from asdlib.plots import evaluation, style
+from asdlib.plots import evaluation, scaling, style
 
 SOURCES = Path(__file__).parent
 RERUN = SOURCES / "results" / "official_ae_rerun.csv"
@@ -85,6 +86,9 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     style.use()
     total = table[(table["machine"] == "all") & (table["domain"] == "all")]
     evaluation.intervals(total).savefig(source / "generated" / "table1.svg")
+    with plt.rc_context({"svg.hashsalt": "asdlib"}):
+        growth = scaling.growth(pd.read_csv(SOURCES / "results" / "growth.csv"))
+        growth.savefig(source / "generated" / "growth.svg", metadata={"Date": None})
     numbers = {rule: stages.count(stage) for stage, rule in STAGES.items()}
     flow.draw(flow.graph(settings.profile, overrides), numbers, source / "generated" / "flow.svg")
     config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
@@ -145,6 +149,8 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
             "5 5 4 4 2 1",
         ),
         "generated/benchmarks.md": provenance.benchmarks(SOURCES / "results" / "benchmarks.csv"),
+        "generated/growth.md": provenance.growth(SOURCES / "results" / "growth.csv"),
+        "generated/paper_run.md": provenance.paper_run(SOURCES / "results" / "paper_run.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),
         "generated/absent.md": provenance.absent(table, settings),

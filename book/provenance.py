@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pandas as pd
 from executed import Executed, seconds, title
 from tables import BLANK, table
@@ -95,6 +96,51 @@ def benchmarks(path: Path) -> str:
     where = ", ".join(dict.fromkeys(measured["device"] + ", commit " + measured["commit"]))
     caption = f"Ours against a reference, median of alternating repeats; the ratio with its extremes. {where}."
     return table(pd.DataFrame(rows, columns=columns), caption, "benchmarks-table", "llrrrrr", "5 4 2 2 3 1 2")
+
+
+def growth(path: Path) -> str:
+    """What ``benchmarks/growth.py`` measured: seconds and memory by size, and how fast the seconds grow."""
+    measured = pd.read_csv(path)
+    rows = []
+    for work, part in measured.groupby("work", sort=False):
+        seconds, peak = (part.groupby("size")[column].median() for column in ("seconds", "peak_bytes"))
+        slope = np.polyfit(np.log(seconds.index), np.log(seconds), 1)[0]
+        each = ", ".join(f"{size:,}: {value:.3g} s" for size, value in seconds.items())
+        memory = ", ".join(f"{value / 2**30:.2f}" for value in peak)
+        rows.append((work, each, f"{slope:.2f}", memory))
+    where = ", ".join(dict.fromkeys(measured["device"] + ", commit " + measured["commit"]))
+    caption = (
+        f"Medians of {measured['repeat'].nunique()} repeats. Growth is the slope of seconds over size, both as "
+        "logarithms: 1 is proportional. GiB is the peak of a process, libraries and mapped recordings included. "
+        f"{where}."
+    )
+    columns = ["Work", "Sizes", "Growth", "GiB"]
+    return table(pd.DataFrame(rows, columns=columns), caption, "growth-table", "llrr", "5 7 2 4")
+
+
+GPU_RATE = 312e12
+"""operations a second of an NVIDIA A100 in bfloat16, dense, as its data sheet says"""
+SHARES = (0.1, 0.4)
+"""of that rate, which a training might reach: assumed, not measured"""
+
+
+def paper_run(path: Path) -> str:
+    """The paper's whole run on paper: operations counted, hours at an assumed share of a GPU's rate."""
+    counted = pd.read_csv(path)
+    rows = []
+    for branch, part in [*counted.groupby("branch", sort=False), ("both", counted)]:
+        hours = [part["operations"].sum() / (share * GPU_RATE) / 3600 for share in SHARES]
+        longest = [(part["steps"] * part["operations_a_step"]).max() / (share * GPU_RATE) / 60 for share in SHARES]
+        numbers = (f"{part['models'].sum():,}", f"{part['operations'].sum():.1e}")
+        rows.append((branch, *numbers, *(f"{a:,.0f} to {b:,.0f}" for b, a in (hours, longest))))
+    columns = ["Branch", "Trainings", "Operations", "GPU hours", "Longest training, min"]
+    caption = (
+        f"An estimate, not a measurement: operations of all candidates of `params/paper.yaml`, counted at commit "
+        f"`{counted['commit'].iat[0]}`; hours if a training reaches {SHARES[1]:.0%} to {SHARES[0]:.0%} of "
+        f"{GPU_RATE / 1e12:.0f} · 10¹² operations a second (NVIDIA A100, bfloat16, data sheet). Starting kernels, "
+        "decoding, scoring and the baselines come on top."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, "paper-run-table", "lrrrr")
 
 
 def records(run: Run) -> list[dict]:

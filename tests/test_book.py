@@ -510,6 +510,24 @@ def test_cost_adds_up(tmp_path):
     assert tuple(shown.loc["`09_playground`", ["minutes", "GiB"]]) == (tables.BLANK,) * 2
 
 
+def test_growth_is_a_slope(tmp_path):
+    rows = [("clips", size, repeat, 2 * size**0.5, 2**30) for size in (10, 100, 1000) for repeat in (0, 1)]
+    frame = pd.DataFrame(rows, columns=["work", "size", "repeat", "seconds", "peak_bytes"])
+    frame.assign(device="a processor", commit="abc").to_csv(tmp_path / "growth.csv", index=False)
+    text = provenance.growth(tmp_path / "growth.csv")
+    assert "| 0.50 | 1.00, 1.00, 1.00 |" in text and "2 repeats" in text
+
+
+def test_hours_of_the_papers_run_are_operations_by_rate(tmp_path):
+    step = provenance.GPU_RATE * provenance.SHARES[0] * 3600 / 1000
+    rows = [("autoencoder", "base", 2, 1000, step, 2000 * step), ("classifier", "base", 4, 500, step, 2000 * step)]
+    names = ["branch", "candidate", "models", "steps", "operations_a_step", "operations"]
+    pd.DataFrame(rows, columns=names).assign(commit="abc").to_csv(tmp_path / "run.csv", index=False)
+    lines = provenance.paper_run(tmp_path / "run.csv").splitlines()
+    cells = next(line for line in lines if line.startswith("| both")).split(" | ")
+    assert cells[1] == "6" and cells[3].endswith("to 4") and cells[4].startswith("15 to 60")
+
+
 def test_the_readme_has_the_costs_of_the_stored_demonstration():
     readme = (BOOK.parent / "README.md").read_text(encoding="utf-8")
     costs = BOOK / "results" / "demo" / "costs.csv"

@@ -1,0 +1,28 @@
+"""Figures of what work costs."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+
+def growth(table: pd.DataFrame) -> Figure:
+    """Seconds over size with a line of proportional growth, a panel a kind of work, both axes logarithmic.
+
+    Args:
+        table: Columns ``work, size, seconds``, a row a repeat.
+    """
+    works = list(dict.fromkeys(table["work"]))
+    figure, axes = plt.subplots(1, len(works), figsize=(3.4 * len(works), 3.2), squeeze=False)
+    for axis, work in zip(axes[0], works, strict=True):
+        part = table[table["work"] == work]
+        sizes = np.unique(part["size"])
+        first = part.loc[part["size"] == sizes[0], "seconds"].median()
+        axis.plot(sizes, first * sizes / sizes[0], color="grey", linestyle="--")
+        axis.scatter(part["size"], part["seconds"])
+        axis.set(xscale="log", yscale="log", xlabel=work.partition(":")[0], title=work.partition(": ")[2])
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    axes[0, 0].set_ylabel("seconds")
+    return figure

@@ -1,0 +1,68 @@
+"""What the paper's whole run would take, on paper: ``python benchmarks/paper_run.py``.
+
+Floating-point operations of a forward pass of every candidate of ``params/paper.yaml`` are counted on a small batch and
+multiplied; a training step takes three times as many (the counter is wrong for the backward pass of grouped
+convolutions). Nothing is timed: the book's cost page turns operations into hours with a rate that it names.
+Writes ``book/results/paper_run.csv``.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+from measure import operations
+
+from asdlib import artefacts, params
+from asdlib.autoencoder.model import Autoencoder
+from asdlib.classifier.model import Classifier
+from asdlib.evaluation import paper
+
+SECTIONS = 6
+"""of a machine type, of development and evaluation set together (Sec. 3.1)"""
+BATCH = 4
+"""of the pass whose operations are counted"""
+BACKWARD = 2
+"""operations of a backward pass, in forward passes"""
+
+
+def main() -> None:
+    """Count, and write a row a candidate: models, steps of each, operations of all."""
+    settings = params.load("paper")
+    machines = len(paper.MACHINES)
+    rows = []
+    for name in settings.autoencoder_candidates:
+        branch = settings.candidate("autoencoder", name)
+        step = (1 + BACKWARD) * autoencoder(branch) * branch.training.batch_size / BATCH
+        rows.append(("autoencoder", name, machines, branch.training.steps, step))
+    for name in settings.classifier_candidates:
+        branch = settings.candidate("classifier", name)
+        steps = branch.training.steps + branch.training.finetune_steps
+        step = (1 + BACKWARD) * classifier(branch, settings.data.sample_rate) * branch.batches.batch_size / BATCH
+        rows.append(("classifier", name, machines * SECTIONS, steps, step))
+    table = pd.DataFrame(rows, columns=["branch", "candidate", "models", "steps", "operations_a_step"])
+    table["operations"] = table["models"] * table["steps"] * table["operations_a_step"]
+    table["commit"] = artefacts.commit()
+    path = Path(__file__).parents[1] / "book" / "results" / "paper_run.csv"
+    with artefacts.writing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.4g", lineterminator="\n")
+    print(table.to_string())
+
+
+def autoencoder(branch) -> int:
+    """Operations of a forward pass of :data:`BATCH` crops of mean length."""
+    model = Autoencoder(branch.model, branch.features.n_mels, SECTIONS)
+    features = torch.randn(BATCH, sum(branch.training.crop_frames) // 2, branch.features.n_mels)
+    section = torch.zeros(BATCH, dtype=torch.long)
+    return operations(lambda: model(features, section))
+
+
+def classifier(branch, sample_rate: int) -> int:
+    """Operations of a forward pass of :data:`BATCH` windows, log-mel included."""
+    branch = branch.model_copy(update={"model": branch.model.model_copy(update={"pretrained": False})})
+    model = Classifier(branch, sample_rate)
+    waveform = torch.randn(BATCH, (branch.images.frames - 1) * branch.features.hop_length) / 10
+    return operations(lambda: model(waveform))
+
+
+if __name__ == "__main__":
+    main()
