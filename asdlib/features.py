@@ -79,3 +79,4 @@ def log_mels(waveforms, rows: Sequence[int], log_mel: LogMel, batch: int = 32) -
         for _, equal in itertools.groupby(rows[start : start + batch], key=lambda row: samples[row]):
             pcm = torch.from_numpy(np.stack([waveforms.read(row) for row in equal]))
             yield from log_mel(pcm.to(log_mel.window.device) / FULL_SCALE)
+        waveforms.release()

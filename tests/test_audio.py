@@ -1,11 +1,14 @@
 """Clips in: validation, decoding, and reading back."""
 
 import json
+import re
 import shutil
 import tracemalloc
 import wave
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from hypothesis import given
@@ -164,6 +167,31 @@ def waveforms(tmp_path_factory):
     machine(root / "in", lengths=(40, 50, 30))
     audio.decode(catalogue.scan(root / "in"), root / "in", root / "out", DATA)
     return Waveforms.open(root / "out")
+
+
+def test_released_pages_are_read_again(waveforms):
+    """Released, a mapped file's pages leave the process; nothing of what they held is lost."""
+    before = [waveforms.read(row) for row in range(3)]
+    waveforms.release()
+    for row, values in enumerate(before):
+        np.testing.assert_array_equal(waveforms.read(row), values)
+    Waveforms(waveforms.clips, np.array(waveforms.samples), "in memory").release()  # nothing is mapped
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident pages are read from /proc")
+def test_a_released_file_takes_no_memory(tmp_path):
+    size = 32 << 20
+    np.save(tmp_path / "samples.npy", np.ones(size // 2, np.int16))
+    samples = np.lib.format.open_memmap(tmp_path / "samples.npy", mode="r")
+    assert samples.sum() == size // 2
+
+    def resident() -> int:
+        kibibytes = re.search(r"RssFile:\s+(\d+)", Path("/proc/self/status").read_text())
+        return int(kibibytes[1]) * 1024
+
+    before = resident()
+    Waveforms(pd.DataFrame(), samples, "ones").release()
+    assert before - resident() > 0.9 * size
 
 
 def test_decoding_twice_does_it_once(tmp_path):
