@@ -1,6 +1,7 @@
 """Trees, labels and figures of DCASE2020 to 2025."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -66,6 +67,28 @@ def test_2020(tmp_path):
     assert plan(tmp_path).machines == {"ToyCar": ["01"], "fan": ["00", "02"]}
     clips = catalogue.scan(tmp_path)
     assert set(clips["domain"]) == {"source"} and (clips["label"] == "unknown").sum() == 1
+
+
+def test_2020_evaluation_part_with_labels(tmp_path):
+    names = [f"id_{number}_{n:08d}.wav" for number in ("01", "03") for n in range(4)]
+    for machine in ("fan", "ToyCar"):
+        touch(tmp_path / machine, *(f"train/normal_{name}" for name in names))
+        touch(tmp_path / machine, *(f"test/{name}" for name in names))
+    lines = ["fan", *(f"{name},anything,{n % 2}" for n, name in enumerate(names))]
+    lines += ["ToyCar", *(f"{name},anything,{(n + 1) % 2}" for n, name in enumerate(names))]
+    (tmp_path / "eval_data_list.csv").write_text("\n".join(lines) + "\n")
+    assert plan(tmp_path).machines == {"ToyCar": ["01", "03"], "fan": ["01", "03"]}
+    test = catalogue.scan(tmp_path).query("split == 'test'").sort_values(["machine", "section", "clip"])
+    assert test["label"].tolist() == ["anomaly", "normal"] * 4 + ["normal", "anomaly"] * 4
+    assert set(test["domain"]) == {"source"}
+
+
+@pytest.mark.parametrize("line", ["id_01_00000000.wav,x", "id_01_00000000.wav,x,2", "name.wav,x,1"])
+def test_a_line_of_the_list_of_2020_that_fits_not_is_named(tmp_path, line):
+    touch(tmp_path / "fan", "train/normal_id_01_00000000.wav", "test/id_01_00000000.wav")
+    (tmp_path / "eval_data_list.csv").write_text(f"fan\n{line}\n")
+    with pytest.raises(DataError, match=re.escape(f"eval_data_list.csv: a line reads {line!r}")):
+        catalogue.scan(tmp_path)
 
 
 def test_2021_evaluation_part_with_labels(tmp_path):
