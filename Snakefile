@@ -18,7 +18,7 @@ from asdlib import params as parameters
 from asdlib.artefacts import write_json
 from asdlib.data import DECODED, PSEUDO_TARGET, catalogue
 from asdlib.notebooks import COMMON
-from asdlib.paths import BASELINES, Run, home
+from asdlib.paths import BASELINES, FINISHED, KEEP_FINISHED, Run, home
 from asdlib.reproduce import alone
 
 leader.follow()  # of `make reproduce`, if that is where this comes from
@@ -33,6 +33,7 @@ gpu = int(settings.device.startswith("cuda"))  # jobs on a GPU; `--resources gpu
 python = shlex.quote(sys.executable)
 # Not among the params of the rules: an override would make every stage run again, not only those that need it.
 os.environ[COMMON] = json.dumps({"params": profile, "overrides": overrides})
+os.environ[KEEP_FINISHED] = "1"  # a job killed after its training, before we note its end, has not to train again
 
 
 def needs(*keys, branch=None, trains=False):
@@ -86,6 +87,11 @@ onstart:
     elif workflow.non_local_exec:  # jobs on a cluster outlive us and the command
         del os.environ[leader.PIPE]
     write_json(settings.resolved(), run.settings)
+
+
+onsuccess:
+    for done in run.checkpoints.glob(f"*{FINISHED}"):
+        done.unlink()
 
 
 rule all:

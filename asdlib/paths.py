@@ -10,6 +10,7 @@ A run folder is ``runs/<profile>/``::
     classifier/<machine>/<section>/<candidate>/     source.safetensors, target.safetensors, history.csv, ...
     classifier/<machine>/<candidate>/               scores.csv, embeddings.csv (all sections of the machine)
     ensemble/<machine>/                             scores.csv, choices.csv
+    checkpoints/                                    what trainings go on from, until the graph has ended
     notebooks/                                      the executed notebooks
     table1.csv, values.json, claims.csv             what the book reads
 
@@ -23,6 +24,13 @@ from pathlib import Path
 from asdlib.artefacts import fingerprint
 
 HOME = "ASDLIB_HOME"
+FINISHED = ".done.pt"
+"""ending of what a training reached at its end (:func:`asdlib.training.finished`)"""
+KEEP_FINISHED = "ASDLIB_KEEP_FINISHED"
+"""environment variable of the jobs of a graph, which keep that until the graph has ended
+
+Snakemake removes the outputs of a job that was killed before it noted the job's end, also those that were whole.
+"""
 BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis", "mahalanobis_shift")
 
 
@@ -80,6 +88,10 @@ class Run:
     def claims(self) -> Path:
         return self.folder / "claims.csv"
 
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
     def data(self, machine: str) -> Path:
         """Folder of a machine's catalogue (``clips.csv``) and decoded clips (``waveforms.npy``)."""
         return self.folder / "data" / machine
@@ -98,9 +110,9 @@ class Run:
         return self.system(system, machine, candidate) / "scores.csv"
 
     def checkpoint(self, system: str, machine: str, candidate: str | None, stage: str, settings: dict) -> Path:
-        """Where an unfinished training of this stage keeps its state; other settings have another file."""
+        """Where a training of this stage keeps its state; other settings have another file."""
         parts = [part for part in (system, machine, candidate, stage, fingerprint(settings)) if part is not None]
-        return self.folder / "checkpoints" / (".".join(parts) + ".pt")
+        return self.checkpoints / (".".join(parts) + ".pt")
 
     def notebook(self, stage: str, *parts: str) -> Path:
         """An executed notebook, for example ``notebooks/04_reconstruction_errors.fan.base.ipynb``."""

@@ -5,6 +5,8 @@ that is killed and goes on from its checkpoint equals the uninterrupted one, bit
 """
 
 import contextlib
+import functools
+import hashlib
 import json
 import math
 import os
@@ -21,9 +23,12 @@ from torch import Tensor, nn
 
 from asdlib import AsdError
 from asdlib.artefacts import writing
+from asdlib.paths import FINISHED, KEEP_FINISHED
 
 CHECKPOINT_SECONDS = "ASDLIB_CHECKPOINT_SECONDS"
 """environment variable: seconds between checkpoints (default: 60), for machines that are taken away at short notice"""
+
+_CODE = ("features.py", "training.py", "data", "autoencoder", "classifier", "baselines")  # that a model depends on
 
 
 class TrainingError(AsdError):
@@ -164,8 +169,8 @@ def train(
         steps: Optimiser steps in all.
         seed: Seed of batches, masks and dropout.
         compute: Device and precision.
-        checkpoint: File to go on from; written every ``checkpoint_seconds``, removed by the caller once its model is
-            written (:func:`finish`).
+        checkpoint: File to go on from; written every ``checkpoint_seconds``. At the end :func:`finished` takes its
+            place, which the caller removes once its model is written (:func:`finish`).
         settings: What the checkpoint belongs to, plain JSON values.
         checkpoint_seconds: Seconds between checkpoints; by default as :data:`CHECKPOINT_SECONDS` says.
         log_seconds: Seconds between lines of progress.
@@ -180,6 +185,8 @@ def train(
     if checkpoint_seconds is None:
         checkpoint_seconds = float(os.environ.get(CHECKPOINT_SECONDS) or 60)
     start, names, rows = 0, [], []
+    if is_finished(checkpoint):
+        checkpoint = finished(checkpoint)
     if checkpoint.is_file():
         start, names, rows = _restore(checkpoint, module, optimizer, scheduler, settings)
         print(f"going on from step {start} of {steps} ({checkpoint})", flush=True)
@@ -219,14 +226,36 @@ def train(
         if not last and now - saved >= checkpoint_seconds:
             _save(checkpoint, step + 1, module, optimizer, scheduler, settings, names, rows)
             saved = time.monotonic()
+    if start < steps:
+        _save(finished(checkpoint), steps, module, None, None, settings, names, rows)
+        checkpoint.unlink(missing_ok=True)
     history = pd.DataFrame(rows, columns=names or ["step", "loss", "learning_rate"])
     return history.astype({"step": int})
 
 
+def finished(checkpoint: Path) -> Path:
+    """Where a training that has ended keeps its module and losses; without the optimiser's state, which none needs."""
+    return checkpoint.with_suffix(FINISHED)
+
+
+def is_finished(checkpoint: Path) -> bool:
+    """Whether a training has ended that this code did; what other code did is trained anew.
+
+    Raises:
+        TrainingError: The file cannot be read.
+    """
+    done = finished(checkpoint)
+    return done.is_file() and _read(done).get("code") == _code()
+
+
 def finish(*checkpoints: Path) -> None:
-    """Remove checkpoints whose model is written. Their folder stays: another job may be about to write to it."""
-    for checkpoint in checkpoints:
-        checkpoint.unlink(missing_ok=True)
+    """Remove what trainings reached whose model is written, unless :data:`asdlib.paths.KEEP_FINISHED` is set.
+
+    Their folder stays: another job may be about to write to it.
+    """
+    if not os.environ.get(KEEP_FINISHED):
+        for checkpoint in checkpoints:
+            finished(checkpoint).unlink(missing_ok=True)
 
 
 def _collect(pending: list, rows: list, names: list[str]) -> None:
@@ -261,9 +290,10 @@ def _save(checkpoint: Path, step: int, module, optimizer, scheduler, settings, n
     state = {
         "step": step,
         "settings": json.dumps(settings, sort_keys=True),
+        "code": _code(),
         "module": module.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict(),
+        "optimizer": optimizer.state_dict() if optimizer else None,
+        "scheduler": scheduler.state_dict() if scheduler else None,
         "names": list(names),
         "rows": torch.tensor(rows, dtype=torch.float64),
     }
@@ -272,18 +302,34 @@ def _save(checkpoint: Path, step: int, module, optimizer, scheduler, settings, n
 
 
 def _restore(checkpoint: Path, module, optimizer, scheduler, settings: dict) -> tuple[int, list[str], list]:
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        stored = json.loads(state["settings"])
-    except Exception as error:
-        raise TrainingError(
-            f"{checkpoint}: cannot be read as a checkpoint ({type(error).__name__}); delete it to start anew"
-        ) from None
-    if stored != json.loads(json.dumps(settings)):
+    state = _read(checkpoint)
+    if json.loads(state["settings"]) != json.loads(json.dumps(settings)):
         raise TrainingError(
             f"{checkpoint}: belongs to other settings; delete it to start anew, or restore its settings"
         )
     module.load_state_dict(state["module"])
-    optimizer.load_state_dict(state["optimizer"])
-    scheduler.load_state_dict(state["scheduler"])
+    if state["optimizer"] is not None:
+        optimizer.load_state_dict(state["optimizer"])
+        scheduler.load_state_dict(state["scheduler"])
     return state["step"], state["names"], state["rows"].tolist()
+
+
+def _read(checkpoint: Path) -> dict:
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        json.loads(state["settings"])
+    except Exception as error:
+        raise TrainingError(
+            f"{checkpoint}: cannot be read as a checkpoint ({type(error).__name__}); delete it to start anew"
+        ) from None
+    return state
+
+
+@functools.cache
+def _code() -> str:
+    """What computes a model: a fingerprint of our modules for it, and PyTorch's version."""
+    package, digest = Path(__file__).parent, hashlib.sha256(torch.__version__.encode())
+    for part in _CODE:
+        for path in sorted((package / part).rglob("*.py")) if (package / part).is_dir() else [package / part]:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -10,6 +10,7 @@ random moment after the run is there, so that one pass through the graph takes a
 import argparse
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from pathlib import Path
 import numpy as np
 import psutil  # comes with Snakemake
 import torch
+
+from asdlib.paths import FINISHED
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "ASDLIB_CHAOS"  # environment variable by which all processes of a run are found, orphans too
@@ -49,13 +52,6 @@ AFTER = {START: 8.0, **dict.fromkeys(STAGES, 3.0), **dict.fromkeys(TRAININGS, 0.
 LAST = STAGES[-1]
 PATTERNS = ("**/scores.csv", "**/*.safetensors", "**/waveforms.npy", "**/history.csv", "**/choices.csv", "*.csv")
 """What must be equal byte by byte: scores, models, clips, losses, what ensembles chose, Table 1 and the claims."""
-RECORDS = (
-    "autoencoder/*/*/record.json",
-    "classifier/*/*/*/record.json",
-    "frame_autoencoder/*/record.json",
-    "mobilenet/*/record.json",
-)
-"""what is written when a training has ended"""
 
 
 @dataclass
@@ -84,8 +80,8 @@ class Survived:
     """executed notebooks, a temporary name each"""
     resumed: int = 0
     """trainings that went on from a checkpoint"""
-    repeated: int = 0
-    """trainings done again though their model was written: their job was killed before Snakemake knew that it ended"""
+    kept: int = 0
+    """trainings that were not done again though their job was killed after they had ended"""
     seconds: float = 0.0
 
     @property
@@ -153,7 +149,7 @@ def _survive(home: Path, plan: list[Kill], jobs: int, result: Survived) -> None:
     while True:
         result.starts += 1
         assert result.starts <= most, f"{len(plan)} kills are left after {most} starts: {plan}"
-        left, saved, trained = len(plan), _steps(run), _records(run)
+        left, saved, ended = len(plan), _steps(run), _ended(run)
         with open(log, "ab") as output:
             begins = output.tell()
             code = _once(home, plan, jobs, output, result)
@@ -165,7 +161,9 @@ def _survive(home: Path, plan: list[Kill], jobs: int, result: Survived) -> None:
         for name, step in saved.items():
             used = f"going on from step {step} of" in text or now.get(name) == step  # its training did not come up
             assert used, f"{name} (step {step}) was not used:\n{text[-4000:]}"
-        result.repeated += sum(not path.exists() or path.read_bytes() != was for path, was in trained.items())
+        result.kept += len(re.findall(r"going on from step (\d+) of \1 ", text))
+        again = [path.name for path, was in ended.items() if path.exists() and path.stat().st_mtime_ns != was]
+        assert not again, f"trainings that had ended were done again: {again}"
         if code == 0 and not plan:
             break
         if code == 0:  # faster than planned: what is left strikes the last stage, which is done again
@@ -217,7 +215,7 @@ def _look(run: Path, began: float, since: dict[str, float], result: Survived) ->
         if path.name not in result.begun:
             result.begun.add(path.name)
             since.setdefault(path.name.split(".")[2], now)
-    for path in run.glob("checkpoints/[!.]*.pt"):
+    for path in run.glob("checkpoints/[!.]*.pt"):  # the last step's too
         with contextlib.suppress(FileNotFoundError):  # its training has just ended
             if path.stat().st_mtime > began:
                 since.setdefault(path.name.split(".")[0], now)
@@ -253,15 +251,14 @@ def _processes(home: Path) -> dict[str, list[psutil.Process]]:
 
 
 def _steps(run: Path) -> dict[str, int]:
-    """The steps that checkpoints hold, by their names; not of a source training whose result is kept."""
-    states = {path.name: torch.load(path, weights_only=True) for path in run.glob("checkpoints/[!.]*.pt")}
-    over = {name.replace(".source_done.", ".source.") for name in states if ".source_done." in name}
-    return {name: state["step"] for name, state in states.items() if "step" in state and name not in over}
+    """The steps that checkpoints of unfinished trainings hold, by their names."""
+    there = [path for path in run.glob("checkpoints/[!.]*.pt") if not path.name.endswith(FINISHED)]
+    return {path.name: torch.load(path, weights_only=True)["step"] for path in there}
 
 
-def _records(run: Path) -> dict[Path, bytes]:
-    """The records of trained models."""
-    return {path: path.read_bytes() for at in RECORDS for path in run.glob(at)}
+def _ended(run: Path) -> dict[Path, int]:
+    """What trainings reached that have ended, and when it was written."""
+    return {path: path.stat().st_mtime_ns for path in run.glob(f"checkpoints/[!.]*{FINISHED}")}
 
 
 def _equal(one: Path, other: Path) -> bool:

@@ -143,7 +143,7 @@ def test_what_a_training_leaves(folder):
     record = json.loads((place / "record.json").read_text(encoding="utf-8"))
     assert record["settings"]["model"]["channels"] == 8
     assert "scorer" not in record["settings"]  # other scorers need no other model
-    assert not (paths.Run.of(run).folder / "checkpoints").exists()
+    assert not list(paths.Run.of(run).checkpoints.iterdir())
 
     first = (place / "model.safetensors").read_bytes()
     train.fit(run, "fan", "base")

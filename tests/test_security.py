@@ -18,7 +18,6 @@ import pytest
 import torch
 
 from asdlib import leader, notebooks, params, training
-from asdlib.classifier import train
 from asdlib.data import DECODED
 from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
@@ -66,8 +65,6 @@ def test_no_pickle_is_opened(tmp_path, monkeypatch, kind, note):
     optimizer = torch.optim.Adam(module.parameters())
     with pytest.raises(training.TrainingError, match="cannot be read as a checkpoint"):
         training._restore(bad, module, optimizer, None, {})
-    with pytest.raises(training.TrainingError, match="cannot be read"):
-        train._restore(bad, module)
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -83,7 +80,7 @@ def test_no_pickle_is_opened(tmp_path, monkeypatch, kind, note):
     assert not (tmp_path / "hacked").exists()
     pickle.loads(pickled()["pickle"])  # the attack itself works
     assert (tmp_path / "hacked").is_dir()
-    note(f"malicious {kind} refused by checkpoints, models and clips", 4)
+    note(f"malicious {kind} refused by checkpoints, models and clips", 3)
 
 
 def sources():

@@ -69,7 +69,7 @@ class Submitted:
         """
         end = time.monotonic() + LONGEST
         while command.poll() is None and time.monotonic() < end:
-            for checkpoint in (self.run / "checkpoints").glob("*.pt"):
+            for checkpoint in (self.run / "checkpoints").glob("*[!e].pt"):  # none that is done
                 for kernel, job, notebook in self.kernels(checkpoint.name):
                     kernel.send_signal(signal.SIGSTOP)
                     time.sleep(0.1)  # a write to the disk may be under way

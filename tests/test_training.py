@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from asdlib import training
+from asdlib import paths, training
 from asdlib.training import Compute, TrainingError
 
 CPU = Compute(torch.device("cpu"), "float32", 1)
@@ -87,8 +87,29 @@ def test_interrupted_equals_uninterrupted(tmp_path, schedule, die_at):
     torch.manual_seed(999)  # the state of the process must not matter
     pd.testing.assert_frame_equal(resumed.train(checkpoint), history, check_exact=True)
     assert equal(resumed.module, whole.module)
-    training.finish(checkpoint, tmp_path / "whole.pt")
     assert not checkpoint.exists()
+
+
+def test_what_has_ended_is_not_trained_again(tmp_path, monkeypatch, capsys):
+    whole, checkpoint = Task(), tmp_path / "whole.pt"
+    history = whole.train(checkpoint)
+    assert list(tmp_path.iterdir()) == [training.finished(checkpoint)]
+    again = Task()
+    again.die_at = 0
+    pd.testing.assert_frame_equal(again.train(checkpoint), history, check_exact=True)
+    assert equal(again.module, whole.module)
+    assert f"going on from step {STEPS} of {STEPS}" in capsys.readouterr().out
+
+    monkeypatch.setattr(training, "_code", lambda: "other code")
+    with pytest.raises(KeyboardInterrupt):
+        again.train(checkpoint)
+    monkeypatch.undo()
+    monkeypatch.setenv(paths.KEEP_FINISHED, "1")
+    training.finish(checkpoint)
+    assert training.is_finished(checkpoint)
+    monkeypatch.delenv(paths.KEEP_FINISHED)
+    training.finish(checkpoint)
+    assert list(tmp_path.iterdir()) == []
 
 
 _SCRIPT = """
@@ -131,8 +152,8 @@ def test_kill_9_equals_uninterrupted(tmp_path, root):
 
 def test_the_seed_decides(tmp_path):
     first, same, other = Task(), Task(), Task(seed=8)
-    for task in (first, same, other):
-        task.train(tmp_path / "none.pt")
+    for name, task in (("first", first), ("same", same), ("other", other)):
+        task.train(tmp_path / f"{name}.pt")
     assert equal(first.module, same.module)
     assert not equal(first.module, other.module)
 

@@ -22,7 +22,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
 
     The folder holds ``source.safetensors`` (after source training), ``target.safetensors`` (after fine-tuning; not if
     the section has no target training clips or ``finetune_steps`` is 0), ``history.csv`` and ``record.json``. Each
-    stage goes on from its own checkpoint, and the result of the first is kept while the second runs.
+    stage goes on from its own checkpoint; what the first reached is kept while the second runs.
 
     Args:
         settings: :class:`asdlib.params.Settings`.
@@ -46,9 +46,8 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     what, data = recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint)
     facts = what | {"data": data, "compute": compute.describe()}
     seed = training.derive(settings.seed + branch.seed, "classifier", machine, section)
-    source, done, target = (
-        run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", facts)
-        for stage in ("source", "source_done", "target")
+    source, target = (
+        run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", facts) for stage in ("source", "target")
     )
 
     def stage(name: str, draw: Callable[[torch.Generator], Batch], steps: int, factor: float, checkpoint: Path):
@@ -76,13 +75,9 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     torch.manual_seed(training.derive(seed, "weights"))
     statistics = normalisation(batches.normal.waveforms)
     model = Classifier(branch, settings.data.sample_rate, statistics, batches.epoch_steps).to(compute.device)
-    if done.is_file():
-        history = _restore(done, model)
-    else:
-        if not source.is_file():
-            initialise(model, batches, compute, seed)
-        history = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
-        _keep(done, model, history)
+    if not (source.is_file() or training.is_finished(source)):
+        initialise(model, batches, compute, seed)
+    history = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
     models = {FILES[STAGES[0]]: _tensors(model)}
     if batches.target is None:
         print(f"section {section} of {machine} has no target training clips: no fine-tuning", flush=True)
@@ -105,7 +100,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
             save_file(tensors, folder / name)
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
         artefacts.write_json(record, folder / "record.json")
-    training.finish(source, done, target)
+    training.finish(source, target)
     return history
 
 
@@ -138,23 +133,3 @@ def _tensors(model: Classifier) -> dict[str, torch.Tensor]:
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in model.state_dict().items()
     }
-
-
-def _keep(path: Path, model: Classifier, history: pd.DataFrame) -> None:
-    """Keep the result of source training until fine-tuning has ended."""
-    numbers = history.drop(columns="stage")
-    rows = torch.from_numpy(numbers.to_numpy(dtype="float64"))
-    with writing(path) as temporary:
-        torch.save({"module": model.state_dict(), "columns": list(numbers.columns), "rows": rows}, temporary)
-
-
-def _restore(path: Path, model: Classifier) -> pd.DataFrame:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["module"])
-    except Exception as error:
-        raise training.TrainingError(f"{path}: cannot be read ({error}); delete it to start anew") from None
-    print(f"source training was done before ({path})", flush=True)
-    history = pd.DataFrame(state["rows"].numpy(), columns=state["columns"]).astype({"step": int})
-    history.insert(0, "stage", STAGES[0])
-    return history
