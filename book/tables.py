@@ -242,7 +242,7 @@ def ablations(folder: Path) -> str:
             "paired intervals over clips."
         )
         rows = pd.DataFrame(shown, columns=columns)
-        parts.append(table(rows, caption, f"ablations-{branch}", "lllrrrr", "3 3 5 3 2 2 4"))
+        parts.append(table(rows, caption, f"ablations-{branch}", "lllrrrr", "6 5 9 6 4 4 10"))
     return "\n\n".join(parts)
 
 
@@ -303,7 +303,7 @@ def reliability(path: Path) -> str:
         }
     )
     parts = [
-        table(shown[files == file], f"Figures of `tests/{file}.py`.", f"reliability-{file}", "lr")
+        table(shown[files == file], f"Figures of `tests/{file}.py`.", f"reliability-{file}", "lr", "6 1")
         for file in dict.fromkeys(files)
     ]
     made = " and ".join(f"commit `{commit}` on {date}" for commit, date in _made(frame))
