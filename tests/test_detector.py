@@ -224,8 +224,8 @@ def test_a_strangers_detector_is_refused_where_it_is_odd(home, tmp_path):
     facts = json.loads((home / "detector" / "detector.json").read_text())
     for name, content, words in [
         ("autoencoder/base/model.safetensors", pickle.dumps(Harm()), "cannot be read as a detector"),
-        ("classifier/base/embeddings.npy", pickle.dumps(Harm()), "cannot be read as a detector"),
-        ("detector.json", json.dumps(facts | {"format": 2}).encode(), "format 2; expected 1"),
+        ("classifier/base/normal.safetensors", pickle.dumps(Harm()), "cannot be read as a detector"),
+        ("detector.json", json.dumps(facts | {"format": 3}).encode(), "format 3; expected 2"),
         ("detector.json", json.dumps(facts | {"autoencoder": ["../../x"]}).encode(), "'../../x' is not in the profile"),
         ("detector.json", b"{", "cannot be read as a detector"),
         ("settings.json", b'{"profile": "a", "titel": "b"}', "cannot be read as a detector"),

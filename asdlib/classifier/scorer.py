@@ -21,9 +21,12 @@ clips' place for target clips.
 import functools
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file, save_file
 
 from asdlib import artefacts, paths, scores, training
 from asdlib.artefacts import writing
@@ -80,7 +83,62 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     return result
 
 
-def variants(table: pd.DataFrame, embedding: np.ndarray, candidate: str, options) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Normal:
+    """What the normal clips are like that others are compared with: by model (section), stage and domain.
+
+    The domain is ``source``, and ``target`` where pseudo-target clips take the training clips' place.
+    """
+
+    spreads: dict[tuple[str, str, str], tuple[float, float]]
+    """mean and deviation of their distances to the normal centroid"""
+    gaussians: dict[tuple[str, str, str], Gaussian]
+    """of their embeddings (Ledoit-Wolf)"""
+
+    @classmethod
+    def fit(cls, table: pd.DataFrame, embedding: np.ndarray, target_shift: float) -> "Normal":
+        """From the outputs of models, as in :func:`variants`.
+
+        The Gaussian of pseudo-target clips is widened by ``target_shift`` times the shift that the target training
+        clips still show (:meth:`asdlib.gaussian.Gaussian.widened`).
+        """
+        gaussians = {}
+        for key, rows in _normal(table):
+            gaussians[key] = Gaussian.fit(embedding[rows])
+            model, stage, domain = key
+            few = _training(table) & (table["model"] == model) & (table["stage"] == stage)
+            few &= table["domain"] == "target"
+            if domain == "target" and few.any():
+                gaussians[key] = gaussians[key].widened(embedding[few], target_shift)
+        return cls(_spreads(table), gaussians)
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file."""
+        arrays = {}
+        for key, gaussian in self.gaussians.items():
+            name = "/".join(key)
+            arrays[f"{name}/spread"] = np.array(self.spreads[key])
+            arrays[f"{name}/mean"] = gaussian.mean
+            arrays[f"{name}/cholesky"] = np.ascontiguousarray(gaussian.cholesky)
+        with writing(path) as temporary:
+            save_file(arrays, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> "Normal":
+        """Read what :meth:`save` wrote."""
+        arrays = load_file(path)
+        keys = [tuple(name.split("/")[:3]) for name in arrays if name.endswith("/spread")]
+        names = {key: "/".join(key) for key in keys}
+        spreads = {
+            key: (float(mean), float(deviation)) for key in keys for mean, deviation in [arrays[f"{names[key]}/spread"]]
+        }
+        gaussians = {key: Gaussian(arrays[f"{names[key]}/mean"], arrays[f"{names[key]}/cholesky"]) for key in keys}
+        return cls(spreads, gaussians)
+
+
+def variants(
+    table: pd.DataFrame, embedding: np.ndarray, candidate: str, options, normal: Normal | None = None
+) -> pd.DataFrame:
     """The score table of the variants, from the outputs of the models (:mod:`asdlib.classifier.embeddings`).
 
     Args:
@@ -88,10 +146,12 @@ def variants(table: pd.DataFrame, embedding: np.ndarray, candidate: str, options
         embedding: One row for each row of ``table``.
         candidate: For the names of the systems.
         options: :class:`asdlib.params.ClassifierScorer`.
+        normal: What to compare with; by default the normal clips of ``table``.
     """
-    distance = functools.cache(lambda: normalised(table))
+    known = functools.cache(lambda: normal or Normal.fit(table, embedding, options.target_shift))
+    distance = functools.cache(lambda: normalised(table, normal.spreads if normal else _spreads(table)))
     mixed = functools.cache(lambda: combined(table, distance(), options.weight))
-    mahalanobis = functools.cache(lambda: distances(table, embedding, options.target_shift))
+    mahalanobis = functools.cache(lambda: distances(table, embedding, known().gaussians))
     both, source = adapted(table), _clips(table, STAGES[0])
     values = {  # functions: a variant that is not asked for costs nothing
         "adapted": (both, mixed),
@@ -110,7 +170,7 @@ def variants(table: pd.DataFrame, embedding: np.ndarray, candidate: str, options
 
 def curve(table: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:
     """Score tables of the adapted variant for several weights w, which are the names of the systems."""
-    rows, distance = adapted(table), normalised(table)
+    rows, distance = adapted(table), normalised(table, _spreads(table))
     frames = [scores.table(table[rows], f"{weight:.2f}", combined(table, distance, weight)[rows]) for weight in weights]
     return pd.concat(frames, ignore_index=True)
 
@@ -120,29 +180,25 @@ def combined(table: pd.DataFrame, distance: pd.Series, weight: float) -> pd.Seri
     return weight * table["anomaly"] + (1 - weight) * distance
 
 
-def normalised(table: pd.DataFrame) -> pd.Series:
+def normalised(table: pd.DataFrame, spreads: dict) -> pd.Series:
     """Distance to the normal centroid, of mean 0 and variance 1 over the normal clips that a clip is compared with."""
     result = pd.Series(0.0, index=table.index)
-    for rows, normal in _compared(table):
-        values = table.loc[normal, "distance_normal"]
-        result[rows] = (table.loc[rows, "distance_normal"] - values.mean()) / max(values.std(ddof=0), 1e-12)
+    for rows, (mean, deviation) in _compared(table, spreads):
+        result[rows] = (table.loc[rows, "distance_normal"] - mean) / deviation
     return result
 
 
-def distances(table: pd.DataFrame, embedding: np.ndarray, target_shift: float) -> pd.Series:
-    """Mahalanobis distance (Ledoit-Wolf) of each embedding from the normal clips that a clip is compared with.
-
-    Where these are pseudo-target clips, their Gaussian is widened by ``target_shift`` times the shift that the target
-    training clips still show (:meth:`asdlib.gaussian.Gaussian.widened`).
-    """
-    result, recorded = pd.Series(0.0, index=table.index), _training(table) & (table["domain"] == "target")
-    for rows, normal in _compared(table):
-        gaussian = Gaussian.fit(embedding[normal])
-        few = rows[recorded[rows]]
-        if (table.loc[normal, "kind"] == "pseudo-target").any() and len(few):
-            gaussian = gaussian.widened(embedding[few], target_shift)
+def distances(table: pd.DataFrame, embedding: np.ndarray, gaussians: dict) -> pd.Series:
+    """Mahalanobis distance of each embedding from the normal clips that a clip is compared with."""
+    result = pd.Series(0.0, index=table.index)
+    for rows, gaussian in _compared(table, gaussians):
         result[rows] = gaussian.distance(embedding[rows])
     return result
+
+
+def stage_of(variant: str, domain: str, tuned: bool) -> str:
+    """The model that scores a clip: one of :data:`asdlib.classifier.train.STAGES`; ``tuned`` if there are both."""
+    return STAGES[1] if tuned and domain == "target" and not variant.startswith("source_") else STAGES[0]
 
 
 def adapted(table: pd.DataFrame) -> pd.Series:
@@ -152,16 +208,27 @@ def adapted(table: pd.DataFrame) -> pd.Series:
     return (_clips(table, STAGES[0]) & ~after) | (_clips(table, STAGES[1]) & after)
 
 
-def _compared(table: pd.DataFrame) -> Iterator[tuple[pd.Index, pd.Index]]:
-    """For each model, stage and domain: the rows there, and those of the normal clips that tell what is normal."""
-    training = _training(table)
-    for _, part in table.groupby(["model", "stage"]):
-        shifted = part.index[part["kind"] == "pseudo-target"]
+def _compared(table: pd.DataFrame, known: dict) -> Iterator[tuple[pd.Index, object]]:
+    """The rows of each model, stage and domain, and what is known of the normal clips that they are compared with."""
+    for (model, stage), part in table.groupby(["model", "stage"]):
         target = part["domain"] == "target"
-        recorded = part.index[training[part.index]]
-        yield part.index[~target], recorded
-        if target.any():
-            yield part.index[target], shifted if len(shifted) else recorded
+        source = known[model, stage, "source"]
+        yield part.index[~target], source
+        yield part.index[target], known.get((model, stage, "target"), source)
+
+
+def _normal(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.Index]]:
+    """The keys of :class:`Normal`, and the rows of the normal clips that it is fitted to."""
+    training = _training(table)
+    for (model, stage), part in table.groupby(["model", "stage"]):
+        yield (model, stage, "source"), part.index[training[part.index]]
+        if (shifted := part["kind"] == "pseudo-target").any():
+            yield (model, stage, "target"), part.index[shifted]
+
+
+def _spreads(table: pd.DataFrame) -> dict[tuple[str, str, str], tuple[float, float]]:
+    values = {key: table.loc[rows, "distance_normal"] for key, rows in _normal(table)}
+    return {key: (float(value.mean()), max(float(value.std(ddof=0)), 1e-12)) for key, value in values.items()}
 
 
 def _training(table: pd.DataFrame) -> pd.Series:

@@ -1,7 +1,7 @@
 """The trained networks of both branches on one window that they have never seen.
 
 Both branches' own functions score it (:mod:`asdlib.autoencoder.scorer`, :mod:`asdlib.classifier.scorer`), from what
-their trainings stored: the Gaussians there, the training clips' embeddings here. No other clip is needed.
+their trainings stored: Gaussians of normal clips. No other clip is needed.
 """
 
 import hashlib
@@ -10,17 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file, save_file
 
 from asdlib import paths, training
 from asdlib.autoencoder import scorer as autoencoder_scorer
 from asdlib.autoencoder.reconstruct import Reconstructor
 from asdlib.classifier import embeddings, model
 from asdlib.classifier import scorer as classifier_scorer
-from asdlib.classifier.train import FILES
+from asdlib.classifier.train import FILES, STAGES
 from asdlib.data.audio import Waveforms
 from asdlib.detector.folder import MACHINE
 from asdlib.gaussian import Gaussian
 
+CENTROIDS, NORMAL = "centroids.safetensors", "normal.safetensors"
 CLIP_COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "attributes"]
 
 
@@ -65,9 +67,9 @@ class TrainedClassifier:
     compute: training.Compute
     models: dict[tuple[str, str], model.Classifier]
     """by section and stage"""
-    table: pd.DataFrame
-    """of :mod:`asdlib.classifier.embeddings`: what a clip is compared with, and centroids"""
-    embedding: np.ndarray
+    centroids: dict[tuple[str, str], np.ndarray]
+    """of :mod:`asdlib.classifier.embeddings`, (2, D), by section and stage"""
+    normal: classifier_scorer.Normal
 
     @classmethod
     def load(cls, settings, candidate: str, sections: list[str], folder: Path) -> "TrainedClassifier":
@@ -79,28 +81,21 @@ class TrainedClassifier:
             for stage, file in FILES.items()
             if (folder / section / file).is_file()
         }
-        table, embedding = embeddings.load(folder)
-        return cls(candidate, branch, compute, models, table, embedding)
+        arrays = load_file(folder / CENTROIDS)
+        centroids = {key: arrays["/".join(key)] for key in models}
+        return cls(candidate, branch, compute, models, centroids, classifier_scorer.Normal.load(folder / NORMAL))
 
     def __call__(self, window: Waveforms) -> float:
         """The score of a window."""
-        section, rows, vectors = window.clips["section"].iat[0], [], []
-        clip = window.clips[embeddings.CLIP]
-        for (owner, stage), network in self.models.items():
-            if owner != section:
-                continue
-            measures, vector = embeddings.embed(network, window, np.array([0]), self.branch, self.compute)
-            mine = (self.table["model"] == section) & (self.table["stage"] == stage)
-            centroids = self.embedding[mine & (self.table["kind"] == "centroid")].astype(np.float64)
-            row = embeddings.with_distances(measures, vector, centroids)
-            rows.append(pd.concat([clip, row], axis=1).assign(model=section, stage=stage, kind="section"))
-            vectors.append(vector.astype(np.float32))
-        known = self.table["model"] == section
-        table = pd.concat([self.table[known], *rows], ignore_index=True)
-        embedding = np.concatenate([self.embedding[known], *vectors])
         first = self.branch.scorer.model_copy(update={"variants": self.branch.scorer.variants[:1]})
-        scores = classifier_scorer.variants(table, embedding, self.candidate, first)
-        return float(scores.loc[scores["split"] == "test", "score"].iat[0])
+        clip = window.clips[embeddings.CLIP]
+        section, domain = clip["section"].iat[0], clip["domain"].iat[0]
+        key = section, classifier_scorer.stage_of(first.variants[0], domain, (section, STAGES[1]) in self.models)
+        measures, vector = embeddings.embed(self.models[key], window, np.array([0]), self.branch, self.compute)
+        row = embeddings.with_distances(measures, vector, self.centroids[key])
+        table = pd.concat([clip, row], axis=1).assign(model=section, stage=key[1], kind="section")
+        scores = classifier_scorer.variants(table, vector.astype(np.float32), self.candidate, first, self.normal)
+        return float(scores["score"].iat[0])
 
 
 def keep_autoencoder(settings, candidate: str, folder: Path) -> None:
@@ -110,15 +105,17 @@ def keep_autoencoder(settings, candidate: str, folder: Path) -> None:
 
 
 def keep_classifier(settings, candidate: str, sections: list[str], folder: Path) -> None:
-    """Copy what scoring needs of a candidate from its run to ``folder``: models, embeddings and centroids."""
+    """Write what scoring needs of a candidate of a run to ``folder``: models, centroids and Gaussians."""
     run = paths.Run.of(settings)
     for section in sections:
         source = run.system("classifier", MACHINE, candidate, section)
         _copy(source, folder / section, [name for name in FILES.values() if (source / name).is_file()])
+    branch = settings.candidate("classifier", candidate)
     table, embedding = embeddings.read(settings, MACHINE, candidate)
-    needed = table["kind"].isin(["centroid", "pseudo-target"])
-    needed |= (table["kind"] == "section") & (table["split"] == "train")
-    embeddings.write(table[needed], embedding[needed], folder)
+    own = table.index[table["kind"] == "centroid"]
+    groups = table.loc[own].groupby(["model", "stage"]).groups
+    save_file({"/".join(key): embedding[rows].astype(np.float64) for key, rows in groups.items()}, folder / CENTROIDS)
+    classifier_scorer.Normal.fit(table, embedding, branch.scorer.target_shift).save(folder / NORMAL)
 
 
 def _copy(source: Path, folder: Path, names: list[str]) -> None:

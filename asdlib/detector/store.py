@@ -1,4 +1,4 @@
-"""What a detector is on disk: a folder of safetensors, JSON, CSV and plain arrays, so that loading executes nothing.
+"""What a detector is on disk: a folder of safetensors, JSON and CSV, so that loading executes nothing.
 
 ::
 
@@ -9,7 +9,7 @@
     calibration.csv     scores of the held-out clips, a score table (asdlib.scores)
     usual.safetensors   frame scores and band errors of the held-out clips
     autoencoder/<candidate>/                    network and Gaussians
-    classifier/<candidate>/[<section>/]         embeddings of the training clips; networks
+    classifier/<candidate>/[<section>/]         centroids and Gaussians of normal clips; networks
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from asdlib import AsdError, artefacts, params, scores
 from asdlib.detector import networks
 from asdlib.detector.spans import Usual
 
-FORMAT = 1
+FORMAT = 2
 
 
 class DetectorError(AsdError):
@@ -37,7 +37,7 @@ class Facts(params.Strict):
     """``detector.json``."""
 
     format: int
-    """1; a later one is refused"""
+    """2; any other is refused"""
     sections: Annotated[list[str], Field(min_length=1, max_length=100)]
     """names, in the order of the numbers that stand for them"""
     seconds: Annotated[float, Field(gt=0)]
