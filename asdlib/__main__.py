@@ -1,6 +1,7 @@
 """``python -m asdlib``: the commands. Heavy libraries are imported by the command that needs them."""
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -233,6 +234,7 @@ def _fit(given) -> int:
 
 
 def _score(given) -> int:
+    gc.disable()  # imports leave no garbage, and looking for some takes a fifth of a cold start
     from asdlib.detector import commands
 
     return commands.score(

@@ -5,7 +5,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from sklearn.covariance import ledoit_wolf
 
 from asdlib import AsdError
 
@@ -50,6 +49,8 @@ class Gaussian:
         Ledoit and Wolf's shrinkage (towards a multiple of the identity) is optimal for independent samples; frames of a
         clip are not, so for frames it shrinks too little rather than too much.
         """
+        from sklearn.covariance import ledoit_wolf  # a second, which judging with stored Gaussians does without
+
         errors = np.asarray(errors, np.float64)
         covariance = ledoit_wolf(errors)[0] if np.isfinite(errors).all() else np.full([errors.shape[1]] * 2, np.nan)
         return cls.of(errors.mean(0), covariance)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import artefacts, paths, training
-from asdlib.data import PSEUDO_TARGET, shift
+from asdlib.data import PSEUDO_TARGET
 from asdlib.data.audio import FULL_SCALE, Waveforms
 from asdlib.data.catalogue import DataError
 
@@ -29,6 +29,8 @@ def make(settings, machine: str) -> bool:
         settings: :class:`asdlib.params.Settings`.
         machine: A machine type whose clips are decoded.
     """
+    from asdlib.data import shift  # with libraries that take a second, for whoever only reads
+
     began, options, run = time.monotonic(), settings.data.pseudo_target, paths.Run.of(settings)
     waveforms, folder = Waveforms.open(run.data(machine)), run.pseudo_target(machine)
     what = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, **options.model_dump(mode="json")}

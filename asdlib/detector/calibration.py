@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from asdlib.ensemble import combine, normalise
 from asdlib.evaluation.decision import empirical_threshold
@@ -84,6 +83,8 @@ class Calibration:
             ``rate``, which over all draws of held-out clips is not exceeded; ``low`` and ``high``, the interval of the
             rate of this very threshold (k of n clips lie at or below it: Beta(n + 1 - k, k)); and ``clips``, n.
         """
+        from scipy import stats  # half a second, and of no use in judging
+
         threshold, bound = empirical_threshold(self.scores, 1 - self.rate)
         count, below = len(self.scores), int(np.count_nonzero(self.scores <= threshold))
         low, high = stats.beta.interval(CONFIDENCE, count + 1 - below, below)

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import gc
 import io
 import json
 import shutil
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asdlib import AsdError
-from asdlib.detector.detector import Detector
+from asdlib.detector.judge import Judge
 from asdlib.detector.store import DetectorError
 from asdlib.detector.watch import watch
 
@@ -44,6 +45,8 @@ def fit(
         raise DetectorError(f"{out}: exists and is no detector; give another --out")
     work = out.with_name(f".{out.name}.work")
     work.mkdir(parents=True, exist_ok=True)
+    from asdlib.detector.detector import Detector  # with scikit-learn, which score does without
+
     detector = Detector(profile, false_alarm_rate, overrides)
     detector.fit(normal, changed=changed, outliers=outliers, work=work, jobs=jobs).save(out)
     shutil.rmtree(work)
@@ -66,7 +69,9 @@ def score(place: Path, clips: list[Path], *, folder: Path | None, section: str |
     """
     if not clips and folder is None:
         raise DetectorError("nothing to score: give wav files, or a folder with --watch")
-    detector = Detector.load(place)
+    detector = Judge.load(place)
+    gc.freeze()  # what is loaded stays to the end, which would take a second longer if it were looked through
+    gc.enable()
 
     def judge(path: Path) -> dict:
         return detector.judge(path, section, changed).as_dict()

@@ -1,6 +1,5 @@
 """A detector of one's own machine: fitted to normal recordings, it judges new ones."""
 
-import dataclasses
 import shutil
 import tempfile
 import time
@@ -15,34 +14,10 @@ from sklearn.exceptions import NotFittedError
 
 from asdlib import artefacts, data, paths, scores, training
 from asdlib.data.audio import Waveforms
-from asdlib.detector import calibration, folder, networks, recordings, spans, store, train
-from asdlib.detector.calibration import ENSEMBLE
+from asdlib.detector import calibration, folder, networks, spans, store, train
 from asdlib.detector.card import card
+from asdlib.detector.judge import Judge, Verdict, systems
 from asdlib.detector.store import DetectorError, Facts, Stored
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What a detector says of one recording."""
-
-    clip: str
-    """the recording, as it was named"""
-    score: float
-    """of both branches together; higher is more anomalous, about 0 and 1 are mean and deviation of normal clips"""
-    percentile: float
-    """per cent of normal recordings that score lower"""
-    anomaly: bool
-    """whether the score exceeds the threshold"""
-    branches: dict[str, dict]
-    """``score``, ``percentile`` and ``anomaly`` of each branch alone: which of them objected"""
-    spans: list[dict]
-    """of an anomaly: ``start`` and ``end`` in seconds, ``frequencies`` as ranges in Hz"""
-    threshold: float
-    """of the score, for a recording of this length"""
-
-    def as_dict(self) -> dict:
-        """All but the threshold as plain values, for JSON."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if key != "threshold"}
 
 
 class Detector(OutlierMixin, BaseEstimator):
@@ -157,37 +132,7 @@ class Detector(OutlierMixin, BaseEstimator):
         Raises:
             asdlib.AsdError: A recording that cannot be used, or a section that is not known.
         """
-        state = self._fitted()
-        facts, settings = state.stored.facts, state.stored.settings
-        total = recordings.duration(path, settings.data)
-        code, domain = self._section(Path(path), section), "target" if changed else "source"
-        if total < facts.seconds / 2:
-            raise recordings.RecordingError(
-                f"{path}: {total:.2f} s long; the thresholds are for clips of {facts.seconds:.2f} s; expected at least "
-                "half of that"
-            )
-        count = len(recordings.begins(path, settings.data, facts.seconds))
-        limits = state.limits[state.key(code, domain)]
-        thresholds = {name: limit.threshold(count) for name, limit in limits.items()}
-        best: dict[str, float] = {}
-        found = []
-        for begin, samples in recordings.windows(path, settings.data, facts.seconds):
-            values, frames, errors = state.measure(networks.alone(samples, code, domain))
-            for name, value in values.items():
-                best[name] = max(best.get(name, -np.inf), value)
-            over = {name: value > thresholds[name] for name, value in values.items()}
-            if over[ENSEMBLE]:
-                found += state.spans(code, domain, frames, errors, begin, len(samples), over["autoencoder"])
-        parts = {
-            name: {
-                "score": value,
-                "percentile": limits[name].percentile(value, count),
-                "anomaly": bool(value > thresholds[name]),
-            }
-            for name, value in best.items()
-        }
-        both = parts.pop(ENSEMBLE)
-        return Verdict(str(path), **both, branches=parts, spans=found, threshold=thresholds[ENSEMBLE])
+        return self._fitted().judge(path, section, changed)
 
     def score_samples(self, X: str | Path | Sequence[str | Path]) -> np.ndarray:
         """Minus the anomaly score of each recording, ``(recordings,)``: the lower, the more abnormal."""
@@ -202,19 +147,8 @@ class Detector(OutlierMixin, BaseEstimator):
         """1 for each normal recording, -1 for each anomalous one, ``(recordings,)``."""
         return np.array([-1 if self.judge(path).anomaly else 1 for path in _files(X)])
 
-    def _section(self, path: Path, section: str | None) -> str:
-        names = self._fitted().stored.facts.sections
-        if section is None:
-            section = names[0] if len(names) == 1 else path.resolve().parent.name
-        if section not in names:
-            raise DetectorError(
-                f"{path}: section {section!r} is not known; this detector has {', '.join(names)}; name one "
-                "(--section), or keep the recordings in folders of these names"
-            )
-        return f"{names.index(section):02d}"
-
     def _take(self, stored: Stored, place: Path) -> "Detector":
-        self._state = State(stored, place)
+        self._state = Judge(stored, place)
         self.sections_ = stored.facts.sections
         self.held_out_ = pd.DataFrame(
             [
@@ -228,48 +162,10 @@ class Detector(OutlierMixin, BaseEstimator):
         self.card_ = (place / "card.md").read_text(encoding="utf-8")
         return self
 
-    def _fitted(self) -> "State":
+    def _fitted(self) -> Judge:
         if not hasattr(self, "_state"):
             raise NotFittedError("this detector is not fitted; call fit, or Detector.load")
         return self._state
-
-
-class State:
-    """A fitted detector's networks and thresholds."""
-
-    def __init__(self, stored: Stored, place: Path):
-        self.stored, self.folder = stored, place
-        self.by = stored.settings.ensemble.combinations[0]
-        self.limits = calibration.limits(stored.reference, stored.facts.false_alarm_rate, self.by)
-        self.step = next(iter(stored.autoencoders.values())).net.log_mel.hop_length / stored.settings.data.sample_rate
-
-    def key(self, section: str, domain: str) -> tuple[str, str]:
-        """Whose thresholds a clip takes: those of its section's source clips where its own domain has none."""
-        return (section, domain) if (section, domain) in self.limits else (section, "source")
-
-    def measure(self, window: Waveforms) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
-        """Scores by branch and of the ensemble; frame scores and signed errors of the first autoencoder."""
-        values, frames, errors = systems(self.stored.autoencoders, self.stored.classifiers, window)
-        clip = window.clips.iloc[0]
-        reference = self.stored.reference[self.key(clip["section"], clip["domain"])]
-        combined = calibration.ensemble(values, reference, self.by)
-        return {name: float(value[0]) for name, value in combined.items()}, frames, errors
-
-    def spans(self, section: str, domain: str, frames, errors, begin: float, samples: int, whole: bool) -> list[dict]:
-        """The spans of one window, in seconds of the recording."""
-        usual, rate = self.stored.usual[self.key(section, domain)], self.stored.settings.data.sample_rate
-        found = spans.find(frames, errors, usual, self.step, samples / rate, rate, whole)
-        return [
-            span | {"start": round(begin + span["start"], 3), "end": round(begin + span["end"], 3)} for span in found
-        ]
-
-
-def systems(autoencoders: dict, classifiers: dict, window: Waveforms) -> tuple[dict, np.ndarray, np.ndarray]:
-    """The score of each candidate, and the first autoencoder's frame scores and signed errors."""
-    measured = {f"autoencoder/{name}": net(window) for name, net in autoencoders.items()}
-    values = {system: value for system, (value, _, _) in measured.items()}
-    _, frames, errors = next(iter(measured.values()))
-    return values | {f"classifier/{name}": net(window) for name, net in classifiers.items()}, frames, errors
 
 
 def _write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: float) -> None:

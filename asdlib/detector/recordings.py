@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from scipy.signal import resample_poly
 
 from asdlib import AsdError
 from asdlib.data import audio
@@ -91,5 +90,7 @@ def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     if rate == wanted:
         return samples
     divisor = math.gcd(rate, wanted)
+    from scipy.signal import resample_poly  # half a second, for recordings of other rates only
+
     waveform = resample_poly(samples.astype(np.float64), wanted // divisor, rate // divisor)
     return np.clip(np.rint(waveform), -audio.FULL_SCALE, audio.FULL_SCALE - 1).astype(np.int16)

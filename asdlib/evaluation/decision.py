@@ -4,7 +4,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from asdlib.evaluation.metrics import UNIT, MetricError
 
@@ -21,6 +20,8 @@ def gamma_threshold(scores: np.ndarray, quantile: float = 0.9) -> float:
     if len(scores) < 2 or np.ptp(scores) == 0:
         raise MetricError(f"{len(scores)} training score(s), all equal; a gamma distribution needs scores that differ")
     with np.errstate(all="ignore"):
+        from scipy import stats  # half a second, for this alone
+
         fitted = stats.gamma.fit(scores)
         return float(stats.gamma.ppf(quantile, *fitted))
 
