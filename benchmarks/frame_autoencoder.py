@@ -27,7 +27,7 @@ def run(folder: Path) -> list[dict]:
     vectors = Windows(Clips, WIDTH)
     model = network(WIDTH * MELS)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    epochs = training.Epochs(len(vectors), BATCH, 0)
+    epochs, checkpoint = training.Epochs(len(vectors), BATCH, 0), folder / "none.pt"
 
     def loss(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
         vector = vectors.cut(epochs.batch(step)).flatten(1)
@@ -43,10 +43,11 @@ def run(folder: Path) -> list[dict]:
             steps=epochs.steps,
             seed=0,
             compute=compute,
-            checkpoint=folder / "none.pt",
+            checkpoint=checkpoint,
             settings={},
             log_seconds=1e9,
         )
+        training.finish(checkpoint)
 
     plain = network(WIDTH * MELS)
     adam = torch.optim.Adam(plain.parameters(), lr=1e-3)

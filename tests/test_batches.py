@@ -13,6 +13,7 @@ from asdlib import params
 from asdlib.classifier import batches as module
 from asdlib.classifier.batches import Batches
 from asdlib.classifier.model import ClassifierError
+from asdlib.classifier.windows import window
 from asdlib.training import generator
 
 COUNTS = {
@@ -150,18 +151,18 @@ def test_windows_are_pieces_of_their_clips():
     }
     for step in range(20):
         batch = batches.source(generator(0, step))
-        for window in 32768 * batch.waveform[batch.kind == "normal"]:
-            places.add(everything[tuple(window.to(torch.int16).tolist())])
+        for samples in 32768 * batch.waveform[batch.kind == "normal"]:
+            places.add(everything[tuple(samples.to(torch.int16).tolist())])
     assert len(places) > 40  # at random
 
 
 def test_a_clip_shorter_than_a_window_goes_on_mirrored():
     batches = make(samples=130, mixup=0)
     clip = batches.normal.waveforms.read(int(batches.normal.rows[0]))
-    window = module.window(batches.normal.waveforms, int(batches.normal.rows[0]), 0, 200)
-    np.testing.assert_array_equal(window, np.concatenate([clip, clip[::-1][:70]]))
+    longer = window(batches.normal.waveforms, int(batches.normal.rows[0]), 0, 200)
+    np.testing.assert_array_equal(longer, np.concatenate([clip, clip[::-1][:70]]))
     assert batches.source(generator(0)).waveform.shape == (8, 200)
-    assert len(module.window(batches.normal.waveforms, 0, 0, 700)) == 700
+    assert len(window(batches.normal.waveforms, 0, 0, 700)) == 700
 
 
 def test_augmentation_is_drawn_with_its_probability():

@@ -50,20 +50,13 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     model.deviation, model.mean = torch.std_mean(batches.frames, dim=0)
     model.deviation.clamp_(min=_QUIET)
 
-    def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        crops, section = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
-        features = model.standardise(crops)
-        gains = specaugment.gains(branch.specaugment, *features.shape, generator).to(compute.device)
-        error = model(features * gains, section).float() - model.target(features, section)
-        return {"loss": error.abs().mean() if options.loss == "l1" else error.square().mean()}
-
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
     facts = stored | {"compute": compute.describe()}  # a checkpoint of another device would give other bits
     checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
     history = training.train(
         model,
-        loss,
+        lambda step, generator: {"loss": loss(model, batches, branch, generator)},
         optimizer,
         torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
         steps=options.steps,
@@ -89,6 +82,16 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         artefacts.write_json(record, folder / "record.json")
     training.finish(checkpoint)
     return history
+
+
+def loss(model: Autoencoder, batches: "Batches", branch, generator: torch.Generator) -> Tensor:
+    """The loss of one step; all of it is drawn from ``generator``, on the CPU, and computed on the model's device."""
+    options = branch.training
+    crops, section = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
+    features = model.standardise(crops)
+    gains = specaugment.gains(branch.specaugment, *features.shape, generator).to(features.device)
+    error = model(features * gains, section).float() - model.target(features, section)
+    return error.abs().mean() if options.loss == "l1" else error.square().mean()
 
 
 def stored_settings(settings, machine: str, candidate: str, sections: list[str], fingerprint: str) -> dict:

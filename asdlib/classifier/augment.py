@@ -22,12 +22,15 @@ def noise(waveform: Tensor, snr: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         waveform: Shape (batch, samples), on the generator's device.
-        snr: Power of the clip over that of its noise in dB, shape (batch,); infinity adds none.
+        snr: Power of the clip over that of its noise in dB, shape (batch,); infinity adds none. On the CPU: to ask a
+            GPU which clips are chosen would be to wait for it.
         generator: Draws the noise.
     """
     chosen = torch.isfinite(snr).nonzero().squeeze(1)
+    share = (10 ** (-snr[chosen] / 10)).to(waveform.device)
+    chosen = chosen.to(waveform.device)
     clip = waveform[chosen]
-    deviation = (clip.square().mean(1) * 10 ** (-snr[chosen] / 10)).sqrt().unsqueeze(1)
+    deviation = (clip.square().mean(1) * share).sqrt().unsqueeze(1)
     drawn = torch.randn(clip.shape, generator=generator, device=clip.device, dtype=clip.dtype)
     return waveform.index_copy(0, chosen, clip + deviation * drawn)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from asdlib import paths
 from asdlib.classifier import augment
 from asdlib.classifier.model import ClassifierError
+from asdlib.classifier.windows import Windows, samples_of
 from asdlib.data import catalogue, pseudo_target
 from asdlib.data.audio import FULL_SCALE, Waveforms
 
@@ -54,18 +55,6 @@ def groups(waveforms: Waveforms) -> list[Clips]:
     ]
 
 
-def window(waveforms: Waveforms, row: int, start: int, length: int) -> np.ndarray:
-    """``length`` int16 samples of a clip from ``start`` on; where the clip ends, it goes on mirrored in time."""
-    rest = int(waveforms.clips["samples"].iat[row]) - start
-    samples = waveforms.read(row, start, min(length, rest))
-    return samples if rest >= length else np.pad(samples, (0, length - rest), mode="symmetric")
-
-
-def samples_of(settings) -> int:
-    """Samples of a window of ``images.frames`` frames (:class:`asdlib.params.Classifier`)."""
-    return (settings.images.frames - 1) * settings.features.hop_length
-
-
 def normalisation(waveforms: Waveforms) -> tuple[float, float]:
     """Mean and standard deviation of a machine type's training clips, in -1 to 1."""
     total, squares, count = 0.0, 0.0, 0
@@ -104,7 +93,7 @@ class Batches:
         device: str | torch.device = "cpu",
         shifted: list[Clips] | None = None,
     ):
-        self.settings, self.samples, self.device = settings.batches, samples_of(settings), torch.device(device)
+        self.settings, self.device = settings.batches, torch.device(device)
         own = {part.domain: part for part in clips if (part.machine, part.section) == (machine, section)}
         if "source" not in own:
             raise ClassifierError(
@@ -128,6 +117,8 @@ class Batches:
                 f"{machine} there are no source training clips in {', '.join(candidates)}; add some, take further "
                 "machine types into the data, or choose other negatives"
             )
+        heard = [part.waveforms for part in [*clips, *(shifted or [])]]
+        self.windows = Windows(heard, samples_of(settings), self.device)
 
     @classmethod
     def open(cls, settings, candidate: str, machine: str, section: str, device="cpu") -> "Batches":
@@ -219,17 +210,16 @@ class Batches:
     def _augmented(self, rng: np.random.Generator, picks: list[Clips]) -> Tensor:
         """A random window of a random clip of each of ``picks``, with random volume and noise; (picks, samples)."""
         options, size = self.settings, len(picks)
-        windows = []
+        places = []
         for part in picks:
             row = rng.choice(part.rows)
-            free = int(part.waveforms.clips["samples"].iat[row]) - self.samples
-            start = int(rng.integers(free + 1)) if free > 0 else 0
-            windows.append(window(part.waveforms, row, start, self.samples))
-        waveform = torch.from_numpy(np.stack(windows)).to(self.device).float() / FULL_SCALE
+            free = int(part.waveforms.clips["samples"].iat[row]) - self.windows.length
+            places.append((part.waveforms, row, int(rng.integers(free + 1)) if free > 0 else 0))
+        waveform = self.windows.cut(places).float() / FULL_SCALE
         gain = np.where(rng.random(size) < options.volume, rng.uniform(-1, 1, size) * options.volume_range, 0)
         snr = np.where(rng.random(size) < options.noise, rng.uniform(*options.noise_snr, size), np.inf)
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
-        return augment.noise(augment.volume(waveform, self._tensor(gain)), self._tensor(snr), generator)
+        return augment.noise(augment.volume(waveform, self._tensor(gain)), torch.from_numpy(snr).float(), generator)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self.device)

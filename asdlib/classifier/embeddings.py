@@ -10,10 +10,11 @@ from scipy.special import expit
 
 from asdlib import artefacts, paths, training
 from asdlib.classifier import model as models
-from asdlib.classifier.batches import Batches, samples_of, window
+from asdlib.classifier.batches import Batches
 from asdlib.classifier.ddcsad import NORMAL, OUTLIER
 from asdlib.classifier.model import Classifier, ClassifierError
 from asdlib.classifier.train import FILES, STAGES, recipe
+from asdlib.classifier.windows import samples_of, window
 from asdlib.data import pseudo_target
 from asdlib.data.audio import FULL_SCALE, Waveforms
 

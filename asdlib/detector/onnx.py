@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from asdlib import artefacts
 from asdlib.autoencoder import scorer, specaugment
 from asdlib.autoencoder.reconstruct import pool_copies
-from asdlib.classifier.batches import samples_of
 from asdlib.classifier.train import FILES
+from asdlib.classifier.windows import samples_of
 from asdlib.detector import store
 from asdlib.detector.networks import TrainedAutoencoder
 from asdlib.detector.store import DetectorError
