@@ -36,8 +36,8 @@ lint: $(READY) ## ruff on code and notebooks; notebooks without outputs
 	ruff check . && ruff format --check .
 	nbstripout --verify notebooks/*.ipynb
 
-reliability: $(READY) ## the tests that try to break everything, their figures kept for the book's page
-	RELIABILITY="$(abspath book/results/reliability/figures.csv)" python -m pytest \
+reliability: $(READY) ## the tests that try to break everything, their figures kept for the book's page: KILLS=20
+	KILLS="$(or $(KILLS),20)" RELIABILITY="$(abspath book/results/reliability/figures.csv)" python -m pytest \
 		tests/test_bad_input.py tests/test_download.py tests/test_faults.py tests/test_security.py \
 		tests/test_determinism.py tests/test_chaos.py
 

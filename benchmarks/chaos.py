@@ -76,7 +76,7 @@ class Survived:
     """kills at the start, in a stage, inside a training"""
     starts: int = 0
     """times that the command was given"""
-    begun: set[str] = field(default_factory=set)
+    begun: set[str] = field(default_factory=set, repr=False)
     """executed notebooks, a temporary name each"""
     resumed: int = 0
     """trainings that went on from a checkpoint"""

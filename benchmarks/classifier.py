@@ -11,11 +11,11 @@ from measure import compare, matrix_rate, operations, precision, step
 from asdlib import params, training
 from asdlib.classifier.model import Classifier
 
-BATCH, RATE = 16, 16_000
+BATCH, RATE = 64, 16_000
 
 
 def run(folder: Path) -> list[dict]:
-    """Compare at the paper's size, but for the batch; the limit is the matrix rate in the precision of training."""
+    """Compare at the paper's size; the limit is the matrix rate in the precision of training."""
     settings = params.Classifier(model={"backbone": "resnet34"}, ddcsad={"weight": 0.0})
     features, frames = settings.features, settings.images.frames
     compute = training.compute(params.Settings(profile="benchmark", title="Noise"))

@@ -9,7 +9,7 @@ from torch import nn
 from asdlib import params, training
 from asdlib.autoencoder.model import Autoencoder
 
-FRAMES, MELS, BATCH = 200, 128, 8
+MELS = 128
 
 
 class Block(nn.Module):
@@ -41,15 +41,16 @@ class Block(nn.Module):
 
 
 def run(folder: Path) -> list[dict]:
-    """Compare at the sizes of the profiles; the limit is the matrix rate in the precision of training."""
+    """Compare at the sizes of the profiles, batch and mean crop too; the limit is the matrix rate of that precision."""
     return [of(profile) for profile in ("paper", "quick")]
 
 
 def of(profile: str) -> dict:
     """Compare at the size of one profile."""
-    size = params.load(profile).autoencoder.model
+    branch = params.load(profile).autoencoder
+    size, clips, frames = branch.model, branch.training.batch_size, sum(branch.training.crop_frames) // 2
     compute = training.compute(params.Settings(profile="benchmark", title="Random log-mel"))
-    batch, section = torch.randn(BATCH, FRAMES, MELS), torch.zeros(BATCH, dtype=torch.int64)
+    batch, section = torch.randn(clips, frames, MELS), torch.zeros(clips, dtype=torch.int64)
     model = Autoencoder(size, MELS, 3)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     blocks = [
@@ -69,7 +70,7 @@ def of(profile: str) -> dict:
         return (plain(batch) - batch).abs().mean()
 
     return compare(
-        f"Conformer autoencoder step, {profile} size, {BATCH} x {FRAMES} frames ({compute.precision})",
+        f"Conformer autoencoder step, {profile} size, {clips} x {frames} frames ({compute.precision})",
         step(forward, adam),
         step(reference, plain_adam),
         by="plain PyTorch, float32",

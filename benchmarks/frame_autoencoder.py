@@ -11,7 +11,7 @@ from asdlib import params, training
 from asdlib.baselines.frame_autoencoder import network
 from asdlib.baselines.windows import Windows
 
-CLIPS, FRAMES, MELS, WIDTH, BATCH = 250, 313, 128, 5, 512
+CLIPS, FRAMES, MELS, WIDTH, BATCH = 1000, 313, 128, 5, 512
 
 
 class Clips:

@@ -12,7 +12,7 @@ from measure import compare, copy_rate
 from asdlib import params
 from asdlib.features import LogMel
 
-CLIPS, SAMPLES, RATE = 100, 160_000, 16_000
+CLIPS, SAMPLES, RATE = 500, 160_000, 16_000
 
 
 def run(folder: Path) -> list[dict]:
