@@ -17,9 +17,19 @@ def keep(shape: tuple[int, ...], rate: float, generator: torch.Generator | None 
         rate: Probability of false, 0 to below 1.
         generator: CPU generator to draw from; PyTorch's default one if none.
     """
+    return _sixteen_bits(shape, generator) >= _least(rate)
+
+
+def _sixteen_bits(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+    """Uniform int16."""
     count = torch.Size(shape).numel()
     words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=generator)
-    return words.view(torch.int16)[:count].view(shape) >= round(rate * 2**16) - 2**15
+    return words.view(torch.int16)[:count].view(shape)
+
+
+def _least(rate: float) -> int:
+    """The least of 16 bits that stays."""
+    return round(rate * 2**16) - 2**15
 
 
 class Dropout(nn.Module):
@@ -34,4 +44,10 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.rate)
-        return x * keep(tuple(x.shape), self.rate).to(x.dtype).div_(1 - self.rate)
+        bits = _sixteen_bits(tuple(x.shape))
+        # 0 and 1 as int16: made of a boolean mask, the factors would take ten times as long.
+        kept = torch.ge(bits, _least(self.rate), out=torch.empty_like(bits))
+        if x.dtype != torch.bfloat16:
+            return x * kept.to(x.dtype).div_(1 - self.rate)
+        factor = torch.tensor(1.0, dtype=x.dtype) / (1 - self.rate)
+        return x * kept.mul_(factor.view(torch.int16)).view(x.dtype)
