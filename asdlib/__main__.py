@@ -235,16 +235,19 @@ def _fit(given) -> int:
 
 def _score(given) -> int:
     gc.disable()  # imports leave no garbage, and looking for some takes a fifth of a cold start
-    from asdlib.detector import commands
+    try:
+        from asdlib.detector import commands
 
-    return commands.score(
-        given.detector,
-        given.wav,
-        folder=given.watch,
-        section=given.section,
-        changed=given.changed,
-        form=given.form,
-    )
+        return commands.score(
+            given.detector,
+            given.wav,
+            folder=given.watch,
+            section=given.section,
+            changed=given.changed,
+            form=given.form,
+        )
+    finally:
+        gc.enable()
 
 
 def _onnx(given) -> int:

@@ -48,7 +48,8 @@ class Windows:
             self.samples = torch.empty(sum(sizes), dtype=torch.int16, device=device)
             self._first = dict(zip(map(id, parts), np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
             for place, waveforms in zip(self.samples.split(sizes), parts, strict=True):
-                place.copy_(torch.from_numpy(np.asarray(waveforms.samples)))
+                for row, clip in enumerate(waveforms.clips.itertuples()):  # one in memory at a time
+                    place[clip.start : clip.start + clip.samples].copy_(torch.from_numpy(waveforms.read(row)))
                 waveforms.release()
 
     def cut(self, places: Sequence[tuple[Waveforms, int, int]]) -> Tensor:
