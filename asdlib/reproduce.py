@@ -72,6 +72,9 @@ def reproduce(
                 code = _run([*command, *extra], environment, home, CANCELLING if submit else 0.0)
         if not cluster.jobs(home):
             _sweep(settings)  # of jobs that were killed alone
+            if code == 0 and not (dry_run or targets):  # Snakemake's hook does not run where nothing was left to do
+                for done in paths.Run.of(settings).checkpoints.glob(f"*{paths.FINISHED}"):
+                    done.unlink(missing_ok=True)
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it
     return code

@@ -14,6 +14,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from asdlib.paths import FINISHED, KEEP_FINISHED
 
 CHECKPOINT_SECONDS = "ASDLIB_CHECKPOINT_SECONDS"
 """environment variable: seconds between checkpoints (default: 60), for machines that are taken away at short notice"""
+
+BEFORE = "seconds before"
 
 _CODE = ("features.py", "training.py", "data", "autoencoder", "classifier", "baselines")  # that a model depends on
 
@@ -176,7 +179,8 @@ def train(
         log_seconds: Seconds between lines of progress.
 
     Returns:
-        One row a step: ``step``, the losses, ``learning_rate`` (of the first group).
+        One row a step: ``step``, the losses, ``learning_rate`` (of the first group). ``attrs[BEFORE]`` are the seconds
+        that earlier starts spent on what was not done again.
 
     Raises:
         TrainingError: The checkpoint belongs to other settings or cannot be read; a loss, the gradient or a weight is
@@ -184,11 +188,13 @@ def train(
     """
     if checkpoint_seconds is None:
         checkpoint_seconds = float(os.environ.get(CHECKPOINT_SECONDS) or 60)
-    start, names, rows = 0, [], []
+    _code()  # of now, whatever is edited meanwhile
+    start, names, rows, before = 0, [], [], 0.0
     if is_finished(checkpoint):
+        checkpoint.unlink(missing_ok=True)
         checkpoint = finished(checkpoint)
     if checkpoint.is_file():
-        start, names, rows = _restore(checkpoint, module, optimizer, scheduler, settings)
+        start, names, rows, before = _restore(checkpoint, module, optimizer, scheduler, settings)
         print(f"going on from step {start} of {steps} ({checkpoint})", flush=True)
     module.train()
     began = saved = logged = time.monotonic()
@@ -224,13 +230,17 @@ def train(
             _collect(pending, rows, names)
             _check_weights(module, step + 1)
         if not last and now - saved >= checkpoint_seconds:
-            _save(checkpoint, step + 1, module, optimizer, scheduler, settings, names, rows)
+            spent = before + time.monotonic() - began
+            _save(checkpoint, step + 1, module, optimizer, scheduler, settings, names, rows, spent)
             saved = time.monotonic()
     if start < steps:
-        _save(finished(checkpoint), steps, module, None, None, settings, names, rows)
+        spent = before + time.monotonic() - began
+        _save(finished(checkpoint), steps, module, None, None, settings, names, rows, spent)
         checkpoint.unlink(missing_ok=True)
     history = pd.DataFrame(rows, columns=names or ["step", "loss", "learning_rate"])
-    return history.astype({"step": int})
+    history = history.astype({"step": int})
+    history.attrs[BEFORE] = before
+    return history
 
 
 def finished(checkpoint: Path) -> Path:
@@ -286,7 +296,7 @@ def _diverged(what: str, step: int) -> TrainingError:
     )
 
 
-def _save(checkpoint: Path, step: int, module, optimizer, scheduler, settings, names, rows) -> None:
+def _save(checkpoint: Path, step: int, module, optimizer, scheduler, settings, names, rows, seconds) -> None:
     state = {
         "step": step,
         "settings": json.dumps(settings, sort_keys=True),
@@ -296,12 +306,13 @@ def _save(checkpoint: Path, step: int, module, optimizer, scheduler, settings, n
         "scheduler": scheduler.state_dict() if scheduler else None,
         "names": list(names),
         "rows": torch.tensor(rows, dtype=torch.float64),
+        "seconds": seconds,
     }
     with writing(checkpoint) as temporary:
         torch.save(state, temporary)
 
 
-def _restore(checkpoint: Path, module, optimizer, scheduler, settings: dict) -> tuple[int, list[str], list]:
+def _restore(checkpoint: Path, module, optimizer, scheduler, settings: dict) -> tuple[int, list[str], list, float]:
     state = _read(checkpoint)
     if json.loads(state["settings"]) != json.loads(json.dumps(settings)):
         raise TrainingError(
@@ -311,7 +322,7 @@ def _restore(checkpoint: Path, module, optimizer, scheduler, settings: dict) -> 
     if state["optimizer"] is not None:
         optimizer.load_state_dict(state["optimizer"])
         scheduler.load_state_dict(state["scheduler"])
-    return state["step"], state["names"], state["rows"].tolist()
+    return state["step"], state["names"], state["rows"].tolist(), state.get("seconds", 0.0)
 
 
 def _read(checkpoint: Path) -> dict:
@@ -327,8 +338,9 @@ def _read(checkpoint: Path) -> dict:
 
 @functools.cache
 def _code() -> str:
-    """What computes a model: a fingerprint of our modules for it, and PyTorch's version."""
-    package, digest = Path(__file__).parent, hashlib.sha256(torch.__version__.encode())
+    """What computes a model: a fingerprint of our modules for it, and of the libraries' versions."""
+    versions = [metadata.version(name) for name in ("torch", "torchvision", "timm", "librosa", "numpy")]
+    package, digest = Path(__file__).parent, hashlib.sha256(" ".join(versions).encode())
     for part in _CODE:
         for path in sorted((package / part).rglob("*.py")) if (package / part).is_dir() else [package / part]:
             digest.update(path.read_bytes())

@@ -156,12 +156,13 @@ def _survive(home: Path, plan: list[Kill], jobs: int, result: Survived) -> None:
         _quiet(home)
         text = log.read_bytes()[begins:].decode()
         assert code == 0 or len(plan) < left, f"the command failed by itself with {code}:\n{text[-4000:]}"
-        result.resumed += text.count("going on from step")
         now = _steps(run)
         for name, step in saved.items():
             used = f"going on from step {step} of" in text or now.get(name) == step  # its training did not come up
             assert used, f"{name} (step {step}) was not used:\n{text[-4000:]}"
-        result.kept += len(re.findall(r"going on from step (\d+) of \1 ", text))
+        kept = len(re.findall(r"going on from step (\d+) of \1 ", text))
+        result.kept += kept
+        result.resumed += text.count("going on from step") - kept
         again = [path.name for path, was in ended.items() if path.exists() and path.stat().st_mtime_ns != was]
         assert not again, f"trainings that had ended were done again: {again}"
         if code == 0 and not plan:

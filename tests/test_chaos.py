@@ -22,7 +22,7 @@ def test_a_run_killed_at_random_ends_with_the_same_bytes(smoke, tmp_path, note):
     note("kills inside a training, survived", sum(survived.places[place] for place in chaos.TRAININGS))
     note("times that the command was given", survived.starts)
     note("trainings that went on from their last checkpoint", survived.resumed)
-    note("trainings kept whose job was killed after their last step", survived.kept)
+    note("trainings that had ended and were not done again though their job was killed later", survived.kept)
     note("notebooks begun again after kills", survived.again)
 
 

@@ -129,3 +129,29 @@ def test_the_recipe_does_not_depend_on_the_scorer(trained):
     shorter = settings.model_copy(update={"classifier_candidates": {"base": {"images": {"frames": 16}}}})
     recipes = [train.recipe(each, "fan", "00", "base") for each in (settings, other, shorter)]
     assert recipes[0] == recipes[1] != recipes[2]
+
+
+def test_fine_tuning_does_not_go_on_after_a_source_training_of_other_code(trained, monkeypatch, capsys):
+    settings, calls = elsewhere(trained[0], "other"), []
+    finetuning = Batches.finetuning
+
+    def dies(self, generator):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return finetuning(self, generator)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Batches, "finetuning", dies)
+        patch.setattr(training, "train", functools.partial(training.train, checkpoint_seconds=0))
+        patch.setattr(training, "_code", lambda: "older")
+        with pytest.raises(KeyboardInterrupt):
+            train.fit(settings, "fan", "00", "base")
+    there = paths.Run.of(settings).checkpoints
+    assert sorted(path.name.split(".")[4] for path in there.iterdir()) == ["source", "target"]
+    capsys.readouterr()
+    train.fit(settings, "fan", "00", "base")
+    assert "going on from" not in capsys.readouterr().out
+    for name in FILES:
+        assert (folder(settings) / name).read_bytes() == (folder(trained[0]) / name).read_bytes(), name
+    assert not list(there.iterdir())

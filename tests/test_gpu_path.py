@@ -2,6 +2,7 @@
 
 The device ``meta`` knows shapes but holds no values, so whatever asks for one (``item``, a comparison, a mask that
 becomes an index, a copy to the processor) fails there: on a GPU it would wait until all that is queued is computed.
+Copies to the device are not seen here; they are asked not to wait (``non_blocking``).
 """
 
 import contextlib

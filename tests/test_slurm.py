@@ -16,7 +16,7 @@ import psutil  # comes with Snakemake
 import pytest
 import yaml
 
-from asdlib import cluster
+from asdlib import cluster, paths
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks")]
 
@@ -69,7 +69,8 @@ class Submitted:
         """
         end = time.monotonic() + LONGEST
         while command.poll() is None and time.monotonic() < end:
-            for checkpoint in (self.run / "checkpoints").glob("*[!e].pt"):  # none that is done
+            there = (self.run / "checkpoints").glob("*.pt")
+            for checkpoint in (path for path in there if not path.name.endswith(paths.FINISHED)):
                 for kernel, job, notebook in self.kernels(checkpoint.name):
                     kernel.send_signal(signal.SIGSTOP)
                     time.sleep(0.1)  # a write to the disk may be under way

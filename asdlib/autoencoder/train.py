@@ -52,7 +52,8 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
 
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
-    facts = stored | {"compute": compute.describe()}  # a checkpoint of another device would give other bits
+    # A checkpoint of another device, or of other pseudo-target clips, would give other bits.
+    facts = stored | {"compute": compute.describe(), "pseudo_target": shifted[0].fingerprint if shifted else None}
     checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
     history = training.train(
         model,
@@ -70,7 +71,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
         used = table[["section", "domain", "clip"]].assign(role=role)
         used[used["role"] != ""].to_csv(folder / "clips.csv", index=False, lineterminator="\n")
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - began + history.attrs[training.BEFORE]
         record = artefacts.record(
             stored,
             seed=seed,
@@ -89,7 +90,7 @@ def loss(model: Autoencoder, batches: "Batches", branch, generator: torch.Genera
     options = branch.training
     crops, section = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
     features = model.standardise(crops)
-    gains = specaugment.gains(branch.specaugment, *features.shape, generator).to(features.device)
+    gains = specaugment.gains(branch.specaugment, *features.shape, generator).to(features.device, non_blocking=True)
     error = model(features * gains, section).float() - model.target(features, section)
     return error.abs().mean() if options.loss == "l1" else error.square().mean()
 
@@ -182,7 +183,7 @@ class Batches:
         decibel, section = self._crop(chosen, length, generator), self.section[chosen]
         if pseudo and not shifted:
             decibel = torch.cat([self.mixed(decibel[:pseudo], section[:pseudo], generator), decibel[pseudo:]])
-        return decibel, section.to(decibel.device)
+        return decibel, section.to(decibel.device, non_blocking=True)
 
     def mixed(self, decibel: Tensor, section: Tensor, generator: torch.Generator) -> Tensor:
         """Pseudo-target: the power of each crop averaged with that of a random target clip of its section.
@@ -203,4 +204,4 @@ class Batches:
         room = self.lengths[clips] - length + 1
         offset = (torch.rand(len(clips), generator=generator, dtype=torch.float64) * room).long()
         index = (self.starts[clips] + offset)[:, None] + torch.arange(length)
-        return self.frames[index.to(self.frames.device)]
+        return self.frames[index.to(self.frames.device, non_blocking=True)]

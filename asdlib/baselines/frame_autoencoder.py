@@ -75,7 +75,8 @@ def run(settings, machine: str) -> pd.DataFrame:
         vector = vectors.cut(epochs.batch(step)).flatten(1)
         return {"loss": nn.functional.mse_loss(model(vector).float(), vector)}
 
-    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
+    facts = stored | {"compute": compute.describe()}  # a checkpoint of another device would give other bits
+    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", facts)
     history = training.train(
         model,
         loss,
@@ -85,7 +86,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         seed=seed,
         compute=compute,
         checkpoint=checkpoint,
-        settings=stored,
+        settings=facts,
     )
     table = scores.table(clips, SYSTEM, errors(model, Windows(spectrograms, baseline.frames)))
     record = artefacts.record(
@@ -93,7 +94,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         seed=seed,
         device=compute.describe(),
         data=waveforms.fingerprint,
-        seconds=time.monotonic() - began,
+        seconds=time.monotonic() - began + history.attrs[training.BEFORE],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
     write(folders.system(SYSTEM, machine), table, {**model.state_dict(), "level": level}, record, history)

@@ -108,7 +108,8 @@ def run(settings, machine: str) -> pd.DataFrame:
         section = target[windows.clip[index.to(compute.device)]]
         return {"loss": nn.functional.cross_entropy(logits.float(), section)}
 
-    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", stored)
+    facts = stored | {"compute": compute.describe()}  # a checkpoint of another device would give other bits
+    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", facts)
     history = training.train(
         model,
         loss,
@@ -118,7 +119,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         seed=seed,
         compute=compute,
         checkpoint=checkpoint,
-        settings=stored,
+        settings=facts,
     )
     scored = Windows(spectrograms, baseline.frames, baseline.test_hop, np.arange(len(rows)))
     table = scores.table(clips, SYSTEM, _score(model, scored, target, baseline.published_formula))
@@ -127,7 +128,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         seed=seed,
         device=compute.describe(),
         data=waveforms.fingerprint,
-        seconds=time.monotonic() - began,
+        seconds=time.monotonic() - began + history.attrs[training.BEFORE],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
     write(folders.system(SYSTEM, machine), table, model.state_dict(), record, history)

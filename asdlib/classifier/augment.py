@@ -27,8 +27,8 @@ def noise(waveform: Tensor, snr: Tensor, generator: torch.Generator) -> Tensor:
         generator: Draws the noise.
     """
     chosen = torch.isfinite(snr).nonzero().squeeze(1)
-    share = (10 ** (-snr[chosen] / 10)).to(waveform.device)
-    chosen = chosen.to(waveform.device)
+    share = (10 ** (-snr[chosen] / 10)).to(waveform.device, non_blocking=True)
+    chosen = chosen.to(waveform.device, non_blocking=True)
     clip = waveform[chosen]
     deviation = (clip.square().mean(1) * share).sqrt().unsqueeze(1)
     drawn = torch.randn(clip.shape, generator=generator, device=clip.device, dtype=clip.dtype)

@@ -201,7 +201,8 @@ class Batches:
         picks = picks + [self.normal if chosen else _pick(rng, self.source_negatives) for chosen in normal]
         waveform, label = self._augmented(rng, picks), self._tensor(np.append(label, normal))
         rest = pure + by_mixup
-        partner = np.array([*range(pure), *range(size, len(picks)), *(rest + rng.permutation(size - rest))])
+        partner = torch.tensor([*range(pure), *range(size, len(picks)), *(rest + rng.permutation(size - rest))])
+        partner = partner.to(self.device, non_blocking=True)
         share = np.append(np.ones(pure), rng.beta(alpha, alpha, size - pure))
         first = self._tensor(share)
         mixed = augment.mixup(waveform[:size], waveform[partner], first)
@@ -222,7 +223,7 @@ class Batches:
         return augment.noise(augment.volume(waveform, self._tensor(gain)), torch.from_numpy(snr).float(), generator)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
-        return torch.as_tensor(values, dtype=torch.float32).to(self.device)
+        return torch.as_tensor(values, dtype=torch.float32).to(self.device, non_blocking=True)
 
 
 def machines(negatives: str, machine: str, clips: list[Clips]) -> list[str]:

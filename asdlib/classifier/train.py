@@ -75,22 +75,26 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     torch.manual_seed(training.derive(seed, "weights"))
     statistics = normalisation(batches.normal.waveforms)
     model = Classifier(branch, settings.data.sample_rate, statistics, batches.epoch_steps).to(compute.device)
-    if not (source.is_file() or training.is_finished(source)):
-        initialise(model, batches, compute, seed)
+    if not training.is_finished(source):
+        target.unlink(missing_ok=True)  # of a source training that other code did
+        if not source.is_file():
+            initialise(model, batches, compute, seed)
     history = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
-    models = {FILES[STAGES[0]]: _tensors(model)}
+    models, before = {FILES[STAGES[0]]: _tensors(model)}, history.attrs[training.BEFORE]
     if batches.target is None:
         print(f"section {section} of {machine} has no target training clips: no fine-tuning", flush=True)
     elif branch.training.finetune_steps:
         steps, factor = branch.training.finetune_steps, branch.training.finetune_factor
-        history = pd.concat([history, stage(STAGES[1], batches.finetuning, steps, factor, target)], ignore_index=True)
+        tuning = stage(STAGES[1], batches.finetuning, steps, factor, target)
+        before += tuning.attrs[training.BEFORE]
+        history = pd.concat([history, tuning], ignore_index=True)
         models[FILES[STAGES[1]]] = _tensors(model)
     record = artefacts.record(
         what,
         seed=settings.seed + branch.seed,
         device=compute.describe(),
         data=data,
-        seconds=time.monotonic() - began,
+        seconds=time.monotonic() - began + before,
         precision=compute.precision,
         parameters=parameters(model),
         pretrained=branch.model.pretrained,

@@ -55,12 +55,13 @@ class Windows:
     def cut(self, places: Sequence[tuple[Waveforms, int, int]]) -> Tensor:
         """The windows at ``(clips, row, start)``, int16 on the device, ``(places, length)``; see :func:`window`."""
         if self.samples is None:
-            return torch.from_numpy(np.stack([window(*place, self.length) for place in places])).to(self.device)
+            cut = torch.from_numpy(np.stack([window(*place, self.length) for place in places]))
+            return cut.to(self.device, non_blocking=True)
         table = []
         for waveforms, row, start in places:
             first, samples = (int(waveforms.clips[name].iat[row]) for name in ("start", "samples"))
             table.append((self._first[id(waveforms)] + first + start, samples - start))
-        first, rest = torch.tensor(table).to(self.device).T[:, :, None]
+        first, rest = torch.tensor(table).to(self.device, non_blocking=True).T[:, :, None]
         index = torch.arange(self.length, device=self.device) % (2 * rest)
         return self.samples[first + torch.minimum(index, 2 * rest - 1 - index)]
 
