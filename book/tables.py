@@ -29,7 +29,7 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
     lines = [list(frame.columns), [rules[letter] for letter in align or "l" * frame.shape[1]]]
     lines += [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in frame.to_numpy()]
     rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    options = {":name:": name, ":class:": "words colwidths-given" if widths else "numbers" * ("r" in align), ":widths:": widths}
+    options = {":name:": name, ":class:": "words" if widths else "numbers" * ("r" in align), ":widths:": widths}
     head = "\n".join(f"{option} {value}" for option, value in options.items() if value)
     return f":::{{table}} {caption}\n{head}\n\n{rows}\n:::\n"
 
