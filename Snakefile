@@ -18,8 +18,8 @@ from asdlib import params as parameters
 from asdlib.artefacts import write_json
 from asdlib.data import DECODED, PSEUDO_TARGET, catalogue
 from asdlib.notebooks import COMMON
-from asdlib.paths import BASELINES, FINISHED, KEEP_FINISHED, Run, home
-from asdlib.reproduce import alone
+from asdlib.paths import BASELINES, KEEP_FINISHED, Run, home
+from asdlib.reproduce import alone, forget_finished
 
 leader.follow()  # of `make reproduce`, if that is where this comes from
 profile = config.get("profile", "demo")
@@ -90,8 +90,7 @@ onstart:
 
 
 onsuccess:
-    for done in run.checkpoints.glob(f"*{FINISHED}"):
-        done.unlink()
+    forget_finished(run)
 
 
 rule all:

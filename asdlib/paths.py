@@ -25,7 +25,7 @@ from asdlib.artefacts import fingerprint
 
 HOME = "ASDLIB_HOME"
 FINISHED = ".done.pt"
-"""ending of what a training reached at its end (:func:`asdlib.training.finished`)"""
+"""ending of what a training reached at its end (:func:`asdlib.checkpoints.finished`)"""
 KEEP_FINISHED = "ASDLIB_KEEP_FINISHED"
 """environment variable of the jobs of a graph, which keep that until the graph has ended
 

@@ -73,11 +73,16 @@ def reproduce(
         if not cluster.jobs(home):
             _sweep(settings)  # of jobs that were killed alone
             if code == 0 and not (dry_run or targets):  # Snakemake's hook does not run where nothing was left to do
-                for done in paths.Run.of(settings).checkpoints.glob(f"*{paths.FINISHED}"):
-                    done.unlink(missing_ok=True)
+                forget_finished(paths.Run.of(settings))
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it
     return code
+
+
+def forget_finished(run: paths.Run) -> None:
+    """Remove what trainings reached at their end, once the graph that noted it has succeeded."""
+    for done in run.checkpoints.glob(f"*{paths.FINISHED}"):
+        done.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -5,16 +5,12 @@ that is killed and goes on from its checkpoint equals the uninterrupted one, bit
 """
 
 import contextlib
-import functools
-import hashlib
-import json
 import math
 import os
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +18,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from asdlib import AsdError
-from asdlib.artefacts import writing
-from asdlib.paths import FINISHED, KEEP_FINISHED
+from asdlib import checkpoints
+from asdlib.checkpoints import TrainingError
 
 CHECKPOINT_SECONDS = "ASDLIB_CHECKPOINT_SECONDS"
 """environment variable: seconds between checkpoints (default: 60), for machines that are taken away at short notice"""
 
 BEFORE = "seconds before"
-
-_CODE = ("features.py", "training.py", "data", "autoencoder", "classifier", "baselines")  # that a model depends on
-
-
-class TrainingError(AsdError):
-    """A training that cannot go on; the message names the step and what to do."""
+"""key of a history's ``attrs``: seconds that earlier starts spent on what was not done again"""
 
 
 @dataclass(frozen=True)
@@ -172,8 +162,9 @@ def train(
         steps: Optimiser steps in all.
         seed: Seed of batches, masks and dropout.
         compute: Device and precision.
-        checkpoint: File to go on from; written every ``checkpoint_seconds``. At the end :func:`finished` takes its
-            place, which the caller removes once its model is written (:func:`finish`).
+        checkpoint: File to go on from; written every ``checkpoint_seconds``. At the end
+            :func:`asdlib.checkpoints.finished` takes its place, which the caller removes once its model is written
+            (:func:`asdlib.checkpoints.finish`).
         settings: What the checkpoint belongs to, plain JSON values.
         checkpoint_seconds: Seconds between checkpoints; by default as :data:`CHECKPOINT_SECONDS` says.
         log_seconds: Seconds between lines of progress.
@@ -188,13 +179,13 @@ def train(
     """
     if checkpoint_seconds is None:
         checkpoint_seconds = float(os.environ.get(CHECKPOINT_SECONDS) or 60)
-    _code()  # of now, whatever is edited meanwhile
+    checkpoints.code()  # of now, whatever is edited meanwhile
     start, names, rows, before = 0, [], [], 0.0
-    if is_finished(checkpoint):
+    if checkpoints.is_finished(checkpoint):
         checkpoint.unlink(missing_ok=True)
-        checkpoint = finished(checkpoint)
+        checkpoint = checkpoints.finished(checkpoint)
     if checkpoint.is_file():
-        start, names, rows, before = _restore(checkpoint, module, optimizer, scheduler, settings)
+        start, names, rows, before = checkpoints.restore(checkpoint, module, optimizer, scheduler, settings)
         print(f"going on from step {start} of {steps} ({checkpoint})", flush=True)
     module.train()
     began = saved = logged = time.monotonic()
@@ -231,41 +222,16 @@ def train(
             _check_weights(module, step + 1)
         if not last and now - saved >= checkpoint_seconds:
             spent = before + time.monotonic() - began
-            _save(checkpoint, step + 1, module, optimizer, scheduler, settings, names, rows, spent)
+            checkpoints.save(checkpoint, step + 1, module, optimizer, scheduler, settings, names, rows, spent)
             saved = time.monotonic()
     if start < steps:
         spent = before + time.monotonic() - began
-        _save(finished(checkpoint), steps, module, None, None, settings, names, rows, spent)
+        checkpoints.save(checkpoints.finished(checkpoint), steps, module, None, None, settings, names, rows, spent)
         checkpoint.unlink(missing_ok=True)
     history = pd.DataFrame(rows, columns=names or ["step", "loss", "learning_rate"])
     history = history.astype({"step": int})
     history.attrs[BEFORE] = before
     return history
-
-
-def finished(checkpoint: Path) -> Path:
-    """Where a training that has ended keeps its module and losses; without the optimiser's state, which none needs."""
-    return checkpoint.with_suffix(FINISHED)
-
-
-def is_finished(checkpoint: Path) -> bool:
-    """Whether a training has ended that this code did; what other code did is trained anew.
-
-    Raises:
-        TrainingError: The file cannot be read.
-    """
-    done = finished(checkpoint)
-    return done.is_file() and _read(done).get("code") == _code()
-
-
-def finish(*checkpoints: Path) -> None:
-    """Remove what trainings reached whose model is written, unless :data:`asdlib.paths.KEEP_FINISHED` is set.
-
-    Their folder stays: another job may be about to write to it.
-    """
-    if not os.environ.get(KEEP_FINISHED):
-        for checkpoint in checkpoints:
-            finished(checkpoint).unlink(missing_ok=True)
 
 
 def _collect(pending: list, rows: list, names: list[str]) -> None:
@@ -294,54 +260,3 @@ def _diverged(what: str, step: int) -> TrainingError:
         f"training diverged: {what} at step {step}; lower the learning rate or use precision: float32 (the last "
         "checkpoint, if there is one, is kept)"
     )
-
-
-def _save(checkpoint: Path, step: int, module, optimizer, scheduler, settings, names, rows, seconds) -> None:
-    state = {
-        "step": step,
-        "settings": json.dumps(settings, sort_keys=True),
-        "code": _code(),
-        "module": module.state_dict(),
-        "optimizer": optimizer.state_dict() if optimizer else None,
-        "scheduler": scheduler.state_dict() if scheduler else None,
-        "names": list(names),
-        "rows": torch.tensor(rows, dtype=torch.float64),
-        "seconds": seconds,
-    }
-    with writing(checkpoint) as temporary:
-        torch.save(state, temporary)
-
-
-def _restore(checkpoint: Path, module, optimizer, scheduler, settings: dict) -> tuple[int, list[str], list, float]:
-    state = _read(checkpoint)
-    if json.loads(state["settings"]) != json.loads(json.dumps(settings)):
-        raise TrainingError(
-            f"{checkpoint}: belongs to other settings; delete it to start anew, or restore its settings"
-        )
-    module.load_state_dict(state["module"])
-    if state["optimizer"] is not None:
-        optimizer.load_state_dict(state["optimizer"])
-        scheduler.load_state_dict(state["scheduler"])
-    return state["step"], state["names"], state["rows"].tolist(), state.get("seconds", 0.0)
-
-
-def _read(checkpoint: Path) -> dict:
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        json.loads(state["settings"])
-    except Exception as error:
-        raise TrainingError(
-            f"{checkpoint}: cannot be read as a checkpoint ({type(error).__name__}); delete it to start anew"
-        ) from None
-    return state
-
-
-@functools.cache
-def _code() -> str:
-    """What computes a model: a fingerprint of our modules for it, and of the libraries' versions."""
-    versions = [metadata.version(name) for name in ("torch", "torchvision", "timm", "librosa", "numpy")]
-    package, digest = Path(__file__).parent, hashlib.sha256(" ".join(versions).encode())
-    for part in _CODE:
-        for path in sorted((package / part).rglob("*.py")) if (package / part).is_dir() else [package / part]:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()

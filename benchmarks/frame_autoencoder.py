@@ -7,7 +7,7 @@ import torch
 from measure import compare, matrix_rate, operations, precision, step
 from torch.utils.data import DataLoader, TensorDataset
 
-from asdlib import params, training
+from asdlib import checkpoints, params, training
 from asdlib.baselines.frame_autoencoder import network
 from asdlib.baselines.windows import Windows
 
@@ -47,7 +47,7 @@ def run(folder: Path) -> list[dict]:
             settings={},
             log_seconds=1e9,
         )
-        training.finish(checkpoint)
+        checkpoints.finish(checkpoint)
 
     plain = network(WIDTH * MELS)
     adam = torch.optim.Adam(plain.parameters(), lr=1e-3)

@@ -9,7 +9,7 @@ import torch
 from classifier_clips import project
 from safetensors.torch import load_file
 
-from asdlib import params, paths, training
+from asdlib import checkpoints, params, paths, training
 from asdlib.classifier import train
 from asdlib.classifier.batches import Batches
 from asdlib.classifier.model import ClassifierError
@@ -144,7 +144,7 @@ def test_fine_tuning_does_not_go_on_after_a_source_training_of_other_code(traine
     with monkeypatch.context() as patch:
         patch.setattr(Batches, "finetuning", dies)
         patch.setattr(training, "train", functools.partial(training.train, checkpoint_seconds=0))
-        patch.setattr(training, "_code", lambda: "older")
+        patch.setattr(checkpoints, "code", lambda: "older")
         with pytest.raises(KeyboardInterrupt):
             train.fit(settings, "fan", "00", "base")
     there = paths.Run.of(settings).checkpoints

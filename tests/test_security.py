@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from asdlib import leader, notebooks, params, training
+from asdlib import checkpoints, leader, notebooks, params, training
 from asdlib.data import DECODED
 from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
@@ -64,7 +64,7 @@ def test_no_pickle_is_opened(tmp_path, monkeypatch, kind, note):
     module = torch.nn.Linear(1, 1)
     optimizer = torch.optim.Adam(module.parameters())
     with pytest.raises(training.TrainingError, match="cannot be read as a checkpoint"):
-        training._restore(bad, module, optimizer, None, {})
+        checkpoints.restore(bad, module, optimizer, None, {})
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

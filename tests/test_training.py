@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from asdlib import paths, training
+from asdlib import checkpoints, paths, training
 from asdlib.training import Compute, TrainingError
 
 CPU = Compute(torch.device("cpu"), "float32", 1)
@@ -93,22 +93,22 @@ def test_interrupted_equals_uninterrupted(tmp_path, schedule, die_at):
 def test_what_has_ended_is_not_trained_again(tmp_path, monkeypatch, capsys):
     whole, checkpoint = Task(), tmp_path / "whole.pt"
     history = whole.train(checkpoint)
-    assert list(tmp_path.iterdir()) == [training.finished(checkpoint)]
+    assert list(tmp_path.iterdir()) == [checkpoints.finished(checkpoint)]
     again = Task()
     again.die_at = 0
     pd.testing.assert_frame_equal(again.train(checkpoint), history, check_exact=True)
     assert equal(again.module, whole.module)
     assert f"going on from step {STEPS} of {STEPS}" in capsys.readouterr().out
 
-    monkeypatch.setattr(training, "_code", lambda: "other code")
+    monkeypatch.setattr(checkpoints, "code", lambda: "other code")
     with pytest.raises(KeyboardInterrupt):
         again.train(checkpoint)
     monkeypatch.undo()
     monkeypatch.setenv(paths.KEEP_FINISHED, "1")
-    training.finish(checkpoint)
-    assert training.is_finished(checkpoint)
+    checkpoints.finish(checkpoint)
+    assert checkpoints.is_finished(checkpoint)
     monkeypatch.delenv(paths.KEEP_FINISHED)
-    training.finish(checkpoint)
+    checkpoints.finish(checkpoint)
     assert list(tmp_path.iterdir()) == []
 
 

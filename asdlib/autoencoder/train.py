@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from asdlib import artefacts, data, paths, training
+from asdlib import artefacts, checkpoints, data, paths, training
 from asdlib.autoencoder import clips, specaugment
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.data import pseudo_target
@@ -81,7 +81,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
             parameters=sum(parameter.numel() for parameter in model.parameters()),
         )
         artefacts.write_json(record, folder / "record.json")
-    training.finish(checkpoint)
+    checkpoints.finish(checkpoint)
     return history
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from asdlib import artefacts, data, paths, scores, training
+from asdlib import artefacts, checkpoints, data, paths, scores, training
 from asdlib.baselines.machine import write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.features import LogMel
@@ -98,7 +98,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
     write(folders.system(SYSTEM, machine), table, {**model.state_dict(), "level": level}, record, history)
-    training.finish(checkpoint)
+    checkpoints.finish(checkpoint)
     return table
 
 

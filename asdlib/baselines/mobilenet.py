@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
-from asdlib import artefacts, data, paths, scores, training
+from asdlib import artefacts, checkpoints, data, paths, scores, training
 from asdlib.baselines.machine import BaselineError, write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.data import catalogue
@@ -132,7 +132,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
     write(folders.system(SYSTEM, machine), table, model.state_dict(), record, history)
-    training.finish(checkpoint)
+    checkpoints.finish(checkpoint)
     return table
 
 

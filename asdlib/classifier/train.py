@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from asdlib import artefacts, paths, training
+from asdlib import artefacts, checkpoints, paths, training
 from asdlib.artefacts import writing
 from asdlib.classifier.batches import Batch, Batches, normalisation
 from asdlib.classifier.model import Classifier, parameters
@@ -75,7 +75,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     torch.manual_seed(training.derive(seed, "weights"))
     statistics = normalisation(batches.normal.waveforms)
     model = Classifier(branch, settings.data.sample_rate, statistics, batches.epoch_steps).to(compute.device)
-    if not training.is_finished(source):
+    if not checkpoints.is_finished(source):
         target.unlink(missing_ok=True)  # of a source training that other code did
         if not source.is_file():
             initialise(model, batches, compute, seed)
@@ -104,7 +104,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
             save_file(tensors, folder / name)
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
         artefacts.write_json(record, folder / "record.json")
-    training.finish(source, target)
+    checkpoints.finish(source, target)
     return history
 
 

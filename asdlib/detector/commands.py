@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import gc
 import io
 import json
 import shutil
@@ -70,8 +69,6 @@ def score(place: Path, clips: list[Path], *, folder: Path | None, section: str |
     if not clips and folder is None:
         raise DetectorError("nothing to score: give wav files, or a folder with --watch")
     detector = Judge.load(place)
-    gc.freeze()  # what is loaded stays to the end, which would take a second longer if it were looked through
-    gc.enable()
 
     def judge(path: Path) -> dict:
         return detector.judge(path, section, changed).as_dict()

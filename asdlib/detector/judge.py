@@ -79,16 +79,7 @@ class Judge:
         return cls(store.load(folder), folder)
 
     def judge(self, path: str | Path, section: str | None = None, changed: bool = False) -> Verdict:
-        """Judge one recording of any length; nothing else is looked at.
-
-        Args:
-            path: A wav file.
-            section: Name of its section; by default the only one, or the one named like the file's folder.
-            changed: Whether it was recorded under the changed conditions of the fit.
-
-        Raises:
-            asdlib.AsdError: A recording that cannot be used, or a section that is not known.
-        """
+        """As :meth:`asdlib.detector.detector.Detector.judge`, which this does."""
         facts, settings = self.stored.facts, self.stored.settings
         total = recordings.duration(path, settings.data)
         code, domain = self._section(Path(path), section), "target" if changed else "source"
