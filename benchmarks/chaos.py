@@ -243,9 +243,12 @@ def _processes(home: Path) -> dict[str, list[psutil.Process]]:
             if process.environ().get(MARK) != str(home) or process.status() == psutil.STATUS_ZOMBIE:
                 continue
             line = process.cmdline()
+            if not line:  # it is just ending
+                continue
             names = [kind for kind, words in KINDS.items() if words in " ".join(line)] if "bash" not in line[0] else []
             kind = names[0] if names else "others"
-            if kind == "lender of kernels" and process.parent() and process.parent().cmdline() == line:
+            parent = process.parent() if kind == "lender of kernels" else None
+            if parent and parent.cmdline() == line:
                 kind = "kernel"
             found.setdefault(kind, []).append(process)
     return found
