@@ -6,7 +6,6 @@ several channels are refused unless ``data.channels`` says what to do with them.
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import mmap
@@ -20,11 +19,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import soundfile
+import xxhash
 
 from asdlib import AsdError, artefacts
 from asdlib.data import DECODED
 from asdlib.data.catalogue import DataError, listed
-from asdlib.data.doubts import Doubts
+from asdlib.data.doubts import Doubts, Summary
 
 FULL_SCALE = 32768
 """int16 value of amplitude 1"""
@@ -66,9 +66,11 @@ def read(path: Path, data, start: int = 0, samples: int | None = None) -> np.nda
     with _opened(Path(path), data) as sound:
         frames = sound.frames - start if samples is None else samples
         exact = sound.subtype == "PCM_16" and (sound.channels == 1 or data.channels == "first")
+        kind = "int16" if exact else "float64"
         try:
-            sound.seek(start)
-            waveform = sound.read(frames, "int16" if exact else "float64", always_2d=True)  # (samples, channels)
+            if start:
+                sound.seek(start)
+            waveform = np.frombuffer(sound.buffer_read(frames, kind), kind).reshape(-1, sound.channels)
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise ClipError(f"{path}: cannot be decoded ({error}); copy it again or remove it") from None
     if len(waveform) != frames:
@@ -146,7 +148,7 @@ def check(clips: pd.DataFrame, root: Path, data) -> tuple[list[str], list[str]]:
     problems, doubts = [], Doubts(data.sample_rate)
     for path, split, label in zip(clips["path"], clips["split"], clips["label"], strict=True):
         try:
-            doubts.hear(path, split, label, read(Path(root) / path, data))
+            doubts.hear(path, split, label, Summary.of(read(Path(root) / path, data)))
         except ClipError as error:
             problems.append(str(error))
     return problems, doubts.sentences()
@@ -157,7 +159,7 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
 
     Writes ``waveforms.npy`` (int16, all clips one after the other), ``clips.csv`` (the catalogue with ``start`` and
     ``samples``) and ``record.json``, whole or not at all. One clip is in memory at a time. ``data_fingerprint`` in the
-    record is the SHA-256 over names and samples and so does not depend on when or where the files were written.
+    record is a hash (XXH3) of names and samples and so does not depend on when or where the files were written.
 
     Args:
         clips: Catalogue rows of one machine type.
@@ -173,7 +175,7 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
         return False
     began = time.monotonic()
     problems, lengths = [], []
-    digest, doubts = hashlib.sha256(), Doubts(data.sample_rate)
+    digest, doubts = xxhash.xxh3_128(), Doubts(data.sample_rate)
     with artefacts.writing(folder, folder=True) as temporary:
         with open(temporary / "waveforms.npy", "wb") as stream:
             _write_header(stream, 0)
@@ -183,11 +185,11 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
                 except ClipError as error:
                     problems.append(str(error))
                     continue
+                summary = Summary.of(waveform)
                 stream.write(waveform)
-                lengths.append(len(waveform))
-                of_clip = hashlib.sha256(waveform).digest()
-                doubts.hear(clip.path, clip.split, clip.label, waveform, of_clip)
-                digest.update(clip.clip.encode() + b"\0" + of_clip)
+                lengths.append(summary.length)
+                doubts.hear(clip.path, clip.split, clip.label, summary)
+                digest.update(clip.clip.encode() + b"\0" + summary.digest)
             refuse(problems)
             stream.seek(0)
             _write_header(stream, sum(lengths))

@@ -1,9 +1,10 @@
 """What makes no clip unusable but should be known before one trusts the numbers: a sentence each, with a count."""
 
-import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
+import xxhash
 
 SECOND_LIMIT = 1.0
 """seconds; a shorter clip says little about a machine, and windows of the profiles are longer"""
@@ -12,6 +13,27 @@ CLIPPED = 0.001
 """share of samples at full scale from which on a clip counts as clipped"""
 
 SHOWN = 3  # paths that a sentence names
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What of a clip's samples is remembered when they are gone."""
+
+    length: int
+    """in samples"""
+    silent: bool
+    clipped: bool
+    digest: bytes
+    """XXH3, 128 bits: equal for equal samples; no protection against somebody who wants two to be equal"""
+
+    @classmethod
+    def of(cls, samples: np.ndarray) -> "Summary":
+        """Summarise a clip: int16, one sample at least."""
+        low, high = samples.min(), samples.max()
+        full = 0
+        if low == -32768 or high == 32767:  # most clips stay below, and are looked through once
+            full = np.count_nonzero((samples == 32767) | (samples == -32768))
+        return cls(len(samples), bool(low == high), full > CLIPPED * len(samples), xxhash.xxh3_128_digest(samples))
 
 
 class Doubts:
@@ -27,24 +49,22 @@ class Doubts:
         self._first: dict[bytes, tuple[str, str, str]] = {}  # digest of the samples: path, split and label
         self._leaks, self._contradictions, self._twice = [], [], []
 
-    def hear(self, path: str, split: str, label: str, samples: np.ndarray, digest: bytes | None = None) -> None:
+    def hear(self, path: str, split: str, label: str, clip: Summary) -> None:
         """Take note of a clip.
 
         Args:
             path: Of the clip, as sentences should name it.
             split: ``train`` or ``test``.
             label: ``normal``, ``anomaly`` or ``unknown``.
-            samples: int16, one at least.
-            digest: SHA-256 of the samples, if it is known already.
+            clip: What of it counts.
         """
-        if len(samples) < SECOND_LIMIT * self.sample_rate:
+        if clip.length < SECOND_LIMIT * self.sample_rate:
             self._short.append(path)
-        if np.ptp(samples) == 0:
+        if clip.silent:
             self._silent.append(path)
-        elif np.count_nonzero((samples == 32767) | (samples == -32768)) > CLIPPED * len(samples):
+        elif clip.clipped:
             self._clipped.append(path)
-        digest = digest or hashlib.sha256(samples.tobytes()).digest()
-        other, other_split, other_label = self._first.setdefault(digest, (path, split, label))
+        other, other_split, other_label = self._first.setdefault(clip.digest, (path, split, label))
         if other == path:
             return
         pair = f"{path} as {other}"
