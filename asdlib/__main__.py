@@ -81,7 +81,8 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("onnx", help="write a detector's networks as ONNX files, compared with PyTorch")
     command.add_argument("detector", type=Path)
-    command.add_argument("out", type=Path, help="folder for the files")
+    words = "folder for the files (default: in the detector's, and score then does without PyTorch)"
+    command.add_argument("out", type=Path, nargs="?", help=words)
     command.set_defaults(command=_onnx)
 
     data = commands.add_parser("data", help="download recordings, look at a folder of them")
@@ -237,10 +238,11 @@ def _score(given) -> int:
     gc.disable()  # imports leave no garbage, and looking for some takes a fifth of a cold start
     from asdlib.detector import commands
 
+    detector = commands.Judge.load(given.detector)
     gc.freeze()  # what was imported stays to the end, which would take a second longer if it were looked through
     gc.enable()
     return commands.score(
-        given.detector,
+        detector,
         given.wav,
         folder=given.watch,
         section=given.section,

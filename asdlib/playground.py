@@ -14,10 +14,9 @@ from asdlib import data, paths, scores, training
 from asdlib.autoencoder import scorer
 from asdlib.autoencoder.pooling import pool
 from asdlib.autoencoder.scorer import Inspection
-from asdlib.classifier import embeddings, maps
+from asdlib.classifier import FILES, STAGES, embeddings, maps
 from asdlib.classifier import model as models
 from asdlib.classifier import scorer as classifier_scorer
-from asdlib.classifier.train import FILES, STAGES
 from asdlib.data import audio, catalogue
 from asdlib.data.audio import Waveforms
 from asdlib.ensemble.combine import normalise, rank
@@ -81,7 +80,7 @@ def embedded(settings, candidate: str, clip: Waveforms) -> tuple[pd.DataFrame, n
     folder = paths.Run.of(settings).system("classifier", about["machine"], trained, about["section"])
     compute = training.compute(settings)
     network = models.load(folder / FILES[stage], branch, settings.data.sample_rate).to(compute.device)
-    row, vector = embeddings.embed(network, clip, np.array([0]), branch, compute)
+    row, vector = embeddings.embed(models.runner(network, compute), clip, np.array([0]), branch)
     centres = table[(table["kind"] == "centroid") & (table["stage"] == stage)]
     order = [int(centres.index[centres["label"] == name][0]) for name in ("outlier", "normal")]
     row = embeddings.with_distances(row, vector, embedding[order].astype(np.float64))

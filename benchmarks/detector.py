@@ -3,6 +3,7 @@
 The networks have the sizes of the profile ``quick``; they learn for two steps only, which changes no time of scoring.
 """
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import soundfile
 from measure import compare
 
-from asdlib.detector import Detector
+from asdlib.detector import Detector, onnx
 
 CLIPS, SECONDS, RATE = 12, 10, 16_000
 TWO_STEPS = {
@@ -32,6 +33,8 @@ def run(folder: Path) -> list[dict]:
             soundfile.write(folder / "normal" / section / f"{clip:02d}.wav", wave, RATE, "PCM_16")
     place, clip = folder / "machine.detector", folder / "normal" / "one" / "00.wav"
     Detector("quick", overrides=TWO_STEPS).fit(folder / "normal").save(place)
+    exported = shutil.copytree(place, folder / "exported.detector")
+    onnx.export(exported)
     detector = Detector.load(place)
     facts = detector._fitted().stored.facts
     size = f"{len(facts.autoencoder)} autoencoders and {len(facts.classifier)} classifiers"
@@ -47,12 +50,15 @@ def run(folder: Path) -> list[dict]:
             by="its own length",
             goal=20,
         ),
-        compare(
-            "the first answer of python -m asdlib score, from a cold start",
-            command("-m", "asdlib", "score", str(place), str(clip)),
-            3,
-            by="3 s",
-            goal=1,
+        *(
+            compare(
+                f"the first answer of python -m asdlib score, from a cold start, {words}",
+                command("-m", "asdlib", "score", str(fitted), str(clip)),
+                3,
+                by="3 s",
+                goal=1,
+            )
+            for words, fitted in (("by PyTorch", place), ("by ONNX files", exported))
         ),
         compare("import asdlib", command("-c", "import asdlib"), 0.3, by="0.3 s", goal=1),
         compare("python -m asdlib --help", command("-m", "asdlib", "--help"), 0.3, by="0.3 s", goal=1),

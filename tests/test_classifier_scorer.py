@@ -13,7 +13,7 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import ledoit_wolf
 
 from asdlib import params, paths, scores, training
-from asdlib.classifier import embeddings, inspection, maps, model, scorer, train
+from asdlib.classifier import embeddings, inspection, maps, model, scorer, train, windows
 from asdlib.classifier.model import ClassifierError
 from asdlib.data.audio import Waveforms
 
@@ -125,9 +125,8 @@ def test_the_score_of_a_clip_needs_that_clip_only(scored):
     branch, run, compute = settings.candidate("classifier", "base"), paths.Run.of(settings), training.compute(settings)
     path = run.system("classifier", "fan", "base", "00") / "target.safetensors"
     network = model.load(path, branch, settings.data.sample_rate)
-    embed = functools.partial(
-        embeddings.embed, network, Waveforms.open(run.data("fan")), branch=branch, compute=compute
-    )
+    waveforms = Waveforms.open(run.data("fan"))
+    embed = functools.partial(embeddings.embed, model.runner(network, compute), waveforms, branch=branch)
     together, _ = embed(rows=np.arange(8))
     for row in (0, 5):
         alone, _ = embed(rows=np.array([row]))
@@ -135,12 +134,12 @@ def test_the_score_of_a_clip_needs_that_clip_only(scored):
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000), st.integers(1, 12))
-def test_windows_are_equally_spaced_and_cover_the_clip(samples, length, windows):
-    starts = embeddings.starts(samples, length, windows)
-    assert 1 <= len(starts) <= windows and (np.diff(starts) > 0).all()
+def test_windows_are_equally_spaced_and_cover_the_clip(samples, length, count):
+    starts = windows.starts(samples, length, count)
+    assert 1 <= len(starts) <= count and (np.diff(starts) > 0).all()
     assert starts[0] >= 0 and starts[-1] <= max(samples - length, 0)
-    if windows > 1 and samples - length >= windows:
-        assert starts[0] == 0 and starts[-1] == samples - length and len(starts) == windows
+    if count > 1 and samples - length >= count:
+        assert starts[0] == 0 and starts[-1] == samples - length and len(starts) == count
         assert np.ptp(np.diff(starts)) <= 1
 
 

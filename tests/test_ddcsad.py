@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdlib import params
-from asdlib.classifier.ddcsad import NORMAL, OUTLIER, Ddcsad
+from asdlib.classifier import NORMAL, OUTLIER
+from asdlib.classifier.ddcsad import Ddcsad
 
 D = 5
 

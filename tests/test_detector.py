@@ -225,7 +225,7 @@ def test_a_strangers_detector_is_refused_where_it_is_odd(home, tmp_path):
     for name, content, words in [
         ("autoencoder/base/model.safetensors", pickle.dumps(Harm()), "cannot be read as a detector"),
         ("classifier/base/normal.safetensors", pickle.dumps(Harm()), "cannot be read as a detector"),
-        ("detector.json", json.dumps(facts | {"format": 3}).encode(), "format 3; expected 2"),
+        ("detector.json", json.dumps(facts | {"format": 2}).encode(), "format 2; expected 3"),
         ("detector.json", json.dumps(facts | {"autoencoder": ["../../x"]}).encode(), "'../../x' is not in the profile"),
         ("detector.json", b"{", "cannot be read as a detector"),
         ("settings.json", b'{"profile": "a", "titel": "b"}', "cannot be read as a detector"),
@@ -337,6 +337,6 @@ def test_watching_by_command_ends_with_the_code(home, odd, tmp_path):
 
 def test_judging_waits_for_no_library_that_it_does_not_need():
     code = "import sys, asdlib.detector.commands; print([name for name in sys.argv[1:] if name in sys.modules])"
-    heavy = ["sklearn", "scipy.stats", "scipy.signal", "matplotlib"]
+    heavy = ["torch", "sklearn", "scipy.stats", "scipy.signal", "matplotlib"]
     done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

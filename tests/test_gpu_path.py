@@ -19,7 +19,7 @@ from asdlib.autoencoder import train as autoencoder_train
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.classifier.batches import Batches, groups
 from asdlib.classifier.model import Classifier
-from asdlib.classifier.windows import Windows
+from asdlib.classifier.resident import Windows
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 
@@ -106,7 +106,7 @@ def test_no_step_of_the_classifier_waits_for_the_device(monkeypatch, tmp_path, s
     }
     settings = params.Classifier.model_validate(params.merged(values, change))
     counts = {("fan", "00", "source"): 5, ("fan", "00", "target"): 3, ("fan", "01", "source"): 4}
-    monkeypatch.setattr("asdlib.classifier.windows._room", lambda device: 10**9)
+    monkeypatch.setattr("asdlib.classifier.resident._room", lambda device: 10**9)
     # meta has no generators of random numbers: the noise is drawn by a CPU's, which changes no shape.
     generator = torch.Generator
     monkeypatch.setattr(torch, "Generator", lambda device="cpu": generator())

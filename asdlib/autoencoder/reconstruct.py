@@ -158,7 +158,7 @@ class Reconstructor:
     @torch.inference_mode()
     def _reconstruct(self, rows: list[int], features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Output, error (output minus target) and gains of clips, ``(clips, copies, frames, dims)`` each."""
-        gains = pad_sequence([self._gains(row, *clip.shape) for row, clip in zip(rows, features, strict=True)], True)
+        gains = pad_sequence([self.gains(row, *clip.shape) for row, clip in zip(rows, features, strict=True)], True)
         lengths = torch.tensor([len(clip) for clip in features])
         features = pad_sequence(features, batch_first=True)  # (clips, frames, mels)
         size, frames, mels = features.shape
@@ -174,8 +174,8 @@ class Reconstructor:
         output = output.float().view(size, self.copies, frames, -1)
         return output, output - self.model.target(features, section)[:, None], gains
 
-    def _gains(self, row: int, frames: int, mels: int) -> Tensor:
-        """Gains of a clip's copies with the frames first, ``(frames, copies, mels)``, as padding wants them."""
+    def gains(self, row: int, frames: int, mels: int) -> Tensor:
+        """Gains of a clip's copies, drawn by its name: ``(frames, copies, mels)``, as padding wants them."""
         if not self.branch.scorer.masking:
             return torch.ones(frames, 1, mels)
         clip = "/".join(self.waveforms.clips.iloc[row][["section", "split", "clip"]])

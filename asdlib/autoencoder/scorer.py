@@ -5,6 +5,8 @@ frame's score, then post-processing over time; each post-processing choice is a 
 scores that the paper lacks: ``clip_signed`` averages the signed errors over time first and then asks one Gaussian a
 section, for the target domain widened by the shift that its few clips show, how unusual the clip's error vector is;
 ``l1`` is the mean absolute error, the score without a scorer.
+
+PyTorch is imported where it is used: a detector's ONNX files are scored without it.
 """
 
 import time
@@ -12,18 +14,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
 from asdlib import AsdError, artefacts, paths, scores
-from asdlib.autoencoder import clips
 from asdlib.autoencoder.pooling import pool
-from asdlib.autoencoder.reconstruct import Reconstruction, Reconstructor
-from asdlib.data import pseudo_target
 from asdlib.data.audio import Waveforms
 from asdlib.gaussian import Gaussian
+
+if TYPE_CHECKING:
+    from asdlib.autoencoder.reconstruct import Reconstruction, Reconstructor
 
 CLIP_SIGNED, L1 = "clip_signed", "l1"
 
@@ -42,6 +45,9 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     Returns:
         The score table of all variants, systems ``autoencoder/<candidate>/<variant>``, in the order of the settings.
     """
+    from asdlib.autoencoder import clips
+    from asdlib.autoencoder.reconstruct import Reconstructor
+
     began = time.monotonic()
     net = Reconstructor.load(settings, machine, candidate)
     options, folder = net.branch.scorer, paths.Run.of(settings).system("autoencoder", machine, candidate)
@@ -128,7 +134,7 @@ def group_of(section: str, domain: str, groups: str) -> str:
 
 
 def pseudo_target_errors(
-    settings, net: Reconstructor, machine: str, held_out: Collection[str]
+    settings, net: "Reconstructor", machine: str, held_out: Collection[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Errors of the pseudo-target clips (:mod:`asdlib.data.pseudo_target`), by section.
 
@@ -142,6 +148,8 @@ def pseudo_target_errors(
         For each section that has some: the errors of all frames of those made of held-out clips, ``(frames, dims)``;
         and the signed errors of all, averaged over time, ``(clips, dims)``.
     """
+    from asdlib.data import pseudo_target
+
     kind, frames, means = net.branch.scorer.errors, {}, {}
     found = pseudo_target.open_rows(settings, machine, net.sections)
     if found is None:
@@ -259,7 +267,7 @@ def band_errors(table: pd.DataFrame, signed: np.ndarray, absolute: np.ndarray, d
 class Inspection:
     """One clip through autoencoder and scorer."""
 
-    spectra: Reconstruction
+    spectra: "Reconstruction"
     """input, masked input, reconstruction and error, dB"""
     frame_scores: np.ndarray
     """negative log-likelihood of each frame's errors, nats, ``(frames,)``"""
@@ -282,6 +290,8 @@ def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveforms: 
     Raises:
         ScorerError: There are no scorers, or no such clip.
     """
+    from asdlib.autoencoder.reconstruct import Reconstructor
+
     net = Reconstructor.load(settings, machine, candidate)
     net = net if waveforms is None else replace(net, waveforms=waveforms)
     path = paths.Run.of(settings).system("autoencoder", machine, candidate) / "scorers.safetensors"

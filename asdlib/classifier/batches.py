@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from asdlib import paths
-from asdlib.classifier import augment
-from asdlib.classifier.model import ClassifierError
-from asdlib.classifier.windows import Windows, samples_of
+from asdlib.classifier import ClassifierError, augment
+from asdlib.classifier.resident import Windows
+from asdlib.classifier.windows import samples_of
 from asdlib.data import catalogue, pseudo_target
 from asdlib.data.audio import FULL_SCALE, Waveforms
 

@@ -7,8 +7,6 @@ in the feature space", but not its equation. Ours is Deep SAD (Ruff et al., 2020
 import torch
 from torch import Tensor, nn
 
-OUTLIER, NORMAL = 0, 1  # rows of the centroids: the index of a class is its label
-
 
 class Ddcsad(nn.Module):
     r"""Pull each embedding to the centroid of its class and push it from that of the other class.

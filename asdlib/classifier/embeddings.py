@@ -1,22 +1,20 @@
-"""What the models of a section say of each clip, before and after fine-tuning: embedding, logit and distances."""
+"""What the models of a section say of each clip, before and after fine-tuning: embedding, logit and distances.
+
+PyTorch is imported where it is used: a detector's ONNX files are scored without it.
+"""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.special import expit
 
-from asdlib import artefacts, paths, training
-from asdlib.classifier import model as models
-from asdlib.classifier.batches import Batches
-from asdlib.classifier.ddcsad import NORMAL, OUTLIER
-from asdlib.classifier.model import Classifier, ClassifierError
-from asdlib.classifier.train import FILES, STAGES, recipe
-from asdlib.classifier.windows import samples_of, window
-from asdlib.data import pseudo_target
-from asdlib.data.audio import FULL_SCALE, Waveforms
+from asdlib import artefacts, paths
+from asdlib.classifier import FILES, NORMAL, OUTLIER, STAGES, ClassifierError
+from asdlib.classifier.windows import samples_of, starts, window
+from asdlib.data.audio import Waveforms
 
 CLIP = ["machine", "section", "domain", "split", "clip", "label"]
 MEASURES = ["logit", "anomaly", "distance_normal", "distance_outlier"]
@@ -31,7 +29,7 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     Returns:
         A table, and the embedding of each of its rows (the mean over a clip's windows), float32, shape (rows, D).
         Columns: ``model``, the section whose models these are; ``stage``, one of
-        :data:`asdlib.classifier.train.STAGES`; ``kind``, which is ``section``, ``pseudo-target`` (if
+        :data:`asdlib.classifier.STAGES`; ``kind``, which is ``section``, ``pseudo-target`` (if
         ``scorer.target_from`` says so), ``outlier`` or ``centroid``; those of a clip; and means over its windows of
         ``logit``, ``anomaly`` (1 - posterior), ``distance_normal`` and ``distance_outlier`` (to the centroids). The two
         centroids of a stage (see ``scorer.centroids``) are labelled ``normal`` and ``outlier`` and have no logit.
@@ -39,6 +37,12 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     Raises:
         ClassifierError: The section's models are missing or were trained with other settings.
     """
+    from asdlib import training
+    from asdlib.classifier import model as models
+    from asdlib.classifier.batches import Batches
+    from asdlib.classifier.train import recipe
+    from asdlib.data import pseudo_target
+
     trained = settings.trained_as("classifier", candidate)
     folder = paths.Run.of(settings).system("classifier", machine, trained, section)
     branch, batches = settings.candidate("classifier", candidate), Batches.open(settings, candidate, machine, section)
@@ -56,7 +60,8 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         if not (folder / FILES[stage]).is_file():
             continue
         network = models.load(folder / FILES[stage], branch, settings.data.sample_rate).to(compute.device)
-        outputs = [embed(network, waveforms, rows, branch, compute) for _, waveforms, rows in parts]
+        run = models.runner(network, compute)
+        outputs = [embed(run, waveforms, rows, branch) for _, waveforms, rows in parts]
         clips = [waveforms.clips.iloc[rows][CLIP].assign(kind=kind) for kind, waveforms, rows in parts]
         frame, embedding = pd.concat(clips, ignore_index=True), np.concatenate([values for _, values in outputs])
         frame = pd.concat([frame, pd.concat([measures for measures, _ in outputs], ignore_index=True)], axis=1)
@@ -75,13 +80,19 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     return pd.concat(frames, ignore_index=True).assign(model=section)[COLUMNS], np.concatenate(embeddings)
 
 
-@torch.inference_mode()
 def embed(
-    network: Classifier, waveforms: Waveforms, rows: np.ndarray, branch, compute: training.Compute
+    run: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], waveforms: Waveforms, rows: np.ndarray, branch
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Means over each clip's equally spaced windows, in float64.
 
     A clip shorter than a window gives one window, in which it goes on mirrored in time. Nothing depends on other clips.
+
+    Args:
+        run: The network: int16 windows, shape (windows, samples), to logits, shape (windows,), and embeddings, shape
+            (windows, D) (:func:`asdlib.classifier.model.runner`).
+        waveforms: The clips.
+        rows: Rows of ``waveforms.clips``.
+        branch: :class:`asdlib.params.Classifier`.
 
     Returns:
         Columns ``logit``, ``anomaly`` (1 - posterior) and ``power`` (mean square of the embedding), a row a clip; and
@@ -95,10 +106,7 @@ def embed(
         cut = [
             window(waveforms, row, start, length) for row, place in zip(chunk, places, strict=True) for start in place
         ]
-        batch = torch.from_numpy(np.stack(cut)).to(compute.device).float() / FULL_SCALE
-        with compute.autocast():
-            output = network(batch)
-        logit, embedding = output.logit.double().cpu().numpy(), output.embedding.double().cpu().numpy()
+        logit, embedding = run(np.stack(cut))
         values = np.stack([logit, expit(-logit), np.square(embedding).mean(1)], axis=1)
         ends = np.cumsum([len(place) for place in places])[:-1]
         measures += [part.mean(0) for part in np.split(values, ends)]
@@ -118,16 +126,6 @@ def with_distances(frame: pd.DataFrame, embedding: np.ndarray, centroids: np.nda
     products = 2 * embedding @ centroids.T / embedding.shape[1]
     distance = frame["power"].to_numpy()[:, None] - products + np.square(centroids).mean(1)
     return frame.assign(distance_normal=distance[:, NORMAL], distance_outlier=distance[:, OUTLIER])
-
-
-def starts(samples: int, length: int, windows: int) -> np.ndarray:
-    """First samples of ``windows`` equally spaced windows of ``length`` in a clip; each different place once.
-
-    >>> starts(100, 40, 3).tolist(), starts(100, 40, 1).tolist(), starts(30, 40, 3).tolist()
-    ([0, 30, 60], [30], [0])
-    """
-    free = max(samples - length, 0)
-    return np.unique(np.linspace(0, free, windows).round().astype(int)) if windows > 1 else np.array([free // 2])
 
 
 def write(table: pd.DataFrame, embedding: np.ndarray, folder: Path) -> None:

@@ -2,26 +2,26 @@
 
 import difflib
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from asdlib import AsdError, paths
+from asdlib import paths, training
+from asdlib.classifier import ClassifierError
 from asdlib.classifier.arcface import ArcFace
 from asdlib.classifier.ddcsad import Ddcsad
+from asdlib.data.audio import FULL_SCALE
 from asdlib.features import LogMel
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="IProgress not found")  # timm's progress bars, which nobody will see
     import timm
-
-
-class ClassifierError(AsdError):
-    """A classifier that cannot be made, trained or used; the message says why and what to do."""
 
 
 class Output(NamedTuple):
@@ -145,6 +145,19 @@ def backbone(name: str, pretrained: bool | str) -> nn.Module:
             f"classifier.model.pretrained: the weights of {name} cannot be had ({type(error).__name__}: {reason}); "
             f"{remedy}, or set false"
         ) from None
+
+
+def runner(network: Classifier, compute: training.Compute) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """``network`` as a function of int16 windows, shape (windows, samples), to logits and embeddings in float64."""
+
+    @torch.inference_mode()
+    def run(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        waveform = torch.from_numpy(windows).to(compute.device).float() / FULL_SCALE
+        with compute.autocast():
+            output = network(waveform)
+        return output.logit.double().cpu().numpy(), output.embedding.double().cpu().numpy()
+
+    return run
 
 
 def parameters(model: nn.Module) -> int:

@@ -28,11 +28,9 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
-from asdlib import artefacts, paths, scores, training
+from asdlib import artefacts, paths, scores
 from asdlib.artefacts import writing
-from asdlib.classifier import embeddings
-from asdlib.classifier.model import ClassifierError
-from asdlib.classifier.train import STAGES
+from asdlib.classifier import STAGES, ClassifierError, embeddings
 from asdlib.data import catalogue
 from asdlib.data.audio import Waveforms
 from asdlib.gaussian import Gaussian
@@ -55,6 +53,8 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     Raises:
         ClassifierError: A section's models are missing or were trained with other settings.
     """
+    from asdlib import training  # with PyTorch, which the rest of this module does without
+
     began = time.monotonic()
     branch, run, compute = (
         settings.candidate("classifier", candidate),
@@ -197,7 +197,7 @@ def distances(table: pd.DataFrame, embedding: np.ndarray, gaussians: dict) -> pd
 
 
 def stage_of(variant: str, domain: str, tuned: bool) -> str:
-    """The model that scores a clip: one of :data:`asdlib.classifier.train.STAGES`; ``tuned`` if there are both."""
+    """The model that scores a clip: one of :data:`asdlib.classifier.STAGES`; ``tuned`` if there are both."""
     return STAGES[1] if tuned and domain == "target" and not variant.startswith("source_") else STAGES[0]
 
 

@@ -10,11 +10,9 @@ from safetensors.torch import save_file
 
 from asdlib import artefacts, checkpoints, paths, training
 from asdlib.artefacts import writing
+from asdlib.classifier import FILES, STAGES
 from asdlib.classifier.batches import Batch, Batches, normalisation
 from asdlib.classifier.model import Classifier, parameters
-
-STAGES = ("source training", "fine-tuning")
-FILES = {"source training": "source.safetensors", "fine-tuning": "target.safetensors"}
 
 
 def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
@@ -31,7 +29,8 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         candidate: Name in ``classifier_candidates``.
 
     Returns:
-        One row a step: ``stage`` (one of :data:`STAGES`), ``step``, the losses, ``learning_rate`` (of the backbone).
+        One row a step: ``stage`` (of :data:`asdlib.classifier.STAGES`), ``step``, the losses, ``learning_rate`` (of the
+        backbone).
 
     Raises:
         asdlib.AsdError: Clips or weights are missing, or the training diverged.

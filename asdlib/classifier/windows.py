@@ -1,15 +1,8 @@
-"""Windows of clips, cut where the samples are: on the device if they fit there, else from the mapped files."""
-
-from collections.abc import Iterable, Sequence
+"""Windows of clips: how long, where, and cut from the mapped files."""
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from asdlib.data.audio import Waveforms
-
-SHARE = 0.5
-"""of a device's free memory that samples may take"""
 
 
 def samples_of(settings) -> int:
@@ -17,55 +10,18 @@ def samples_of(settings) -> int:
     return (settings.images.frames - 1) * settings.features.hop_length
 
 
+def starts(samples: int, length: int, windows: int) -> np.ndarray:
+    """First samples of ``windows`` equally spaced windows of ``length`` in a clip; each different place once.
+
+    >>> starts(100, 40, 3).tolist(), starts(100, 40, 1).tolist(), starts(30, 40, 3).tolist()
+    ([0, 30, 60], [30], [0])
+    """
+    free = max(samples - length, 0)
+    return np.unique(np.linspace(0, free, windows).round().astype(int)) if windows > 1 else np.array([free // 2])
+
+
 def window(waveforms: Waveforms, row: int, start: int, length: int) -> np.ndarray:
     """``length`` int16 samples of a clip from ``start`` on; where the clip ends, it goes on mirrored in time."""
     rest = int(waveforms.clips["samples"].iat[row]) - start
     samples = waveforms.read(row, start, min(length, rest))
     return samples if rest >= length else np.pad(samples, (0, length - rest), mode="symmetric")
-
-
-class Windows:
-    """Cuts windows of one length.
-
-    On a GPU the int16 samples of all clips are kept there if they fit; a step then sends it nothing but places. On a
-    processor they stay in the mapped files, so that memory stays flat.
-
-    Args:
-        clips: All that windows may be cut from.
-        length: Of a window, in samples.
-        device: Where the windows go.
-        room: Bytes that samples may take on the device; by default :data:`SHARE` of what is free on a GPU, none on a
-            processor.
-    """
-
-    def __init__(self, clips: Iterable[Waveforms], length: int, device: torch.device, room: int | None = None):
-        self.length, self.device = length, device
-        parts = list({id(waveforms): waveforms for waveforms in clips}.values())
-        sizes = [len(waveforms.samples) for waveforms in parts]
-        room = _room(device) if room is None else room
-        self.samples: Tensor | None = None
-        if sum(waveforms.samples.nbytes for waveforms in parts) <= room:
-            self.samples = torch.empty(sum(sizes), dtype=torch.int16, device=device)
-            self._first = dict(zip(map(id, parts), np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
-            for place, waveforms in zip(self.samples.split(sizes), parts, strict=True):
-                for row, clip in enumerate(waveforms.clips.itertuples()):  # one in memory at a time
-                    place[clip.start : clip.start + clip.samples].copy_(torch.from_numpy(waveforms.read(row)))
-                waveforms.release()
-
-    def cut(self, places: Sequence[tuple[Waveforms, int, int]]) -> Tensor:
-        """The windows at ``(clips, row, start)``, int16 on the device, ``(places, length)``; see :func:`window`."""
-        if self.samples is None:
-            cut = torch.from_numpy(np.stack([window(*place, self.length) for place in places]))
-            return cut.to(self.device, non_blocking=True)
-        table = []
-        for waveforms, row, start in places:
-            first, samples = (int(waveforms.clips[name].iat[row]) for name in ("start", "samples"))
-            table.append((self._first[id(waveforms)] + first + start, samples - start))
-        first, rest = torch.tensor(table).to(self.device, non_blocking=True).T[:, :, None]
-        index = torch.arange(self.length, device=self.device) % (2 * rest)
-        return self.samples[first + torch.minimum(index, 2 * rest - 1 - index)]
-
-
-def _room(device: torch.device) -> int:
-    """Bytes; -1 if not even nothing is to be kept there."""
-    return int(SHARE * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else -1

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from asdlib.detector.calibration import CONFIDENCE, ENSEMBLE, Calibration
-from asdlib.detector.folder import FEW_FILES, MACHINE
+from asdlib.detector.folder import FEW_FILES
+from asdlib.detector.recordings import MACHINE
 from asdlib.detector.store import Facts
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asdlib import AsdError
+from asdlib.detector import DetectorError
 from asdlib.detector.judge import Judge
-from asdlib.detector.store import DetectorError
 from asdlib.detector.watch import watch
 
 NORMAL, ANOMALY, ERROR = 0, 1, 2
@@ -52,11 +52,13 @@ def fit(
     return out / "card.md"
 
 
-def score(place: Path, clips: list[Path], *, folder: Path | None, section: str | None, changed: bool, form: str) -> int:
+def score(
+    detector: Judge, clips: list[Path], *, folder: Path | None, section: str | None, changed: bool, form: str
+) -> int:
     """Judge recordings, and then what appears in a watched folder, and print a line each.
 
     Args:
-        place: The detector.
+        detector: It judges.
         clips: Wav files.
         folder: To watch until interrupted, if any.
         section: Of all of them; by default by their folders.
@@ -68,7 +70,6 @@ def score(place: Path, clips: list[Path], *, folder: Path | None, section: str |
     """
     if not clips and folder is None:
         raise DetectorError("nothing to score: give wav files, or a folder with --watch")
-    detector = Judge.load(place)
 
     def judge(path: Path) -> dict:
         return detector.judge(path, section, changed).as_dict()

@@ -14,10 +14,11 @@ from sklearn.exceptions import NotFittedError
 
 from asdlib import artefacts, data, paths, scores, training
 from asdlib.data.audio import Waveforms
-from asdlib.detector import calibration, folder, networks, spans, store, train
+from asdlib.detector import DetectorError, calibration, folder, networks, spans, store, train
 from asdlib.detector.card import card
 from asdlib.detector.judge import Judge, Verdict, systems
-from asdlib.detector.store import DetectorError, Facts, Stored
+from asdlib.detector.recordings import MACHINE
+from asdlib.detector.store import Facts, Stored
 
 
 class Detector(OutlierMixin, BaseEstimator):
@@ -175,7 +176,7 @@ def _write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: flo
     for name in facts.classifier:
         networks.keep_classifier(settings, name, facts.codes, target / "classifier" / name)
     nets = store.networks_of(settings, facts, target)
-    waveforms = Waveforms.open(paths.Run.of(settings).data(folder.MACHINE))
+    waveforms = Waveforms.open(paths.Run.of(settings).data(MACHINE))
     rows, values, seen = np.flatnonzero(waveforms.clips["split"] == "test"), [], []
     for row in rows:
         clip = waveforms.clips.iloc[row]
@@ -186,7 +187,7 @@ def _write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: flo
     measured = pd.DataFrame(values)
     table = pd.concat([scores.table(held_out, system, measured[system]) for system in measured], ignore_index=True)
     scores.write(table, target / "calibration.csv")
-    step = next(iter(nets[0].values())).net.log_mel.hop_length / settings.data.sample_rate
+    step = next(iter(nets[0].values())).step
     usual = {}
     for key, index in held_out.groupby(["section", "domain"]).indices.items():
         frames, errors = zip(*(seen[i] for i in index), strict=True)

@@ -17,10 +17,8 @@ import soundfile
 from asdlib import AsdError, artefacts, training
 from asdlib.data.catalogue import listed
 from asdlib.data.names import ClipName
-from asdlib.detector.recordings import LONGEST, RecordingError, begins, duration, windows
+from asdlib.detector.recordings import LONGEST, MACHINE, RecordingError, begins, duration, windows
 
-MACHINE = "machine"
-"""the machine type that the user's recordings become"""
 FEWEST = 8
 """normal clips that a section must have"""
 HELD_OUT = 0.25

@@ -1,7 +1,7 @@
 """Judging recordings with a fitted detector.
 
 Apart from :mod:`asdlib.detector.detector`, which follows scikit-learn: a cold start of ``score`` waits for no library
-that judging does not need.
+that judging does not need, and not for PyTorch either if the detector has ONNX files (:mod:`asdlib.detector.runtime`).
 """
 
 import dataclasses
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from asdlib.data.audio import Waveforms
-from asdlib.detector import calibration, networks, recordings, spans, store
+from asdlib.detector import DetectorError, calibration, networks, recordings, spans, store
 from asdlib.detector.calibration import ENSEMBLE
-from asdlib.detector.store import DetectorError, Stored
+from asdlib.detector.store import Stored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Judge:
         self.stored, self.folder = stored, folder
         self.by = stored.settings.ensemble.combinations[0]
         self.limits = calibration.limits(stored.reference, stored.facts.false_alarm_rate, self.by)
-        self.step = next(iter(stored.autoencoders.values())).net.log_mel.hop_length / stored.settings.data.sample_rate
+        self.step = next(iter(stored.autoencoders.values())).step
 
     def key(self, section: str, domain: str) -> tuple[str, str]:
         """Whose thresholds a clip takes: those of its section's source clips where its own domain has none."""

@@ -1,97 +1,97 @@
 """The trained networks of both branches on one window that they have never seen.
 
-Both branches' own functions score it (:mod:`asdlib.autoencoder.scorer`, :mod:`asdlib.classifier.scorer`), from what
-their trainings stored: Gaussians of normal clips. No other clip is needed.
+A network is a function here, whether PyTorch runs it (:mod:`asdlib.detector.pytorch`) or ONNX Runtime
+(:mod:`asdlib.detector.runtime`). Both branches' own functions score what it says (:mod:`asdlib.autoencoder.scorer`,
+:mod:`asdlib.classifier.scorer`), with the Gaussians of normal clips that training stored. No other clip is needed.
 """
 
-import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
-from asdlib import paths, training
+from asdlib import params, paths
 from asdlib.autoencoder import scorer as autoencoder_scorer
-from asdlib.autoencoder.reconstruct import Reconstructor
-from asdlib.classifier import embeddings, model
+from asdlib.classifier import FILES, STAGES, embeddings
 from asdlib.classifier import scorer as classifier_scorer
-from asdlib.classifier.train import FILES, STAGES
 from asdlib.data.audio import Waveforms
-from asdlib.detector.folder import MACHINE
+from asdlib.detector.recordings import MACHINE
 from asdlib.gaussian import Gaussian
 
-CENTROIDS, NORMAL = "centroids.safetensors", "normal.safetensors"
+CENTROIDS, NORMAL, SCORERS = "centroids.safetensors", "normal.safetensors", "scorers.safetensors"
 CLIP_COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "attributes"]
 
 
 def alone(samples: np.ndarray, section: str, domain: str) -> Waveforms:
-    """One window as the clips of a machine type; named by its content, so that its file name changes nothing."""
-    name = hashlib.sha256(np.ascontiguousarray(samples, "<i2").tobytes()).hexdigest()[:16]
-    clips = pd.DataFrame([[MACHINE, section, domain, "test", "unknown", name, ""]], columns=CLIP_COLUMNS)
-    return Waveforms(clips.assign(start=0, samples=len(samples)), samples, name)
+    """One window as the clips of a machine type.
+
+    All windows have one name, and an autoencoder's masks are drawn by it: every window of a length gets the same masks,
+    which an ONNX file can hold.
+    """
+    clips = pd.DataFrame([[MACHINE, section, domain, "test", "unknown", "window", ""]], columns=CLIP_COLUMNS)
+    return Waveforms(clips.assign(start=0, samples=len(samples)), samples, "window")
 
 
 @dataclass(frozen=True)
 class TrainedAutoencoder:
     """One candidate of the autoencoder branch."""
 
-    net: Reconstructor
+    branch: params.Autoencoder
+    step: float
+    """seconds between frames"""
+    errors: Callable[[Waveforms], dict[str, np.ndarray]]
+    """the network: a window to its errors, ``(frames, dims)`` for each of :func:`asdlib.autoencoder.scorer.kinds`"""
     gaussians: dict[str, Gaussian]
 
     @classmethod
-    def load(cls, settings, candidate: str, sections: list[str], folder: Path) -> "TrainedAutoencoder":
-        """Load what ``folder`` holds, a candidate's folder of a run or of a detector."""
-        nothing = Waveforms(pd.DataFrame(columns=CLIP_COLUMNS), np.zeros(0, np.int16), "")
-        file, none = folder / "model.safetensors", np.zeros(0, int)
-        net = Reconstructor.restore(settings, MACHINE, candidate, file, sections, nothing, none, none)
-        return cls(net, autoencoder_scorer.load(folder / "scorers.safetensors"))
+    def load(cls, settings, candidate: str, errors: Callable, folder: Path) -> "TrainedAutoencoder":
+        """Load the Gaussians in ``folder``, a candidate's folder of a run or of a detector."""
+        branch = settings.candidate("autoencoder", candidate)
+        step = branch.features.hop_length / settings.data.sample_rate
+        return cls(branch, step, errors, autoencoder_scorer.load(folder / SCORERS))
 
     def __call__(self, window: Waveforms) -> tuple[float, np.ndarray, np.ndarray]:
         """The score of a window, the scores of its frames, and their signed errors in standardised log-mel."""
-        options, clip = self.net.branch.scorer, window.clips.iloc[0]
-        error = next(replace(self.net, waveforms=window).errors([0], autoencoder_scorer.kinds(options)))
+        options, clip = self.branch.scorer, window.clips.iloc[0]
+        error = self.errors(window)
         where = clip["section"], clip["domain"]
         values = autoencoder_scorer.of_clip(error, self.gaussians, *where, options)
         frames = self.gaussians[autoencoder_scorer.group_of(*where, options.groups)].surprise(error[options.errors])
-        return values[options.variants[0]], frames, error["signed"][:, : self.net.log_mel.n_mels]
+        return values[options.variants[0]], frames, error["signed"][:, : self.branch.features.n_mels]
 
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """One candidate of the classifier branch, with the models of all sections."""
+    """One candidate of the classifier branch, with the networks of all sections."""
 
     candidate: str
-    branch: object
-    compute: training.Compute
-    models: dict[tuple[str, str], model.Classifier]
-    """by section and stage"""
+    branch: params.Classifier
+    networks: dict[tuple[str, str], Callable]
+    """by section and stage, as :func:`asdlib.classifier.embeddings.embed` runs them"""
     centroids: dict[tuple[str, str], np.ndarray]
     """of :mod:`asdlib.classifier.embeddings`, (2, D), by section and stage"""
     normal: classifier_scorer.Normal
 
     @classmethod
-    def load(cls, settings, candidate: str, sections: list[str], folder: Path) -> "TrainedClassifier":
-        """Load what :func:`keep_classifier` wrote."""
-        branch, compute = settings.candidate("classifier", candidate), training.compute(settings)
-        models = {
-            (section, stage): model.load(folder / section / file, branch, settings.data.sample_rate).to(compute.device)
-            for section in sections
-            for stage, file in FILES.items()
-            if (folder / section / file).is_file()
-        }
+    def load(
+        cls, settings, candidate: str, networks: dict[tuple[str, str], Callable], folder: Path
+    ) -> "TrainedClassifier":
+        """Load what :func:`keep_classifier` wrote beside the networks."""
         arrays = load_file(folder / CENTROIDS)
-        centroids = {key: arrays["/".join(key)] for key in models}
-        return cls(candidate, branch, compute, models, centroids, classifier_scorer.Normal.load(folder / NORMAL))
+        centroids = {key: arrays["/".join(key)] for key in networks}
+        normal = classifier_scorer.Normal.load(folder / NORMAL)
+        return cls(candidate, settings.candidate("classifier", candidate), networks, centroids, normal)
 
     def __call__(self, window: Waveforms) -> float:
         """The score of a window."""
         first = self.branch.scorer.model_copy(update={"variants": self.branch.scorer.variants[:1]})
         clip = window.clips[embeddings.CLIP]
         section, domain = clip["section"].iat[0], clip["domain"].iat[0]
-        key = section, classifier_scorer.stage_of(first.variants[0], domain, (section, STAGES[1]) in self.models)
-        measures, vector = embeddings.embed(self.models[key], window, np.array([0]), self.branch, self.compute)
+        key = section, classifier_scorer.stage_of(first.variants[0], domain, (section, STAGES[1]) in self.networks)
+        measures, vector = embeddings.embed(self.networks[key], window, np.array([0]), self.branch)
         row = embeddings.with_distances(measures, vector, self.centroids[key])
         table = pd.concat([clip, row], axis=1).assign(model=section, stage=key[1], kind="section")
         scores = classifier_scorer.variants(table, vector.astype(np.float32), self.candidate, first, self.normal)
@@ -101,11 +101,11 @@ class TrainedClassifier:
 def keep_autoencoder(settings, candidate: str, folder: Path) -> None:
     """Copy what scoring needs of a candidate from its run to ``folder``."""
     source = paths.Run.of(settings).system("autoencoder", MACHINE, candidate)
-    _copy(source, folder, ["model.safetensors", "scorers.safetensors"])
+    _copy(source, folder, ["model.safetensors", SCORERS])
 
 
 def keep_classifier(settings, candidate: str, sections: list[str], folder: Path) -> None:
-    """Write what scoring needs of a candidate of a run to ``folder``: models, centroids and Gaussians."""
+    """Write what scoring needs of a candidate of a run to ``folder``: networks, centroids and Gaussians."""
     run = paths.Run.of(settings)
     for section in sections:
         source = run.system("classifier", MACHINE, candidate, section)

@@ -1,12 +1,13 @@
 """A detector's networks as ONNX files, for runtimes without PyTorch.
 
-Each file goes from a waveform to what the scorers read, its log-mel front-end included, in float32, for the detector's
-length of window. An autoencoder's masks, which are drawn for each window elsewhere, are drawn once here and kept in the
-file: any masks of the kind serve. The scorers' Gaussians, embeddings and thresholds stay in the detector's own files.
+Each file goes from a waveform to what the scorers read, its log-mel front-end and the masks included, in float32, for
+the detector's length of window. The scorers' Gaussians and the thresholds stay in the detector's own files.
+:mod:`asdlib.detector.runtime` runs the files.
 """
 
 import importlib.util
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from asdlib import artefacts
-from asdlib.autoencoder import scorer, specaugment
-from asdlib.autoencoder.reconstruct import pool_copies
-from asdlib.classifier.train import FILES
+from asdlib.autoencoder import scorer
+from asdlib.autoencoder.reconstruct import Reconstructor, pool_copies
 from asdlib.classifier.windows import samples_of
-from asdlib.detector import store
-from asdlib.detector.networks import TrainedAutoencoder
-from asdlib.detector.store import DetectorError
+from asdlib.detector import DetectorError, runtime, store
+from asdlib.detector.networks import alone
+from asdlib.detector.pytorch import PyTorch
 
 TOLERANCE = 1e-3
 """largest difference from PyTorch, over the mean magnitude of an output"""
@@ -30,20 +30,20 @@ class AutoencoderErrors(nn.Module):
     """Waveform ``(samples,)`` in -1 to 1 to the reconstruction errors of a window, ``(frames, mels)`` each.
 
     Args:
-        trained: Of the detector.
-        section: Index of the section.
+        net: The autoencoder.
+        section: As two digits.
         samples: Of a window.
     """
 
-    def __init__(self, trained: TrainedAutoencoder, section: int, samples: int):
+    def __init__(self, net: Reconstructor, section: str, samples: int):
         super().__init__()
-        net = trained.net
         self.model, self.log_mel = net.model.cpu().float(), net.log_mel.cpu()
         self.how, self.kinds = net.branch.scorer.pool_copies, scorer.kinds(net.branch.scorer)
         shape = self.log_mel.frames(samples), self.log_mel.n_mels
-        masks = specaugment.copies(net.branch.specaugment, "export", net.copies, *shape, net.seed)
-        self.register_buffer("gains", masks if net.branch.scorer.masking else torch.ones(1, *shape))
-        self.register_buffer("section", torch.full((len(self.gains),), section, dtype=torch.int64))
+        window = alone(np.zeros(samples, np.int16), section, "source")
+        self.register_buffer("gains", replace(net, waveforms=window).gains(0, *shape).transpose(0, 1).contiguous())
+        index = net.sections.index(section)
+        self.register_buffer("section", torch.full((len(self.gains),), index, dtype=torch.int64))
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
         """One output for each of ``kinds``."""
@@ -64,27 +64,30 @@ class ClassifierOutputs(nn.Module):
         return embedding[0], logit[0]
 
 
-def networks(stored: store.Stored) -> Iterator[tuple[str, nn.Module, int, list[str]]]:
-    """Each network to export: its name, itself, samples that it takes, names of its outputs."""
-    samples = round(stored.facts.seconds * stored.settings.data.sample_rate)
-    for candidate, trained in stored.autoencoders.items():
-        for index, section in enumerate(stored.facts.codes):
-            module = AutoencoderErrors(trained, index, samples)
-            yield f"autoencoder.{candidate}.{section}", module, samples, module.kinds
-    for candidate, trained in stored.classifiers.items():
-        for (section, stage), model in trained.models.items():
-            name = f"classifier.{candidate}.{section}.{Path(FILES[stage]).stem}"
-            yield name, ClassifierOutputs(model), samples_of(trained.branch), ["embedding", "logit"]
+def networks(stored: store.Stored, folder: Path) -> Iterator[tuple[str, nn.Module, int, list[str]]]:
+    """Each network to export: the name of its file, itself, samples that it takes, names of its outputs."""
+    facts, settings = stored.facts, stored.settings
+    run, samples = PyTorch(settings, facts.codes, folder), round(facts.seconds * settings.data.sample_rate)
+    for candidate in facts.autoencoder:
+        net = run.reconstructor(candidate)
+        for section in facts.codes:
+            module = AutoencoderErrors(net, section, samples)
+            yield runtime.autoencoder_file(candidate, section), module, samples, module.kinds
+    for candidate in facts.classifier:
+        length = samples_of(settings.candidate("classifier", candidate))
+        for key, network in run.classifiers(candidate).items():
+            yield runtime.classifier_file(candidate, *key), ClassifierOutputs(network), length, ["embedding", "logit"]
 
 
-def export(detector: Path, out: Path) -> list[Path]:
+def export(detector: Path, out: Path | None = None) -> list[Path]:
     """Write a detector's networks as ONNX files and ``onnx.json``, which says what they take and give.
 
     Each is run once beside PyTorch before it counts.
 
     Args:
         detector: Folder of the detector.
-        out: Folder for the files, written whole or not at all.
+        out: Folder for the files, written whole or not at all; by default in the detector's, where ``score`` finds
+            them.
 
     Returns:
         The ONNX files.
@@ -95,17 +98,18 @@ def export(detector: Path, out: Path) -> list[Path]:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise DetectorError(f"export to ONNX needs {', '.join(missing)}; pip install 'asdlib[onnx]'")
-    stored, described = store.load(detector), {}
+    stored, described, out = store.load(detector), {}, out or detector / runtime.FOLDER
     with artefacts.writing(out, folder=True) as folder:
-        for name, module, samples, outputs in networks(stored):
+        for name, module, samples, outputs in networks(stored, detector):
             module.eval()
-            _write(module, samples, outputs, folder / f"{name}.onnx")
-            worst = difference(module, samples, folder / f"{name}.onnx")
+            _write(module, samples, outputs, folder / name)
+            worst = difference(module, samples, folder / name)
             if worst > TOLERANCE:
                 raise DetectorError(f"{name}: ONNX differs from PyTorch by {worst:.2g} of the values' mean magnitude")
-            described[f"{name}.onnx"] = {"samples": samples, "outputs": outputs, "difference": worst}
-        facts = {"sample_rate": stored.settings.data.sample_rate, "sections": stored.facts.sections}
-        artefacts.write_json(facts | {"files": described}, folder / "onnx.json")
+            described[name] = runtime.File(samples=samples, outputs=outputs, difference=worst)
+        rate, sections = stored.settings.data.sample_rate, stored.facts.sections
+        index = runtime.Index(sample_rate=rate, sections=sections, files=described)
+        artefacts.write_json(index.model_dump(mode="json"), folder / runtime.INDEX)
     return [out / name for name in described]
 
 

@@ -10,6 +10,8 @@ import soundfile
 from asdlib import AsdError
 from asdlib.data import audio
 
+MACHINE = "machine"
+"""the machine type that the user's recordings become"""
 LONGEST = 10.0
 """seconds: where recordings are longer, windows of this length stand for clips"""
 SHORTEST = 1.0

@@ -10,6 +10,7 @@
     usual.safetensors   frame scores and band errors of the held-out clips
     autoencoder/<candidate>/                    network and Gaussians
     classifier/<candidate>/[<section>/]         centroids and Gaussians of normal clips; networks
+    onnx/               the networks as ONNX files, if python -m asdlib onnx wrote some (asdlib.detector.runtime)
 """
 
 import dataclasses
@@ -22,22 +23,18 @@ import pandas as pd
 from pydantic import Field
 from safetensors.numpy import load_file, save_file
 
-from asdlib import AsdError, artefacts, params, scores
-from asdlib.detector import networks
+from asdlib import artefacts, params, scores
+from asdlib.detector import DetectorError, networks, runtime
 from asdlib.detector.spans import Usual
 
-FORMAT = 2
-
-
-class DetectorError(AsdError):
-    """A detector that cannot be made, loaded or used; the message says why and what to do."""
+FORMAT = 3
 
 
 class Facts(params.Strict):
     """``detector.json``."""
 
     format: int
-    """2; any other is refused"""
+    """3; any other is refused"""
     sections: Annotated[list[str], Field(min_length=1, max_length=100)]
     """names, in the order of the numbers that stand for them"""
     seconds: Annotated[float, Field(gt=0)]
@@ -75,12 +72,25 @@ class Stored:
 
 
 def networks_of(settings, facts: Facts, folder: Path) -> tuple[dict, dict]:
-    """Load the networks of both branches, by candidate."""
-    both = []
-    for branch, kind in (("autoencoder", networks.TrainedAutoencoder), ("classifier", networks.TrainedClassifier)):
-        names = getattr(facts, branch)
-        both.append({name: kind.load(settings, name, facts.codes, folder / branch / name) for name in names})
-    return both[0], both[1]
+    """The networks of both branches by candidate, run by ONNX Runtime if it and the files are there, else by PyTorch.
+
+    In float32 whatever the training's precision: thresholds that one machine has set hold on any other.
+    """
+    settings = settings.model_copy(update={"precision": "float32"})
+    if runtime.there(folder):
+        kind = runtime.OnnxRuntime
+    else:
+        from asdlib.detector.pytorch import PyTorch as kind
+    run = kind(settings, facts.codes, folder)
+    autoencoders = {
+        name: networks.TrainedAutoencoder.load(settings, name, run.errors(name), folder / "autoencoder" / name)
+        for name in facts.autoencoder
+    }
+    classifiers = {
+        name: networks.TrainedClassifier.load(settings, name, run.embedders(name), folder / "classifier" / name)
+        for name in facts.classifier
+    }
+    return autoencoders, classifiers
 
 
 def load(folder: Path) -> Stored:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from asdlib import AsdError
-from asdlib.detector.store import DetectorError
+from asdlib.detector import DetectorError
 
 JOURNAL = "asdlib-scores.jsonl"
 _PATIENCE = 10.0  # seconds without growth after which an unreadable file counts as broken, not as half-copied

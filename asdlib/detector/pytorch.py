@@ -1,0 +1,60 @@
+"""A detector's networks, run by PyTorch on the device of the settings."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from asdlib import training
+from asdlib.autoencoder import scorer
+from asdlib.autoencoder.reconstruct import Reconstructor
+from asdlib.classifier import FILES, model
+from asdlib.data.audio import Waveforms
+from asdlib.detector.networks import CLIP_COLUMNS
+from asdlib.detector.recordings import MACHINE
+
+
+class PyTorch:
+    """The networks that a detector's folder holds, as :mod:`asdlib.detector.networks` wants them.
+
+    Args:
+        settings: Of the detector.
+        sections: As two digits.
+        folder: Of the detector.
+    """
+
+    def __init__(self, settings, sections: list[str], folder: Path):
+        self.settings, self.sections, self.folder = settings, sections, folder
+
+    def reconstructor(self, candidate: str) -> Reconstructor:
+        """A candidate of the autoencoder branch, without clips."""
+        file = self.folder / "autoencoder" / candidate / "model.safetensors"
+        nothing, none = Waveforms(pd.DataFrame(columns=CLIP_COLUMNS), np.zeros(0, np.int16), ""), np.zeros(0, int)
+        return Reconstructor.restore(self.settings, MACHINE, candidate, file, self.sections, nothing, none, none)
+
+    def classifiers(self, candidate: str) -> dict[tuple[str, str], model.Classifier]:
+        """A candidate of the classifier branch, by section and stage."""
+        branch, compute = self.settings.candidate("classifier", candidate), training.compute(self.settings)
+        files = {
+            (section, stage): self.folder / "classifier" / candidate / section / file
+            for section in self.sections
+            for stage, file in FILES.items()
+        }
+        return {
+            key: model.load(file, branch, self.settings.data.sample_rate).to(compute.device)
+            for key, file in files.items()
+            if file.is_file()
+        }
+
+    def errors(self, candidate: str) -> Callable[[Waveforms], dict[str, np.ndarray]]:
+        """For :class:`asdlib.detector.networks.TrainedAutoencoder`."""
+        net = self.reconstructor(candidate)
+        kinds = scorer.kinds(net.branch.scorer)
+        return lambda window: next(replace(net, waveforms=window).errors([0], kinds))
+
+    def embedders(self, candidate: str) -> dict[tuple[str, str], Callable]:
+        """For :class:`asdlib.detector.networks.TrainedClassifier`."""
+        compute = training.compute(self.settings)
+        return {key: model.runner(network, compute) for key, network in self.classifiers(candidate).items()}
