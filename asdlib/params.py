@@ -484,6 +484,8 @@ class Settings(Strict):
     """auto takes bfloat16 where the hardware multiplies it faster"""
     threads: Positive = 1
     """processor threads a job"""
+    compile: bool = False
+    """whether networks in training go through PyTorch's compiler, which takes up to a minute a network; other bits"""
     data: Data = Data()
     frame_autoencoder: FrameAutoencoder = FrameAutoencoder()
     mobilenet: MobileNet = MobileNet()

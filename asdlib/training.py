@@ -36,16 +36,20 @@ class Compute:
     precision: str
     """``float32`` or ``bfloat16`` (autocast; weights stay float32)"""
     threads: int
+    compile: bool = False
+    """whether networks in training go through PyTorch's compiler"""
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """Context in which matrix products and convolutions run in the chosen precision."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def describe(self) -> str:
-        """Device, precision and threads in words, for records and captions."""
+        """All of it in words, for records and captions."""
         if self.device.type == "cuda":
-            return f"{torch.cuda.get_device_name(self.device)}, {self.precision}"
-        return f"{_processor()}, {self.threads} thread{'s' if self.threads > 1 else ''}, {self.precision}"
+            words = [torch.cuda.get_device_name(self.device)]
+        else:
+            words = [_processor(), f"{self.threads} thread{'s' if self.threads > 1 else ''}"]
+        return ", ".join([*words, self.precision, *(["compiled"] if self.compile else [])])
 
 
 def compute(settings) -> Compute:
@@ -74,7 +78,7 @@ def compute(settings) -> Compute:
     precision = settings.precision
     if precision == "auto":
         precision = "bfloat16" if _multiplies_bfloat16(device) else "float32"
-    return Compute(device, precision, settings.threads)
+    return Compute(device, precision, settings.threads, settings.compile)
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
@@ -187,6 +191,8 @@ def train(
     if checkpoint.is_file():
         start, names, rows, before = checkpoints.restore(checkpoint, module, optimizer, scheduler, settings)
         print(f"going on from step {start} of {steps} ({checkpoint})", flush=True)
+    if compute.compile:
+        module.compile()
     module.train()
     began = saved = logged = time.monotonic()
     pending: list[tuple[float, Tensor]] = []

@@ -1,7 +1,9 @@
 """The training loop: what it learns, and that an interrupted training equals the uninterrupted one bit for bit."""
 
+import dataclasses
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +19,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from asdlib import checkpoints, paths, training
+from asdlib.autoencoder.dropout import Dropout
 from asdlib.training import Compute, TrainingError
 
 CPU = Compute(torch.device("cpu"), "float32", 1)
 STEPS = 12
 SETTINGS = {"learning_rate": 0.01, "steps": STEPS}
+
+
+COMPILED = dataclasses.replace(CPU, compile=True)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -53,7 +59,7 @@ class Task:
         return {"loss": error, "half": error / 2}
 
     def train(self, checkpoint, settings=SETTINGS, **more):
-        more = {"checkpoint_seconds": 1e9, **more}
+        more = {"checkpoint_seconds": 1e9, "compute": CPU, **more}
         return training.train(
             self.module,
             self.loss,
@@ -61,7 +67,6 @@ class Task:
             self.scheduler,
             steps=STEPS,
             seed=self.seed,
-            compute=CPU,
             checkpoint=checkpoint,
             settings=settings,
             **more,
@@ -70,6 +75,31 @@ class Task:
 
 def equal(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="PyTorch's compiler wants one of C++")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's compiler
+def test_compiled_training_learns_the_same_and_can_be_interrupted(tmp_path):
+    """Dropout, whose factors the compiler draws otherwise, is left out where losses are compared."""
+
+    def task(rate):
+        made = Task("one cycle")
+        made.module[3] = Dropout(rate)
+        return made
+
+    plain, compiled, whole, broken, again = task(0), task(0), task(0.5), task(0.5), task(0.5)
+    history = plain.train(tmp_path / "plain.pt")
+    np.testing.assert_allclose(compiled.train(tmp_path / "compiled.pt", compute=COMPILED), history, rtol=1e-4)
+    shapes = [{name: value.shape for name, value in each.module.state_dict().items()} for each in (plain, compiled)]
+    assert shapes[0] == shapes[1]
+
+    history = whole.train(tmp_path / "whole.pt", compute=COMPILED)
+    broken.die_at = 5
+    with pytest.raises(KeyboardInterrupt):
+        broken.train(tmp_path / "broken.pt", compute=COMPILED, checkpoint_seconds=0)
+    pd.testing.assert_frame_equal(again.train(tmp_path / "broken.pt", compute=COMPILED), history)
+    assert equal(again.module, whole.module)
+    assert COMPILED.describe() == f"{CPU.describe()}, compiled"
 
 
 @pytest.mark.parametrize("schedule", ["constant", "one cycle"])
@@ -292,7 +322,7 @@ def test_derived_seeds_differ_and_keep():
 
 
 def settings(**more):
-    return SimpleNamespace(**{"device": "cpu", "precision": "auto", "threads": 1, **more})
+    return SimpleNamespace(**{"device": "cpu", "precision": "auto", "threads": 1, "compile": False, **more})
 
 
 def test_compute():

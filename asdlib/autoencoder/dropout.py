@@ -42,7 +42,7 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or torch.compiler.is_compiling():  # PyTorch's compiler cannot see bits as numbers
             return F.dropout(x, self.rate)
         bits = _sixteen_bits(tuple(x.shape))
         # 0 and 1 as int16: made of a boolean mask, the factors would take ten times as long.
