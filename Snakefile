@@ -45,6 +45,8 @@ def needs(*keys, branch=None, trains=False):
     def resolve(wildcards):
         resolved = settings.resolved()
         chosen = {key: resolved[key] for key in ("seed", "device", "precision", "threads", "data", *keys)}
+        if settings.compile:  # else not named: runs from before it are as good
+            chosen["compile"] = True
         if branch:
             left_out = {"scorer"} if trains else set()
             candidate = settings.candidate(branch, wildcards.candidate)

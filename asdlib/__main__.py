@@ -235,20 +235,20 @@ def _fit(given) -> int:
 
 
 def _score(given) -> int:
-    gc.disable()  # imports leave no garbage, and looking for some takes a fifth of a cold start
-    from asdlib.detector import commands
+    gc.disable()  # until the detector is loaded: imports leave no garbage; to look for some takes a fifth of the time
+    try:
+        from asdlib.detector import commands
 
-    detector = commands.Judge.load(given.detector)
-    gc.freeze()  # what was imported stays to the end, which would take a second longer if it were looked through
-    gc.enable()
-    return commands.score(
-        detector,
-        given.wav,
-        folder=given.watch,
-        section=given.section,
-        changed=given.changed,
-        form=given.form,
-    )
+        return commands.score(
+            given.detector,
+            given.wav,
+            folder=given.watch,
+            section=given.section,
+            changed=given.changed,
+            form=given.form,
+        )
+    finally:
+        gc.enable()
 
 
 def _onnx(given) -> int:

@@ -485,7 +485,8 @@ class Settings(Strict):
     threads: Positive = 1
     """processor threads a job"""
     compile: bool = False
-    """whether networks in training go through PyTorch's compiler, which takes up to a minute a network; other bits"""
+    """whether networks in training go through PyTorch's compiler, which takes up to a minute a network; other bits come
+    out, and others again where a training was interrupted and its batches differ in size"""
     data: Data = Data()
     frame_autoencoder: FrameAutoencoder = FrameAutoencoder()
     mobilenet: MobileNet = MobileNet()

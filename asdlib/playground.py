@@ -80,7 +80,7 @@ def embedded(settings, candidate: str, clip: Waveforms) -> tuple[pd.DataFrame, n
     folder = paths.Run.of(settings).system("classifier", about["machine"], trained, about["section"])
     compute = training.compute(settings)
     network = models.load(folder / FILES[stage], branch, settings.data.sample_rate).to(compute.device)
-    row, vector = embeddings.embed(models.runner(network, compute), clip, np.array([0]), branch)
+    row, vector = embeddings.embed(models.Runner(network, compute), clip, np.array([0]), branch)
     centres = table[(table["kind"] == "centroid") & (table["stage"] == stage)]
     order = [int(centres.index[centres["label"] == name][0]) for name in ("outlier", "normal")]
     row = embeddings.with_distances(row, vector, embedding[order].astype(np.float64))

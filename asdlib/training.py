@@ -8,6 +8,7 @@ import contextlib
 import math
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,6 +76,9 @@ def compute(settings) -> Compute:
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
         torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.allow_tf32 = False  # float32 is to be float32, here and on any other machine
+    if settings.compile and not any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))):
+        raise TrainingError("compile: true needs a C++ compiler, and there is none; install g++, or set compile: false")
     precision = settings.precision
     if precision == "auto":
         precision = "bfloat16" if _multiplies_bfloat16(device) else "float32"
@@ -192,7 +196,7 @@ def train(
         start, names, rows, before = checkpoints.restore(checkpoint, module, optimizer, scheduler, settings)
         print(f"going on from step {start} of {steps} ({checkpoint})", flush=True)
     if compute.compile:
-        module.compile()
+        module.forward = torch.compile(module.forward)
     module.train()
     began = saved = logged = time.monotonic()
     pending: list[tuple[float, Tensor]] = []
@@ -234,6 +238,7 @@ def train(
         spent = before + time.monotonic() - began
         checkpoints.save(checkpoints.finished(checkpoint), steps, module, None, None, settings, names, rows, spent)
         checkpoint.unlink(missing_ok=True)
+    vars(module).pop("forward", None)  # the compiled one
     history = pd.DataFrame(rows, columns=names or ["step", "loss", "learning_rate"])
     history = history.astype({"step": int})
     history.attrs[BEFORE] = before

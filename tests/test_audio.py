@@ -310,3 +310,11 @@ def test_real_recordings_come_through(realdata, tmp_path):
     assert files
     for path in files:
         assert np.array_equal(audio.read(path, DATA), wavfile.read(path)[1])
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, np.zeros(1000, np.int16), DATA.sample_rate)
+    monkeypatch.setattr(soundfile.SoundFile, "buffer_read_into", lambda sound, buffer, dtype: 400)
+    with pytest.raises(audio.ClipError, match=r"clip.wav: 400 samples could be read, the header promises 1000"):
+        audio.read(path, DATA)

@@ -126,7 +126,7 @@ def test_the_score_of_a_clip_needs_that_clip_only(scored):
     path = run.system("classifier", "fan", "base", "00") / "target.safetensors"
     network = model.load(path, branch, settings.data.sample_rate)
     waveforms = Waveforms.open(run.data("fan"))
-    embed = functools.partial(embeddings.embed, model.runner(network, compute), waveforms, branch=branch)
+    embed = functools.partial(embeddings.embed, model.Runner(network, compute), waveforms, branch=branch)
     together, _ = embed(rows=np.arange(8))
     for row in (0, 5):
         alone, _ = embed(rows=np.array([row]))

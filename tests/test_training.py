@@ -92,6 +92,7 @@ def test_compiled_training_learns_the_same_and_can_be_interrupted(tmp_path):
     np.testing.assert_allclose(compiled.train(tmp_path / "compiled.pt", compute=COMPILED), history, rtol=1e-4)
     shapes = [{name: value.shape for name, value in each.module.state_dict().items()} for each in (plain, compiled)]
     assert shapes[0] == shapes[1]
+    assert not task(0.5).train(tmp_path / "drawn.pt").equals(task(0.5).train(tmp_path / "other.pt", compute=COMPILED))
 
     history = whole.train(tmp_path / "whole.pt", compute=COMPILED)
     broken.die_at = 5

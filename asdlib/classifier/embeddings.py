@@ -60,7 +60,7 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         if not (folder / FILES[stage]).is_file():
             continue
         network = models.load(folder / FILES[stage], branch, settings.data.sample_rate).to(compute.device)
-        run = models.runner(network, compute)
+        run = models.Runner(network, compute)
         outputs = [embed(run, waveforms, rows, branch) for _, waveforms, rows in parts]
         clips = [waveforms.clips.iloc[rows][CLIP].assign(kind=kind) for kind, waveforms, rows in parts]
         frame, embedding = pd.concat(clips, ignore_index=True), np.concatenate([values for _, values in outputs])
@@ -89,7 +89,7 @@ def embed(
 
     Args:
         run: The network: int16 windows, shape (windows, samples), to logits, shape (windows,), and embeddings, shape
-            (windows, D) (:func:`asdlib.classifier.model.runner`).
+            (windows, D) (:func:`asdlib.classifier.model.Runner`).
         waveforms: The clips.
         rows: Rows of ``waveforms.clips``.
         branch: :class:`asdlib.params.Classifier`.

@@ -2,7 +2,7 @@
 
 import difflib
 import warnings
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,17 +147,19 @@ def backbone(name: str, pretrained: bool | str) -> nn.Module:
         ) from None
 
 
-def runner(network: Classifier, compute: training.Compute) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """``network`` as a function of int16 windows, shape (windows, samples), to logits and embeddings in float64."""
+@dataclass(frozen=True)
+class Runner:
+    """A network as a function of int16 windows, shape (windows, samples), to logits and embeddings in float64."""
+
+    network: Classifier
+    compute: training.Compute
 
     @torch.inference_mode()
-    def run(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        waveform = torch.from_numpy(windows).to(compute.device).float() / FULL_SCALE
-        with compute.autocast():
-            output = network(waveform)
+    def __call__(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        waveform = torch.from_numpy(windows).to(self.compute.device).float() / FULL_SCALE
+        with self.compute.autocast():
+            output = self.network(waveform)
         return output.logit.double().cpu().numpy(), output.embedding.double().cpu().numpy()
-
-    return run
 
 
 def parameters(model: nn.Module) -> int:

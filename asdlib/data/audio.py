@@ -70,7 +70,8 @@ def read(path: Path, data, start: int = 0, samples: int | None = None) -> np.nda
         try:
             if start:
                 sound.seek(start)
-            waveform = np.frombuffer(sound.buffer_read(frames, kind), kind).reshape(-1, sound.channels)
+            waveform = np.empty((frames, sound.channels), kind)
+            waveform = waveform[: sound.buffer_read_into(waveform, kind)]
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise ClipError(f"{path}: cannot be decoded ({error}); copy it again or remove it") from None
     if len(waveform) != frames:

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import gc
 import io
 import json
 import shutil
@@ -52,13 +53,11 @@ def fit(
     return out / "card.md"
 
 
-def score(
-    detector: Judge, clips: list[Path], *, folder: Path | None, section: str | None, changed: bool, form: str
-) -> int:
+def score(place: Path, clips: list[Path], *, folder: Path | None, section: str | None, changed: bool, form: str) -> int:
     """Judge recordings, and then what appears in a watched folder, and print a line each.
 
     Args:
-        detector: It judges.
+        place: The detector.
         clips: Wav files.
         folder: To watch until interrupted, if any.
         section: Of all of them; by default by their folders.
@@ -70,6 +69,9 @@ def score(
     """
     if not clips and folder is None:
         raise DetectorError("nothing to score: give wav files, or a folder with --watch")
+    detector = Judge.load(place)
+    gc.freeze()  # what was imported stays to the end, which would take a second longer if it were looked through
+    gc.enable()
 
     def judge(path: Path) -> dict:
         return detector.judge(path, section, changed).as_dict()

@@ -80,10 +80,9 @@ class TrainedClassifier:
         cls, settings, candidate: str, networks: dict[tuple[str, str], Callable], folder: Path
     ) -> "TrainedClassifier":
         """Load what :func:`keep_classifier` wrote beside the networks."""
-        arrays = load_file(folder / CENTROIDS)
+        branch, arrays = settings.candidate("classifier", candidate), load_file(folder / CENTROIDS)
         centroids = {key: arrays["/".join(key)] for key in networks}
-        normal = classifier_scorer.Normal.load(folder / NORMAL)
-        return cls(candidate, settings.candidate("classifier", candidate), networks, centroids, normal)
+        return cls(candidate, branch, networks, centroids, classifier_scorer.Normal.load(folder / NORMAL))
 
     def __call__(self, window: Waveforms) -> float:
         """The score of a window."""

@@ -64,10 +64,9 @@ class ClassifierOutputs(nn.Module):
         return embedding[0], logit[0]
 
 
-def networks(stored: store.Stored, folder: Path) -> Iterator[tuple[str, nn.Module, int, list[str]]]:
+def networks(facts: store.Facts, settings, folder: Path) -> Iterator[tuple[str, nn.Module, int, list[str]]]:
     """Each network to export: the name of its file, itself, samples that it takes, names of its outputs."""
-    facts, settings = stored.facts, stored.settings
-    run, samples = PyTorch(settings, facts.codes, folder), round(facts.seconds * settings.data.sample_rate)
+    run, samples = PyTorch(settings, facts, folder), round(facts.seconds * settings.data.sample_rate)
     for candidate in facts.autoencoder:
         net = run.reconstructor(candidate)
         for section in facts.codes:
@@ -98,34 +97,41 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise DetectorError(f"export to ONNX needs {', '.join(missing)}; pip install 'asdlib[onnx]'")
-    stored, described, out = store.load(detector), {}, out or detector / runtime.FOLDER
+    facts, settings = store.about(detector)
+    described, out = {}, out or detector / runtime.FOLDER
+    if out.exists() and not (out / runtime.INDEX).is_file():
+        raise DetectorError(f"{out}: exists and holds no {runtime.INDEX} of ours; give another folder")
+    artefacts.sweep(out.parent, deep=False, name=out.name)
     with artefacts.writing(out, folder=True) as folder:
-        for name, module, samples, outputs in networks(stored, detector):
+        for name, module, samples, outputs in networks(facts, settings, detector):
             module.eval()
             _write(module, samples, outputs, folder / name)
             worst = difference(module, samples, folder / name)
-            if worst > TOLERANCE:
-                raise DetectorError(f"{name}: ONNX differs from PyTorch by {worst:.2g} of the values' mean magnitude")
+            if not worst <= TOLERANCE:  # NaN neither
+                raise DetectorError(
+                    f"{name}: ONNX differs from PyTorch by {worst:.2g} of the values' mean magnitude; expected "
+                    f"{TOLERANCE:g} at most; do without ONNX, or try other versions of its packages"
+                )
             described[name] = runtime.File(samples=samples, outputs=outputs, difference=worst)
-        rate, sections = stored.settings.data.sample_rate, stored.facts.sections
-        index = runtime.Index(sample_rate=rate, sections=sections, files=described)
+        index = runtime.Index(
+            detector=runtime.identity(detector),
+            sample_rate=settings.data.sample_rate,
+            sections=facts.sections,
+            files=described,
+        )
         artefacts.write_json(index.model_dump(mode="json"), folder / runtime.INDEX)
     return [out / name for name in described]
 
 
 def difference(module: nn.Module, samples: int, file: Path) -> float:
     """Largest difference of an ONNX file from its module on noise, over the mean magnitude of the output."""
-    import onnxruntime
-
     waveform = np.random.default_rng(0).normal(0, 0.05, samples).astype(np.float32)
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    session = runtime.session(file, torch.get_num_threads())
     with torch.inference_mode():
         expected = [value.numpy() for value in module(torch.from_numpy(waveform))]
     found = session.run(None, {"waveform": waveform})
-    return max(
-        float(np.abs(one - other).max() / max(np.abs(other).mean(), 1e-6))
-        for one, other in zip(found, expected, strict=True)
-    )
+    pairs = zip(found, expected, strict=True)
+    return float(np.max([np.abs(one - other).max() / max(np.abs(other).mean(), 1e-6) for one, other in pairs]))
 
 
 def _write(module: nn.Module, samples: int, outputs: list[str], file: Path) -> None:

@@ -1,5 +1,6 @@
 """A detector's networks, run by PyTorch on the device of the settings."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +22,12 @@ class PyTorch:
 
     Args:
         settings: Of the detector.
-        sections: As two digits.
+        facts: :class:`asdlib.detector.store.Facts`.
         folder: Of the detector.
     """
 
-    def __init__(self, settings, sections: list[str], folder: Path):
-        self.settings, self.sections, self.folder = settings, sections, folder
+    def __init__(self, settings, facts, folder: Path):
+        self.settings, self.sections, self.folder = settings, facts.codes, folder
 
     def reconstructor(self, candidate: str) -> Reconstructor:
         """A candidate of the autoencoder branch, without clips."""
@@ -50,11 +51,13 @@ class PyTorch:
 
     def errors(self, candidate: str) -> Callable[[Waveforms], dict[str, np.ndarray]]:
         """For :class:`asdlib.detector.networks.TrainedAutoencoder`."""
-        net = self.reconstructor(candidate)
-        kinds = scorer.kinds(net.branch.scorer)
-        return lambda window: next(replace(net, waveforms=window).errors([0], kinds))
+        return functools.partial(_errors, self.reconstructor(candidate))
 
     def embedders(self, candidate: str) -> dict[tuple[str, str], Callable]:
         """For :class:`asdlib.detector.networks.TrainedClassifier`."""
         compute = training.compute(self.settings)
-        return {key: model.runner(network, compute) for key, network in self.classifiers(candidate).items()}
+        return {key: model.Runner(network, compute) for key, network in self.classifiers(candidate).items()}
+
+
+def _errors(net: Reconstructor, window: Waveforms) -> dict[str, np.ndarray]:
+    return next(replace(net, waveforms=window).errors([0], scorer.kinds(net.branch.scorer)))

@@ -1,12 +1,15 @@
 """A detector's networks, run by ONNX Runtime from the files that ``python -m asdlib onnx`` has put into its folder.
 
-PyTorch takes two seconds to import, for which a first answer then need not wait. Only a window of another length than
-the files' wants it.
+PyTorch takes two seconds to import, for which a first answer then need not wait. The processor computes, whatever the
+device of the settings. A window of another length than the files' still goes to PyTorch.
 """
 
+import contextlib
 import functools
+import hashlib
 import importlib.util
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +37,8 @@ class File(params.Strict):
 class Index(params.Strict):
     """``onnx.json``."""
 
+    detector: str
+    """which one the files are of, as :func:`identity` gives it"""
     sample_rate: Annotated[int, Field(gt=0)]
     sections: list[str]
     files: dict[str, File]
@@ -49,9 +54,29 @@ def classifier_file(candidate: str, section: str, stage: str) -> str:
     return f"classifier.{candidate}.{section}.{Path(FILES[stage]).stem}.onnx"
 
 
+def identity(folder: Path) -> str:
+    """What tells a detector from any other: a hash of ``detector.json``, which says when it was made, and of what."""
+    return hashlib.sha256((folder / "detector.json").read_bytes()).hexdigest()
+
+
 def there(folder: Path) -> bool:
-    """Whether a detector's folder has ONNX files and they can be run."""
-    return (folder / FOLDER / INDEX).is_file() and importlib.util.find_spec("onnxruntime") is not None
+    """Whether a detector's folder has ONNX files and there is a runtime for them."""
+    return (folder / FOLDER / INDEX).is_file() and runtime_installed()
+
+
+def runtime_installed() -> bool:
+    """Whether ONNX Runtime is installed."""
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+def session(file: Path, threads: int):
+    """A file, loaded by ONNX Runtime."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would tell its makers that it is used
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 class OnnxRuntime:
@@ -59,61 +84,83 @@ class OnnxRuntime:
 
     Args:
         settings: Of the detector.
-        sections: As two digits.
+        facts: :class:`asdlib.detector.store.Facts`.
         folder: Of the detector.
+
+    Raises:
+        DetectorError: The files are damaged, or of another detector.
     """
 
-    def __init__(self, settings, sections: list[str], folder: Path):
-        self.settings, self.sections, self.folder = settings, sections, folder
-        self._session, self._otherwise = functools.cache(self._open), functools.cache(self._pytorch)
-        self.files = Index.model_validate_json((folder / FOLDER / INDEX).read_text(encoding="utf-8")).files
+    def __init__(self, settings, facts, folder: Path):
+        self.settings, self.facts, self.folder = settings, facts, folder
+        with self._explained():
+            index = Index.model_validate_json((folder / FOLDER / INDEX).read_text(encoding="utf-8"))
+            self.files, self.detector = index.files, index.detector
+            if identity(folder) != self.detector:
+                raise ValueError("the files are of another detector")
+            expected = {autoencoder_file(name, section) for name in facts.autoencoder for section in facts.codes}
+            self.networks = {
+                (name, section, stage): classifier_file(name, section, stage)
+                for name in facts.classifier
+                for section in facts.codes
+                for stage, model in FILES.items()
+                if (folder / "classifier" / name / section / model).is_file()
+            }
+            if set(self.files) != expected | set(self.networks.values()):
+                raise ValueError("not a file for each network")
+            self.sessions = {name: session(folder / FOLDER / name, settings.threads) for name in self.files}
+        self._otherwise = functools.cache(self._pytorch)
+
+    def __reduce__(self):
+        return OnnxRuntime, (self.settings, self.facts, self.folder)  # opened anew where it is unpickled
 
     def errors(self, candidate: str) -> Callable[[Waveforms], dict[str, np.ndarray]]:
         """For :class:`asdlib.detector.networks.TrainedAutoencoder`."""
-
-        def run(window: Waveforms) -> dict[str, np.ndarray]:
-            name = autoencoder_file(candidate, window.clips["section"].iat[0])
-            if len(window.samples) != self.files[name].samples:
-                return self._otherwise(candidate)(window)
-            values = self._run(name, window.samples)
-            return {kind: scores.finite(window.clips, value[None], "the error")[0] for kind, value in values.items()}
-
-        return run
+        return functools.partial(self._errors, candidate)
 
     def embedders(self, candidate: str) -> dict[tuple[str, str], Callable]:
         """For :class:`asdlib.detector.networks.TrainedClassifier`."""
-
-        def run(name: str, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            outputs = [self._run(name, window) for window in windows]
-            logit, embedding = (np.stack([output[key] for output in outputs]) for key in ("logit", "embedding"))
-            return logit.astype(np.float64), embedding.astype(np.float64)
-
-        names = {
-            (section, stage): classifier_file(candidate, section, stage) for section in self.sections for stage in FILES
+        return {
+            (section, stage): functools.partial(self._embed, file)
+            for (name, section, stage), file in self.networks.items()
+            if name == candidate
         }
-        return {key: functools.partial(run, name) for key, name in names.items() if name in self.files}
+
+    def _errors(self, candidate: str, window: Waveforms) -> dict[str, np.ndarray]:
+        name = autoencoder_file(candidate, window.clips["section"].iat[0])
+        if len(window.samples) != self.files[name].samples:
+            return self._otherwise(candidate)(window)
+        values = self._run(name, window.samples)
+        return {kind: scores.finite(window.clips, value[None], "the error")[0] for kind, value in values.items()}
+
+    def _embed(self, name: str, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        outputs = [self._run(name, window) for window in windows]
+        logit, embedding = (np.stack([output[key] for output in outputs]) for key in ("logit", "embedding"))
+        return logit.astype(np.float64), embedding.astype(np.float64)
 
     def _run(self, name: str, samples: np.ndarray) -> dict[str, np.ndarray]:
         """The outputs of a file by name, for int16 samples."""
-        waveform = samples.astype(np.float32) / FULL_SCALE
-        return dict(zip(self.files[name].outputs, self._session(name).run(None, {"waveform": waveform}), strict=True))
+        waveform, outputs = samples.astype(np.float32) / FULL_SCALE, self.files[name].outputs
+        with self._explained():
+            return dict(zip(outputs, self.sessions[name].run(outputs, {"waveform": waveform}), strict=True))
 
-    def _open(self, name: str):
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.settings.threads
-        file = self.folder / FOLDER / name
-        try:
-            return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # whatever a damaged file makes it say
-            reason = " ".join(str(error).split())[:300]
-            raise DetectorError(
-                f"{file}: cannot be read ({reason}); delete {self.folder / FOLDER}, or write it again with "
-                f"python -m asdlib onnx {self.folder}"
-            ) from None
-
-    def _pytorch(self, candidate: str) -> Callable:
+    def _pytorch(self, candidate: str) -> Callable[[Waveforms], dict[str, np.ndarray]]:
+        from asdlib.detector import store
         from asdlib.detector.pytorch import PyTorch
 
-        return PyTorch(self.settings, self.sections, self.folder).errors(candidate)
+        with store.readable(self.folder):
+            if identity(self.folder) != self.detector:
+                raise DetectorError(f"{self.folder}: was made anew since it was loaded; load it again")
+            return PyTorch(self.settings, self.facts, self.folder).errors(candidate)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Whatever damaged files make the libraries say, with what to do."""
+        try:
+            yield
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise DetectorError(
+                f"{self.folder / FOLDER}: cannot be used ({reason}); delete that folder, or write it again with "
+                f"python -m asdlib onnx {self.folder}"
+            ) from None

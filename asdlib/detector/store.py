@@ -1,5 +1,7 @@
 """What a detector is on disk: a folder of safetensors, JSON and CSV, so that loading executes nothing.
 
+The ONNX files that it may hold too are graphs of arithmetic for ONNX Runtime.
+
 ::
 
     card.md             the model card
@@ -13,8 +15,10 @@
     onnx/               the networks as ONNX files, if python -m asdlib onnx wrote some (asdlib.detector.runtime)
 """
 
+import contextlib
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -77,11 +81,14 @@ def networks_of(settings, facts: Facts, folder: Path) -> tuple[dict, dict]:
     In float32 whatever the training's precision: thresholds that one machine has set hold on any other.
     """
     settings = settings.model_copy(update={"precision": "float32"})
+    for branch in ("autoencoder", "classifier"):
+        for name in getattr(facts, branch):
+            settings.candidate(branch, name)  # names that the profile does not know lead nowhere
     if runtime.there(folder):
         kind = runtime.OnnxRuntime
     else:
         from asdlib.detector.pytorch import PyTorch as kind
-    run = kind(settings, facts.codes, folder)
+    run = kind(settings, facts, folder)
     autoencoders = {
         name: networks.TrainedAutoencoder.load(settings, name, run.errors(name), folder / "autoencoder" / name)
         for name in facts.autoencoder
@@ -99,22 +106,35 @@ def load(folder: Path) -> Stored:
     Raises:
         DetectorError: There is none, or a part of it cannot be read.
     """
+    facts, settings = about(folder)
+    with readable(folder):
+        reference = references(scores.read(folder / "calibration.csv"))
+        return Stored(facts, settings, *networks_of(settings, facts, folder), reference, _usual(folder))
+
+
+def about(folder: Path) -> tuple[Facts, params.Settings]:
+    """What a detector says of itself; errors as in :func:`load`."""
     if not (folder / "detector.json").is_file():
         raise DetectorError(f"{folder}: no detector; python -m asdlib fit makes one")
-    try:
+    with readable(folder):
         values = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
         if isinstance(values, dict) and values.get("format") != FORMAT:
             raise DetectorError(
                 f"{folder}: a detector of format {values.get('format')!r}; expected {FORMAT}; make it again, or "
                 "install the version of asdlib that made it"
             )
-        facts = Facts.model_validate(values)
-        settings = params.Settings.model_validate(json.loads((folder / "settings.json").read_text(encoding="utf-8")))
-        reference = references(scores.read(folder / "calibration.csv"))
-        return Stored(facts, settings, *networks_of(settings, facts, folder), reference, _usual(folder))
+        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        return Facts.model_validate(values), params.Settings.model_validate(settings)
+
+
+@contextlib.contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Whatever a damaged file makes the libraries say, with what to do."""
+    try:
+        yield
     except DetectorError:
         raise
-    except Exception as error:  # whatever a damaged file makes the libraries say
+    except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise DetectorError(f"{folder}: cannot be read as a detector ({reason}); make or copy it again") from None
 

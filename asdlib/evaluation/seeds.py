@@ -38,7 +38,7 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
     for run in runs:
         if not (run.table1.is_file() and run.settings.is_file()):
             raise EvaluationError(f"{run.folder}: no finished run; make reproduce makes table1.csv and settings.json")
-        settings = json.loads(run.settings.read_text(encoding="utf-8"))
+        settings = {"compile": False} | json.loads(run.settings.read_text(encoding="utf-8"))  # added later
         first = first or settings
         odd = [key for key in settings if key not in OTHERWISE_EQUAL and settings[key] != first.get(key)]
         if odd:
