@@ -37,7 +37,7 @@ class ClipError(AsdError):
     """A clip that cannot be used; the message names the file, what was found, what was expected, what to do."""
 
 
-def probe(path: Path, data) -> int:
+def probe(path: str | Path, data) -> int:
     """Validate a clip by its header alone and return its length in samples.
 
     Args:
@@ -47,11 +47,11 @@ def probe(path: Path, data) -> int:
     Raises:
         ClipError: No wav file of PCM or float samples, truncated, empty, of another rate or of too many channels.
     """
-    with _opened(Path(path), data) as sound:
+    with _opened(path, data) as sound:
         return sound.frames
 
 
-def read(path: Path, data, start: int = 0, samples: int | None = None) -> np.ndarray:
+def read(path: str | Path, data, start: int = 0, samples: int | None = None) -> np.ndarray:
     """Read one clip as int16, shape ``(samples,)``; 16-bit mono comes through exactly, other widths are rounded.
 
     Args:
@@ -63,7 +63,7 @@ def read(path: Path, data, start: int = 0, samples: int | None = None) -> np.nda
     Raises:
         ClipError: As :func:`probe`, and for samples that are NaN or beyond full scale.
     """
-    with _opened(Path(path), data) as sound:
+    with _opened(path, data) as sound:
         frames = sound.frames - start if samples is None else samples
         exact = sound.subtype == "PCM_16" and (sound.channels == 1 or data.channels == "first")
         kind = "int16" if exact else "float64"
@@ -92,9 +92,9 @@ def read(path: Path, data, start: int = 0, samples: int | None = None) -> np.nda
 
 
 @contextlib.contextmanager
-def _opened(path: Path, data) -> Iterator[soundfile.SoundFile]:
+def _opened(path: str | Path, data) -> Iterator[soundfile.SoundFile]:
     """The clip, opened once, its header as :func:`probe` wants it."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ClipError(f"{path}: no such file")
     with open(path, "rb", buffering=0) as stream:  # unbuffered: libsndfile reads from the same descriptor
         promised, present = _data_bytes(stream)
@@ -182,7 +182,7 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
             _write_header(stream, 0)
             for clip in clips.itertuples():
                 try:
-                    waveform = np.asarray(read(Path(root) / clip.path, data), "<i2")
+                    waveform = np.asarray(read(os.path.join(root, clip.path), data), "<i2")
                 except ClipError as error:
                     problems.append(str(error))
                     continue
@@ -296,7 +296,7 @@ def _recorded(folder: Path) -> dict:
 
 def _state(clips: pd.DataFrame, root: Path, data) -> str:
     """Names, sizes and times of the files, to tell cheaply whether they have changed."""
-    stats = [(Path(root) / path).stat() for path in clips["path"]]
+    stats = [os.stat(os.path.join(root, path)) for path in clips["path"]]
     files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in zip(clips["path"], stats, strict=True)]
     rows = clips.astype(str).to_numpy().tolist()
     return artefacts.fingerprint([str(Path(root).resolve()), data.sample_rate, data.channels, files, rows])
