@@ -52,7 +52,7 @@ def run(folder: Path) -> list[dict]:
         ),
         *(
             compare(
-                f"the first answer of python -m asdlib score, from a cold start, {words}",
+                f"the first answer of `python -m asdlib score`, from a cold start, {words}",
                 command("-m", "asdlib", "score", str(fitted), str(clip)),
                 3,
                 by="3 s",
@@ -60,6 +60,6 @@ def run(folder: Path) -> list[dict]:
             )
             for words, fitted in (("by PyTorch", place), ("by ONNX files", exported))
         ),
-        compare("import asdlib", command("-c", "import asdlib"), 0.3, by="0.3 s", goal=1),
-        compare("python -m asdlib --help", command("-m", "asdlib", "--help"), 0.3, by="0.3 s", goal=1),
+        compare("`import asdlib`", command("-c", "import asdlib"), 0.3, by="0.3 s", goal=1),
+        compare("`python -m asdlib --help`", command("-m", "asdlib", "--help"), 0.3, by="0.3 s", goal=1),
     ]
