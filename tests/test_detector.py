@@ -14,12 +14,13 @@ import pytest
 from detector_recordings import RATE, hum, normal, profile, write
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import welch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import asdlib
+from asdlib import params
 from asdlib.__main__ import main
-from asdlib.data.audio import ClipError
 from asdlib.detector import DetectorError, folder, recordings, spans
 from asdlib.detector.recordings import RecordingError
 from asdlib.detector.watch import JOURNAL, watch
@@ -75,6 +76,7 @@ def test_new_normal_clips_alarm_at_about_the_rate(detector, home):
 
 
 def test_scikit_learns_conventions(detector, odd, usual):
+    assert detector.predict(odd).tolist() == [-1]
     pair = [usual, odd]
     samples, margins = detector.score_samples(pair), detector.decision_function(pair)
     assert samples[0] > samples[1]  # the lower, the more abnormal
@@ -156,10 +158,22 @@ def test_other_rates(detector, home, odd):
     assert detector.judge(higher).anomaly
     ((start, window),) = recordings.windows(higher, detector._fitted().stored.settings.data, 2.0)
     assert start == 0 and len(window) == 2 * RATE
-    with pytest.raises(ClipError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000"):
+    with pytest.raises(RecordingError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000 or more.*sample_rate=8000"):
         detector.judge(write(home / "left" / "8k.wav", hum(1, rate=8000), 8000))
     with pytest.raises(RecordingError, match=r"0\.50 s long; expected at least 1 s"):
         detector.judge(write(home / "left" / "short.wav", hum(1, seconds=0.5)))
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
+def test_a_conversion_leaves_the_highest_bands_as_they_are(tmp_path, rate):
+    """White noise of one density at both rates, within 0.5 dB up to 7.8 kHz; scipy's own filter takes 3 dB there."""
+    noise = np.random.default_rng(0).normal(0, 0.05, 20 * rate)
+    data = params.Data(root="", sample_rate=RATE)
+    ((_, window),) = recordings.windows(write(tmp_path / "noise.wav", noise, rate), data, 20.0)
+    frequency, found = welch(window / 32768, RATE, nperseg=512)
+    expected = 0.05**2 / (rate / 2)
+    decibel = 10 * np.log10(found / expected)
+    assert np.abs(decibel[(frequency > 100) & (frequency < 0.98 * RATE / 2)]).max() < 0.5
 
 
 # Folders --------------------------------------------------------------------------------------------------------------
@@ -197,6 +211,27 @@ def test_folders_that_cannot_be_used(tmp_path, make, words):
     with pytest.raises(asdlib.AsdError) as info:
         asdlib.Detector(profile(tmp_path)).fit(make(place))
     assert words in str(info.value), info.value
+
+
+def test_a_recording_for_two_uses_is_refused(tmp_path):
+    place, inner = normal(tmp_path / "machines" / "pump", 9), normal(tmp_path / "machines" / "fan", 9, first=50)
+    for more in ({"outliers": [place]}, {"outliers": [inner, tmp_path / "machines"]}, {"changed": place}):
+        with pytest.raises(RecordingError, match=r"day000.wav: given as normal and as (outlier|changed); expected one"):
+            folder.find(place, **more)
+    with pytest.raises(RecordingError, match="no recordings given"):
+        folder.find([])
+    with pytest.raises(RecordingError, match=r"day000.wav: is a file; expected a folder of wav files"):
+        folder.find(place / "day000.wav")
+
+
+def test_saving_replaces_a_detector_and_nothing_else(detector, tmp_path):
+    place = normal(tmp_path / "precious", 2)
+    with pytest.raises(DetectorError, match=r"precious: exists and is no detector; give another place"):
+        detector.save(place)
+    assert sorted(path.name for path in place.iterdir()) == ["day000.wav", "day001.wav"]
+    for _ in range(2):
+        detector.save(tmp_path / "saved")
+    assert asdlib.Detector.load(tmp_path / "saved").sections_ == detector.sections_
 
 
 def test_without_outliers_the_autoencoder_listens_alone(tmp_path, odd):
@@ -264,7 +299,8 @@ def test_score_prints_and_exits(home, odd, usual, capsys):
     assert second.startswith(str(odd)) and "Hz" in second
     assert main(["score", place, "nowhere.wav", str(odd)]) == 2
     said = capsys.readouterr()
-    assert "error: nowhere.wav: no such file" in said.err and "ANOMALY" in said.out and "objected: auto" in said.out
+    assert "error: nowhere.wav: cannot be opened (no such file" in said.err
+    assert "ANOMALY" in said.out and "objected: auto" in said.out
     assert main(["score", place]) == 2
     assert main(["score", str(home), str(odd)]) == 2
     assert main(["fit", str(home / "fan"), "--out", str(home / "pump")]) == 2
@@ -309,6 +345,13 @@ def test_a_recording_that_is_still_copied_is_waited_for(tmp_path):
 
     (entry,) = verdicts(watched, 1, judge)
     assert "error" not in entry and entry["size"] == len(whole) and looks == [1000, len(whole)]
+
+
+def test_what_cannot_be_reached_is_passed_over(tmp_path):
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    (tmp_path / "dangling.wav").symlink_to("nowhere.wav")
+    write(tmp_path / "z.wav", hum(0, seconds=0.1))
+    assert [entry["file"] for entry in verdicts(tmp_path, 1)] == ["z.wav"]
 
 
 def test_odd_journals_are_refused(tmp_path):

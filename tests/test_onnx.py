@@ -110,9 +110,12 @@ def test_what_does_not_belong_there_is_refused(place, exported, tmp_path):
     index = json.loads((exported / "onnx" / "onnx.json").read_text(encoding="utf-8"))
     fewer = {name: file for name, file in index["files"].items() if name != "classifier.base.01.target.onnx"}
     other = (exported / "onnx" / "classifier.base.00.source.onnx").read_bytes()
+    flipped = bytearray((exported / "onnx" / "autoencoder.base.00.onnx").read_bytes())
+    flipped[len(flipped) // 2] ^= 64
     for name, content in [
         ("onnx/autoencoder.base.00.onnx", b"no network"),
         ("onnx/autoencoder.base.00.onnx", None),
+        ("onnx/autoencoder.base.00.onnx", flipped),
         ("onnx/autoencoder.base.00.onnx", other),
         ("onnx/onnx.json", b"{"),
         ("onnx/onnx.json", json.dumps(index | {"files": fewer}).encode()),
@@ -123,6 +126,7 @@ def test_what_does_not_belong_there_is_refused(place, exported, tmp_path):
             Judge.load(broken).judge(place / "hum.wav", "one")
     assert main(["onnx", str(broken)]) == 0 and Judge.load(broken).judge(place / "hum.wav", "one")
     broken = changed("autoencoder/base/model.safetensors", b"no network")
+    assert main(["onnx", str(broken)]) == 2
     with pytest.raises(DetectorError, match="cannot be read as a detector"):
         Judge.load(broken).judge(place / "short.wav", "one")
     judge = Judge.load(changed("card.md", b""))

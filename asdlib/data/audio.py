@@ -94,9 +94,11 @@ def read(path: str | Path, data, start: int = 0, samples: int | None = None) -> 
 @contextlib.contextmanager
 def _opened(path: str | Path, data) -> Iterator[soundfile.SoundFile]:
     """The clip, opened once, its header as :func:`probe` wants it."""
-    if not os.path.isfile(path):
-        raise ClipError(f"{path}: no such file")
-    with open(path, "rb", buffering=0) as stream:  # unbuffered: libsndfile reads from the same descriptor
+    try:
+        stream = open(path, "rb", buffering=0)  # unbuffered: libsndfile reads from the same descriptor
+    except OSError as error:
+        raise ClipError(f"{path}: cannot be opened ({error.strerror.lower()}); expected a wav file") from None
+    with stream:
         promised, present = _data_bytes(stream)
         if not os.fstat(stream.fileno()).st_size:
             raise ClipError(f"{path}: the file is empty (0 bytes); expected a wav file; copy or record it again")

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asdlib import AsdError
-from asdlib.detector import DetectorError
+from asdlib.detector import DetectorError, store
 from asdlib.detector.judge import Judge
 from asdlib.detector.watch import watch
 
@@ -41,8 +41,7 @@ def fit(
     Raises:
         AsdError: Recordings, settings or the place to write to cannot be used.
     """
-    if out.exists() and not (out / "detector.json").is_file():
-        raise DetectorError(f"{out}: exists and is no detector; give another --out")
+    store.vacant(out)
     work = out.with_name(f".{out.name}.work")
     work.mkdir(parents=True, exist_ok=True)
     from asdlib.detector.detector import Detector  # with scikit-learn, which score does without

@@ -107,7 +107,12 @@ class Detector(OutlierMixin, BaseEstimator):
         return self
 
     def save(self, path: str | Path) -> None:
-        """Write the detector as a folder, whole or not at all (:mod:`asdlib.detector.store`)."""
+        """Write the detector as a folder, whole or not at all (:mod:`asdlib.detector.store`); it replaces a detector.
+
+        Raises:
+            DetectorError: Something else is there.
+        """
+        store.vacant(Path(path))
         with artefacts.writing(path, folder=True) as target:
             shutil.copytree(self._fitted().folder, target, dirs_exist_ok=True)
 
@@ -215,5 +220,7 @@ def _write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: flo
 
 def _files(given: str | Path | Sequence[str | Path]) -> list[Path]:
     if isinstance(given, str | Path):
+        if Path(given).is_file():
+            return [Path(given)]
         return [path for files in folder.find(given).sections.values() for path in files]
     return [Path(path) for path in given]

@@ -52,12 +52,15 @@ def find(
         outliers: Folders of normal recordings of anything else; each counts as one machine type.
 
     Raises:
-        RecordingError: A folder is missing or empty, or has both files and sub-folders, or a section is not known.
+        RecordingError: A folder is missing or empty, or has both files and sub-folders, or a section is not known, or
+            a recording is given for two uses.
     """
     if isinstance(normal, str | Path):
         sections = _sections(Path(normal))
     else:
         sections = {"all": [Path(path) for path in normal]}
+        if not sections["all"]:
+            raise RecordingError("no recordings given; expected wav files, or a folder of them")
     shifted = _sections(Path(changed)) if changed is not None else {}
     if shifted and len(sections) == len(shifted) == 1:
         shifted = dict(zip(sections, shifted.values(), strict=True))
@@ -72,6 +75,14 @@ def find(
         if not files:
             raise RecordingError(f"{place}: no wav file in it; expected normal recordings of another machine")
         others[str(place)] = files
+    uses: dict[Path, str] = {}
+    for use, group in (("normal", sections), ("changed", shifted), ("outlier", others)):
+        for path in (path for files in group.values() for path in files):
+            before = uses.setdefault(path.resolve(), use)
+            if before != use:
+                raise RecordingError(
+                    f"{path}: given as {before} and as {use}; expected one of them; leave it out of one"
+                )
     return Recordings(sections, shifted, others)
 
 
@@ -208,7 +219,8 @@ def _wavs(folder: Path) -> list[Path]:
 
 def _folder(folder: Path) -> Path:
     if not folder.is_dir():
-        raise RecordingError(f"{folder}: no such folder; expected a folder of wav files")
+        found = "is a file" if folder.exists() else "no such folder"
+        raise RecordingError(f"{folder}: {found}; expected a folder of wav files")
     return folder
 
 

@@ -68,13 +68,16 @@ def networks(facts: store.Facts, settings, folder: Path) -> Iterator[tuple[str, 
     """Each network to export: the name of its file, itself, samples that it takes, names of its outputs."""
     run, samples = PyTorch(settings, facts, folder), round(facts.seconds * settings.data.sample_rate)
     for candidate in facts.autoencoder:
-        net = run.reconstructor(candidate)
+        with store.readable(folder):
+            net = run.reconstructor(candidate)
         for section in facts.codes:
             module = AutoencoderErrors(net, section, samples)
             yield runtime.autoencoder_file(candidate, section), module, samples, module.kinds
     for candidate in facts.classifier:
         length = samples_of(settings.candidate("classifier", candidate))
-        for key, network in run.classifiers(candidate).items():
+        with store.readable(folder):
+            classifiers = run.classifiers(candidate)
+        for key, network in classifiers.items():
             yield runtime.classifier_file(candidate, *key), ClassifierOutputs(network), length, ["embedding", "logit"]
 
 
@@ -98,21 +101,24 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
     if missing:
         raise DetectorError(f"export to ONNX needs {', '.join(missing)}; pip install 'asdlib[onnx]'")
     facts, settings = store.about(detector)
-    described, out = {}, out or detector / runtime.FOLDER
-    if out.exists() and not (out / runtime.INDEX).is_file():
+    if out and out.exists() and not (out / runtime.INDEX).is_file():
         raise DetectorError(f"{out}: exists and holds no {runtime.INDEX} of ours; give another folder")
+    described, out = {}, out or detector / runtime.FOLDER
     artefacts.sweep(out.parent, deep=False, name=out.name)
     with artefacts.writing(out, folder=True) as folder:
         for name, module, samples, outputs in networks(facts, settings, detector):
             module.eval()
             _write(module, samples, outputs, folder / name)
-            worst = difference(module, samples, folder / name)
+            content = (folder / name).read_bytes()
+            worst = difference(module, samples, content)
             if not worst <= TOLERANCE:  # NaN neither
                 raise DetectorError(
                     f"{name}: ONNX differs from PyTorch by {worst:.2g} of the values' mean magnitude; expected "
                     f"{TOLERANCE:g} at most; do without ONNX, or try other versions of its packages"
                 )
-            described[name] = runtime.File(samples=samples, outputs=outputs, difference=worst)
+            described[name] = runtime.File(
+                samples=samples, outputs=outputs, difference=worst, digest=runtime.digest(content)
+            )
         index = runtime.Index(
             detector=runtime.identity(detector),
             sample_rate=settings.data.sample_rate,
@@ -123,10 +129,10 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
     return [out / name for name in described]
 
 
-def difference(module: nn.Module, samples: int, file: Path) -> float:
-    """Largest difference of an ONNX file from its module on noise, over the mean magnitude of the output."""
+def difference(module: nn.Module, samples: int, content: bytes) -> float:
+    """Largest difference of an ONNX file's content from its module on noise, over the mean magnitude of the output."""
     waveform = np.random.default_rng(0).normal(0, 0.05, samples).astype(np.float32)
-    session = runtime.session(file, torch.get_num_threads())
+    session = runtime.session(content, torch.get_num_threads())
     with torch.inference_mode():
         expected = [value.numpy() for value in module(torch.from_numpy(waveform))]
     found = session.run(None, {"waveform": waveform})

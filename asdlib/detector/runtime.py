@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import xxhash
 from pydantic import Field
 
 from asdlib import params, scores
@@ -32,6 +33,8 @@ class File(params.Strict):
     outputs: Annotated[list[str], Field(min_length=1)]
     difference: float
     """largest from PyTorch, over the mean magnitude of an output"""
+    digest: str
+    """of the file's content, as :func:`digest` gives it"""
 
 
 class Index(params.Strict):
@@ -69,14 +72,26 @@ def runtime_installed() -> bool:
     return importlib.util.find_spec("onnxruntime") is not None
 
 
-def session(file: Path, threads: int):
-    """A file, loaded by ONNX Runtime."""
+def digest(content: bytes) -> str:
+    """XXH3 of a file's content, against damage."""
+    return xxhash.xxh3_128_hexdigest(content)
+
+
+def session(content: bytes, threads: int):
+    """A file's content, loaded by ONNX Runtime."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would tell its makers that it is used
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _index(path: Path) -> Index:
+    try:
+        return Index.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ValueError(f"{path.name} is damaged, or of another version of asdlib") from None
 
 
 class OnnxRuntime:
@@ -94,7 +109,7 @@ class OnnxRuntime:
     def __init__(self, settings, facts, folder: Path):
         self.settings, self.facts, self.folder = settings, facts, folder
         with self._explained():
-            index = Index.model_validate_json((folder / FOLDER / INDEX).read_text(encoding="utf-8"))
+            index = _index(folder / FOLDER / INDEX)
             self.files, self.detector = index.files, index.detector
             if identity(folder) != self.detector:
                 raise ValueError("the files are of another detector")
@@ -108,7 +123,7 @@ class OnnxRuntime:
             }
             if set(self.files) != expected | set(self.networks.values()):
                 raise ValueError("not a file for each network")
-            self.sessions = {name: session(folder / FOLDER / name, settings.threads) for name in self.files}
+            self.sessions = {name: self._session(name) for name in self.files}
         self._otherwise = functools.cache(self._pytorch)
 
     def __reduce__(self):
@@ -143,6 +158,12 @@ class OnnxRuntime:
         waveform, outputs = samples.astype(np.float32) / FULL_SCALE, self.files[name].outputs
         with self._explained():
             return dict(zip(outputs, self.sessions[name].run(outputs, {"waveform": waveform}), strict=True))
+
+    def _session(self, name: str):
+        content = (self.folder / FOLDER / name).read_bytes()
+        if digest(content) != self.files[name].digest:
+            raise ValueError(f"{name} is not as it was written")
+        return session(content, self.settings.threads)
 
     def _pytorch(self, candidate: str) -> Callable[[Waveforms], dict[str, np.ndarray]]:
         from asdlib.detector import store

@@ -75,6 +75,12 @@ class Stored:
     usual: dict[tuple[str, str], Usual]
 
 
+def vacant(path: Path) -> None:
+    """Raise :class:`DetectorError` if a detector that is written to ``path`` would replace anything but a detector."""
+    if path.exists() and not (path / "detector.json").is_file():
+        raise DetectorError(f"{path}: exists and is no detector; give another place")
+
+
 def networks_of(settings, facts: Facts, folder: Path) -> tuple[dict, dict]:
     """The networks of both branches by candidate, run by ONNX Runtime if it and the files are there, else by PyTorch.
 

@@ -68,10 +68,10 @@ def watch(folder: Path, judge: Callable[[Path], dict], every: float = 1.0) -> It
 
 
 def _state(path: Path) -> tuple[int, int] | None:
-    """Size and time of a file; None if it has gone."""
+    """Size and time of a file; None if it has gone or cannot be reached."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_size, found.st_mtime_ns
 
