@@ -220,6 +220,9 @@ def test_a_recording_for_two_uses_is_refused(tmp_path):
             folder.find(place, **more)
     with pytest.raises(RecordingError, match="no recordings given"):
         folder.find([])
+    given = ["fit", place, "--out", tmp_path / "mine", "--outliers", place, "--profile", profile(tmp_path)]
+    assert main([str(value) for value in given]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["machines", "tiny.yaml"]  # nothing is left of it
     with pytest.raises(RecordingError, match=r"day000.wav: is a file; expected a folder of wav files"):
         folder.find(place / "day000.wav")
 

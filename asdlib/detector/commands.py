@@ -47,7 +47,12 @@ def fit(
     from asdlib.detector.detector import Detector  # with scikit-learn, which score does without
 
     detector = Detector(profile, false_alarm_rate, overrides)
-    detector.fit(normal, changed=changed, outliers=outliers, work=work, jobs=jobs).save(out)
+    try:
+        detector.fit(normal, changed=changed, outliers=outliers, work=work, jobs=jobs).save(out)
+    except AsdError:
+        if not any(path.suffix in (".pt", ".safetensors") for path in work.rglob("*")):  # nothing was learnt yet
+            shutil.rmtree(work)
+        raise
     shutil.rmtree(work)
     return out / "card.md"
 
