@@ -1,5 +1,6 @@
 """Clips in: validation, decoding, and reading back."""
 
+import itertools
 import json
 import re
 import shutil
@@ -312,9 +313,29 @@ def test_real_recordings_come_through(realdata, tmp_path):
         assert np.array_equal(audio.read(path, DATA), wavfile.read(path)[1])
 
 
+def test_the_usual_file_is_recognised_by_each_bit_of_its_header(tmp_path, monkeypatch):
+    """It is read without libsndfile; with any bit of its header changed, or a byte too few or too many, it is not."""
+    path, samples = tmp_path / "clip.wav", np.arange(-500, 500, dtype=np.int16)
+    soundfile.write(path, samples, DATA.sample_rate, "PCM_16")
+    content = path.read_bytes()
+    assert len(content) == 44 + 2 * len(samples)
+    with monkeypatch.context() as patch:
+        patch.setattr(audio, "_opened", None)
+        found = audio.read(path, DATA)
+    assert found.tolist() == samples.tolist() and found.dtype == np.int16 and found.flags.writeable
+    changed = [content[:-1], content[:-2], content[:44], content + b"a", content + b"ab", b""]
+    for byte, bit in itertools.product(range(44), range(8)):
+        changed.append(content[:byte] + bytes([content[byte] ^ 1 << bit]) + content[byte + 1 :])
+    for other in changed:
+        path.write_bytes(other)
+        assert audio._usual(path, DATA.sample_rate) is None
+    path.write_bytes(content)
+    assert audio._usual(path, 8000) is None and audio._usual(tmp_path, 16_000) is None
+
+
 def test_a_file_that_shrinks_while_it_is_read_is_named(tmp_path, monkeypatch):
     path = tmp_path / "clip.wav"
-    soundfile.write(path, np.zeros(1000, np.int16), DATA.sample_rate)
+    soundfile.write(path, np.zeros(1000), DATA.sample_rate, "PCM_24")
     monkeypatch.setattr(soundfile.SoundFile, "buffer_read_into", lambda sound, buffer, dtype: 400)
     with pytest.raises(audio.ClipError, match=r"clip.wav: 400 samples could be read, the header promises 1000"):
         audio.read(path, DATA)

@@ -29,6 +29,7 @@ from asdlib.data.doubts import Doubts, Summary
 FULL_SCALE = 32768
 """int16 value of amplitude 1"""
 
+_HEADER = struct.Struct("<4sI8sIHHIIHH4sI")  # lengths, format, channels, rate, bytes a second and a sample, bits
 _FORMATS = ("WAV", "WAVEX", "RF64")
 _SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 
@@ -63,6 +64,8 @@ def read(path: str | Path, data, start: int = 0, samples: int | None = None) -> 
     Raises:
         ClipError: As :func:`probe`, and for samples that are NaN or beyond full scale.
     """
+    if start == 0 and samples is None and (usual := _usual(path, data.sample_rate)) is not None:
+        return usual
     with _opened(path, data) as sound:
         frames = sound.frames - start if samples is None else samples
         exact = sound.subtype == "PCM_16" and (sound.channels == 1 or data.channels == "first")
@@ -89,6 +92,23 @@ def read(path: str | Path, data, start: int = 0, samples: int | None = None) -> 
             f"{path}: samples reach {peak:.3g}; expected -1 to 1; scale all clips of the machine by one common factor"
         )
     return np.clip(np.rint(waveform * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def _usual(path: str | Path, rate: int) -> np.ndarray | None:
+    """The samples of a 16-bit mono file whose header is the usual one of 44 bytes, and all of it as expected.
+
+    None for any other file: then libsndfile reads it, and says what is wrong. Most files are of this kind, and most of
+    the time went into looking at them twice.
+    """
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
+    size = len(content)
+    if not _HEADER.size < size < 2**32 or size % 2:
+        return None
+    about = (b"RIFF", size - 8, b"WAVEfmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", size - _HEADER.size)
+    return content[_HEADER.size :].view("<i2") if content[: _HEADER.size].tobytes() == _HEADER.pack(*about) else None
 
 
 @contextlib.contextmanager
