@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -65,7 +66,8 @@ def train(made: params.Settings, chosen: dict[str, list[str]], sections: list[st
             run(*task)
     else:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(jobs, len(tasks)), context) as pool:
+        quietly = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_DFL)}  # no traceback each
+        with ProcessPoolExecutor(min(jobs, len(tasks)), context, **quietly) as pool:
             for future in [pool.submit(run, *task) for task in tasks]:
                 future.result()
     for name in chosen["classifier"]:
