@@ -12,12 +12,12 @@ import pandas as pd
 
 from asdlib import data, paths, scores, training
 from asdlib.autoencoder import scorer
+from asdlib.autoencoder.inspection import Inspection
 from asdlib.autoencoder.pooling import pool
-from asdlib.autoencoder.scorer import Inspection
 from asdlib.classifier import FILES, STAGES, embeddings, maps
 from asdlib.classifier import model as models
 from asdlib.classifier import scorer as classifier_scorer
-from asdlib.data import audio, catalogue
+from asdlib.data import catalogue, wav
 from asdlib.data.audio import Waveforms
 from asdlib.ensemble.combine import normalise, rank
 from asdlib.evaluation import decision
@@ -37,7 +37,7 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> Wavefo
 
     Raises:
         DataError: Neither a file nor a clip has this name; no such section or domain.
-        asdlib.data.audio.ClipError: The file cannot be used.
+        asdlib.data.wav.ClipError: The file cannot be used.
     """
     waveforms, _, sections = data.open_machine(settings, machine)
     clips = waveforms.clips
@@ -56,7 +56,7 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> Wavefo
             f"{machine} has no section {section!r} or no domain {domain!r}; take one of the sections "
             f"{', '.join(sections)}, and one of the domains {', '.join(scores.DOMAINS)}"
         )
-    samples = audio.read(path, settings.data)
+    samples = wav.read(path, settings.data)
     facts = {"machine": machine, "section": section, "domain": domain, "split": "test", "label": "unknown"}
     place = {"clip": path.name, "path": str(path), "attributes": "", "start": 0, "samples": len(samples)}
     return Waveforms(pd.DataFrame([facts | place])[clips.columns], samples, "")
@@ -109,7 +109,7 @@ def judged(
         settings: Of the run.
         candidates: Of the autoencoder and of the classifier.
         clip: Of :func:`pick`.
-        inspection: Of :func:`asdlib.autoencoder.scorer.inspect`.
+        inspection: Of :func:`asdlib.autoencoder.inspection.inspect`.
         table: Of :func:`embedded`.
         embedding: Of :func:`embedded`.
 

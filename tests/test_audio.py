@@ -18,9 +18,10 @@ from scipy.io import wavfile
 
 from asdlib import data as asd_data
 from asdlib import params, paths
-from asdlib.data import audio, catalogue
-from asdlib.data.audio import ClipError, Waveforms
+from asdlib.data import audio, catalogue, wav
+from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
+from asdlib.data.wav import ClipError
 
 DATA = params.Data()
 NAME = "section_{section}_source_{split}_{label}_{index:04d}.wav"
@@ -55,8 +56,8 @@ def machine(root, name="fan", lengths=(400, 300, 450, 500, 200)):
 # One clip -------------------------------------------------------------------------------------------------------------
 def test_16_bit_mono_comes_through_exactly(tmp_path):
     original = pcm(1000)
-    assert np.array_equal(audio.read(write(tmp_path / "a.wav", original), DATA), original)
-    assert audio.probe(tmp_path / "a.wav", DATA) == 1000
+    assert np.array_equal(wav.read(write(tmp_path / "a.wav", original), DATA), original)
+    assert wav.probe(tmp_path / "a.wav", DATA) == 1000
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
@@ -68,22 +69,22 @@ def test_other_widths_are_rounded_to_16_bits(tmp_path, dtype):
     stored = (np.floor(real * scale) + offset if np.issubdtype(dtype, np.integer) else real).astype(dtype)
     wavfile.write(tmp_path / "a.wav", 16_000, stored)
     exact = np.clip((stored.astype(np.float64) - offset) / scale * 32768, -32768, 32767)
-    assert np.abs(audio.read(tmp_path / "a.wav", DATA) - exact).max() <= 0.5
+    assert np.abs(wav.read(tmp_path / "a.wav", DATA) - exact).max() <= 0.5
 
 
 def test_24_bits(tmp_path):
     real = np.random.default_rng(1).uniform(-1, 1, 2000)
     soundfile.write(tmp_path / "a.wav", real, 16_000, subtype="PCM_24")
-    assert np.abs(audio.read(tmp_path / "a.wav", DATA) - np.clip(real * 32768, -32768, 32767)).max() <= 0.51
+    assert np.abs(wav.read(tmp_path / "a.wav", DATA) - np.clip(real * 32768, -32768, 32767)).max() <= 0.51
 
 
 def test_channels(tmp_path):
     stereo = np.stack([pcm(100, 1), pcm(100, 2)], axis=1)
     wavfile.write(tmp_path / "a.wav", 16_000, stereo)
     with pytest.raises(ClipError, match=r"a.wav: 2 channels; expected 1; set data.channels"):
-        audio.read(tmp_path / "a.wav", DATA)
-    assert np.array_equal(audio.read(tmp_path / "a.wav", params.Data(channels="first")), stereo[:, 0])
-    mean = audio.read(tmp_path / "a.wav", params.Data(channels="mean"))
+        wav.read(tmp_path / "a.wav", DATA)
+    assert np.array_equal(wav.read(tmp_path / "a.wav", params.Data(channels="first")), stereo[:, 0])
+    mean = wav.read(tmp_path / "a.wav", params.Data(channels="mean"))
     assert np.array_equal(mean, np.rint(stereo.astype(np.float64).mean(axis=1)).astype(np.int16))
 
 
@@ -120,7 +121,7 @@ def broken(folder):
 def test_each_unusable_clip_is_named(tmp_path):
     for file, words in broken(tmp_path).items():
         with pytest.raises(ClipError) as info:
-            audio.read(tmp_path / file, DATA)
+            wav.read(tmp_path / file, DATA)
         assert str(info.value).startswith(str(tmp_path / file))
         assert all(word in str(info.value) for word in words), info.value
 
@@ -132,7 +133,7 @@ def test_chunks_around_the_samples_are_no_truncation(tmp_path):
     (tmp_path / "b.wav").write_bytes(body[:36] + extra + body[36:] + extra)
     (tmp_path / "c.wav").write_bytes(body[:40] + b"\xff\xff\xff\xff" + body[44:])
     for file in ("b.wav", "c.wav"):
-        assert np.array_equal(audio.read(tmp_path / file, DATA), pcm(500))
+        assert np.array_equal(wav.read(tmp_path / file, DATA), pcm(500))
 
 
 # A machine type -------------------------------------------------------------------------------------------------------
@@ -310,7 +311,7 @@ def test_real_recordings_come_through(realdata, tmp_path):
     files = sorted((realdata / "frontend").glob("*.wav"))
     assert files
     for path in files:
-        assert np.array_equal(audio.read(path, DATA), wavfile.read(path)[1])
+        assert np.array_equal(wav.read(path, DATA), wavfile.read(path)[1])
 
 
 def test_the_usual_file_is_recognised_by_each_bit_of_its_header(tmp_path, monkeypatch):
@@ -320,22 +321,22 @@ def test_the_usual_file_is_recognised_by_each_bit_of_its_header(tmp_path, monkey
     content = path.read_bytes()
     assert len(content) == 44 + 2 * len(samples)
     with monkeypatch.context() as patch:
-        patch.setattr(audio, "_opened", None)
-        found = audio.read(path, DATA)
+        patch.setattr(wav, "_opened", None)
+        found = wav.read(path, DATA)
     assert found.tolist() == samples.tolist() and found.dtype == np.int16 and found.flags.writeable
     changed = [content[:-1], content[:-2], content[:44], content + b"a", content + b"ab", b""]
     for byte, bit in itertools.product(range(44), range(8)):
         changed.append(content[:byte] + bytes([content[byte] ^ 1 << bit]) + content[byte + 1 :])
     for other in changed:
         path.write_bytes(other)
-        assert audio._usual(path, DATA.sample_rate) is None
+        assert wav._usual(path, DATA.sample_rate) is None
     path.write_bytes(content)
-    assert audio._usual(path, 8000) is None and audio._usual(tmp_path, 16_000) is None
+    assert wav._usual(path, 8000) is None and wav._usual(tmp_path, 16_000) is None
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_named(tmp_path, monkeypatch):
     path = tmp_path / "clip.wav"
     soundfile.write(path, np.zeros(1000), DATA.sample_rate, "PCM_24")
     monkeypatch.setattr(soundfile.SoundFile, "buffer_read_into", lambda sound, buffer, dtype: 400)
-    with pytest.raises(audio.ClipError, match=r"clip.wav: 400 samples could be read, the header promises 1000"):
-        audio.read(path, DATA)
+    with pytest.raises(wav.ClipError, match=r"clip.wav: 400 samples could be read, the header promises 1000"):
+        wav.read(path, DATA)

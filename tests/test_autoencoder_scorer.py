@@ -15,7 +15,7 @@ from scipy.stats import multivariate_normal, trim_mean
 from sklearn.covariance import LedoitWolf
 
 from asdlib import paths, scores
-from asdlib.autoencoder import reconstruct, scorer, train
+from asdlib.autoencoder import inspection, reconstruct, scorer, train
 from asdlib.autoencoder.pooling import pool
 from asdlib.autoencoder.reconstruct import Reconstructor, pool_copies
 from asdlib.data import pseudo_target
@@ -259,9 +259,9 @@ def test_inspection_shows_what_was_scored(folder):
     table = scorer.score(run, "fan", "base")
     table = table[table["system"] == "autoencoder/base/median"]
     for label in ("normal", "anomaly"):
-        row = scorer.typical(table, "01", "target", label)
+        row = inspection.typical(table, "01", "target", label)
         assert (row["label"], row["section"], row["domain"], row["split"]) == (label, "01", "target", "test")
-        seen = scorer.inspect(run, "fan", "base", row)
+        seen = inspection.inspect(run, "fan", "base", row)
         assert np.median(seen.frame_scores) == pytest.approx(row["score"], rel=1e-4)
         spectra = seen.spectra
         assert spectra.clip["clip"] == row["clip"]
@@ -269,10 +269,10 @@ def test_inspection_shows_what_was_scored(folder):
         assert shapes == {(len(seen.frame_scores), 12)}
         np.testing.assert_allclose(spectra.error, spectra.reconstruction - spectra.original, rtol=1e-3, atol=1e-3)
         assert len(seen.waveform) == 3500 and seen.sample_rate == 16_000
-    with pytest.raises(scorer.ScorerError, match=r"fan has no test clip 'other\.wav'"):
-        scorer.inspect(run, "fan", "base", row.replace({row["clip"]: "other.wav"}))
-    with pytest.raises(scorer.ScorerError, match="section 07 has no normal test clip"):
-        scorer.typical(table, "07", "target", "normal")
+    with pytest.raises(inspection.ScorerError, match=r"fan has no test clip 'other\.wav'"):
+        inspection.inspect(run, "fan", "base", row.replace({row["clip"]: "other.wav"}))
+    with pytest.raises(inspection.ScorerError, match="section 07 has no normal test clip"):
+        inspection.typical(table, "07", "target", "normal")
 
 
 def test_band_errors_are_means_in_decibel(folder):
@@ -305,8 +305,8 @@ def test_a_model_that_is_missing_or_another(folder):
     with pytest.raises(reconstruct.ModelError, match=r"was trained with model: .*; give the settings of the training"):
         scorer.score(settings(folder, autoencoder__model__dropout=0.5), "fan", "base")
     train.fit(run, "fan", "other")
-    with pytest.raises(scorer.ScorerError, match="no scorers; run notebook 04"):
-        scorer.inspect(run, "fan", "other", pd.Series({"split": "test", "clip": "any"}))
+    with pytest.raises(inspection.ScorerError, match="no scorers; run notebook 04"):
+        inspection.inspect(run, "fan", "other", pd.Series({"split": "test", "clip": "any"}))
 
 
 def test_pseudo_target_clips_tell_what_the_target_is_like():

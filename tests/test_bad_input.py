@@ -18,8 +18,9 @@ from scipy.io import wavfile
 from asdlib import AsdError, params
 from asdlib import data as asd_data
 from asdlib.__main__ import main
-from asdlib.data import audio, catalogue
-from asdlib.data.audio import ClipError, Waveforms
+from asdlib.data import catalogue, wav
+from asdlib.data.audio import Waveforms
+from asdlib.data.wav import ClipError
 
 TREES, HEADERS = 300, 600
 RATE, SAMPLES = 16_000, 1600
@@ -307,7 +308,7 @@ def test_generated_headers(tmp_path, note):
             content[36:36] = b"junk" + struct.pack("<I", int(rng.integers(2**32)))
         path.write_bytes(content)
         try:
-            samples = audio.read(path, params.Data())
+            samples = wav.read(path, params.Data())
         except ClipError as error:
             assert str(error).startswith(str(path)) and len(str(error)) < 400 and "\n" not in str(error)
             continue

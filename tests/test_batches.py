@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdlib import params
+from asdlib.classifier import ClassifierError
 from asdlib.classifier import batches as module
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.model import ClassifierError
 from asdlib.classifier.windows import window
 from asdlib.training import generator
 

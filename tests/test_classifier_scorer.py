@@ -13,8 +13,7 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import ledoit_wolf
 
 from asdlib import params, paths, scores, training
-from asdlib.classifier import embeddings, inspection, maps, model, scorer, train, windows
-from asdlib.classifier.model import ClassifierError
+from asdlib.classifier import ClassifierError, embeddings, inspection, maps, model, scorer, train, windows
 from asdlib.data.audio import Waveforms
 
 

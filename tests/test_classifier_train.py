@@ -10,9 +10,8 @@ from classifier_clips import project
 from safetensors.torch import load_file
 
 from asdlib import checkpoints, params, paths, training
-from asdlib.classifier import train
+from asdlib.classifier import ClassifierError, train
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.model import ClassifierError
 
 FILES = ["source.safetensors", "target.safetensors", "history.csv"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from asdlib import AsdError, notebooks, params, playground, scores
-from asdlib.autoencoder import scorer
+from asdlib.autoencoder import inspection
 from asdlib.autoencoder.pooling import pool
 from asdlib.classifier import embeddings
 from asdlib.paths import HOME, Run
@@ -22,7 +22,7 @@ def settings(smoke, monkeypatch):
 def one(settings, domain):
     known = scores.read(Run.of(settings).scores("autoencoder", "fan", "base"))
     known = known[known["system"] == known["system"].iat[0]]
-    return scorer.typical(known, "00", domain, "anomaly")
+    return inspection.typical(known, "00", domain, "anomaly")
 
 
 @pytest.mark.parametrize("domain", ["source", "target"])
@@ -30,7 +30,7 @@ def test_a_clip_of_the_run_scores_as_in_the_run(settings, domain):
     stored = one(settings, domain)
     clip = playground.pick(settings, "fan", stored["clip"], "01", "source")  # its name says what it is
     assert tuple(clip.clips.iloc[0][["section", "domain", "label"]]) == ("00", domain, "anomaly")
-    seen = scorer.inspect(settings, "fan", "base", clip.clips.iloc[0], clip)
+    seen = inspection.inspect(settings, "fan", "base", clip.clips.iloc[0], clip)
     options = settings.candidate("autoencoder", "base").scorer
     score = pool(seen.frame_scores, stored["system"].rsplit("/")[-1], options.top_share, options.percentile)
     assert score == pytest.approx(stored["score"], rel=1e-4)  # batches of another size round differently
@@ -46,7 +46,7 @@ def test_a_clip_of_the_run_scores_as_in_the_run(settings, domain):
 
 def test_the_decision_follows_from_the_training_clips_and_the_quantile(settings):
     clip = playground.pick(settings, "fan", one(settings, "source")["clip"], "00", "source")
-    seen = scorer.inspect(settings, "fan", "base", clip.clips.iloc[0], clip)
+    seen = inspection.inspect(settings, "fan", "base", clip.clips.iloc[0], clip)
     table = playground.judged(settings, ("base", "base"), clip, seen, *playground.embedded(settings, "base", clip))
     known = table[table["split"] == "train"].pivot(index="clip", columns="system", values="score")
     assert np.allclose(known[["autoencoder", "classifier"]].mean(), 0, atol=1e-9)

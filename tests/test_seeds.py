@@ -1,6 +1,7 @@
 """Table 1 over seeds: mean and deviation by hand, and runs that may not be put together."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -65,3 +66,12 @@ def test_only_runs_that_differ_in_the_seed_go_together(runs, tmp_path, capsys):
     assert main(["seeds", *map(str, runs)]) == 2
     assert "precision is not as in" in capsys.readouterr().err and not Run(runs[0]).seeds.exists()
     path.write_text(before)
+
+
+def test_runs_from_before_a_setting_go_with_later_ones(runs, tmp_path):
+    old = shutil.copytree(runs[1], tmp_path / "old")
+    settings = json.loads(Run(old).settings.read_text(encoding="utf-8"))
+    assert settings.pop("compile") is False
+    write_json(settings, Run(old).settings)
+    for order in ([runs[0], old, runs[2]], [old, runs[0], runs[2]]):
+        assert (seeds.over_seeds(order)["seeds"] == 3).all()

@@ -9,7 +9,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
 from asdlib import params
-from asdlib.data import audio, catalogue, faults, machines, names, sounds, synthetic
+from asdlib.data import audio, catalogue, faults, machines, names, sounds, synthetic, wav
 from asdlib.data.catalogue import DataError
 from asdlib.data.names import ClipName
 
@@ -41,7 +41,7 @@ def test_files_are_what_the_plan_expects(tmp_path):
     assert clips.equals(catalogue.expected(SMALL))
     problems, warnings = audio.check(clips, tmp_path / "a", params.Data())
     assert problems == [] and len(warnings) == 1 and "shorter than 1 s" in warnings[0]
-    assert {audio.probe(tmp_path / "a" / path, params.Data()) for path in clips["path"]} == {RATE // 2}
+    assert {wav.probe(tmp_path / "a" / path, params.Data()) for path in clips["path"]} == {RATE // 2}
     anomalies = clips[(clips["label"] == "anomaly") & (clips["domain"] == "target")]
     for machine, group in anomalies.groupby("machine"):
         assert set(group["attributes"]) == set(faults.FAULTS[machine])
@@ -61,7 +61,7 @@ def test_a_clip_does_not_depend_on_what_is_made_beside_it(tmp_path):
     synthetic.write(tmp_path, SMALL, RATE)
     file = "section_00_target_test_anomaly_0002_clogging.wav"
     alone = synthetic.waveform(params.Synthetic(duration=0.5), RATE, "fan", names.parse("target_test", file))
-    assert np.array_equal(audio.read(tmp_path / "fan" / "target_test" / file, params.Data()), alone)
+    assert np.array_equal(wav.read(tmp_path / "fan" / "target_test" / file, params.Data()), alone)
     assert not np.array_equal(alone, clip("fan", "target", "anomaly", 2, duration=0.5, seed=1))
 
 

@@ -343,6 +343,13 @@ def test_a_missing_device_is_refused():
         training.compute(settings(device=f"cuda:{present}"))
 
 
+def test_a_missing_compiler_is_said(monkeypatch):
+    monkeypatch.setattr(training.shutil, "which", lambda name: None)
+    assert not training.compute(settings()).compile
+    with pytest.raises(TrainingError, match=r"compile: true needs a C\+\+ compiler.*set compile: false"):
+        training.compute(settings(compile=True))
+
+
 def test_a_gradient_that_is_not_finite_names_the_step(tmp_path):
     """The loss may be finite where its gradient is not: the square root at 0."""
     task, checkpoint = Task(), tmp_path / "diverging.pt"

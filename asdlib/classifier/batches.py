@@ -15,7 +15,8 @@ from asdlib.classifier import ClassifierError, augment
 from asdlib.classifier.resident import Windows
 from asdlib.classifier.windows import samples_of
 from asdlib.data import catalogue, pseudo_target
-from asdlib.data.audio import FULL_SCALE, Waveforms
+from asdlib.data.audio import Waveforms
+from asdlib.data.wav import FULL_SCALE
 
 DATASETS = {"MIMII DUE": ("fan", "gearbox", "pump", "slider", "valve"), "ToyADMOS2": ("ToyCar", "ToyTrain")}
 """which data set each machine type of DCASE2021 comes from"""

@@ -16,7 +16,7 @@ from asdlib import paths, training
 from asdlib.classifier import ClassifierError
 from asdlib.classifier.arcface import ArcFace
 from asdlib.classifier.ddcsad import Ddcsad
-from asdlib.data.audio import FULL_SCALE
+from asdlib.data.wav import FULL_SCALE
 from asdlib.features import LogMel
 
 with warnings.catch_warnings():

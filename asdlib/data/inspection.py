@@ -8,7 +8,8 @@ import pandas as pd
 
 from asdlib import paths
 from asdlib.data import catalogue, pseudo_target
-from asdlib.data.audio import FULL_SCALE, Waveforms
+from asdlib.data.audio import Waveforms
+from asdlib.data.wav import FULL_SCALE
 from asdlib.features import LogMel, log_mels
 
 

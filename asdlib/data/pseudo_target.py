@@ -14,8 +14,9 @@ import pandas as pd
 
 from asdlib import artefacts, paths, training
 from asdlib.data import PSEUDO_TARGET
-from asdlib.data.audio import FULL_SCALE, Waveforms
+from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
+from asdlib.data.wav import FULL_SCALE
 
 
 def make(settings, machine: str) -> bool:

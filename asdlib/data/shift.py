@@ -17,7 +17,7 @@ from scipy import signal
 from scipy.optimize import least_squares
 from sklearn.covariance import ledoit_wolf
 
-from asdlib.data.audio import FULL_SCALE
+from asdlib.data.wav import FULL_SCALE
 from asdlib.features import LogMel
 from asdlib.params import Features
 

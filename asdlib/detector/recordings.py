@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from asdlib import AsdError
-from asdlib.data import audio
+from asdlib.data import wav
 
 MACHINE = "machine"
 """the machine type that the user's recordings become"""
@@ -28,14 +28,14 @@ class RecordingError(AsdError):
 
 
 def duration(path: Path, data) -> float:
-    """Length in seconds, from the header; errors as in :func:`asdlib.data.audio.probe`."""
+    """Length in seconds, from the header; errors as in :func:`asdlib.data.wav.probe`."""
     native = _native(path, data)
     if native.sample_rate < data.sample_rate:
         raise RecordingError(
             f"{path}: sampled at {native.sample_rate} Hz; expected {data.sample_rate} or more, to which the networks "
             f"listen; record it anew, or fit a detector with data.sample_rate={native.sample_rate}"
         )
-    seconds = audio.probe(path, native) / native.sample_rate
+    seconds = wav.probe(path, native) / native.sample_rate
     if seconds < SHORTEST:
         raise RecordingError(f"{path}: {seconds:.2f} s long; expected at least {SHORTEST:g} s; remove it")
     return seconds
@@ -72,12 +72,12 @@ def windows(path: Path, data, seconds: float) -> Iterator[tuple[float, np.ndarra
         Where the window begins, in seconds, and its samples.
 
     Raises:
-        ClipError: As :func:`asdlib.data.audio.read`.
+        ClipError: As :func:`asdlib.data.wav.read`.
         RecordingError: It is shorter than a second.
     """
     native, samples, length, places = _plan(path, data, seconds)
     for start in places:
-        part = audio.read(path, native, start, length if len(places) > 1 else samples)
+        part = wav.read(path, native, start, length if len(places) > 1 else samples)
         yield start / native.sample_rate, _resampled(part, native.sample_rate, data.sample_rate)
 
 
@@ -104,7 +104,7 @@ def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     from scipy.signal import resample_poly  # half a second, for recordings of other rates only
 
     waveform = resample_poly(samples.astype(np.float64), up, down, window=_low_pass(up, down))
-    return np.clip(np.rint(waveform), -audio.FULL_SCALE, audio.FULL_SCALE - 1).astype(np.int16)
+    return np.clip(np.rint(waveform), -wav.FULL_SCALE, wav.FULL_SCALE - 1).astype(np.int16)
 
 
 @functools.cache

@@ -19,7 +19,8 @@ from pydantic import Field
 
 from asdlib import params, scores
 from asdlib.classifier import FILES
-from asdlib.data.audio import FULL_SCALE, Waveforms
+from asdlib.data.audio import Waveforms
+from asdlib.data.wav import FULL_SCALE
 from asdlib.detector import DetectorError
 
 FOLDER, INDEX = "onnx", "onnx.json"
