@@ -97,6 +97,13 @@ class TrainedClassifier:
         return float(scores["score"].iat[0])
 
 
+def classifier_models(folder: Path, candidate: str, sections: list[str]) -> dict[tuple[str, str], Path]:
+    """The model files of a candidate of the classifier branch in a detector's folder, by section and stage."""
+    place = folder / "classifier" / candidate
+    files = {(section, stage): place / section / file for section in sections for stage, file in FILES.items()}
+    return {key: file for key, file in files.items() if file.is_file()}
+
+
 def keep_autoencoder(settings, candidate: str, folder: Path) -> None:
     """Copy what scoring needs of a candidate from its run to ``folder``."""
     source = paths.Run.of(settings).system("autoencoder", MACHINE, candidate)

@@ -11,9 +11,9 @@ import pandas as pd
 from asdlib import training
 from asdlib.autoencoder import scorer
 from asdlib.autoencoder.reconstruct import Reconstructor
-from asdlib.classifier import FILES, model
+from asdlib.classifier import model
 from asdlib.data.audio import Waveforms
-from asdlib.detector.networks import CLIP_COLUMNS
+from asdlib.detector.networks import CLIP_COLUMNS, classifier_models
 from asdlib.detector.recordings import MACHINE
 
 
@@ -38,15 +38,9 @@ class PyTorch:
     def classifiers(self, candidate: str) -> dict[tuple[str, str], model.Classifier]:
         """A candidate of the classifier branch, by section and stage."""
         branch, compute = self.settings.candidate("classifier", candidate), training.compute(self.settings)
-        files = {
-            (section, stage): self.folder / "classifier" / candidate / section / file
-            for section in self.sections
-            for stage, file in FILES.items()
-        }
         return {
             key: model.load(file, branch, self.settings.data.sample_rate).to(compute.device)
-            for key, file in files.items()
-            if file.is_file()
+            for key, file in classifier_models(self.folder, candidate, self.sections).items()
         }
 
     def errors(self, candidate: str) -> Callable[[Waveforms], dict[str, np.ndarray]]:

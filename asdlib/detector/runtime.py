@@ -6,7 +6,6 @@ device of the settings. A window of another length than the files' still goes to
 
 import contextlib
 import functools
-import hashlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from asdlib.classifier import FILES
 from asdlib.data.audio import Waveforms
 from asdlib.data.wav import FULL_SCALE
 from asdlib.detector import DetectorError
+from asdlib.detector.networks import classifier_models
 
 FOLDER, INDEX = "onnx", "onnx.json"
 
@@ -60,21 +60,21 @@ def classifier_file(candidate: str, section: str, stage: str) -> str:
 
 def identity(folder: Path) -> str:
     """What tells a detector from any other: a hash of ``detector.json``, which says when it was made, and of what."""
-    return hashlib.sha256((folder / "detector.json").read_bytes()).hexdigest()
+    return digest((folder / "detector.json").read_bytes())
 
 
 def there(folder: Path) -> bool:
     """Whether a detector's folder has ONNX files and there is a runtime for them."""
-    return (folder / FOLDER / INDEX).is_file() and runtime_installed()
+    return (folder / FOLDER / INDEX).is_file() and installed()
 
 
-def runtime_installed() -> bool:
+def installed() -> bool:
     """Whether ONNX Runtime is installed."""
     return importlib.util.find_spec("onnxruntime") is not None
 
 
 def digest(content: bytes) -> str:
-    """XXH3 of a file's content, against damage."""
+    """XXH3 of a file's content: tells damaged or other files, not forged ones."""
     return xxhash.xxh3_128_hexdigest(content)
 
 
@@ -116,11 +116,9 @@ class OnnxRuntime:
                 raise ValueError("the files are of another detector")
             expected = {autoencoder_file(name, section) for name in facts.autoencoder for section in facts.codes}
             self.networks = {
-                (name, section, stage): classifier_file(name, section, stage)
+                (name, *key): classifier_file(name, *key)
                 for name in facts.classifier
-                for section in facts.codes
-                for stage, model in FILES.items()
-                if (folder / "classifier" / name / section / model).is_file()
+                for key in classifier_models(folder, name, facts.codes)
             }
             if set(self.files) != expected | set(self.networks.values()):
                 raise ValueError("not a file for each network")
