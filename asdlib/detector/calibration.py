@@ -71,10 +71,10 @@ class Calibration:
         """
         reached = (1 + np.count_nonzero(self.scores >= score)) / (1 + len(self.scores))
         if windows == 1:
-            return round(100 * (1 - float(reached)), 6)  # 30, not 30.000000000000004
+            return 100 * (1 - float(reached))
         start, share, excess = self._tail()
         reached = share * np.exp(-(score - start) / excess) if score > start else reached
-        return round(100 * float((1 - reached) ** windows), 6)
+        return 100 * float((1 - reached) ** windows)
 
     def expected(self) -> dict[str, float]:
         """The rate of false alarms on new normal windows.

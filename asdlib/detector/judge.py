@@ -103,7 +103,7 @@ class Judge:
         parts = {
             name: {
                 "score": value,
-                "percentile": limits[name].percentile(value, count),
+                "percentile": round(limits[name].percentile(value, count), 6),  # 30, not 30.000000000000004
                 "anomaly": bool(value > thresholds[name]),
             }
             for name, value in best.items()
