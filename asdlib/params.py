@@ -51,6 +51,7 @@ Pooling = Literal["median", "mean", "max", "top_k", "percentile", "upper_mean"]
 Variant = Pooling | Literal["clip_signed", "l1"]
 PseudoTargetBy = Literal["mixup", "shift"]
 TargetFrom = Literal["clips", "pseudo_target"]
+Origin = Literal["paper", "extension"]
 ClassifierVariant = Literal["adapted", "source_model", "mahalanobis", "source_mahalanobis", "posterior", "distance"]
 
 
@@ -302,6 +303,8 @@ class Autoencoder(Strict):
     specaugment: SpecAugment = SpecAugment()
     training: AutoencoderTraining = AutoencoderTraining()
     scorer: AutoencoderScorer = AutoencoderScorer()
+    origin: Origin = "paper"
+    """whether this is the paper's method, smaller settings allowed, or an extension of ours (:mod:`asdlib.origin`)"""
     seed: Count = 0
     """added to the run's seed: candidates may differ in nothing else"""
 
@@ -436,6 +439,8 @@ class Classifier(Strict):
     batches: ClassifierBatches = ClassifierBatches()
     training: ClassifierTraining = ClassifierTraining()
     scorer: ClassifierScorer = ClassifierScorer()
+    origin: Origin = "paper"
+    """whether this is the paper's method, smaller settings allowed, or an extension of ours (:mod:`asdlib.origin`)"""
     seed: Count = 0
     """added to the run's seed: candidates may differ in nothing else"""
 
