@@ -48,11 +48,23 @@ def _ordered(pair: tuple) -> tuple:
 Range = Annotated[tuple[Count, Count], AfterValidator(_ordered)]
 Combination = Literal["average", "median", "maximum", "ranking"]
 Pooling = Literal["median", "mean", "max", "top_k", "percentile", "upper_mean"]
-Variant = Pooling | Literal["clip_signed", "l1"]
+CopyPooling = Literal["mean", "max", "median"]
+FRAME_VARIANTS = tuple(
+    pooling + ("" if copies == "mean" else f"_of_{copies}")
+    for copies in get_args(CopyPooling)
+    for pooling in get_args(Pooling)
+)
+"""frame Gaussians, then pooling over time: ``median_of_max`` is the median over time of errors pooled over copies by max"""
+Variant = Literal[(*FRAME_VARIANTS, "clip_signed", "l1")]
 PseudoTargetBy = Literal["mixup", "shift"]
 TargetFrom = Literal["clips", "pseudo_target"]
 Origin = Literal["paper", "extension"]
-ClassifierVariant = Literal["adapted", "source_model", "mahalanobis", "source_mahalanobis", "posterior", "distance"]
+WindowPooling = Literal["mean", "median", "max", "upper_mean"]
+MIXED_VARIANTS = tuple(f"w{weight}_{pooling}" for weight in (50, 25, 75) for pooling in get_args(WindowPooling))
+"""w of the posterior in per cent, and how windows are pooled: ``w50_mean`` weighs posterior and distance equally"""
+ClassifierVariant = Literal[
+    (*MIXED_VARIANTS, "posterior", "distance", "source_model", "mahalanobis", "source_mahalanobis")
+]
 
 
 class ParamsError(AsdError):
@@ -113,6 +125,9 @@ class Data(Strict):
     """sampling rate that every clip must have, in Hz"""
     channels: Literal["refuse", "first", "mean"] = "refuse"
     """what to do with a clip of more than one channel"""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """share of each section's source training clips that no network learns from: scorers, normalisation and thresholds
+    see them"""
     pseudo_target: PseudoTarget = PseudoTarget()
     """source training clips carried through the shift that the target clips show"""
     anomalies: bool = True
@@ -199,9 +214,9 @@ class AutoencoderModel(Strict):
     """inside the blocks"""
     section_input: bool = True
     """section ID as a constant last column of the input"""
-    section_embedding: Literal["none", "concatenate", "add"] = "concatenate"
+    section_embedding: Literal["none", "concatenate", "add"] = "none"
     """learned section embedding at the bottleneck"""
-    section_regression: bool = False
+    section_regression: bool = True
     """regress the section ID as one more output column"""
 
     @model_validator(mode="after")
@@ -217,11 +232,14 @@ class SpecAugment(Strict):
     """Masking and dropout of the input, in training and at inference."""
 
     time_masks: Count = 50
-    """time masks a clip"""
+    """time masks per clip of ``clip_frames`` frames; other lengths get proportionally as many, so that training crops and
+    clips at inference hide the same share"""
+    clip_frames: Positive = 313
+    """frames of the clip that ``time_masks`` is meant for: 10 s at a hop of 512"""
     time_width: Range = (1, 5)
     """frames of a time mask, from and to"""
     frequency_masks: Count = 5
-    """frequency masks a clip"""
+    """frequency masks per clip"""
     frequency_width: Range = (0, 10)
     """mel bands of a frequency mask, from and to"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
@@ -245,10 +263,6 @@ class AutoencoderTraining(Strict):
     """length of the random training crops in frames, from and to"""
     loss: Literal["l1", "l2"] = "l1"
     """element-wise reconstruction error"""
-    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """share of each section's source training clips that only the scorers see"""
-    target_clips: Literal["both", "train", "scorer"] = "both"
-    """what the few target clips are for: training, scorers or both"""
     pseudo_target: Fraction = 0.0
     """share of the training crops that are pseudo-target"""
     pseudo_target_by: PseudoTargetBy = "mixup"
@@ -262,8 +276,6 @@ class AutoencoderScorer(Strict):
     """differently masked copies of a clip at inference"""
     masking: bool = True
     """SpecAugment and input dropout at inference; false reconstructs the plain input once"""
-    pool_copies: Literal["mean", "max", "median"] = "mean"
-    """how the errors of the copies become one"""
     errors: Literal["absolute", "signed", "squared"] = "absolute"
     """element-wise error that the frame Gaussians see"""
     groups: Literal["section_domain", "section", "machine"] = "section_domain"
@@ -276,8 +288,10 @@ class AutoencoderScorer(Strict):
     """mean of the target's Gaussian: of its own few clips, or of the section's source clips"""
     target_shift: Annotated[float, Field(ge=0)] = 1.0
     """weight of the shift that the target clips (still) show, in the target covariance of clip_signed; 0 ignores it"""
-    variants: Annotated[list[Variant], Field(min_length=1)] = [*get_args(Pooling), "clip_signed", "l1"]
-    """post-processing, each one system; the first is the one used without labels"""
+    variants: Annotated[list[Variant], Field(min_length=1)] = [*FRAME_VARIANTS, "clip_signed", "l1"]
+    """post-processing, each one system: pooling over time, ``_of_max`` or ``_of_median`` where the copies' errors are
+    not averaged; without labels the first of the paper's is used, and the first of the extensions in the rows with a
+    plus"""
     top_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """share of the frames that top_k averages"""
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
@@ -286,12 +300,9 @@ class AutoencoderScorer(Strict):
     """clips a step at inference, before the copies"""
 
     @model_validator(mode="after")
-    def _keeps_the_paper(self):
-        if not {"median", "mean"} & set(self.variants) or len(set(self.variants)) < len(self.variants):
-            raise ValueError(
-                f"variants ({', '.join(self.variants)}) must hold median or mean, the paper's order of scoring and "
-                "pooling, and each variant once"
-            )
+    def _each_once(self):
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError(f"variants ({', '.join(self.variants)}) must name each variant once")
         return self
 
 
@@ -327,14 +338,15 @@ class ClassifierImages(Strict):
     frames: Positive = 256
     """frames of a window: random in training"""
     windows: Positive = 10
-    """equally spaced windows at inference, their scores averaged"""
+    """equally spaced windows at inference; variants of scores pool them"""
 
 
 class Ddcsad(Strict):
     """Deep double-centroids semi-supervised anomaly detection; its equation is reconstructed (deviations page)."""
 
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    """of the loss; 0 turns it off"""
+    weight: Annotated[float, Field(ge=0)] | Literal["balanced"] = "balanced"
+    """weight of the loss, 0 turns it off; ``balanced`` makes it as large as the cross-entropy over an epoch of batches
+    before the first step, a rule that needs no labels"""
     eta: Annotated[float, Field(ge=0)] = 1.0
     """weight of the push from the other class's centroid"""
     epsilon: PositiveFloat = 0.1
@@ -408,14 +420,13 @@ class ClassifierTraining(Strict):
 class ClassifierScorer(Strict):
     """From posterior and distance to one score a clip."""
 
-    weight: Fraction = 0.5
-    """w in w (1 - posterior) + (1 - w) normalised distance"""
     target_from: TargetFrom = "clips"
     """what normal target clips are like: by all training clips of the section, or by pseudo-target clips"""
     target_shift: Annotated[float, Field(ge=0)] = 0.1
     """weight of the shift that the target clips still show beside pseudo-target clips, in Mahalanobis distances"""
     variants: Annotated[list[ClassifierVariant], Field(min_length=1)] = [*get_args(ClassifierVariant)]
-    """scores (:mod:`asdlib.classifier.scorer`), each one system; the first is the one used without labels"""
+    """scores (:mod:`asdlib.classifier.scorer`), each one system; without labels the first of the paper's is used, and
+    the first of the extensions in the rows with a plus"""
     centroids: Literal["clips", "training"] = "clips"
     """class means of the training clips as they are, or the loss's (of augmented and mixed batches)"""
     batch_size: Positive = 16

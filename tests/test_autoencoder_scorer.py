@@ -16,7 +16,7 @@ from sklearn.covariance import LedoitWolf
 
 from asdlib import paths, scores
 from asdlib.autoencoder import inspection, reconstruct, scorer, train
-from asdlib.autoencoder.pooling import pool
+from asdlib.pooling import pool
 from asdlib.autoencoder.reconstruct import Reconstructor, pool_copies
 from asdlib.data import pseudo_target
 from asdlib.evaluation import metrics

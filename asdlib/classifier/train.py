@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from asdlib import artefacts, checkpoints, paths, training
@@ -44,7 +45,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     batches = Batches.open(settings, candidate, machine, section, compute.device)
     what, data = recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint)
     facts = what | {"data": data, "compute": compute.describe()}
-    seed = training.derive(settings.seed + branch.seed, "classifier", machine, section)
+    seed = training.derive(settings.seed, "classifier", machine, section, branch.seed)
     source, target = (
         run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", facts) for stage in ("source", "target")
     )
@@ -69,6 +70,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
             checkpoint=checkpoint,
             settings=facts,
         )
+        training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), compute, seed)
         return history.assign(stage=name)[["stage", *history.columns]]
 
     torch.manual_seed(training.derive(seed, "weights"))
@@ -77,7 +79,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     if not checkpoints.is_finished(source):
         target.unlink(missing_ok=True)  # of a source training that other code did
         if not source.is_file():
-            initialise(model, batches, compute, seed)
+            initialise(model, batches, compute, seed, branch.ddcsad.weight == "balanced")
     history = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
     models, before = {FILES[STAGES[0]]: _tensors(model)}, history.attrs[training.BEFORE]
     if batches.target is None:
@@ -90,7 +92,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         models[FILES[STAGES[1]]] = _tensors(model)
     record = artefacts.record(
         what,
-        seed=settings.seed + branch.seed,
+        seed=seed,
         device=compute.describe(),
         data=data,
         seconds=time.monotonic() - began + before,
@@ -121,14 +123,30 @@ def recipe(settings, machine: str, section: str, candidate: str) -> dict:
 
 
 @torch.no_grad()
-def initialise(model: Classifier, batches: Batches, compute: training.Compute, seed: int) -> None:
-    """Set the centroids to the class means of one epoch, before the first step."""
+def initialise(model: Classifier, batches: Batches, compute: training.Compute, seed: int, balanced: bool) -> None:
+    """Set the centroids to the class means of one epoch, before the first step, and the weight of DDCSAD.
+
+    Args:
+        model: The network with its first weights.
+        batches: Of the section.
+        compute: Device and precision.
+        seed: Seed of the batches.
+        balanced: Whether the weight makes DDCSAD as large as the cross-entropy over this epoch.
+    """
     model.train()
+    outputs = []
     for index in range(batches.epoch_steps):
         batch = batches.source(training.generator(seed, "centroids", index))
+        torch.manual_seed(training.derive(seed, "centroids dropout", index))
         with compute.autocast():
-            model.ddcsad.collect(model(batch.waveform).embedding, batch.label)
+            output = model(batch.waveform)
+        model.ddcsad.collect(output.embedding, batch.label)
+        outputs.append((output, batch.label))
     model.ddcsad.replace()
+    if balanced:
+        entropy = sum(F.binary_cross_entropy_with_logits(output.logit, label) for output, label in outputs)
+        ddcsad = sum(model.ddcsad(output.embedding, label) for output, label in outputs)
+        model.ddcsad.weight = (entropy / ddcsad).float()
 
 
 def _tensors(model: Classifier) -> dict[str, torch.Tensor]:

@@ -3,13 +3,19 @@
 Imports inside the functions keep :mod:`asdlib.data.catalogue` light, which the Snakefile imports at every parse.
 """
 
+import dataclasses
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from asdlib import paths
-from asdlib.data import catalogue, names
+from asdlib.data import catalogue, names, roles
+
+if TYPE_CHECKING:
+    from asdlib.data.audio import Waveforms
 
 DECODED = ("clips.csv", "waveforms.npy", "record.json")
 """what a decoded machine type consists of (:func:`asdlib.data.audio.decode`)"""
@@ -55,12 +61,42 @@ def prepare(settings) -> pd.DataFrame:
     return clips
 
 
-def open_machine(settings, machine: str):
-    """The decoded clips of a machine type that gets systems.
+@dataclasses.dataclass(frozen=True)
+class MachineClips:
+    """The clips of one machine type that take part in a run, and what each is for."""
 
-    Returns:
-        Its :class:`~asdlib.data.audio.Waveforms`; the rows of those that take part, which are the clips of the planned
-        sections; and these sections, in order.
+    waveforms: "Waveforms"
+    """all decoded clips of the machine type"""
+    rows: np.ndarray
+    """rows of ``waveforms.clips`` that take part: all training clips, and the test clips of the planned sections"""
+    sections: list[str]
+    """sections that have training clips, in order: all of them train"""
+    planned: list[str]
+    """sections that have labelled test clips: those that are scored"""
+    role: np.ndarray
+    """of each of ``rows``, as :func:`asdlib.data.roles.roles` gives it"""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The catalogue rows of the clips that take part, numbered from 0."""
+        return self.waveforms.clips.iloc[self.rows].reset_index(drop=True)
+
+    @property
+    def scored(self) -> pd.DataFrame:
+        """Catalogue rows of the score table; the index says which of ``rows`` each is.
+
+        These are the test clips, the held-out training clips and, where the target domain occurs, the held-out clips
+        once more with the domain ``target``: reference clips that are scored as target clips are, since three target
+        training clips have no variance to speak of. So every score in the table is out-of-sample.
+        """
+        table = self.table[self.table["section"].isin(self.planned)]
+        held_out = table[self.role[table.index] == roles.HELD_OUT]
+        target = held_out["section"].isin(table.loc[table["domain"] == "target", "section"])
+        return pd.concat([table[table["split"] == "test"], held_out, held_out[target].assign(domain="target")])
+
+
+def open_machine(settings, machine: str) -> MachineClips:
+    """Open the decoded clips of a machine type that gets systems.
 
     Raises:
         asdlib.data.catalogue.DataError: The machine type is not in the plan of the run, or not decoded yet.
@@ -72,8 +108,11 @@ def open_machine(settings, machine: str):
         hint = catalogue.nearest(machine, machines)
         raise catalogue.DataError(f"machine {machine!r} gets no systems in the profile {settings.profile}{hint}")
     waveforms = audio.Waveforms.open(paths.Run.of(settings).data(machine))
-    rows = waveforms.clips.index[waveforms.clips["section"].isin(machines[machine])].to_numpy()
-    return waveforms, rows, list(machines[machine])
+    clips, planned = waveforms.clips, list(machines[machine])
+    train = clips["split"] == "train"
+    rows = np.flatnonzero(train | clips["section"].isin(planned))
+    role = roles.roles(clips.iloc[rows], settings.data.held_out, settings.seed)
+    return MachineClips(waveforms, rows, sorted(set(clips.loc[train, "section"])), planned, role)
 
 
 def counts(clips: pd.DataFrame) -> pd.DataFrame:
