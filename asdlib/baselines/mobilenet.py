@@ -131,7 +131,8 @@ def run(settings, machine: str) -> pd.DataFrame:
     scored = Windows(spectrograms, baseline.frames, baseline.test_hop, np.arange(len(rows)))
     values = _score(model, scored, target, baseline.published_formula)
     table = scores.table(opened.scored, SYSTEM, values[opened.scored.index])
-    accuracy = float((values[learn[learn < len(rows)]] < 0).mean())  # the own section is likelier than all others
+    odds = _score(model, scored, target, False) if baseline.published_formula else values
+    accuracy = float((odds[learn[learn < len(rows)]] < 0).mean())  # the own section is likelier than all others
     record = artefacts.record(
         stored,
         seed=seed,
