@@ -306,6 +306,18 @@ class AutoencoderScorer(Strict):
         return self
 
 
+def _is_the_papers(branch, **extensions: bool) -> None:
+    """Refuse a branch that says ``origin: paper`` and uses an extension; by setting, whether it does so."""
+    for name, used in extensions.items():
+        if used and branch.origin == "paper":
+            section, _, key = name.partition("__")
+            value = json.dumps(getattr(getattr(branch, section), key))
+            raise ValueError(
+                f"{section}.{key} is {value}, which the paper's method does not have; set origin: extension beside it, "
+                f"or leave {section}.{key} out"
+            )
+
+
 class Autoencoder(Strict):
     """Sec. 2.1: the autoencoder branch."""
 
@@ -318,6 +330,12 @@ class Autoencoder(Strict):
     """whether this is the paper's method, smaller settings allowed, or an extension of ours (:mod:`asdlib.origin`)"""
     seed: Count = 0
     """added to the run's seed: candidates may differ in nothing else"""
+
+    @model_validator(mode="after")
+    def _origin_fits(self):
+        pseudo_target = self.scorer.target_from == "pseudo_target"
+        _is_the_papers(self, training__pseudo_target=self.training.pseudo_target > 0, scorer__target_from=pseudo_target)
+        return self
 
 
 # Binary classification (Sec. 2.2) -------------------------------------------------------------------------------------
@@ -455,6 +473,12 @@ class Classifier(Strict):
     seed: Count = 0
     """added to the run's seed: candidates may differ in nothing else"""
 
+    @model_validator(mode="after")
+    def _origin_fits(self):
+        shift, pseudo_target = self.batches.pseudo_target_by == "shift", self.scorer.target_from == "pseudo_target"
+        _is_the_papers(self, batches__pseudo_target_by=shift, scorer__target_from=pseudo_target)
+        return self
+
 
 # Ensembles and evaluation (Sec. 2.3 and 3) ----------------------------------------------------------------------------
 class Ensemble(Strict):
@@ -536,9 +560,10 @@ class Settings(Strict):
 
     def trained_as(self, branch: Literal["autoencoder", "classifier"], name: str) -> str:
         """The candidate whose trained models ``name`` uses: the first that differs in nothing or in the scorer only."""
-        same = self.candidate(branch, name).model_dump(exclude={"scorer"})
+        other = {"scorer", "origin"}  # of no effect on the training
+        same = self.candidate(branch, name).model_dump(exclude=other)
         candidates = getattr(self, f"{branch}_candidates")
-        return next(one for one in candidates if self.candidate(branch, one).model_dump(exclude={"scorer"}) == same)
+        return next(one for one in candidates if self.candidate(branch, one).model_dump(exclude=other) == same)
 
     def resolved(self) -> dict:
         """All settings as plain JSON values, every default spelled out."""

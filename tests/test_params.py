@@ -1,12 +1,14 @@
 """Settings: every mistake is one sentence that names file and key."""
 
+from typing import get_args
+
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from asdlib import params
+from asdlib import origin, params
 from asdlib.params import ParamsError, Settings
 
 HEAD = "profile: x\ntitle: t\n"
@@ -206,7 +208,58 @@ def test_the_paper_profile_spells_out_every_default(root):
 
 def test_candidates_that_differ_in_the_scorer_share_one_training():
     candidates = {"base": {}, "copies": {"scorer": {"copies": 3}}, "wide": {"model": {"latent": 9}},
-                  "wide_max": {"model": {"latent": 9}, "scorer": {"pool_copies": "max"}}}  # fmt: skip
+                  "wide_max": {"model": {"latent": 9}, "scorer": {"variants": ["max_of_max"]}},
+                  "shift": {"origin": "extension", "scorer": {"target_from": "pseudo_target"}}}  # fmt: skip
     settings = params.load("smoke", {"autoencoder_candidates": candidates})
-    found = {name: settings.trained_as("autoencoder", name) for name in settings.autoencoder_candidates}
-    assert found.items() >= {"base": "base", "copies": "base", "wide": "wide", "wide_max": "wide"}.items()
+    found = {name: settings.trained_as("autoencoder", name) for name in candidates}
+    assert found == {"base": "base", "copies": "base", "wide": "wide", "wide_max": "wide", "shift": "base"}
+
+
+@pytest.mark.parametrize(
+    ("branch", "change", "key"),
+    [
+        ("autoencoder", {"training": {"pseudo_target": 0.25}}, "training.pseudo_target is 0.25"),
+        ("autoencoder", {"training": {"pseudo_target": 0.5, "pseudo_target_by": "shift"}}, "training.pseudo_target is 0.5"),
+        ("autoencoder", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
+        ("classifier", {"batches": {"pseudo_target_by": "shift"}}, 'batches.pseudo_target_by is "shift"'),
+        ("classifier", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
+    ],
+)
+def test_a_candidate_of_the_paper_uses_no_extension(branch, change, key):
+    """The estimated shift and pseudo-target clips for scorers and autoencoders are ours: the candidate has to say so."""
+    head = {"profile": "x", "title": "t"}
+    with pytest.raises(ParamsError, match=f"{branch}_candidates.mine: {key}, which .* set origin: extension") as error:
+        Settings.model_validate(head | {f"{branch}_candidates": {"base": {}, "mine": change}})
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="set origin: extension"):
+        Settings.model_validate(head | {branch: change})
+    said = Settings.model_validate(head | {f"{branch}_candidates": {"base": {}, "mine": change | {"origin": "extension"}}})
+    assert said.candidate(branch, "mine").origin == "extension" and said.candidate(branch, "base").origin == "paper"
+
+
+def test_every_variant_is_the_papers_or_an_extension():
+    """What Sec. 2.1 and 2.2 describe, spelled out here; everything else is an extension."""
+    over_time, over_copies = ("median", "mean", "max", "top_k", "percentile", "upper_mean"), ("", "_of_max", "_of_median")
+    papers = {
+        "autoencoder": {time + copies for time in over_time for copies in over_copies},
+        "classifier": {f"w{w}_{how}" for w in (25, 50, 75) for how in ("mean", "median", "max", "upper_mean")},
+    }
+    for branch, variants in (("autoencoder", params.Variant), ("classifier", params.ClassifierVariant)):
+        every = set(get_args(variants))
+        assert papers[branch] < every
+        assert set(origin.EXTENSION_VARIANTS[branch]) == every - papers[branch]
+        for variant in every:
+            assert origin.of_variant(branch, variant) == ("paper" if variant in papers[branch] else "extension")
+
+
+def test_a_system_is_the_papers_only_if_candidate_and_variant_are():
+    candidates = {"base": {}, "ours": {"origin": "extension"}}
+    settings = Settings.model_validate({"profile": "x", "title": "t", "autoencoder_candidates": candidates})
+    for system, expected in (
+        ("autoencoder/base/median", "paper"),
+        ("autoencoder/base/clip_signed", "extension"),
+        ("autoencoder/ours/median", "extension"),
+        ("classifier/base/w50_mean", "paper"),
+        ("classifier/base/mahalanobis", "extension"),
+    ):
+        assert origin.of_system(settings, system) == expected

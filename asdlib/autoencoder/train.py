@@ -137,7 +137,7 @@ def masked_mean(values: Tensor, valid: Tensor | None) -> Tensor:
 
 def stored_settings(settings, machine: str, candidate: str, sections: list[str], fingerprint: str) -> dict:
     """All that a trained model depends on: what a checkpoint and a model folder belong to."""
-    branch = settings.candidate("autoencoder", candidate).model_dump(mode="json", exclude={"scorer"})
+    branch = settings.candidate("autoencoder", candidate).model_dump(mode="json", exclude={"scorer", "origin"})
     return {
         "machine": machine,
         "sections": sections,

@@ -63,10 +63,11 @@ def held_out_clips(settings, machine: str) -> set[str]:
     return set(clips.table["clip"][clips.role == roles.HELD_OUT])
 
 
-def normalisation(waveforms: Waveforms) -> tuple[float, float]:
-    """Mean and standard deviation of a machine type's training clips, in -1 to 1."""
+def normalisation(waveforms: Waveforms, without: Collection[str] = ()) -> tuple[float, float]:
+    """Compute mean and standard deviation of a machine type's training clips, in -1 to 1, but for those ``without``."""
     total, squares, count = 0.0, 0.0, 0
-    for row in np.flatnonzero(waveforms.clips["split"] == "train"):
+    clips = waveforms.clips
+    for row in np.flatnonzero((clips["split"] == "train") & ~clips["clip"].isin(without)):
         samples = waveforms.read(row).astype(np.float64) / FULL_SCALE
         total, squares, count = total + samples.sum(), squares + np.square(samples).sum(), count + len(samples)
     mean = total / count

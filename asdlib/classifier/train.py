@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from asdlib import artefacts, checkpoints, paths, training
 from asdlib.artefacts import writing
 from asdlib.classifier import FILES, STAGES
-from asdlib.classifier.batches import Batch, Batches, normalisation
+from asdlib.classifier.batches import Batch, Batches, held_out_clips, normalisation
 from asdlib.classifier.model import Classifier, parameters
 
 
@@ -70,11 +70,12 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
             checkpoint=checkpoint,
             settings=facts,
         )
-        training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), compute, seed)
+        seen = training.derive(seed, name)
+        training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), compute, seen)
         return history.assign(stage=name)[["stage", *history.columns]]
 
     torch.manual_seed(training.derive(seed, "weights"))
-    statistics = normalisation(batches.normal.waveforms)
+    statistics = normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
     model = Classifier(branch, settings.data.sample_rate, statistics, batches.epoch_steps).to(compute.device)
     if not checkpoints.is_finished(source):
         target.unlink(missing_ok=True)  # of a source training that other code did
@@ -111,8 +112,8 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
 
 def recipe(settings, machine: str, section: str, candidate: str) -> dict:
     """The settings that a trained model depends on: those of the scorer may change without a new training."""
-    branch = settings.candidate("classifier", candidate).model_dump(mode="json")
-    del branch["scorer"], branch["images"]["windows"]
+    branch = settings.candidate("classifier", candidate).model_dump(mode="json", exclude={"scorer", "origin"})
+    del branch["images"]["windows"]
     return {
         "classifier": branch,
         "seed": settings.seed,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import artefacts, paths, training
-from asdlib.data import PSEUDO_TARGET
+from asdlib.data import PSEUDO_TARGET, roles
 from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
 from asdlib.data.wav import FULL_SCALE
@@ -24,7 +24,8 @@ def make(settings, machine: str) -> bool:
 
     Writes ``waveforms.npy`` and ``clips.csv`` as :func:`asdlib.data.audio.decode` does, ``shifts.csv``, which holds the
     estimated :class:`asdlib.data.shift.Shift` of each section, and ``record.json``, whole or not at all. A section
-    without target training clips gets none.
+    without target training clips gets none. Held-out clips are carried through the shift too, but it is estimated
+    without them (:mod:`asdlib.data.roles`).
 
     Args:
         settings: :class:`asdlib.params.Settings`.
@@ -34,11 +35,13 @@ def make(settings, machine: str) -> bool:
 
     began, options, run = time.monotonic(), settings.data.pseudo_target, paths.Run.of(settings)
     waveforms, folder = Waveforms.open(run.data(machine)), run.pseudo_target(machine)
-    what = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, **options.model_dump(mode="json")}
+    what = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, "held_out": settings.data.held_out}
+    what |= options.model_dump(mode="json")
     before = _record(folder)
     if before and (before["settings"], before["source_fingerprint"]) == (what, waveforms.fingerprint):
         return False
     front, clips = shift.Front(settings.data.sample_rate), waveforms.clips
+    role = roles.roles(clips, settings.data.held_out, settings.seed)
     tables, samples, shifts = [clips.iloc[:0]], [np.zeros(0, np.int16)], []
     train = clips[(clips["split"] == "train") & (clips["label"] == "normal")]
     for section, part in train.groupby("section"):
@@ -48,7 +51,8 @@ def make(settings, machine: str) -> bool:
         rows = source[np.unique(np.linspace(0, len(source) - 1, options.clips).round().astype(int))]
         seed = training.derive(settings.seed, "pseudo-target", machine, section)
         heard, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (rows, target))
-        found = shift.estimate(heard, few, settings.data.sample_rate, options.jitter, seed)
+        learn = [clip for clip, row in zip(heard, rows, strict=True) if role[row] == roles.LEARN]
+        found = shift.estimate(learn, few, settings.data.sample_rate, options.jitter, seed)
         shifts.append({"section": section} | found.as_dict())
         made = [
             np.rint(shift.apply(found, clip, front, options.jitter, training.derive(seed, name)) * FULL_SCALE)

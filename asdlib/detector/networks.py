@@ -94,7 +94,7 @@ class TrainedClassifier:
         key = section, classifier_scorer.stage_of(first.variants[0], domain, (section, STAGES[1]) in self.networks)
         windows = embeddings.embed(self.networks[key], window, np.array([0]), self.branch)
         row, vector = embeddings.measures(windows, self.centroids[key]), embeddings.means(windows)
-        table = pd.concat([clip, row], axis=1).assign(model=section, stage=key[1], kind="section")
+        table = pd.concat([clip, row], axis=1).assign(model=section, stage=key[1], kind="section", role="")
         scores = classifier_scorer.variants(table, vector.astype(np.float32), self.candidate, first, self.normal)
         return float(scores["score"].iat[0])
 
