@@ -48,7 +48,7 @@ def needs(*keys, branch=None, trains=False):
         if settings.compile:  # else not named: runs from before it are as good
             chosen["compile"] = True
         if branch:
-            left_out = {"scorer"} if trains else set()
+            left_out = {"scorer", "origin"} if trains else set()
             candidate = settings.candidate(branch, wildcards.candidate)
             chosen[branch] = candidate.model_dump(mode="json", exclude=left_out)
         return json.dumps(chosen)
