@@ -42,10 +42,48 @@ def noise_spectrum(rng: np.random.Generator, length: int, rate: int, curve) -> n
     return white * (gain * float(np.sqrt(length / 2 / np.mean(gain**2))))  # stays in single precision
 
 
+def uneven(rng: np.random.Generator, phase: np.ndarray, deviation: float) -> np.ndarray:
+    """``phase`` with early and late turns, so that intervals have a standard deviation of ``deviation`` turns."""
+    first = int(np.floor(phase[0])) - 1
+    turns = np.arange(first, int(np.floor(phase[-1])) + 3)
+    late = np.clip(deviation / np.sqrt(2) * rng.standard_normal(len(turns)), -0.4, 0.4)  # never backwards
+    return phase - np.interp(phase, turns, late)
+
+
+def some_turns(rng: np.random.Generator, phase: np.ndarray, share: float) -> np.ndarray:
+    """True during ``share`` of the turns that begin in the clip, at least one (of all turns if none begins)."""
+    turn = np.floor(phase).astype(int)
+    turns = np.unique(turn)
+    begun = turns[1:] if len(turns) > 1 else turns
+    chosen = rng.choice(begun, max(1, round(share * len(begun))), replace=False)
+    return np.isin(turn, chosen)
+
+
+def moments(rng: np.random.Generator, samples: int, rate: int, per_second: float, seconds: float) -> np.ndarray:
+    """A gate with soft edges, 0 to 1, that opens for ``seconds``, ``per_second`` times at random, at least once."""
+    gate = np.zeros(samples)
+    length = min(samples, round(seconds * rate))
+    window = signal.windows.tukey(length, 0.5)
+    for start in rng.integers(0, samples - length + 1, max(1, rng.poisson(per_second * samples / rate))):
+        part = gate[start : start + length]
+        np.maximum(part, window, out=part)
+    return gate
+
+
+def modulated(depth: float, wave: np.ndarray) -> np.ndarray:
+    """A factor that swings with ``wave`` (mean 0, peak about 1) by ``depth`` and leaves the mean power as it is.
+
+    >>> round(float(np.mean(modulated(0.5, np.sin(np.arange(1000) * np.pi / 50)) ** 2)), 6)
+    1.0
+    """
+    factor = 1 + depth * wave
+    return factor / np.sqrt(np.mean(factor**2))
+
+
 def strikes(rng: np.random.Generator, phase: np.ndarray, spread: float = 0.2, shift: float = 0.0) -> np.ndarray:
     """Impulses of height 1, give or take ``spread``, ``shift`` turns after each full turn of ``phase``."""
     impulses = np.zeros(len(phase))
-    at = np.flatnonzero(np.diff(np.floor(phase - shift)) > 0)
+    at = np.flatnonzero(np.diff(np.floor(phase - shift)) > 0) + 1
     impulses[at] = np.exp(spread * rng.standard_normal(len(at)))
     return impulses
 
@@ -87,3 +125,27 @@ def _gain(length: int, rate: int, curve: tuple) -> np.ndarray:
 def response(length: int, rate: int, curve: tuple) -> np.ndarray:
     """Amplitude of a filter that follows ``curve``, for each frequency of an ``rfft`` of ``length`` samples."""
     return _gain(length, rate, tuple(curve))
+
+
+def power(length: int, rate: int, curve) -> np.ndarray:
+    """Mean power of :func:`noise` at each frequency of an ``rfft`` of ``length`` samples; they add up to 1."""
+    gain = _gain(length, rate, tuple(curve)).astype(float)
+    return gain**2 / np.sum(gain**2)
+
+
+def level_over(added: np.ndarray, mask: np.ndarray, rate: int) -> float:
+    """Level in dB of ``added`` over what masks it, in the third of an octave in which it stands out most.
+
+    Args:
+        added: A sound that a fault adds; its loudest tenth of a second counts.
+        mask: Mean power of what masks it, at each frequency of an ``rfft`` of as many samples.
+        rate: Sampling rate in Hz.
+    """
+    window = min(len(added), round(0.1 * rate))
+    energy = np.cumsum(np.concatenate([[0.0], added**2]))
+    loudest = np.max(energy[window:] - energy[:-window]) / window
+    share = np.abs(fft.rfft(added)) ** 2
+    edges = np.arange(0, np.log2(rate / 2 / 50), 1 / 3)  # octaves above 50 Hz; the last band may be narrower
+    at = np.unique(np.ceil(50 * 2**edges * len(added) / rate).astype(int))
+    power_added, power_mask = np.add.reduceat(share, at), np.add.reduceat(mask, at)
+    return 10 * float(np.log10(loudest / share.sum() * np.max(power_added / power_mask)))

@@ -19,7 +19,7 @@ from scipy import fft
 from asdlib import artefacts
 from asdlib.data import catalogue, faults, machines, names, sounds
 
-VERSION = "2026-11-22"
+VERSION = "2026-11-26"
 """Changed with the sound, so that older data are made anew."""
 
 MARK = "synthetic.json"
@@ -28,7 +28,9 @@ MARK = "synthetic.json"
 LEVEL = 0.015
 """Root mean square of a section's machine in the source domain, of full scale."""
 
-_UNIT, _SOURCE, _TARGET, _GAIN, _CLIP = range(5)  # what a generator is for, so that no two draw the same numbers
+_UNIT, _SOURCE, _TARGET, _GAIN, _CLIP, _FAULT = range(
+    6
+)  # what a generator is for, so that no two draw the same numbers
 
 
 @dataclass(frozen=True)
@@ -88,21 +90,36 @@ def write(root: Path, synthetic, rate: int) -> bool:
     return True
 
 
-def waveform(synthetic, rate: int, machine: str, name: names.ClipName) -> np.ndarray:
-    """One clip as int16, shape ``(samples,)``."""
+def waveform(synthetic, rate: int, machine: str, name: names.ClipName, **changes) -> np.ndarray:
+    """One clip as int16, shape ``(samples,)``.
+
+    Args:
+        synthetic: Settings (:class:`asdlib.params.Synthetic`).
+        rate: Sampling rate in Hz.
+        machine: Machine type.
+        name: The clip.
+        changes: ``fault`` and ``severity`` (see :mod:`asdlib.data.faults`) instead of what the name implies; the clip
+            is the same in all else.
+    """
     seed, section, number = synthetic.seed, name.section, int(name.number)
     here = place(seed, machine, section, name.domain)
-    group = [name.domain == "target", name.split == "test", name.label == "anomaly"]
-    rng = _generator(seed, machine, section, _CLIP, *group, number)
-    fault, severity = "", 0.0
-    if name.label == "anomaly":
-        fault = faults.fault(machine, number)
-        faint, clear = faults.FAULTS[machine][fault]
-        severity = faint * (clear / faint) ** rng.uniform()
+    clip = [_CLIP, name.domain == "target", name.split == "test", name.label == "anomaly", number]
+    rng, chance = _generator(seed, machine, section, *clip), _generator(seed, machine, section, _FAULT, *clip[1:])
+    fault, share = faults.fault(machine, number) if name.label == "anomaly" else "", chance.uniform()
+    severity = faults.FAULTS[machine][fault].quantity.at(share) if fault else 0.0
+    gain = _gain(seed, machine, section, rate)
+    settings = {
+        "fault": fault,
+        "severity": severity,
+        "chance": chance,
+        "factory": place(seed, machine, section, "source").factory,
+        "factory_level": LEVEL / gain / machines.ratio(synthetic.snr),
+        **changes,
+    }
     unit = _generator(seed, machine, section, _UNIT)
-    sound = _sound(machine, here, unit, rng, round(synthetic.duration * rate), rate, fault, severity)
-    sound *= _gain(seed, machine, section, rate) * 10 ** (rng.normal(0, 1.0) / 20)
-    noise_level = LEVEL * 10 ** ((rng.normal(here.louder, 1.0) - synthetic.snr) / 20)
+    sound = _sound(machine, here, unit, rng, round(synthetic.duration * rate), rate, **settings)
+    sound *= gain * machines.ratio(rng.normal(0, 1.0)) * _drift(rng, len(sound), rate)
+    noise_level = LEVEL * machines.ratio(rng.normal(here.louder, 1.0) - synthetic.snr)
     return _recorded(sound, noise_level, here, rng, rate)
 
 
@@ -121,7 +138,7 @@ def place(seed: int, machine: str, section: str, domain: str) -> Place:
     return Place(speed, load, size, microphone, factory, rng.uniform(1.0, 3.0))
 
 
-def _sound(machine: str, here: Place, unit, rng, samples: int, rate: int, fault="", severity=0.0) -> np.ndarray:
+def _sound(machine: str, here: Place, unit, rng, samples: int, rate: int, **fault) -> np.ndarray:
     """The machine alone, at the place's speed and load give or take what varies from clip to clip."""
     conditions = machines.Conditions(
         samples,
@@ -131,8 +148,7 @@ def _sound(machine: str, here: Place, unit, rng, samples: int, rate: int, fault=
         speed=here.speed * (1 + rng.normal(0, 0.015)),
         load=float(np.clip(rng.normal(here.load, 0.1), 0, 1)),
         size=here.size,
-        fault=fault,
-        severity=severity,
+        **fault,
     )
     return machines.MACHINES[machine](conditions)
 
@@ -144,6 +160,12 @@ def _gain(seed: int, machine: str, section: str, rate: int) -> float:
     unit, rng = _generator(seed, machine, section, _UNIT), _generator(seed, machine, section, _GAIN)
     sound = _sound(machine, here, unit, rng, 10 * rate, rate)
     return LEVEL / float(np.sqrt(np.mean(sound**2)))
+
+
+def _drift(rng: np.random.Generator, samples: int, rate: int) -> np.ndarray:
+    """A factor of amplitude: no machine runs perfectly evenly, its level wanders by about half a dB within a second."""
+    knots = 0.5 * rng.standard_normal(3 + samples // rate)
+    return 10 ** (np.interp(np.arange(samples), np.linspace(0, samples, len(knots)), knots) / 20)
 
 
 def _recorded(sound: np.ndarray, noise_level: float, here: Place, rng, rate: int) -> np.ndarray:
