@@ -288,7 +288,7 @@ def toy_train(c: Conditions) -> np.ndarray:
     rolling = c.noise((60, 0), (bed / c.size, -2), (8000, -20)) * (0.4 + 0.5 * c.load)
     rolling *= (1 + 0.2 * sounds.tone(wheel, [1])) * c.swing("hunting")
     joint = c.uneven(sounds.uneven(c.rng, joints * lap, EVENTS), "uneven_joints")
-    clack = c.impacts(joint, bed, 0.01) + c.impacts(joint, bed, 0.01, 0.8, shift=axles)
+    clack = c.impacts(joint, bed, 0.01, 2.0) + c.impacts(joint, bed, 0.01, 1.6, shift=axles)
     sound = near * (whine + rolling + clack)
     match c.fault:
         case "damaged_rail":  # a place that the train passes in this clip

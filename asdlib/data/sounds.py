@@ -16,8 +16,7 @@ def rotation(rng: np.random.Generator, samples: int, rate: int, frequency: float
     """Phase in turns of a shaft at ``frequency`` that starts anywhere and wanders by about ``wander`` (relative)."""
     knots = np.cumsum(rng.standard_normal(3 + 2 * samples // rate))
     knots = wander * (knots - knots.mean()) / (knots.std() + 1e-12)
-    speed = np.interp(np.arange(samples), np.linspace(0, samples, len(knots)), 1 + knots)
-    return rng.uniform() + np.cumsum(speed) * (frequency / rate)
+    return rng.uniform() + np.cumsum(_lines(1 + knots, samples)) * (frequency / rate)
 
 
 def tone(phase: np.ndarray, amplitudes) -> np.ndarray:
@@ -32,14 +31,10 @@ def tone(phase: np.ndarray, amplitudes) -> np.ndarray:
 def noise(rng: np.random.Generator, samples: int, rate: int, curve) -> np.ndarray:
     """Gaussian noise of unit power whose spectrum follows ``curve``, pairs of frequency and dB."""
     length = fft.next_fast_len(samples, real=True)
-    return fft.irfft(noise_spectrum(rng, length, rate, curve), length)[:samples]
-
-
-def noise_spectrum(rng: np.random.Generator, length: int, rate: int, curve) -> np.ndarray:
-    """The Fourier transform (``rfft``) of :func:`noise`, drawn directly."""
     gain = _gain(length, rate, tuple(curve))
-    white = rng.standard_normal(2 * len(gain), dtype=np.float32).view(np.complex64)
-    return white * (gain * float(np.sqrt(length / 2 / np.mean(gain**2))))  # stays in single precision
+    spectrum = rng.standard_normal(2 * len(gain), dtype=np.float32).view(np.complex64)
+    spectrum *= gain * float(np.sqrt(length / 2 / np.mean(gain**2)))  # stays in single precision
+    return fft.irfft(spectrum, length)[:samples]
 
 
 def uneven(rng: np.random.Generator, phase: np.ndarray, deviation: float) -> np.ndarray:
@@ -47,7 +42,7 @@ def uneven(rng: np.random.Generator, phase: np.ndarray, deviation: float) -> np.
     first = int(np.floor(phase[0])) - 1
     turns = np.arange(first, int(np.floor(phase[-1])) + 3)
     late = np.clip(deviation / np.sqrt(2) * rng.standard_normal(len(turns)), -0.4, 0.4)  # never backwards
-    return phase - np.interp(phase, turns, late)
+    return np.interp(phase, turns + late, turns)
 
 
 def some_turns(rng: np.random.Generator, phase: np.ndarray, share: float) -> np.ndarray:
@@ -111,15 +106,42 @@ def varied(rng: np.random.Generator, curve, spread: float) -> tuple[tuple[float,
     return tuple((frequency, level + spread * float(rng.standard_normal())) for frequency, level in curve)
 
 
+def rough(rng: np.random.Generator, curve, spread: float) -> tuple[tuple[float, float], ...]:
+    """``curve`` at thirds of octaves from its first to its last point, each off by about ``spread`` dB."""
+    frequencies, decibels = np.array(curve).T
+    octaves = np.log2(frequencies)
+    thirds = np.arange(octaves[0], octaves[-1] + 1e-9, 1 / 3)
+    levels = np.interp(thirds, octaves, decibels) + spread * rng.standard_normal(len(thirds))
+    return tuple((float(2**octave), float(level)) for octave, level in zip(thirds, levels, strict=True))
+
+
+def drift(rng: np.random.Generator, samples: int, rate: int, spread: float) -> np.ndarray:
+    """A factor of amplitude that wanders by about ``spread`` dB within a second."""
+    return _lines(10 ** (spread / 20 * rng.standard_normal(3 + samples // rate)), samples)
+
+
 @lru_cache(maxsize=256)
 def _gain(length: int, rate: int, curve: tuple) -> np.ndarray:
     """Amplitude at each frequency of an ``rfft``, interpolated in dB over log frequency; none at 0 Hz."""
-    frequencies = fft.rfftfreq(length, 1 / rate)
     points, decibels = np.array(curve).T
-    frequencies[0] = frequencies[1]
-    gain = 10 ** (np.interp(np.log(frequencies), np.log(points), decibels) / 20)
+    gain = np.exp(np.interp(_logarithms(length, rate), np.log(points), decibels * (np.log(10) / 20)).astype(np.float32))
     gain[0] = 0
-    return gain.astype(np.float32)
+    return gain
+
+
+@lru_cache(maxsize=8)
+def _logarithms(length: int, rate: int) -> np.ndarray:
+    """Logarithm of each frequency of an ``rfft``; for 0 Hz that of the next."""
+    frequencies = fft.rfftfreq(length, 1 / rate)
+    frequencies[0] = frequencies[1]
+    return np.log(frequencies)
+
+
+def _lines(knots: np.ndarray, samples: int) -> np.ndarray:
+    """Straight lines through equidistant knots; many times faster than ``np.interp``."""
+    at = np.linspace(0, samples, len(knots)).round().astype(int)
+    parts = zip(knots, knots[1:], np.diff(at), strict=False)
+    return np.concatenate([np.linspace(a, b, count, endpoint=False) for a, b, count in parts])
 
 
 def response(length: int, rate: int, curve: tuple) -> np.ndarray:
