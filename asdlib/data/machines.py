@@ -114,8 +114,11 @@ class Conditions:
     def plus(self, sound: np.ndarray, added: np.ndarray) -> np.ndarray:
         """``sound`` and what the fault adds, at the clip's severity: level over machine and factory.
 
-        The measure is :func:`asdlib.data.sounds.level_over`; the factory is that of the source domain.
+        The measure is :func:`asdlib.data.sounds.level_over`; the factory is that of the source domain. A clip that is
+        too short for the event stays as it is.
         """
+        if not added.any():
+            return sound
         mask = np.abs(fft.rfft(sound)) ** 2 * (2 / self.samples**2)
         mask += self.factory_level**2 * sounds.power(self.samples, self.rate, self.factory)
         level = sounds.level_over(added, mask, self.rate)
