@@ -94,7 +94,7 @@ def compressed(whole, rng):
 
 
 def another_format(whole, rng):
-    name, subtype = [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("AIFF", "PCM_16"), ("AU", "PCM_16")][rng.integers(4)]
+    name, subtype = [("CAF", "PCM_16"), ("NIST", "PCM_16"), ("AU", "PCM_16")][rng.integers(3)]
     return encoded(pcm(0), format=name, subtype=subtype), ["expected WAV", "convert it"]
 
 
@@ -313,7 +313,7 @@ def test_generated_headers(tmp_path, note):
             assert str(error).startswith(str(path)) and len(str(error)) < 400 and "\n" not in str(error)
             continue
         accepted += 1
-        assert samples.dtype == np.int16 and len(samples) > 0
+        assert samples.dtype in (np.int16, np.float32) and len(samples) > 0
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -42,7 +42,8 @@ def make(settings, machine: str) -> bool:
         return False
     front, clips = shift.Front(settings.data.sample_rate), waveforms.clips
     role = roles.roles(clips, settings.data.held_out, settings.seed)
-    tables, samples, shifts = [clips.iloc[:0]], [np.zeros(0, np.int16)], []
+    kind = waveforms.samples.dtype  # as fine as the clips that they are made of
+    tables, samples, shifts = [clips.iloc[:0]], [np.zeros(0, kind)], []
     train = clips[(clips["split"] == "train") & (clips["label"] == "normal")]
     for section, part in train.groupby("section"):
         source, target = (part.index[part["domain"] == domain] for domain in ("source", "target"))
@@ -55,10 +56,10 @@ def make(settings, machine: str) -> bool:
         found = shift.estimate(learn, few, settings.data.sample_rate, options.jitter, seed)
         shifts.append({"section": section} | found.as_dict())
         made = [
-            np.rint(shift.apply(found, clip, front, options.jitter, training.derive(seed, name)) * FULL_SCALE)
+            shift.apply(found, clip, front, options.jitter, training.derive(seed, name)) * FULL_SCALE
             for name, clip in zip(clips["clip"][rows], heard, strict=True)
         ]
-        samples += [clip.astype(np.int16) for clip in made]
+        samples += [(np.rint(clip) if kind == np.int16 else clip).astype(kind) for clip in made]
         tables.append(clips.loc[rows].assign(domain="target", path="", samples=[len(clip) for clip in made]))
     table, samples = pd.concat(tables, ignore_index=True), np.concatenate(samples)
     table["start"] = table["samples"].cumsum() - table["samples"]

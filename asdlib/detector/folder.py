@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 
 from asdlib import AsdError, artefacts, training
+from asdlib.data import wav
 from asdlib.data.catalogue import listed
 from asdlib.data.names import ClipName
 from asdlib.detector.recordings import LONGEST, MACHINE, RecordingError, begins, duration, windows
@@ -142,7 +142,7 @@ def lay_out(recordings: Recordings, settings, false_alarm_rate: float) -> pd.Dat
             for (_, samples), row in zip(windows(path, settings.data, seconds), part.itertuples(), strict=True):
                 place = temporary / row.machine / row.folder / row.clip
                 place.parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write(place, samples, settings.data.sample_rate, subtype="PCM_16")
+                wav.write(place, samples, settings.data.sample_rate)
         artefacts.write_json(state, temporary / mark.name)
     return table
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from asdlib import AsdError
 from asdlib.data import wav
+from asdlib.data.recording import ClipError, Recording
 
 MACHINE = "machine"
 """the machine type that the user's recordings become"""
@@ -59,7 +59,7 @@ def begins(path: Path, data, seconds: float) -> list[float]:
 
 
 def windows(path: Path, data, seconds: float) -> Iterator[tuple[float, np.ndarray]]:
-    """The windows of a recording, as int16 at ``data.sample_rate``.
+    """The windows of a recording, at ``data.sample_rate``, in units of 1/32768.
 
     A recording of a higher rate is resampled, one of a lower rate is refused: it lacks what the models listen to.
 
@@ -90,8 +90,9 @@ def _plan(path: Path, data, seconds: float):
 def _native(path: Path, data):
     """``data`` with the recording's own rate, unless that is unknown: then reading refuses it."""
     try:
-        rate = soundfile.info(path).samplerate
-    except (soundfile.LibsndfileError, RuntimeError):
+        with Recording(path) as recording:
+            rate = recording.sample_rate
+    except ClipError:
         rate = data.sample_rate
     return data.model_copy(update={"sample_rate": rate})
 
@@ -104,6 +105,8 @@ def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     from scipy.signal import resample_poly  # half a second, for recordings of other rates only
 
     waveform = resample_poly(samples.astype(np.float64), up, down, window=_low_pass(up, down))
+    if samples.dtype != np.int16:
+        return waveform.astype(np.float32)
     return np.clip(np.rint(waveform), -wav.FULL_SCALE, wav.FULL_SCALE - 1).astype(np.int16)
 
 
