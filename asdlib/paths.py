@@ -12,7 +12,7 @@ A run folder is ``runs/<profile>/``::
     ensemble/<machine>/                             scores.csv, choices.csv
     checkpoints/                                    what trainings go on from, until the graph has ended
     notebooks/                                      the executed notebooks
-    table1.csv, values.json, claims.csv             what the book reads
+    table1.csv, values.json, claims.csv, ...        what the book reads
 
 Candidate names begin with a letter and sections are two digits, so the two never meet.
 """
@@ -75,6 +75,10 @@ class Run:
         """Table 1 over runs that differ in the seed only (:mod:`asdlib.evaluation.seeds`); not every run has it."""
         return self.folder / "table1_seeds.csv"
 
+    def over_seeds(self, path: Path) -> Path:
+        """The companion of one of this run's tables over runs that differ in the seed only; not every run has it."""
+        return path.with_name(f"{path.stem}_seeds{path.suffix}")
+
     @property
     def ablations(self) -> Path:
         """What each changed setting does (:mod:`asdlib.evaluation.ablations`); only runs of such a profile have it."""
@@ -87,6 +91,21 @@ class Run:
     @property
     def claims(self) -> Path:
         return self.folder / "claims.csv"
+
+    @property
+    def claims_extensions(self) -> Path:
+        """What our extensions gain, judged as the paper's claims are."""
+        return self.folder / "claims_extensions.csv"
+
+    @property
+    def false_alarms(self) -> Path:
+        """Rates of false alarms: aimed at, stated and measured (:mod:`asdlib.evaluation.false_alarms`)."""
+        return self.folder / "false_alarms.csv"
+
+    @property
+    def health(self) -> Path:
+        """Systems that cannot tell clips apart (:mod:`asdlib.evaluation.health`)."""
+        return self.folder / "health.csv"
 
     @property
     def checkpoints(self) -> Path:

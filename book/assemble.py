@@ -26,6 +26,7 @@ from contents import STAGES, api, contents, firsts, machine_page, reference_page
 from executed import Executed, as_page, seconds
 
 from asdlib import AsdError, params, paths
+from asdlib.evaluation import false_alarms, health
 from asdlib.paths import Run
 from asdlib.plots import evaluation, scaling, style
 
@@ -86,6 +87,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     style.use()
     total = table[(table["machine"] == "all") & (table["domain"] == "all")]
     evaluation.intervals(total).savefig(source / "generated" / "table1.svg")
+    evaluation.false_alarms(false_alarms.read(run.false_alarms)).savefig(source / "generated" / "false_alarms.svg")
     with plt.rc_context({"svg.hashsalt": "asdlib"}):
         growth = scaling.growth(pd.read_csv(SOURCES / "results" / "growth.csv"))
         growth.savefig(source / "generated" / "growth.svg", metadata={"Date": None})
@@ -139,6 +141,12 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/rerun.md": tables.rerun(pd.read_csv(RERUN, dtype={"section": str})),
         "generated/larger.md": tables.larger(),
         "generated/claims.md": tables.claims(pd.read_csv(there(run.claims))),
+        "generated/claims_extensions.md": tables.claims(
+            pd.read_csv(there(run.claims_extensions)), "extensions", tables.EXTENSION_BLOCK
+        ),
+        "generated/claims_seeds.md": tables.claims_over_seeds(run),
+        "generated/false_alarms.md": tables.false_alarms(false_alarms.read(there(run.false_alarms))),
+        "generated/health.md": tables.health_notes(health.read(there(run.health))),
         "generated/reliability.md": tables.reliability(SOURCES / "results" / "reliability" / "figures.csv"),
         "generated/cost.md": provenance.cost(costs),
         "generated/notebooks.md": tables.table(

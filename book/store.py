@@ -1,11 +1,12 @@
-"""Keep what the book shows of a run whose recordings are not part of the project: ``python book/store.py toycar``.
+"""Keep what the book shows of a run whose recordings are not part of the project: ``book/store.py toycar --tuned``.
 
 ``python book/store.py ablations FOLDER ...`` does so for the runs of the profile ``ablations``: ``ablations.csv`` and
 ``record.json``.
 
 ``book/results/<name>/`` gets tables and ``record.json``; figures are drawn of them when a book is built (:mod:`real`).
 
-* ``table1.csv``, ``claims.csv``, and ``table1_seeds.csv`` if the run has other seeds beside it;
+* ``table1.csv``, ``table1_differences.csv``, ``claims.csv``, ``claims_extensions.csv``, ``false_alarms.csv``,
+  ``health.csv``, and those with ``_seeds`` if the run has other seeds beside it;
 * ``scores.csv``: every score of every system, a row a clip and a column a system; ``fold`` is the clip's half;
 * ``choices.csv``, ``agreement.csv``: of the ensembles;
 * ``losses_<branch>.csv``, ``bands.csv``, ``maps.csv``: training, mean errors by mel band and map of the embeddings of
@@ -43,8 +44,13 @@ DIGITS = "%.5g"
 CLIP = ["machine", "section", "domain", "split", "clip", "label"]
 
 
-def store(profile: str, name: str) -> Path:
+def store(profile: str, name: str, tuned: bool) -> Path:
     """Copy what the book shows of a finished run to ``book/results/<name>`` and return that folder.
+
+    Args:
+        profile: Of the run.
+        name: Of the folder.
+        tuned: Whether its settings were tuned while looking at figures of these test clips.
 
     Raises:
         AsdError: The run is not there, or not finished.
@@ -57,7 +63,9 @@ def store(profile: str, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
-    for path in [run.table1, run.claims, *([run.seeds] if run.seeds.is_file() else [])]:
+    tables = [run.table1, run.claims, run.claims_extensions, run.false_alarms, run.health]
+    seeded = [run.over_seeds(path) for path in (run.table1, run.claims, run.claims_extensions)]
+    for path in [*tables, *(path for path in seeded if path.is_file())]:
         shutil.copyfile(there(path), folder / path.name)
     if name == README:
         style.use()
@@ -68,12 +76,14 @@ def store(profile: str, name: str) -> Path:
         readme = paths.home() / "README.md"
         write_text(with_map(readme.read_text(encoding="utf-8"), folder / "costs.csv"), readme)
     else:
+        shutil.copyfile(there(run.differences), folder / run.differences.name)
         keep(run, settings, machines, folder)
-    write_json(facts(settings, [run.folder]) | {"machines": machines, "settings": settings}, folder / "record.json")
+    record = facts(settings, [run.folder]) | {"machines": machines, "settings_tuned_on_these_clips": tuned}
+    write_json(record | {"settings": settings}, folder / "record.json")
     return folder
 
 
-def keep_ablations(runs: list[Path]) -> Path:
+def keep_ablations(runs: list[Path], tuned: bool) -> Path:
     """Compare the candidates of ``runs``, which differ in the seed only, and write ``book/results/ablations``."""
     table = ablations.over_seeds(runs)
     settings = json.loads(Run(runs[0]).settings.read_text(encoding="utf-8"))
@@ -81,7 +91,8 @@ def keep_ablations(runs: list[Path]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(table, folder / Run(runs[0]).ablations.name)
     settings["data"]["root"] = Path(settings["data"]["root"]).name  # where it lay says nothing to others
-    write_json(facts(settings, runs) | {"settings": settings}, folder / "record.json")
+    record = facts(settings, runs) | {"settings_tuned_on_these_clips": tuned, "settings": settings}
+    write_json(record, folder / "record.json")
     return folder
 
 
@@ -151,9 +162,19 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="quick", help="name of a file in params/ (default: quick)")
     parser.add_argument("name", help="folder below book/results")
+    parser.add_argument(
+        "--tuned",
+        action=argparse.BooleanOptionalAction,
+        help="whether the run's settings were tuned while looking at figures of its test clips",
+    )
     parser.add_argument("runs", type=Path, nargs="*", help="run folders of the profile ablations, a seed each")
     given = parser.parse_args()
     try:
-        print(keep_ablations(given.runs) if given.runs else store(given.profile, given.name))
+        if given.tuned is None:
+            parser.error("say whether the settings were tuned on these clips: --tuned or --no-tuned")
+        if given.runs:
+            print(keep_ablations(given.runs, given.tuned))
+        else:
+            print(store(given.profile, given.name, given.tuned))
     except AsdError as error:
         sys.exit(f"error: {error}")

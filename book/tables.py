@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib.ensemble import ROWS
-from asdlib.evaluation import paper, render
+from asdlib.ensemble import EXTENSION_ROWS, ROWS
+from asdlib.evaluation import health, paper, render
+from asdlib.evaluation.rows import BLOCKS, block_of
 from asdlib.evaluation.table1 import optimism as optimism_of
-from asdlib.evaluation.verdict import ARITHMETIC
+from asdlib.evaluation.verdict import ARITHMETIC, BASIS
 
 BLANK = "–"
 VERDICTS = {True: "yes", False: "**no**"}
@@ -51,20 +52,42 @@ def signed(value: float) -> str:
 SELECTIONS = {
     "development": "selected on the labelled test clips that are reported, as the paper does",
     "cross-fitted": "selected on one half of each section's test clips, reported on the other, both ways",
-    "fixed": "selected without any label, by the order of the settings",
+    "fixed": "fixed by the settings: no label, score or number of the test set is used",
 }
+PAPER_BLOCK, EXTENSION_BLOCK = BLOCKS
 
 
 def table1(frame: pd.DataFrame, machines: Sequence[str], which: str = "This run", name: str = "table1") -> str:
-    """A run's table, one a selection, columns as in the paper; ``which`` run for readers, ``name`` for ``{numref}``."""
+    """Lay out a run's table, one per selection, columns as in the paper, our extensions below a line of their own.
+
+    Args:
+        frame: The tidy table.
+        machines: Machine types of the run.
+        which: What the caption calls the run.
+        name: What ``{numref}`` calls the tables begins with it.
+    """
     parts = []
     for selection, words in SELECTIONS.items():
         wide = render.texts(frame, selection, machines)
         wide = wide[[("all", "all"), *(key for key in wide.columns if key[0] in machines)]]  # all first: it is wide
         wide.columns = ["all (interval)", *(" ".join(key) for key in wide.columns[1:])]
-        caption = f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent."
-        parts.append(table(wide.reset_index(names="Method"), caption, f"{name}-{selection}", "l" + "r" * wide.shape[1]))
+        halves = " Rows that select nothing are means over the same halves." * (selection == "cross-fitted")
+        caption = f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent.{halves}"
+        shown = _with_blocks(wide.reset_index(names="Method"))
+        parts.append(table(shown, caption, f"{name}-{selection}", "l" + "r" * wide.shape[1]))
     return "\n".join(parts)
+
+
+def _with_blocks(shown: pd.DataFrame) -> pd.DataFrame:
+    """A line with the title of each block above its rows, where the table has rows of both."""
+    blocks = shown["Method"].map(block_of)
+    if blocks.nunique() < 2:
+        return shown
+    parts = []
+    for title, part in shown.groupby(blocks, sort=False):
+        head = pd.DataFrame([{column: "" for column in shown} | {"Method": f"**{title}**"}])
+        parts += [head, part]
+    return pd.concat(parts, ignore_index=True)
 
 
 def stored(folder: Path) -> str:
@@ -91,7 +114,7 @@ def beside(frame: pd.DataFrame, machines: Sequence[str]) -> str:
         for domain in paper.DOMAINS:
             part = frame[(frame["machine"] == machine) & (frame["domain"] == domain)]
             caption = f"{machine}, {domain} domain: paper, this run and their difference, per cent."
-            parts.append(table(_beside(part), caption, align="lrrrrr"))
+            parts.append(table(_with_blocks(_beside(part)), caption, align="lrrrrr"))
     parts += ["### All machine types\n", _everything(frame, machines)]
     absent = [machine for machine in paper.MACHINES if machine not in machines]
     parts += [f"Of the paper's machine types this run lacks {', '.join(absent)}."] if absent else []
@@ -129,7 +152,7 @@ def _beside(part: pd.DataFrame) -> pd.DataFrame:
                 "This run": render.NOT_RUN if pd.isna(first["value"]) else percent(*first[["value", "low", "high"]]),
                 "Difference": signed(first["value"] - first["paper"]),
                 "Cross-fitted": BLANK if others[0] is None else percent(others[0]["value"]),
-                "Without labels": BLANK if others[1] is None else percent(others[1]["value"]),
+                "Fixed": BLANK if others[1] is None else percent(others[1]["value"]),
             }
         )
     return pd.DataFrame(rows)
@@ -184,13 +207,15 @@ def optimism(differences: pd.DataFrame) -> str:
     frame = optimism_of(differences)
     shown = frame[frame["machine"] == "all"].pivot(index="row", columns="domain", values=["difference", "low", "high"])
     domains = [domain for domain in ("source", "target", "all") if domain in shown["difference"]]
-    rows = [row for row in ROWS if row in shown.index]
+    rows = [row for row in (*ROWS, *EXTENSION_ROWS) if row in shown.index]
     texts = {
         domain: [effect(*(shown.loc[row, (part, domain)] for part in ("difference", "low", "high"))) for row in rows]
         for domain in domains
     }
-    caption = "Development less cross-fitted over all machine types, in percentage points, with intervals."
-    return table(pd.DataFrame({"Method": rows} | texts), caption, "optimism-table", "l" + "r" * len(domains))
+    caption = "Development minus cross-fitted over all machine types, in percentage points, with intervals."
+    return table(
+        _with_blocks(pd.DataFrame({"Method": rows} | texts)), caption, "optimism-table", "l" + "r" * len(domains)
+    )
 
 
 def seeds(path: Path, seed: int, name: str = "seeds-table") -> str:
@@ -260,30 +285,108 @@ def _shown_to_matter(everything: pd.DataFrame) -> list[str]:
     return lines
 
 
-def claims(frame: pd.DataFrame, name: str = "claims") -> str:
-    """What the paper says, the evidence, and whether it holds in a run; ``name`` begins what ``{numref}`` calls it."""
+def claims(frame: pd.DataFrame, name: str = "claims", of: str = PAPER_BLOCK, figure: bool = True) -> str:
+    """What the paper says, or what our extensions gain, the evidence, and whether it holds in a run.
+
+    Args:
+        frame: Columns as in :data:`asdlib.evaluation.verdict.COLUMNS`; a run from before the last ones lacks them.
+        name: What ``{numref}`` calls the table begins with it.
+        of: Block whose rows are judged.
+        figure: Whether the page has a figure ``<name>-figure`` of the effects, to which their numbers then link.
+    """
+    ours = of == EXTENSION_BLOCK
     shown = pd.DataFrame(
         {
             "Claim": [
-                _numbered(name, *item)
+                _numbered(name if figure else "", *item)
                 for item in zip(range(1, len(frame) + 1), frame["effect"], frame["unit"], strict=True)
             ],
-            "The paper says": [f"“{item.claim}” ({item.source})" for item in frame.itertuples()],
+            "Statement" if ours else "The paper says": [
+                item.claim if ours else f"“{item.claim}” ({item.source})" for item in frame.itertuples()
+            ],
             "Tested as": frame["test"],
             "Effect": [effect(item.effect, item.low, item.high) for item in frame.itertuples()],
             "As selected in the paper": frame["development"].map(signed),
             "In the printed table": frame["paper"].map(signed),
+            "Rests on": [_basis(*item) for item in frame.reindex(columns=BASIS).itertuples(index=False)],
             "Verdict": [f"**{item.verdict}**: {item.reason}" for item in frame.itertuples()],
         }
     )
-    caption = "The paper's claims; effects in percentage points (correlations times 100), with their intervals."
-    return table(shown, caption, f"{name}-table", "rllrrrl", "1 5 4 3 2 2 4")
+    which = "What our extensions gain" if ours else "The paper's claims, judged on the paper's rows"
+    caption = f"{which}; effects in percentage points (correlations times 100), with their intervals."
+    if ours:
+        shown = shown.drop(columns="In the printed table")
+        return table(shown, caption, f"{name}-table", "rllrrll", "1 4 5 3 2 2 4")
+    return table(shown, caption, f"{name}-table", "rllrrrll", "1 5 4 3 2 2 2 4")
+
+
+def _basis(clips: float, sections: float, seeds: float) -> str:
+    """On how much a verdict rests."""
+    if pd.isna(clips):
+        return BLANK
+    return f"{clips:.0f} clips, {sections:.0f} section(s), {seeds:.0f} seed(s)"
+
+
+# Decisions and health -------------------------------------------------------------------------------------------------
+def false_alarms(frame: pd.DataFrame, name: str = "false-alarms") -> str:
+    """Rates of false alarms, aimed at, stated and measured: how often inside by row, then every section and domain."""
+    stated = frame[frame["inside"].isin(["yes", "no"])]
+    if stated.empty:
+        return "No section has reference clips of the source domain, so no interval can be stated."
+    counts = [
+        (row, len(part), int((part["inside"] == "yes").sum()), percent(part["false_alarms"].mean()))
+        for row, part in stated.groupby("row", sort=False)
+    ]
+    columns = ["Row (fixed by the settings)", "Sections", "Inside the stated interval", "Mean rate, %"]
+    summary = table(
+        pd.DataFrame(counts, columns=columns),
+        "Source domain: in how many sections the measured rate of false alarms lies inside the stated interval.",
+        f"{name}-counts",
+        "lrrr",
+    )
+    shown = frame[["row", "machine", "section", "domain"]].rename(columns=str.capitalize)
+    shown["Aimed at"] = frame["aim"].map(percent)
+    shown["Stated"] = [
+        f"{100 * item.stated_low:.1f} to {100 * item.stated_high:.1f}" if item.inside else "no promise"
+        for item in frame.itertuples()
+    ]
+    shown["Measured"] = frame["false_alarms"].map(percent)
+    shown["Inside"] = frame["inside"].map({"yes": "yes", "no": "**no**"}).fillna(BLANK)
+    shown["Reference clips"], shown["Normal clips"] = frame["reference_clips"], frame["normal_clips"]
+    shown["Hits"] = frame["recall"].map(percent)
+    caption = (
+        "Every section and domain: the rate of false alarms that is aimed at, the interval stated for it, and the rate "
+        "measured on normal test clips; the share of anomalies found (hits); per cent."
+    )
+    whole = table(shown, caption, f"{name}-table", "llllrrrlrrr")
+    return f"{summary}\n\n::::{{dropdown}} Every section and domain\n{whole}::::\n"
+
+
+def health_notes(frame: pd.DataFrame) -> str:
+    """A warning that lists the systems that cannot tell clips apart, and what trainings noticed; or that none was."""
+    lines = health.sentences(frame)
+    if not lines:
+        return "No system of this run has scores that do not vary, and no training noticed anything odd of itself."
+    listed = "\n".join(f"* {line}" for line in lines)
+    return f":::{{warning}}\nRows and systems that do not work in this run:\n\n{listed}\n:::\n"
+
+
+def claims_over_seeds(run) -> str:
+    """Both tables of claims over runs that differ in the seed only, or that there are none."""
+    parts = []
+    for path, name, of in (
+        (run.claims, "claims-seeds", PAPER_BLOCK),
+        (run.claims_extensions, "extensions-seeds", EXTENSION_BLOCK),
+    ):
+        if run.over_seeds(path).is_file():
+            parts.append(claims(pd.read_csv(run.over_seeds(path)), name, of, figure=False))
+    return "\n\n".join(parts) or "There is one seed: no verdict of this run says what another training would change."
 
 
 def _numbered(name: str, number: int, effect: float, unit: str) -> str:
-    """The number of a claim, which links to where its effect is seen, if there is one."""
+    """The number of a claim, which links to where its effect is seen, if there is one and ``name`` of a figure."""
     where = "audit-table" if unit == ARITHMETIC else f"{name}-figure"
-    return str(number) if pd.isna(effect) else f"{{ref}}`{number} <{where}>`"
+    return str(number) if pd.isna(effect) or not name else f"{{ref}}`{number} <{where}>`"
 
 
 def effect(value: float, low: float, high: float) -> str:

@@ -24,15 +24,15 @@ def settings(folder, machines=("fan", "valve"), sections=("00", "01"), candidate
     return params.Settings.model_validate(params.merged(values, changes))
 
 
-def clips(machine, sections=("00", "01"), test=30, train=20, domains=("source", "target")):
-    """Catalogue rows of one machine."""
+def clips(machine, sections=("00", "01"), test=30, train=20, domains=("source", "target"), target=3):
+    """Catalogue rows of one machine; ``target`` is how many reference clips the target domain has."""
     counts = [("train", "normal", train), ("test", "normal", test), ("test", "anomaly", test)]
     rows = [
         (machine, s, d, split, label, f"section_{s}_{d}_{split}_{label}_{k:04d}.wav")
         for s in sections
         for d in domains
         for split, label, count in counts
-        for k in range(3 if (d, split) == ("target", "train") else count)
+        for k in range(target if (d, split) == ("target", "train") else count)
     ]
     return pd.DataFrame(rows, columns=["machine", "section", "domain", "split", "label", "clip"])
 

@@ -406,7 +406,7 @@ def test_paper_and_run_stand_beside_each_other_with_their_difference():
     text = tables.beside(pd.DataFrame(rows, columns=columns), ["fan", "ToyCar"])
     assert cell(text, "Paper", "BC") == "67.36" and cell(text, "This run", "BC") == "70.00 (60.0 to 80.0)"
     assert cell(text, "Difference", "BC") == "+2.64" and cell(text, "Cross-fitted", "BC") == "65.00"
-    assert cell(text, "Without labels", "BC") == tables.BLANK
+    assert cell(text, "Fixed", "BC") == tables.BLANK
     assert cell(text, "Paper", "Mahalanobis") == cell(text, "Difference", "Mahalanobis") == tables.BLANK
     assert cell(text, "This run", "AE") == "not run"
 

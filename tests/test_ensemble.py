@@ -14,15 +14,16 @@ from sklearn.metrics import roc_auc_score
 
 from asdlib import ensemble, scores
 from asdlib.ensemble import Pool, combine, normalise, rank
+from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, EXTENSIONS, MAX, MIX, PAPER
 from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, combine_best
-from asdlib.ensemble.select import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, MAX, MIX, apply, choose, defaults, halves
+from asdlib.ensemble.select import apply, choose, defaults, halves
 from asdlib.evaluation import metrics
 from asdlib.paths import Run
 
 several = arrays(float, (4, 9), elements=st.integers(-5, 5).map(float))
 
 
-def made(reference="test", seed=0, shift=0.5, systems=("a/1", "a/2", "b/1", "b/2"), **changes):
+def made(reference="test", seed=0, shift=0.5, systems=("c0/1", "c0/2", "c1/1", "c1/2", "c2/1"), **changes):
     """A pool of each branch on random scores."""
     generator, rows = np.random.default_rng(seed), synthetic_scores.clips("fan", **changes)
     return [
@@ -84,8 +85,7 @@ def test_each_section_is_normalised_by_its_own_reference(reference):
     clips, values = pool.clips, pool.normalised
     for (section, domain), group in pool.groups.items():
         inside = (clips["section"] == section) & (clips["split"] == reference)
-        if reference == "test":  # the section's and domain's own test clips; else the training clips of both domains
-            inside &= clips["domain"] == domain
+        inside &= clips["domain"] == domain
         assert set(group.reference) == set(np.flatnonzero(inside))
         assert values[:, group.reference].mean(axis=1) == pytest.approx(0, abs=1e-12)
         assert values[:, group.reference].std(axis=1) == pytest.approx(1, abs=1e-12)
@@ -102,8 +102,17 @@ def cell(clips, values, domain, sections=("00", "01")):
     return stats.hmean(figures)
 
 
+def best_of(systems, values):
+    """The best variant of each candidate, best first."""
+    best = {}
+    for k in np.argsort(-np.asarray(values), kind="stable"):
+        best.setdefault(systems[k].split("/")[1], systems[k])
+    return list(best.values())
+
+
 def test_the_choice_is_the_best_there_is(tmp_path):
-    run_settings = synthetic_scores.settings(tmp_path, ensemble={"sizes": [1, 2, 3, 4]})
+    """N best are N best candidates, each by its best variant; by brute force with scikit-learn and scipy."""
+    run_settings = synthetic_scores.settings(tmp_path, candidates=3, ensemble={"sizes": [1, 2, 3, 4]})
     autoencoder, classifier = made(seed=1, test=12)
     choices = {
         (c.row, c.domain, c.section): c for c in choose(autoencoder, classifier, run_settings, looked(autoencoder))
@@ -111,22 +120,24 @@ def test_the_choice_is_the_best_there_is(tmp_path):
     for domain in ("source", "target"):
         values = [cell(autoencoder.clips, row, domain) for row in autoencoder.scores]
         assert choices[AE, domain, ""].value == pytest.approx(max(values), rel=1e-12)
-        assert choices[AE, domain, ""].members == (autoencoder.systems[int(np.argmax(values))],)
-        order, best = np.argsort(values)[::-1], 0.0
-        for size in (1, 2, 3, 4):
+        order, best = best_of(autoencoder.systems, values), 0.0
+        assert choices[AE, domain, ""].members == tuple(order[:1]) and len(order) == 3
+        indices = [autoencoder.systems.index(name) for name in order]
+        for size in (1, 2, 3):
             for by in COMBINATIONS:
                 together = np.zeros(len(autoencoder.clips))
                 for group in autoencoder.groups.values():
                     test = group.reference
-                    together[test] = combine(stats.zscore(autoencoder.scores[order[:size]][:, test], axis=1), by)
+                    together[test] = combine(stats.zscore(autoencoder.scores[indices[:size]][:, test], axis=1), by)
                 best = max(best, cell(autoencoder.clips, together, domain))
-        assert choices[AE_ENSEMBLE, domain, ""].value == pytest.approx(best, rel=1e-12)
+        chosen = choices[AE_ENSEMBLE, domain, ""]
+        assert chosen.value == pytest.approx(best, rel=1e-12) and chosen.members == tuple(order[: len(chosen.members)])
         members = []
         for section in ("00", "01"):
             values = np.array([cell(classifier.clips, row, domain, [section]) for row in classifier.scores])
-            members += [classifier.systems[k] for k in np.argsort(-values)[:2]]
+            members += best_of(classifier.systems, values)[:2]
             assert choices[BC, domain, section].value == pytest.approx(values.max(), rel=1e-12)
-        assert choices[BC_ENSEMBLE, domain, ""].members == tuple(members)  # N x S
+        assert sorted(choices[BC_ENSEMBLE, domain, ""].members) == sorted(members)  # N x S
         pair = [choices[row, domain, ""] for row in (AE_ENSEMBLE, BC_ENSEMBLE)]
         assert choices[MAX, domain, ""].members == (max(pair, key=lambda choice: choice.value).row,)
     rows = apply(list(choices.values()), autoencoder, classifier)
@@ -136,6 +147,120 @@ def test_the_choice_is_the_best_there_is(tmp_path):
                 choice.value, rel=1e-12
             )
     assert rows[MIX] == pytest.approx(mixed(autoencoder, rows), abs=1e-12)
+
+
+def test_twins_never_count_twice(tmp_path):
+    """Two candidates with one score vector are one network: the second best is another one, and fixed has it once."""
+    run_settings = synthetic_scores.settings(tmp_path, candidates=3, ensemble={"sizes": [2]})
+    rows, generator = synthetic_scores.clips("fan", ["00"]), np.random.default_rng(0)
+    best = synthetic_scores.table(rows, "", generator, 3.0)["score"]
+    twins = {"c0/x": best, "c1/x": best, "c2/x": generator.normal(size=len(rows))}
+    pools = [
+        Pool.of(pd.concat([scores.table(rows, f"{b}/{name}", values) for name, values in twins.items()]), reference)
+        for b in ("autoencoder", "classifier")
+        for reference in ("test", "train")
+    ]
+    choices = choose(pools[0], pools[2], run_settings, looked(pools[0]))
+    ensembles = [choice for choice in choices if choice.row in (AE_ENSEMBLE, BC_ENSEMBLE)]
+    assert len(ensembles) == 4
+    fixed = [c for c in defaults(pools[1], pools[3], run_settings) if c.row in (AE_ENSEMBLE, BC_ENSEMBLE)]
+    for choice in ensembles + fixed:
+        assert [member.split("/")[1] for member in choice.members] == ["c0", "c2"], choice
+
+
+# Which systems a row may choose from ----------------------------------------------------------------------------------
+VARIANTS = {"autoencoder": ["clip_signed", "median", "max"], "classifier": ["mahalanobis", "adapted"]}
+BEST = {"clip_signed": 4.0, "mahalanobis": 4.0}
+CANDIDATES = {
+    "autoencoder_candidates": {"shifted": {"origin": "extension"}, "base": {}},
+    "classifier_candidates": {"wide": {"model": {"backbone": "resnet18"}}, "base": {}, "ours": {"origin": "extension"}},
+}
+
+
+def run_of_both_blocks(folder, **changes):
+    """A finished ensemble of a run in which the extensions are far better than the paper's systems."""
+    scorers = {branch: {"scorer": {"variants": names}} for branch, names in VARIANTS.items()}
+    run_settings = synthetic_scores.settings(
+        folder, ["fan"], train=30, candidates=0, **(CANDIDATES | scorers | changes)
+    )
+    generator, run = np.random.default_rng(0), Run.of(run_settings)
+    rows = synthetic_scores.clips("fan", train=30, target=30)
+    for branch, names in VARIANTS.items():
+        for candidate in getattr(run_settings, f"{branch}_candidates"):
+            shift = 3.0 if candidate in ("shifted", "wide", "ours") else 1.0
+            tables = [
+                synthetic_scores.table(rows, f"{branch}/{candidate}/{variant}", generator, BEST.get(variant, shift))
+                for variant in names
+            ]
+            scores.write(pd.concat(tables, ignore_index=True), run.scores(branch, "fan", candidate))
+    ensemble.run(run_settings, "fan")
+    choices = pd.read_csv(run.system("ensemble", "fan") / "choices.csv", dtype={"section": str}, keep_default_na=False)
+    return run_settings, choices
+
+
+def members(choices, row, selection):
+    part = choices[(choices["row"] == row) & (choices["selection"] == selection)]
+    assert len(part), (row, selection)
+    return {member for text in part["members"] for member in text.split("; ")}
+
+
+def test_rows_of_the_paper_hold_the_papers_systems_only(tmp_path):
+    _, choices = run_of_both_blocks(tmp_path)
+    paper = {"autoencoder/base/median", "autoencoder/base/max"}
+    for selection in ensemble.SELECTIONS:
+        assert members(choices, AE, selection) | members(choices, AE_ENSEMBLE, selection) <= paper
+        assert members(choices, BC, selection) == {"classifier/base/adapted"}  # of the first backbone only
+        assert members(choices, BC_ENSEMBLE, selection) == {"classifier/base/adapted", "classifier/wide/adapted"}
+        assert members(choices, MIX, selection) == {AE_ENSEMBLE, BC_ENSEMBLE}
+    for selection in ("development", "cross-fitted"):
+        assert members(choices, "AE+", selection) <= {"autoencoder/base/clip_signed", "autoencoder/shifted/clip_signed"}
+        assert all(member.endswith("/mahalanobis") for member in members(choices, "BC+ ensemble", selection))
+        assert members(choices, "mix+", selection) == {"AE+ ensemble", "BC+ ensemble"}
+
+
+def test_without_labels_extensions_enter_by_their_first_extension(tmp_path):
+    _, choices = run_of_both_blocks(tmp_path)
+    assert members(choices, AE, "fixed") == members(choices, AE_ENSEMBLE, "fixed") == {"autoencoder/base/median"}
+    assert members(choices, "AE+", "fixed") == {"autoencoder/shifted/clip_signed"}
+    both = {"autoencoder/base/clip_signed", "autoencoder/shifted/clip_signed"}
+    assert members(choices, "AE+ ensemble", "fixed") == both
+    assert members(choices, "BC+", "fixed") == {"classifier/ours/mahalanobis"}
+    names = CANDIDATES | {"autoencoder_candidates": {"base": {}}}
+    run_settings = synthetic_scores.settings(tmp_path, candidates=0, **names)
+    systems = ["classifier/wide/adapted", "classifier/base/adapted", "classifier/ours/adapted"]
+    assert EXTENSIONS.defaults(run_settings, "classifier", systems) == [0, 1, 2]  # without an extension: the first
+    assert EXTENSIONS.defaults(run_settings, "classifier", systems, single=True) == [2]
+    assert PAPER.defaults(run_settings, "classifier", systems, single=True) == [1]
+
+
+def test_what_a_profile_does_not_have_has_no_row(tmp_path):
+    only = {"scorer": {"variants": ["adapted"]}}
+    run_settings = synthetic_scores.settings(tmp_path, ["fan"], classifier=only)
+    synthetic_scores.write_run(run_settings)
+    found = set(ensemble.run(run_settings, "fan")["system"].str.split("/").str[2])
+    assert found == set(ensemble.ROWS)  # no extension at all
+    every = {"autoencoder_candidates": {"c0": {"origin": "extension"}}}
+    run_settings = synthetic_scores.settings(tmp_path, ["valve"], candidates=1, **every)
+    synthetic_scores.write_run(run_settings)
+    found = set(ensemble.run(run_settings, "valve")["system"].str.split("/").str[2])
+    assert found == {BC, BC_ENSEMBLE, "AE+", "AE+ ensemble"}  # no autoencoder of the paper, no classifier of ours
+
+
+def test_a_fixed_score_does_not_depend_on_other_test_clips(tmp_path):
+    """Neither their labels nor their number or scores: a clip can be scored alone."""
+    run_settings, _ = run_of_both_blocks(tmp_path)
+    every = ensemble.run(run_settings, "fan")
+    for path in ensemble.inputs(run_settings, "fan"):
+        table = scores.read(path)
+        test = table["split"] == "test"
+        kept = table[~test | table["clip"].str.contains("0003")]
+        changed = kept.assign(label=kept["label"].where(kept["split"] == "train", "anomaly"))
+        scores.write(changed, path)
+    alone = ensemble.run(run_settings, "fan")
+    keys = ["system", "section", "domain", "split", "clip"]
+    fixed = [part[part["selection"] == "fixed"].set_index(keys)["score"] for part in (every, alone)]
+    assert len(fixed[1]) > 100 and set(fixed[1].index.get_level_values("split")) == {"train", "test"}
+    assert fixed[0].reindex(fixed[1].index).equals(fixed[1])
 
 
 def mixed(pool, rows):
@@ -162,7 +287,7 @@ def test_halves_are_equal_within_each_label_and_seeded():
 @given(st.integers(0, 10**6))
 @settings(max_examples=15, deadline=None)
 def test_a_choice_knows_no_label_that_it_may_not_look_at(seed):
-    run_settings = synthetic_scores.settings(".")
+    run_settings = synthetic_scores.settings(".", candidates=3)
     pools = made(seed=3, test=8)
     half = halves(pools[0].clips, 0)
     hidden = half != "first"
@@ -241,7 +366,7 @@ def test_source_only_and_unlabelled_sections_are_scored_too(tmp_path):
     rows = synthetic_scores.clips("fan", ["00", "01", "03"], domains=["source"])
     rows.loc[(rows["section"] == "03") & (rows["split"] == "test"), "label"] = "unknown"
     pools = [
-        Pool.of(pd.concat([synthetic_scores.table(rows, f"{b}/{s}/x", generator) for s in "ab"]), "test")
+        Pool.of(pd.concat([synthetic_scores.table(rows, f"{b}/c{k}/x", generator) for k in (0, 1)]), "test")
         for b in ("autoencoder", "classifier")
     ]
     choices = choose(*pools, run_settings, looked(pools[0]))

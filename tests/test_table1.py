@@ -10,8 +10,14 @@ import synthetic_scores
 from scipy import stats
 
 from asdlib import ensemble, scores
-from asdlib.evaluation import metrics, paper, render, table1
-from asdlib.evaluation.bootstrap import EvaluationError, Resampled, interval, resamples
+from asdlib.artefacts import write_json
+from asdlib.ensemble.pool import Pool
+from asdlib.ensemble.repeat import Looked, select
+from asdlib.ensemble.select import choose, halves
+from asdlib.evaluation import false_alarms, health, metrics, paper, render, table1
+from asdlib.evaluation.bootstrap import EvaluationError, Resampled, interval, resamples, unit_weights
+from asdlib.evaluation.repeated import repeat_machine
+from asdlib.evaluation.rows import BLOCKS, SYSTEMS
 from asdlib.paths import Run
 
 
@@ -42,7 +48,8 @@ def test_tidy_and_complete(done):
     assert list(dict.fromkeys(table["row"])) == list(table1.ROWS)
     here = table[table["machine"].isin(["fan", "valve", "all"])]
     undefined = (here["row"] == "AE+BC ensemble (max)") & (here["selection"] == "fixed")
-    assert here["value"].isna().equals(undefined)
+    not_run = here["row"].isin(ensemble.EXTENSION_ROWS)  # no candidate or variant of this run is an extension
+    assert here["value"].isna().equals(undefined | not_run)
     assert table[~table["machine"].isin(["fan", "valve", "all"])]["value"].isna().all()  # not run
     bounds = table.dropna(subset=["value"])
     assert ((0 <= bounds["low"]) & (bounds["low"] <= bounds["value"])).all()
@@ -124,6 +131,7 @@ def test_companions_for_prose_and_print(done):
     assert values["paper_mix_printed"] == pytest.approx(0.7659)
     assert values["paper_mix_from_cells"] == pytest.approx(0.7506, abs=5e-5)
     assert values["paper_mix_same_machines"] == pytest.approx(stats.hmean([0.8225, 0.7158, 0.9303, 0.8015]))
+    assert values["paper_evaluation"] == 0.63745
     for name in ("optimism_ae", "optimism_mix", "mix_less_baseline_ae_cross_fitted", "ae_ensemble_less_ae_fixed"):
         assert values[f"{name}_low"] <= values[name] <= values[f"{name}_high"]
     assert "max_fixed" not in values
@@ -159,9 +167,157 @@ def test_paper_run_and_difference_stand_below_each_other(done):
 def test_the_same_run_gives_the_same_bits(done):
     run_settings, out, _ = done
     names = ["table1.csv", "table1_differences.csv", "claims.csv", "values.json", "table1.md", "table1.tex"]
+    names += ["claims_extensions.csv", "false_alarms.csv", "health.csv"]
     before = [(out.folder / name).read_bytes() for name in names]
     table1.run(run_settings)
     assert [(out.folder / name).read_bytes() for name in names] == before
+
+
+def test_rows_without_a_choice_stand_by_halves_next_to_cross_fitted_ones(done):
+    """pAUC of half the clips is not that of all: by hand, the mean of both halves."""
+    run_settings, out, table = done
+    frame = scores.read([out.scores("mahalanobis", machine) for machine in ("fan", "valve")])
+    frame = frame.sort_values(["machine", "section", "domain", "split", "clip"])
+    folds = [halves(part, run_settings.seed) for _, part in frame.groupby("machine")]
+    frame = frame.assign(fold=np.concatenate(folds))
+    frame = frame[frame["split"] == "test"]
+    expected = metrics.cells(metrics.sections(frame), ["system"])["value"].iloc[0]
+    assert figure(table, "Mahalanobis", "all", "all", "cross-fitted") == pytest.approx(expected, rel=1e-9)
+    assert figure(table, "Mahalanobis", "all", "all", "") != pytest.approx(expected, rel=1e-6)
+    shown = render.texts(table, "cross-fitted", ["fan", "valve"])["all", "all"]
+    assert shown["Mahalanobis"].startswith(f"{100 * expected:.2f} (")
+
+
+def test_the_two_blocks_stand_apart(done):
+    _, out, _ = done
+    text, tex = (out.table1.with_suffix(suffix).read_text() for suffix in (".md", ".tex"))
+    for part in text.split("*This run, selection ")[1:]:
+        lines = part.split("*Paper, this run")[0].splitlines()
+        heads = [next(k for k, line in enumerate(lines) if line.startswith(f"| **{title}**")) for title in BLOCKS]
+        rows = [[line.split(" |")[0][2:] for line in lines[a + 1 : b] if line] for a, b in ((heads[0], heads[1]),
+                (heads[1], len(lines)))]  # fmt: skip
+        assert rows == [list(names) for names in BLOCKS.values()]
+        assert all("not run" in line for line in lines if line.startswith(("| AE+ ", "| BC+ ", "| mix+ ")))
+    assert tex.count("Our extensions (not in the paper)") == 3 and r"\midrule" in tex.split("Our extensions")[0][-80:]
+
+
+def test_the_selection_is_repeated_in_each_resample():
+    """The best of 10 worthless systems: its interval knows that it was chosen, and holds chance where it should."""
+    run_settings = synthetic_scores.settings(".", candidates=10, evaluation={"bootstrap": 100})
+    held = {True: 0, False: 0}
+    for seed in range(30):
+        generator, rows = np.random.default_rng(seed), synthetic_scores.clips("fan", ["00"], domains=["source"])
+        pools = [
+            Pool.of(pd.concat([synthetic_scores.table(rows, f"{b}/c{k}/x", generator) for k in range(10)]), "test")
+            for b in ("autoencoder", "classifier")
+        ]
+        found = repeat_machine(*pools, run_settings)
+        unit = ("fan", "00", "source")
+        samples = metrics.harmonic_mean(found.whole["AE", "development"][unit], axis=-1)
+        labelled = rows[rows["split"] == "test"].sort_values("clip")
+        best = max(range(10), key=lambda k: single(pools[0], k)[0])
+        half = found.half[unit].reindex(labelled["clip"]).to_numpy()
+        weights = unit_weights(labelled["label"].to_numpy(dtype=str), half, 100, 0, unit)
+        kept = single(pools[0], best, weights)
+        assert (
+            samples[0] == pytest.approx(kept[0], rel=1e-12)
+            and (samples >= kept - 1e-12).all()
+            and (samples > kept + 1e-12).any()
+        )
+        for repeated, values in ((True, samples), (False, kept)):
+            _, low, high = interval(values, 0.95)
+            held[repeated] += low <= 0.5 <= high
+    assert held[True] >= 27 > 24 >= held[False], held
+
+
+def single(pool, system, weights=None):
+    """The value of one system in every resample; with all clips once without weights."""
+    columns = np.flatnonzero(pool.clips["split"] == "test")
+    weights = np.ones((1, len(columns)), dtype=int) if weights is None else weights
+    labels = pool.clips["label"].to_numpy()[columns]
+    return metrics.harmonic_mean(
+        metrics.resampled_areas(labels, pool.scores[system, columns], weights, (1.0, 0.1)), axis=-1
+    )
+
+
+def test_resampled_selections_are_those_that_the_resampled_clips_give():
+    """By writing a resample out as a data set of its own, clip by clip, and choosing on that."""
+    run_settings = synthetic_scores.settings(".", candidates=4, ensemble={"sizes": [2, 3]}, evaluation={"bootstrap": 3})
+    generator, rows = np.random.default_rng(0), synthetic_scores.clips("fan", ["00", "01"], domains=["source"])
+    tables = {
+        b: pd.concat([synthetic_scores.table(rows, f"{b}/c{k}/{v}", generator, 0.7) for k in range(4) for v in "xy"])
+        for b in ("autoencoder", "classifier")
+    }
+    pools = {b: Pool.of(table, "train") for b, table in tables.items()}  # normalised by clips that are not resampled
+    clips, units = pools["autoencoder"].clips, {}
+    for section in ("00", "01"):
+        columns = np.flatnonzero((clips["section"] == section) & (clips["split"] == "test"))
+        weights = resamples(clips["label"].to_numpy()[columns], 3, [int(section)])
+        units[section] = Looked(columns, weights)
+    chosen = select(*pools.values(), run_settings, "source", units)
+    for number in range(4):
+        drawn = []
+        for b in pools:
+            parts = [tables[b][tables[b]["split"] == "train"]]
+            for looked in units.values():
+                for column, count in zip(looked.columns, looked.weights[number], strict=True):
+                    part = tables[b][tables[b]["clip"] == clips["clip"].iloc[column]]
+                    parts += [part.assign(clip=f"{k}_{part['clip'].iloc[0]}") for k in range(count)]
+            drawn.append(Pool.of(pd.concat(parts, ignore_index=True), "train"))
+        whole = (drawn[0].clips["split"] == "test").to_numpy()
+        for choice in choose(*drawn, run_settings, whole):
+            if choice.row in chosen.ensembles:
+                found = chosen.ensembles[choice.row]
+                systems = pools["autoencoder" if choice.row == "AE ensemble" else "classifier"].systems
+                members = [systems[k] for k in found.members[number, : found.sizes[number]]]
+                assert members == list(choice.members) and found.combinations[found.by[number]] == choice.combination
+                assert found.values[number] == pytest.approx(choice.value, rel=1e-12)
+            elif choice.row in ("AE", "BC"):
+                assert chosen.singles[choice.row][choice.section][1][number] == pytest.approx(choice.value, rel=1e-12)
+
+
+def test_systems_that_cannot_tell_clips_apart_are_flagged(done):
+    run_settings, out, _ = done
+    path = out.scores("mobilenet", "fan")
+    before, table = path.read_bytes(), scores.read(path)
+    flat = table["section"] == "01"
+    scores.write(table.assign(score=np.where(flat, 14.2 + 2e-4 * table["score"], table["score"] - 3)), path)
+    made = {"settings": run_settings.mobilenet.model_dump(mode="json")}
+    record = out.system("mobilenet", "fan") / "record.json"
+    write_json(made | {"health": ["50 % accuracy at inference on training clips"]}, record)
+    try:
+        found = health.health(run_settings, table1.read(run_settings), ["fan", "valve"])
+        lines = health.sentences(found)
+    finally:
+        path.write_bytes(before)
+        record.unlink()
+    assert set(found["system"]) == {"mobilenet"} and set(found["row"]) == {"Baseline (MobileNetV2)"}
+    assert sorted(found["section"]) == ["", "01", "01"] and len(lines) == 2
+    assert "fan 01 source, fan 01 target: scores do not vary" in lines[0] and "50 % accuracy" in lines[1]
+    layout = (done[2], "Title", "", ensemble.SELECTIONS, ["fan", "valve"], lines)
+    assert "*Note:* Baseline (MobileNetV2)" in render.markdown(*layout)
+    assert r"50 \% accuracy at inference" in render.latex(*layout)
+
+
+def test_false_alarms_are_measured_for_every_section(done):
+    run_settings, out, _ = done
+    table = false_alarms.read(out.false_alarms)
+    assert list(table.columns) == false_alarms.COLUMNS
+    assert set(table["row"]) == {*SYSTEMS, "AE", "BC", "AE+BC ensemble (mix)"}
+    assert (table.groupby("row").size() == 2 * 2 * 2).all()
+    row = table[(table["row"] == "AE") & (table["machine"] == "fan") & (table["section"] == "01")]
+    frame = scores.read(out.scores("ensemble", "fan"))
+    frame = frame[(frame["system"] == "ensemble/fixed/AE") & (frame["section"] == "01") & (frame["domain"] == "source")]
+    reference = np.sort(frame.loc[frame["split"] == "train", "score"])
+    normal = frame.loc[(frame["split"] == "test") & (frame["label"] == "normal"), "score"]
+    threshold = reference[int(np.ceil(0.9 * 21)) - 1]
+    assert row["threshold"].iloc[0] == threshold and row["false_alarms"].iloc[0] == (normal > threshold).mean()
+    target = table[table["domain"] == "target"]
+    assert target[["stated_low", "stated_high"]].isna().all(axis=None) and set(target["inside"]) == {""}
+    source = table[table["domain"] == "source"]
+    assert set(source["inside"]) <= {"yes", "no"} and (source["inside"] == "yes").mean() > 0.9  # exchangeable clips
+    values = json.loads(out.values.read_text())
+    assert values["alarms_mix_sections"] == 4 and 3 <= values["alarms_mix_inside"] <= 4
 
 
 def test_what_is_missing_is_said(tmp_path):

@@ -11,15 +11,31 @@ import pandas as pd
 from asdlib import scores
 from asdlib.artefacts import made_with, record, write_json, writing
 from asdlib.ensemble.agreement import agreement
+from asdlib.ensemble.blocks import BLOCKS, BRANCHES, EXTENSION_ROWS, ROWS
 from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, combine, normalise, rank
 from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.select import ROWS, Choice, apply, choose, defaults, halves
+from asdlib.ensemble.select import Choice, apply, choose, defaults, halves
 from asdlib.paths import Run
 
-__all__ = ["COMBINATIONS", "ROWS", "SELECTIONS", "EnsembleError", "combine", "normalise", "pools", "rank", "run"]
+__all__ = [
+    "BLOCKS",
+    "COMBINATIONS",
+    "EXTENSION_ROWS",
+    "ROWS",
+    "SELECTIONS",
+    "EnsembleError",
+    "combine",
+    "normalise",
+    "pools",
+    "rank",
+    "run",
+]
 
 SELECTIONS = ("development", "cross-fitted", "fixed")
-"""choices by all test labels (the paper), by the labels of the other half, by none"""
+"""choices by all test labels (the paper), by the labels of the other half, by none
+
+``fixed`` uses nothing of the test set: neither labels nor the statistics of its scores.
+"""
 COLUMNS = [*scores.COLUMNS, "selection", "fold"]
 
 
@@ -29,7 +45,10 @@ def run(settings, machine: str) -> pd.DataFrame:
     ``scores.csv`` is a score table with two more columns: ``selection`` (:data:`SELECTIONS`), and ``fold``, the half
     to which a clip of the cross-fitted selection belongs (the choice looked at the other half only). Its systems are
     named ``ensemble/<selection>/<row>``. ``choices.csv`` says what was chosen, ``agreement.csv`` how alike the
-    candidates rank the clips.
+    candidates of the paper's block rank the clips.
+
+    ``development`` and ``cross-fitted`` normalise as ``settings.ensemble.normalise`` says, ``fixed`` always by the rows
+    of the split ``train``, which no system was trained on: a clip's score is then the same whatever else is tested.
 
     Args:
         settings: :class:`asdlib.params.Settings`.
@@ -39,20 +58,21 @@ def run(settings, machine: str) -> pd.DataFrame:
         The score table.
     """
     started = time.monotonic()
-    autoencoder, classifier = pools(settings, machine)
-    clips = autoencoder.clips
+    selecting = pools(settings, machine)
+    by_training = selecting if settings.ensemble.normalise == "train" else pools(settings, machine, "train")
+    clips = selecting[0].clips
     labelled = ((clips["split"] == "test") & (clips["label"] != "unknown")).to_numpy()
     half = halves(clips, settings.seed)
     chosen = {
-        ("development", ""): choose(autoencoder, classifier, settings, labelled),
-        ("cross-fitted", "first"): choose(autoencoder, classifier, settings, half == "second"),
-        ("cross-fitted", "second"): choose(autoencoder, classifier, settings, half == "first"),
-        ("fixed", ""): defaults(autoencoder, classifier, settings),
+        ("development", ""): choose(*selecting, settings, labelled),
+        ("cross-fitted", "first"): choose(*selecting, settings, half == "second"),
+        ("cross-fitted", "second"): choose(*selecting, settings, half == "first"),
+        ("fixed", ""): defaults(*by_training, settings),
     }
     tables = []
     for (selection, fold), choices in chosen.items():
         shown = half == fold if fold else np.ones(len(clips), dtype=bool)
-        for row, values in apply(choices, autoencoder, classifier).items():
+        for row, values in apply(choices, *(by_training if selection == "fixed" else selecting)).items():
             use = shown & np.isfinite(values)
             table = scores.table(clips[use], f"ensemble/{selection}/{row}", values[use])
             tables.append(table.assign(selection=selection, fold=fold))
@@ -63,9 +83,9 @@ def run(settings, machine: str) -> pd.DataFrame:
         scores.check(result, folder / "scores.csv")
         result.to_csv(temporary / "scores.csv", index=False, lineterminator="\n")
         _choices(chosen).to_csv(temporary / "choices.csv", index=False, lineterminator="\n")
-        agreement(autoencoder, classifier).to_csv(temporary / "agreement.csv", index=False, lineterminator="\n")
+        agreement(*selecting, settings).to_csv(temporary / "agreement.csv", index=False, lineterminator="\n")
         made = record(
-            about | {"candidates": [*autoencoder.systems, *classifier.systems]},
+            about | {"candidates": [system for pool in selecting for system in pool.systems]},
             seed=settings.seed,
             device="processor",
             data=fingerprint(inputs(settings, machine)),
@@ -80,13 +100,18 @@ def inputs(settings, machine: str) -> list[Path]:
     paths = Run.of(settings)
     return [
         paths.scores(branch, machine, candidate)
-        for branch in ("autoencoder", "classifier")
+        for branch in BRANCHES
         for candidate in getattr(settings, f"{branch}_candidates")
     ]
 
 
-def pools(settings, machine: str) -> tuple[Pool, Pool]:
+def pools(settings, machine: str, reference: str | None = None) -> tuple[Pool, Pool]:
     """The pools of the autoencoder and the classifier branch, on the same clips.
+
+    Args:
+        settings: :class:`asdlib.params.Settings`.
+        machine: Machine type whose candidates have been scored.
+        reference: What scores are normalised by, ``test`` or ``train``; None for what the settings say.
 
     Raises:
         ScoreError: A candidate has not been scored.
@@ -101,7 +126,7 @@ def pools(settings, machine: str) -> tuple[Pool, Pool]:
     if not (frame["split"] == "test").any():
         raise EnsembleError(f"{machine} has no scored test clips; an ensemble needs some")
     branch = frame["system"].str.partition("/")[0]
-    both = [Pool.of(frame[branch == name], settings.ensemble.normalise) for name in ("autoencoder", "classifier")]
+    both = [Pool.of(frame[branch == name], reference or settings.ensemble.normalise) for name in BRANCHES]
     if not both[0].clips.equals(both[1].clips):
         raise EnsembleError(
             f"{machine}: the autoencoders ({len(both[0].clips)} clips) and the classifiers ({len(both[1].clips)}) did "

@@ -5,24 +5,26 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from asdlib.ensemble.blocks import PAPER
 from asdlib.ensemble.combine import rank
 from asdlib.ensemble.pool import Pool
 
 COLUMNS = ["machine", "section", "domain", "label", "first", "second", "correlation"]
 
 
-def agreement(autoencoder: Pool, classifier: Pool) -> pd.DataFrame:
-    """Spearman's rank correlation of every two candidates' scores, within each label.
+def agreement(autoencoder: Pool, classifier: Pool, settings) -> pd.DataFrame:
+    """Spearman's rank correlation of the scores of every two of the paper's candidates, within each label.
 
     Within a label, because any two systems that both work agree on what is anomalous; what is left is which normal
-    clips seem odd to both, and which anomalies evade both. Each candidate enters by its first variant.
+    clips seem odd to both, and which anomalies evade both. Each candidate enters by its first paper variant.
 
     Returns:
         Columns ``machine, section, domain, label, first, second, correlation``; NaN where a system's scores of the
         clips are all equal.
     """
-    names = [pool.systems[k] for pool in (autoencoder, classifier) for k in pool.defaults]
-    scores = np.concatenate([pool.scores[pool.defaults] for pool in (autoencoder, classifier)])
+    members = [(pool, PAPER.defaults(settings, pool.branch, pool.systems)) for pool in (autoencoder, classifier)]
+    names = [pool.systems[k] for pool, chosen in members for k in chosen]
+    scores = np.concatenate([pool.scores[chosen] for pool, chosen in members])
     clips = autoencoder.clips
     test = clips[(clips["split"] == "test") & (clips["label"] != "unknown")]
     rows = []

@@ -1,11 +1,12 @@
 """The systems that an ensemble may choose from, on one machine's clips."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from asdlib.ensemble.combine import EnsembleError, combine_best, normalise
+from asdlib.ensemble.combine import EnsembleError, combine_best, normalise, rank
 
 KEYS = ["section", "domain", "split", "clip"]
 
@@ -37,13 +38,12 @@ class Pool:
 
     @classmethod
     def of(cls, frame: pd.DataFrame, reference: str) -> "Pool":
-        """A pool from the score table of all systems of a branch and one machine.
+        """Make a pool from the score table of all systems of a branch and one machine.
 
         Args:
             frame: The rows of all systems (:mod:`asdlib.scores`).
             reference: ``test``: mean and variance of the section's and domain's test clips, as the paper has it;
-                ``train``: of the section's training clips of both domains, since three target clips have no variance
-                to speak of.
+                ``train``: of its reference clips, the rows of the split ``train``, which no system was trained on.
 
         Raises:
             EnsembleError: The systems did not score the same clips, or there are no reference clips.
@@ -65,29 +65,35 @@ class Pool:
             normalised[:, both] = normalise(scores[:, both], scores[:, group.reference])
         return cls(systems, clips, groups, scores, normalised)
 
-    @property
-    def defaults(self) -> list[int]:
-        """The first variant of each candidate: the systems that are used without labels."""
-        first = {system.rsplit("/", 1)[0]: k for k, system in reversed(list(enumerate(self.systems)))}
-        return sorted(first.values())
+    @cached_property
+    def ranked(self) -> np.ndarray:
+        """The rank of each normalised score among its group's reference clips (:func:`.rank`); zero outside groups."""
+        result = np.zeros_like(self.scores)
+        for group in self.groups.values():
+            both = np.union1d(group.columns, group.reference)
+            result[:, both] = rank(self.normalised[:, both], self.normalised[:, group.reference])
+        return result
 
-    def ensemble(self, members: list[int], by: str, group: Group, columns: np.ndarray | None = None, sizes=None):
-        """Combined scores of a group's clips.
+    @cached_property
+    def branch(self) -> str:
+        """The branch that the systems belong to."""
+        return self.systems[0].partition("/")[0]
+
+    def ensemble(self, members: list[int], by: str, group: Group, columns: np.ndarray | None = None):
+        """Combine the scores of a group's clips, shape (clips,).
 
         Args:
-            members: Indices of systems, best first.
+            members: Indices of systems.
             by: The combination.
             group: Its reference clips set the ranks.
             columns: Which clips; None for all of the group.
-            sizes: None for all members, shape (clips,); else the N first members for every N, (len(sizes), clips).
         """
         chosen = self.normalised[members]
         columns = group.columns if columns is None else columns
-        scores = combine_best(chosen[:, columns], by, sizes or [len(members)], chosen[:, group.reference])
-        return scores if sizes else scores[0]
+        return combine_best(chosen[:, columns], by, [len(members)], chosen[:, group.reference])[0]
 
     def normalised_ensemble(self, members: list[int], by: str, group: Group) -> np.ndarray:
-        """As :meth:`ensemble`, normalised once more, so that two ensembles can be averaged."""
+        """Combine as :meth:`ensemble` does and normalise once more, so that two ensembles can be averaged."""
         reference = self.ensemble(members, by, group, group.reference)
         return normalise(self.ensemble(members, by, group), reference)
 
@@ -96,13 +102,12 @@ def _groups(clips: pd.DataFrame, reference: str) -> dict[tuple[str, str], Group]
     test = clips["split"] == "test"
     groups = {}
     for section, domain in dict.fromkeys(zip(clips["section"][test], clips["domain"][test], strict=True)):
-        inside = clips["section"] == section
-        columns = inside & (clips["domain"] == domain)
-        used = columns & test if reference == "test" else inside & ~test
+        columns = (clips["section"] == section) & (clips["domain"] == domain)
+        used = columns & (test if reference == "test" else ~test)
         if not used.any():
             raise EnsembleError(
-                f"section {section} has no scored training clips; normalising by training scores needs some "
-                "(normalising by test scores does without)"
+                f"section {section}, {domain} domain, has no scored training clips; normalising by training scores "
+                "needs some that no system was trained on (normalising by test scores does without)"
             )
         groups[section, domain] = Group(np.flatnonzero(columns), np.flatnonzero(used))
     return groups

@@ -1,23 +1,18 @@
 """Choosing systems, N and the combination by their test labels, as the paper does; and without labels (Sec. 2.3).
 
 A choice looks only at the clips that it is given: all labelled test clips (``development``), half of them
-(``cross-fitted``) or none (``fixed``).
+(``cross-fitted``) or none (``fixed``). Which systems a row may choose from is said by :mod:`asdlib.ensemble.blocks`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from asdlib.ensemble.blocks import BLOCKS, BRANCHES, Block
 from asdlib.ensemble.pool import Pool
-from asdlib.evaluation.metrics import areas, harmonic_mean
-
-AE, BC = "AE", "BC"
-AE_ENSEMBLE, BC_ENSEMBLE = "AE ensemble", "BC ensemble"
-MIX, MAX = "AE+BC ensemble (mix)", "AE+BC ensemble (max)"
-ROWS = (AE, BC, AE_ENSEMBLE, BC_ENSEMBLE, MIX, MAX)
-"""rows of Table 1 that choose, named as printed"""
+from asdlib.ensemble.repeat import Looked, Selection, select
 
 
 @dataclass(frozen=True)
@@ -57,13 +52,17 @@ def halves(clips: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def choose(autoencoder: Pool, classifier: Pool, settings, looked: np.ndarray) -> list[Choice]:
-    """The paper's choices on the labelled test clips where ``looked`` (clips,) is true.
+    """The paper's choices on the labelled test clips where ``looked`` (clips,) is true, for each block of rows.
 
-    * ``AE``: the best system per domain; ``AE ensemble``: the best N and combination of the N best systems per domain.
+    * ``AE``: the best system per domain; ``AE ensemble``: the best N and combination of the N best candidates per
+      domain, each by its best variant.
     * ``BC``: the best system per section and domain, since there is one model a section. ``BC ensemble``: the N best
-      systems of each section, N x S in all, averaged on every section; a system that is among the best of several
+      candidates of each section, N x S in all, averaged on every section; a system that is among the best of several
       sections counts as often (our reading: a model of one section cannot score another's clips, but its settings can).
     * ``mix``: the average of the two normalised ensembles; ``max``: per domain the better of the two.
+
+    Two candidates that give the clips that were looked at the same scores are one network twice, and only the first
+    counts. The rows of the extensions do the same with all systems, the paper's included.
 
     A domain in which ``looked`` holds no section with both labels gets no choices; a section without labels gets the
     classifier that is best over the sections that have some.
@@ -77,93 +76,83 @@ def choose(autoencoder: Pool, classifier: Pool, settings, looked: np.ndarray) ->
     labels = autoencoder.clips["label"].to_numpy()
     looked = looked & (labels != "unknown")
     choices = []
-    for domain in _domains(autoencoder):
+    for domain in domains(autoencoder):
         units = {}
         for (section, where), group in autoencoder.groups.items():
             columns = group.columns[looked[group.columns]]
             if where == domain and len(set(labels[columns])) == 2:
-                units[section] = columns
+                units[section] = Looked(columns, np.ones((1, len(columns)), dtype=np.int64))
         if units:
-            task = _Task(domain, units, settings.evaluation.p)
-            first = _choose_autoencoder(autoencoder, task, settings.ensemble)
-            second = _choose_classifier(classifier, task, settings.ensemble)
-            ensembles = (first[-1], second[-1])
-            better = max(ensembles, key=lambda choice: choice.value)
-            mix = Choice(MIX, domain, "", (AE_ENSEMBLE, BC_ENSEMBLE), "average", np.nan)
-            choices += [*first, *second, mix, Choice(MAX, domain, "", (better.row,), "", better.value)]
+            selection = select(autoencoder, classifier, settings, domain, units)
+            pools = dict(zip(BRANCHES, (autoencoder, classifier), strict=True))
+            choices += [choice for block in BLOCKS for choice in _choices(selection, block, pools)]
     return choices
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One domain's sections and the clips of each whose labels may be used."""
-
-    domain: str
-    units: dict[str, np.ndarray]
-    p: float
-
-    def value(self, pool: Pool, scores: Callable, sections: Iterable[str] | None = None) -> np.ndarray:
-        """Harmonic mean of AUC and pAUC over sections; ``scores(group, columns)`` has shape (..., columns)."""
-        parts = []
-        for section in sections or self.units:
-            columns = self.units[section]
-            vectors = scores(pool.groups[section, self.domain], columns)
-            parts += areas(pool.clips["label"].to_numpy()[columns], vectors, (1.0, self.p))
-        return harmonic_mean(np.stack(parts, axis=-1), axis=-1)
-
-    def singles(self, pool: Pool, sections: Iterable[str] | None = None) -> np.ndarray:
-        """The value of every system, shape (systems,)."""
-        return self.value(pool, lambda group, columns: pool.scores[:, columns], sections)
-
-
-def _choose_autoencoder(pool: Pool, task: _Task, ensemble) -> list[Choice]:
-    values = task.singles(pool)
-    order = np.argsort(-values, kind="stable").tolist()
-    sizes = [size for size in ensemble.sizes if size <= len(order)] or [len(order)]
-    members = order[: max(sizes)]
-    tried = []
-    for by in ensemble.combinations:
-        found = task.value(pool, lambda group, columns, by=by: pool.ensemble(members, by, group, columns, sizes))
-        tried += [(float(value), by, size) for value, size in zip(found, sizes, strict=True)]
-    value, by, size = max(tried, key=lambda item: item[0])  # the first of equals
-    return [
-        Choice(AE, task.domain, "", _names(pool, order[:1]), "", float(values[order[0]])),
-        Choice(AE_ENSEMBLE, task.domain, "", _names(pool, order[:size]), by, value),
-    ]
-
-
-def _choose_classifier(pool: Pool, task: _Task, ensemble) -> list[Choice]:
-    choices, members = [], []
-    for section in task.units:
-        values = task.singles(pool, [section])
-        order = np.argsort(-values, kind="stable").tolist()
-        choices.append(Choice(BC, task.domain, section, _names(pool, order[:1]), "", float(values[order[0]])))
-        members += order[: ensemble.classifier_best]
-    if any(domain == task.domain and section not in task.units for section, domain in pool.groups):
-        values = task.singles(pool)
-        choices.append(Choice(BC, task.domain, "", _names(pool, [values.argmax()]), "", float(values.max())))
-    value = task.value(pool, lambda group, columns: pool.ensemble(members, "average", group, columns))
-    return [*choices, Choice(BC_ENSEMBLE, task.domain, "", _names(pool, members), "average", float(value))]
+def _choices(selection: Selection, block: Block, pools: dict[str, Pool]) -> list[Choice]:
+    """What a selection chose for the rows of one block, on all clips that it looked at."""
+    choices, domain, ensembles = [], selection.domain, []
+    for branch in BRANCHES:
+        systems = pools[branch].systems
+        for section, (members, values) in selection.singles.get(block.single[branch], {}).items():
+            choices.append(Choice(block.single[branch], domain, section, (systems[members[0]],), "", float(values[0])))
+        row = block.ensemble[branch]
+        if row in selection.ensembles:
+            found = selection.ensembles[row]
+            names = tuple(systems[k] for k in found.members[0, : found.sizes[0]])
+            choices.append(Choice(row, domain, "", names, found.combinations[found.by[0]], float(found.values[0])))
+            ensembles.append(choices[-1])
+    if len(ensembles) == 2:
+        choices.append(Choice(block.mix, domain, "", tuple(choice.row for choice in ensembles), "average", np.nan))
+        if block.maximum:
+            better = max(ensembles, key=lambda choice: choice.value)
+            choices.append(Choice(block.maximum, domain, "", (better.row,), "", better.value))
+    return choices
 
 
 def defaults(autoencoder: Pool, classifier: Pool, settings) -> list[Choice]:
-    """Choices without any label: first candidates, all candidates' first variants, first combination; no ``max``."""
+    """Choices without any label and without a look at a test clip; no ``max``.
+
+    Each candidate enters by its first variant of the block (:meth:`.Block.defaults`), combined by the first
+    combination, classifiers by their average. Of candidates that give a domain's reference clips the same scores only
+    the first counts. Both pools must be normalised by training scores for the rows to be free of the test clips.
+    """
     choices = []
-    for domain in _domains(autoencoder):
-        for pool, single, several, by in (
-            (autoencoder, AE, AE_ENSEMBLE, settings.ensemble.combinations[0]),
-            (classifier, BC, BC_ENSEMBLE, "average"),
-        ):
-            names = tuple(pool.systems[k] for k in pool.defaults)
-            choices.append(Choice(single, domain, "", names[:1], "", np.nan))
-            choices.append(Choice(several, domain, "", names, by, np.nan))
-        choices.append(Choice(MIX, domain, "", (AE_ENSEMBLE, BC_ENSEMBLE), "average", np.nan))
+    for domain in domains(autoencoder):
+        for block in BLOCKS:
+            ensembles = []
+            for branch, pool in zip(BRANCHES, (autoencoder, classifier), strict=True):
+                single = block.defaults(settings, branch, pool.systems, single=True)
+                if single:
+                    choices.append(Choice(block.single[branch], domain, "", (pool.systems[single[0]],), "", np.nan))
+                several = _without_twins(pool, domain, block.defaults(settings, branch, pool.systems))
+                if several:
+                    by = settings.ensemble.combinations[0] if branch == "autoencoder" else "average"
+                    names = tuple(pool.systems[k] for k in several)
+                    choices.append(Choice(block.ensemble[branch], domain, "", names, by, np.nan))
+                    ensembles.append(block.ensemble[branch])
+            if len(ensembles) == 2:
+                choices.append(Choice(block.mix, domain, "", tuple(ensembles), "average", np.nan))
     return choices
+
+
+def _without_twins(pool: Pool, domain: str, members: list[int]) -> list[int]:
+    """Of members that score the domain's training clips alike, the first only."""
+    columns = [group.columns for (_, where), group in pool.groups.items() if where == domain]
+    columns = np.concatenate(columns)
+    columns = columns[(pool.clips["split"].to_numpy() == "train")[columns]]
+    if not len(columns):
+        return members
+    kept: dict[bytes, int] = {}
+    for k in members:
+        kept.setdefault(pool.scores[k, columns].tobytes(), k)
+    return list(kept.values())
 
 
 def apply(choices: list[Choice], autoencoder: Pool, classifier: Pool) -> dict[str, np.ndarray]:
     """The chosen rows' scores, shape (clips,) each; NaN for clips of domains without a choice."""
-    rows = {row: np.full(len(autoencoder.clips), np.nan) for row in ROWS if row in {choice.row for choice in choices}}
+    order = [row for block in BLOCKS for row in block.rows]
+    rows = {row: np.full(len(autoencoder.clips), np.nan) for row in order if row in {choice.row for choice in choices}}
     by_key = {(choice.row, choice.domain, choice.section): choice for choice in choices}
     for (section, domain), group in autoencoder.groups.items():
         for row, scores in rows.items():
@@ -174,14 +163,16 @@ def apply(choices: list[Choice], autoencoder: Pool, classifier: Pool) -> dict[st
 
 
 def _scores(choice: Choice, by_key: dict, domain: str, autoencoder: Pool, classifier: Pool, group) -> np.ndarray:
-    if choice.row == MAX:
-        choice = by_key[choice.members[0], domain, ""]
-    if choice.row == MIX:
-        pools = (autoencoder, classifier)
-        parts = [(pool, by_key[row, domain, ""]) for pool, row in zip(pools, choice.members, strict=True)]
-        both = [pool.normalised_ensemble(_indices(pool, part.members), part.combination, group) for pool, part in parts]
-        return np.mean(both, axis=0)
-    pool = autoencoder if choice.row in (AE, AE_ENSEMBLE) else classifier
+    if choice.members[0] in {block.ensemble[branch] for block in BLOCKS for branch in BRANCHES}:
+        if not choice.combination:  # max
+            choice = by_key[choice.members[0], domain, ""]
+        else:
+            pools = (autoencoder, classifier)
+            parts = [(pool, by_key[row, domain, ""]) for pool, row in zip(pools, choice.members, strict=True)]
+            both = [pool.normalised_ensemble(_indices(pool, part.members), part.combination, group)
+                    for pool, part in parts]  # fmt: skip
+            return np.mean(both, axis=0)
+    pool = autoencoder if choice.members[0].startswith("autoencoder/") else classifier
     members = _indices(pool, choice.members)
     if not choice.combination:
         return pool.scores[members[0], group.columns]
@@ -192,9 +183,6 @@ def _indices(pool: Pool, names: Iterable[str]) -> list[int]:
     return [pool.systems.index(name) for name in names]
 
 
-def _names(pool: Pool, members: Iterable[int]) -> tuple[str, ...]:
-    return tuple(pool.systems[k] for k in members)
-
-
-def _domains(pool: Pool) -> list[str]:
+def domains(pool: Pool) -> list[str]:
+    """The domains in which the machine has test clips."""
     return list(dict.fromkeys(domain for _, domain in pool.groups))

@@ -2,7 +2,8 @@
 
 In each resample, clips are drawn with replacement within label and, so that cross-fitted rows see the same clips as
 all others, within the half that cross-fitting puts them in. All rows share the resamples: a difference between two
-rows is then a difference on the same clips. The first "resample" holds every clip once: the figure itself.
+rows is then a difference on the same clips. The first "resample" holds every clip once: the figure itself. Rows that
+select repeat their selection in each resample (:mod:`asdlib.evaluation.repeated`).
 
 pAUC of few clips is biased upwards (0.5 to 1 point at 50 to 20 normal clips), and again so under resampling. So
 intervals are bias-corrected, and where a cross-fitted row, whose figure is a mean of two halves, is compared with one
@@ -13,6 +14,7 @@ sure than they look.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
@@ -31,6 +33,26 @@ class EvaluationError(AsdError):
     """Scores that cannot be evaluated together; the message says which and why."""
 
 
+@dataclass
+class Repeated:
+    """Rows evaluated elsewhere, with their selection repeated in each resample, and the halves of cross-fitting.
+
+    Arrays of AUC and pAUC have shape (1 + resamples, 2); ``halved`` are means over the two halves.
+    """
+
+    whole: dict[Key, dict[Unit, np.ndarray]] = field(default_factory=dict)
+    halved: dict[Key, dict[Unit, np.ndarray]] = field(default_factory=dict)
+    half: dict[Unit, pd.Series] = field(default_factory=dict)
+    """``first`` or ``second`` by clip, for the units that are large enough"""
+
+    def update(self, other: "Repeated") -> None:
+        """Take over another machine type's rows."""
+        for mine, theirs in ((self.whole, other.whole), (self.halved, other.halved)):
+            for key, areas in theirs.items():
+                mine.setdefault(key, {}).update(areas)
+        self.half.update(other.half)
+
+
 class Resampled:
     """AUC and pAUC of every row, section and domain in every resample.
 
@@ -39,9 +61,13 @@ class Resampled:
         folded: The cross-fitted ones among them.
         units: Machine, section and domain of everything that some row was evaluated on.
         machines: The machine types among them.
+        clips: Number of labelled test clips of each unit.
+        seeds: Of trainings: 1, see :mod:`asdlib.evaluation.seeds`.
     """
 
-    def __init__(self, frame: pd.DataFrame, p: float, count: int, seed: int):
+    seeds = 1
+
+    def __init__(self, frame: pd.DataFrame, p: float, count: int, seed: int, repeated: Repeated | None = None):
         """Evaluate a score table with the further columns ``row, selection, fold``.
 
         Args:
@@ -50,27 +76,33 @@ class Resampled:
             p: Largest false positive rate of pAUC.
             count: Resamples; 0 for none.
             seed: Of the resamples.
+            repeated: Further rows, on the same clips and resamples (:func:`unit_weights`); they are not in ``frame``.
 
         Raises:
             EvaluationError: The rows do not hold the same clips.
         """
-        self._areas: dict[Key, dict[Unit, np.ndarray]] = {}
-        self._halved: dict[Key, dict[Unit, np.ndarray]] = {}
+        repeated = repeated or Repeated()
+        self._figures: dict[tuple, np.ndarray | None] = {}
+        self._areas: dict[Key, dict[Unit, np.ndarray]] = {key: dict(areas) for key, areas in repeated.whole.items()}
+        self._halved: dict[Key, dict[Unit, np.ndarray]] = {key: dict(areas) for key, areas in repeated.halved.items()}
         self.folded = set(map(tuple, frame.loc[frame["fold"] != "", ["row", "selection"]].drop_duplicates().to_numpy()))
+        self.folded |= set(repeated.halved) - set(repeated.whole)
+        self.clips: dict[Unit, int] = {}
         for unit, group in evaluable(frame).groupby(UNIT, sort=True):
             wide = group.pivot(index=["clip", "label"], columns=["row", "selection"], values="score").sort_index()
             half = group.loc[group["fold"] != ""].drop_duplicates("clip").set_index("clip")["fold"]
-            half = half.reindex(wide.index.get_level_values("clip")).fillna("").to_numpy(dtype=str)
+            half = repeated.half.get(unit, half).reindex(wide.index.get_level_values("clip")).fillna("")
+            half = half.to_numpy(dtype=str)
             labels = wide.index.get_level_values("label").to_numpy(dtype=str)
-            weights = resamples(np.char.add(labels, half), count, [seed, *"/".join(unit).encode()])
+            weights = unit_weights(labels, half, count, seed, unit)
             halves = [half == name for name in ("first", "second") if name in half]
+            self.clips[unit] = len(wide)
             for key, scores in wide.items():
                 if scores.isna().any():
                     raise EvaluationError(
                         f"{' '.join(key)} has no score for {wide.index[scores.isna()][0][0]} ({' '.join(unit)}), "
                         "which other rows have; score all systems on the same clips"
                     )
-
                 if halves:
                     self._halved.setdefault(key, {})[unit] = _mean_areas(labels, scores, weights, p, halves)
                 if key not in self.folded:
@@ -78,6 +110,11 @@ class Resampled:
         self.keys: list[Key] = list(dict.fromkeys([*self._areas, *self._halved]))
         self.units = sorted({unit for areas in self._areas.values() for unit in areas})
         self.machines = list(dict.fromkeys(machine for machine, _, _ in self.units))
+
+    def basis(self, machine: str = "all") -> tuple[int, int]:
+        """On how many labelled test clips and sections figures rest, of a machine type or of all."""
+        units = [unit for unit in self.units if machine in ("all", unit[0])]
+        return sum(self.clips.get(unit, 0) for unit in units), len({unit[:2] for unit in units})
 
     def values(
         self, key: Key, machine: str = "all", domain: str = "all", section: str = "all", halves: bool = False
@@ -94,9 +131,15 @@ class Resampled:
         Returns:
             None if the row was not evaluated on everything that is asked for.
         """
+        asked = (key, machine, domain, section, halves or key in self.folded)
+        if asked not in self._figures:
+            self._figures[asked] = self._harmonic_mean(*asked)
+        return self._figures[asked]
+
+    def _harmonic_mean(self, key: Key, machine: str, domain: str, section: str, halves: bool) -> np.ndarray | None:
         asked = (machine, section, domain)
         units = [unit for unit in self.units if all(a in ("all", part) for a, part in zip(asked, unit, strict=True))]
-        areas = (self._halved if halves or key in self.folded else self._areas).get(key, {})
+        areas = (self._halved if halves else self._areas).get(key, {})
         if not units or any(unit not in areas for unit in units):
             return None
         return harmonic_mean(np.concatenate([areas[unit] for unit in units], axis=-1), axis=-1)
@@ -120,6 +163,19 @@ class Resampled:
             cells.setdefault((machine, domain), []).append(values)
         spread = [np.std(values, axis=0, ddof=1) for values in cells.values() if len(values) > 1]
         return np.mean(spread, axis=0) if spread else None
+
+
+def unit_weights(labels: np.ndarray, half: np.ndarray, count: int, seed: int, unit: Unit) -> np.ndarray:
+    """How often each resample holds each clip of a section and domain, (1 + count, clips).
+
+    Args:
+        labels: Of the clips, in the order of their names.
+        half: ``first``, ``second`` or empty, of each clip.
+        count: Resamples.
+        seed: Of the resamples.
+        unit: Machine, section and domain: other ones have other resamples.
+    """
+    return resamples(np.char.add(labels.astype(str), half.astype(str)), count, [seed, *"/".join(unit).encode()])
 
 
 def _mean_areas(labels, scores, weights, p, parts) -> np.ndarray:

@@ -1,5 +1,12 @@
-"""From scores to 0/1 decisions with a known rate of false alarms: thresholds from normal training clips only."""
+"""From scores to 0/1 decisions with a known rate of false alarms: thresholds from normal training clips only.
 
+The rows of the split ``train`` are *reference clips*: normal clips that no system was trained on. Those of the source
+domain are exchangeable with new normal clips of the source domain, so that the number of false alarms has a known
+distribution, whatever that of the scores. Those of the target domain are source clips scored as target clips are, since
+three target clips set no threshold: of them nothing can be promised.
+"""
+
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -7,23 +14,76 @@ import pandas as pd
 
 from asdlib.evaluation.metrics import UNIT, MetricError
 
-ENOUGH = 10
-"""training clips below which a section's domain borrows those of the section's other domain (the target has three)"""
+EXCHANGEABLE = "source"
+"""the domain whose reference clips are of the same kind as its normal test clips"""
+CONFIDENCE = 0.95
+"""of the interval stated for the measured rate of false alarms"""
+FENCE = 5.0
+"""interquartile ranges beyond the quartiles at which scores are cut off before a gamma distribution is fitted"""
+MOVED = 0.1
+"""standard deviations by which one clip of any loudness among 1,000 moves a gamma distribution's threshold at most"""
+LIKELIHOOD, MOMENTS, QUANTILE = "maximum likelihood", "moments", "quantile"
 
 
 def gamma_threshold(scores: np.ndarray, quantile: float = 0.9) -> float:
-    """The official decision threshold: this quantile of a gamma distribution fitted to normal clips' scores.
+    """Return the official decision threshold: a quantile of a gamma distribution fitted to normal clips' scores."""
+    return fit_gamma(scores, quantile)[0]
 
-    Shape, location and scale are fitted by maximum likelihood, as the official baselines do.
+
+def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
+    """Fit a gamma distribution to normal clips' scores and return its quantile, and how it was found.
+
+    Shape, location and scale are fitted by maximum likelihood, as the official baselines do, but from the moments, and
+    only a fit that holds is used: it is at least as likely as the moments', and about the share of the scores that is
+    meant to lies above the threshold (within a half of it, or three standard errors). Otherwise the moments' quantile
+    is taken, or, if that does not hold either, the quantile of the scores themselves. Scores beyond :data:`FENCE`
+    interquartile ranges are cut off first, so that one loud clip in 1,000 moves the threshold by at most
+    :data:`MOVED` standard deviations of the others.
+
+    Returns:
+        The threshold, and ``maximum likelihood``, ``moments`` or ``quantile``.
+
+    Raises:
+        MetricError: There are fewer than two scores, or all are equal.
     """
     scores = np.asarray(scores, dtype=np.float64)
     if len(scores) < 2 or np.ptp(scores) == 0:
         raise MetricError(f"{len(scores)} training score(s), all equal; a gamma distribution needs scores that differ")
-    with np.errstate(all="ignore"):
-        from scipy import stats  # half a second, for this alone
+    from scipy import stats  # half a second, for this alone
 
-        fitted = stats.gamma.fit(scores)
-        return float(stats.gamma.ppf(quantile, *fitted))
+    low, high = np.percentile(scores, [25, 75])
+    reach = FENCE * (high - low) if high > low else np.inf
+    kept = np.clip(scores, low - reach, high + reach)
+    centre, spread = kept.mean(), kept.std()
+    kept = (kept - centre) / spread  # so that the search starts at the scale of one
+    start = _moments(kept, stats.skew(kept))
+    with np.errstate(all="ignore"):
+        try:
+            fitted = stats.gamma.fit(kept, start[0], loc=start[1], scale=start[2])
+        except (stats.FitError, ValueError):
+            fitted = start
+        likelihoods = [stats.gamma.logpdf(kept, *found).sum() for found in (fitted, start)]
+        better = np.isfinite(likelihoods[0]) and likelihoods[0] >= likelihoods[1]
+        for found, method in [(fitted, LIKELIHOOD)] * bool(better) + [(start, MOMENTS)]:
+            threshold = float(stats.gamma.ppf(quantile, *found))
+            if np.isfinite(threshold) and _holds(np.mean(kept > threshold), quantile, len(kept)):
+                return float(centre + spread * threshold), method
+    return float(np.quantile(scores, quantile)), QUANTILE
+
+
+def _moments(scores: np.ndarray, skewness: float) -> tuple[float, float, float]:
+    """Shape, location and scale of the gamma distribution with the moments of scores of mean 0 and variance 1.
+
+    It has no negative skewness, and no score lies below its location.
+    """
+    skewness = max(skewness, 0.02)
+    location = min(-2 / skewness, scores.min() - 0.01)
+    return location**2, location, -1 / location
+
+
+def _holds(share: float, quantile: float, count: int) -> bool:
+    """Whether the share of scores above a threshold is about what is meant to be."""
+    return abs(share - (1 - quantile)) <= max((1 - quantile) / 2, 3 * np.sqrt(quantile * (1 - quantile) / count))
 
 
 def empirical_threshold(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, float]:
@@ -43,9 +103,32 @@ def empirical_threshold(scores: np.ndarray, quantile: float = 0.9) -> tuple[floa
     scores = np.sort(np.asarray(scores, dtype=np.float64))
     if not len(scores):
         raise MetricError("no training scores; a threshold needs some")
-    count = len(scores)
-    k = min(int(np.ceil(np.round(quantile * (count + 1), 9))), count)
-    return float(scores[k - 1]), 1 - k / (count + 1)
+    k = _order(len(scores), quantile)
+    return float(scores[k - 1]), 1 - k / (len(scores) + 1)
+
+
+def _order(count: int, quantile: float) -> int:
+    """Which of ``count`` scores, from below, is the threshold."""
+    return min(int(np.ceil(np.round(quantile * (count + 1), 9))), count)
+
+
+def false_alarm_interval(
+    reference: int, tested: int, quantile: float = 0.9, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Interval of the rate of false alarms that is measured with :func:`empirical_threshold`.
+
+    With exchangeable clips the number of ``tested`` normal clips above the k-th smallest of ``reference`` scores has a
+    beta-binomial distribution: the probability to lie above it has a beta distribution with parameters n - k + 1 and k.
+
+    Returns:
+        The smallest and the largest rate of a central interval that holds the rate with at least ``confidence``.
+    """
+    from scipy import stats  # half a second, for this alone
+
+    k = _order(reference, quantile)
+    counts = stats.betabinom(tested, reference - k + 1, k)
+    low, high = counts.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low / tested), float(high / tested)
 
 
 def thresholds(
@@ -54,46 +137,53 @@ def thresholds(
     method: Literal["gamma", "empirical"] = "gamma",
     by: Literal["machine", "section"] = "machine",
 ) -> pd.DataFrame:
-    """Decision thresholds of one system's score table, from its training clips.
+    """Decision thresholds of one system's score table, from its reference clips (rows of the split ``train``).
+
+    A gamma distribution that cannot be fitted is replaced (:func:`fit_gamma`), with a warning that names the system.
 
     Args:
         frame: Score rows of one system (:mod:`asdlib.scores`).
-        quantile: One less the rate of false alarms that is aimed at.
+        quantile: One minus the rate of false alarms that is aimed at.
         method: The official gamma distribution, or :func:`empirical_threshold`.
-        by: One threshold a machine (official), or one a section and domain; a domain of a section with fewer than
-            :data:`ENOUGH` training clips takes those of both domains.
+        by: One threshold per machine (official), or one per section and domain, from its own reference clips only.
 
     Returns:
-        One row for each machine, section and domain that has test clips: ``machine, section, domain, threshold,
-        clips`` (training clips behind it) and ``bound`` on the rate of false alarms; NaN for gamma, and where the
-        clips are not of the section and domain alone, since nothing is then promised.
+        One row for each machine, section and domain that has test clips: ``machine, section, domain, threshold``,
+        ``method`` (how it was found), ``clips`` (reference clips behind it) and ``bound`` on the rate of false alarms;
+        NaN for gamma, for a machine's threshold and in the target domain, since nothing is promised there.
 
     Raises:
-        MetricError: A machine or section has no training clips with which to set a threshold.
+        MetricError: There are no reference clips with which to set a threshold.
     """
     train, test = frame[frame["split"] == "train"], frame[frame["split"] == "test"]
     rows, known = [], {}
     for machine, section, domain in sorted(set(zip(test["machine"], test["section"], test["domain"], strict=True))):
         used = train[train["machine"] == machine]
-        own = False
         if by == "section":
-            used = used[used["section"] == section]
-            inside = used[used["domain"] == domain]
-            own = len(inside) >= ENOUGH or len(inside) == len(used)
-            used = inside if own else used
+            used = used[(used["section"] == section) & (used["domain"] == domain)]
         key = tuple(used.index)
         if key not in known:
             try:
                 scores = used["score"].to_numpy()
                 if method == "gamma":
-                    known[key] = gamma_threshold(scores, quantile), np.nan
+                    threshold, found = fit_gamma(scores, quantile)
+                    known[key] = threshold, found, np.nan
+                    if found != LIKELIHOOD:
+                        where = machine if by == "machine" else f"{machine} section {section} {domain}"
+                        warnings.warn(
+                            f"{frame['system'].iloc[0]}, {where}: no gamma distribution of largest likelihood fits the "
+                            f"{len(scores)} training scores; the threshold is that of the {found}",
+                            stacklevel=2,
+                        )
                 else:
-                    known[key] = empirical_threshold(scores, quantile)
+                    threshold, bound = empirical_threshold(scores, quantile)
+                    known[key] = threshold, "order statistic", bound
             except MetricError as error:
                 raise MetricError(f"{machine} section {section} {domain}: {error}") from None
-        threshold, bound = known[key]
-        rows.append((machine, section, domain, threshold, len(used), bound if own else np.nan))
-    return pd.DataFrame(rows, columns=["machine", "section", "domain", "threshold", "clips", "bound"])
+        threshold, found, bound = known[key]
+        promised = by == "section" and domain == EXCHANGEABLE
+        rows.append((machine, section, domain, threshold, found, len(used), bound if promised else np.nan))
+    return pd.DataFrame(rows, columns=["machine", "section", "domain", "threshold", "method", "clips", "bound"])
 
 
 def decide(frame: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
@@ -108,18 +198,45 @@ def rates(frame: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
 
     Args:
         frame: Score rows of one system (:mod:`asdlib.scores`).
-        quantile: One less the rate of false alarms that is aimed at.
+        quantile: One minus the rate of false alarms that is aimed at.
 
     Returns:
         Columns ``section, domain, threshold_of`` (``gamma, machine`` is the official one; ``gamma, section``;
-        ``empirical, section``), ``clips, bound`` as in :func:`thresholds`, ``false_alarms`` (share of normal clips that
-        are called anomalous) and ``recall`` (share of anomalous clips that are).
+        ``empirical, section``), ``method, clips`` as in :func:`thresholds`, ``false_alarms`` (share of normal clips
+        that are called anomalous), ``low, high`` (the interval stated for it, where one is: :func:`measured`) and
+        ``recall`` (share of anomalous clips that are called so).
     """
     parts = []
     for method, by in (("gamma", "machine"), ("gamma", "section"), ("empirical", "section")):
-        limits = thresholds(frame, quantile, method, by)
-        alarms = decide(frame, limits).groupby([*UNIT, "label"])["decision"].mean().unstack("label")
-        alarms = alarms.reindex(columns=["normal", "anomaly"]).set_axis(["false_alarms", "recall"], axis=1)
-        parts.append(limits.merge(alarms.reset_index(), on=UNIT).assign(threshold_of=f"{method}, {by}"))
-    columns = ["section", "domain", "threshold_of", "clips", "bound", "false_alarms", "recall"]
+        parts.append(measured(frame, quantile, method, by).assign(threshold_of=f"{method}, {by}"))
+    columns = ["section", "domain", "threshold_of", "method", "clips", "false_alarms", "low", "high", "recall"]
     return pd.concat(parts).sort_values(["section", "domain"], kind="stable", ignore_index=True)[columns]
+
+
+def measured(
+    frame: pd.DataFrame,
+    quantile: float = 0.9,
+    method: Literal["gamma", "empirical"] = "empirical",
+    by: Literal["machine", "section"] = "section",
+) -> pd.DataFrame:
+    """The rate of false alarms that is stated and the one that is measured on normal test clips.
+
+    Arguments as in :func:`thresholds`.
+
+    Returns:
+        What that returns and ``normal`` (how many normal test clips), ``false_alarms``, ``recall``, ``low`` and
+        ``high``: the interval of :func:`false_alarm_interval` for the measured rate, NaN where nothing is promised.
+    """
+    limits = thresholds(frame, quantile, method, by)
+    labelled = decide(frame, limits)
+    alarms = labelled.groupby([*UNIT, "label"])["decision"].agg(["mean", "size"]).unstack("label")
+    result = limits.set_index(UNIT)
+    for name, statistic, label in (("normal", "size", "normal"), ("false_alarms", "mean", "normal"),
+                                   ("recall", "mean", "anomaly")):  # fmt: skip
+        result[name] = alarms[statistic, label] if (statistic, label) in alarms else np.nan
+    result[["low", "high"]] = np.nan
+    for place, item in result.iterrows():
+        if np.isfinite(item["bound"]) and item["normal"] > 0:
+            stated = false_alarm_interval(int(item["clips"]), int(item["normal"]), quantile)
+            result.loc[place, ["low", "high"]] = stated
+    return result.reset_index()

@@ -54,7 +54,8 @@ def export(run: Path | str, out: Path | str, method: str = "gamma", by: str = "m
     for system, part in frame.groupby("system", sort=True):
         limits = thresholds(part, evaluation.decision_quantile, method, by)
         decided = decide(part, limits)
-        name = re.sub(r"[^A-Za-z0-9]+", "_", system.removeprefix("ensemble/")).strip("_")
+        name = re.sub(r"\+(?= |$)", "_plus", system.removeprefix("ensemble/"))  # "AE+" is another row than "AE"
+        name = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
         made[out / name] = limits, decided, results(decided, evaluation.p)
     for folder, (limits, decided, figures) in made.items():
         write_clips(decided, "score", folder)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib.ensemble import rank
-from asdlib.ensemble.select import MAX, MIX
+from asdlib.ensemble.blocks import MAX, MIX
 from asdlib.evaluation.bootstrap import Resampled
 from asdlib.evaluation.verdict import CORRELATION, judged
 
@@ -12,7 +12,7 @@ CELLS = 5
 """machine types and domains, at least, for a correlation over them"""
 
 
-def different_features(agreement: pd.DataFrame, confidence: float) -> dict:
+def different_features(resampled: Resampled, agreement: pd.DataFrame, confidence: float) -> dict:
     """Whether candidates of one approach rank the clips more alike than candidates of both."""
     keys = ["machine", "section", "domain", "label"]
     means = agreement.assign(same=_same(agreement)).groupby([*keys, "same"])["correlation"].mean().unstack("same")
@@ -21,13 +21,14 @@ def different_features(agreement: pd.DataFrame, confidence: float) -> dict:
     return judged(
         "The result showed that each approach focused on different features",
         "Sec. 3.2",
-        "rank correlation of candidates of one approach less that of candidates of both, within a label; interval over "
-        "sections, domains and labels",
+        "rank correlation of candidates of one approach minus that of candidates of both, within a label; interval "
+        "over sections, domains and labels",
         lambda selection: samples,
         confidence,
         np.nan,
         "each approach has one candidate only, so nothing says how alike two of the same approach are",
         CORRELATION,
+        (*resampled.basis(), resampled.seeds),
     )
 
 
@@ -62,10 +63,11 @@ def because_different(resampled: Resampled, agreement: pd.DataFrame, confidence:
         "this is because each method focused on different features to detect anomalous sounds",
         "Sec. 4",
         f"over machine types and domains: rank correlation of the lead of {MIX} over {MAX} with how differently the "
-        "approaches rank the clips (less their rank correlation within a label); interval over machines and domains",
+        "approaches rank the clips (minus their rank correlation within a label); interval over machines and domains",
         effect,
         confidence,
         np.nan,
         f"there are fewer than {CELLS} machine types and domains to compare",
         CORRELATION,
+        (*resampled.basis(), resampled.seeds),
     )

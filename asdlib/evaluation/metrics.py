@@ -47,13 +47,27 @@ def pauc(labels: ArrayLike, scores: ArrayLike, p: float = 0.1) -> np.ndarray | f
     return areas(labels, scores, (p,))[0]
 
 
-def areas(labels: ArrayLike, scores: ArrayLike, ps: Sequence[float]) -> list[np.ndarray | float]:
-    """The standardised area up to each false positive rate of ``ps`` (1 for AUC), from one sort of the scores."""
+def areas(
+    labels: ArrayLike, scores: ArrayLike, ps: Sequence[float], weights: np.ndarray | None = None
+) -> list[np.ndarray | float]:
+    """The standardised area up to each false positive rate of ``ps`` (1 for AUC), from one sort of the scores.
+
+    Args:
+        labels: Shape (clips,).
+        scores: Shape (..., clips).
+        ps: False positive rates.
+        weights: How often each clip counts, integers that broadcast to the shape of ``scores``; None for once.
+    """
     positive, scores = checked(labels, scores)
     order = np.argsort(-scores, axis=-1, kind="stable")
     descending = np.take_along_axis(scores, order, axis=-1)
     positive = positive[order]
-    hits, alarms = np.cumsum(positive, axis=-1), np.cumsum(~positive, axis=-1)
+    if weights is None:
+        hits, alarms = np.cumsum(positive, axis=-1), np.cumsum(~positive, axis=-1)
+    else:
+        counts = np.take_along_axis(np.broadcast_to(weights, scores.shape), order, axis=-1)
+        hits = np.cumsum(counts * positive, axis=-1)
+        alarms = np.cumsum(counts, axis=-1) - hits
     if (descending[..., 1:] == descending[..., :-1]).any():  # a tie is one oblique step: go from its end to the next's
         last = np.ones(scores.shape, dtype=bool)
         last[..., :-1] = descending[..., 1:] != descending[..., :-1]

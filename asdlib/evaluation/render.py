@@ -1,4 +1,4 @@
-"""Table 1 as the paper lays it out: wide, for Markdown and LaTeX."""
+"""Table 1 as the paper lays it out: wide, for Markdown and LaTeX; the paper's rows, then our extensions."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib.evaluation import paper
+from asdlib.evaluation.rows import block_of
 
 DASH, NOT_RUN, UNDEFINED = "–", "not run", "undefined"
 
@@ -15,7 +16,7 @@ def wide(table: pd.DataFrame, selection: str, column: str = "value") -> pd.DataF
 
     Args:
         table: As :func:`asdlib.evaluation.table1.run` returns it.
-        selection: Which selection; rows that select nothing are always there.
+        selection: Which selection; rows that select nothing are always there, by halves next to ``cross-fitted``.
         column: ``value``, ``low``, ``high`` or ``paper``.
 
     Returns:
@@ -25,7 +26,8 @@ def wide(table: pd.DataFrame, selection: str, column: str = "value") -> pd.DataF
     machines = [machine for machine in dict.fromkeys(table["machine"]) if machine != "all"]
     known = set(zip(table["machine"], table["domain"], strict=True))
     keys = [(m, d) for m in machines for d in paper.DOMAINS if (m, d) in known] + [("all", "all")]
-    part = table[table["selection"].isin(["", selection])]
+    part = table[table["selection"].isin(["", selection])].sort_values("selection", kind="stable")
+    part = part.drop_duplicates(["row", "machine", "domain"], keep="last")  # by halves, where there is that
     values = part.set_index(["row", "machine", "domain"])[column]
     result = [[values.get((row, *key), np.nan) for key in keys] for row in rows]
     return pd.DataFrame(result, index=pd.Index(rows, name="row"), columns=pd.MultiIndex.from_tuples(keys))
@@ -41,14 +43,22 @@ def texts(table: pd.DataFrame, selection: str, run: Sequence[str]) -> pd.DataFra
     """
     value, low, high = (wide(table, selection, column) for column in ("value", "low", "high"))
     result = value.map(_percent).astype(object)
+    computed = table.loc[table["value"].notna(), "row"].unique()
     for machine, domain in value.columns:
         absent = value[machine, domain].isna()
         result.loc[absent, (machine, domain)] = NOT_RUN if machine not in (*run, "all") else UNDEFINED
+    result.loc[~result.index.isin(computed)] = NOT_RUN
     for row in value.index:
         if np.isfinite(low.loc[row, ("all", "all")]):
             bounds = f"{_percent(low.loc[row, ('all', 'all')])} to {_percent(high.loc[row, ('all', 'all')])}"
             result.loc[row, ("all", "all")] += f" ({bounds})"
     return result
+
+
+def blocks(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table with the block of each row as the outer level of its index, so that the two stand apart."""
+    titles = [block_of(row) for row in frame.index]
+    return frame.set_axis(pd.MultiIndex.from_arrays([titles, frame.index], names=["", "row"]))
 
 
 def beside(table: pd.DataFrame, selection: str, run: Sequence[str]) -> pd.DataFrame:
@@ -93,22 +103,27 @@ def printed() -> pd.DataFrame:
     return result
 
 
-def markdown(table: pd.DataFrame, title: str, note: str, selections: Sequence[str], run: Sequence[str]) -> str:
-    """All selections, each also beside the paper, and the printed table as Markdown."""
+def markdown(
+    table: pd.DataFrame, title: str, note: str, selections: Sequence[str], run: Sequence[str], notes: Sequence[str] = ()
+) -> str:
+    """All selections, each also beside the paper, and the printed table as Markdown; ``notes`` stand below each."""
     parts = [f"**{title}.** Harmonic mean of AUC and pAUC in per cent. {note}"]
     for selection in selections:
         parts += [f"*This run, selection {selection}*", _pipes(texts(table, selection, run))]
+        parts += [f"*Note:* {sentence}" for sentence in notes]
         parts += [f"*Paper, this run and difference, selection {selection}*", _pipes(beside(table, selection, run))]
     parts += ["*The paper*", _pipes(printed())]
     return "\n\n".join(parts) + "\n"
 
 
-def latex(table: pd.DataFrame, title: str, note: str, selections: Sequence[str], run: Sequence[str]) -> str:
-    """All selections, each also beside the paper, as LaTeX tables (package booktabs)."""
+def latex(
+    table: pd.DataFrame, title: str, note: str, selections: Sequence[str], run: Sequence[str], notes: Sequence[str] = ()
+) -> str:
+    """All selections, each also beside the paper, as LaTeX tables (package booktabs); ``notes`` end the captions."""
     parts = ["% Written by asdlib; needs \\usepackage{booktabs}"]
     for selection in selections:
-        caption = f"{title}, selection {selection}. Harmonic mean of AUC and pAUC in per cent. {note}"
-        parts.append(_tabular(texts(table, selection, run), caption))
+        caption = f"{title}, selection {selection}. Harmonic mean of AUC and pAUC in per cent. {note}".strip()
+        parts.append(_tabular(texts(table, selection, run), " ".join([caption, *notes])))
         parts.append(_tabular(beside(table, selection, run), f"Paper, this run and difference. {caption}"))
     return "\n\n".join(parts) + "\n"
 
@@ -120,15 +135,19 @@ def _percent(value: float) -> str:
 def _pipes(frame: pd.DataFrame) -> str:
     heads = ["Method"] + ["all" if key == ("all", "all") else " ".join(key) for key in frame.columns]
     lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * frame.shape[1] + "|"]
-    lines += ["| " + " | ".join([_name(row), *values]) + " |" for row, *values in frame.itertuples(name=None)]
+    for title, rows in _parts(frame):
+        lines += [f"| **{title}** |" + " |" * frame.shape[1]] if title else []
+        lines += ["| " + " | ".join([_name(row), *values]) + " |" for row, *values in rows]
     return "\n".join(lines)
 
 
 def _tabular(frame: pd.DataFrame, caption: str) -> str:
     lines = [" & ".join([""] + [_escaped(machine) for machine, _ in frame.columns]) + r" \\"]
     lines += [" & ".join(["Method"] + [domain for _, domain in frame.columns]) + r" \\", r"\midrule"]
-    rows = frame.itertuples(name=None)
-    lines += [" & ".join(map(_escaped, [_name(row), *values])) + r" \\" for row, *values in rows]
+    for number, (title, rows) in enumerate(_parts(frame)):
+        span = rf"\multicolumn{{{frame.shape[1] + 1}}}{{l}}{{\emph{{{_escaped(title)}}}}} \\"
+        lines += [r"\midrule"] * bool(number) + [span] * bool(title)
+        lines += [" & ".join(map(_escaped, [_name(row), *values])) + r" \\" for row, *values in rows]
     return (
         "\\begin{table}\n"
         f"\\caption{{{_escaped(caption)}}}\n"
@@ -136,6 +155,14 @@ def _tabular(frame: pd.DataFrame, caption: str) -> str:
         + "\n".join(lines)
         + "\n\\bottomrule\n\\end{tabular}\n\\end{table}"
     )
+
+
+def _parts(frame: pd.DataFrame) -> list[tuple[str, list[tuple]]]:
+    """The lines by block, with the blocks' titles; one part without a title if all are of one block."""
+    parts: dict[str, list[tuple]] = {}
+    for line in frame.itertuples(name=None):
+        parts.setdefault(block_of(line[0] if isinstance(line[0], str) else line[0][0]), []).append(line)
+    return list(parts.items()) if len(parts) > 1 else [("", rows) for rows in parts.values()]
 
 
 def _name(row: str | tuple[str, str]) -> str:

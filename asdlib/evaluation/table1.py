@@ -1,4 +1,8 @@
-"""Table 1 (Sec. 3): the paper's eight rows and ours, of this run, with intervals, beside the printed numbers."""
+"""Table 1 (Sec. 3): the paper's eight rows, and our extensions in a second block, with intervals.
+
+Rows that carry the paper's name hold the paper's method only; what else we have stands in rows of its own
+(:mod:`asdlib.evaluation.rows`).
+"""
 
 import itertools
 import re
@@ -11,19 +15,12 @@ import pandas as pd
 from asdlib import ensemble, paths, scores
 from asdlib.artefacts import made_with, record, write_json, writing
 from asdlib.data import catalogue
-from asdlib.evaluation import claims, paper, render, verdict
+from asdlib.evaluation import claims, false_alarms, health, paper, render, verdict
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.metrics import evaluable
+from asdlib.evaluation.repeated import repeat
+from asdlib.evaluation.rows import ROWS, SYSTEMS
 
-SYSTEMS = {
-    paper.BASELINE_AE: "frame_autoencoder",
-    paper.BASELINE_MOBILENET: "mobilenet",
-    "Mahalanobis": "mahalanobis",
-    "Mahalanobis (shift)": "mahalanobis_shift",
-}
-"""rows that select nothing, and the systems that they show"""
-ROWS = (*paper.ROWS, "Mahalanobis", "Mahalanobis (shift)")
-"""the rows as printed, then ours"""
 KEYS = ["row", "machine", "domain", "selection"]
 ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers beside them are for orientation only."
 
@@ -31,6 +28,8 @@ ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers beside
 def run(settings) -> pd.DataFrame:
     """Evaluate a run and write ``table1.csv``, its companions, ``claims.csv`` and ``values.json`` to the run folder.
 
+    ``claims.csv`` judges the paper's sentences on the paper's rows, ``claims_extensions.csv`` what our extensions gain;
+    ``false_alarms.csv`` says what decisions are worth, ``health.csv`` which systems cannot tell clips apart.
     ``table1_differences.csv`` holds the paired difference of every two rows, and of every row by two selections;
     ``table1.md`` and ``table1.tex`` lay the table out as the paper does; ``values.json`` names numbers for prose.
 
@@ -48,19 +47,27 @@ def run(settings) -> pd.DataFrame:
     out = paths.Run.of(settings)
     frame = read(settings)
     evaluation = settings.evaluation
-    resampled = Resampled(frame, evaluation.p, evaluation.bootstrap, settings.seed)
-    table = tidy(resampled, evaluation.confidence)
-    differences = paired(resampled, evaluation.confidence)
-    tested = claims.judge(resampled, agreements(settings), evaluation.confidence)
+    samples = resampled(settings, frame)
+    table = tidy(samples, evaluation.confidence)
+    differences = paired(samples, evaluation.confidence)
+    tested = claims.judge(samples, agreements(settings), evaluation.confidence)
+    extensions = claims.judge_extensions(samples, evaluation.confidence)
+    alarms = false_alarms.false_alarms(frame, evaluation.decision_quantile)
+    notes = health.health(settings, frame, samples.machines)
     note = ORIENTATION if settings.data.synthetic is not None else ""
-    layout = (table, settings.title, note, ensemble.SELECTIONS, resampled.machines)
+    layout = (table, settings.title, note, ensemble.SELECTIONS, samples.machines, health.sentences(notes))
     write_csv(table, out.table1)
     write_csv(differences, out.differences)
-    out.seeds.unlink(missing_ok=True)  # it was made of the table that this one replaces
+    for path in (out.table1, out.differences, out.claims, out.claims_extensions):
+        out.over_seeds(path).unlink(missing_ok=True)  # it was made of the table that this one replaces
     write_csv(tested, out.claims)
+    write_csv(extensions, out.claims_extensions)
+    write_csv(alarms, out.false_alarms)
+    write_csv(notes, out.health)
     write_text(render.markdown(*layout), out.table1.with_suffix(".md"))
     write_text(render.latex(*layout), out.table1.with_suffix(".tex"))
-    write_json(values(table, differences, tested, frame, settings), out.values)
+    named = values(table, differences, tested, extensions, frame, settings) | alarm_values(alarms)
+    write_json(named | {"health_notes": len(health.sentences(notes))}, out.values)
     made = record(
         {"evaluation": evaluation.model_dump(mode="json")},
         seed=settings.seed,
@@ -70,6 +77,21 @@ def run(settings) -> pd.DataFrame:
     )
     write_json(made, out.table1.with_name("table1.record.json"))
     return table
+
+
+def resampled(settings, frame: pd.DataFrame | None = None, split_seed: int | None = None) -> Resampled:
+    """Every row under resampled clips, with the selection repeated in each resample.
+
+    Args:
+        settings: :class:`asdlib.params.Settings`.
+        frame: As :func:`read` gives it; None to read it.
+        split_seed: Seed of the halves and of the resamples; None for the run's.
+    """
+    frame = read(settings) if frame is None else frame
+    repeated = repeat(settings, catalogue.plan(settings).machines, split_seed)
+    without = frame[frame["selection"].isin(["", "fixed"])].assign(fold="")
+    seed, evaluation = settings.seed if split_seed is None else split_seed, settings.evaluation
+    return Resampled(without, evaluation.p, evaluation.bootstrap, seed, repeated)
 
 
 def inputs(settings) -> list[Path]:
@@ -109,13 +131,15 @@ def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
     machines = [*paper.MACHINES, *(machine for machine in resampled.machines if machine not in paper.MACHINES)]
     rows = []
     for row in ROWS:
-        selections = [""] if row in SYSTEMS else ensemble.SELECTIONS
+        selections = ["", "cross-fitted"] if row in SYSTEMS else ensemble.SELECTIONS
         for selection, machine, domain in itertools.product(selections, [*machines, "all"], [*paper.DOMAINS, "all"]):
-            samples = resampled.values((row, selection), machine, domain)
+            halved = row in SYSTEMS and selection == "cross-fitted"
+            samples = resampled.values((row, "" if halved else selection), machine, domain, halves=halved)
             reference = paper.value(row, machine, domain)
-            if (machine, domain) == ("all", "all"):
+            everything = (machine, domain) == ("all", "all")
+            if everything:
                 reference = printed.get(row, np.nan)
-            if samples is not None or np.isfinite(reference):
+            if samples is not None or np.isfinite(reference) or everything:
                 rows.append((row, machine, domain, selection, *interval(samples, confidence, (0.0, 1.0)), reference))
     return pd.DataFrame(rows, columns=[*KEYS, "value", "low", "high", "paper"])
 
@@ -165,17 +189,18 @@ def optimism(differences: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def values(table: pd.DataFrame, differences: pd.DataFrame, tested: pd.DataFrame, frame: pd.DataFrame, settings) -> dict:
+def values(table, differences, tested: pd.DataFrame, extensions: pd.DataFrame, frame: pd.DataFrame, settings) -> dict:
     """Names and numbers for prose: fractions and counts, snake case; what is undefined is left out.
 
     * ``<row>[_<selection>]_<machine>_<domain>``, and ``_low`` and ``_high``; without machine and domain for all;
     * ``paper_<row>_printed`` and ``_from_cells``, ``_source``, ``_target``, ``_same_machines`` (its cells of the
       machine types of this run);
     * ``optimism_<row>``, ``_low``, ``_high``; ``<row>_less_<row>[_<selection>]``, ``_low``, ``_high``;
-    * ``claims_hold``, ``claims_fail``, ``claims_untested``, ``machines``, ``sections``, ``test_clips`` and more.
+    * ``paper_evaluation``: what the same authors published for the challenge's evaluation sections;
+    * ``claims_hold``, ``claims_fail``, ``claims_untested``, the same with ``extensions_``, ``machines``, ``sections``,
+      ``test_clips`` and more.
     """
     test = evaluable(frame)
-    counts = tested["verdict"].value_counts()
     named = {
         "machines": test["machine"].nunique(),
         "sections": len(test[["machine", "section"]].drop_duplicates()),
@@ -185,11 +210,13 @@ def values(table: pd.DataFrame, differences: pd.DataFrame, tested: pd.DataFrame,
         "p": settings.evaluation.p,
         "autoencoder_candidates": len(settings.autoencoder_candidates),
         "classifier_candidates": len(settings.classifier_candidates),
-        "claims": len(tested),
-        "claims_hold": int(counts.get(verdict.HOLDS, 0)),
-        "claims_fail": int(counts.get(verdict.FAILS, 0)),
-        "claims_untested": int(counts.get(verdict.UNTESTED, 0)),
+        "paper_evaluation": paper.EVALUATION,
     }
+    for kind, judgements in (("claims", tested), ("extensions", extensions)):
+        counts = judgements["verdict"].value_counts()
+        named[kind] = len(judgements)
+        for name, found in (("hold", verdict.HOLDS), ("fail", verdict.FAILS), ("untested", verdict.UNTESTED)):
+            named[f"{kind}_{name}"] = int(counts.get(found, 0))
 
     def add(name: tuple, item: pd.Series, column: str) -> None:
         for suffix, key in (("", column), ("low", "low"), ("high", "high")):
@@ -213,13 +240,21 @@ def values(table: pd.DataFrame, differences: pd.DataFrame, tested: pd.DataFrame,
     return {name: value for name, value in named.items() if np.isfinite(value)}
 
 
+def alarm_values(alarms: pd.DataFrame) -> dict[str, int]:
+    """Names and counts for prose: ``alarms_<row>_inside`` of ``alarms_<row>_sections``, for rows without labels."""
+    named = {}
+    for (row, _), (inside, sections) in false_alarms.counts(alarms).items():
+        named |= {slug("alarms", row, "inside"): inside, slug("alarms", row, "sections"): sections}
+    return named
+
+
 def slug(*parts: str) -> str:
-    """A name in snake case: ``AE+BC ensemble (mix)`` is ``mix``, ``Baseline (AE)`` is ``baseline_ae``.
+    """A name in snake case: ``AE+BC ensemble (mix)`` is ``mix``, ``AE+ ensemble`` is ``ae_plus_ensemble``.
 
     >>> slug("AE+BC ensemble (mix)", "cross-fitted", "ToyCar")
     'mix_cross_fitted_toycar'
     """
-    text = " ".join(part for part in parts if part).replace("AE+BC ensemble", "")
+    text = " ".join(part for part in parts if part).replace("AE+BC ensemble", "").replace("+", " plus")
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sklearn.metrics import roc_curve
 
+from asdlib.evaluation.rows import BLOCKS, block_of
 from asdlib.plots.style import AUTOENCODER, BASELINE, CLASSIFIER, COLOURS, DIFFERENCE, ENSEMBLE
 
 MARKERS = {"": "o", "development": "o", "cross-fitted": "s", "fixed": "^"}
@@ -23,9 +24,9 @@ VERDICTS = {
 
 def colour(row: str) -> str:
     """The colour of a row of Table 1: of its branch, of ensembles of both, or of baselines."""
-    if row.startswith("AE+BC"):
+    if row.startswith(("AE+BC", "mix")):
         return ENSEMBLE
-    return {"AE": AUTOENCODER, "BC": CLASSIFIER}.get(row.partition(" ")[0], BASELINE)
+    return {"AE": AUTOENCODER, "BC": CLASSIFIER}.get(row.partition(" ")[0].removesuffix("+"), BASELINE)
 
 
 def pool(table: pd.DataFrame) -> Figure:
@@ -128,6 +129,8 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
 def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: str = "") -> Figure:
     """The rows of Table 1 at a glance: all machine types, sections and domains, by each selection.
 
+    The paper's rows stand above a line, our extensions below it, on grey; a row without a mark was not run.
+
     Args:
         table: Columns ``row, selection, value, low, high``, one machine and domain only.
         reference: The paper's figure for each row; ``None`` for data that it does not speak of.
@@ -136,11 +139,23 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
     rows = list(dict.fromkeys(table["row"]))[::-1]
     figure, axis = plt.subplots(figsize=(8, 1.4 + 0.5 * len(rows)))
     shift = {"": 0.0, "development": 0.22, "cross-fitted": 0.0, "fixed": -0.22}
-    for item in table.dropna(subset=["value"]).itertuples():
+    selecting = set(table.loc[table["selection"].isin(["development", "fixed"]), "row"])
+    shown = table[(table["selection"] != "cross-fitted") | table["row"].isin(selecting)]  # no halves of other rows
+    for item in shown.dropna(subset=["value"]).itertuples():
         place = rows.index(item.row) + shift[item.selection]
         axis.plot([100 * item.low, 100 * item.high], [place, place], color=colour(item.row), linewidth=2)
         marker, shade = MARKERS[item.selection], colour(item.row)
         axis.plot(100 * item.value, place, marker, color=shade, markersize=6, markeredgecolor="white")
+    for row in sorted(set(rows) - set(table.dropna(subset=["value"])["row"])):
+        axis.text(0.01, rows.index(row), "not run", transform=axis.get_yaxis_transform(), va="center", fontsize="small")
+    blocks = [block_of(row) for row in rows]
+    if len(set(blocks)) > 1:
+        first, second = BLOCKS
+        edge = blocks.index(first) - 0.5
+        axis.axhspan(-0.6, edge, color="0.93", zorder=-1)
+        axis.axhline(edge, color="black", linewidth=1)
+        for title, place in ((first, len(rows) - 0.45), (second, edge - 0.05)):
+            axis.text(0.99, place, title, transform=axis.get_yaxis_transform(), ha="right", va="top", fontsize="small")
     handles = [Line2D([], [], marker=MARKERS[s], color="grey", label=s) for s in MARKERS if s]
     if reference is not None:
         there = [row for row in rows if np.isfinite(reference.get(row, np.nan))]
@@ -167,7 +182,7 @@ def optimism(table: pd.DataFrame) -> Figure:
         axis.plot(100 * item.difference, place, "o", color=colour(item.row), markeredgecolor="white", markersize=7)
     axis.axvline(0, color="grey", linewidth=0.8)
     axis.set_yticks(range(len(rows)), rows)
-    axis.set(xlabel="development less cross-fitted, in percentage points", ylim=(-0.6, len(rows) - 0.4))
+    axis.set(xlabel="development minus cross-fitted, in percentage points", ylim=(-0.6, len(rows) - 0.4))
     return figure
 
 
@@ -195,6 +210,39 @@ def claims(table: pd.DataFrame) -> Figure:
         axis.set_yticks(range(len(part)), part["number"].iloc[::-1])
         axis.set(xlabel=words, ylabel="claim", ylim=(-0.6, len(part) - 0.4))
     handles = [Line2D([], [], color=c, marker=m, label=verdict) for verdict, (c, m) in VERDICTS.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
+    return figure
+
+
+def false_alarms(table: pd.DataFrame) -> Figure:
+    """Rates of false alarms on normal test clips and the intervals stated for them; a panel a domain.
+
+    Args:
+        table: Columns ``row, machine, section, domain, aim, stated_low, stated_high, false_alarms``
+            (:mod:`asdlib.evaluation.false_alarms`).
+    """
+    domains = list(dict.fromkeys(table["domain"]))
+    rows = list(dict.fromkeys(table["row"]))[::-1]
+    figure, axes = plt.subplots(
+        1, len(domains), figsize=(8, 1.6 + 0.55 * len(rows)), squeeze=False, sharex=True, sharey=True
+    )
+    for axis, domain in zip(axes[0], domains, strict=True):
+        part = table[table["domain"] == domain]
+        places = {row: np.linspace(-0.3, 0.3, max((part["row"] == row).sum(), 2)) for row in rows}
+        counts = dict.fromkeys(rows, 0)
+        for item in part.itertuples():
+            place = rows.index(item.row) - places[item.row][counts[item.row]]
+            counts[item.row] += 1
+            axis.plot([100 * item.stated_low, 100 * item.stated_high], [place, place], color="0.7", linewidth=2)
+            axis.plot(100 * item.false_alarms, place, "o", color=colour(item.row), markersize=4)
+        axis.axvline(100 * table["aim"].iloc[0], color="black", linewidth=0.8, linestyle="--")
+        axis.set(title=domain, xlabel="false alarms in %", xlim=(-2, 102), ylim=(-0.6, len(rows) - 0.4))
+        axis.set_yticks(range(len(rows)), rows)
+    handles = [
+        Line2D([], [], color="0.7", linewidth=2, label="stated interval"),
+        Line2D([], [], color="grey", marker="o", linestyle="", label="measured, a dot per section"),
+        Line2D([], [], color="black", linewidth=0.8, linestyle="--", label="aimed at"),
+    ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
     return figure
 

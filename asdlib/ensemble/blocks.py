@@ -1,0 +1,108 @@
+"""The rows of Table 1 that choose or combine, in two blocks, and the systems that each row may choose from.
+
+The *paper's* block chooses only from the paper's systems: candidates and variants of scores that are both marked as
+the paper's (:mod:`asdlib.origin`). Its row BC takes only candidates with the profile's first backbone, as the paper's
+does (ResNet34). The block of *extensions* has names of its own and chooses from all systems, the paper's included: it
+shows what the same procedure gives when our extensions may be chosen, too. A branch without any extension has no row
+in that block, since it would repeat the paper's.
+"""
+
+from dataclasses import dataclass
+
+from asdlib import origin
+
+MIX, MAX, MIX_PLUS = "AE+BC ensemble (mix)", "AE+BC ensemble (max)", "mix+"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Names of the rows of one block."""
+
+    origin: str
+    """:data:`asdlib.origin.PAPER` or :data:`asdlib.origin.EXTENSION`"""
+    single: dict[str, str]
+    """by branch: the row that shows one system"""
+    ensemble: dict[str, str]
+    """by branch: the row that combines several"""
+    mix: str
+    """average of both ensembles"""
+    maximum: str = ""
+    """the better of both ensembles by its labels; empty if the block has no such row"""
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """All rows of the block, in the order of the table."""
+        names = (*self.single.values(), *self.ensemble.values(), self.mix, self.maximum)
+        return tuple(name for name in names if name)
+
+    def eligible(self, settings, branch: str, systems: list[str], single: bool = False) -> list[int]:
+        """Return the indices of the systems that the block's rows of a branch may choose from.
+
+        Args:
+            settings: :class:`asdlib.params.Settings`.
+            branch: ``autoencoder`` or ``classifier``.
+            systems: ``<branch>/<candidate>/<variant>``, in the order of the settings.
+            single: For the row of one system instead of the ensemble's.
+        """
+        origins = [origin.of_system(settings, system) for system in systems]
+        if self.origin == origin.EXTENSION:
+            return list(range(len(systems))) if origin.EXTENSION in origins else []
+        allowed = [k for k, found in enumerate(origins) if found == origin.PAPER]
+        if single and branch == "classifier":
+            first = settings.classifier.model.backbone
+            backbones = [settings.candidate(branch, candidate_of(system)).model.backbone for system in systems]
+            allowed = [k for k in allowed if backbones[k] == first]
+        return allowed
+
+    def defaults(self, settings, branch: str, systems: list[str], single: bool = False) -> list[int]:
+        """Return the indices of the systems that the block uses without labels, one per candidate.
+
+        Of the paper's block: the first paper variant of each paper candidate. Of the extensions: the first extension
+        variant of each candidate, or its first variant if it has no extension; for the row of one system, that of the
+        first extension candidate, if there is one.
+        """
+        allowed = self.eligible(settings, branch, systems, single)
+        chosen: dict[str, int] = {}
+        for k in allowed:
+            chosen.setdefault(candidate_of(systems[k]), k)
+        if self.origin == origin.PAPER:
+            return list(chosen.values())
+        for k in reversed(allowed):
+            if origin.of_variant(branch, systems[k].rsplit("/", 1)[1]) == origin.EXTENSION:
+                chosen[candidate_of(systems[k])] = k
+        extensions = [name for name in chosen if settings.candidate(branch, name).origin == origin.EXTENSION]
+        if single and extensions:
+            return [chosen[name] for name in extensions]
+        return list(chosen.values())
+
+
+BRANCHES = ("autoencoder", "classifier")
+AE, BC, AE_ENSEMBLE, BC_ENSEMBLE = "AE", "BC", "AE ensemble", "BC ensemble"
+AE_PLUS, BC_PLUS, AE_PLUS_ENSEMBLE, BC_PLUS_ENSEMBLE = "AE+", "BC+", "AE+ ensemble", "BC+ ensemble"
+PAPER = Block(
+    origin.PAPER,
+    dict(zip(BRANCHES, (AE, BC), strict=True)),
+    dict(zip(BRANCHES, (AE_ENSEMBLE, BC_ENSEMBLE), strict=True)),
+    MIX,
+    MAX,
+)
+EXTENSIONS = Block(
+    origin.EXTENSION,
+    dict(zip(BRANCHES, (AE_PLUS, BC_PLUS), strict=True)),
+    dict(zip(BRANCHES, (AE_PLUS_ENSEMBLE, BC_PLUS_ENSEMBLE), strict=True)),
+    MIX_PLUS,
+)
+BLOCKS = (PAPER, EXTENSIONS)
+ROWS = PAPER.rows
+"""rows of the paper's block that choose, named as printed"""
+EXTENSION_ROWS = EXTENSIONS.rows
+"""rows of our extensions that choose"""
+
+
+def candidate_of(system: str) -> str:
+    """Return the candidate's name in ``<branch>/<candidate>/<variant>``.
+
+    >>> candidate_of("autoencoder/base/median")
+    'base'
+    """
+    return system.split("/")[1]

@@ -1,0 +1,105 @@
+"""Systems that cannot tell clips apart, and what trainings noticed of themselves: shown with the table."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from asdlib import ensemble, scores
+from asdlib.ensemble.blocks import BRANCHES
+from asdlib.evaluation.metrics import UNIT
+from asdlib.evaluation.rows import SYSTEMS
+from asdlib.paths import BASELINES, Run
+
+FLAT = 1e-3
+"""standard deviation within a section and domain, over the root mean square of the system's scores of the machine type,
+below which scores do not vary
+
+A thousandth is finer than bfloat16 resolves (1/256), in which networks may compute: what ranks such clips is rounding
+and not their sound. Systems that work lie above 0.01.
+"""
+COLUMNS = ["row", "system", "machine", "section", "domain", "note"]
+
+
+def flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """Find the systems whose scores of test clips do not vary within a section and domain.
+
+    Args:
+        frame: Score rows of any systems.
+
+    Returns:
+        Columns ``system, machine, section, domain, note``, a row each.
+    """
+    test = frame[frame["split"] == "test"]
+    scale = test.assign(square=test["score"] ** 2).groupby(["system", "machine"], sort=False)["square"].mean() ** 0.5
+    found = []
+    for (system, *unit), part in test.groupby(["system", *UNIT], sort=False)["score"]:
+        deviation, level = part.std(ddof=0), scale[system, unit[0]]
+        if len(part) > 1 and (np.ptp(part) == 0 or deviation < FLAT * level):
+            note = f"scores do not vary: standard deviation {deviation:.2g} at a level of {level:.2g}"
+            found.append((system, *unit, note))
+    return pd.DataFrame(found, columns=COLUMNS[1:])
+
+
+def noticed(settings, machine: str) -> pd.DataFrame:
+    """Collect the sentences that trainings and scorings left in their records under ``health``; columns as above."""
+    run, found = Run.of(settings), []
+    for system in BASELINES:
+        found += _sentences(run.system(system, machine), system, machine, "")
+    for branch in BRANCHES:
+        for candidate in getattr(settings, f"{branch}_candidates"):
+            name = f"{branch}/{candidate}"
+            found += _sentences(run.system(branch, machine, candidate), name, machine, "")
+            for folder in sorted(run.system(branch, machine).glob(f"[0-9][0-9]*/{candidate}")):
+                found += _sentences(folder, name, machine, folder.parent.name)
+    return pd.DataFrame(found, columns=COLUMNS[1:])
+
+
+def _sentences(folder: Path, system: str, machine: str, section: str) -> list[tuple]:
+    sentences = {}
+    for name in ("record.json", "scores.json"):
+        if (folder / name).is_file():
+            record = json.loads((folder / name).read_text(encoding="utf-8"))
+            sentences |= dict.fromkeys(record.get("health", []))
+    return [(system, machine, section, "", sentence) for sentence in sentences]
+
+
+def health(settings, frame: pd.DataFrame, machines: list[str]) -> pd.DataFrame:
+    """Look at all systems of a run: those of Table 1 and all candidates.
+
+    Args:
+        settings: :class:`asdlib.params.Settings`.
+        frame: Score rows with the further columns ``row, selection`` (:func:`asdlib.evaluation.table1.read`).
+        machines: Machine types of the run.
+
+    Returns:
+        Columns :data:`COLUMNS`; ``row`` is the row of Table 1 that shows the system, or empty.
+    """
+    parts = [flat(frame)]
+    for machine in machines:
+        parts += [flat(scores.read(ensemble.inputs(settings, machine))), noticed(settings, machine)]
+    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    names = {system: row for row, system in SYSTEMS.items()}
+    rows = table["system"].map(
+        lambda system: system.split("/", 2)[-1] if system.startswith("ensemble/") else names.get(system, "")
+    )
+    table.insert(0, "row", rows.astype(object))
+    return table[COLUMNS]
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read the table that :func:`health` made and a run keeps."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def sentences(table: pd.DataFrame) -> list[str]:
+    """The findings as sentences, one per system and kind of note, with the places where it was found."""
+    lines = []
+    kinds = table.assign(kind=[note.partition(":")[0] for note in table["note"]])
+    for (system, note), part in kinds.groupby(["system", "kind"], sort=False):
+        shown = part["note"].iloc[0] if len(part) == 1 else note
+        name = f"{part['row'].iloc[0]} ({system})" if part["row"].iloc[0] else system
+        places = [" ".join(filter(None, place)) for place in part[["machine", "section", "domain"]].to_numpy()]
+        lines.append(f"{name}, {', '.join(dict.fromkeys(places))}: {shown}.".replace("..", "."))
+    return lines

@@ -1,0 +1,104 @@
+"""The rows of Table 1 that select, with their selection repeated in every resample of the clips.
+
+An interval that keeps the systems that were selected leaves out that other clips would have selected others. Here each
+resample chooses systems, N and combination by its own clips and is evaluated on them (``development``), or chooses on
+one half and is evaluated on the other, both ways (``cross-fitted``).
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from asdlib import ensemble
+from asdlib.ensemble.blocks import BLOCKS, BRANCHES
+from asdlib.ensemble.pool import Pool
+from asdlib.ensemble.repeat import Looked, Selection, select
+from asdlib.ensemble.select import domains, halves
+from asdlib.evaluation.bootstrap import Repeated, Unit, unit_weights
+from asdlib.evaluation.metrics import areas
+
+OTHER = {"first": "second", "second": "first"}
+
+
+def repeat(settings, machines: Iterable[str], split_seed: int | None = None) -> Repeated:
+    """Evaluate the rows that select of all machine types.
+
+    Args:
+        settings: :class:`asdlib.params.Settings`.
+        machines: Machine types whose candidates have been scored.
+        split_seed: Seed of the halves and of the resamples; None for the run's.
+    """
+    result = Repeated()
+    for machine in machines:
+        result.update(repeat_machine(*ensemble.pools(settings, machine), settings, split_seed))
+    return result
+
+
+def repeat_machine(autoencoder: Pool, classifier: Pool, settings, split_seed: int | None = None) -> Repeated:
+    """Evaluate the rows that select of one machine type; arguments as above, and the pools of both branches."""
+    seed = settings.seed if split_seed is None else split_seed
+    pools = dict(zip(BRANCHES, (autoencoder, classifier), strict=True))
+    clips, p, result = autoencoder.clips, settings.evaluation.p, Repeated()
+    half = halves(clips, seed)
+    labels, names = clips["label"].to_numpy(dtype=str), clips["clip"].to_numpy()
+    for domain in domains(autoencoder):
+        units: dict[Unit, Looked] = {}
+        for (section, where), group in autoencoder.groups.items():
+            test = group.columns[(clips["split"].to_numpy() == "test")[group.columns]]
+            columns = test[labels[test] != "unknown"]
+            if where != domain or len(set(labels[columns])) < 2:
+                continue
+            unit = (clips["machine"].iloc[0], section, domain)
+            weights = unit_weights(labels[columns], half[columns], settings.evaluation.bootstrap, seed, unit)
+            units[unit] = Looked(columns, weights)
+            if half[columns[0]]:
+                result.half[unit] = pd.Series(half[columns], names[columns])
+        if units:
+            whole = {unit[1]: looked for unit, looked in units.items()}
+            selection = select(autoencoder, classifier, settings, domain, whole)
+            for unit, looked in units.items():
+                for row, scores in _scores(selection, pools, unit[1], looked.columns).items():
+                    key = (row, "development")
+                    found = _areas(labels, scores, looked, p)
+                    result.whole.setdefault(key, {})[unit] = found
+                    if unit in result.half:
+                        parts = [_areas(labels, scores, looked, p, half == name) for name in OTHER]
+                        result.halved.setdefault(key, {})[unit] = np.mean(parts, axis=0)
+            _cross_fit(pools, settings, domain, {u: looked for u, looked in units.items() if u in result.half},
+                       half, result)  # fmt: skip
+    return result
+
+
+def _cross_fit(pools, settings, domain: str, units: dict[Unit, Looked], half: np.ndarray, result: Repeated) -> None:
+    """Choose on each half, evaluate on the other, and add the means of both to ``result``."""
+    if not units:
+        return
+    labels = pools[BRANCHES[0]].clips["label"].to_numpy(dtype=str)
+    folds: dict[tuple, list[np.ndarray]] = {}
+    for reported, looked_at in OTHER.items():
+        parts = {unit[1]: _part(looked, half == looked_at) for unit, looked in units.items()}
+        selection = select(*pools.values(), settings, domain, parts)
+        for unit, looked in units.items():
+            shown = _part(looked, half == reported)
+            for row, scores in _scores(selection, pools, unit[1], shown.columns).items():
+                folds.setdefault((row, unit), []).append(_areas(labels, scores, shown, settings.evaluation.p))
+    for (row, unit), found in folds.items():
+        result.halved.setdefault((row, "cross-fitted"), {})[unit] = np.mean(found, axis=0)
+
+
+def _part(looked: Looked, use: np.ndarray) -> Looked:
+    """The clips where ``use`` (clips of the pool,) is true."""
+    return Looked(looked.columns[use[looked.columns]], looked.weights[:, use[looked.columns]])
+
+
+def _scores(selection: Selection, pools: dict[str, Pool], section: str, columns: np.ndarray) -> dict[str, np.ndarray]:
+    """The scores of all rows of both blocks, shape (1 + resamples, clips) each."""
+    return {row: scores for block in BLOCKS for row, scores in selection.scores(block, pools, section, columns).items()}
+
+
+def _areas(labels, scores: np.ndarray, looked: Looked, p: float, use: np.ndarray | None = None) -> np.ndarray:
+    """AUC and pAUC in every resample, (1 + resamples, 2), on the clips where ``use`` is true."""
+    inside = slice(None) if use is None else use[looked.columns]
+    found = areas(labels[looked.columns][inside], scores[:, inside], (1.0, p), looked.weights[:, inside])
+    return np.stack(found, axis=-1)

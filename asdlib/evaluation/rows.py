@@ -1,0 +1,37 @@
+"""The rows of Table 1 in both blocks: those of the paper, as printed, then our extensions."""
+
+from asdlib.ensemble.blocks import EXTENSION_ROWS
+from asdlib.evaluation import paper
+
+MAHALANOBIS, MAHALANOBIS_SHIFT = "Mahalanobis", "Mahalanobis (shift)"
+SYSTEMS = {
+    paper.BASELINE_AE: "frame_autoencoder",
+    paper.BASELINE_MOBILENET: "mobilenet",
+    MAHALANOBIS: "mahalanobis",
+    MAHALANOBIS_SHIFT: "mahalanobis_shift",
+}
+"""rows that select nothing, and the systems that they show"""
+EXTENSIONS = (*EXTENSION_ROWS, MAHALANOBIS, MAHALANOBIS_SHIFT)
+"""the second block: what the paper lacks"""
+ROWS = (*paper.ROWS, *EXTENSIONS)
+"""the rows as printed, then ours"""
+BLOCKS = {"The paper's method": paper.ROWS, "Our extensions (not in the paper)": EXTENSIONS}
+"""the blocks' titles and their rows"""
+
+
+def block_of(row: str) -> str:
+    """Return the title of the block that a row belongs to.
+
+    >>> block_of("mix+")
+    'Our extensions (not in the paper)'
+    """
+    return next(title for title, rows in BLOCKS.items() if row in rows)
+
+
+def key(row: str, selection: str) -> tuple[str, str]:
+    """Return row and selection as :class:`.Resampled` knows them: rows that select nothing have none.
+
+    >>> key("Baseline (AE)", "cross-fitted"), key("mix+", "cross-fitted")
+    (('Baseline (AE)', ''), ('mix+', 'cross-fitted'))
+    """
+    return row, "" if row in SYSTEMS else selection
