@@ -224,6 +224,14 @@ def test_some_turns_are_whole_turns():
     assert len(set(np.floor(phase[sounds.some_turns(np.random.default_rng(0), phase, 0.001)]))) == 1
 
 
+def test_strikes_leave_the_generator_where_it_would_be():
+    """An uneven or late rhythm must not change what a clip draws next, its noise for one."""
+    few, many = np.random.default_rng(0), np.random.default_rng(0)
+    sounds.strikes(few, np.linspace(0.0, 3.5, 1000))
+    sounds.strikes(many, np.linspace(0.0, 30.5, 1000))
+    assert few.random() == many.random()
+
+
 def test_moments_last_as_asked():
     gate = sounds.moments(np.random.default_rng(0), 60 * RATE, RATE, 0.2, 0.3)
     assert gate.min() == 0 and gate.max() == 1
