@@ -79,7 +79,8 @@ def strikes(rng: np.random.Generator, phase: np.ndarray, spread: float = 0.2, sh
     """Impulses of height 1, give or take ``spread``, ``shift`` turns after each full turn of ``phase``."""
     impulses = np.zeros(len(phase))
     at = np.flatnonzero(np.diff(np.floor(phase - shift)) > 0) + 1
-    impulses[at] = np.exp(spread * rng.standard_normal(len(at)))
+    heights = np.random.default_rng(rng.integers(2**63))  # so that what is drawn next does not depend on their number
+    impulses[at] = np.exp(spread * heights.standard_normal(len(at)))
     return impulses
 
 
