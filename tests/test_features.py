@@ -122,7 +122,10 @@ def test_log_mels_keeps_the_order_of_clips_of_any_length(lengths, order, batch):
         assert torch.equal(spectrum, log_mel(torch.from_numpy(pcm[row] / np.float32(32768))[None])[0])
 
 
-@pytest.mark.parametrize(("n_fft", "hop_length", "edge"), [(1024, 512, 1), (1024, 256, 2), (2048, 1024, 1), (400, 160, 2)])
+SIZES = [(1024, 512, 1), (1024, 256, 2), (2048, 1024, 1), (400, 160, 2)]
+
+
+@pytest.mark.parametrize(("n_fft", "hop_length", "edge"), SIZES)
 def test_the_interior_holds_the_frames_that_lie_inside_the_clip(n_fft, hop_length, edge):
     """Change what lies beyond the clip's ends: frames of the interior stay as they are, all others change."""
     log_mel = LogMel(Features(n_fft=n_fft, hop_length=hop_length, n_mels=20), RATE)
