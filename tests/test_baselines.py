@@ -212,7 +212,7 @@ def test_the_frame_autoencoder_says_what_it_explains(home, settings, tables):
 def test_a_frame_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(home):
     """After one step of a huge size the output is nothing like the input."""
     more = {"profile": "dead", "frame_autoencoder.epochs": 1, "frame_autoencoder.batch_size": 100_000}
-    settings = params.load("tiny", more | {"frame_autoencoder.learning_rate": 100.0})
+    settings = params.load("tiny", more | {"frame_autoencoder.learning_rate": 1.0})
     data.prepare(settings)
     frame_autoencoder.run(settings, "fan")
     record = json.loads((folder(settings, "frame_autoencoder") / "record.json").read_text())

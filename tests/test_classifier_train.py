@@ -202,7 +202,7 @@ def test_it_learns(tmp_path):
     settings = project(tmp_path, training={"steps": 40, "finetune_steps": 0}, batches={"mixup": 0.0})
     history = train.fit(settings, "fan", "00", "base")
     assert len(history) == 40 and not (folder(settings) / FILES[1]).exists()
-    assert history["bce"].iloc[-5:].mean() < 0.3 * history["bce"].iloc[:3].mean()
+    assert history["bce"].iloc[-5:].mean() < 0.4 * history["bce"].iloc[:3].mean()
     assert history["ddcsad"].iloc[-5:].mean() < history["ddcsad"].iloc[:3].mean()
 
 

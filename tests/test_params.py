@@ -222,7 +222,7 @@ def test_candidates_that_differ_in_the_scorer_share_one_training():
         (
             "autoencoder",
             {"training.pseudo_target": 1, "training.pseudo_target_by": "shift"},
-            "training.pseudo_target is 1",
+            "training.pseudo_target is 1.0",
         ),
         ("autoencoder", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
         ("classifier", {"batches": {"pseudo_target_by": "shift"}}, 'batches.pseudo_target_by is "shift"'),
