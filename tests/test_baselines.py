@@ -45,7 +45,7 @@ mobilenet:
   train_hop: 1
   test_hop: 3
   width: 0.25
-  epochs: 10
+  epochs: 20
   batch_size: 16
   learning_rate: 1.0e-3
 mahalanobis: {features: {n_mels: 24}}
