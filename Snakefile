@@ -39,7 +39,8 @@ os.environ[KEEP_FINISHED] = "1"  # a job killed after its training, before we no
 def needs(*keys, branch=None, trains=False):
     """The settings that a stage depends on, as JSON; where they change, Snakemake runs the stage again.
 
-    A training does not depend on its branch's scorer: other post-processing needs no new model.
+    A training does not depend on its branch's scorer, nor on whose method it is: other post-processing needs no new
+    model.
     """
 
     def resolve(wildcards):

@@ -54,7 +54,8 @@ FRAME_VARIANTS = tuple(
     for copies in get_args(CopyPooling)
     for pooling in get_args(Pooling)
 )
-"""frame Gaussians, then pooling over time: ``median_of_max`` is the median over time of errors pooled over copies by max"""
+"""frame Gaussians, then pooling over time: ``median_of_max`` is the median over time of errors that are pooled over
+copies by the maximum"""
 Variant = Literal[(*FRAME_VARIANTS, "clip_signed", "l1")]
 PseudoTargetBy = Literal["mixup", "shift"]
 TargetFrom = Literal["clips", "pseudo_target"]
@@ -232,8 +233,8 @@ class SpecAugment(Strict):
     """Masking and dropout of the input, in training and at inference."""
 
     time_masks: Count = 50
-    """time masks per clip of ``clip_frames`` frames; other lengths get proportionally as many, so that training crops and
-    clips at inference hide the same share"""
+    """time masks per clip of ``clip_frames`` frames; other lengths get proportionally as many, so that training crops
+    and clips at inference hide the same share"""
     clip_frames: Positive = 313
     """frames of the clip that ``time_masks`` is meant for: 10 s at a hop of 512"""
     time_width: Range = (1, 5)

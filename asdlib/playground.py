@@ -1,8 +1,8 @@
 """One clip through a trained run: what each branch says of it, and whether that is an alarm (notebook 09).
 
-One candidate a branch, post-processing in the paper's order, and no label: both scores are normalised by the section's
-training clips, their average is the *mix*, and the threshold is a quantile of the training clips' scores. The models
-know the training clips, which so score a little lower than new normal ones: expect more false alarms than asked for.
+One candidate per branch, post-processing in the paper's order, and no label: both scores are normalised by the
+section's held-out training clips, which no network has learnt from, their average is the *mix*, and the threshold is a
+quantile of their scores. For the target domain, the same clips are scored as target clips are.
 """
 
 from pathlib import Path
@@ -12,7 +12,6 @@ import pandas as pd
 
 from asdlib import data, origin, paths, scores, training
 from asdlib.autoencoder.inspection import Inspection
-from asdlib.pooling import pool
 from asdlib.classifier import FILES, STAGES, embeddings, maps
 from asdlib.classifier import model as models
 from asdlib.classifier import scorer as classifier_scorer
@@ -20,6 +19,7 @@ from asdlib.data import catalogue, wav
 from asdlib.data.audio import Waveforms
 from asdlib.ensemble.combine import normalise, rank
 from asdlib.evaluation import decision
+from asdlib.pooling import pool
 
 SYSTEMS = ("autoencoder", "classifier", "mix")
 
@@ -103,7 +103,7 @@ def place(settings, table: pd.DataFrame, embedding: np.ndarray) -> pd.DataFrame:
 def judged(
     settings, candidates: tuple[str, str], clip: Waveforms, inspection: Inspection, table: pd.DataFrame, embedding
 ) -> pd.DataFrame:
-    """Scores of the clip and of its section's training clips, by both branches and their average.
+    """Score the clip and its section's held-out training clips by both branches and their average.
 
     Args:
         settings: Of the run.
@@ -114,7 +114,7 @@ def judged(
         embedding: Of :func:`embedded`.
 
     Returns:
-        A score table of the three :data:`SYSTEMS`; 0 and 1 are mean and deviation of the training clips. The rows of
+        A score table of the three :data:`SYSTEMS`; 0 and 1 are mean and deviation of the held-out clips. The rows of
         split ``test`` are the clip's.
     """
     about, (first, second) = clip.clips.iloc[0], candidates
@@ -149,7 +149,7 @@ def verdict(table: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
         quantile: Share of normal clips that are to stay below the threshold.
 
     Returns:
-        ``system, score, percentile`` (share of the training clips that score lower), ``threshold, verdict``.
+        ``system, score, percentile`` (share of the held-out clips that score lower), ``threshold, verdict``.
     """
     rows = []
     for name, frame in table.groupby("system", sort=False):

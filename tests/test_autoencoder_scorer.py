@@ -197,7 +197,7 @@ def clip_errors(net: Reconstructor, **options) -> list[dict[str, np.ndarray]]:
         masks = net.gains(int(row), *features.shape).transpose(0, 1)  # (copies, frames, mels)
         section = torch.tensor([net.sections.index(net.waveforms.clips["section"].iat[row])])
         with torch.no_grad():
-            error = (net.model(features * masks, section.expand(len(masks))) - net.model.target(features[None], section))
+            error = net.model(features * masks, section.expand(len(masks))) - net.model.target(features[None], section)
         error = error.double().numpy()
         poolings = {"": np.mean, ".max": np.max, ".median": lambda values, axis: np.sort(values, axis)[1]}  # of 3
         absolute = {f"absolute{name}": how(np.abs(error), axis=0) for name, how in poolings.items()}
@@ -303,7 +303,8 @@ def test_folds_are_at_least_one_clip_and_at_most_all():
         found = scorer.cross_fitted(scorer.Errors(table, draws), empty, options)
         for clip in range(count):
             rest = [draws[other]["absolute"] for other in range(count) if (other - clip) % min(5, count)]
-            normal = multivariate_normal(np.concatenate(rest).mean(0), LedoitWolf().fit(np.concatenate(rest)).covariance_)
+            frames = np.concatenate(rest)
+            normal = multivariate_normal(frames.mean(0), LedoitWolf().fit(frames).covariance_)
             expected = np.median(-normal.logpdf(draws[clip]["absolute"]))
             assert found[clip, "source"]["median"] == pytest.approx(expected, rel=1e-9)
 
@@ -413,7 +414,7 @@ def test_pseudo_target_clips_tell_what_the_target_is_like():
 
 
 def test_errors_of_pseudo_target_clips(folder):
-    """The target's Gaussians from pseudo-target clips, by scipy; those of held-out clips without the clips' own folds."""
+    """The target's Gaussians from pseudo-target clips, by scipy; those of held-out clips without their own folds."""
     run = settings(folder, autoencoder__scorer__target_from="pseudo_target", autoencoder__origin="extension")
     with_them, without = (scorer.score(chosen, "fan", "base") for chosen in (run, settings(folder)))  # one training
     net = Reconstructor.load(run, "fan", "base")

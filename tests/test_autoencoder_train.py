@@ -1,6 +1,7 @@
 """Training of the autoencoder: roles of clips, schedule, batches, pseudo-target, what is written."""
 
 import copy
+import itertools
 import json
 
 import numpy as np
@@ -10,12 +11,13 @@ import torch
 from autoencoder_run import make, settings
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_model
 
-from asdlib import params, paths, training
+from asdlib import data, params, paths, training
 from asdlib.autoencoder import train
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.data.catalogue import DataError
-
+from asdlib.features import LogMel
 
 SMALL = {"channels": 8, "heads": 2, "blocks": 1, "kernel": 3, "latent": 4}
 
@@ -215,3 +217,120 @@ def test_pseudo_target_clips_are_drawn_in_their_share():
     clip = decibel[:, 0, 0].int()
     assert set(clip[:400].tolist()) == {3, 4} and set(clip[400:].tolist()) == {0, 1, 2}
     assert torch.equal(section, torch.tensor([0, 0, 1, 0, 1])[clip.long()])
+
+
+def test_killed_while_the_batch_norm_is_refreshed(folder, monkeypatch):
+    """The trained weights are kept, and the same bits come out."""
+    run = settings(folder)
+    train.fit(run, "fan", "base")
+    place = paths.Run.of(run).system("autoencoder", "fan", "base") / "model.safetensors"
+    expected = place.read_bytes()
+
+    def dies(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "refresh_batch_norm", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train.fit(run, "fan", "base")
+    steps = []
+    plain = train.loss
+    monkeypatch.setattr(train, "loss", lambda *arguments: steps.append(1) or plain(*arguments))
+    train.fit(run, "fan", "base")
+    assert len(steps) == 30  # batches of the refresh; the training itself is done
+    assert place.read_bytes() == expected
+
+
+def test_batch_norm_statistics_are_those_of_the_training_batches(folder):
+    """Average mean and variance of 30 batches, padded frames left out, under the weights in the file."""
+    run = settings(folder)
+    train.fit(run, "fan", "base")
+    branch = run.candidate("autoencoder", "base")
+    assert branch.model.dropout > 0
+    place = paths.Run.of(run).system("autoencoder", "fan", "base") / "model.safetensors"
+    net, opened = Autoencoder(branch.model, 12, 2), data.open_machine(run, "fan")
+    load_model(net, str(place))
+    stored = {name: value.clone() for name, value in net.state_dict().items()}
+    log_mel = LogMel(branch.features, 16_000)
+    batches = train.Batches.load(opened.waveforms, opened.rows[opened.role == "learn"], opened.sections, log_mel)
+    layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, torch.nn.BatchNorm1d)}
+    assert len(layers) == 2
+    seen = {name: [] for name in layers}
+    for name, layer in layers.items():  # what reaches the layer is (frames that are no padding, channels)
+        layer.register_forward_pre_hook(lambda _, arguments, name=name: seen[name].append(arguments[0].double()))
+    net.train()
+    seed = training.derive(run.seed, "autoencoder", "fan", branch.seed)
+    for index in range(30):
+        torch.manual_seed(training.derive(seed, "batch norm dropout", index))
+        with torch.no_grad():
+            train.loss(net, batches, branch, training.generator(seed, "batch norm", index))
+    for name, parts in seen.items():
+        mean = torch.stack([values.mean(0) for values in parts]).mean(0)
+        variance = torch.stack([values.var(0) for values in parts]).mean(0)
+        torch.testing.assert_close(stored[f"{name}.running_mean"].double(), mean, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(stored[f"{name}.running_var"].double(), variance, rtol=1e-4, atol=1e-5)
+
+
+def test_the_record_says_what_the_network_explains(folder):
+    """By numpy from the network's outputs on crops of whole clips; and its health follows."""
+    run = settings(folder, autoencoder__training={"steps": 60, "warmup": 20, "learning_rate": 0.3})
+    train.fit(run, "fan", "base")
+    place = paths.Run.of(run).system("autoencoder", "fan", "base")
+    record = json.loads((place / "record.json").read_text(encoding="utf-8"))
+    branch, opened = run.candidate("autoencoder", "base"), data.open_machine(run, "fan")
+    net, log_mel = Autoencoder(branch.model, 12, 2), LogMel(branch.features, 16_000)
+    load_model(net, str(place / "model.safetensors"))
+    net.eval()
+    found, trivial = [], []
+    for row in opened.rows[opened.role == "learn"]:
+        clip = torch.from_numpy(opened.waveforms.read(int(row))[None] / np.float32(32768))
+        features = net.standardise(log_mel(clip)[:, 1:-1])
+        section = torch.tensor([opened.sections.index(opened.waveforms.clips["section"].iat[row])])
+        with torch.no_grad():
+            found.append((net(features, section)[..., :12] - features).abs().mean().item())
+        trivial.append(features.abs().mean().item())
+    # The record's figure is that of 16 random crops: within 0.1 of that of all clips.
+    assert record["explained_share"] == pytest.approx(1 - np.mean(found) / np.mean(trivial), abs=0.1)
+    assert record["explained_share"] > 0 and record["health"] == []
+
+
+def test_an_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(folder):
+    """Steps of a huge size: the output is nothing like the input."""
+    run = settings(folder, autoencoder__training__learning_rate=1e4)
+    train.fit(run, "fan", "base")
+    place = paths.Run.of(run).system("autoencoder", "fan", "base")
+    record = json.loads((place / "record.json").read_text(encoding="utf-8"))
+    assert record["explained_share"] < 0
+    (sentence,) = record["health"]
+    assert sentence.startswith("the network reconstructs its own training clips no better than their mean spectrum")
+
+
+def drawn_by(folder, monkeypatch, run_seed: int, seed: int) -> dict[str, torch.Tensor]:
+    """First weights and the batches of a training."""
+    found, plain, draw = {}, training.train, train.Batches.draw
+
+    def watched(module, *arguments, **keywords):
+        found["weights"] = next(module.parameters()).detach().clone()
+        return plain(module, *arguments, **keywords)
+
+    def keep(self, *arguments):
+        batch = draw(self, *arguments)
+        found[f"batch {len(found)}"] = batch[0]
+        return batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train", watched)
+        patch.setattr(train.Batches, "draw", keep)
+        train.fit(settings(folder, seed=run_seed, autoencoder__seed=seed), "fan", "base")
+    return found
+
+
+def test_no_two_networks_of_other_seeds_share_weights_or_batches(folder, monkeypatch):
+    """Candidate seed 1 of run seed 0 and candidate seed 0 of run seed 1 among them, whose sum is the same."""
+    found = [drawn_by(folder, monkeypatch, *pair) for pair in ((0, 0), (0, 1), (1, 0), (1, 1))]
+    names = set(found[0])
+    assert all(set(each) == names for each in found) and len(names) == 1 + 4 + 30 + 4  # steps, refreshed, checked
+    for one, other in itertools.combinations(found, 2):
+        drawn = [{value.contiguous().numpy().tobytes() for value in each.values()} for each in (one, other)]
+        assert drawn[0].isdisjoint(drawn[1])
+        assert len(drawn[0]) == len(one)  # nor does a network see one batch twice

@@ -227,6 +227,7 @@ def test_pseudo_target_clips_take_the_place_of_mixup_with_target_clips():
         features={"hop_length": 100},
         images={"frames": 3},
         batches={"batch_size": 16, "target_clips": 8, "mixup": 0, "negatives": "machine", "pseudo_target_by": "shift"},
+        origin="extension",
     )
     clips = module.groups(waveforms(COUNTS["fan"], value=lambda *key: VALUES[key]))
     shifted = {("fan", section, "target"): 4 for section in ("00", "01")}

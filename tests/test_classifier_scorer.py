@@ -54,7 +54,7 @@ def test_every_clip_gets_every_variant(scored):
     assert list(table["system"].unique()) == [f"classifier/base/{name}" for name in settings.classifier.scorer.variants]
     assert len(settings.classifier.scorer.variants) == 17
     tests = sorted(clips["clip"][clips["split"] == "test"])
-    held_out = {section: set(part["clip"]) for section, part in outputs[outputs["role"] == "held out"].groupby("section")}
+    held_out = outputs[outputs["role"] == "held out"].groupby("section")["clip"].apply(set).to_dict()
     assert {section: len(names) for section, names in held_out.items()} == {"00": 2, "01": 2}  # 0.34 of 6
     for _, part in table.groupby("system"):
         assert sorted(part["clip"][part["split"] == "test"]) == tests

@@ -181,12 +181,9 @@ def test_no_two_networks_of_other_seeds_share_weights_or_batches(trained, monkey
     names = set.intersection(*(set(each) for each in found))
     assert "weights" in names and len(names) == 1 + 1 + 2 + 2 + 2 * REFRESHED  # first centroids, steps, refreshed
     for one, other in itertools.combinations(found, 2):
-        for name in names:
-            rows = {tuple(row.tolist()) for row in one[name].reshape(1, -1)}
-            assert rows.isdisjoint(tuple(row.tolist()) for row in other[name].reshape(1, -1)), name
-    for each in found:  # nor does a network see one batch twice
-        drawn = [tuple(value.flatten().tolist()) for name, value in each.items() if name != "weights"]
-        assert len(set(drawn)) == len(drawn)
+        drawn = [{value.numpy().tobytes() for value in each.values()} for each in (one, other)]
+        assert drawn[0].isdisjoint(drawn[1])
+        assert len(drawn[0]) == len(one)  # nor does a network see one batch twice
 
 
 def test_another_seed_gives_another_model(trained):
@@ -205,7 +202,7 @@ def test_it_learns(tmp_path):
     settings = project(tmp_path, training={"steps": 40, "finetune_steps": 0}, batches={"mixup": 0.0})
     history = train.fit(settings, "fan", "00", "base")
     assert len(history) == 40 and not (folder(settings) / FILES[1]).exists()
-    assert history["bce"].iloc[-5:].mean() < 0.3 * history["bce"].iloc[:3].mean()
+    assert history["bce"].iloc[-5:].mean() < 0.4 * history["bce"].iloc[:3].mean()
     assert history["ddcsad"].iloc[-5:].mean() < history["ddcsad"].iloc[:3].mean()
 
 

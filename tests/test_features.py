@@ -122,12 +122,15 @@ def test_log_mels_keeps_the_order_of_clips_of_any_length(lengths, order, batch):
         assert torch.equal(spectrum, log_mel(torch.from_numpy(pcm[row] / np.float32(32768))[None])[0])
 
 
-@pytest.mark.parametrize(("n_fft", "hop_length", "edge"), [(1024, 512, 1), (1024, 256, 2), (2048, 1024, 1), (400, 160, 2)])
+SIZES = [(1024, 512, 1), (1024, 256, 2), (2048, 1024, 1), (400, 160, 2)]
+
+
+@pytest.mark.parametrize(("n_fft", "hop_length", "edge"), SIZES)
 def test_the_interior_holds_the_frames_that_lie_inside_the_clip(n_fft, hop_length, edge):
     """Change what lies beyond the clip's ends: frames of the interior stay as they are, all others change."""
     log_mel = LogMel(Features(n_fft=n_fft, hop_length=hop_length, n_mels=20), RATE)
     assert edge_frames(log_mel) == edge
-    longer = torch.from_numpy(sound(1.0))
+    longer = torch.from_numpy(sound(3.0))
     first = 10 * hop_length  # frame k of the piece is frame k + 10 of the whole
     piece = longer[first : first + 20 * hop_length]
     whole, cut = log_mel(longer[None])[0], log_mel(piece[None])[0]
@@ -136,7 +139,7 @@ def test_the_interior_holds_the_frames_that_lie_inside_the_clip(n_fft, hop_lengt
     torch.testing.assert_close(inside, whole[10 + edge : 10 + edge + len(inside)], rtol=0, atol=1e-3)
     for place in [*range(edge), *range(-edge, 0)]:
         offset = 10 + place if place >= 0 else 10 + len(cut) + place
-        assert (cut[place] - whole[offset]).abs().max() > 0.1  # dB
+        assert (cut[place] - whole[offset]).abs().max() > 0.01  # dB; the window's taper hides how far it reaches
 
 
 def test_a_clip_of_edges_only_is_taken_as_it_is():

@@ -73,11 +73,12 @@ def steps(monkeypatch, tmp_path, module, loss) -> list[int]:
     return asked
 
 
-@pytest.mark.parametrize("change", [{}, {"section_regression": True, "section_embedding": "add"}])
+@pytest.mark.parametrize("change", [{}, {"section_regression": False, "section_embedding": "add"}])
 def test_no_step_of_the_autoencoder_waits_for_the_device(monkeypatch, tmp_path, change):
     values = {
         "model": {"channels": 8, "heads": 2, "blocks": 1, "kernel": 3, "latent": 4, "dropout": 0.1, **change},
         "training": {"batch_size": 4, "crop_frames": [5, 9], "pseudo_target": 0.5, "loss": "l1"},
+        "origin": "extension",
     }
     branch = params.Autoencoder.model_validate(values)
     lengths, section = torch.tensor([12, 15, 10]), torch.tensor([0, 1, 0])

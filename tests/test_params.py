@@ -219,29 +219,34 @@ def test_candidates_that_differ_in_the_scorer_share_one_training():
     ("branch", "change", "key"),
     [
         ("autoencoder", {"training": {"pseudo_target": 0.25}}, "training.pseudo_target is 0.25"),
-        ("autoencoder", {"training": {"pseudo_target": 0.5, "pseudo_target_by": "shift"}}, "training.pseudo_target is 0.5"),
+        (
+            "autoencoder",
+            {"training.pseudo_target": 1, "training.pseudo_target_by": "shift"},
+            "training.pseudo_target is 1.0",
+        ),
         ("autoencoder", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
         ("classifier", {"batches": {"pseudo_target_by": "shift"}}, 'batches.pseudo_target_by is "shift"'),
         ("classifier", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
     ],
 )
 def test_a_candidate_of_the_paper_uses_no_extension(branch, change, key):
-    """The estimated shift and pseudo-target clips for scorers and autoencoders are ours: the candidate has to say so."""
+    """The estimated shift, and pseudo-target clips for scorers and autoencoders, are ours: a candidate says so."""
     head = {"profile": "x", "title": "t"}
     with pytest.raises(ParamsError, match=f"{branch}_candidates.mine: {key}, which .* set origin: extension") as error:
         Settings.model_validate(head | {f"{branch}_candidates": {"base": {}, "mine": change}})
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="set origin: extension"):
-        Settings.model_validate(head | {branch: change})
-    said = Settings.model_validate(head | {f"{branch}_candidates": {"base": {}, "mine": change | {"origin": "extension"}}})
+        Settings.model_validate(params.merged(head, {branch: params.merged({}, change)}))
+    candidates = {"base": {}, "mine": change | {"origin": "extension"}}
+    said = Settings.model_validate(head | {f"{branch}_candidates": candidates})
     assert said.candidate(branch, "mine").origin == "extension" and said.candidate(branch, "base").origin == "paper"
 
 
 def test_every_variant_is_the_papers_or_an_extension():
     """What Sec. 2.1 and 2.2 describe, spelled out here; everything else is an extension."""
-    over_time, over_copies = ("median", "mean", "max", "top_k", "percentile", "upper_mean"), ("", "_of_max", "_of_median")
+    over_time = ("median", "mean", "max", "top_k", "percentile", "upper_mean")
     papers = {
-        "autoencoder": {time + copies for time in over_time for copies in over_copies},
+        "autoencoder": {time + copies for time in over_time for copies in ("", "_of_max", "_of_median")},
         "classifier": {f"w{w}_{how}" for w in (25, 50, 75) for how in ("mean", "median", "max", "upper_mean")},
     }
     for branch, variants in (("autoencoder", params.Variant), ("classifier", params.ClassifierVariant)):

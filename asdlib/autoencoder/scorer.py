@@ -26,8 +26,8 @@ import pandas as pd
 from safetensors.numpy import load_file, save_file
 
 from asdlib import artefacts, origin, paths, scores
-from asdlib.pooling import pool
 from asdlib.gaussian import Gaussian
+from asdlib.pooling import pool
 
 if TYPE_CHECKING:
     from asdlib.autoencoder.reconstruct import Reconstructor
@@ -177,8 +177,8 @@ def cross_fitted(
     Args: as of :func:`fit`.
 
     Returns:
-        The score in every variant, by position of the clip in ``known`` and by the domain that it is scored as: its own,
-        ``source``, and ``target``, as a reference clip (:attr:`asdlib.data.MachineClips.scored`).
+        The score in every variant, by position of the clip in ``known`` and by the domain that it is scored as: its
+        own, ``source``, and ``target``, as a reference clip (:attr:`asdlib.data.MachineClips.scored`).
     """
     source = (known.table["domain"] == "source").to_numpy()
     fold = np.full(len(source), -1)

@@ -3,8 +3,9 @@
 Five consecutive log-mel frames make one input vector; dense layers narrow it to 8 units and widen it again. One network
 a machine type, trained on all normal clips of all sections and both domains. A clip's score is the mean squared error
 over its vectors. The official code sets a tenth of the clips aside for validation, the last section's target clips
-among them; here a share of each section's source clips is held out, as from all systems (:mod:`asdlib.data.roles`), and the training clips' mean spectrum is taken off first, which changes what the first steps are spent on, not
-what the network can express.
+among them; here a share of each section's source clips is held out, as from all systems (:mod:`asdlib.data.roles`).
+The mean spectrum of the clips that are learnt from is taken off first, which changes what the first steps are spent on,
+not what the network can express.
 """
 
 import time

@@ -5,8 +5,8 @@ The variants, each a system of its own:
 ======================  ===============================================================================================
 ``w50_mean`` and so on  the paper's combination of the posterior and the normalised distance to the normal centroid:
                         w times the logit of the posterior plus (1 - w) times the distance, w in per cent, each pooled
-                        over windows as the second word says and normalised. Source clips are scored by the source model,
-                        target clips by the fine-tuned one.
+                        over windows as the second word says and normalised. Source clips are scored by the source
+                        model, target clips by the fine-tuned one.
 ``posterior``           w = 1, the logit alone, pooled by the mean
 ``distance``            w = 0, the distance alone, pooled by the mean
 ``source_model``        w = 0.5 by the source model for all clips: what fine-tuning adds
@@ -15,9 +15,9 @@ The variants, each a system of its own:
 ======================  ===============================================================================================
 
 All but the first are extensions or ablations (:mod:`asdlib.origin`). Logit and distance are normalised to mean 0 and
-variance 1 over the section's held-out training clips under the same model: a posterior in 0 to 1 would hardly count next
-to a distance without bound. So the score of a clip needs that clip only. With ``scorer.target_from: pseudo_target``,
-pseudo-target clips made of held-out clips take their place for target clips.
+variance 1 over the section's held-out training clips under the same model: a posterior in 0 to 1 would hardly count
+next to a distance without bound. So the score of a clip needs that clip only. With ``scorer.target_from:
+pseudo_target``, pseudo-target clips made of held-out clips take their place for target clips.
 """
 
 import time
@@ -111,8 +111,8 @@ def health(accuracy: pd.DataFrame) -> list[str]:
     """What is wrong with the models, one sentence each, from :func:`accuracies`; empty where nothing is."""
     rejecting = accuracy[(accuracy["clips"] == "learnt") & (accuracy["accuracy"] < 1 - REJECTED)]
     return [
-        f"section {row.model}, {row.stage}: the classifier calls {1 - row.accuracy:.0%} of its own normal training clips "
-        "outliers"
+        f"section {row.model}, {row.stage}: the classifier calls {1 - row.accuracy:.0%} of its own normal training "
+        "clips outliers"
         for row in rejecting.itertuples()
     ]
 

@@ -24,8 +24,8 @@ def make(settings, machine: str) -> bool:
 
     Writes ``waveforms.npy`` and ``clips.csv`` as :func:`asdlib.data.audio.decode` does, ``shifts.csv``, which holds the
     estimated :class:`asdlib.data.shift.Shift` of each section, and ``record.json``, whole or not at all. A section
-    without target training clips gets none. Held-out clips are carried through the shift too, but it is estimated
-    without them (:mod:`asdlib.data.roles`).
+    without target training clips, or with fewer than two source clips to learn from, gets none. Held-out clips are
+    carried through the shift too, but it is estimated without them (:mod:`asdlib.data.roles`).
 
     Args:
         settings: :class:`asdlib.params.Settings`.
@@ -47,13 +47,13 @@ def make(settings, machine: str) -> bool:
     train = clips[(clips["split"] == "train") & (clips["label"] == "normal")]
     for section, part in train.groupby("section"):
         source, target = (part.index[part["domain"] == domain] for domain in ("source", "target"))
-        if len(source) < 2 or not len(target):
+        learn = source[role[source] == roles.LEARN]
+        if len(learn) < 2 or not len(target):
             continue
-        rows = source[np.unique(np.linspace(0, len(source) - 1, options.clips).round().astype(int))]
+        rows, learn = _spread(source, options.clips), _spread(learn, shift.CLIPS)
         seed = training.derive(settings.seed, "pseudo-target", machine, section)
-        heard, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (rows, target))
-        learn = [clip for clip, row in zip(heard, rows, strict=True) if role[row] == roles.LEARN]
-        found = shift.estimate(learn, few, settings.data.sample_rate, options.jitter, seed)
+        heard, known, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (rows, learn, target))
+        found = shift.estimate(known, few, settings.data.sample_rate, options.jitter, seed)
         shifts.append({"section": section} | found.as_dict())
         made = [
             shift.apply(found, clip, front, options.jitter, training.derive(seed, name)) * FULL_SCALE
@@ -110,6 +110,11 @@ def shifts(settings, machine: str) -> pd.DataFrame:
     """The estimated shift of each section, columns ``section`` and :data:`asdlib.data.shift.NAMES`."""
     open_clips(settings, machine)
     return pd.read_csv(paths.Run.of(settings).pseudo_target(machine) / "shifts.csv", dtype={"section": str})
+
+
+def _spread(rows: pd.Index, count: int) -> pd.Index:
+    """At most ``count`` of ``rows``, equally spaced."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
 
 
 def _record(folder: Path) -> dict | None:
