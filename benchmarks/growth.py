@@ -121,7 +121,7 @@ def systems(folder: Path, size: int) -> float:
     """Choose the ensembles of the best 3, 5, 10 and 20, as the paper does, among ``size`` systems of each branch."""
     generator = np.random.default_rng(0)
     ensemble = {"sizes": [3, 5, 10, 20], "combinations": list(COMBINATIONS)}
-    settings = params.Settings(profile="benchmark", title="Random scores", ensemble=ensemble)
+    settings = selection.settings(size, ensemble)
     pools = selection.pool("autoencoder", generator, size), selection.pool("classifier", generator, size)
     looked = np.ones(len(pools[0].clips), dtype=bool)
     began = time.perf_counter()

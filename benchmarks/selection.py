@@ -30,16 +30,23 @@ def pool(branch: str, generator: np.random.Generator, systems: int = SYSTEMS) ->
     clips = pd.DataFrame(keys, columns=["machine", "section", "domain", "split", "clip", "label"])
     lift = (clips["label"] == "anomaly").to_numpy()
     tables = [
-        clips.assign(system=f"{branch}/{k}/x", score=generator.normal(size=len(clips)) + lift) for k in range(systems)
+        clips.assign(system=f"{branch}/c{k}/x", score=generator.normal(size=len(clips)) + lift) for k in range(systems)
     ]
     return Pool.of(pd.concat(tables, ignore_index=True), "test")
+
+
+def settings(systems: int, ensemble: dict) -> params.Settings:
+    """Settings with as many candidates as the pools have systems."""
+    names = {f"c{k}": {} for k in range(systems)}
+    values = {"autoencoder_candidates": names, "classifier_candidates": names, "ensemble": ensemble}
+    return params.Settings(profile="benchmark", title="Random scores", **values)
 
 
 def run(folder: Path) -> list[dict]:
     """Compare; scikit-learn's time is that of one system, the same for all, times their number."""
     generator = np.random.default_rng(0)
     ensemble = {"sizes": list(range(1, SYSTEMS + 1)), "combinations": list(COMBINATIONS)}
-    settings = params.Settings(profile="benchmark", title="Random scores", ensemble=ensemble)
+    options = settings(SYSTEMS, ensemble)
     pools = pool("autoencoder", generator), pool("classifier", generator)
     looked = np.ones(len(pools[0].clips), dtype=bool)
     group = pools[0].groups["00", "source"]
@@ -55,7 +62,7 @@ def run(folder: Path) -> list[dict]:
     return [
         compare(
             f"AUC and pAUC of {vectors:,} ensembles and systems of a machine type",
-            lambda: choose(*pools, settings, looked),
+            lambda: choose(*pools, options, looked),
             reference,
             by="scikit-learn in a loop, without combining",
             goal=30,

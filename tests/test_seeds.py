@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import synthetic_scores
 
-from asdlib import ensemble
+from asdlib import ensemble, scores
 from asdlib.__main__ import main
 from asdlib.artefacts import write_json
 from asdlib.evaluation import seeds, table1
-from asdlib.evaluation.bootstrap import EvaluationError
+from asdlib.evaluation.bootstrap import EvaluationError, Resampled
 from asdlib.paths import Run
 
 
@@ -48,11 +48,44 @@ def test_mean_and_deviation_are_those_of_the_tables(runs, capsys):
     assert f"{100 * total['mean']:.2f} ± {100 * total['deviation']:.2f}" in capsys.readouterr().out
 
 
+def test_seeds_are_a_level_of_the_intervals():
+    """The variance over resamples is that over seeds within a resample, over their number, and that of their mean."""
+    generator, count = np.random.default_rng(0), 4000
+    clips = synthetic_scores.clips("fan", ["00"], domains=["source"])
+    labels = (clips["label"] == "anomaly").to_numpy()
+    lifts = (0.5, 1.0, 1.8)
+    parts = []
+    for lift in lifts:
+        values = generator.normal(size=len(clips)) + lift * labels
+        table = scores.table(clips, "x", values).assign(row="x", selection="", fold="")
+        parts.append(Resampled(table, 1.0, count, 0))
+    both = seeds.SeedResampled(parts, count, 0)
+    samples, single = both.values(("x", "")), np.stack([part.values(("x", "")) for part in parts])
+    assert both.seeds == 3 and samples[0] == pytest.approx(single[:, 0].mean())
+    over_seeds = single[:, 1:].var(axis=0, ddof=1).mean() / 3
+    over_clips = single[:, 1:].mean(axis=0).var()
+    assert samples[1:].var() == pytest.approx(over_seeds + over_clips, rel=0.05)
+    assert samples[1:].var() > 2 * over_clips
+    assert (both.difference(("x", ""), ("x", "")) == 0).all()
+
+
+def test_claims_and_differences_over_seeds_are_of_the_mean(runs):
+    seeds.over_seeds(runs)
+    first = Run(runs[0])
+    tables = [first.over_seeds(path) for path in (first.claims, first.claims_extensions, first.differences)]
+    judged, extensions, differences = (pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in tables)
+    assert set(judged["seeds"].dropna()) == {3} and (extensions["verdict"] == "cannot be tested here").all()
+    pick = "row == 'AE ensemble' and selection == 'fixed' and than == 'Baseline (AE)' and machine == domain == 'all'"
+    each = [pd.read_csv(Run(run).differences, keep_default_na=False).query(pick)["difference"].item() for run in runs]
+    assert differences.query(pick)["difference"].item() == pytest.approx(np.mean(each))
+
+
 def test_a_new_table_1_drops_what_was_made_of_the_old(runs):
     seeds.over_seeds(runs)
     settings = synthetic_scores.settings(runs[0].parent, ["fan"], test=10, evaluation={"bootstrap": 0})
     table1.run(settings)
-    assert not Run(runs[0]).seeds.exists()
+    run = Run(runs[0])
+    assert not run.seeds.exists() and not run.over_seeds(run.claims).exists()
 
 
 def test_only_runs_that_differ_in_the_seed_go_together(runs, tmp_path, capsys):

@@ -10,7 +10,9 @@ intervals are bias-corrected, and where a cross-fitted row, whose figure is a me
 that is not, that one is taken by halves, too. In simulations from normal distributions, intervals of 95 % over 12
 sections held the true figure in 92 to 95 % of cases (plain percentiles of halves of 20 + 20 clips: 70 %), those of one
 section of 40 + 40 clips in 93 %, and in 79 to 90 % where the figure is above 85 %: small cells near perfection are less
-sure than they look.
+sure than they look. Where the best of 10 equally good systems was chosen on the 30 + 30 clips of one section that it is
+reported on, intervals held its true figure in 99 % (worthless systems) and 85 % (AUC 76 %) of cases; those that keep
+what was chosen, in 86 and 63 %.
 """
 
 from collections.abc import Sequence
@@ -37,7 +39,8 @@ class EvaluationError(AsdError):
 class Repeated:
     """Rows evaluated elsewhere, with their selection repeated in each resample, and the halves of cross-fitting.
 
-    Arrays of AUC and pAUC have shape (1 + resamples, 2); ``halved`` are means over the two halves.
+    Arrays of AUC and pAUC have shape (2, 1 + resamples, 2): what each resample chose, on the resample, and the same on
+    all clips once. ``halved`` are means over the two halves.
     """
 
     whole: dict[Key, dict[Unit, np.ndarray]] = field(default_factory=dict)
@@ -83,8 +86,9 @@ class Resampled:
         """
         repeated = repeated or Repeated()
         self._figures: dict[tuple, np.ndarray | None] = {}
-        self._areas: dict[Key, dict[Unit, np.ndarray]] = {key: dict(areas) for key, areas in repeated.whole.items()}
-        self._halved: dict[Key, dict[Unit, np.ndarray]] = {key: dict(areas) for key, areas in repeated.halved.items()}
+        self._repeated = repeated
+        self._areas = {key: {unit: a[0] for unit, a in found.items()} for key, found in repeated.whole.items()}
+        self._halved = {key: {unit: a[0] for unit, a in found.items()} for key, found in repeated.halved.items()}
         self.folded = set(map(tuple, frame.loc[frame["fold"] != "", ["row", "selection"]].drop_duplicates().to_numpy()))
         self.folded |= set(repeated.halved) - set(repeated.whole)
         self.clips: dict[Unit, int] = {}
@@ -142,7 +146,15 @@ class Resampled:
         areas = (self._halved if halves else self._areas).get(key, {})
         if not units or any(unit not in areas for unit in units):
             return None
-        return harmonic_mean(np.concatenate([areas[unit] for unit in units], axis=-1), axis=-1)
+        figures = harmonic_mean(np.concatenate([areas[unit] for unit in units], axis=-1), axis=-1)
+        again = (self._repeated.halved if halves else self._repeated.whole).get(key)
+        if again is None or len(figures) < 2:
+            return figures
+        # What a resample chose is better on the resample than on all clips, by the optimism of the choice (Efron,
+        # 1983, https://doi.org/10.1080/01621459.1983.10477973). Moved so that their mean lies above the figure by just
+        # that, the resamples give an interval that corrects for it, as for the bias of a row that chooses nothing.
+        still = harmonic_mean(np.concatenate([again[unit][1] for unit in units], axis=-1), axis=-1)
+        return np.concatenate([figures[:1], figures[1:] + (figures[0] - still[1:].mean())])
 
     def difference(self, first: Key, second: Key, machine: str = "all", domain: str = "all") -> np.ndarray | None:
         """How much the first row exceeds the second in every resample; both by halves if one is cross-fitted."""

@@ -98,7 +98,8 @@ def _scores(selection: Selection, pools: dict[str, Pool], section: str, columns:
 
 
 def _areas(labels, scores: np.ndarray, looked: Looked, p: float, use: np.ndarray | None = None) -> np.ndarray:
-    """AUC and pAUC in every resample, (1 + resamples, 2), on the clips where ``use`` is true."""
+    """AUC and pAUC of what each resample chose, (2, 1 + resamples, 2), where ``use`` is true: there, and on all."""
     inside = slice(None) if use is None else use[looked.columns]
-    found = areas(labels[looked.columns][inside], scores[:, inside], (1.0, p), looked.weights[:, inside])
-    return np.stack(found, axis=-1)
+    labels, scores = labels[looked.columns][inside], scores[:, inside]
+    found = [areas(labels, scores, (1.0, p), weights) for weights in (looked.weights[:, inside], None)]
+    return np.stack([np.stack(parts, axis=-1) for parts in found])
