@@ -30,7 +30,7 @@ P = 0.1
 """largest false positive rate of pAUC"""
 CHOICES = (3, 5, 10, 20)
 """the paper's N"""
-SIZES = (1, 2, 3, 4, 5, 7, 10, 15, 20, 25, 30)
+SIZES = (1, 2, 3, 4, 5, 6, 7, 10, 15, 20, 25, 30)
 """N of the curves"""
 ON_OFFER = (2, 3, 5, 10, 20, 30)
 SUBSETS = 24
@@ -281,12 +281,14 @@ class Summary:
 
 
 def figures(summary: Summary) -> pd.DataFrame:
-    """Every method by every selection: all cells with intervals, and each domain and cell."""
+    """Every method by every selection: all cells and each domain with intervals, and for the main methods each cell."""
     rows = []
-    for key in summary.keys:
+    for key in (key for key in summary.keys if key[0] != SAME_HALF):
         for domain in ("all", "source", "target"):
             found = summary.effect(summary.value(key, domain))
             rows.append((*key, "all", domain, *found.values()))
+        if key[2] not in (SINGLE, CHOSEN, MIX, MAX, "average 5", "average of all"):
+            continue
         for (machine, domain), result in summary.results.items():
             value = float(harmonic_mean(result.areas[key][0]))
             rows.append((*key, machine, domain, value, *[np.nan] * 4))
@@ -306,6 +308,33 @@ def growth(summary: Summary, total: int) -> pd.DataFrame:
         rows.append(("optimism", CROSS_FITTED, by, size, *found.values()))
     bounds = ["low", "high", "block_low", "block_high"]
     return pd.DataFrame(rows, columns=["of", "selection", "combination", "N", "effect", *bounds])
+
+
+def effects(summary: Summary, total: int) -> pd.DataFrame:
+    """What the main methods gain over the best single system that is chosen in the same way.
+
+    What needs no labels is compared with the best single system chosen on the same clips and on other sections, and
+    with the average system.
+    """
+    five = f"average {min(5, total)}"
+    rows = []
+    for selection, method in itertools.product(SELECTIONS, (CHOSEN, MIX, MAX, five)):
+        found = summary.difference((selection, ALL, method), (selection, ALL, SINGLE))
+        rows.append((method, selection, SINGLE, selection, *found.values()))
+    names = {key for key in summary.keys if key[0] == NONE}
+    free = [key for key in summary.keys if key in names and key[2].startswith(("average of", *COMBINATIONS))]
+    alone = [summary.value(key) for key in summary.keys if key in names and key not in free]
+    mean = tuple(np.mean([pair[k] for pair in alone], axis=0) for k in (0, 1))
+    for key in free:
+        for selection in (DEVELOPMENT, SECTIONS):
+            rows.append((key[2], NONE, SINGLE, selection, *summary.difference(key, (selection, ALL, SINGLE)).values()))
+        pair = tuple(a - b for a, b in zip(summary.value(key), mean, strict=True))
+        rows.append((key[2], NONE, "average system", NONE, *summary.effect(pair).values()))
+    for selection in (DEVELOPMENT, SECTIONS):
+        pair = tuple(a - b for a, b in zip(summary.value((selection, ALL, SINGLE)), mean, strict=True))
+        rows.append((SINGLE, selection, "average system", NONE, *summary.effect(pair).values()))
+    bounds = ["effect", "low", "high", "block_low", "block_high"]
+    return pd.DataFrame(rows, columns=["method", "selection", "than", "than_selection", *bounds])
 
 
 def offered(summary: Summary) -> pd.DataFrame:
@@ -532,6 +561,7 @@ def run(realdata: Path, out: Path, count: int = 1000, jobs: int = 2) -> None:
         parts = {
             "systems": about.drop(columns="year"),
             "figures": figures(summary),
+            "effects": effects(summary, total),
             "growth": growth(summary, total),
             "offered": offered(summary),
             "stability": stability(summary, total),

@@ -71,7 +71,7 @@ def arrange(
         half, anomaly = halves(clips, seed), (clips["label"] == "anomaly").to_numpy()
         strata = clips["domain"].to_numpy(dtype=str)
         strata = np.char.add(np.char.add(strata, clips["label"].to_numpy(dtype=str)), half)
-        drawn = resamples(strata, count, [seed, *f"{machine}/{section}".encode()])
+        drawn = resamples(strata, count, [seed, *f"{machine}/{section}".encode()]).astype(np.int16)
         scores = wide[list(names)].to_numpy(dtype=np.float64).T
         for domain in sorted(clips["domain"].unique()):
             own = (clips["domain"] == domain).to_numpy()
