@@ -102,23 +102,27 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--address", default="https://zenodo.org", help="of Zenodo or a mirror (default: %(default)s)")
     command.set_defaults(command=_download)
 
-    kinds = "folders of official score files, such files, or score tables (CSV)"
+    kinds = "folders or zip archives of official score files, such files, or score tables (CSV)"
+    by_year = {"type": int, "choices": range(2020, 2026)}
     command = commands.add_parser(
         "evaluate",
-        help="Table 1's metric for score files: sections, cells, official score",
-        description="AUC and pAUC of every section, the cells of Table 1, and the official score, in per cent. Ground "
-        "truth files, or a folder of them, may be among the paths; they label the evaluation clips.",
+        help="each year's official figures for score files: sections, cells, official score",
+        description="AUC and pAUC of every section by the rule of the challenge that the files are of (DCASE2020 to "
+        "2025), the harmonic mean of both per machine type and domain, and the official score, in per cent. Ground "
+        "truth files, or folders of them, may be among the paths; they label the evaluation clips.",
     )
     command.add_argument("paths", type=Path, nargs="+", help=kinds)
     words = "also precision, recall and F1 score, from decision_result files"
     command.add_argument("--decisions", action="store_true", help=words)
-    years = range(2020, 2026)
-    command.add_argument("--year", type=int, choices=years, default=2021, help="whose rule counts (default: 2021)")
+    words = "whose rule counts (default: the year that the names of files and clips tell)"
+    command.add_argument("--year", **by_year, help=words)
+    words = "also compare with the result.csv next to the scores, and explain what differs"
+    command.add_argument("--compare", action="store_true", help=words)
     command.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object, in fractions: official_score, cells (machine, domain, value), sections (machine, "
-        'section, domain, auc, pauc); for several systems {"systems": {NAME: such an object}}',
+        help="print one JSON object, in fractions: year, rule, official_score, cells (machine, domain, value), "
+        'sections (machine, section, domain, auc, pauc); for several systems {"systems": {NAME: such an object}}',
     )
     command.set_defaults(command=_evaluate)
 
@@ -155,6 +159,8 @@ def parser() -> argparse.ArgumentParser:
     )
     by = ["average", "median", "maximum", "ranking"]
     command.add_argument("--by", choices=by, default="average", help="how systems become one (default: average)")
+    words = "whose files are written (default: the year that the names of files and clips tell)"
+    command.add_argument("--year", **by_year, help=words)
     command.add_argument("--out", type=Path, required=True, help="folder for the score files")
     command.set_defaults(command=_combine)
 
@@ -174,6 +180,8 @@ def parser() -> argparse.ArgumentParser:
     )
     per = {"choices": ["machine", "section"], "default": "machine"}
     command.add_argument("--per", **per, help="a threshold a machine type (official), or a section and domain")
+    words = "whose files are written (default: the year that the run's data are of)"
+    command.add_argument("--year", **by_year, help=words)
     command.set_defaults(command=_export)
     return top
 
@@ -277,10 +285,10 @@ def _download(given) -> int:
 
 
 def _evaluate(given) -> int:
-    from asdlib.evaluation import official
+    from asdlib.challenge.evaluate import describe, evaluate
 
-    result = official.evaluate(given.paths, decisions=given.decisions, year=given.year)
-    print(json.dumps(result, indent=2) if given.json else official.describe(result))
+    result = evaluate(given.paths, decisions=given.decisions, year=given.year, compare=given.compare)
+    print(json.dumps(result, indent=2) if given.json else describe(result))
     return 0
 
 
@@ -300,17 +308,17 @@ def _seeds(given) -> int:
 
 
 def _combine(given) -> int:
-    from asdlib.evaluation import official
+    from asdlib.challenge.combine import combine
 
-    official.combine(given.paths, normalise=given.normalise, by=given.by, out=given.out)
+    combine(given.paths, normalise=given.normalise, by=given.by, out=given.out, year=given.year)
     print(given.out)
     return 0
 
 
 def _export(given) -> int:
-    from asdlib.evaluation.export import export
+    from asdlib.challenge.export import export
 
-    export(given.run, given.out, given.threshold, given.per)
+    export(given.run, given.out, given.threshold, given.per, given.year)
     print(given.out)
     return 0
 
