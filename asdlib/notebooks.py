@@ -30,12 +30,17 @@ def parameters(notebook: Path) -> dict:
         known = ", ".join(sorted(path.name for path in notebook.parent.glob("*.ipynb"))) or "none"
         raise NotebookError(f"{notebook}: no such notebook; there: {known}")
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        return _papermill().inspect_notebook(str(notebook)) if isinstance(cells, list) else {}
-    except (ValueError, KeyError, TypeError, OSError):
+        whole = isinstance(json.loads(notebook.read_text(encoding="utf-8"))["cells"], list)
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
         raise NotebookError(
             f"{notebook}: is no Jupyter notebook; expected one of notebooks/, for example 01_data.ipynb"
-        ) from None
+        )
+    try:
+        return _papermill().inspect_notebook(str(notebook))
+    except ValueError as error:  # its metadata name no kernel or language
+        raise NotebookError(f"{notebook}: {error}; save it once in JupyterLab with a Python kernel") from None
 
 
 def check(notebook: Path, values: dict) -> None:

@@ -10,6 +10,7 @@ from asdlib.ensemble import ROWS
 from asdlib.evaluation import paper, render
 from asdlib.evaluation.table1 import optimism as optimism_of
 from asdlib.evaluation.verdict import ARITHMETIC
+from asdlib.tables import read_table
 
 BLANK = "–"
 VERDICTS = {True: "yes", False: "**no**"}
@@ -203,7 +204,7 @@ def seeds(path: Path, seed: int, name: str = "seeds-table") -> str:
     """
     if not path.is_file():
         return f"**One seed** ({seed}): no number of this run says what another seed would change."
-    frame = pd.read_csv(path).fillna({"selection": ""})
+    frame = read_table(path)
     total = frame[(frame["machine"] == "all") & (frame["domain"] == "all")]
     rows = []
     for row, group in total.groupby("row", sort=False):

@@ -13,6 +13,7 @@ import pandas as pd
 from asdlib.evaluation.bootstrap import EvaluationError
 from asdlib.evaluation.table1 import KEYS, write_csv
 from asdlib.paths import Run
+from asdlib.tables import read_table
 
 OTHERWISE_EQUAL = ("seed", "runs")
 """settings in which the runs may differ; ``runs`` is where they lie"""
@@ -46,7 +47,7 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
         if settings["seed"] in seeds:
             raise EvaluationError(f"{run.folder}: seed {settings['seed']} is among the runs already; expected another")
         seeds.append(settings["seed"])
-        tables.append(pd.read_csv(run.table1).fillna({"selection": ""}).set_index(KEYS)["value"])
+        tables.append(read_table(run.table1).set_index(KEYS)["value"])
     wide = pd.concat(tables, axis=1).dropna()
     result = pd.DataFrame({"seeds": len(runs), "mean": wide.mean(axis=1), "deviation": wide.std(axis=1, ddof=1)})
     result = result.reset_index()

@@ -14,6 +14,7 @@ from asdlib.data import catalogue
 from asdlib.evaluation import claims, paper, render, verdict
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.metrics import evaluable
+from asdlib.tables import read_table
 
 SYSTEMS = {
     paper.BASELINE_AE: "frame_autoencoder",
@@ -100,7 +101,7 @@ def agreements(settings) -> pd.DataFrame:
     """How alike the candidates rank the clips (:mod:`asdlib.ensemble.agreement`), of all machine types."""
     out = paths.Run.of(settings)
     folders = [out.system("ensemble", machine) for machine in catalogue.plan(settings).machines]
-    return pd.concat([pd.read_csv(folder / "agreement.csv", dtype={"section": str}) for folder in folders])
+    return pd.concat([read_table(folder / "agreement.csv") for folder in folders])
 
 
 def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
