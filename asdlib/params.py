@@ -595,6 +595,15 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     return _validated(Settings, merged(values, overrides or {}), path)
 
 
+def section(name: str | int) -> str:
+    """Return a section as text of two digits, also where ``papermill -p section 00`` made a number of it.
+
+    >>> section("01"), section(0)
+    ('01', '00')
+    """
+    return f"{name:02d}" if isinstance(name, int) and not isinstance(name, bool) else name
+
+
 def value(text: str) -> Any:
     """Read one setting as it would be read from a profile, for ``--set KEY=VALUE``.
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from papermill import cli as papermill_cli
 
-from asdlib import notebooks
+from asdlib import notebooks, params
 from asdlib.notebooks import NotebookError
 from asdlib.plots import style
 
@@ -179,3 +180,11 @@ def test_figures_look_the_same_whatever_a_user_prefers():
         style.use()
         assert not plt.rcParams["text.usetex"] and plt.rcParams["lines.linewidth"] < 9
         assert plt.rcParams["font.family"] == ["sans-serif"]
+
+
+def test_a_section_that_papermill_made_a_number_of(root):
+    """``papermill -p section 00`` gives 0."""
+    from_command_line = papermill_cli._resolve_type("00")
+    assert from_command_line == 0 and params.section(from_command_line) == "00"
+    source = "".join("".join(cell.source) for cell in nbformat.read(NOTEBOOKS[4], as_version=4).cells)
+    assert "section = asdlib.params.section(section)" in source
