@@ -92,6 +92,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--sample-rate", type=_positive, default=16_000, help="expected, in Hz (default: 16000)")
     channels = ["refuse", "first", "mean"]
     command.add_argument("--channels", choices=channels, default="refuse", help="what to do with several channels")
+    words = "profile whose stages must be able to use every clip: a name in params/, or a path (default: quick)"
+    command.add_argument("--profile", default="quick", help=words)
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(command=_check)
     command = actions.add_parser("download", help="fetch DCASE2021 Task 2 from Zenodo; the same command goes on")
@@ -193,14 +195,14 @@ def _positive(text: str) -> int:
 
 
 def _overrides(pairs: list[str]) -> dict:
-    import yaml
+    from asdlib import params
 
     overrides = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise AsdError(f"--set {pair}: expected KEY=VALUE, for example --set seed=1")
-        overrides[key] = yaml.safe_load(value)
+        overrides[key] = params.value(value)
     return overrides
 
 
@@ -270,7 +272,7 @@ def _check(given) -> int:
     from asdlib import data, params
 
     settings = params.Data(root=str(given.folder), sample_rate=given.sample_rate, channels=given.channels)
-    report = data.check(given.folder, settings)
+    report = data.check(given.folder, settings, data.shortest(params.load(given.profile)))
     print(json.dumps(report, indent=2) if given.json else data.describe(report))
     return 0 if report["usable"] else 1
 

@@ -8,12 +8,14 @@ themselves. The next command first waits until they have.
 
 import contextlib
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from asdlib import AsdError
+from asdlib.artefacts import fingerprint
 
 PIPE = "ASDLIB_LEADER"
 """environment variable with the path of the pipe"""
@@ -36,7 +38,9 @@ def leading(folder: Path) -> Iterator[Path]:
         AsdError: Processes of an earlier run do not end.
     """
     began = time.monotonic()
-    for earlier in sorted(folder.glob("leader.*")):
+    # For file systems without named pipes, as some shared ones are.
+    elsewhere = Path(tempfile.gettempdir(), f"asdlib-{os.getuid()}-{fingerprint(str(folder.resolve()))}")
+    for earlier in sorted([*folder.glob("leader.*"), *elsewhere.glob("leader.*")]):
         while _followed(earlier):
             if time.monotonic() - began > PATIENCE:
                 raise AsdError(
@@ -45,7 +49,12 @@ def leading(folder: Path) -> Iterator[Path]:
             time.sleep(0.1)
         earlier.unlink()
     pipe = folder / f"leader.{os.getpid()}"
-    os.mkfifo(pipe)
+    try:
+        os.mkfifo(pipe)
+    except OSError:
+        elsewhere.mkdir(mode=0o700, exist_ok=True)
+        pipe = elsewhere / pipe.name
+        os.mkfifo(pipe)
     descriptor = os.open(pipe, os.O_RDWR)  # for writing alone, it would wait for a reader
     try:
         yield pipe

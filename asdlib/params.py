@@ -7,8 +7,10 @@ An unknown key, a wrong type or a value out of range is refused with the key's f
 
 import difflib
 import json
+import os
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -31,12 +33,41 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _text(value: Any) -> Any:
+    """Text that YAML takes for a number or for nothing, as it was written: a section 00, a machine type 001 or null."""
+    if isinstance(value, _Integer | _Float):
+        return value.text
+    return str(value) if type(value) in (int, float) else "null" if value is None else value
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"expected a list, found {json.dumps(value)}; write [{value}]")
+    return value
+
+
+def _expanded(value: str) -> str:
+    return os.path.expanduser(value)
+
+
+class _Integer(int):
+    """A whole number that was not written as Python would; ``text`` is how."""
+
+
+class _Float(float):
+    """A number that was not written as Python would; ``text`` is how."""
+
+
 Positive = Annotated[int, BeforeValidator(_number), Field(gt=0)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
 PositiveFloat = Annotated[float, BeforeValidator(_number), Field(gt=0)]
 Fraction = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-Section = Annotated[str, StringConstraints(pattern=r"^\d{2}$")]
+Section = Annotated[str, BeforeValidator(_text), StringConstraints(pattern=r"^\d{2}$")]
+Machine = Annotated[str, BeforeValidator(_text)]
+Machines = Annotated[list[Machine], BeforeValidator(_listed)]
+Sections = Annotated[list[Section], BeforeValidator(_listed)]
+Folder = Annotated[str, AfterValidator(_expanded)]
 
 
 def _ordered(pair: tuple) -> tuple:
@@ -84,9 +115,9 @@ class Synthetic(Strict):
 
     seed: Count = 0
     """seed of the recordings"""
-    machines: list[str] = ["ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve"]
+    machines: Machines = ["ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve"]
     """machine types, out of the seven of DCASE2021"""
-    sections: list[Section] = ["00", "01", "02"]
+    sections: Sections = ["00", "01", "02"]
     """sections a machine"""
     duration: PositiveFloat = 10.0
     """length of a clip in seconds"""
@@ -114,13 +145,13 @@ class PseudoTarget(Strict):
 class Data(Strict):
     """Where the clips are and which of them take part."""
 
-    root: str = "data/dcase2021"
+    root: Folder = "data/dcase2021"
     """folder of the data set: ``<root>/<machine>/{train,source_test,target_test}/*.wav``"""
     synthetic: Synthetic | None = None
     """make the synthetic demonstration in <root>; null for recordings that are there already"""
-    machines: list[str] | None = None
+    machines: Machines | None = None
     """machine types that get systems; null for all that have test clips (the others serve as outliers)"""
-    sections: list[Section] | None = None
+    sections: Sections | None = None
     """sections that take part; null for all"""
     sample_rate: Positive = 16_000
     """sampling rate that every clip must have, in Hz"""
@@ -515,7 +546,7 @@ class Settings(Strict):
     """name of the run folder"""
     title: str
     """what the data are, as the book's pages say it in their first line"""
-    runs: str = "runs"
+    runs: Folder = "runs"
     """where run folders lie"""
     seed: Count = 0
     """seed of everything random"""
@@ -568,7 +599,7 @@ class Settings(Strict):
 
     def resolved(self) -> dict:
         """All settings as plain JSON values, every default spelled out."""
-        return self.model_dump(mode="json")
+        return json.loads(self.model_dump_json())
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
@@ -583,7 +614,7 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     Raises:
         ParamsError: The file is missing or not YAML, or a key or value does not fit; the message names each.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix not in (".yaml", ".yml"):
         known = paths.home() / "params"
         path = (known if known.is_dir() else Path(__file__).parent / "profiles") / f"{path}.yaml"
@@ -601,8 +632,47 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     return _validated(Settings, merged(values, overrides or {}), path)
 
 
+def section(name: str | int) -> str:
+    """Return a section as text of two digits, also where ``papermill -p section 00`` made a number of it.
+
+    >>> section("01"), section(0)
+    ('01', '00')
+    """
+    return f"{name:02d}" if isinstance(name, int) and not isinstance(name, bool) else name
+
+
+def value(text: str) -> Any:
+    """Read one setting as it would be read from a profile, for ``--set KEY=VALUE``.
+
+    Raises:
+        ParamsError: It is not YAML.
+    """
+    try:
+        return _portable(yaml.load(text, Loader=_Loader))
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{text!r}: not valid YAML ({' '.join(str(error).split())})") from None
+
+
+def _portable(value: Any) -> Any:
+    """``value`` as JSON can carry it to other processes: 001, which may be a name, as text."""
+    if isinstance(value, list):
+        return [
+            "null" if item is None else item.text if isinstance(item, _Float) else _portable(item) for item in value
+        ]
+    if isinstance(value, dict):
+        return {key: _portable(item) for key, item in value.items()}
+    if isinstance(value, _Integer):
+        return value.text if re.fullmatch(r"0[0-9]+", value.text) else int(value)
+    return float(value) if isinstance(value, _Float) else value
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's safe subset, and no key twice: plain YAML would silently keep the last one only."""
+    """YAML 1.2's core schema, and no key twice: plain YAML would silently keep the last one only.
+
+    PyYAML follows YAML 1.1, where 010 is 8, 1:30 is 90, 1e-3 and 0o10 are text, no is false, and 2021-01-01 is a date.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
 
     def construct_mapping(self, node, deep=False):
         keys = []
@@ -611,6 +681,38 @@ class _Loader(yaml.SafeLoader):
             if keys[-1] in keys[:-1]:
                 raise yaml.constructor.ConstructorError(problem=f"{keys[-1]!r} twice", problem_mark=key.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node)
+    base = {"0o": 8, "0x": 16}.get(text.lstrip("+-")[:2], 10)
+    return _as_written(_Integer(text.replace("0o", "").replace("0x", ""), base), int, text)
+
+
+def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    text = loader.construct_scalar(node)
+    return _as_written(_Float(re.sub(r"\.(?=inf|nan)", "", text.lower())), float, text)
+
+
+def _as_written(number: Any, kind: type, text: str) -> Any:
+    number.text = text
+    return kind(number) if repr(number) == text else number
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
 def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Copies to the device are not seen here; they are asked not to wait (``non_blocki
 """
 
 import contextlib
+import dataclasses
 
 import numpy as np
 import pytest
@@ -41,6 +42,16 @@ def test_samples_that_do_not_fit_stay_in_the_files():
     clips = waveforms({("fan", "00", "source"): 3}, samples=100)
     assert Windows([clips, clips], 10, CPU, room=599).samples is None
     assert Windows([clips, clips], 10, CPU, room=600).samples.dtype == torch.int16  # counted and kept once
+
+
+def test_samples_of_more_than_16_bits_keep_them_on_a_device():
+    coarse, fine = (waveforms({(machine, "00", "source"): 3}, samples=100) for machine in ("fan", "valve"))
+    fine = dataclasses.replace(fine, samples=fine.samples.astype(np.float32) + np.float32(0.25))
+    places = [(coarse, 0, 5), (fine, 2, 7), (fine, 1, 95)]
+    mapped, kept = Windows([coarse, fine], 10, CPU), Windows([coarse, fine], 10, CPU, room=2400)
+    assert Windows([coarse, fine], 10, CPU, room=2399).samples is None
+    assert kept.samples.dtype == torch.float32 and torch.equal(mapped.cut(places), kept.cut(places))
+    assert torch.equal(kept.cut(places)[1], torch.from_numpy(fine.read(2, 7, 10)))
 
 
 def steps(monkeypatch, tmp_path, module, loss) -> list[int]:

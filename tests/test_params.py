@@ -1,5 +1,6 @@
 """Settings: every mistake is one sentence that names file and key."""
 
+import json
 from typing import get_args
 
 import pytest
@@ -43,7 +44,10 @@ def load(tmp_path):
         ("device: gpu", 'device: String should match pattern.*found "gpu"'),
         ("precision: half", "precision: Input should be 'auto', 'float32' or 'bfloat16', found \"half\""),
         ("runs: 3", "runs: Input should be a valid string, found 3"),
-        ("data: {sections: [0]}", "data.sections.0: Input should be a valid string, found 0"),
+        ("data: {sections: [0]}", r"data.sections.0: String should match pattern .*found \"0\""),
+        ("data: {machines: fan}", r"data.machines: expected a list, found \"fan\"; write \[fan\]"),
+        ("seed: 1:30", 'seed: Input should be a valid integer.*found "1:30"'),
+        ("seed: 2021-01-01", 'seed: Input should be a valid integer.*found "2021-01-01"'),
         ("data: {sections: ['0']}", "data.sections.0: String should match pattern"),
         ("autoencoder: {model: {kernel: 4}}", r"autoencoder.model: kernel \(4\) must be odd"),
         ("autoencoder: {model: {heads: 5}}", r"channels \(144\) must be a multiple of heads \(5\)"),
@@ -124,6 +128,43 @@ def test_overrides_may_be_nested_or_dotted(load):
     assert load(text, {"mobilenet.learning_rate": "1e-3"}).mobilenet.learning_rate == 1e-3  # as papermill passes it
     with pytest.raises(ParamsError, match=r"unknown key 'mobilenet\.epoch'; did you mean 'epochs'"):
         load(text, {"mobilenet.epoch": 7})
+
+
+NUMBERS = {
+    "008": 8, "010": 10, "0o10": 8, "0x1F": 31, "+5": 5, "1e3": 1000.0, "1e-3": 0.001, ".5": 0.5, "1.": 1.0,
+    "1E+2": 100.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_numbers_are_those_of_yaml_1_2(load, text):
+    """As YAML 1.2's core schema defines them (https://yaml.org/spec/1.2.2/#103-core-schema)."""
+    settings = load(f"mobilenet: {{learning_rate: {text}}}")
+    assert settings.mobilenet.learning_rate == NUMBERS[text]
+    if isinstance(NUMBERS[text], int):
+        assert load(f"seed: {text}").seed == NUMBERS[text]
+        assert load("", {"seed": params.value(text)}).seed == NUMBERS[text]
+    candidates = load(f"autoencoder_candidates: {{a: {{training: {{learning_rate: {text}}}}}}}").resolved()
+    assert yaml.safe_load(yaml.safe_dump(candidates)) == candidates  # plain numbers, as the book writes them
+
+
+NAMES = ["NA", "001", "null", "no", "yes", "on", "off", "2021-01-01", "1e3", "1:30", "7", "nan"]
+
+
+def test_names_are_the_text_that_they_are(load):
+    """Of machine types and sections, from a file and from ``--set``, also by way of JSON to other processes."""
+    text = f"{{machines: [{', '.join(NAMES)}], sections: [00, 01, 08]}}"
+    for settings in (load(f"data: {text}"), load("", json.loads(json.dumps({"data": params.value(text)})))):
+        assert settings.data.machines == NAMES and settings.data.sections == ["00", "01", "08"]
+    assert load("data: {root: no}").data.root == "no" and load("data: {root: 2021-01-01}").data.root == "2021-01-01"
+
+
+def test_a_tilde_is_the_home_folder(load, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = load("data: {root: ~/recordings}\nruns: ~/runs")
+    assert (settings.data.root, settings.runs) == (f"{tmp_path}/recordings", f"{tmp_path}/runs")
+    (tmp_path / "p.yaml").write_text(HEAD)
+    assert params.load("~/p.yaml").profile == "x"
 
 
 NESTED = st.recursive(

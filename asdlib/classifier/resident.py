@@ -33,9 +33,9 @@ class Windows:
         sizes = [len(waveforms.samples) for waveforms in parts]
         room = _room(device) if room is None else room
         self.samples: Tensor | None = None
-        if sum(waveforms.samples.nbytes for waveforms in parts) <= room:
-            exact = all(waveforms.samples.dtype == np.int16 for waveforms in parts)
-            kind = torch.int16 if exact else torch.float32
+        exact = all(waveforms.samples.dtype == np.int16 for waveforms in parts)
+        kind = torch.int16 if exact else torch.float32
+        if sum(sizes) * kind.itemsize <= room:
             self.samples = torch.empty(sum(sizes), dtype=kind, device=device)
             self._first = dict(zip(map(id, parts), np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
             for place, waveforms in zip(self.samples.split(sizes), parts, strict=True):

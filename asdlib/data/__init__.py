@@ -25,8 +25,20 @@ FEW = 5  # test clips of a kind
 GROUPS = ["machine", "section", "domain", "split", "label"]
 
 
-def prepare(settings) -> pd.DataFrame:
+def shortest(settings) -> dict[str, int]:
+    """Return the samples that a clip needs for the stages that cannot use a shorter one, by the setting in question."""
+    baselines = {"frame_autoencoder": settings.frame_autoencoder, "mobilenet": settings.mobilenet}
+    return {
+        f"{name}.frames": (baseline.frames - 1) * baseline.features.hop_length for name, baseline in baselines.items()
+    }
+
+
+def prepare(settings, needed: dict[str, int] | None = None) -> pd.DataFrame:
     """Make the clips of a run ready: synthesise (if asked), catalogue, check and decode them; make pseudo-target clips.
+
+    Args:
+        settings: :class:`asdlib.params.Settings`.
+        needed: Samples that a clip must have, as :func:`shortest` gives them.
 
     Returns:
         The catalogue of all machine types that take part, outliers included.
@@ -46,7 +58,7 @@ def prepare(settings) -> pd.DataFrame:
     plan = catalogue.planned(clips, data)
     machines = [*plan.machines, *plan.outliers]
     clips = clips[clips["machine"].isin(machines)].reset_index(drop=True)
-    audio.refuse(audio.check_headers(clips, root, data))
+    audio.refuse(audio.check_headers(clips, root, data, needed))
     for machine in machines:
         began = time.monotonic()
         rows = clips[clips["machine"] == machine].reset_index(drop=True)
@@ -120,12 +132,13 @@ def counts(clips: pd.DataFrame) -> pd.DataFrame:
     return clips.groupby(GROUPS).size().rename("clips").reset_index()
 
 
-def check(root: Path, data) -> dict:
+def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
     """Read every clip of a folder and report.
 
     Args:
         root: The data root.
         data: Settings (:class:`asdlib.params.Data`): sample rate, channels, machines and sections.
+        needed: Samples that a clip must have, as :func:`shortest` gives them.
 
     Returns:
         ``root``; ``usable``; ``clips``, how many; ``counts``, one record a machine type, section, domain, split and
@@ -138,14 +151,18 @@ def check(root: Path, data) -> dict:
     """
     from asdlib.data import audio
     from asdlib.data.doubts import named
+    from asdlib.data.quality import suspected_anomalies
 
     clips, problems, unused = catalogue.walk(root)
     plan, warnings = catalogue.Plan({}, []), []
     if len(clips):
         clips = catalogue.select(clips, data)
         plan, lacking = catalogue.assess(clips, data)
-        unreadable, warnings = audio.check(clips, root, data)
+        unreadable, warnings = audio.check(clips, root, data, needed)
         problems += lacking + unreadable
+        train = clips.loc[clips["split"] == "train", "path"]
+        if suspected := suspected_anomalies(train):
+            warnings.append(f"{named(suspected)}: training clips must be normal; move anomalous ones to a test folder")
     few = [
         f"{' '.join(row[key] for key in GROUPS)}: {row['clips']}"
         for row in compared(clips)

@@ -22,27 +22,49 @@ from asdlib.data.catalogue import DataError, listed
 from asdlib.data.doubts import Doubts, Summary
 
 
-def check_headers(clips: pd.DataFrame, root: Path, data) -> list[str]:
-    """Problems that the headers of clips show, a sentence each."""
+def check_headers(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None = None) -> list[str]:
+    """Problems that the headers of clips show, a sentence each; arguments as in :func:`check`."""
     problems = []
     for path in clips["path"]:
         try:
-            wav.probe(Path(root) / path, data)
+            samples = wav.probe(Path(root) / path, data)
+            problems += _too_short(Path(root) / path, samples, data, needed)
         except wav.ClipError as error:
             problems.append(str(error))
     return problems
 
 
-def check(clips: pd.DataFrame, root: Path, data) -> tuple[list[str], list[str]]:
-    """Read every sample of clips; problems, and what is doubtful (:mod:`asdlib.data.doubts`), a sentence each."""
+def check(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None = None) -> tuple[list[str], list[str]]:
+    """Read every sample of clips.
+
+    Args:
+        clips: Catalogue rows.
+        root: The data root.
+        data: Settings (:class:`asdlib.params.Data`).
+        needed: Samples that a clip must have, by the setting that says so (:func:`asdlib.data.shortest`).
+
+    Returns:
+        Problems, and what is doubtful (:mod:`asdlib.data.doubts`), a sentence each.
+    """
     problems, doubts = [], Doubts(data.sample_rate)
     for path, split, label in zip(clips["path"], clips["split"], clips["label"], strict=True):
         try:
             samples, note = wav.read_with_note(Path(root) / path, data)
             doubts.hear(path, split, label, Summary.of(samples), note)
+            problems += _too_short(Path(root) / path, len(samples), data, needed)
         except wav.ClipError as error:
             problems.append(str(error))
     return problems, doubts.sentences()
+
+
+def _too_short(path: Path, samples: int, data, needed: dict[str, int] | None) -> list[str]:
+    key, least = max((needed or {"": 0}).items(), key=lambda item: item[1])
+    if samples >= least:
+        return []
+    return [
+        f"{path}: {samples / data.sample_rate:.3g} s long; expected at least {least / data.sample_rate:.3g} s, which "
+        f"{key} needs; remove the clip or lower {key}"
+    ]
 
 
 def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
@@ -188,7 +210,12 @@ def _recorded(folder: Path) -> dict:
 
 def _state(clips: pd.DataFrame, root: Path, data) -> str:
     """Names, sizes and times of the files, to tell cheaply whether they have changed."""
-    stats = [os.stat(os.path.join(root, path)) for path in clips["path"]]
+    try:
+        stats = [os.stat(os.path.join(root, path)) for path in clips["path"]]
+    except OSError as error:
+        raise DataError(
+            f"{error.filename}: {error.strerror.lower()}; it was there a moment ago; rerun the command"
+        ) from None
     files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in zip(clips["path"], stats, strict=True)]
     rows = clips.astype(str).to_numpy().tolist()
     return artefacts.fingerprint([str(Path(root).resolve()), data.sample_rate, data.channels, files, rows])

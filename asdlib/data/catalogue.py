@@ -66,7 +66,12 @@ def state(settings) -> str:
     if settings.data.synthetic:
         return ""
     root = paths.home() / settings.data.root
-    stats = [(path, (root / path).stat()) for path in scan(root)["path"]]
+    try:
+        stats = [(path, (root / path).stat()) for path in scan(root)["path"]]
+    except OSError as error:
+        raise DataError(
+            f"{error.filename}: {error.strerror.lower()}; it was there a moment ago; rerun the command"
+        ) from None
     return artefacts.fingerprint([[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats])
 
 

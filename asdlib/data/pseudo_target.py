@@ -17,6 +17,7 @@ from asdlib.data import PSEUDO_TARGET, roles
 from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
 from asdlib.data.wav import FULL_SCALE
+from asdlib.tables import read_table
 
 
 def make(settings, machine: str) -> bool:
@@ -109,7 +110,7 @@ def open_rows(
 def shifts(settings, machine: str) -> pd.DataFrame:
     """The estimated shift of each section, columns ``section`` and :data:`asdlib.data.shift.NAMES`."""
     open_clips(settings, machine)
-    return pd.read_csv(paths.Run.of(settings).pseudo_target(machine) / "shifts.csv", dtype={"section": str})
+    return read_table(paths.Run.of(settings).pseudo_target(machine) / "shifts.csv")
 
 
 def _spread(rows: pd.Index, count: int) -> pd.Index:
