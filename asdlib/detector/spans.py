@@ -25,8 +25,8 @@ RANGES = 3
 class Usual:
     """What frames of normal clips look like, from the held-out clips of a section."""
 
-    peak: float
-    """highest smoothed frame score of a normal clip, exceeded at the chosen rate"""
+    peaks: np.ndarray
+    """highest smoothed frame score of each normal clip, (clips,)"""
     level: float
     """smoothed frame score below which most normal frames stay"""
     mean: np.ndarray
@@ -35,38 +35,37 @@ class Usual:
     """of the same, (mels,)"""
 
     @classmethod
-    def of(cls, frames: Sequence[np.ndarray], errors: Sequence[np.ndarray], rate: float, step: float) -> "Usual":
-        """From the held-out clips' frame scores ``(frames,)`` and signed errors ``(frames, mels)``."""
+    def of(cls, frames: Sequence[np.ndarray], errors: Sequence[np.ndarray], step: float) -> "Usual":
+        """Summarise the held-out clips' frame scores ``(frames,)`` and signed errors ``(frames, mels)``."""
         scores = [smooth(values, step) for values in frames]
         bands = np.concatenate([smooth(values, step) for values in errors])
-        peak, _ = empirical_threshold(np.array([values.max() for values in scores]), 1 - rate)
         level = float(np.quantile(np.concatenate(scores), USUAL))
-        return cls(peak, min(level, peak), bands.mean(0), np.maximum(bands.std(0), 1e-6))
+        peaks = np.array([values.max() for values in scores])
+        return cls(peaks, level, bands.mean(0), np.maximum(bands.std(0), 1e-6))
 
 
 def find(
-    frames: np.ndarray, errors: np.ndarray, usual: Usual, step: float, seconds: float, sample_rate: int, whole: bool
+    frames: np.ndarray, errors: np.ndarray, usual: Usual, step: float, seconds: float, sample_rate: int, rate: float
 ) -> list[dict]:
-    """The spans of one window, in order.
+    """Find the spans of one window, in order.
 
     Args:
         frames: Frame scores, ``(frames,)``.
         errors: Signed errors, ``(frames, mels)``.
-        usual: Of the window's section.
+        usual: What is usual in the window's section.
         step: Seconds between frames.
         seconds: Length of the window; no span ends later.
         sample_rate: In Hz.
-        whole: Whether to give the whole window where no moment stands out: the branch objects to it all the same.
+        rate: Share of normal clips in which a frame stands out.
 
     Returns:
         ``start`` and ``end`` in seconds, and ``frequencies``, ranges from and to in Hz, the oddest first.
     """
     scores, bands = smooth(frames, step), smooth(errors, step)
-    runs, count = label(scores > usual.level)
+    peak, _ = empirical_threshold(usual.peaks, 1 - rate)
+    runs, count = label(scores > min(usual.level, peak))
     chosen = [np.flatnonzero(runs == run) for run in range(1, count + 1)]
-    chosen = [run for run in chosen if scores[run].max() > usual.peak]
-    if not chosen and whole:
-        chosen = [np.arange(len(scores))]
+    chosen = [run for run in chosen if scores[run].max() > peak]
     return [
         {
             "start": round(max(float(run[0]) - 0.5, 0.0) * step, 3),
