@@ -19,6 +19,11 @@ def main(arguments: list[str] | None = None) -> int:
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("asdlib", *sys.stdlib_module_names):
+            raise
+        print(f"error: this command needs the package {error.name}; pip install 'asdlib[all]'", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
         return 130
@@ -116,6 +121,20 @@ def parser() -> argparse.ArgumentParser:
     words = "use also recordings whose names say that they are anomalous"
     command.add_argument("--ignore-names", action="store_true", help=words)
     command.set_defaults(command=_calibrate)
+
+    command = commands.add_parser("report", help="write a page about recordings: sound, spectrogram, spans, score")
+    command.add_argument("detector", type=Path)
+    command.add_argument("recordings", type=Path, nargs="+", help="recordings, folders of them, or - as in score")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help=".html (with sound, offline) or .png")
+    command.add_argument("--section", help="of the recordings (default: the only one, or their folder's name)")
+    command.add_argument("--changed", action="store_true", help="they were recorded under the changed conditions")
+    command.set_defaults(command=_report)
+
+    command = commands.add_parser("history", help="show verdicts over the days, as a table and a plot")
+    words = "journals of score --watch, or outputs of score --json"
+    command.add_argument("journals", type=Path, nargs="+", help=words)
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help=".html or .png")
+    command.set_defaults(command=_history)
 
     command = commands.add_parser("onnx", help="write a detector's networks as ONNX files, compared with PyTorch")
     command.add_argument("detector", type=Path)
@@ -306,6 +325,24 @@ def _calibrate(given) -> int:
         ignore_names=given.ignore_names,
     )
     print(card.read_text(encoding="utf-8"))
+    return 0
+
+
+def _report(given) -> int:
+    from asdlib.detector import commands, report
+    from asdlib.detector.judge import Judge
+
+    clips = commands.expanded(given.recordings)
+    judged = report.report(Judge.load(given.detector), clips, given.out, given.section, given.changed)
+    print(given.out)
+    return 0 if judged == len(clips) else 2
+
+
+def _history(given) -> int:
+    from asdlib.detector import report
+
+    print(report.history(given.journals, given.out).round(2).to_string(index=False))
+    print(given.out)
     return 0
 
 

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 
 from asdlib import artefacts, data, params
-from asdlib.detector import DetectorError, folder, level, make, runtime, sources, store, train
+from asdlib.detector import DetectorError, estimate, folder, level, make, runtime, sources, store, train
 from asdlib.detector.judge import Judge, Verdict, check_rate
 from asdlib.detector.recordings import lengths
 from asdlib.detector.store import Facts, Stored
@@ -113,8 +113,12 @@ class Detector(OutlierMixin, BaseEstimator):
         clips = folder.lay_out(heard, settings, self.false_alarm_rate, self.level_limit)
         for warning in clips.attrs["warnings"]:
             print(f"warning: {warning}", flush=True)
-        data.prepare(settings)
         chosen, missing = train.candidates(settings, heard)
+        codes = [f"{number:02d}" for number in range(len(heard.sections))]
+        took = estimate.spoken(estimate.seconds(settings, chosen, codes, jobs))
+        count = len(chosen["autoencoder"]) + len(chosen["classifier"]) * len(codes)
+        print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
+        data.prepare(settings)
         facts = Facts(
             format=store.FORMAT,
             sections=list(heard.sections),

@@ -180,7 +180,7 @@ def _listen(path: Path, data, bands: statistics.Bands, seen: overlap.Seen) -> Su
     for first in range(0, recording.frames, block):
         # Blocks share so many samples that no run is missed between them.
         wave = recording.read(first, min(block + 31, recording.frames - first))
-        some, where = overlap.anchors(recordings.to_int16(wave))
+        some, where = overlap.anchors(wave)
         hashes.append(some)
         places.append(where + first)
         wave = recordings.resampled(wave[:block], recording.rate, data.sample_rate)
@@ -373,7 +373,8 @@ def held_out(files: Sequence[Path], domain: str, false_alarm_rate: float, seed: 
 def window_seconds(heard: Recordings, found: dict[Path, Survey], data) -> float:
     """Return the length of a window: of the median recording of the machine, :data:`~.recordings.LONGEST` at most.
 
-    Of a section with few recordings the last parts are held out, so that a quarter of a recording must be a window.
+    Of a section with few recordings the last parts are held out, so that a quarter of a recording must be a window, and
+    together they must give enough windows.
     """
     own = [path for files in heard.sections.values() for path in files if path in found]
     if not own:
@@ -382,7 +383,8 @@ def window_seconds(heard: Recordings, found: dict[Path, Survey], data) -> float:
     for files in heard.sections.values():
         lengths = [recordings.opened(path, data).seconds for path in files if path in found]
         if 0 < len(lengths) < FEW_FILES:
-            longest = min(longest, max(HELD_OUT * float(np.median(lengths)), recordings.SHORTEST))
+            part = min(HELD_OUT * float(np.median(lengths)), sum(lengths) / (2 * FEWEST))
+            longest = min(longest, max(part, recordings.SHORTEST))
     return min(float(np.median([recordings.opened(path, data).seconds for path in own])), longest)
 
 

@@ -95,7 +95,7 @@ class Judge:
         clip, samples = heard.window.clips.iloc[0], len(heard.window.samples)
         rate = self.stored.settings.data.sample_rate
         usual = self.stored.usual[self.key(clip["section"], clip["domain"], samples)]
-        found = spans.find(heard.frames, heard.errors, usual, self.step, samples / rate, rate, self.rate)
+        found = spans.find(heard.frames, heard.errors, usual, self.step, samples / rate, self.rate)
         found = [span | {"branch": "autoencoder"} for span in found]
         if not found and anomalous:
             odd = heard.statistics.oddest(heard.spectrum, self.bands)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pandas as pd
 
@@ -184,7 +185,9 @@ def _reference(
             parts.insert(0, before[stays])
         path.parent.mkdir(exist_ok=True)
         scores.write(pd.concat(parts, ignore_index=True), path)
-    found = {key: spans.Usual.of(*zip(*some, strict=True), step) for key, some in frames.items()}
+    first = next(iter(frames.values()))[0][1]
+    edges = librosa.mel_frequencies(first.shape[1] + 2, fmin=0, fmax=rate / 2)
+    found = {key: spans.Usual.of(*zip(*some, strict=True), step, edges) for key, some in frames.items()}
     before = store.usual(target) if (target / store.USUAL).is_file() else {}
     store.save_usual(before | found, target / store.USUAL)
 

@@ -10,6 +10,7 @@ import numpy as np
 _RUN = 5  # 2^5 = 32 samples
 _EVERY = np.uint64(1023)  # mask of the hashes that are remembered
 _FACTOR = 0x9E3779B97F4A7C15
+_LIVELY = 16  # changes from one sample to the next that a run must hold: near silence, runs agree by chance
 _ENOUGH = 2  # remembered runs that two recordings share, if they share a part
 
 
@@ -17,7 +18,7 @@ def anchors(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the remembered runs of samples.
 
     Args:
-        samples: int16, ``(samples,)``.
+        samples: Floating-point, ``(samples,)``.
 
     Returns:
         Hashes, each once, and the first samples of their runs, in order. Runs that recur in these samples, as silence
@@ -25,7 +26,8 @@ def anchors(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if len(samples) < 2**_RUN:
         return np.zeros(0, np.uint64), np.zeros(0, int)
-    value = samples.astype(np.int64).view(np.uint64)
+    exact = np.ascontiguousarray(samples, np.float32)
+    value = exact.view(np.uint32).astype(np.uint64)
     with np.errstate(over="ignore"):
         for power in range(_RUN):
             step = 2**power
@@ -33,7 +35,9 @@ def anchors(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             value = value[:-step] * factor + value[step:]
         mixed = (value ^ (value >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed ^= mixed >> np.uint64(32)
-    places = np.flatnonzero((mixed & _EVERY) == 0)
+    changes = np.concatenate([[0, 0], np.cumsum(exact[1:] != exact[:-1])])
+    lively = changes[2**_RUN :] - changes[1 : len(changes) - 2**_RUN + 1] >= _LIVELY
+    places = np.flatnonzero(((mixed & _EVERY) == 0) & lively)
     _found, first, count = np.unique(mixed[places], return_index=True, return_counts=True)
     kept = np.sort(first[count == 1])
     return mixed[places[kept]], places[kept]

@@ -7,7 +7,6 @@ Scores and errors are averaged over :data:`SMOOTH` seconds first: single frames 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 from scipy.ndimage import label, uniform_filter1d
 
@@ -33,20 +32,20 @@ class Usual:
     """of the smoothed signed errors of each mel band, standardised log-mel, (mels,)"""
     deviation: np.ndarray
     """of the same, (mels,)"""
+    edges: np.ndarray
+    """of the mel bands, in Hz: band i reaches from edge i to edge i + 2, (mels + 2,)"""
 
     @classmethod
-    def of(cls, frames: Sequence[np.ndarray], errors: Sequence[np.ndarray], step: float) -> "Usual":
+    def of(cls, frames: Sequence[np.ndarray], errors: Sequence[np.ndarray], step: float, edges: np.ndarray) -> "Usual":
         """Summarise the held-out clips' frame scores ``(frames,)`` and signed errors ``(frames, mels)``."""
         scores = [smooth(values, step) for values in frames]
         bands = np.concatenate([smooth(values, step) for values in errors])
         level = float(np.quantile(np.concatenate(scores), USUAL))
         peaks = np.array([values.max() for values in scores])
-        return cls(peaks, level, bands.mean(0), np.maximum(bands.std(0), 1e-6))
+        return cls(peaks, level, bands.mean(0), np.maximum(bands.std(0), 1e-6), edges)
 
 
-def find(
-    frames: np.ndarray, errors: np.ndarray, usual: Usual, step: float, seconds: float, sample_rate: int, rate: float
-) -> list[dict]:
+def find(frames: np.ndarray, errors: np.ndarray, usual: Usual, step: float, seconds: float, rate: float) -> list[dict]:
     """Find the spans of one window, in order.
 
     Args:
@@ -55,7 +54,6 @@ def find(
         usual: What is usual in the window's section.
         step: Seconds between frames.
         seconds: Length of the window; no span ends later.
-        sample_rate: In Hz.
         rate: Share of normal clips in which a frame stands out.
 
     Returns:
@@ -70,20 +68,19 @@ def find(
         {
             "start": round(max(float(run[0]) - 0.5, 0.0) * step, 3),
             "end": round(min((float(run[-1]) + 0.5) * step, float(seconds)), 3),
-            "frequencies": frequencies((bands[run].mean(0) - usual.mean) / usual.deviation, sample_rate),
+            "frequencies": frequencies((bands[run].mean(0) - usual.mean) / usual.deviation, usual.edges),
         }
         for run in chosen
     ]
 
 
-def frequencies(oddness: np.ndarray, sample_rate: int) -> list[list[float]]:
+def frequencies(oddness: np.ndarray, edges: np.ndarray) -> list[list[float]]:
     """Ranges in Hz of neighbouring mel bands at least half as odd as the oddest; at most :data:`RANGES`, oddest first.
 
     Args:
         oddness: Deviation from the usual error in each band, ``(mels,)``, either sign.
-        sample_rate: In Hz.
+        edges: Edges of the bands in Hz, ``(mels + 2,)``.
     """
-    edges = librosa.mel_frequencies(len(oddness) + 2, fmin=0, fmax=sample_rate / 2)
     size = np.abs(oddness)
     groups, count = label(size >= size.max() / 2)
     ranges = [np.flatnonzero(groups == group) for group in range(1, count + 1)]
