@@ -261,7 +261,7 @@ def test_without_outliers_the_autoencoder_listens_alone(tmp_path, odd):
     detector = asdlib.Detector(profile(tmp_path), 0.2, {"autoencoder.training.steps": 20}).fit(paths)
     verdict = detector.judge(odd)
     assert list(verdict.branches) == ["autoencoder", "statistics"]
-    assert "only the autoencoder listens" in detector.card_ and "needs outliers" in detector.card_
+    assert "no classifier listens" in detector.card_ and "needs outliers" in detector.card_
 
 
 # On disk --------------------------------------------------------------------------------------------------------------

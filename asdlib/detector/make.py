@@ -47,7 +47,7 @@ def write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: floa
         networks.keep_classifier(settings, name, facts.codes, target / "classifier" / name)
     nets = store.networks_of(settings, facts, target)
     waveforms = Waveforms.open(paths.Run.of(settings).data(MACHINE))
-    clips = clips.reset_index(drop=True)
+    warnings, clips = clips.attrs["warnings"], clips.reset_index(drop=True)
     usual = _statistics(waveforms, clips, facts, settings.data.sample_rate)
     statistics.save(usual, target / statistics.FILE)
     held_out = waveforms.clips[waveforms.clips["split"] == "test"]
@@ -61,6 +61,7 @@ def write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: floa
         device=training.compute(settings).describe(),
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began,
+        warnings=warnings,
     )
     del record["settings"]  # in a file of its own
     facts = facts.model_copy(update={"record": record})

@@ -2,8 +2,6 @@
 
 import contextlib
 import multiprocessing
-import os
-import signal
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -78,7 +76,7 @@ def train(made: params.Settings, chosen: dict[str, list[str]], sections: list[st
 def _side_by_side(tasks: list[tuple], jobs: int, pipe: Path) -> None:
     """Run tasks in processes of their own, which end with this one, however it ends."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, _follow, (str(pipe),))
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, leader.follow_in_pool, (str(pipe),))
     try:
         for future in [pool.submit(run, *task) for task in tasks]:
             future.result()
@@ -93,12 +91,6 @@ def _side_by_side(tasks: list[tuple], jobs: int, pipe: Path) -> None:
             ) from None
         raise
     pool.shutdown()
-
-
-def _follow(pipe: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback each
-    os.environ[leader.PIPE] = pipe
-    leader.follow()
 
 
 def run(resolved: dict, branch: str, candidate: str, section: str) -> None:
