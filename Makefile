@@ -59,7 +59,7 @@ environment: $(READY) ## the virtual environment
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[dev,onnx,slurm]'
+	$(VENV)/bin/python -m pip install --quiet --editable '.[all,dev,onnx,slurm]'
 	touch $@
 
 clean: ## remove runs, generated data and built books; the environment stays

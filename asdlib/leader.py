@@ -8,6 +8,7 @@ themselves. The next command first waits until they have.
 
 import contextlib
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -78,6 +79,16 @@ def follow() -> None:
         os._exit(1)  # no tidying: what is whole is in place, and a kernel ends when it misses its parent
 
     threading.Thread(target=wait, name="leader", daemon=True).start()
+
+
+def follow_in_pool(pipe: str) -> None:
+    """Initialise a process of a pool: it ends with the leader, and prints no traceback of its own on Ctrl-C.
+
+    It is here so that a new process follows before it imports anything heavy.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ[PIPE] = pipe
+    follow()
 
 
 def _followed(pipe: Path) -> bool:

@@ -162,6 +162,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/benchmarks.md": provenance.benchmarks(SOURCES / "results" / "benchmarks.csv"),
         "generated/growth.md": provenance.growth(SOURCES / "results" / "growth.csv"),
         "generated/paper_run.md": provenance.paper_run(SOURCES / "results" / "paper_run.csv"),
+        "generated/service.md": provenance.service(SOURCES / "results" / "service.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),
         "generated/absent.md": provenance.absent(table, settings),

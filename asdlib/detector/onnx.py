@@ -1,11 +1,12 @@
 """A detector's networks as ONNX files, for runtimes without PyTorch.
 
 Each file goes from a waveform to what the scorers read, its log-mel front-end and the masks included, in float32, for
-the detector's length of window. The scorers' Gaussians and the thresholds stay in the detector's own files.
+each of the detector's lengths of windows. The scorers' Gaussians and the thresholds stay in the detector's own files.
 :mod:`asdlib.detector.runtime` runs the files.
 """
 
 import importlib.util
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -67,13 +68,13 @@ class ClassifierOutputs(nn.Module):
 
 def networks(facts: store.Facts, settings, folder: Path) -> Iterator[tuple[str, nn.Module, int, list[str]]]:
     """Each network to export: the name of its file, itself, samples that it takes, names of its outputs."""
-    run, samples = PyTorch(settings, facts, folder), round(facts.seconds * settings.data.sample_rate)
+    run = PyTorch(settings, facts, folder)
     for candidate in facts.autoencoder:
         with store.readable(folder):
             net = run.reconstructor(candidate)
-        for section in facts.codes:
+        for section, samples in itertools.product(facts.codes, facts.samples(settings.data.sample_rate)):
             module = AutoencoderErrors(net, section, samples)
-            yield runtime.autoencoder_file(candidate, section), module, samples, module.kinds
+            yield runtime.autoencoder_file(candidate, section, samples), module, samples, module.kinds
     for candidate in facts.classifier:
         length = samples_of(settings.candidate("classifier", candidate))
         with store.readable(folder):
