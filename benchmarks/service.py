@@ -50,7 +50,7 @@ def main() -> None:
             for index in range(CLIPS):
                 wave = rng.normal(0, 0.03, SECONDS * RATE)
                 soundfile.write(folder / name / f"{index:02d}.wav", wave, RATE, "PCM_16")
-        detector = Detector("quick", overrides=TWO_STEPS).fit(folder / "normal", outliers=[folder / "other"])
+        detector = Detector("detector", overrides=TWO_STEPS).fit(folder / "normal", outliers=[folder / "other"])
         detector.save(folder / "pytorch")
         kinds = {"PyTorch": folder / "pytorch"}
         if runtime.installed():

@@ -205,7 +205,7 @@ def test_resolved_settings_come_back_the_same(load):
     assert Settings.model_validate(settings.resolved()) == settings
 
 
-@pytest.mark.parametrize("profile", ["smoke", "demo", "quick", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "demo", "quick", "detector", "paper"])
 def test_the_profiles_load(root, profile):
     settings = params.load(root / "params" / f"{profile}.yaml")
     assert settings.profile == profile

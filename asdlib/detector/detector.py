@@ -50,7 +50,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        profile: str | Path = "quick",
+        profile: str | Path = "detector",
         false_alarm_rate: float = 0.1,
         overrides: dict | None = None,
         level_limit: float = level.LIMIT,
