@@ -80,7 +80,8 @@ def parser() -> argparse.ArgumentParser:
     words = "folders of normal recordings of other machines, used as negative examples"
     command.add_argument("--outliers", type=Path, action="extend", nargs="+", default=[], metavar="FOLDER", help=words)
     command.add_argument("--changed", type=Path, metavar="FOLDER", help="a few recordings under changed conditions")
-    command.add_argument("--profile", default="detector", help="name of a file in params/, or a path (default: detector)")
+    words = "name of a file in params/, or a path (default: detector)"
+    command.add_argument("--profile", default="detector", help=words)
     command.add_argument("--false-alarms", type=float, default=0.1, metavar="RATE", help="aimed at (default: 0.1)")
     words = "how far a recording's level may lie outside of what was learnt without meaning anything (default: 12)"
     command.add_argument(

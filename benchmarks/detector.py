@@ -1,6 +1,7 @@
 """One clip through the whole ensemble of a detector, the first answer from a cold start, and the time of imports.
 
-The networks have the sizes of the profile ``detector``; they learn for two steps only, which changes no time of scoring.
+The networks have the sizes of the profile ``detector``; they learn for two steps only, which changes no time of
+scoring.
 """
 
 import shutil

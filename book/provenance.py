@@ -154,8 +154,8 @@ def service(path: Path) -> str:
     ]
     processor = found["processor"].iat[0].partition(",")[0]
     caption = (
-        f"What a detector of the profile `detector` needs to judge recordings of {found['seconds'].iat[0]} s, one after "
-        f"the other, on one thread of {processor} at commit `{found['commit'].iat[0]}`."
+        f"What a detector of the profile `detector` needs to judge recordings of {found['seconds'].iat[0]} s, one "
+        f"after the other, on one thread of {processor} at commit `{found['commit'].iat[0]}`."
     )
     columns = ["Runtime", "Memory, MiB", "CPU seconds to start", "CPU seconds per recording"]
     return table(pd.DataFrame(rows, columns=columns), caption, "service-table", "lrrr")

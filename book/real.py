@@ -119,7 +119,7 @@ def finetuning(samples: Resampled, confidence: float) -> str:
     rows = {row for row, _ in samples.keys}
     shown = []
     for row in sorted(rows):
-        for tuned, source in (("mahalanobis", "source_mahalanobis"), ("adapted", "source_model")):
+        for tuned, source in (("mahalanobis", "source_mahalanobis"), ("w50_mean", "source_model")):
             other = f"{row.rpartition('/')[0]}/{source}"
             if row.startswith("classifier/") and row.endswith(f"/{tuned}") and other in rows:
                 pair = [samples.values((name, ""), domain="target")[0] for name in (row, other)]
@@ -262,7 +262,7 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
         "bands": autoencoder.bands(pd.read_csv(folder / "bands.csv", dtype=text)),
         "losses_autoencoder": autoencoder.training(pd.read_csv(folder / "losses_autoencoder.csv")),
         "losses_classifier": classifier.training(pd.read_csv(folder / "losses_classifier.csv")),
-        "scores": baselines.scores(_only(scores, [other + name for name in ("adapted", "mahalanobis")])),
+        "scores": baselines.scores(_only(scores, [other + name for name in ("w50_mean", "mahalanobis")])),
         "maps": classifier.maps(
             pd.read_csv(folder / "maps.csv", dtype=text, keep_default_na=False).assign(method="PCA"), "PCA"
         ),

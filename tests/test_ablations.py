@@ -13,7 +13,7 @@ from asdlib.evaluation.bootstrap import EvaluationError
 from asdlib.paths import Run
 
 CANDIDATES = {"c0": {}, "c1": {"model": {"latent": 8}}}
-VARIANTS = {"autoencoder": ("clip_signed", "median"), "classifier": ("mahalanobis", "adapted")}
+VARIANTS = {"autoencoder": ("clip_signed", "median"), "classifier": ("mahalanobis", "w50_mean")}
 
 
 @pytest.fixture(scope="module")

@@ -169,7 +169,7 @@ def test_twins_never_count_twice(tmp_path):
 
 
 # Which systems a row may choose from ----------------------------------------------------------------------------------
-VARIANTS = {"autoencoder": ["clip_signed", "median", "max"], "classifier": ["mahalanobis", "adapted"]}
+VARIANTS = {"autoencoder": ["clip_signed", "median", "max"], "classifier": ["mahalanobis", "w50_mean"]}
 BEST = {"clip_signed": 4.0, "mahalanobis": 4.0}
 CANDIDATES = {
     "autoencoder_candidates": {"shifted": {"origin": "extension"}, "base": {}},
@@ -209,8 +209,8 @@ def test_rows_of_the_paper_hold_the_papers_systems_only(tmp_path):
     paper = {"autoencoder/base/median", "autoencoder/base/max"}
     for selection in ensemble.SELECTIONS:
         assert members(choices, AE, selection) | members(choices, AE_ENSEMBLE, selection) <= paper
-        assert members(choices, BC, selection) == {"classifier/base/adapted"}  # of the first backbone only
-        assert members(choices, BC_ENSEMBLE, selection) == {"classifier/base/adapted", "classifier/wide/adapted"}
+        assert members(choices, BC, selection) == {"classifier/base/w50_mean"}  # of the first backbone only
+        assert members(choices, BC_ENSEMBLE, selection) == {"classifier/base/w50_mean", "classifier/wide/w50_mean"}
         assert members(choices, MIX, selection) == {AE_ENSEMBLE, BC_ENSEMBLE}
     for selection in ("development", "cross-fitted"):
         assert members(choices, "AE+", selection) <= {"autoencoder/base/clip_signed", "autoencoder/shifted/clip_signed"}
@@ -227,14 +227,14 @@ def test_without_labels_extensions_enter_by_their_first_extension(tmp_path):
     assert members(choices, "BC+", "fixed") == {"classifier/ours/mahalanobis"}
     names = CANDIDATES | {"autoencoder_candidates": {"base": {}}}
     run_settings = synthetic_scores.settings(tmp_path, candidates=0, **names)
-    systems = ["classifier/wide/adapted", "classifier/base/adapted", "classifier/ours/adapted"]
+    systems = ["classifier/wide/w50_mean", "classifier/base/w50_mean", "classifier/ours/w50_mean"]
     assert EXTENSIONS.defaults(run_settings, "classifier", systems) == [0, 1, 2]  # without an extension: the first
     assert EXTENSIONS.defaults(run_settings, "classifier", systems, single=True) == [2]
     assert PAPER.defaults(run_settings, "classifier", systems, single=True) == [1]
 
 
 def test_what_a_profile_does_not_have_has_no_row(tmp_path):
-    only = {"scorer": {"variants": ["adapted"]}}
+    only = {"scorer": {"variants": ["w50_mean"]}}
     run_settings = synthetic_scores.settings(tmp_path, ["fan"], classifier=only)
     synthetic_scores.write_run(run_settings)
     found = set(ensemble.run(run_settings, "fan")["system"].str.split("/").str[2])

@@ -8,12 +8,11 @@ the seeds, paired: the same resampled clips for both sides and for all seeds.
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 
-from asdlib import params, scores
+from asdlib import origin, params, scores
 from asdlib.data import catalogue
 from asdlib.evaluation.bootstrap import EvaluationError, Resampled, interval
 from asdlib.evaluation.seeds import OTHERWISE_EQUAL
@@ -29,9 +28,8 @@ FIGURES = ["seeds", "value", "deviation", "difference", "difference_deviation", 
 
 
 def paper_variant(branch: str, variants: list[str]) -> str:
-    """The variant in the paper's order: frame Gaussians and the first pooling (Sec. 2.1), or ``adapted`` (Sec. 2.2)."""
-    order = get_args(params.Pooling) if branch == "autoencoder" else ("adapted",)
-    return next(variant for variant in variants if variant in order)
+    """The first of the paper's variants (:mod:`asdlib.origin`)."""
+    return origin.first(branch, variants, origin.PAPER)
 
 
 def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
