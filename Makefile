@@ -10,7 +10,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help reproduce book pdf ablations test reliability slurm lint bench lab environment clean
+.PHONY: help reproduce book pdf ablations test check reliability slurm lint bench lab environment clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ ablations: $(READY) ## what each part earns, seeds 0, 1 and 2, some two hours on
 
 test: $(READY) lint ## every test, the smoke profile end to end among them
 	python -m pytest
+
+check: $(READY) lint ## the quick tests only: lint, the examples in docstrings, unit tests; a minute or so
+	python -m pytest -m "not slow"
 
 lint: $(READY) ## ruff on code and notebooks; notebooks without outputs
 	ruff check . && ruff format --check .
@@ -56,7 +59,7 @@ environment: $(READY) ## the virtual environment
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[dev,onnx,slurm]'
+	$(VENV)/bin/python -m pip install --quiet --editable '.[all,dev,onnx,slurm]'
 	touch $@
 
 clean: ## remove runs, generated data and built books; the environment stays

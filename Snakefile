@@ -39,7 +39,8 @@ os.environ[KEEP_FINISHED] = "1"  # a job killed after its training, before we no
 def needs(*keys, branch=None, trains=False):
     """The settings that a stage depends on, as JSON; where they change, Snakemake runs the stage again.
 
-    A training does not depend on its branch's scorer: other post-processing needs no new model.
+    A training does not depend on its branch's scorer, nor on whose method it is: other post-processing needs no new
+    model.
     """
 
     def resolve(wildcards):
@@ -48,7 +49,7 @@ def needs(*keys, branch=None, trains=False):
         if settings.compile:  # else not named: runs from before it are as good
             chosen["compile"] = True
         if branch:
-            left_out = {"scorer"} if trains else set()
+            left_out = {"scorer", "origin"} if trains else set()
             candidate = settings.candidate(branch, wildcards.candidate)
             chosen[branch] = candidate.model_dump(mode="json", exclude=left_out)
         return json.dumps(chosen)

@@ -11,9 +11,11 @@ import os
 import platform
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -49,7 +51,8 @@ def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
         yield temporary
         for file in temporary.rglob("*") if folder else [temporary]:
             _flush(file)
-        temporary.chmod(0o755 if folder else 0o644)
+        with contextlib.suppress(OSError):  # some file systems have no modes
+            temporary.chmod(0o755 if folder else 0o644)
         if folder:
             _swap(temporary, path)
         else:
@@ -164,17 +167,68 @@ def _alive(process: int) -> bool:
 def only_one(path: Path, sentence: str) -> Iterator[None]:
     """Hold a lock that the operating system drops when the process ends, however it ends.
 
+    Where the file system has no locks, a file with the machine and the process takes its place.
+
     Args:
         path: File that stands for the lock; made if missing, and kept.
         sentence: Of the :class:`asdlib.AsdError` if another process holds it.
+
+    Raises:
+        asdlib.AsdError: Another process holds the lock.
+        ArtefactError: The folder cannot be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as stream:
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context(open(path, "w", encoding="utf-8"))
+        except OSError as error:
+            raise ArtefactError(
+                f"{path}: cannot be written ({error.strerror.lower()}); choose another folder, or change who may write "
+                "to it"
+            ) from None
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AsdError(sentence) from None
+        except OSError:  # ENOLCK, ENOTSUP or ENOSYS: a file system without locks
+            stack.enter_context(_only_one_by_name(path.with_name(f"{path.name}.holder"), sentence))
         yield
+
+
+@contextlib.contextmanager
+def _only_one_by_name(path: Path, sentence: str) -> Iterator[None]:
+    """Hold the file ``path``, which names machine and process; one whose process has ended counts for nothing."""
+    here = socket.gethostname()
+    while True:
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            break
+        except FileExistsError:
+            with contextlib.suppress(FileNotFoundError):
+                machine, _, process = path.read_text(encoding="utf-8").partition(" ")
+                if machine != here or not process.isdecimal() or _alive(int(process)):
+                    raise AsdError(
+                        f"{sentence} ({path}: {machine} {process}; if that has ended, delete the file)"
+                    ) from None
+                path.unlink()
+    try:
+        os.write(descriptor, f"{here} {os.getpid()}".encode())
+        os.close(descriptor)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def socket_folder() -> Iterator[Path]:
+    """Make a temporary folder whose path is short enough for sockets, which end at about 100 characters."""
+    usual = tempfile.gettempdir()
+    for place in (usual, os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/dev/shm"):
+        if place and len(os.fsencode(place)) <= 60 and os.access(place, os.W_OK | os.X_OK):
+            with tempfile.TemporaryDirectory(prefix="asdlib", dir=place, ignore_cleanup_errors=True) as folder:
+                yield Path(folder)
+            return
+    raise ArtefactError(f"{usual}: too long a path for sockets (over 60 characters); set TMPDIR to a shorter one")
 
 
 def write_json(value: object, path: Path | str) -> None:
@@ -218,15 +272,33 @@ def fingerprint(value: object) -> str:
 
 
 def commit() -> str:
-    """The git commit of the working tree, with ``+changes`` if files differ from it; ``unknown`` outside git."""
-    here = Path(__file__).parent
+    """Return the git commit of this project's working tree, with ``+changes`` if files differ from it.
+
+    ``unknown`` where this package does not lie at the top of a working tree of this project: one that is installed
+    somewhere inside the user's own repository must not be recorded with the user's commit.
+    """
+    package = Path(__file__).resolve().parent
+    # Variables such as GIT_DIR, which git sets for its hooks, would lead to another repository.
+    environment = {name: value for name, value in os.environ.items() if name in _GIT or not name.startswith("GIT_")}
+
+    def git(*words: str) -> str:
+        command = ["git", "-c", "safe.directory=*", *words]  # whoever owns the files: their code is running already
+        run = {"cwd": package, "capture_output": True, "text": True, "check": True, "timeout": 10}
+        return subprocess.run(command, env=environment, **run).stdout.strip()
+
     try:
-        run = {"cwd": here, "capture_output": True, "text": True, "check": True, "timeout": 10}
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **run).stdout.strip()
-        dirty = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **run).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
+        top = Path(git("rev-parse", "--show-toplevel")).resolve()
+        about = tomllib.loads((top / "pyproject.toml").read_text(encoding="utf-8"))
+        if top != package.parent or about["project"]["name"] != "asdlib":
+            return "unknown"
+        head, dirty = git("rev-parse", "--short=12", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, ValueError, KeyError, subprocess.SubprocessError):
         return "unknown"
     return head + ("+changes" if dirty else "")
+
+
+_GIT = ("GIT_CEILING_DIRECTORIES", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+"""variables of git that say nothing about which repository is meant"""
 
 
 def record(settings: dict, *, seed: int, device: str, data: str, seconds: float, **more: object) -> dict:

@@ -62,6 +62,26 @@ class LogMel(nn.Module):
         return 10 * torch.log10(mel.clamp(min=FLOOR))
 
 
+def interior(spectrum: Tensor, log_mel: LogMel) -> Tensor:
+    """Drop the frames whose window reaches beyond the clip: it is zero there, which no frame inside the clip shows.
+
+    Args:
+        spectrum: Log-mel of a whole clip, ``(frames, mels)``.
+        log_mel: The front-end that computed it.
+
+    Returns:
+        ``(frames - 2 edge, mels)``; the spectrum as it is, if that would leave nothing. With 1024 FFT points and a hop
+        of 512 the first and the last frame go.
+    """
+    edge = edge_frames(log_mel)
+    return spectrum[edge:-edge] if len(spectrum) > 2 * edge else spectrum
+
+
+def edge_frames(log_mel: LogMel) -> int:
+    """Return how many frames at each end of a clip have windows that reach beyond it."""
+    return -(-(log_mel.n_fft // 2) // log_mel.hop_length)
+
+
 def log_mels(waveforms, rows: Sequence[int], log_mel: LogMel, batch: int = 32) -> Iterator[Tensor]:
     """Log-mel of clips, one after the other in the order of ``rows``; clips may differ in length.
 

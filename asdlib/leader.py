@@ -8,12 +8,15 @@ themselves. The next command first waits until they have.
 
 import contextlib
 import os
+import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from asdlib import AsdError
+from asdlib.artefacts import fingerprint
 
 PIPE = "ASDLIB_LEADER"
 """environment variable with the path of the pipe"""
@@ -36,7 +39,9 @@ def leading(folder: Path) -> Iterator[Path]:
         AsdError: Processes of an earlier run do not end.
     """
     began = time.monotonic()
-    for earlier in sorted(folder.glob("leader.*")):
+    # For file systems without named pipes, as some shared ones are.
+    elsewhere = Path(tempfile.gettempdir(), f"asdlib-{os.getuid()}-{fingerprint(str(folder.resolve()))}")
+    for earlier in sorted([*folder.glob("leader.*"), *elsewhere.glob("leader.*")]):
         while _followed(earlier):
             if time.monotonic() - began > PATIENCE:
                 raise AsdError(
@@ -45,7 +50,12 @@ def leading(folder: Path) -> Iterator[Path]:
             time.sleep(0.1)
         earlier.unlink()
     pipe = folder / f"leader.{os.getpid()}"
-    os.mkfifo(pipe)
+    try:
+        os.mkfifo(pipe)
+    except OSError:
+        elsewhere.mkdir(mode=0o700, exist_ok=True)
+        pipe = elsewhere / pipe.name
+        os.mkfifo(pipe)
     descriptor = os.open(pipe, os.O_RDWR)  # for writing alone, it would wait for a reader
     try:
         yield pipe
@@ -69,6 +79,16 @@ def follow() -> None:
         os._exit(1)  # no tidying: what is whole is in place, and a kernel ends when it misses its parent
 
     threading.Thread(target=wait, name="leader", daemon=True).start()
+
+
+def follow_in_pool(pipe: str) -> None:
+    """Initialise a process of a pool: it ends with the leader, and prints no traceback of its own on Ctrl-C.
+
+    It is here so that a new process follows before it imports anything heavy.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ[PIPE] = pipe
+    follow()
 
 
 def _followed(pipe: Path) -> bool:

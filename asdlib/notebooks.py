@@ -10,12 +10,13 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import time
 import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
-from asdlib import AsdError, leader, params, paths
+from asdlib import AsdError, artefacts, leader, params, paths, warm
 from asdlib.artefacts import writing
 
 
@@ -28,11 +29,27 @@ def parameters(notebook: Path) -> dict:
     if not notebook.is_file():
         known = ", ".join(sorted(path.name for path in notebook.parent.glob("*.ipynb"))) or "none"
         raise NotebookError(f"{notebook}: no such notebook; there: {known}")
-    return _papermill().inspect_notebook(str(notebook))
+    try:
+        whole = isinstance(json.loads(notebook.read_text(encoding="utf-8"))["cells"], list)
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise NotebookError(
+            f"{notebook}: is no Jupyter notebook; expected one of notebooks/, for example 01_data.ipynb"
+        )
+    try:
+        return _papermill().inspect_notebook(str(notebook))
+    except ValueError as error:  # its metadata name no kernel or language
+        raise NotebookError(f"{notebook}: {error}; save it once in JupyterLab with a Python kernel") from None
 
 
 def check(notebook: Path, values: dict) -> None:
     """Raise :class:`NotebookError` unless the notebook has these parameters, of these types, and they make sense."""
+    if not isinstance(values, dict):
+        raise NotebookError(
+            f"{notebook.name}: parameters are {json.dumps(values)}; expected an object such as {{}} or "
+            '{"params": "demo"}'
+        )
     known = parameters(notebook)
     for name, value in values.items():
         if name not in known:
@@ -60,6 +77,45 @@ def environment(settings) -> dict[str, str]:
     return threads | {"PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
+PATIENCE = 900
+"""seconds that a kernel may take to start: imports from a busy or network file system take minutes"""
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """Environment variables that keep a user's own set-up of Jupyter, IPython and matplotlib out of a kernel.
+
+    A ``python3`` kernel elsewhere on ``JUPYTER_PATH`` would run another Python, start-up files of IPython other code,
+    and a ``matplotlibrc`` would change the figures.
+
+    Args:
+        folder: A folder for the kernel's own files, gone after it.
+    """
+    paths_before = os.environ.get("JUPYTER_PATH", "")
+    if not warm.is_ours(paths_before.partition(os.pathsep)[0]):
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        warm.write_specification(folder, argv)
+        paths_before = os.pathsep.join(filter(None, [str(folder), paths_before]))
+    return {
+        "JUPYTER_PATH": paths_before,
+        "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "MATPLOTLIBRC": str(Path(find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"),
+    }
+
+
+@contextlib.contextmanager
+def _changed_environment(variables: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    os.environ.pop("PYTHONSTARTUP", None)  # IPython would run it
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def execute(notebook: Path, output: Path, values: dict) -> float:
     """Execute ``notebook`` with papermill and keep the executed notebook at ``output``; return the seconds it took.
 
@@ -69,10 +125,10 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     Raises:
         NotebookError: A parameter does not fit, or a cell failed; then the message is the cell's own error.
     """
-    values = json.loads(os.environ.get(COMMON, "{}")) | values
+    if isinstance(values, dict):
+        values = json.loads(os.environ.get(COMMON, "{}")) | values
     check(notebook, values)
     settings = params.load(values.get("params", "demo"), values.get("overrides"))
-    os.environ.update(environment(settings))
     papermill = _papermill()
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
@@ -82,7 +138,8 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     began = time.monotonic()
     lines = Prefixed(output.stem)
     with writing(output) as temporary, contextlib.ExitStack() as stack:
-        sockets = stack.enter_context(tempfile.TemporaryDirectory())
+        folder = stack.enter_context(artefacts.socket_folder())
+        stack.enter_context(_changed_environment(environment(settings) | surroundings(folder)))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # of the libraries that start the kernel; the kernel has its own filters
         try:
@@ -91,11 +148,13 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
                 str(temporary),
                 parameters=values,
                 cwd=str(paths.home()),
+                kernel_name="python3",  # ours (surroundings), whatever the notebook was saved with
+                start_timeout=PATIENCE,
                 progress_bar=False,
                 stdout_file=lines,
                 stderr_file=lines,
                 # Sockets in a folder of their own: no port is opened, and jobs side by side cannot take each other's.
-                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}),
             )
             failure = None
         except PapermillExecutionError as error:
@@ -103,9 +162,12 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
             if error.ename in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in error.evalue:
                 failure += "; free some memory, run fewer jobs (JOBS=1) or lower the batch size"
         except RuntimeError as error:  # nbclient's DeadKernelError is one, and that of a kernel that never answered
-            if "ernel died" not in str(error):
+            if "ernel died" in str(error):
+                failure = "the kernel died, most likely for want of memory; free some, or run fewer jobs (JOBS=1)"
+            elif "respond" in str(error):
+                failure = f"no kernel started in {PATIENCE} s; run fewer jobs (JOBS=1), or wait for a less busy machine"
+            else:
                 raise
-            failure = "the kernel died, most likely for want of memory; free some, or run fewer jobs (JOBS=1)"
         lines.close()
     if failure is not None:
         raise NotebookError(f"{output}: {failure}")

@@ -26,6 +26,15 @@ def of_variant(branch: str, variant: str) -> str:
     return EXTENSION if variant in EXTENSION_VARIANTS[branch] else PAPER
 
 
+def first(branch: str, variants: list[str], origin: str) -> str:
+    """Return the variant that is used without labels: the first of an origin, or of all where none is of it.
+
+    >>> first("autoencoder", ["median", "clip_signed"], EXTENSION)
+    'clip_signed'
+    """
+    return next((name for name in variants if of_variant(branch, name) == origin), variants[0])
+
+
 def of_system(settings, system: str) -> str:
     """Return the origin of a system: the paper's only if both its candidate and its variant are.
 

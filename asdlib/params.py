@@ -7,8 +7,10 @@ An unknown key, a wrong type or a value out of range is refused with the key's f
 
 import difflib
 import json
+import os
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -31,12 +33,41 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _text(value: Any) -> Any:
+    """Text that YAML takes for a number or for nothing, as it was written: a section 00, a machine type 001 or null."""
+    if isinstance(value, _Integer | _Float):
+        return value.text
+    return str(value) if type(value) in (int, float) else "null" if value is None else value
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"expected a list, found {json.dumps(value)}; write [{value}]")
+    return value
+
+
+def _expanded(value: str) -> str:
+    return os.path.expanduser(value)
+
+
+class _Integer(int):
+    """A whole number that was not written as Python would; ``text`` is how."""
+
+
+class _Float(float):
+    """A number that was not written as Python would; ``text`` is how."""
+
+
 Positive = Annotated[int, BeforeValidator(_number), Field(gt=0)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
 PositiveFloat = Annotated[float, BeforeValidator(_number), Field(gt=0)]
 Fraction = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-Section = Annotated[str, StringConstraints(pattern=r"^\d{2}$")]
+Section = Annotated[str, BeforeValidator(_text), StringConstraints(pattern=r"^\d{2}$")]
+Machine = Annotated[str, BeforeValidator(_text)]
+Machines = Annotated[list[Machine], BeforeValidator(_listed)]
+Sections = Annotated[list[Section], BeforeValidator(_listed)]
+Folder = Annotated[str, AfterValidator(_expanded)]
 
 
 def _ordered(pair: tuple) -> tuple:
@@ -48,11 +79,24 @@ def _ordered(pair: tuple) -> tuple:
 Range = Annotated[tuple[Count, Count], AfterValidator(_ordered)]
 Combination = Literal["average", "median", "maximum", "ranking"]
 Pooling = Literal["median", "mean", "max", "top_k", "percentile", "upper_mean"]
-Variant = Pooling | Literal["clip_signed", "l1"]
+CopyPooling = Literal["mean", "max", "median"]
+FRAME_VARIANTS = tuple(
+    pooling + ("" if copies == "mean" else f"_of_{copies}")
+    for copies in get_args(CopyPooling)
+    for pooling in get_args(Pooling)
+)
+"""frame Gaussians, then pooling over time: ``median_of_max`` is the median over time of errors that are pooled over
+copies by the maximum"""
+Variant = Literal[(*FRAME_VARIANTS, "clip_signed", "l1")]
 PseudoTargetBy = Literal["mixup", "shift"]
 TargetFrom = Literal["clips", "pseudo_target"]
 Origin = Literal["paper", "extension"]
-ClassifierVariant = Literal["adapted", "source_model", "mahalanobis", "source_mahalanobis", "posterior", "distance"]
+WindowPooling = Literal["mean", "median", "max", "upper_mean"]
+MIXED_VARIANTS = tuple(f"w{weight}_{pooling}" for weight in (50, 25, 75) for pooling in get_args(WindowPooling))
+"""w of the posterior in per cent, and how windows are pooled: ``w50_mean`` weighs posterior and distance equally"""
+ClassifierVariant = Literal[
+    (*MIXED_VARIANTS, "posterior", "distance", "source_model", "mahalanobis", "source_mahalanobis")
+]
 
 
 class ParamsError(AsdError):
@@ -71,9 +115,9 @@ class Synthetic(Strict):
 
     seed: Count = 0
     """seed of the recordings"""
-    machines: list[str] = ["ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve"]
+    machines: Machines = ["ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve"]
     """machine types, out of the seven of DCASE2021"""
-    sections: list[Section] = ["00", "01", "02"]
+    sections: Sections = ["00", "01", "02"]
     """sections a machine"""
     duration: PositiveFloat = 10.0
     """length of a clip in seconds"""
@@ -101,18 +145,21 @@ class PseudoTarget(Strict):
 class Data(Strict):
     """Where the clips are and which of them take part."""
 
-    root: str = "data/dcase2021"
+    root: Folder = "data/dcase2021"
     """folder of the data set: ``<root>/<machine>/{train,source_test,target_test}/*.wav``"""
     synthetic: Synthetic | None = None
     """make the synthetic demonstration in <root>; null for recordings that are there already"""
-    machines: list[str] | None = None
+    machines: Machines | None = None
     """machine types that get systems; null for all that have test clips (the others serve as outliers)"""
-    sections: list[Section] | None = None
+    sections: Sections | None = None
     """sections that take part; null for all"""
     sample_rate: Positive = 16_000
     """sampling rate that every clip must have, in Hz"""
     channels: Literal["refuse", "first", "mean"] = "refuse"
     """what to do with a clip of more than one channel"""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """share of each section's source training clips that no network learns from: scorers, normalisation and thresholds
+    see them"""
     pseudo_target: PseudoTarget = PseudoTarget()
     """source training clips carried through the shift that the target clips show"""
     anomalies: bool = True
@@ -199,9 +246,9 @@ class AutoencoderModel(Strict):
     """inside the blocks"""
     section_input: bool = True
     """section ID as a constant last column of the input"""
-    section_embedding: Literal["none", "concatenate", "add"] = "concatenate"
+    section_embedding: Literal["none", "concatenate", "add"] = "none"
     """learned section embedding at the bottleneck"""
-    section_regression: bool = False
+    section_regression: bool = True
     """regress the section ID as one more output column"""
 
     @model_validator(mode="after")
@@ -217,11 +264,14 @@ class SpecAugment(Strict):
     """Masking and dropout of the input, in training and at inference."""
 
     time_masks: Count = 50
-    """time masks a clip"""
+    """time masks per clip of ``clip_frames`` frames; other lengths get proportionally as many, so that training crops
+    and clips at inference hide the same share"""
+    clip_frames: Positive = 313
+    """frames of the clip that ``time_masks`` is meant for: 10 s at a hop of 512"""
     time_width: Range = (1, 5)
     """frames of a time mask, from and to"""
     frequency_masks: Count = 5
-    """frequency masks a clip"""
+    """frequency masks per clip"""
     frequency_width: Range = (0, 10)
     """mel bands of a frequency mask, from and to"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
@@ -245,10 +295,6 @@ class AutoencoderTraining(Strict):
     """length of the random training crops in frames, from and to"""
     loss: Literal["l1", "l2"] = "l1"
     """element-wise reconstruction error"""
-    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """share of each section's source training clips that only the scorers see"""
-    target_clips: Literal["both", "train", "scorer"] = "both"
-    """what the few target clips are for: training, scorers or both"""
     pseudo_target: Fraction = 0.0
     """share of the training crops that are pseudo-target"""
     pseudo_target_by: PseudoTargetBy = "mixup"
@@ -262,8 +308,6 @@ class AutoencoderScorer(Strict):
     """differently masked copies of a clip at inference"""
     masking: bool = True
     """SpecAugment and input dropout at inference; false reconstructs the plain input once"""
-    pool_copies: Literal["mean", "max", "median"] = "mean"
-    """how the errors of the copies become one"""
     errors: Literal["absolute", "signed", "squared"] = "absolute"
     """element-wise error that the frame Gaussians see"""
     groups: Literal["section_domain", "section", "machine"] = "section_domain"
@@ -276,8 +320,10 @@ class AutoencoderScorer(Strict):
     """mean of the target's Gaussian: of its own few clips, or of the section's source clips"""
     target_shift: Annotated[float, Field(ge=0)] = 1.0
     """weight of the shift that the target clips (still) show, in the target covariance of clip_signed; 0 ignores it"""
-    variants: Annotated[list[Variant], Field(min_length=1)] = [*get_args(Pooling), "clip_signed", "l1"]
-    """post-processing, each one system; the first is the one used without labels"""
+    variants: Annotated[list[Variant], Field(min_length=1)] = [*FRAME_VARIANTS, "clip_signed", "l1"]
+    """post-processing, each one system: pooling over time, ``_of_max`` or ``_of_median`` where the copies' errors are
+    not averaged; without labels the first of the paper's is used, and the first of the extensions in the rows with a
+    plus"""
     top_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """share of the frames that top_k averages"""
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
@@ -286,13 +332,22 @@ class AutoencoderScorer(Strict):
     """clips a step at inference, before the copies"""
 
     @model_validator(mode="after")
-    def _keeps_the_paper(self):
-        if not {"median", "mean"} & set(self.variants) or len(set(self.variants)) < len(self.variants):
-            raise ValueError(
-                f"variants ({', '.join(self.variants)}) must hold median or mean, the paper's order of scoring and "
-                "pooling, and each variant once"
-            )
+    def _each_once(self):
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError(f"variants ({', '.join(self.variants)}) must name each variant once")
         return self
+
+
+def _is_the_papers(branch, **extensions: bool) -> None:
+    """Refuse a branch that says ``origin: paper`` and uses an extension; by setting, whether it does so."""
+    for name, used in extensions.items():
+        if used and branch.origin == "paper":
+            section, _, key = name.partition("__")
+            value = json.dumps(getattr(getattr(branch, section), key))
+            raise ValueError(
+                f"{section}.{key} is {value}, which the paper's method does not have; set origin: extension beside it, "
+                f"or leave {section}.{key} out"
+            )
 
 
 class Autoencoder(Strict):
@@ -307,6 +362,12 @@ class Autoencoder(Strict):
     """whether this is the paper's method, smaller settings allowed, or an extension of ours (:mod:`asdlib.origin`)"""
     seed: Count = 0
     """added to the run's seed: candidates may differ in nothing else"""
+
+    @model_validator(mode="after")
+    def _origin_fits(self):
+        pseudo_target = self.scorer.target_from == "pseudo_target"
+        _is_the_papers(self, training__pseudo_target=self.training.pseudo_target > 0, scorer__target_from=pseudo_target)
+        return self
 
 
 # Binary classification (Sec. 2.2) -------------------------------------------------------------------------------------
@@ -327,14 +388,15 @@ class ClassifierImages(Strict):
     frames: Positive = 256
     """frames of a window: random in training"""
     windows: Positive = 10
-    """equally spaced windows at inference, their scores averaged"""
+    """equally spaced windows at inference; variants of scores pool them"""
 
 
 class Ddcsad(Strict):
     """Deep double-centroids semi-supervised anomaly detection; its equation is reconstructed (deviations page)."""
 
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    """of the loss; 0 turns it off"""
+    weight: Annotated[float, Field(ge=0)] | Literal["balanced"] = "balanced"
+    """weight of the loss, 0 turns it off; ``balanced`` makes it as large as the cross-entropy over an epoch of batches
+    before the first step, a rule that needs no labels"""
     eta: Annotated[float, Field(ge=0)] = 1.0
     """weight of the push from the other class's centroid"""
     epsilon: PositiveFloat = 0.1
@@ -408,14 +470,13 @@ class ClassifierTraining(Strict):
 class ClassifierScorer(Strict):
     """From posterior and distance to one score a clip."""
 
-    weight: Fraction = 0.5
-    """w in w (1 - posterior) + (1 - w) normalised distance"""
     target_from: TargetFrom = "clips"
     """what normal target clips are like: by all training clips of the section, or by pseudo-target clips"""
     target_shift: Annotated[float, Field(ge=0)] = 0.1
     """weight of the shift that the target clips still show beside pseudo-target clips, in Mahalanobis distances"""
     variants: Annotated[list[ClassifierVariant], Field(min_length=1)] = [*get_args(ClassifierVariant)]
-    """scores (:mod:`asdlib.classifier.scorer`), each one system; the first is the one used without labels"""
+    """scores (:mod:`asdlib.classifier.scorer`), each one system; without labels the first of the paper's is used, and
+    the first of the extensions in the rows with a plus"""
     centroids: Literal["clips", "training"] = "clips"
     """class means of the training clips as they are, or the loss's (of augmented and mixed batches)"""
     batch_size: Positive = 16
@@ -443,6 +504,12 @@ class Classifier(Strict):
     """whether this is the paper's method, smaller settings allowed, or an extension of ours (:mod:`asdlib.origin`)"""
     seed: Count = 0
     """added to the run's seed: candidates may differ in nothing else"""
+
+    @model_validator(mode="after")
+    def _origin_fits(self):
+        shift, pseudo_target = self.batches.pseudo_target_by == "shift", self.scorer.target_from == "pseudo_target"
+        _is_the_papers(self, batches__pseudo_target_by=shift, scorer__target_from=pseudo_target)
+        return self
 
 
 # Ensembles and evaluation (Sec. 2.3 and 3) ----------------------------------------------------------------------------
@@ -479,7 +546,7 @@ class Settings(Strict):
     """name of the run folder"""
     title: str
     """what the data are, as the book's pages say it in their first line"""
-    runs: str = "runs"
+    runs: Folder = "runs"
     """where run folders lie"""
     seed: Count = 0
     """seed of everything random"""
@@ -525,13 +592,14 @@ class Settings(Strict):
 
     def trained_as(self, branch: Literal["autoencoder", "classifier"], name: str) -> str:
         """The candidate whose trained models ``name`` uses: the first that differs in nothing or in the scorer only."""
-        same = self.candidate(branch, name).model_dump(exclude={"scorer"})
+        other = {"scorer", "origin"}  # of no effect on the training
+        same = self.candidate(branch, name).model_dump(exclude=other)
         candidates = getattr(self, f"{branch}_candidates")
-        return next(one for one in candidates if self.candidate(branch, one).model_dump(exclude={"scorer"}) == same)
+        return next(one for one in candidates if self.candidate(branch, one).model_dump(exclude=other) == same)
 
     def resolved(self) -> dict:
         """All settings as plain JSON values, every default spelled out."""
-        return self.model_dump(mode="json")
+        return json.loads(self.model_dump_json())
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
@@ -546,7 +614,7 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     Raises:
         ParamsError: The file is missing or not YAML, or a key or value does not fit; the message names each.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix not in (".yaml", ".yml"):
         known = paths.home() / "params"
         path = (known if known.is_dir() else Path(__file__).parent / "profiles") / f"{path}.yaml"
@@ -564,8 +632,47 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     return _validated(Settings, merged(values, overrides or {}), path)
 
 
+def section(name: str | int) -> str:
+    """Return a section as text of two digits, also where ``papermill -p section 00`` made a number of it.
+
+    >>> section("01"), section(0)
+    ('01', '00')
+    """
+    return f"{name:02d}" if isinstance(name, int) and not isinstance(name, bool) else name
+
+
+def value(text: str) -> Any:
+    """Read one setting as it would be read from a profile, for ``--set KEY=VALUE``.
+
+    Raises:
+        ParamsError: It is not YAML.
+    """
+    try:
+        return _portable(yaml.load(text, Loader=_Loader))
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{text!r}: not valid YAML ({' '.join(str(error).split())})") from None
+
+
+def _portable(value: Any) -> Any:
+    """``value`` as JSON can carry it to other processes: 001, which may be a name, as text."""
+    if isinstance(value, list):
+        return [
+            "null" if item is None else item.text if isinstance(item, _Float) else _portable(item) for item in value
+        ]
+    if isinstance(value, dict):
+        return {key: _portable(item) for key, item in value.items()}
+    if isinstance(value, _Integer):
+        return value.text if re.fullmatch(r"0[0-9]+", value.text) else int(value)
+    return float(value) if isinstance(value, _Float) else value
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's safe subset, and no key twice: plain YAML would silently keep the last one only."""
+    """YAML 1.2's core schema, and no key twice: plain YAML would silently keep the last one only.
+
+    PyYAML follows YAML 1.1, where 010 is 8, 1:30 is 90, 1e-3 and 0o10 are text, no is false, and 2021-01-01 is a date.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
 
     def construct_mapping(self, node, deep=False):
         keys = []
@@ -574,6 +681,38 @@ class _Loader(yaml.SafeLoader):
             if keys[-1] in keys[:-1]:
                 raise yaml.constructor.ConstructorError(problem=f"{keys[-1]!r} twice", problem_mark=key.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node)
+    base = {"0o": 8, "0x": 16}.get(text.lstrip("+-")[:2], 10)
+    return _as_written(_Integer(text.replace("0o", "").replace("0x", ""), base), int, text)
+
+
+def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    text = loader.construct_scalar(node)
+    return _as_written(_Float(re.sub(r"\.(?=inf|nan)", "", text.lower())), float, text)
+
+
+def _as_written(number: Any, kind: type, text: str) -> Any:
+    number.text = text
+    return kind(number) if repr(number) == text else number
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
 def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def home() -> Path:
     notebook finds the run from ``notebooks/`` as well as from the top), else the working directory.
     """
     if os.environ.get(HOME):
-        return Path(os.environ[HOME])
+        return Path(os.environ[HOME]).expanduser()
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / "params").is_dir()), here)
 

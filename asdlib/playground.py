@@ -1,8 +1,8 @@
 """One clip through a trained run: what each branch says of it, and whether that is an alarm (notebook 09).
 
-One candidate a branch, post-processing in the paper's order, and no label: both scores are normalised by the section's
-training clips, their average is the *mix*, and the threshold is a quantile of the training clips' scores. The models
-know the training clips, which so score a little lower than new normal ones: expect more false alarms than asked for.
+One candidate per branch, post-processing in the paper's order, and no label: both scores are normalised by the
+section's held-out training clips, which no network has learnt from, their average is the *mix*, and the threshold is a
+quantile of their scores. For the target domain, the same clips are scored as target clips are.
 """
 
 from pathlib import Path
@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asdlib import data, paths, scores, training
-from asdlib.autoencoder import scorer
+from asdlib import data, origin, paths, scores, training
 from asdlib.autoencoder.inspection import Inspection
-from asdlib.autoencoder.pooling import pool
 from asdlib.classifier import FILES, STAGES, embeddings, maps
 from asdlib.classifier import model as models
 from asdlib.classifier import scorer as classifier_scorer
@@ -21,6 +19,7 @@ from asdlib.data import catalogue, wav
 from asdlib.data.audio import Waveforms
 from asdlib.ensemble.combine import normalise, rank
 from asdlib.evaluation import decision
+from asdlib.pooling import pool
 
 SYSTEMS = ("autoencoder", "classifier", "mix")
 
@@ -39,7 +38,8 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> Wavefo
         DataError: Neither a file nor a clip has this name; no such section or domain.
         asdlib.data.wav.ClipError: The file cannot be used.
     """
-    waveforms, _, sections = data.open_machine(settings, machine)
+    opened = data.open_machine(settings, machine)
+    waveforms, sections = opened.waveforms, opened.planned
     clips = waveforms.clips
     found = np.flatnonzero(clips["clip"] == clip)
     if len(found):
@@ -80,11 +80,11 @@ def embedded(settings, candidate: str, clip: Waveforms) -> tuple[pd.DataFrame, n
     folder = paths.Run.of(settings).system("classifier", about["machine"], trained, about["section"])
     compute = training.compute(settings)
     network = models.load(folder / FILES[stage], branch, settings.data.sample_rate).to(compute.device)
-    row, vector = embeddings.embed(models.Runner(network, compute), clip, np.array([0]), branch)
+    windows = embeddings.embed(models.Runner(network, compute), clip, np.array([0]), branch)
     centres = table[(table["kind"] == "centroid") & (table["stage"] == stage)]
     order = [int(centres.index[centres["label"] == name][0]) for name in ("outlier", "normal")]
-    row = embeddings.with_distances(row, vector, embedding[order].astype(np.float64))
-    row = row.assign(model=about["section"], stage=stage, kind="section", **about[embeddings.CLIP])
+    row, vector = embeddings.measures(windows, embedding[order].astype(np.float64)), embeddings.means(windows)
+    row = row.assign(model=about["section"], stage=stage, kind="section", role="", **about[embeddings.CLIP])
     table = pd.concat([table, row[embeddings.COLUMNS]], ignore_index=True)
     return table, np.concatenate([embedding, vector.astype(np.float32)])
 
@@ -103,7 +103,7 @@ def place(settings, table: pd.DataFrame, embedding: np.ndarray) -> pd.DataFrame:
 def judged(
     settings, candidates: tuple[str, str], clip: Waveforms, inspection: Inspection, table: pd.DataFrame, embedding
 ) -> pd.DataFrame:
-    """Scores of the clip and of its section's training clips, by both branches and their average.
+    """Score the clip and its section's held-out training clips by both branches and their average.
 
     Args:
         settings: Of the run.
@@ -114,21 +114,24 @@ def judged(
         embedding: Of :func:`embedded`.
 
     Returns:
-        A score table of the three :data:`SYSTEMS`; 0 and 1 are mean and deviation of the training clips. The rows of
+        A score table of the three :data:`SYSTEMS`; 0 and 1 are mean and deviation of the held-out clips. The rows of
         split ``test`` are the clip's.
     """
     about, (first, second) = clip.clips.iloc[0], candidates
     options = settings.candidate("autoencoder", first).scorer
-    variant = next(name for name in options.variants if name not in (scorer.CLIP_SIGNED, scorer.L1))
+    variant = origin.first("autoencoder", options.variants, origin.PAPER)
     system = f"autoencoder/{first}/{variant}"
     known = scores.read(paths.Run.of(settings).scores("autoencoder", about["machine"], first))
-    known = known[(known["system"] == system) & (known["section"] == about["section"]) & (known["split"] == "train")]
-    value = pool(inspection.frame_scores, variant, options.top_share, options.percentile)
+    here = (known["section"] == about["section"]) & (known["domain"] == about["domain"]) & (known["split"] == "train")
+    known = known[(known["system"] == system) & here]
+    value = pool(inspection.frame_scores, variant.partition("_of_")[0], options.top_share, options.percentile)
     new = scores.table(clip.clips, system, np.array([value]))
     branch = settings.candidate("classifier", second)
     other = classifier_scorer.variants(table, embedding, second, branch.scorer)
-    other = other[(other["system"] == f"classifier/{second}/adapted")]
-    other = pd.concat([other[other["split"] == "train"], other.iloc[[-1]]])
+    paper = origin.first("classifier", branch.scorer.variants, origin.PAPER)
+    other = other[(other["system"] == f"classifier/{second}/{paper}") & (other["domain"] == about["domain"])]
+    same = (other["split"] == "test") & (other["clip"] == about["clip"])
+    other = pd.concat([other[other["split"] == "train"], other[same].iloc[[-1]]])
     parts = []
     for name, frame in zip(SYSTEMS, (pd.concat([known, new]), other), strict=False):
         reference = frame.loc[frame["split"] == "train", "score"].to_numpy()
@@ -146,7 +149,7 @@ def verdict(table: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
         quantile: Share of normal clips that are to stay below the threshold.
 
     Returns:
-        ``system, score, percentile`` (share of the training clips that score lower), ``threshold, verdict``.
+        ``system, score, percentile`` (share of the held-out clips that score lower), ``threshold, verdict``.
     """
     rows = []
     for name, frame in table.groupby("system", sort=False):

@@ -53,7 +53,16 @@ def reproduce(
     # Jobs that wait on a cluster have yet to read theirs.
     config = home / ".snakemake" / ("dry.json" if dry_run else "config.json")
     # Whoever holds our lock is the only one here; Snakemake's own would outlive a killed run.
-    options = [*where, "--nolock", "--rerun-incomplete", "--keep-going", "--configfile", str(config)]
+    options = [
+        *where,
+        "--workflow-profile",
+        "none",
+        "--nolock",
+        "--rerun-incomplete",
+        "--keep-going",
+        "--configfile",
+        str(config),
+    ]
     quiet = ["--quiet", "rules", "host", "progress"]
     with alone(home), leading(home / ".snakemake") as pipe:
         if not dry_run:
@@ -61,7 +70,7 @@ def reproduce(
             _sweep(settings)
         write_json({"profile": profile, "overrides": overrides}, config)
         began = time.time()
-        environment = os.environ | notebooks.environment(settings) | {PIPE: str(pipe)}
+        environment = _without_profiles(submit) | notebooks.environment(settings) | {PIPE: str(pipe)}
         command = [*snakemake, *(targets or []), *options]
         if submit and dry_run:
             code = _ask(command, environment, home)
@@ -77,6 +86,12 @@ def reproduce(
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it
     return code
+
+
+def _without_profiles(submit: Path | None) -> dict[str, str]:
+    """Return our environment without the user's own profile of Snakemake, and on one machine without its plugins'."""
+    ours = "SNAKEMAKE_PROFILE" if submit else "SNAKEMAKE_"
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def forget_finished(run: paths.Run) -> None:

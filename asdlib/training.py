@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from asdlib import checkpoints
 from asdlib.checkpoints import TrainingError
+from asdlib.seeds import derive
 
 CHECKPOINT_SECONDS = "ASDLIB_CHECKPOINT_SECONDS"
 """environment variable: seconds between checkpoints (default: 60), for machines that are taken away at short notice"""
@@ -99,19 +100,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def derive(seed: int, *keys: int | str) -> int:
-    """A seed that depends on ``seed`` and all ``keys`` (for example machine, section, step), below 2^63.
-
-    >>> derive(0, "fan", 1) == derive(0, "fan", 1), derive(0, "fan", 1) == derive(0, "fan", 2)
-    (True, False)
-    """
-    words = [seed]
-    for key in keys:
-        data = key.to_bytes(8, "little") if isinstance(key, int) else key.encode()
-        words += [len(data), *data]
-    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
 
 
 def generator(seed: int, *keys: int | str) -> torch.Generator:
@@ -243,6 +231,43 @@ def train(
     history = history.astype({"step": int})
     history.attrs[BEFORE] = before
     return history
+
+
+class _Forward(nn.Module):
+    """A network whose input is the index of a batch: the form in which PyTorch's ``update_bn`` takes it."""
+
+    def __init__(self, module: nn.Module, forward: Callable[[Tensor], None]):
+        super().__init__()
+        self.module, self._forward = module, forward
+
+    def forward(self, index: Tensor) -> None:
+        self._forward(index)
+
+
+def refresh_batch_norm(
+    module: nn.Module, forward: Callable[[torch.Generator], object], compute: Compute, seed: int, batches: int = 30
+) -> None:
+    """Estimate the running statistics of batch normalisation again, with the weights as they are after training.
+
+    During a short training the running averages lag behind the weights, and the network at inference is another one
+    than the one that was trained: a classifier may reject everything it learnt from. A network without batch
+    normalisation stays as it is.
+
+    Args:
+        module: The trained network, on ``compute.device``.
+        forward: Runs ``module`` on a training batch drawn with the CPU generator given.
+        compute: Device and precision.
+        seed: Seed of the batches.
+        batches: How many.
+    """
+
+    def run(index: Tensor) -> None:
+        torch.manual_seed(derive(seed, "batch norm dropout", int(index)))
+        with compute.autocast():
+            forward(generator(seed, "batch norm", int(index)))
+
+    with torch.no_grad():
+        torch.optim.swa_utils.update_bn([torch.tensor(index) for index in range(batches)], _Forward(module, run))
 
 
 def _collect(pending: list, rows: list, names: list[str]) -> None:

@@ -17,7 +17,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,11 +55,11 @@ def kernels(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     if not sys.platform.startswith("linux"):
         yield environment
         return
-    with tempfile.TemporaryDirectory(prefix="asdlib") as folder:
-        address, specification = f"{folder}/socket", Path(folder, "kernels", "python3", "kernel.json")
-        specification.parent.mkdir(parents=True)
-        argv = [sys.executable, "-P", "-S", __file__, address, "-f", "{connection_file}"]
-        specification.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
+    from asdlib.artefacts import socket_folder
+
+    with socket_folder() as folder:
+        address = f"{folder}/socket"
+        write_specification(folder, [sys.executable, "-P", "-S", __file__, address, "-f", "{connection_file}"])
         # In a session of its own an interrupt from the keyboard does not reach it; it ends when its input does.
         process = subprocess.Popen(
             [sys.executable, "-m", "asdlib.warm", address],
@@ -68,12 +67,28 @@ def kernels(environment: dict[str, str]) -> Iterator[dict[str, str]]:
             start_new_session=True,
             env=environment | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
         )
-        path = os.pathsep.join(filter(None, [folder, environment.get("JUPYTER_PATH")]))
+        path = os.pathsep.join(filter(None, [str(folder), environment.get("JUPYTER_PATH")]))
         try:
             yield environment | {"JUPYTER_PATH": path}
         finally:
             process.stdin.close()
             process.wait()
+
+
+def write_specification(folder: Path, argv: list[str]) -> None:
+    """Write the specification of a kernel called ``python3``, which Jupyter finds with ``folder`` in JUPYTER_PATH."""
+    path = Path(folder, "kernels", "python3", "kernel.json")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), encoding="utf-8")
+
+
+def is_ours(folder: str) -> bool:
+    """Whether an entry of JUPYTER_PATH is that of :func:`kernels`."""
+    try:
+        path = Path(folder, "kernels", "python3", "kernel.json")
+        return __file__ in json.loads(path.read_text(encoding="utf-8"))["argv"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _serve(address: str) -> None:

@@ -1,6 +1,6 @@
 """One clip through the whole ensemble of a detector, the first answer from a cold start, and the time of imports.
 
-The networks have the sizes of the profile ``quick``; they learn for two steps only, which changes no time of scoring.
+The networks have the sizes of the profile ``detector``; they learn for two steps only, which changes no time of scoring.
 """
 
 import shutil
@@ -32,7 +32,7 @@ def run(folder: Path) -> list[dict]:
             wave = 0.1 * np.sin(2 * np.pi * pitch * time + clip) + rng.normal(0, 0.03, len(time))
             soundfile.write(folder / "normal" / section / f"{clip:02d}.wav", wave, RATE, "PCM_16")
     place, clip = folder / "machine.detector", folder / "normal" / "one" / "00.wav"
-    Detector("quick", overrides=TWO_STEPS).fit(folder / "normal").save(place)
+    Detector("detector", overrides=TWO_STEPS).fit(folder / "normal").save(place)
     exported = shutil.copytree(place, folder / "exported.detector")
     onnx.export(exported)
     detector = Detector.load(place)

@@ -29,6 +29,7 @@ from asdlib import AsdError, params, paths
 from asdlib.evaluation import false_alarms, health
 from asdlib.paths import Run
 from asdlib.plots import evaluation, scaling, style
+from asdlib.tables import read_table
 
 SOURCES = Path(__file__).parent
 RERUN = SOURCES / "results" / "official_ae_rerun.csv"
@@ -53,7 +54,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         AsdError: Something of the run is missing, or a notebook did not run to its end.
     """
     run = Run.of(settings)
-    table = pd.read_csv(there(run.table1)).fillna({"selection": ""})
+    table = read_table(there(run.table1))
     machines = [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"]
     notebooks = {item: item.read() for item in ordered(run, settings, machines)}
     for name in ("downloads", "generated", "notebooks", "machines", "api"):
@@ -135,7 +136,9 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/ablations.md": tables.ablations(ABLATIONS),
         "generated/ablations_settings.json": (ABLATIONS / "record.json").read_text(encoding="utf-8"),
         "generated/beside.md": tables.beside(table, machines),
-        "generated/optimism.md": tables.optimism(pd.read_csv(there(run.differences), keep_default_na=False)),
+        "generated/optimism.md": tables.optimism(
+            pd.read_csv(there(run.differences), keep_default_na=False, dtype={"machine": str})
+        ),
         "generated/seeds.md": tables.seeds(run.seeds, settings.seed),
         "generated/audit.md": tables.audit(),
         "generated/rerun.md": tables.rerun(pd.read_csv(RERUN, dtype={"section": str})),
@@ -159,6 +162,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/benchmarks.md": provenance.benchmarks(SOURCES / "results" / "benchmarks.csv"),
         "generated/growth.md": provenance.growth(SOURCES / "results" / "growth.csv"),
         "generated/paper_run.md": provenance.paper_run(SOURCES / "results" / "paper_run.csv"),
+        "generated/service.md": provenance.service(SOURCES / "results" / "service.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),
         "generated/absent.md": provenance.absent(table, settings),

@@ -1,6 +1,7 @@
 """The data flow of the experiment as a figure, drawn from the rules of the Snakefile."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,8 +21,9 @@ def graph(profile: str, overrides: dict) -> dict[str, set[str]]:
     with tempfile.TemporaryDirectory() as folder:  # a file, since --config would make null a string
         config = Path(folder) / "config.json"
         config.write_text(json.dumps({"profile": profile, "overrides": overrides}), encoding="utf-8")
-        command += ["--rulegraph", "dot", "--configfile", config]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command += ["--workflow-profile", "none", "--rulegraph", "dot", "--configfile", config]
+        environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise AsdError(f"{home / 'Snakefile'}: its graph cannot be had\n{done.stderr.strip()}")
     return parsed(done.stdout)

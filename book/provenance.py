@@ -144,6 +144,24 @@ def paper_run(path: Path) -> str:
     return table(pd.DataFrame(rows, columns=columns), caption, "paper-run-table", "lrrrr")
 
 
+def service(path: Path) -> str:
+    """Memory and CPU time of a detector that runs as a service (``benchmarks/service.py``)."""
+    if not path.is_file():
+        return "Not measured yet: `python benchmarks/service.py` does it.\n"
+    found = pd.read_csv(path)
+    rows = [
+        (row.runtime, f"{row.bytes / 2**20:.0f}", f"{row.start_cpu_seconds:.1f}", f"{row.cpu_seconds:.2f}")
+        for row in found.itertuples()
+    ]
+    processor = found["processor"].iat[0].partition(",")[0]
+    caption = (
+        f"What a detector of the profile `detector` needs to judge recordings of {found['seconds'].iat[0]} s, one after "
+        f"the other, on one thread of {processor} at commit `{found['commit'].iat[0]}`."
+    )
+    columns = ["Runtime", "Memory, MiB", "CPU seconds to start", "CPU seconds per recording"]
+    return table(pd.DataFrame(rows, columns=columns), caption, "service-table", "lrrr")
+
+
 def records(run: Run) -> list[dict]:
     """All records of a run, what the artefacts say made them, oldest first."""
     paths = [*run.folder.rglob("*record.json"), *run.folder.rglob("scores.json")]

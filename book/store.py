@@ -36,6 +36,7 @@ from asdlib.evaluation import ablations
 from asdlib.evaluation.table1 import write_csv, write_text
 from asdlib.paths import Run
 from asdlib.plots import evaluation, style
+from asdlib.tables import read_table
 
 RESULTS = Path(__file__).parent / "results"
 README = "demo"
@@ -58,7 +59,7 @@ def store(profile: str, name: str, tuned: bool) -> Path:
     """
     run = Run(paths.home() / params.load(profile).runs / profile)
     settings = json.loads(there(run.settings).read_text(encoding="utf-8"))
-    table = pd.read_csv(there(run.table1)).fillna({"selection": ""})
+    table = read_table(there(run.table1))
     machines = [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"]
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)

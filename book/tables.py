@@ -11,6 +11,7 @@ from asdlib.evaluation import health, paper, render
 from asdlib.evaluation.rows import BLOCKS, block_of
 from asdlib.evaluation.table1 import optimism as optimism_of
 from asdlib.evaluation.verdict import ARITHMETIC, BASIS
+from asdlib.tables import read_table
 
 BLANK = "–"
 VERDICTS = {True: "yes", False: "**no**"}
@@ -228,7 +229,7 @@ def seeds(path: Path, seed: int, name: str = "seeds-table") -> str:
     """
     if not path.is_file():
         return f"**One seed** ({seed}): no number of this run says what another seed would change."
-    frame = pd.read_csv(path).fillna({"selection": ""})
+    frame = read_table(path)
     total = frame[(frame["machine"] == "all") & (frame["domain"] == "all")]
     rows = []
     for row, group in total.groupby("row", sort=False):

@@ -12,11 +12,12 @@ PROFILE = {
     "title": "tones for tests",
     "device": "cpu",
     "precision": "float32",
+    "data": {"held_out": 0.34},
     "autoencoder": {
         "features": {"n_fft": 256, "hop_length": 128, "n_mels": 12},
         "model": {"channels": 8, "heads": 2, "blocks": 1, "kernel": 3, "expansion": 2, "latent": 4},
         "specaugment": {"time_masks": 2, "frequency_masks": 1, "frequency_width": [0, 3]},
-        "training": {"steps": 4, "warmup": 2, "batch_size": 4, "crop_frames": [8, 20], "held_out": 0.3},
+        "training": {"steps": 4, "warmup": 2, "batch_size": 4, "crop_frames": [8, 20]},
         "scorer": {"copies": 3, "batch_size": 4},
     },
 }
@@ -24,7 +25,7 @@ PROFILE = {
 
 def settings(folder: Path, **overrides) -> params.Settings:
     """Settings of the tiny run in ``folder``; overrides with dots as double underscores."""
-    values = PROFILE | {"runs": str(folder / "runs"), "data": {"root": str(folder / "data")}}
+    values = params.merged(PROFILE, {"runs": str(folder / "runs"), "data.root": str(folder / "data")})
     changes = {key.replace("__", "."): value for key, value in overrides.items()}
     return params.Settings.model_validate(params.merged(values, changes))
 

@@ -33,18 +33,26 @@ def waveforms(counts: dict[tuple[str, str, str], int], samples=1000, value=None)
     return Waveforms(clips, np.concatenate(parts), "made up")
 
 
-def project(folder: Path, **classifier) -> params.Settings:
+def project(folder: Path, further: tuple[tuple[str, str], ...] = (), changes=None, **classifier) -> params.Settings:
     """Settings for recordings that are written and decoded in ``folder``: fan with two sections, valve as outliers.
 
     Section 01 of fan has no target training clips. Anomalies have a further tone.
+
+    Args:
+        folder: Where everything lies.
+        further: Machine types and sections that have training clips only.
+        changes: Settings to change, outside ``classifier``.
+        classifier: The same, of ``classifier``.
     """
     from asdlib.data import prepare
 
     plan = [("train", "source", "normal", 6), ("train", "target", "normal", 2)]
     plan += [(f"{domain}_test", domain, label, 2) for domain in ("source", "target") for label in ("normal", "anomaly")]
-    for machine, section in (("fan", "00"), ("fan", "01"), ("valve", "00")):
+    for machine, section in (("fan", "00"), ("fan", "01"), ("valve", "00"), *further):
         for place, domain, label, count in plan:
-            if (machine == "valve" and place != "train") or (section == "01" and domain == "target"):
+            if (machine == "valve" or (machine, section) in further) and place != "train":
+                continue
+            if section == "01" and domain == "target":
                 continue
             for number in range(count):
                 name = f"section_{section}_{domain}_{place.split('_')[-1]}_{label}_{number:04d}.wav"
@@ -52,7 +60,7 @@ def project(folder: Path, **classifier) -> params.Settings:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 rng = np.random.default_rng(zlib.crc32(f"{machine}{name}".encode()))
                 time = np.arange(4000 + 500 * number) / RATE  # clips of unequal length
-                pitch = {"00": 500, "01": 1500}[section] * (3 if machine == "valve" else 1)
+                pitch = {"00": 500, "01": 1500, "02": 800}[section] * (3 if machine == "valve" else 1)
                 tone = np.sin(2 * np.pi * pitch * time) + (label == "anomaly") * np.sin(2 * np.pi * 5000 * time)
                 soundfile.write(path, 0.2 * tone + 0.05 * rng.standard_normal(len(time)), RATE, subtype="PCM_16")
     values = {
@@ -63,14 +71,8 @@ def project(folder: Path, **classifier) -> params.Settings:
         "training": {"steps": 6, "finetune_steps": 4},
         "scorer": {"batch_size": 3},
     }
-    settings = params.Settings(
-        profile="tiny",
-        title="tones",
-        runs=str(folder / "runs"),
-        precision="float32",
-        device="cpu",
-        data={"root": str(folder / "data")},
-        classifier=params.merged(values, classifier),
-    )
+    tiny = {"profile": "tiny", "title": "tones", "runs": str(folder / "runs"), "precision": "float32", "device": "cpu"}
+    tiny |= {"data": {"root": str(folder / "data"), "held_out": 0.34}, "classifier": params.merged(values, classifier)}
+    settings = params.Settings.model_validate(params.merged(tiny, changes or {}))
     prepare(settings)
     return settings

@@ -12,11 +12,12 @@ PROFILE = {
     "title": "hums for tests",
     "device": "cpu",
     "precision": "float32",
+    "data": {"held_out": 0.3},
     "autoencoder": {
         "features": {"n_fft": 512, "hop_length": 256, "n_mels": 24},
         "model": {"channels": 16, "heads": 2, "blocks": 1, "kernel": 3, "expansion": 2, "latent": 8},
         "specaugment": {"time_masks": 2, "frequency_masks": 1, "frequency_width": [0, 3]},
-        "training": {"steps": 60, "warmup": 20, "batch_size": 8, "crop_frames": [20, 60], "held_out": 0.3},
+        "training": {"steps": 60, "warmup": 20, "batch_size": 8, "crop_frames": [20, 60]},
         "scorer": {"copies": 2, "variants": ["clip_signed", "median"]},
     },
     "classifier": {

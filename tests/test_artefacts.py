@@ -1,5 +1,6 @@
 """What exists is whole: files and folders appear complete or not at all."""
 
+import errno
 import json
 import os
 import subprocess
@@ -106,27 +107,62 @@ def test_record_says_what_made_it():
     json.dumps(record, allow_nan=False)
 
 
-def test_commit_tells_changes(tmp_path, monkeypatch):
-    folder = tmp_path / "clone"
-    folder.mkdir()
+@pytest.fixture
+def repository(tmp_path):
+    """``repository(folder)`` makes a repository with one commit of everything in it, and returns git in it."""
     environment = {**os.environ, "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a"}
     environment |= {"GIT_COMMITTER_EMAIL": "a@b", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 
-    def git(*words):
-        done = subprocess.run(["git", *words], cwd=folder, env=environment, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+    def make(folder):
+        def git(*words):
+            run = {"cwd": folder, "env": environment, "check": True, "capture_output": True, "text": True}
+            return subprocess.run(["git", *words], **run).stdout.strip()
 
-    monkeypatch.setattr(artefacts, "__file__", str(folder / "artefacts.py"))
+        git("init", "-q")
+        git("add", "-A")
+        git("commit", "-qm", "first")
+        return git
+
+    return make
+
+
+def project(folder, name="asdlib"):
+    (folder / "asdlib").mkdir(parents=True)
+    (folder / "asdlib" / "artefacts.py").write_text("x")
+    (folder / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n')
+    return folder
+
+
+def test_commit_tells_changes(tmp_path, monkeypatch, repository):
+    folder = project(tmp_path / "clone")
+    monkeypatch.setattr(artefacts, "__file__", str(folder / "asdlib" / "artefacts.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     assert artefacts.commit() == "unknown"
-    git("init", "-q")
-    (folder / "file").write_text("x")
-    git("add", "file")
-    git("commit", "-qm", "first")
+    git = repository(folder)
     head = git("rev-parse", "--short=12", "HEAD")
     assert artefacts.commit() == head
-    (folder / "file").write_text("y")
+    (folder / "pyproject.toml").write_text('[project]\nname = "asdlib"\nversion = "2"\n')
     assert artefacts.commit() == head + "+changes"
+
+
+def test_no_commit_but_ours_is_recorded(tmp_path, monkeypatch, repository):
+    """A package in somebody's repository: installed, ignored there, or copied into it; and git's own variables."""
+    theirs = tmp_path / "theirs"
+    inside = project(theirs / ".venv" / "lib" / "site-packages")
+    (theirs / ".gitignore").write_text(".venv\n")
+    repository(theirs)
+    monkeypatch.setattr(artefacts, "__file__", str(inside / "asdlib" / "artefacts.py"))
+    assert artefacts.commit() == "unknown"
+    copied = project(tmp_path / "copied", name="their-work")
+    repository(copied)
+    monkeypatch.setattr(artefacts, "__file__", str(copied / "asdlib" / "artefacts.py"))
+    assert artefacts.commit() == "unknown"
+    ours = project(tmp_path / "ours")
+    head = repository(ours)("rev-parse", "--short=12", "HEAD")
+    monkeypatch.setattr(artefacts, "__file__", str(ours / "asdlib" / "artefacts.py"))
+    for name, value in (("GIT_DIR", theirs / ".git"), ("GIT_WORK_TREE", theirs), ("GIT_INDEX_FILE", theirs / "index")):
+        monkeypatch.setenv(name, str(value))
+    assert artefacts.commit() == head
 
 
 def test_what_other_settings_made_is_not_mixed_in(tmp_path):
@@ -145,4 +181,61 @@ def test_a_lock_is_held_by_one_and_dropped(tmp_path):
         with pytest.raises(asdlib.AsdError, match="taken"), artefacts.only_one(path, "taken"):
             pass
     with artefacts.only_one(path, "taken"):
+        pass
+
+
+def test_a_lock_without_locks_of_the_file_system(tmp_path, monkeypatch):
+    """As on NFS without a lock daemon: still one at a time, and what an ended process left counts for nothing."""
+
+    def refuses(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(artefacts.fcntl, "flock", refuses)
+    path = tmp_path / "lock"
+    with artefacts.only_one(path, "taken"):
+        with (
+            pytest.raises(asdlib.AsdError, match=r"taken .*lock.holder: .*delete the file"),
+            artefacts.only_one(path, "taken"),
+        ):
+            pass
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / "lock.holder").write_text(f"{artefacts.socket.gethostname()} {ended.pid}")
+    with artefacts.only_one(path, "taken"):
+        pass
+    (tmp_path / "lock.holder").write_text("another-machine 1")
+    with pytest.raises(asdlib.AsdError, match="another-machine 1"), artefacts.only_one(path, "taken"):
+        pass
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_a_lock_in_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch, code):
+    def refuses(path, *_, **__):
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr("builtins.open", refuses)  # whoever runs this may be root, who may write everywhere
+    with pytest.raises(artefacts.ArtefactError, match=r"lock: cannot be written .*choose another folder"):
+        with artefacts.only_one(tmp_path / "lock", "taken"):
+            pass
+
+
+def test_files_are_written_where_there_are_no_modes(tmp_path, monkeypatch):
+    def refuses(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(type(tmp_path), "chmod", refuses)
+    artefacts.write_json({"a": 1}, tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+
+
+def test_sockets_have_room_whatever_tmpdir_is(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr(artefacts.tempfile, "tempdir", str(long))
+    with artefacts.socket_folder() as folder, artefacts.socket.socket(artefacts.socket.AF_UNIX) as socket:
+        socket.bind(str(folder / "kernel-12345"))
+        assert folder.is_dir()
+    assert not folder.exists()
+    monkeypatch.setattr(artefacts.os, "access", lambda *_: False)
+    with pytest.raises(artefacts.ArtefactError, match="set TMPDIR to a shorter one"), artefacts.socket_folder():
         pass

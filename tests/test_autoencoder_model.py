@@ -57,7 +57,7 @@ def test_the_section_is_the_last_column_and_the_regressed_one():
 
 
 def test_one_section_is_enough():
-    assert model(sections=1)(torch.randn(2, 5, MELS), torch.zeros(2, dtype=torch.long)).shape == (2, 5, MELS)
+    assert model(sections=1)(torch.randn(2, 5, MELS), torch.zeros(2, dtype=torch.long)).shape == (2, 5, MELS + 1)
 
 
 def test_nothing_passes_around_the_bottleneck():

@@ -1,5 +1,7 @@
 """Training of the autoencoder: roles of clips, schedule, batches, pseudo-target, what is written."""
 
+import copy
+import itertools
 import json
 
 import numpy as np
@@ -9,10 +11,15 @@ import torch
 from autoencoder_run import make, settings
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_model
 
-from asdlib import paths, training
-from asdlib.autoencoder import clips, train
+from asdlib import data, params, paths, training
+from asdlib.autoencoder import train
+from asdlib.autoencoder.model import Autoencoder
 from asdlib.data.catalogue import DataError
+from asdlib.features import LogMel
+
+SMALL = {"channels": 8, "heads": 2, "blocks": 1, "kernel": 3, "latent": 4}
 
 
 @pytest.fixture(scope="module")
@@ -20,37 +27,6 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("train")
     make(place)
     return place
-
-
-def catalogue(sources: int, targets: int = 3) -> pd.DataFrame:
-    rows = [("fan", "00", "source", "train")] * sources + [("fan", "00", "target", "train")] * targets
-    rows += [("fan", "00", "source", "test")] * 4
-    return pd.DataFrame(rows, columns=["machine", "section", "domain", "split"])
-
-
-@given(st.integers(2, 300), st.integers(0, 5), st.floats(0.01, 0.99), st.sampled_from(["both", "train", "scorer"]))
-def test_roles(sources, targets, share, target_clips):
-    table = catalogue(sources, targets)
-    role = clips.roles(table, share, target_clips, seed=0)
-    source = role[:sources]
-    held_out = (source == clips.SCORER).sum()
-    assert set(source) == {clips.TRAIN, clips.SCORER}  # one for each at least
-    assert abs(held_out - share * sources) <= 1
-    assert set(role[sources : sources + targets]) <= {target_clips}
-    assert set(role[sources + targets :]) == {""}
-    assert (clips.roles(table, share, target_clips, seed=0) == role).all()
-
-
-def test_held_out_clips_follow_the_seed_only():
-    table = catalogue(100)
-    both, train_only = (clips.roles(table, 0.2, kind, seed=0) for kind in ("both", "train"))
-    assert (both[:100] == train_only[:100]).all()
-    assert (clips.roles(table, 0.2, "both", seed=1)[:100] != both[:100]).any()
-
-
-def test_one_source_clip_is_too_few():
-    with pytest.raises(clips.ClipsError, match=r"section 00 of fan has 1 source training clip\(s\); expected at"):
-        clips.roles(catalogue(1), 0.1, "both", seed=0)
 
 
 @given(st.integers(8, 512), st.integers(1, 500), st.integers(0, 10_000))
@@ -81,21 +57,68 @@ def batches() -> train.Batches:
 @given(st.integers(1, 12), st.integers(0, 8), st.integers(0, 2**31))
 def test_crops_are_pieces_of_their_clips(low, more, seed):
     data = batches()
-    decibel, section = data.draw(16, (low, low + more), 0.0, torch.Generator().manual_seed(seed))
-    assert min(low, 5) <= decibel.shape[1] <= min(low + more, 5)  # never longer than the shortest clip
-    for crop, index in zip(decibel, section, strict=True):
+    decibel, section, valid = data.draw(16, (low, low + more), 0.0, torch.Generator().manual_seed(seed))
+    longest = int(data.lengths.max())
+    assert min(low, longest) <= decibel.shape[1] <= min(low + more, longest)
+    lengths = [decibel.shape[1]] * 16 if valid is None else valid.sum(1).tolist()
+    for crop, index, length in zip(decibel, section, lengths, strict=True):
         clip, first = int(crop[0, 0]), int(crop[0, 1])
         assert (crop[:, 0] == clip).all() and index == data.section[clip]
-        assert crop[:, 1].tolist() == list(range(first, first + len(crop)))
-        assert first + len(crop) <= data.lengths[clip]
+        assert length == min(len(crop), data.lengths[clip])  # a short clip shortens itself and no other
+        assert crop[:length, 1].tolist() == list(range(first, first + length))
+        assert first + length <= data.lengths[clip]
+    if valid is not None:
+        assert (valid == (torch.arange(decibel.shape[1]) < torch.tensor(lengths)[:, None])).all()
+
+
+def test_a_short_clip_leaves_the_other_crops_as_they_are():
+    """One clip of 2 frames among clips of 9 or more: crops of 8 frames stay 8 frames long."""
+    lengths = torch.tensor([9, 12, 2, 10])
+    frames = torch.cat([torch.full((int(length), 3), float(clip)) for clip, length in enumerate(lengths)])
+    data = train.Batches(frames, lengths, torch.zeros(4, dtype=torch.long), torch.zeros(4).bool())
+    for seed in range(20):
+        decibel, _, valid = data.draw(16, (8, 8), 0.0, torch.Generator().manual_seed(seed))
+        assert decibel.shape == (16, 8, 3)
+        short = decibel[:, 0, 0] == 2
+        assert (valid is None) == (not short.any())
+        if short.any():
+            assert (valid[short].sum(1) == 2).all() and valid[~short].all()
+
+
+@pytest.mark.parametrize("kind", ["l1", "l2"])
+def test_padding_does_not_change_the_loss(kind):
+    """What stands in padded frames, and how many there are, leaves loss, gradient and batch statistics as they are."""
+    torch.manual_seed(0)
+    module = Autoencoder(params.AutoencoderModel(**SMALL, dropout=0.0), 3, 2).train()
+    features, section, lengths = torch.randn(4, 11, 3), torch.tensor([0, 1, 0, 1]), torch.tensor([11, 4, 7, 11])
+    found = []
+    for length, rubbish in ((11, 0.0), (11, 1e3), (15, -50.0)):
+        padded = torch.nn.functional.pad(features, (0, 0, 0, length - 11))
+        valid = torch.arange(length) < lengths[:, None]
+        padded = torch.where(valid[..., None], padded, rubbish)
+        net = copy.deepcopy(module)
+        error = net(padded, section, valid) - net.target(padded, section)
+        value = train.masked_mean(error.abs() if kind == "l1" else error.square(), valid)
+        value.backward()
+        means = torch.cat([layer.running_mean for layer in net.modules() if isinstance(layer, torch.nn.BatchNorm1d)])
+        found.append((value.item(), torch.cat([p.grad.flatten() for p in net.parameters()]), means))
+        with torch.no_grad():  # the definition: the mean over all elements of all frames that are no padding
+            error = copy.deepcopy(module)(padded, section, valid) - module.target(padded, section)
+        every = torch.cat([row[:count].flatten() for row, count in zip(error, lengths, strict=True)]).double()
+        expected = (every.abs() if kind == "l1" else every.square()).mean().item()
+        assert value.item() == pytest.approx(expected, rel=1e-5)
+    for value, gradient, means in found[1:]:
+        assert value == pytest.approx(found[0][0], rel=1e-5)
+        torch.testing.assert_close(gradient, found[0][1], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(means, found[0][2], rtol=1e-4, atol=1e-6)
 
 
 def test_clips_and_places_are_drawn_uniformly():
-    decibel, _ = batches().draw(20_000, (3, 3), 0.0, torch.Generator().manual_seed(0))
+    decibel, _, _ = batches().draw(20_000, (3, 3), 0.0, torch.Generator().manual_seed(0))
     clip, first = decibel[:, 0, 0].int(), decibel[:, 0, 1].int()
     assert (torch.bincount(clip) / 20_000 - 0.25).abs().max() < 0.015  # 5 standard errors
     assert (torch.bincount(first[clip == 0]) / (clip == 0).sum() - 1 / 7).abs().max() < 0.025
-    again, _ = batches().draw(20_000, (3, 3), 0.0, torch.Generator().manual_seed(0))
+    again, _, _ = batches().draw(20_000, (3, 3), 0.0, torch.Generator().manual_seed(0))
     assert torch.equal(decibel, again)
 
 
@@ -117,8 +140,8 @@ def test_pseudo_target_averages_powers_of_the_same_section():
 
 def test_share_of_pseudo_target():
     data = batches()
-    plain, _ = data.draw(10, (4, 4), 0.0, torch.Generator().manual_seed(0))
-    mixed, _ = data.draw(10, (4, 4), 0.4, torch.Generator().manual_seed(0))
+    plain, _, _ = data.draw(10, (4, 4), 0.0, torch.Generator().manual_seed(0))
+    mixed, _, _ = data.draw(10, (4, 4), 0.4, torch.Generator().manual_seed(0))
     assert torch.equal(plain[4:], mixed[4:])
     assert not torch.equal(plain[:4], mixed[:4])
 
@@ -138,8 +161,8 @@ def test_what_a_training_leaves(folder):
     pd.testing.assert_frame_equal(pd.read_csv(place / "history.csv"), history)
     roles = pd.read_csv(place / "clips.csv", dtype=str).groupby(["section", "domain", "role"]).size().to_dict()
     for section in ("00", "01"):
-        assert roles[section, "source", "scorer"] == 2  # 0.3 of 6
-        assert roles[section, "target", "both"] == 2
+        assert roles[section, "source", "held out"] == 2  # 0.34 of 6
+        assert roles[section, "source", "learn"] == 4 and roles[section, "target", "learn"] == 2
     record = json.loads((place / "record.json").read_text(encoding="utf-8"))
     assert record["settings"]["model"]["channels"] == 8
     assert "scorer" not in record["settings"]  # other scorers need no other model
@@ -155,6 +178,7 @@ def test_what_a_training_leaves(folder):
 def test_a_training_learns_and_can_be_interrupted(folder, monkeypatch):
     options = {
         "autoencoder__training": {"steps": 60, "warmup": 20, "learning_rate": 0.3, "pseudo_target": 0.25},
+        "autoencoder__origin": "extension",
         "autoencoder__model": {"dropout": 0.1},
     }
     run = settings(folder, **options)
@@ -189,7 +213,124 @@ def test_a_machine_without_systems(folder):
 def test_pseudo_target_clips_are_drawn_in_their_share():
     frames = torch.arange(5).repeat_interleave(4).float()[:, None].expand(-1, 3)  # clip k holds k; 3 and 4 are made
     data = train.Batches(frames, torch.full((5,), 4), torch.tensor([0, 0, 1, 0, 1]), torch.zeros(5).bool(), shifted=2)
-    decibel, section = data.draw(1000, (4, 4), 0.4, torch.Generator().manual_seed(0))
+    decibel, section, _ = data.draw(1000, (4, 4), 0.4, torch.Generator().manual_seed(0))
     clip = decibel[:, 0, 0].int()
     assert set(clip[:400].tolist()) == {3, 4} and set(clip[400:].tolist()) == {0, 1, 2}
     assert torch.equal(section, torch.tensor([0, 0, 1, 0, 1])[clip.long()])
+
+
+def test_killed_while_the_batch_norm_is_refreshed(folder, monkeypatch):
+    """The trained weights are kept, and the same bits come out."""
+    run = settings(folder)
+    train.fit(run, "fan", "base")
+    place = paths.Run.of(run).system("autoencoder", "fan", "base") / "model.safetensors"
+    expected = place.read_bytes()
+
+    def dies(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "refresh_batch_norm", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train.fit(run, "fan", "base")
+    steps = []
+    plain = train.loss
+    monkeypatch.setattr(train, "loss", lambda *arguments: steps.append(1) or plain(*arguments))
+    train.fit(run, "fan", "base")
+    assert len(steps) == 30  # batches of the refresh; the training itself is done
+    assert place.read_bytes() == expected
+
+
+def test_batch_norm_statistics_are_those_of_the_training_batches(folder):
+    """Average mean and variance of 30 batches, padded frames left out, under the weights in the file."""
+    run = settings(folder)
+    train.fit(run, "fan", "base")
+    branch = run.candidate("autoencoder", "base")
+    assert branch.model.dropout > 0
+    place = paths.Run.of(run).system("autoencoder", "fan", "base") / "model.safetensors"
+    net, opened = Autoencoder(branch.model, 12, 2), data.open_machine(run, "fan")
+    load_model(net, str(place))
+    stored = {name: value.clone() for name, value in net.state_dict().items()}
+    log_mel = LogMel(branch.features, 16_000)
+    batches = train.Batches.load(opened.waveforms, opened.rows[opened.role == "learn"], opened.sections, log_mel)
+    layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, torch.nn.BatchNorm1d)}
+    assert len(layers) == 2
+    seen = {name: [] for name in layers}
+    for name, layer in layers.items():  # what reaches the layer is (frames that are no padding, channels)
+        layer.register_forward_pre_hook(lambda _, arguments, name=name: seen[name].append(arguments[0].double()))
+    net.train()
+    seed = training.derive(run.seed, "autoencoder", "fan", branch.seed)
+    for index in range(30):
+        torch.manual_seed(training.derive(seed, "batch norm dropout", index))
+        with torch.no_grad():
+            train.loss(net, batches, branch, training.generator(seed, "batch norm", index))
+    for name, parts in seen.items():
+        mean = torch.stack([values.mean(0) for values in parts]).mean(0)
+        variance = torch.stack([values.var(0) for values in parts]).mean(0)
+        torch.testing.assert_close(stored[f"{name}.running_mean"].double(), mean, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(stored[f"{name}.running_var"].double(), variance, rtol=1e-4, atol=1e-5)
+
+
+def test_the_record_says_what_the_network_explains(folder):
+    """By numpy from the network's outputs on crops of whole clips; and its health follows."""
+    run = settings(folder, autoencoder__training={"steps": 60, "warmup": 20, "learning_rate": 0.3})
+    train.fit(run, "fan", "base")
+    place = paths.Run.of(run).system("autoencoder", "fan", "base")
+    record = json.loads((place / "record.json").read_text(encoding="utf-8"))
+    branch, opened = run.candidate("autoencoder", "base"), data.open_machine(run, "fan")
+    net, log_mel = Autoencoder(branch.model, 12, 2), LogMel(branch.features, 16_000)
+    load_model(net, str(place / "model.safetensors"))
+    net.eval()
+    found, trivial = [], []
+    for row in opened.rows[opened.role == "learn"]:
+        clip = torch.from_numpy(opened.waveforms.read(int(row))[None] / np.float32(32768))
+        features = net.standardise(log_mel(clip)[:, 1:-1])
+        section = torch.tensor([opened.sections.index(opened.waveforms.clips["section"].iat[row])])
+        with torch.no_grad():
+            found.append((net(features, section)[..., :12] - features).abs().mean().item())
+        trivial.append(features.abs().mean().item())
+    # The record's figure is that of 16 random crops: within 0.1 of that of all clips.
+    assert record["explained_share"] == pytest.approx(1 - np.mean(found) / np.mean(trivial), abs=0.1)
+    assert record["explained_share"] > 0 and record["health"] == []
+
+
+def test_an_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(folder):
+    """Steps of a huge size: the output is nothing like the input."""
+    run = settings(folder, autoencoder__training__learning_rate=1e4)
+    train.fit(run, "fan", "base")
+    place = paths.Run.of(run).system("autoencoder", "fan", "base")
+    record = json.loads((place / "record.json").read_text(encoding="utf-8"))
+    assert record["explained_share"] < 0
+    (sentence,) = record["health"]
+    assert sentence.startswith("the network reconstructs its own training clips no better than their mean spectrum")
+
+
+def drawn_by(folder, monkeypatch, run_seed: int, seed: int) -> dict[str, torch.Tensor]:
+    """First weights and the batches of a training."""
+    found, plain, draw = {}, training.train, train.Batches.draw
+
+    def watched(module, *arguments, **keywords):
+        found["weights"] = next(module.parameters()).detach().clone()
+        return plain(module, *arguments, **keywords)
+
+    def keep(self, *arguments):
+        batch = draw(self, *arguments)
+        found[f"batch {len(found)}"] = batch[0]
+        return batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train", watched)
+        patch.setattr(train.Batches, "draw", keep)
+        train.fit(settings(folder, seed=run_seed, autoencoder__seed=seed), "fan", "base")
+    return found
+
+
+def test_no_two_networks_of_other_seeds_share_weights_or_batches(folder, monkeypatch):
+    """Candidate seed 1 of run seed 0 and candidate seed 0 of run seed 1 among them, whose sum is the same."""
+    found = [drawn_by(folder, monkeypatch, *pair) for pair in ((0, 0), (0, 1), (1, 0), (1, 1))]
+    names = set(found[0])
+    assert all(set(each) == names for each in found) and len(names) == 1 + 4 + 30 + 4  # steps, refreshed, checked
+    for one, other in itertools.combinations(found, 2):
+        drawn = [{value.contiguous().numpy().tobytes() for value in each.values()} for each in (one, other)]
+        assert drawn[0].isdisjoint(drawn[1])
+        assert len(drawn[0]) == len(one)  # nor does a network see one batch twice

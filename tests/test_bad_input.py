@@ -11,16 +11,18 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from scipy.io import wavfile
 
-from asdlib import AsdError, params
+from asdlib import AsdError, params, scores
 from asdlib import data as asd_data
 from asdlib.__main__ import main
-from asdlib.data import catalogue, wav
+from asdlib.data import catalogue, pseudo_target, quality, wav
 from asdlib.data.audio import Waveforms
 from asdlib.data.wav import ClipError
+from asdlib.tables import read_table
 
 TREES, HEADERS = 300, 600
 RATE, SAMPLES = 16_000, 1600
@@ -94,7 +96,7 @@ def compressed(whole, rng):
 
 
 def another_format(whole, rng):
-    name, subtype = [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("AIFF", "PCM_16"), ("AU", "PCM_16")][rng.integers(4)]
+    name, subtype = [("CAF", "PCM_16"), ("NIST", "PCM_16"), ("AU", "PCM_16")][rng.integers(3)]
     return encoded(pcm(0), format=name, subtype=subtype), ["expected WAV", "convert it"]
 
 
@@ -213,8 +215,19 @@ def settings():
     return params.Settings(profile="t", title="t", data=params.Data(root="in"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tiny(tmp_path_factory):
+    """A profile whose stages can use clips of 0.1 s."""
+    path = tmp_path_factory.mktemp("profile") / "tiny.yaml"
+    path.write_text("profile: tiny\ntitle: t\nmobilenet: {frames: 1}\nframe_autoencoder: {frames: 1}\n")
+    PROFILE[:] = ["--profile", str(path)]
+
+
+PROFILE = []
+
+
 def checked(capsys, root) -> tuple[int, dict]:
-    code = main(["data", "check", str(root), "--json"])
+    code = main(["data", "check", str(root), "--json", *PROFILE])
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -313,7 +326,7 @@ def test_generated_headers(tmp_path, note):
             assert str(error).startswith(str(path)) and len(str(error)) < 400 and "\n" not in str(error)
             continue
         accepted += 1
-        assert samples.dtype == np.int16 and len(samples) > 0
+        assert samples.dtype in (np.int16, np.float32) and len(samples) > 0
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -380,3 +393,103 @@ def test_what_is_decoded_is_what_was_there(template, tmp_path, monkeypatch):
     waveforms = Waveforms.open(tmp_path / "runs" / "t" / "data" / "fan")
     for row, path in enumerate(waveforms.clips["path"]):
         assert np.array_equal(waveforms.read(row), pcm(CLIPS.index(path.removeprefix("fan/"))))
+
+
+def test_clips_too_short_for_a_later_stage_are_all_named_up_front(template, tmp_path, monkeypatch, capsys):
+    """By ``data check``, and by the first stage before anything is trained."""
+    monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
+    root = tmp_path / "in"
+    shutil.copytree(template, root)
+    for index, clip in enumerate(CLIPS):
+        (root / "fan" / clip).write_bytes(encoded(pcm(index, 33_000)))  # 2.06 s; 64 frames are 2.02
+    short = [CLIPS[6], CLIPS[1]]  # in the order of the catalogue
+    for index, clip in enumerate(short):
+        (root / "fan" / clip).write_bytes(encoded(pcm(index, 32_000)))
+    assert main(["data", "check", str(root), "--json", "--profile", "paper"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    needed = asd_data.shortest(settings())
+    assert needed == {"frame_autoencoder.frames": 4 * 512, "mobilenet.frames": 63 * 512}
+    with pytest.raises(AsdError) as info:
+        asd_data.prepare(settings(), needed)
+    assert len(report["problems"]) == 2 and not (tmp_path / "runs").exists()
+    for clip, problem in zip(short, report["problems"], strict=True):
+        words = f"{root / 'fan' / clip}: 2 s long; expected at least 2.02 s, which mobilenet.frames needs"
+        assert problem.startswith(words) and words in str(info.value)
+    assert asd_data.check(root, params.Data(), {})["usable"]
+
+
+def test_training_clips_whose_names_say_anomaly_are_told(template, tmp_path, capsys):
+    root = tmp_path / "in"
+    shutil.copytree(template, root)
+    (root / "fan" / CLIPS[0]).rename(root / "fan" / "train" / "section_00_source_train_normal_0000_broken_belt.wav")
+    code, report = checked(capsys, root)
+    assert code == 0 and any("broken_belt.wav: 'broken' in its path" in warning for warning in report["warnings"])
+
+
+SUSPECTED = [
+    "fan/id_00/abnormal/00000000.wav",
+    "pump/anomaly/1.wav",
+    "pump/Anomalies/1.wav",
+    "x/anomaly_id_00_00000001.wav",
+    "fan/source_test/section_00_source_test_anomaly_0001.wav",
+    "a/section_00_target_test_anomaly_0001_noise.wav",
+    "a/bearing_FAULT_07.wav",
+    "a/pumpBroken2.wav",
+    "defect/1.wav",
+    "eval/section_03_0001.wav",
+    "eval/section_03_test_0001.wav",
+    "test/id_05_00000001.wav",
+]
+NORMAL = [
+    "fan/id_00/normal/00000000.wav",
+    "no_fault/1.wav",
+    "a/non-anomalous_3.wav",
+    "fault-free/1.wav",
+    "anomaly_detection/1.wav",
+    "default/1.wav",
+    "faultline/1.wav",
+    "source_test/section_00_source_test_normal_0001.wav",
+    "train/section_00_source_train_normal_0001_vel_10.wav",
+    "train/normal_id_00_00000001.wav",
+    "Test 3/2026-11-26_10-00.wav",
+]
+
+
+def test_names_and_folders_that_say_anomaly():
+    assert [line.partition(": ")[0] for line in quality.suspected_anomalies(SUSPECTED + NORMAL)] == SUSPECTED
+    deep = ["/home/me/fault study/fan/a/1.wav", "/home/me/fault study/fan/broken/b/1.wav"]
+    found = quality.suspected_anomalies(deep, "/home/me/fault study/fan")
+    assert [line.partition(": ")[0] for line in found] == deep[1:]  # what lies above the user's folder says nothing
+    assert len(quality.suspected_anomalies(deep[1:], "/home/me/fault study/fan/broken")) == 1
+
+
+def test_a_clip_that_goes_while_its_folder_is_read_is_named(template, tmp_path, monkeypatch):
+    monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
+    shutil.copytree(template, tmp_path / "in")
+    clips = catalogue.scan(tmp_path / "in")
+    monkeypatch.setattr(catalogue, "scan", lambda root: clips)
+    (tmp_path / "in" / "fan" / CLIPS[0]).unlink()
+    with pytest.raises(AsdError, match=r"0000.wav: no such file.*rerun the command"):
+        catalogue.state(settings())
+
+
+def test_machine_types_called_na_001_and_null(template, tmp_path, monkeypatch):
+    """From the folder through catalogue, decoded clips, score tables and the tables of a run."""
+    monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
+    machines = ["001", "NA", "nan", "null"]
+    for machine in machines:
+        shutil.copytree(template / "fan", tmp_path / "in" / machine)
+    clips = asd_data.prepare(settings())
+    assert sorted(set(clips["machine"])) == machines == list(catalogue.plan(settings()).machines)
+    for machine in machines:
+        table = Waveforms.open(tmp_path / "runs" / "t" / "data" / machine).clips
+        assert set(table["machine"]) == {machine} and set(table["section"]) == {"00"}
+        shifts = pseudo_target.shifts(settings(), machine)
+        assert shifts["section"].tolist() == ["00"] and shifts.drop(columns="section").dtypes.eq(float).all()
+        rows = scores.table(table, "mahalanobis", np.arange(float(len(table))))
+        rows.to_csv(tmp_path / f"{machine}.csv", index=False)
+        assert set(scores.read(tmp_path / f"{machine}.csv")["machine"]) == {machine}
+    tidy = pd.DataFrame({"row": ["AE"] * 4, "machine": machines, "selection": ["", "fixed"] * 2})
+    tidy = tidy.assign(value=[0.5, 1, 2, np.nan])
+    tidy.to_csv(tmp_path / "table1.csv", index=False)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table1.csv"), tidy)

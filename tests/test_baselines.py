@@ -25,7 +25,7 @@ from asdlib import data, params, paths, scores, training
 from asdlib.baselines import frame_autoencoder, mahalanobis, mobilenet
 from asdlib.baselines.machine import BaselineError
 from asdlib.baselines.windows import Windows
-from asdlib.data import pseudo_target
+from asdlib.data import pseudo_target, roles
 from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
 from asdlib.features import LogMel, log_mels
@@ -45,7 +45,7 @@ mobilenet:
   train_hop: 1
   test_hop: 3
   width: 0.25
-  epochs: 10
+  epochs: 20
   batch_size: 16
   learning_rate: 1.0e-3
 mahalanobis: {features: {n_mels: 24}}
@@ -122,8 +122,13 @@ def spectrogram(home: Path, row: pd.Series) -> np.ndarray:
 @pytest.mark.parametrize("system", RUNS)
 def test_every_planned_clip_is_scored_and_the_folder_is_whole(settings, tables, system):
     table = tables[system]
-    assert len(table) == 2 * (12 + 3 + 20)
+    assert len(table) == 2 * (20 + 2 + 2)  # 2 of 12 are held out, and scored as source and as target clips
     assert set(table["section"]) == {"00", "01"} and set(table["split"]) == {"train", "test"}
+    held_out = table[table["split"] == "train"].groupby(["section", "domain"])["clip"].apply(set)
+    clips = data.open_machine(settings, "fan")
+    for section in ("00", "01"):
+        expected = clips.table["clip"][(clips.role == roles.HELD_OUT) & (clips.table["section"] == section)]
+        assert held_out[section, "source"] == held_out[section, "target"] == set(expected)
     assert (table["system"] == system).all()
     pd.testing.assert_frame_equal(
         scores.read(paths.Run.of(settings).scores(system, "fan")), table, check_exact=True, check_dtype=False
@@ -164,18 +169,55 @@ def test_the_scores_of_the_frame_autoencoder_are_those_of_its_files(home, settin
         assert row.score == pytest.approx(np.square(reconstruct(vectors) - vectors).mean(), rel=1e-4)
 
 
-def test_the_frame_autoencoder_learns_from_all_training_clips_of_both_domains(home, settings, tables):
+def learnt(home, settings) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """The clips that systems learn from, and their log-mel."""
+    clips = data.open_machine(settings, "fan")
+    table = clips.table[clips.role == roles.LEARN]
+    return table, [spectrogram(home, row) for row in table.itertuples()]
+
+
+def test_the_frame_autoencoder_learns_from_both_domains_but_not_from_held_out_clips(home, settings, tables):
     """The official code's validation split loses the last section's target clips; ours must not."""
-    table = tables["frame_autoencoder"]
-    train = table[table["split"] == "train"]
-    assert set(train["domain"]) == {"source", "target"}
-    spectra = [spectrogram(home, row) for row in train.itertuples()]
+    table, spectra = learnt(home, settings)
+    assert table.groupby(["section", "domain"]).size().to_dict() == {
+        (section, domain): count for section in ("00", "01") for domain, count in (("source", 10), ("target", 3))
+    }
     vectors = sum(len(spectrum) - 4 for spectrum in spectra)
     history = pd.read_csv(folder(settings, "frame_autoencoder") / "history.csv")
     assert len(history) == 12 * -(-vectors // 64)
     assert history["loss"].tail(20).mean() < 0.8 * history["loss"].head(5).mean()
     level = load_file(folder(settings, "frame_autoencoder") / "model.safetensors")["level"]
     np.testing.assert_allclose(level, np.concatenate(spectra).mean(0), atol=1e-3)
+
+
+def test_the_frame_autoencoder_says_what_it_explains(home, settings, tables):
+    record = json.loads((folder(settings, "frame_autoencoder") / "record.json").read_text())
+    model = frame_autoencoder.network(120, 16, 4)
+    tensors = load_file(folder(settings, "frame_autoencoder") / "model.safetensors")
+    level = tensors.pop("level").numpy()
+    model.load_state_dict(tensors)
+    model.eval()
+    _, spectra = learnt(home, settings)
+    errors = []
+    for spectrum in spectra:
+        vectors = sliding_window_view(spectrum - level, 5, axis=0).transpose(0, 2, 1).reshape(-1, 120)
+        with torch.no_grad():
+            output = model(torch.from_numpy(vectors).float()).numpy()
+        errors.append(np.square(output - vectors).mean())
+    trivial = np.square(np.concatenate(spectra) - level).mean()
+    assert record["explained_share"] == pytest.approx(1 - np.mean(errors) / trivial, rel=1e-3)
+    assert 0 < record["explained_share"] < 1 and record["health"] == []
+
+
+def test_a_frame_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(home):
+    """After one step of a huge size the output is nothing like the input."""
+    more = {"profile": "dead", "frame_autoencoder.epochs": 1, "frame_autoencoder.batch_size": 100_000}
+    settings = params.load("tiny", more | {"frame_autoencoder.learning_rate": 1.0})
+    data.prepare(settings)
+    frame_autoencoder.run(settings, "fan")
+    record = json.loads((folder(settings, "frame_autoencoder") / "record.json").read_text())
+    assert record["explained_share"] < 0
+    assert record["health"] == ["the network reconstructs its training clips no better than their mean"]
 
 
 def test_the_official_size():
@@ -198,12 +240,74 @@ def test_the_scores_of_mobilenet_are_those_of_its_files(home, settings, tables):
         assert row.score == pytest.approx(np.log((1 - posterior) / posterior).mean(), rel=1e-3, abs=1e-3)
 
 
-def test_mobilenet_tells_sections_apart(tables):
-    """A clip scores below zero where the posterior of its own section is above one half."""
+def test_mobilenet_tells_sections_apart(tables, settings):
+    """A clip scores below zero where the posterior of its own section is above one half: held-out clips too."""
     table = tables["mobilenet"]
-    train = table[(table["split"] == "train") & (table["domain"] == "source")]
-    assert (train["score"] < 0).mean() > 0.9
-    assert train.groupby("section")["score"].mean().max() < -1
+    held_out = table[(table["split"] == "train") & (table["domain"] == "source")]
+    assert (held_out["score"] < 0).all()
+    assert held_out.groupby("section")["score"].mean().max() < -1
+    record = json.loads((folder(settings, "mobilenet") / "record.json").read_text())
+    assert record["accuracy"] > 0.9 and record["health"] == []
+
+
+def test_mobilenet_says_how_many_training_clips_it_takes_for_their_own_section(home, settings, tables):
+    model = mobilenet.network(2, 0.25)
+    model.load_state_dict(load_file(folder(settings, "mobilenet") / "model.safetensors"))
+    model.eval()
+    right = []
+    table, spectra = learnt(home, settings)
+    for row, frames in zip(table.itertuples(), spectra, strict=True):
+        windows = np.stack([frames[start : start + 16] for start in range(0, len(frames) - 15, 3)]).astype(np.float32)
+        with torch.no_grad():
+            log_p = torch.log_softmax(model(torch.from_numpy(windows)[:, None].repeat(1, 3, 1, 1)).double(), 1)
+        own, other = log_p[:, int(row.section)], log_p[:, 1 - int(row.section)]
+        right.append((own - other).mean().item() > 0)
+    record = json.loads((folder(settings, "mobilenet") / "record.json").read_text())
+    assert record["accuracy"] == pytest.approx(pd.Series(right).groupby(table["section"].to_numpy()).mean().mean())
+
+
+def test_the_batch_norm_of_mobilenet_is_that_of_its_weights(home, settings, tables):
+    """Average mean and variance of 30 batches of the training windows, of the first layer, by numpy."""
+    tensors = load_file(folder(settings, "mobilenet") / "model.safetensors")
+    _, spectra = learnt(home, settings)
+    windows = np.concatenate([sliding_window_view(part, 16, axis=0).transpose(0, 2, 1) for part in spectra])
+    seed = training.derive(settings.seed, "mobilenet", "fan")
+    means, variances = [], []
+    for index in range(30):
+        chosen = torch.randint(len(windows), (64,), generator=training.generator(seed, "batch norm", index))
+        image = torch.from_numpy(windows[chosen].astype(np.float32))[:, None].repeat(1, 3, 1, 1)
+        output = torch.nn.functional.conv2d(image, tensors["features.0.0.weight"], stride=2, padding=1).double()
+        means.append(output.mean((0, 2, 3)))
+        variances.append(output.var((0, 2, 3), correction=1))
+    mean, variance = tensors["features.0.1.running_mean"], tensors["features.0.1.running_var"]
+    torch.testing.assert_close(mean.double(), torch.stack(means).mean(0), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(variance.double(), torch.stack(variances).mean(0), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("logits", "accuracy", "published_formula"),
+    [([9.0, -9.0], 0.5, False), ([-9.0, 9.0], 0.5, True), (None, 0.0, False)],
+)
+def test_a_mobilenet_that_rejects_what_it_learnt_from_is_said_to_do_so(
+    home, monkeypatch, logits, accuracy, published_formula
+):
+    """A network that always gives one answer, and one that is always wrong, in place of the trained one."""
+    settings = params.load("tiny", {"profile": "dead", "mobilenet.epochs": 1, "mobilenet.train_hop": 100,
+                                    "mobilenet.published_formula": published_formula})  # fmt: skip
+    data.prepare(settings)
+    plain = mobilenet.window_scores
+
+    def broken(found, section, published=False):
+        answer = torch.tensor(logits).expand_as(found) if logits else 9 - 18 * torch.nn.functional.one_hot(section, 2)
+        return plain(answer.double(), section, published)
+
+    monkeypatch.setattr(mobilenet, "window_scores", broken)
+    mobilenet.run(settings, "fan")
+    record = json.loads((folder(settings, "mobilenet") / "record.json").read_text())
+    assert record["accuracy"] == accuracy
+    assert record["health"] == [
+        f"at inference, the network takes only {accuracy:.0%} of its training clips for their own section"
+    ]
 
 
 @given(
@@ -229,29 +333,23 @@ def test_window_scores_of_a_very_sure_classifier_are_finite():
 
 
 def test_the_scores_of_mahalanobis_are_scipys(home, settings, tables):
-    table = tables["mahalanobis"]
+    """All clips, held-out ones too, from the Gaussian of the clips of both domains that are learnt from."""
+    table, clips = tables["mahalanobis"], learnt(home, settings)
     model = load_file(folder(settings, "mahalanobis") / "model.safetensors")
+
+    def vector(spectrum):
+        return np.concatenate([spectrum.mean(0), spectrum.std(0)])
+
     for section, group in table.groupby("section"):
-        spectra = [spectrogram(home, row) for row in group.itertuples()]
-        vectors = np.stack([np.concatenate([spectrum.mean(0), spectrum.std(0)]) for spectrum in spectra])
-        fitted = (group["split"] == "train").to_numpy()
-
-        def distances(which, fit, vectors=vectors):
-            precision = np.linalg.inv(ledoit_wolf(vectors[fit])[0])
-            return [scipy_mahalanobis(vector, vectors[fit].mean(0), precision) for vector in vectors[which]]
-
-        np.testing.assert_allclose(model[f"{section}.mean"], vectors[fitted].mean(0), atol=1e-3)
+        known = np.stack([vector(clips[1][row]) for row in np.flatnonzero(clips[0]["section"] == section)])
+        assert len(known) == 13
+        precision = np.linalg.inv(ledoit_wolf(known)[0])
+        expected = [scipy_mahalanobis(vector(spectrogram(home, row)), known.mean(0), precision)
+                    for row in group.itertuples()]  # fmt: skip
+        np.testing.assert_allclose(group["score"], expected, rtol=1e-3)
+        np.testing.assert_allclose(model[f"{section}.mean"], known.mean(0), atol=1e-3)
         cholesky = model[f"{section}.cholesky"].numpy()
-        np.testing.assert_allclose(
-            np.linalg.inv(cholesky @ cholesky.T), np.linalg.inv(ledoit_wolf(vectors[fitted])[0]), rtol=1e-2, atol=1e-2
-        )
-        # Test clips of both domains: from the Gaussian of all training clips of both.
-        np.testing.assert_allclose(group["score"][~fitted], distances(~fitted, fitted), rtol=1e-3)
-        # Training clips: from a Gaussian that did not see them.
-        rows = np.flatnonzero(fitted)
-        for fold in range(mahalanobis.FOLDS):
-            held_out, rest = rows[fold :: mahalanobis.FOLDS], np.delete(rows, np.s_[fold :: mahalanobis.FOLDS])
-            np.testing.assert_allclose(group["score"].iloc[held_out], distances(held_out, rest), rtol=1e-3)
+        np.testing.assert_allclose(np.linalg.inv(cholesky @ cholesky.T), precision, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("system", RUNS)
@@ -374,7 +472,10 @@ def test_the_shifted_reference_differs_in_the_target_domain_only(home, settings,
     plain, shifted = tables["mahalanobis"], tables["mahalanobis_shift"]
     source = (plain["domain"] == "source").to_numpy()
     np.testing.assert_array_equal(plain["score"][source], shifted["score"][source])
-    made, rows = pseudo_target.open_rows(settings, "fan", ["00"])
+    clips = data.open_machine(settings, "fan")
+    held_out = clips.table["clip"][clips.role == roles.HELD_OUT]
+    made, rows = pseudo_target.open_rows(settings, "fan", ["00"], without=held_out)
+    assert len(rows) == 10
     log_mel = LogMel(settings.mahalanobis.features, RATE)
     vectors = np.stack([mahalanobis.summary(spectrum) for spectrum in log_mels(made, rows, log_mel)])
     covariance, mean = ledoit_wolf(vectors)[0], vectors.mean(0)

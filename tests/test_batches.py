@@ -182,6 +182,9 @@ def test_normalisation_is_over_all_training_clips_of_the_machine():
     clips.clips.loc[test, "split"] = "test"
     parts = np.concatenate([clips.read(row) for row in np.flatnonzero(~test)]) / 32768
     assert module.normalisation(clips) == pytest.approx((parts.mean(), parts.std()), rel=1e-9)
+    held_out = list(clips.clips["clip"][~test])[1::2]
+    parts = np.concatenate([clips.read(row) for row in np.flatnonzero(~test)[::2]]) / 32768
+    assert module.normalisation(clips, held_out) == pytest.approx((parts.mean(), parts.std()), rel=1e-9)
 
 
 def test_clear_errors():
@@ -205,7 +208,11 @@ def test_a_machine_of_one_section_takes_all_outliers():
 def test_open_reads_the_machines_that_may_take_part(tmp_path):
     run = project(tmp_path)
     batches = Batches.open(run, "base", "fan", "00")
-    assert set(batches.fingerprint) == {"fan", "valve"} and len(batches.normal.rows) == 6 and batches.epoch_steps == 2
+    assert set(batches.fingerprint) == {"fan", "valve"} and len(batches.normal.rows) == 4 and batches.epoch_steps == 1
+    held_out = module.held_out_clips(run, "fan")
+    assert len(held_out) == 4  # two a section
+    for part in [batches.normal, batches.target, *module._leaves(batches.source_negatives)]:
+        assert part.machine == "valve" or held_out.isdisjoint(part.waveforms.clips["clip"].iloc[part.rows])
     assert Batches.open(run, "base", "fan", "01").target is None
     own = project(tmp_path, batches={"negatives": "machine"})
     assert set(Batches.open(own, "base", "fan", "00").fingerprint) == {"fan"}
@@ -220,6 +227,7 @@ def test_pseudo_target_clips_take_the_place_of_mixup_with_target_clips():
         features={"hop_length": 100},
         images={"frames": 3},
         batches={"batch_size": 16, "target_clips": 8, "mixup": 0, "negatives": "machine", "pseudo_target_by": "shift"},
+        origin="extension",
     )
     clips = module.groups(waveforms(COUNTS["fan"], value=lambda *key: VALUES[key]))
     shifted = {("fan", section, "target"): 4 for section in ("00", "01")}

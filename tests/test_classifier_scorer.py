@@ -1,6 +1,7 @@
 """Scores against the formulas, computed anew from the stored outputs; windows; fall-backs and errors."""
 
 import functools
+import json
 
 import numpy as np
 import pandas as pd
@@ -31,58 +32,82 @@ def system(scored, variant: str) -> pd.DataFrame:
     return table[table["system"] == f"classifier/base/{variant}"].reset_index(drop=True)
 
 
-def rows(scored, stage_of_target: str) -> pd.DataFrame:
-    """The outputs of each clip by the model that scores it, in the order of the score table."""
-    table = scored[2]
-    stage = np.where((table["domain"] == "target") & (table["model"] == "00"), stage_of_target, "source training")
-    return table[(table["kind"] == "section") & (table["stage"] == stage)]
+def outputs_of(scored, row: pd.Series, variant: str) -> pd.Series:
+    """The models' output for a row of the score table: by the fine-tuned model for target clips, if there is one."""
+    table, source_only = scored[2], variant in ("source_model", "source_mahalanobis")
+    tuned = row["domain"] == "target" and row["section"] == "00" and not source_only
+    same = (table["kind"] == "section") & (table["stage"] == ("fine-tuning" if tuned else "source training"))
+    same &= (table["clip"] == row["clip"]) & (table["model"] == row["section"])
+    return table[same].squeeze(axis=0)
 
 
-def reference(scored, row: pd.Series) -> pd.DataFrame:
+def reference(scored, output: pd.Series, role: str) -> pd.DataFrame:
+    """Outputs of the same model for the section's training clips that were learnt from, or held out."""
     table = scored[2]
-    same = (table["model"] == row["model"]) & (table["stage"] == row["stage"]) & (table["kind"] == "section")
-    return table[same & (table["split"] == "train")]
+    same = (table["model"] == output["model"]) & (table["stage"] == output["stage"]) & (table["kind"] == "section")
+    return table[same & (table["split"] == "train") & (table["role"] == role)]
 
 
 def test_every_clip_gets_every_variant(scored):
-    settings, table, _, _ = scored
+    settings, table, outputs, _ = scored
     clips = Waveforms.open(paths.Run.of(settings).data("fan")).clips
-    names = ["adapted", "source_model", "mahalanobis", "source_mahalanobis", "posterior", "distance"]
-    assert list(table["system"].unique()) == [f"classifier/base/{name}" for name in names]
+    assert list(table["system"].unique()) == [f"classifier/base/{name}" for name in settings.classifier.scorer.variants]
+    assert len(settings.classifier.scorer.variants) == 17
+    tests = sorted(clips["clip"][clips["split"] == "test"])
+    held_out = outputs[outputs["role"] == "held out"].groupby("section")["clip"].apply(set).to_dict()
+    assert {section: len(names) for section, names in held_out.items()} == {"00": 2, "01": 2}  # 0.34 of 6
     for _, part in table.groupby("system"):
-        assert sorted(part["clip"]) == sorted(clips["clip"])
+        assert sorted(part["clip"][part["split"] == "test"]) == tests
+        normal = part[part["split"] == "train"].groupby(["section", "domain"])["clip"].apply(set).to_dict()
+        target = held_out["00"]  # scored as source and as target clips; section 01 has no target domain
+        assert normal == {("00", "source"): held_out["00"], ("00", "target"): target, ("01", "source"): held_out["01"]}
     pd.testing.assert_frame_equal(scores.read(paths.Run.of(settings).scores("classifier", "fan", "base")), table)
 
 
-@pytest.mark.parametrize(("variant", "stage"), [("adapted", "fine-tuning"), ("source_model", "source training")])
-def test_the_papers_formula(scored, variant, stage):
+@pytest.mark.parametrize(
+    ("variant", "weight", "pooling"),
+    [
+        ("w50_mean", 0.5, "mean"),
+        ("w25_median", 0.25, "median"),
+        ("w75_max", 0.75, "max"),
+        ("w50_upper_mean", 0.5, "upper_mean"),
+        ("posterior", 1.0, "mean"),
+        ("distance", 0.0, "mean"),
+        ("source_model", 0.5, "mean"),
+    ],
+)
+def test_the_papers_formula(scored, variant, weight, pooling):
+    """w times the logit plus 1 - w times the distance, each normalised on held-out clips under the same model."""
+    table = system(scored, variant)
     expected = []
-    for _, row in rows(scored, stage).iterrows():
-        normal = reference(scored, row)["distance_normal"].to_numpy()
-        distance = (row["distance_normal"] - normal.mean()) / normal.std()
-        expected.append(0.5 * row["anomaly"] + 0.5 * distance)
-    np.testing.assert_allclose(system(scored, variant)["score"], expected, rtol=1e-9, atol=1e-12)
+    for _, row in table.iterrows():
+        output, parts = outputs_of(scored, row, variant), []
+        for measure in ("minus_logit", "distance"):
+            normal = reference(scored, output, "held out")[f"{measure}_{pooling}"].to_numpy()
+            parts.append((output[f"{measure}_{pooling}"] - normal.mean()) / normal.std())
+        expected.append(weight * parts[0] + (1 - weight) * parts[1])
+    np.testing.assert_allclose(table["score"], expected, rtol=1e-6, atol=1e-9)
 
 
-def test_posterior_and_distance_are_the_ends_of_the_weight(scored):
-    outputs = rows(scored, "fine-tuning").reset_index(drop=True)
-    np.testing.assert_allclose(system(scored, "posterior")["score"], -outputs["logit"], rtol=1e-12)
-    curve = scorer.curve(scored[2], np.array([0.0, 1.0]))
-    assert list(curve["system"].unique()) == ["0.00", "1.00"]
-    distance, posterior = (curve.loc[curve["system"] == name, "score"].to_numpy() for name in ("0.00", "1.00"))
-    np.testing.assert_allclose(distance, system(scored, "distance")["score"], rtol=1e-12)
-    np.testing.assert_allclose(posterior, outputs["anomaly"], rtol=1e-12)
+def test_the_curve_runs_from_the_distance_to_the_posterior(scored):
+    curve = scorer.curve(scored[2], np.array([0.0, 0.5, 1.0]))
+    assert list(curve["system"].unique()) == ["0.00", "0.50", "1.00"]
+    for name, variant in (("0.00", "distance"), ("0.50", "w50_mean"), ("1.00", "posterior")):
+        part = curve.loc[curve["system"] == name].reset_index(drop=True)
+        pd.testing.assert_frame_equal(part.assign(system=""), system(scored, variant).assign(system=""))
 
 
-def test_mahalanobis(scored):
-    table, embedding, outputs = scored[2], scored[3].astype(np.float64), rows(scored, "fine-tuning")
-    for score, (index, row) in list(zip(system(scored, "mahalanobis")["score"], outputs.iterrows(), strict=True))[::5]:
-        normal = embedding[reference(scored, row).index]
+@pytest.mark.parametrize("variant", ["mahalanobis", "source_mahalanobis"])
+def test_mahalanobis(scored, variant):
+    """From the clips that were learnt from: for test and held-out clips alike, these are clips of other recordings."""
+    embedding = scored[3].astype(np.float64)
+    for _, row in system(scored, variant).iloc[::3].iterrows():
+        output = outputs_of(scored, row, variant)
+        normal = embedding[reference(scored, output, "learn").index]
+        assert len(normal) == (6 if row["section"] == "00" else 4) and output["role"] != "learn"
         covariance, _ = ledoit_wolf(normal)
-        assert score == pytest.approx(
-            mahalanobis(embedding[index], normal.mean(0), np.linalg.inv(covariance)), rel=1e-6
-        )
-    assert len(table) == len(embedding)
+        expected = mahalanobis(embedding[output.name], normal.mean(0), np.linalg.inv(covariance))
+        assert row["score"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_table_holds_clips_outliers_and_centroids_of_both_stages(scored):
@@ -94,7 +119,11 @@ def test_the_table_holds_clips_outliers_and_centroids_of_both_stages(scored):
     own = np.where(centroids["label"] == "normal", centroids["distance_normal"], centroids["distance_outlier"])
     np.testing.assert_allclose(own, 0, atol=1e-12)
     assert (table.loc[table["kind"] == "outlier", "machine"] == "valve").any()
-    assert not table.loc[table["kind"] != "centroid", embeddings.MEASURES].isna().any().any()
+    numbers = [*embeddings.MEASURES, *embeddings.POOLED]
+    assert not table.loc[table["kind"] != "centroid", numbers].isna().any().any()
+    train_rows = (table["kind"] == "section") & (table["split"] == "train")
+    assert set(table.loc[train_rows, "role"]) == {"learn", "held out"}
+    assert set(table.loc[~train_rows, "role"]) == {""}
 
 
 def test_outputs_are_means_over_windows_of_the_model(scored):
@@ -111,9 +140,14 @@ def test_outputs_are_means_over_windows_of_the_model(scored):
         output = network(torch.tensor(np.stack(cut), dtype=torch.float32))
     index = table.index[(table["clip"] == own.clips["clip"][row]) & (table["stage"] == "source training")][0]
     np.testing.assert_allclose(embedding[index], output.embedding.mean(0), rtol=1e-3, atol=1e-5)
-    training_clips = reference(scored, table.loc[index])
-    centroid = torch.from_numpy(embedding[training_clips.index].mean(0))
-    distance = (output.embedding - centroid).square().mean(1).mean().item()
+    learnt = reference(scored, table.loc[index], "learn")
+    centroid = torch.from_numpy(embedding[learnt.index].mean(0))
+    distances = (output.embedding - centroid).square().mean(1).numpy()
+    distance, logits = distances.mean(), output.logit.numpy()
+    for how, value in (("mean", np.mean), ("median", np.median), ("max", np.max)):
+        assert table[f"distance_{how}"][index] == pytest.approx(value(distances), rel=1e-3)
+        assert table[f"minus_logit_{how}"][index] == pytest.approx(value(-logits), rel=1e-3)
+    assert table["minus_logit_upper_mean"][index] == pytest.approx(np.max(-logits), rel=1e-3)  # of three windows
     assert table["logit"][index] == pytest.approx(output.logit.mean().item(), rel=1e-3)
     assert table["distance_normal"][index] == pytest.approx(distance, rel=1e-3)
     assert table["anomaly"][index] == pytest.approx((1 - torch.sigmoid(output.logit)).mean().item(), rel=1e-3)
@@ -126,10 +160,11 @@ def test_the_score_of_a_clip_needs_that_clip_only(scored):
     network = model.load(path, branch, settings.data.sample_rate)
     waveforms = Waveforms.open(run.data("fan"))
     embed = functools.partial(embeddings.embed, model.Runner(network, compute), waveforms, branch=branch)
-    together, _ = embed(rows=np.arange(8))
+    together = embed(rows=np.arange(8))
     for row in (0, 5):
-        alone, _ = embed(rows=np.array([row]))
-        np.testing.assert_allclose(alone.iloc[0], together.iloc[row], rtol=1e-3, atol=1e-5)
+        (alone,) = embed(rows=np.array([row]))
+        for one, other in zip(alone, together[row], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000), st.integers(1, 12))
@@ -155,11 +190,14 @@ def test_centroids_of_the_loss(scored):
 
 
 def test_saturated_posteriors_do_not_tie():
-    logits = np.array([60.0, 50.0, 40.0])
-    clips = {"domain": "source", "split": "test", "label": "normal", "machine": "fan", "section": "00"}
-    table = pd.DataFrame({"model": "00", "stage": "source training", "kind": "section", "logit": logits, **clips})
-    table["clip"], table["anomaly"] = ["a", "b", "c"], 1 / (1 + np.exp(logits))
-    assert (np.diff(scorer.combined(table, pd.Series(0.0, table.index), 1.0)) > 0).all()
+    """Posteriors of logits 40, 50 and 60 are 1 in float64, and count as much as the distance all the same."""
+    windows = [(np.array([logit, logit]), np.zeros((2, 3))) for logit in (60.0, 50.0, 40.0)]
+    measured = embeddings.measures(windows, np.ones((2, 3)))
+    assert (measured["anomaly"] < 1e-17).all()
+    spreads = {("00", "source training", "source"): np.tile([0.0, 5.0], (len(embeddings.POOLED), 1))}
+    rows = measured.assign(model="00", stage="source training", domain="source")
+    score = scorer.combined(scorer.normalised(rows, spreads), 0.5, "mean")
+    np.testing.assert_allclose(np.diff(score), 0.5 * 10 / 5)
 
 
 def test_clear_errors(scored):
@@ -180,11 +218,14 @@ def test_the_scorer_may_change_without_a_new_training(scored):
     settings = scored[0].model_copy(update={"runs": scored[0].runs + "again"})
     paths.Run.of(settings).folder.parent.mkdir()
     paths.Run.of(settings).folder.symlink_to(paths.Run.of(scored[0]).folder)
-    weighted = params.merged(settings.classifier.model_dump(mode="json"), {"scorer": {"weight": 0.0}})
-    settings = settings.model_copy(update={"classifier": params.Classifier.model_validate(weighted)})
+    changes = {"origin": "extension", "scorer": {"variants": ["distance", "w25_max"], "target_from": "pseudo_target"}}
+    changed = params.merged(settings.classifier.model_dump(mode="json"), changes)
+    settings = settings.model_copy(update={"classifier": params.Classifier.model_validate(changed)})
     result = scorer.score(settings, "fan", "base")
-    adapted = result.loc[result["system"] == "classifier/base/adapted", "score"]
-    np.testing.assert_allclose(adapted, system(scored, "distance")["score"])
+    source = result[(result["system"] == "classifier/base/distance") & (result["domain"] == "source")]
+    before = system(scored, "distance")
+    np.testing.assert_allclose(source["score"], before.loc[before["domain"] == "source", "score"])
+    scorer.score(scored[0], "fan", "base")  # as the other tests expect it
 
 
 def test_maps(scored):
@@ -201,7 +242,7 @@ def test_maps(scored):
 
 
 def test_confused_clips(scored):
-    table = system(scored, "adapted").iloc[::-1].reset_index(drop=True)
+    table = system(scored, "w50_mean").iloc[::-1].reset_index(drop=True)
     table["score"] = np.where(table["label"] == "anomaly", 1.0, 0.0) + 0.001 * np.arange(len(table))
     odd = table.index[(table["label"] == "normal") & (table["split"] == "test")][0]
     table.loc[odd, "score"] = 9.0
@@ -221,26 +262,64 @@ def test_images_for_the_notebooks(scored):
 
 def test_target_clips_are_compared_with_pseudo_target_clips(scored):
     """Stored outputs again, with pseudo-target clips beside the section's own."""
-    changed = {"classifier.scorer": {"target_from": "pseudo_target", "variants": ["mahalanobis", "adapted"]}}
+    changed = {"classifier.scorer": {"target_from": "pseudo_target", "variants": ["mahalanobis", "w50_mean"]}}
+    changed |= {"classifier.origin": "extension"}
     settings = params.Settings.model_validate(params.merged(scored[0].resolved(), changed))
     table = scorer.score(settings, "fan", "base")
-    assert list(table["system"].unique()) == ["classifier/base/mahalanobis", "classifier/base/adapted"]
+    assert list(table["system"].unique()) == ["classifier/base/mahalanobis", "classifier/base/w50_mean"]
     outputs, embedding = embeddings.read(settings, "fan", "base")
     made = outputs[(outputs["kind"] == "pseudo-target")]
     assert set(made["model"]) == {"00"} and set(made["stage"]) == {"source training", "fine-tuning"}
-    tuned = made.index[made["stage"] == "fine-tuning"]
+    tuned = made[made["stage"] == "fine-tuning"]
+    assert tuned["role"].value_counts().to_dict() == {"learn": 4, "held out": 2}
     values = embedding.astype(np.float64)
-    mean, covariance = values[tuned].mean(0), ledoit_wolf(values[tuned])[0]
+    learnt = values[tuned.index[tuned["role"] == "learn"]]
+    mean, covariance = learnt.mean(0), ledoit_wolf(learnt)[0]
     few = (outputs["kind"] == "section") & (outputs["stage"] == "fine-tuning") & (outputs["split"] == "train")
     few = values[few & (outputs["domain"] == "target") & (outputs["model"] == "00")] - mean
     scatter = few.T @ few / len(few)
     covariance += 0.1 * (scatter + np.diag(np.diag(scatter)))
-    chosen = table[table["system"].str.endswith("mahalanobis") & (table["section"] == "00")]
-    for _, row in chosen[chosen["domain"] == "target"].iterrows():
+    held_out = tuned.loc[tuned["role"] == "held out", ["minus_logit_mean", "distance_mean"]].to_numpy()
+    target = table[(table["section"] == "00") & (table["domain"] == "target")]
+    assert len(target) == 2 * (4 + 2)
+    for _, row in target.iterrows():
         same = (outputs["clip"] == row["clip"]) & (outputs["stage"] == "fine-tuning") & (outputs["kind"] == "section")
-        expected = mahalanobis(values[np.flatnonzero(same)[0]], mean, np.linalg.inv(covariance))
+        (index,) = np.flatnonzero(same)
+        parts = (outputs.loc[index, ["minus_logit_mean", "distance_mean"]] - held_out.mean(0)) / held_out.std(0)
+        expected = parts.mean()
+        if row["system"].endswith("mahalanobis"):
+            expected = mahalanobis(values[index], mean, np.linalg.inv(covariance))
         assert row["score"] == pytest.approx(expected, rel=1e-6)
-    before = scored[1][scored[1]["system"] == "classifier/base/mahalanobis"]
-    source = chosen[chosen["domain"] == "source"].merge(before, on=["section", "domain", "split", "clip"])
+    source = table[table["domain"] == "source"].merge(scored[1], on=["system", "section", "domain", "split", "clip"])
     np.testing.assert_array_equal(source["score_x"], source["score_y"])
     scorer.score(scored[0], "fan", "base")  # as the other tests expect it
+
+
+def test_accuracy_at_inference_is_in_the_record(scored):
+    settings, outputs = scored[0], scored[2]
+    folder = paths.Run.of(settings).system("classifier", "fan", "base")
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    found = {(row["model"], row["stage"], row["clips"]): row["accuracy"] for row in record["accuracy"]}
+    assert len(found) == 3 * 3  # section 00 before and after fine-tuning, section 01 before
+    for (section, stage, kind), accuracy in found.items():
+        part = outputs[(outputs["model"] == section) & (outputs["stage"] == stage) & (outputs["split"] == "train")]
+        if kind == "outlier":
+            part = part[part["kind"] == "outlier"]
+        else:
+            part = part[(part["kind"] == "section") & (part["role"] == {"learnt": "learn"}.get(kind, kind))]
+        assert len(part) and accuracy == np.mean((part["logit"] > 0) == (kind != "outlier"))
+    assert record["health"] == [
+        f"section {section}, {stage}: the classifier calls {1 - accuracy:.0%} of its own normal training clips outliers"
+        for (section, stage, kind), accuracy in found.items()
+        if kind == "learnt" and accuracy < 0.5
+    ]
+
+
+@pytest.mark.parametrize(("shift", "sentences"), [(0.0, 0), (1e3, 0), (-1e3, 3)])
+def test_a_classifier_that_rejects_what_it_learnt_from_is_said_to_do_so(scored, shift, sentences):
+    outputs = scored[2].copy()
+    certain = np.where(outputs["kind"] == "section", 5.0, -5.0)  # a network that is always right
+    found = scorer.health(scorer.accuracies(outputs.assign(logit=certain + shift)))
+    assert len(found) == sentences
+    assert all("calls 100% of its own normal training clips outliers" in sentence for sentence in found)
+    assert sum("section 00, fine-tuning" in sentence for sentence in found) == (sentences > 0)

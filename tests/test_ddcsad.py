@@ -120,3 +120,13 @@ def test_not_in_the_precision_of_autocast():
     torch.testing.assert_close(
         distance[:, NORMAL], torch.full((4,), 1e-4), rtol=0.01, atol=0
     )  # bfloat16 gives 0 or 0.25
+
+
+def test_the_weight_is_a_number_or_waits_to_be_balanced():
+    assert ddcsad(weight=0.25).weight.item() == 0.25
+    balanced = ddcsad(weight="balanced")
+    assert balanced.weight.item() == 1.0
+    balanced.weight.fill_(3.5)
+    other = ddcsad(weight="balanced")
+    other.load_state_dict(balanced.state_dict())  # a checkpoint or a model file holds it
+    assert other.weight.item() == 3.5

@@ -21,9 +21,9 @@ from sklearn.exceptions import NotFittedError
 import asdlib
 from asdlib import params
 from asdlib.__main__ import main
-from asdlib.detector import DetectorError, folder, recordings, spans
-from asdlib.detector.recordings import RecordingError
-from asdlib.detector.watch import JOURNAL, watch
+from asdlib.detector import DetectorError, commands, folder, recordings, spans
+from asdlib.detector.sources import RecordingError
+from asdlib.detector.watch import JOURNAL, journal_of, watch
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,11 @@ def usual(home):
 def test_an_anomaly_is_found_with_its_time_and_frequency(detector, odd):
     verdict = detector.judge(odd)
     assert verdict.anomaly and verdict.score > verdict.threshold and verdict.percentile > 90
-    assert list(verdict.branches) == ["autoencoder", "classifier"] and verdict.branches["autoencoder"]["anomaly"]
+    assert list(verdict.branches) == ["autoencoder", "classifier", "statistics"]
+    assert verdict.verdict == "anomaly" and verdict.branches["autoencoder"]["anomaly"]
     (span,) = verdict.spans
+    assert span["branch"] == "autoencoder" and verdict.nearest["recording"].startswith("day")
+    assert verdict.above == verdict.normals == 10 and abs(verdict.level) < 6
     assert span["start"] == pytest.approx(1.0, abs=spans.SMOOTH) and span["end"] == pytest.approx(1.4, abs=spans.SMOOTH)
     low, high = span["frequencies"][0]
     assert low < 5000 < high and high - low < 3000
@@ -83,7 +86,12 @@ def test_scikit_learns_conventions(detector, odd, usual):
     assert margins[0] > 0 > margins[1]
     assert detector.predict(pair).tolist() == [1, -1]
     fresh = clone(asdlib.Detector("smoke", 0.2))
-    assert fresh.get_params() == {"profile": "smoke", "false_alarm_rate": 0.2, "overrides": None}
+    assert fresh.get_params() == {
+        "profile": "smoke",
+        "false_alarm_rate": 0.2,
+        "overrides": None,
+        "level_limit": 12.0,
+    }
     with pytest.raises(NotFittedError):
         fresh.predict(pair)
 
@@ -115,7 +123,9 @@ def test_the_card_and_what_was_heard(detector, home):
         assert words in card, card
     assert detector.sections_ == ["left", "right"]
     held = detector.held_out_
-    assert set(held["branch"]) == {"autoencoder", "classifier", "ensemble"} and set(held["domain"]) == {"source"}
+    assert set(held["branch"]) == {"autoencoder", "classifier", "statistics", "ensemble"} and set(held["domain"]) == {
+        "source"
+    }
     heard = pd.read_csv(home / "detector" / "recordings.csv", dtype=str)
     assert heard.groupby(["name", "split"]).size().loc["left"].to_dict() == {"test": 10, "train": 33}
     assert not (home / ".detector.work").exists()
@@ -146,8 +156,10 @@ def test_long_recordings_are_judged_in_windows_of_bounded_memory(detector, home)
 @given(st.integers(1, 5000), st.integers(10, 300))
 def test_windows_cover_a_recording(samples, length):
     places = recordings.starts(samples, length)
+    apart = recordings.starts(samples, length, apart=True)
+    assert len(apart) == max(samples // length, 1) and all(np.diff(apart) >= length)
     if len(places) == 1:
-        assert samples <= recordings.WHOLE * length
+        assert samples <= length
     else:
         assert places[0] == 0 and places[-1] == samples - length
         assert 0 < min(np.diff(places)) and max(np.diff(places)) <= length
@@ -156,7 +168,8 @@ def test_windows_cover_a_recording(samples, length):
 def test_other_rates(detector, home, odd):
     higher = write(home / "left" / "48k.wav", hum(1000, rate=48_000, burst=(1.0, 1.4)), 48_000)
     assert detector.judge(higher).anomaly
-    ((start, window),) = recordings.windows(higher, detector._fitted().stored.settings.data, 2.0)
+    data = detector._fitted().stored.settings.data
+    ((start, window),) = recordings.windows(recordings.opened(higher, data), RATE, 2.0)
     assert start == 0 and len(window) == 2 * RATE
     with pytest.raises(RecordingError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000 or more.*sample_rate=8000"):
         detector.judge(write(home / "left" / "8k.wav", hum(1, rate=8000), 8000))
@@ -169,8 +182,9 @@ def test_a_conversion_leaves_the_highest_bands_as_they_are(tmp_path, rate):
     """White noise of one density at both rates, within 0.5 dB up to 7.8 kHz; scipy's own filter takes 3 dB there."""
     noise = np.random.default_rng(0).normal(0, 0.05, 20 * rate)
     data = params.Data(root="", sample_rate=RATE)
-    ((_, window),) = recordings.windows(write(tmp_path / "noise.wav", noise, rate), data, 20.0)
-    frequency, found = welch(window / 32768, RATE, nperseg=512)
+    source = recordings.opened(write(tmp_path / "noise.wav", noise, rate), data)
+    ((_, window),) = recordings.windows(source, RATE, 20.0)
+    frequency, found = welch(window, RATE, nperseg=512)
     expected = 0.05**2 / (rate / 2)
     decibel = 10 * np.log10(found / expected)
     assert np.abs(decibel[(frequency > 100) & (frequency < 0.98 * RATE / 2)]).max() < 0.5
@@ -199,9 +213,12 @@ def test_of_a_single_recording_the_end_is_held_out():
     ("make", "words"),
     [
         (lambda place: place / "nowhere", "no such folder"),
-        (lambda place: place, "no wav file in it or in its sub-folders"),
-        (lambda place: normal(normal(place, 1) / "more", 1).parent, "wav files and sub-folders with wav files (more)"),
-        (lambda place: normal(place, 3), "has 3 normal clip(s) of 2.0 s; expected at least 8"),
+        (lambda place: place, "no recording in it or in its sub-folders; found nothing"),
+        (
+            lambda place: normal(normal(place, 1) / "more", 1).parent,
+            "recordings and sub-folders with recordings (more)",
+        ),
+        (lambda place: normal(place, 3), "has 6 normal clip(s) of 1.0 s; expected at least 8"),
         (lambda place: write(normal(place, 9) / "bad.wav", hum(0)).write_bytes(b"RIFF") and place, "bad.wav"),
     ],
 )
@@ -215,7 +232,9 @@ def test_folders_that_cannot_be_used(tmp_path, make, words):
 
 def test_a_recording_for_two_uses_is_refused(tmp_path):
     place, inner = normal(tmp_path / "machines" / "pump", 9), normal(tmp_path / "machines" / "fan", 9, first=50)
-    for more in ({"outliers": [place]}, {"outliers": [inner, tmp_path / "machines"]}, {"changed": place}):
+    with pytest.raises(RecordingError, match=r"day000.wav: given twice, with .*fan and with .*machines"):
+        folder.find(place, outliers=[inner, tmp_path / "machines"])
+    for more in ({"outliers": [place]}, {"outliers": tmp_path / "machines"}, {"changed": place}):
         with pytest.raises(RecordingError, match=r"day000.wav: given as normal and as (outlier|changed); expected one"):
             folder.find(place, **more)
     with pytest.raises(RecordingError, match="no recordings given"):
@@ -223,7 +242,7 @@ def test_a_recording_for_two_uses_is_refused(tmp_path):
     given = ["fit", place, "--out", tmp_path / "mine", "--outliers", place, "--profile", profile(tmp_path)]
     assert main([str(value) for value in given]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["machines", "tiny.yaml"]  # nothing is left of it
-    with pytest.raises(RecordingError, match=r"day000.wav: is a file; expected a folder of wav files"):
+    with pytest.raises(RecordingError, match=r"day000.wav: is a file; expected a folder of recordings"):
         folder.find(place / "day000.wav")
 
 
@@ -241,9 +260,8 @@ def test_without_outliers_the_autoencoder_listens_alone(tmp_path, odd):
     paths = sorted(normal(tmp_path / "own", 12).iterdir())
     detector = asdlib.Detector(profile(tmp_path), 0.2, {"autoencoder.training.steps": 20}).fit(paths)
     verdict = detector.judge(odd)
-    assert list(verdict.branches) == ["autoencoder"]
-    assert verdict.score == pytest.approx(verdict.branches["autoencoder"]["score"])
-    assert "only the autoencoder listens" in detector.card_ and "needs outliers" in detector.card_
+    assert list(verdict.branches) == ["autoencoder", "statistics"]
+    assert "no classifier listens" in detector.card_ and "needs outliers" in detector.card_
 
 
 # On disk --------------------------------------------------------------------------------------------------------------
@@ -263,7 +281,7 @@ def test_a_strangers_detector_is_refused_where_it_is_odd(home, tmp_path):
     for name, content, words in [
         ("autoencoder/base/model.safetensors", pickle.dumps(Harm()), "cannot be read as a detector"),
         ("classifier/base/normal.safetensors", pickle.dumps(Harm()), "cannot be read as a detector"),
-        ("detector.json", json.dumps(facts | {"format": 2}).encode(), "format 2; expected 3"),
+        ("detector.json", json.dumps(facts | {"format": 2}).encode(), "format 2; expected 4"),
         ("detector.json", json.dumps(facts | {"autoencoder": ["../../x"]}).encode(), "'../../x' is not in the profile"),
         ("detector.json", b"{", "cannot be read as a detector"),
         ("settings.json", b'{"profile": "a", "titel": "b"}', "cannot be read as a detector"),
@@ -284,7 +302,8 @@ def test_an_interrupted_fit_goes_on(tmp_path):
     before = model.stat().st_mtime_ns
     detector.fit(heard, work=work).save(tmp_path / "second")
     assert model.stat().st_mtime_ns == before
-    for name in ("calibration.csv", "usual.safetensors", "autoencoder/base/scorers.safetensors"):
+    names = ["calibration/16000.csv", "usual.safetensors", "statistics.safetensors"]
+    for name in [*names, "autoencoder/base/scorers.safetensors"]:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 
 
@@ -294,11 +313,11 @@ def test_score_prints_and_exits(home, odd, usual, capsys):
     assert main(["score", place, str(usual), "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     verdict = json.loads(line)
-    assert list(verdict) == ["clip", "score", "percentile", "anomaly", "branches", "spans"]
+    assert list(verdict) == commands.KEYS
     assert verdict["clip"] == str(usual) and verdict["anomaly"] is False and verdict["spans"] == []
     assert main(["score", place, str(usual), str(odd), "--csv"]) == 1
     head, first, second = capsys.readouterr().out.splitlines()
-    assert head == "clip,score,percentile,anomaly,autoencoder,classifier,spans" and len(first.split(",")) == 7
+    assert head == ",".join(commands.COLUMNS) and len(first.split(",")) == len(commands.COLUMNS)
     assert second.startswith(str(odd)) and "Hz" in second
     assert main(["score", place, "nowhere.wav", str(odd)]) == 2
     said = capsys.readouterr()
@@ -313,7 +332,7 @@ def test_score_prints_and_exits(home, odd, usual, capsys):
 # Watching -------------------------------------------------------------------------------------------------------------
 def verdicts(place, count, judge=lambda path: {"clip": str(path), "anomaly": False}):
     """The first entries of a watch that looks every millisecond."""
-    entries = watch(place, judge, every=0.001)
+    entries = watch(place, judge, every=0.001, settled=0.0)
     return [next(entries) for _ in range(count)]
 
 
@@ -322,13 +341,13 @@ def test_none_twice_and_none_lost(tmp_path):
         write(tmp_path / name, hum(0, seconds=0.1))
     first = verdicts(tmp_path, 2)
     (tmp_path / "d.wav").write_bytes(b"new")
-    with open(tmp_path / JOURNAL, "a", encoding="utf-8") as journal:
+    with open(journal_of(tmp_path), "a", encoding="utf-8") as journal:
         journal.write('{"clip": "half-writ')  # killed there
     second = verdicts(tmp_path, 2)
     write(tmp_path / "a.wav", hum(1, seconds=0.2))  # a new recording under an old name
     third = verdicts(tmp_path, 1)
     assert [entry["file"] for entry in first + second + third] == ["a.wav", "b.wav", "d.wav", "inner/c.wav", "a.wav"]
-    lines = (tmp_path / JOURNAL).read_text().splitlines()
+    lines = journal_of(tmp_path).read_text().splitlines()
     assert [json.loads(line)["file"] for line in lines] == [entry["file"] for entry in first + second + third]
 
 
@@ -375,7 +394,7 @@ def test_watching_by_command_ends_with_the_code(home, odd, tmp_path):
         line = json.loads(process.stdout.readline())
         assert line["clip"] == str(tmp_path / "odd.wav") and line["anomaly"]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 1, process.stderr.read()
+        assert process.wait(timeout=60) == 0, process.stderr.read()
     finally:
         process.kill()
         process.communicate()

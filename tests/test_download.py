@@ -42,6 +42,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.daemon_threads = True
         self.archives, self.faults, self.asked, self.stated = {NAME: zipped(FILES)}, [], [], {}
+        self.shape, self.headers = lambda files: files, {}
         self.address = f"http://127.0.0.1:{self.server_port}"
 
     def record(self) -> bytes:
@@ -55,7 +56,7 @@ class Server(http.server.ThreadingHTTPServer):
             | self.stated
             for name, content in self.archives.items()
         ]
-        return json.dumps({"id": RECORD, "files": files}).encode()
+        return json.dumps({"id": RECORD, "files": self.shape(files)}).encode()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -65,7 +66,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fault = server.faults.pop(0) if server.faults else None
         if isinstance(fault, int):
             self.send_response(fault)
-            self.send_header("Retry-After", "1")
+            self.send_header("Retry-After", server.headers.get("Retry-After", "1"))
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -86,6 +87,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = content[start:]
         self.send_response(code)
         self.send_header("Content-Length", str(len(body)))
+        if "Content-Type" in self.server.headers and body[:2] != b'{"':
+            self.send_header("Content-Type", self.server.headers["Content-Type"])
         if code == 206:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
@@ -294,3 +297,69 @@ def test_addresses_of_the_challenge():
     """As METHOD and the challenge's pages give them."""
     assert {record for record, _ in download.PARTS.values()} == {4562016, 4660992, 4884786}
     assert download.PARTS["evaluation"][1].format(machine="ToyCar") == "eval_data_test_ToyCar.zip"
+
+
+SHAPES = {
+    "entries by name": lambda files: {"enabled": True, "entries": {file.pop("key"): file for file in files}},
+    "entries in a list": lambda files: {"entries": files},
+    "as a deposit": lambda files: [
+        {"filename": f["key"], "filesize": f["size"], "checksum": f["checksum"].removeprefix("md5:")} for f in files
+    ],
+    "a file without a name beside": lambda files: [{"key": None, "size": 1}, *files],
+    "no links": lambda files: [{key: file[key] for key in file if key != "links"} for file in files],
+    "links of another kind": lambda files: [file | {"links": "none"} for file in files],
+    "capital digits": lambda files: [
+        file | {"checksum": file["checksum"].upper().replace("MD5", "md5")} for file in files
+    ],
+    "size as text": lambda files: [file | {"size": str(file["size"])} for file in files],
+}
+USELESS = {
+    "names only": (lambda files: [file["key"] for file in files], "no record with a list of files"),
+    "nothing": (lambda files: None, "no record with a list of files"),
+    "no entries": (lambda files: {"enabled": False}, "no record with a list of files"),
+    "none": (lambda files: [], "has no dev_data_fan.zip; it has no files"),
+    "sha": (lambda files: [file | {"checksum": "sha256:" + "0" * 64} for file in files], "no size or MD5"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_records_in_other_schemas(server, tmp_path, shape):
+    server.shape = SHAPES[shape]
+    download.download(tmp_path, "fan", "development", server.address)
+    assert all((tmp_path / name).read_bytes() == content for name, content in FILES.items())
+
+
+@pytest.mark.parametrize("shape", USELESS)
+def test_records_that_say_too_little(server, tmp_path, shape):
+    server.shape, words = USELESS[shape]
+    with pytest.raises(DownloadError, match=words):
+        download.download(tmp_path, ["fan"], ["development"], server.address)
+
+
+@pytest.mark.parametrize(("code", "words"), [(403, "refuses this network"), (410, "successor"), (404, "check the add")])
+def test_refusals_say_what_to_do(server, tmp_path, code, words):
+    server.faults = [code]
+    with pytest.raises(DownloadError, match=words):
+        download.download(tmp_path, ["fan"], ["development"], server.address)
+
+
+@pytest.mark.parametrize("after", ["1800", "Wed, 21 Oct 2099 07:28:00 GMT"])
+def test_a_server_that_asks_for_half_an_hour_is_left_alone(server, tmp_path, after):
+    server.faults, server.headers = [429] * 5, {"Retry-After": after}
+    with pytest.raises(DownloadError, match=r"asks to wait [0-9]+ minutes"):
+        download.download(tmp_path, ["fan"], ["development"], server.address)
+    assert len(server.asked) == 1
+
+
+def test_a_web_page_is_no_archive(server, tmp_path):
+    server.headers = {"Content-Type": "text/html; charset=utf-8"}
+    with pytest.raises(DownloadError, match="web page in place of the archive"):
+        download.download(tmp_path, ["fan"], ["development"], server.address)
+
+
+def test_what_an_operating_system_left_in_an_archive_is_left_there(server, tmp_path):
+    extra = {"__MACOSX/fan/train/._a.wav": b"x", "fan/.DS_Store": b"x", "fan/train/._b.wav": b"x"}
+    server.archives[NAME] = zipped(FILES | extra)
+    download.download(tmp_path, ["fan"], ["development"], server.address)
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert {name for name in found if not name.startswith(".download")} == set(FILES)

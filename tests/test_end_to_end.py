@@ -65,12 +65,12 @@ def test_cells_follow_from_the_scores(smoke, table):
 
 def test_every_artefact_says_what_made_it(smoke):
     run = smoke / "runs" / "smoke"
-    models = [*run.glob("autoencoder/*/*"), *run.glob("classifier/*/??/*"), *run.glob("frame_autoencoder/*")]
+    models = [*run.glob("autoencoder/*/base"), *run.glob("classifier/*/??/*"), *run.glob("frame_autoencoder/*")]
     assert len(models) == 2 + 4 + 2
     for folder in models:
         record = json.loads((folder / "record.json").read_text())
         assert {"settings", "seed", "versions", "commit", "device", "data_fingerprint", "wall_seconds"} <= set(record)
-    assert len(list((run / "notebooks").glob("*.ipynb"))) == 1 + 2 + 2 + 2 + 4 + 2 + 2 + 1
+    assert len(list((run / "notebooks").glob("*.ipynb"))) == 1 + 2 + 2 + 4 + 4 + 4 + 2 + 1
 
 
 def test_nothing_half_written_is_left(smoke):
@@ -85,7 +85,7 @@ def test_the_same_command_has_nothing_left_to_do(smoke):
 
 
 def test_editing_one_candidate_reruns_that_branch_only(smoke):
-    text = reproduce(smoke, "--dry-run", "--set", "classifier_candidates.base.scorer.weight=0.6")
+    text = reproduce(smoke, "--dry-run", "--set", "classifier_candidates.base.scorer.centroids=training")
     assert "score_classifier" in text and "ensemble" in text
     assert not any(rule in text for rule in ("train_autoencoder", "train_classifier", "baselines"))
 

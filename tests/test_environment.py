@@ -7,8 +7,9 @@ import yaml
 
 def test_environment_equals_pyproject(root):
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    wanted += [*project["optional-dependencies"]["onnx"], *project["optional-dependencies"]["slurm"]]
+    groups = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(name for group in ("all", "dev", "onnx", "slurm") for name in groups[group])]
+    assert set(groups["score"]) <= set(groups["onnx"])
     environment = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
     python, make, pip, by_pip = environment["dependencies"]
     assert sorted(by_pip["pip"]) == sorted([*wanted, "--editable ."])

@@ -1,5 +1,6 @@
 """Disk full, read-only, out of memory, a worker killed: one clear error, and what was finished stays as it was."""
 
+import errno
 import json
 import os
 import signal
@@ -227,3 +228,30 @@ def test_a_stage_that_wants_more_memory_than_there_is_says_so(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"  # the words by which notebooks.execute knows it
+
+
+def test_a_folder_without_named_pipes(tmp_path, monkeypatch):
+    """As on some shared file systems: the pipe lies elsewhere, and the next command still waits for it."""
+    mkfifo, home, temporary = os.mkfifo, tmp_path / "home", tmp_path / "tmp"
+    home.mkdir()
+    temporary.mkdir()
+
+    def refuses(path, *more):
+        if Path(path).parent == home:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        mkfifo(path, *more)
+
+    monkeypatch.setattr(leader.os, "mkfifo", refuses)
+    monkeypatch.setattr(leader.tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(leader, "PATIENCE", 0.2)
+    with leader.leading(home) as pipe:
+        assert pipe.is_fifo() and pipe.is_relative_to(temporary)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # a follower that does not end
+        left = pipe.with_name("leader.1")
+        os.link(pipe, left)  # that of a leader that was killed
+        with pytest.raises(AsdError, match="processes of an earlier run do not end"), leader.leading(home):
+            pass
+        os.close(reader)
+        left.unlink()
+    with leader.leading(home) as pipe:
+        assert pipe.is_fifo()

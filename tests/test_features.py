@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib.data.audio import Waveforms
-from asdlib.features import LogMel, log_mels
+from asdlib.features import LogMel, edge_frames, interior, log_mels
 from asdlib.params import Features
 
 RATE = 16_000
@@ -120,3 +120,29 @@ def test_log_mels_keeps_the_order_of_clips_of_any_length(lengths, order, batch):
     assert len(spectra) == len(rows)
     for row, spectrum in zip(rows, spectra, strict=True):
         assert torch.equal(spectrum, log_mel(torch.from_numpy(pcm[row] / np.float32(32768))[None])[0])
+
+
+SIZES = [(1024, 512, 1), (1024, 256, 2), (2048, 1024, 1), (400, 160, 2)]
+
+
+@pytest.mark.parametrize(("n_fft", "hop_length", "edge"), SIZES)
+def test_the_interior_holds_the_frames_that_lie_inside_the_clip(n_fft, hop_length, edge):
+    """Change what lies beyond the clip's ends: frames of the interior stay as they are, all others change."""
+    log_mel = LogMel(Features(n_fft=n_fft, hop_length=hop_length, n_mels=20), RATE)
+    assert edge_frames(log_mel) == edge
+    longer = torch.from_numpy(sound(3.0))
+    first = 10 * hop_length  # frame k of the piece is frame k + 10 of the whole
+    piece = longer[first : first + 20 * hop_length]
+    whole, cut = log_mel(longer[None])[0], log_mel(piece[None])[0]
+    inside = interior(cut, log_mel)
+    assert len(inside) == len(cut) - 2 * edge
+    torch.testing.assert_close(inside, whole[10 + edge : 10 + edge + len(inside)], rtol=0, atol=1e-3)
+    for place in [*range(edge), *range(-edge, 0)]:
+        offset = 10 + place if place >= 0 else 10 + len(cut) + place
+        assert (cut[place] - whole[offset]).abs().max() > 0.01  # dB; the window's taper hides how far it reaches
+
+
+def test_a_clip_of_edges_only_is_taken_as_it_is():
+    log_mel = LogMel(Features(n_mels=8), RATE)
+    short = log_mel(torch.zeros(1, 600))[0]
+    assert len(short) == 2 and interior(short, log_mel) is short

@@ -48,6 +48,22 @@ def test_differences_by_hand(settings):
     assert row["fault, target"] == pytest.approx(np.abs(level["target", "anomaly"] - level["target", "normal"]).mean())
 
 
+def test_kinds_of_faults(settings):
+    """The same clip with each kind of fault; recordings have none."""
+    without, *examples = inspection.kinds(settings)
+    kinds = inspection.fault_kinds(settings)
+    assert [example.title.split(" (")[0] for example in examples] == list(kinds.loc["fan"].index)
+    assert list(kinds.index.unique("machine")) == ["fan", "valve"]
+    assert all(not np.array_equal(example.waveform, without.waveform) for example in examples)
+    figure = figures.kinds([without, *examples])
+    assert figure.axes[0].get_title() == "fan, section 00: no fault"
+    assert sum(bool(axis.get_images()) for axis in figure.axes) == 1 + len(examples)
+    plt.close(figure)
+    recordings = settings.model_copy(update={"data": params.Data()})
+    assert len(inspection.fault_kinds(recordings)) == 0 and inspection.kinds(recordings) == []
+    assert figures.kinds([]) is None
+
+
 def test_pairs_and_figures(settings):
     pairs = inspection.pairs(settings)
     assert list(pairs) == ["fan, section 00", "valve, section 00"]

@@ -2,13 +2,19 @@
 
 import ast
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from papermill import cli as papermill_cli
 
-from asdlib import notebooks
+from asdlib import notebooks, params
 from asdlib.notebooks import NotebookError
+from asdlib.plots import style
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 STAGES = {
@@ -80,3 +86,105 @@ def test_a_failed_cell_keeps_its_traceback_and_gives_its_own_sentence(root, tmp_
     assert "make reproduce" in str(info.value) or "01_data" in str(info.value), info.value
     executed = json.loads(output.read_text())
     assert any(out.get("output_type") == "error" for cell in executed["cells"] for out in cell.get("outputs", []))
+
+
+def test_what_is_no_notebook_and_what_are_no_parameters(root, tmp_path):
+    for content in (b"", b"[project]\nname = 'x'", b"{}", b'{"cells": 3}', b"[1]", b"\xff\xfe"):
+        path = tmp_path / "x.ipynb"
+        path.write_bytes(content)
+        with pytest.raises(NotebookError, match=r"x.ipynb: is no Jupyter notebook; expected"):
+            notebooks.execute(path, tmp_path / "out.ipynb", {})
+    for values in ([], "x", None, 3, [["params", "smoke"]]):
+        with pytest.raises(NotebookError, match=r"01_data.ipynb: parameters are .*; expected an object such as {}"):
+            notebooks.execute(root / "notebooks" / "01_data.ipynb", tmp_path / "out.ipynb", values)
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+PROBE = """
+import json, os, sys
+import matplotlib
+from asdlib.plots import style
+style.use()
+usual = matplotlib.rcParams["lines.linewidth"] < 9 and not matplotlib.rcParams["text.usetex"]
+print("seen", json.dumps([sys.executable, "STARTED" in globals(), usual]))
+"""
+
+
+def test_a_users_own_set_up_changes_nothing(tmp_path, monkeypatch, capfd):
+    """Another python3 kernel, start-up files, a matplotlibrc and a long TMPDIR; and our environment stays as it was."""
+    kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    startup = tmp_path / "home" / ".ipython" / "profile_default" / "startup" / "start.py"
+    look = tmp_path / "home" / ".config" / "matplotlib" / "matplotlibrc"
+    long = tmp_path / ("long" * 30)
+    for path in (kernel, startup, look, long / "x"):
+        path.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps({"argv": ["/bin/false"], "display_name": "Python 3", "language": "python"}))
+    startup.write_text("STARTED = 1")
+    look.write_text("text.usetex: True\nlines.linewidth: 9")
+    for name, value in {
+        "JUPYTER_PATH": tmp_path / "jupyter",
+        "HOME": tmp_path / "home",
+        "TMPDIR": long,
+        "PYTHONSTARTUP": startup,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(notebooks.artefacts.tempfile, "tempdir", None)  # asked again
+    monkeypatch.delenv("IPYTHONDIR", raising=False)
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("params = 'smoke'", metadata={"tags": ["parameters"]})]
+    )
+    notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "probe.ipynb")
+    before = dict(os.environ)
+    notebooks.execute(tmp_path / "probe.ipynb", tmp_path / "out.ipynb", {})
+    assert dict(os.environ) == before
+    seen = next(line for line in capfd.readouterr().out.splitlines() if "seen" in line)
+    assert json.loads(seen.partition("seen ")[2]) == [sys.executable, False, True]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("Kernel didn't respond in 900 seconds", "no kernel started in 900 s; run fewer jobs"),
+        ("Kernel died before replying to kernel_info", "the kernel died, most likely for want of memory"),
+    ],
+)
+def test_a_kernel_may_take_minutes_to_start(root, tmp_path, monkeypatch, error, words):
+    given = {}
+
+    def execute_notebook(*_, **options):
+        given.update(options)
+        raise RuntimeError(error)
+
+    monkeypatch.setattr(notebooks._papermill(), "execute_notebook", execute_notebook)
+    with pytest.raises(NotebookError, match=words):
+        notebooks.execute(root / "notebooks" / "01_data.ipynb", tmp_path / "out.ipynb", {"params": "smoke"})
+    assert given["start_timeout"] >= 600
+
+
+def test_a_users_profile_of_snakemake_changes_nothing(project, tmp_path):
+    """One of the environment, and one that Snakemake would find in the folder: both refuse every run."""
+    home = project("profiles")
+    for folder in (tmp_path / "own", home / "profiles" / "default"):
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text("cores: none-at-all\n")
+    command = [sys.executable, "-m", "asdlib", "reproduce", "data", "--profile", "smoke", "--dry-run"]
+    environment = os.environ | {"SNAKEMAKE_PROFILE": str(tmp_path / "own"), "ASDLIB_HOME": str(home)}
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "data" in done.stdout + done.stderr, done.stderr
+
+
+def test_figures_look_the_same_whatever_a_user_prefers():
+    with plt.rc_context({"lines.linewidth": 9, "text.usetex": True, "font.family": "monospace"}):
+        style.use()
+        assert not plt.rcParams["text.usetex"] and plt.rcParams["lines.linewidth"] < 9
+        assert plt.rcParams["font.family"] == ["sans-serif"]
+
+
+def test_a_section_that_papermill_made_a_number_of(root):
+    """``papermill -p section 00`` gives 0."""
+    from_command_line = papermill_cli._resolve_type("00")
+    assert from_command_line == 0 and params.section(from_command_line) == "00"
+    source = "".join("".join(cell.source) for cell in nbformat.read(NOTEBOOKS[4], as_version=4).cells)
+    assert "section = asdlib.params.section(section)" in source

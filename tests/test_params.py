@@ -1,12 +1,15 @@
 """Settings: every mistake is one sentence that names file and key."""
 
+import json
+from typing import get_args
+
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from asdlib import params
+from asdlib import origin, params
 from asdlib.params import ParamsError, Settings
 
 HEAD = "profile: x\ntitle: t\n"
@@ -41,7 +44,10 @@ def load(tmp_path):
         ("device: gpu", 'device: String should match pattern.*found "gpu"'),
         ("precision: half", "precision: Input should be 'auto', 'float32' or 'bfloat16', found \"half\""),
         ("runs: 3", "runs: Input should be a valid string, found 3"),
-        ("data: {sections: [0]}", "data.sections.0: Input should be a valid string, found 0"),
+        ("data: {sections: [0]}", r"data.sections.0: String should match pattern .*found \"0\""),
+        ("data: {machines: fan}", r"data.machines: expected a list, found \"fan\"; write \[fan\]"),
+        ("seed: 1:30", 'seed: Input should be a valid integer.*found "1:30"'),
+        ("seed: 2021-01-01", 'seed: Input should be a valid integer.*found "2021-01-01"'),
         ("data: {sections: ['0']}", "data.sections.0: String should match pattern"),
         ("autoencoder: {model: {kernel: 4}}", r"autoencoder.model: kernel \(4\) must be odd"),
         ("autoencoder: {model: {heads: 5}}", r"channels \(144\) must be a multiple of heads \(5\)"),
@@ -124,6 +130,43 @@ def test_overrides_may_be_nested_or_dotted(load):
         load(text, {"mobilenet.epoch": 7})
 
 
+NUMBERS = {
+    "008": 8, "010": 10, "0o10": 8, "0x1F": 31, "+5": 5, "1e3": 1000.0, "1e-3": 0.001, ".5": 0.5, "1.": 1.0,
+    "1E+2": 100.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_numbers_are_those_of_yaml_1_2(load, text):
+    """As YAML 1.2's core schema defines them (https://yaml.org/spec/1.2.2/#103-core-schema)."""
+    settings = load(f"mobilenet: {{learning_rate: {text}}}")
+    assert settings.mobilenet.learning_rate == NUMBERS[text]
+    if isinstance(NUMBERS[text], int):
+        assert load(f"seed: {text}").seed == NUMBERS[text]
+        assert load("", {"seed": params.value(text)}).seed == NUMBERS[text]
+    candidates = load(f"autoencoder_candidates: {{a: {{training: {{learning_rate: {text}}}}}}}").resolved()
+    assert yaml.safe_load(yaml.safe_dump(candidates)) == candidates  # plain numbers, as the book writes them
+
+
+NAMES = ["NA", "001", "null", "no", "yes", "on", "off", "2021-01-01", "1e3", "1:30", "7", "nan"]
+
+
+def test_names_are_the_text_that_they_are(load):
+    """Of machine types and sections, from a file and from ``--set``, also by way of JSON to other processes."""
+    text = f"{{machines: [{', '.join(NAMES)}], sections: [00, 01, 08]}}"
+    for settings in (load(f"data: {text}"), load("", json.loads(json.dumps({"data": params.value(text)})))):
+        assert settings.data.machines == NAMES and settings.data.sections == ["00", "01", "08"]
+    assert load("data: {root: no}").data.root == "no" and load("data: {root: 2021-01-01}").data.root == "2021-01-01"
+
+
+def test_a_tilde_is_the_home_folder(load, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = load("data: {root: ~/recordings}\nruns: ~/runs")
+    assert (settings.data.root, settings.runs) == (f"{tmp_path}/recordings", f"{tmp_path}/runs")
+    (tmp_path / "p.yaml").write_text(HEAD)
+    assert params.load("~/p.yaml").profile == "x"
+
+
 NESTED = st.recursive(
     st.integers(), lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8
 )
@@ -162,7 +205,7 @@ def test_resolved_settings_come_back_the_same(load):
     assert Settings.model_validate(settings.resolved()) == settings
 
 
-@pytest.mark.parametrize("profile", ["smoke", "demo", "quick", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "demo", "quick", "detector", "paper"])
 def test_the_profiles_load(root, profile):
     settings = params.load(root / "params" / f"{profile}.yaml")
     assert settings.profile == profile
@@ -206,7 +249,63 @@ def test_the_paper_profile_spells_out_every_default(root):
 
 def test_candidates_that_differ_in_the_scorer_share_one_training():
     candidates = {"base": {}, "copies": {"scorer": {"copies": 3}}, "wide": {"model": {"latent": 9}},
-                  "wide_max": {"model": {"latent": 9}, "scorer": {"pool_copies": "max"}}}  # fmt: skip
+                  "wide_max": {"model": {"latent": 9}, "scorer": {"variants": ["max_of_max"]}},
+                  "shift": {"origin": "extension", "scorer": {"target_from": "pseudo_target"}}}  # fmt: skip
     settings = params.load("smoke", {"autoencoder_candidates": candidates})
-    found = {name: settings.trained_as("autoencoder", name) for name in settings.autoencoder_candidates}
-    assert found.items() >= {"base": "base", "copies": "base", "wide": "wide", "wide_max": "wide"}.items()
+    found = {name: settings.trained_as("autoencoder", name) for name in candidates}
+    assert found == {"base": "base", "copies": "base", "wide": "wide", "wide_max": "wide", "shift": "base"}
+
+
+@pytest.mark.parametrize(
+    ("branch", "change", "key"),
+    [
+        ("autoencoder", {"training": {"pseudo_target": 0.25}}, "training.pseudo_target is 0.25"),
+        (
+            "autoencoder",
+            {"training.pseudo_target": 1, "training.pseudo_target_by": "shift"},
+            "training.pseudo_target is 1.0",
+        ),
+        ("autoencoder", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
+        ("classifier", {"batches": {"pseudo_target_by": "shift"}}, 'batches.pseudo_target_by is "shift"'),
+        ("classifier", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
+    ],
+)
+def test_a_candidate_of_the_paper_uses_no_extension(branch, change, key):
+    """The estimated shift, and pseudo-target clips for scorers and autoencoders, are ours: a candidate says so."""
+    head = {"profile": "x", "title": "t"}
+    with pytest.raises(ParamsError, match=f"{branch}_candidates.mine: {key}, which .* set origin: extension") as error:
+        Settings.model_validate(head | {f"{branch}_candidates": {"base": {}, "mine": change}})
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="set origin: extension"):
+        Settings.model_validate(params.merged(head, {branch: params.merged({}, change)}))
+    candidates = {"base": {}, "mine": change | {"origin": "extension"}}
+    said = Settings.model_validate(head | {f"{branch}_candidates": candidates})
+    assert said.candidate(branch, "mine").origin == "extension" and said.candidate(branch, "base").origin == "paper"
+
+
+def test_every_variant_is_the_papers_or_an_extension():
+    """What Sec. 2.1 and 2.2 describe, spelled out here; everything else is an extension."""
+    over_time = ("median", "mean", "max", "top_k", "percentile", "upper_mean")
+    papers = {
+        "autoencoder": {time + copies for time in over_time for copies in ("", "_of_max", "_of_median")},
+        "classifier": {f"w{w}_{how}" for w in (25, 50, 75) for how in ("mean", "median", "max", "upper_mean")},
+    }
+    for branch, variants in (("autoencoder", params.Variant), ("classifier", params.ClassifierVariant)):
+        every = set(get_args(variants))
+        assert papers[branch] < every
+        assert set(origin.EXTENSION_VARIANTS[branch]) == every - papers[branch]
+        for variant in every:
+            assert origin.of_variant(branch, variant) == ("paper" if variant in papers[branch] else "extension")
+
+
+def test_a_system_is_the_papers_only_if_candidate_and_variant_are():
+    candidates = {"base": {}, "ours": {"origin": "extension"}}
+    settings = Settings.model_validate({"profile": "x", "title": "t", "autoencoder_candidates": candidates})
+    for system, expected in (
+        ("autoencoder/base/median", "paper"),
+        ("autoencoder/base/clip_signed", "extension"),
+        ("autoencoder/ours/median", "extension"),
+        ("classifier/base/w50_mean", "paper"),
+        ("classifier/base/mahalanobis", "extension"),
+    ):
+        assert origin.of_system(settings, system) == expected

@@ -8,9 +8,9 @@ import pytest
 
 from asdlib import AsdError, notebooks, params, playground, scores
 from asdlib.autoencoder import inspection
-from asdlib.autoencoder.pooling import pool
 from asdlib.classifier import embeddings
 from asdlib.paths import HOME, Run
+from asdlib.pooling import pool
 
 
 @pytest.fixture

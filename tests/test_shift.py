@@ -106,6 +106,20 @@ def test_pseudo_target_clips_are_made_once_and_again_alike(tmp_path):
     assert len(pseudo_target.open_clips(settings, "fan")) == 3
 
 
+def test_pseudo_target_clips_are_as_fine_as_the_others(tmp_path):
+    """Of quiet recordings of more than 16 bits, made the same way but for the rounding."""
+    coarse = pseudo_target.open_clips(project(tmp_path / "coarse"), "fan")
+    settings = project(tmp_path / "fine")
+    folder = paths.Run.of(settings).data("fan")
+    samples = np.load(folder / "waveforms.npy")
+    np.save(folder / "waveforms.npy", samples.astype(np.float32))
+    (paths.Run.of(settings).pseudo_target("fan") / "record.json").unlink()
+    assert pseudo_target.make(settings, "fan")
+    fine = pseudo_target.open_clips(settings, "fan")
+    assert coarse.samples.dtype == np.int16 and fine.samples.dtype == np.float32
+    assert 0.4 < np.abs(fine.samples - coarse.samples).max() <= 0.5
+
+
 def test_a_shift_has_a_name_for_each_number():
     assert tuple(KNOWN.as_dict()) == shift.NAMES
     assert dataclasses.astuple(KNOWN)[0] == KNOWN.as_dict()["speed"]

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,8 +65,27 @@ def test_gains_are_stripes_times_dropout():
     open_places = ~(dead_frames[:, :, None] | dead_bands[:, None, :])
     kept = (gains > 0)[open_places].double().mean()
     assert abs(kept - 0.8) < 0.005  # 40 * 300 * 128 draws, half of them open: 8 standard errors
-    assert 0.3 < dead_frames.double().mean() < 0.5  # 1 - (1 - 3 / 300)^50 = 0.39
+    assert 0.3 < dead_frames.double().mean() < 0.5  # 1 - (1 - 3 / 300)^48 = 0.38
     assert 0.1 < dead_bands.double().mean() < 0.25  # 1 - (1 - 5 / 128)^5 = 0.18
+
+
+def test_time_masks_hide_the_same_share_of_short_crops_and_whole_clips():
+    """Training crops of 100 frames and clips of 313 at inference; the expected share is 1 - (1 - 3 / 313)^50 = 0.38."""
+    only_time = SpecAugment(frequency_masks=0, dropout=0.0)
+    share = {}
+    for frames in (100, 200, 313, 626):
+        hidden = (specaugment.gains(only_time, 2000, frames, 1, generator(frames)) == 0).double().mean((1, 2))
+        share[frames] = hidden.mean().item()
+        assert share[frames] == pytest.approx(1 - (1 - 3 / 313) ** 50, abs=0.012)  # 8 standard errors, and edges
+    assert max(share.values()) - min(share.values()) < 0.015
+
+
+def test_the_number_of_time_masks_follows_the_length():
+    """Masks of width 1, whose number can be counted where they are few: 4 in 40 frames, so 1 in 10 and none in 4."""
+    few = SpecAugment(time_masks=4, clip_frames=40, time_width=(1, 1), frequency_masks=0, dropout=0.0)
+    for frames, count in ((4, 0), (10, 1), (20, 2), (80, 8)):
+        hidden = (specaugment.gains(few, 500, frames, 1, generator()) == 0).sum((1, 2))
+        assert hidden.max() == count and hidden.min() >= min(count, 1)
 
 
 def test_nothing_masked_when_all_is_off():

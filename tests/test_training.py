@@ -398,3 +398,46 @@ def test_the_environment_says_how_often_to_save(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         task.train(checkpoint, checkpoint_seconds=None)
     assert torch.load(checkpoint, weights_only=True)["step"] == 3
+
+
+class Refreshed(nn.Module):
+    """Batch norm behind a layer and dropout, on batches whose mean drifts: a running average would lag behind."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.layers = nn.Sequential(nn.Linear(4, 6), nn.Dropout(0.5), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 2))
+
+    def on(self, generator):
+        return self.layers(5 + torch.randn(16, 4, generator=generator))
+
+
+def test_refreshed_batch_norm_is_the_average_over_the_drawn_batches():
+    module = Refreshed()
+    weights = {name: value.clone() for name, value in module.named_parameters()}
+    training.refresh_batch_norm(module, module.on, CPU, seed=5, batches=7)
+    seen = []
+    for index in range(7):  # the same batches and dropout masks, from their names
+        torch.manual_seed(training.derive(5, "batch norm dropout", index))
+        batch = 5 + torch.randn(16, 4, generator=training.generator(5, "batch norm", index))
+        with torch.no_grad():
+            seen.append(module.layers[1](module.layers[0](batch)).double().numpy())
+    norm = module.layers[2]
+    mean = np.mean([values.mean(0) for values in seen], axis=0)
+    variance = np.mean([values.var(0, ddof=1) for values in seen], axis=0)
+    np.testing.assert_allclose(norm.running_mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(norm.running_var, variance, rtol=1e-5)
+    assert norm.momentum == 0.1 and all(torch.equal(weights[name], value) for name, value in module.named_parameters())
+
+
+def test_refreshing_depends_on_the_seed_only_and_leaves_a_network_without_batch_norm():
+    one, other, third = Refreshed(), Refreshed(), Refreshed()
+    other.layers[2].running_mean += 3  # whatever stood there
+    for module, seed in ((one, 5), (other, 5), (third, 6)):
+        torch.rand(seed)
+        training.refresh_batch_norm(module, module.on, CPU, seed)
+    assert equal(one, other) and not equal(one, third)
+    plain = nn.Linear(4, 2)
+    before = {name: value.clone() for name, value in plain.state_dict().items()}
+    training.refresh_batch_norm(plain, lambda generator: 1 / 0, CPU, 0)  # not even called
+    assert all(torch.equal(before[name], value) for name, value in plain.state_dict().items())

@@ -10,9 +10,10 @@ from sklearn.metrics import roc_auc_score
 
 from asdlib import params
 from asdlib.__main__ import main
+from asdlib.challenge import rules
 from asdlib.data import catalogue
 from asdlib.data.catalogue import DataError
-from asdlib.evaluation import metrics, years
+from asdlib.evaluation import metrics
 from asdlib.evaluation.metrics import MetricError
 
 DOMAINS = ("source", "target")
@@ -170,7 +171,7 @@ def scored(machines=("fan", "pump"), sections=("00", "01"), seed=0) -> pd.DataFr
 def test_from_2022_on_one_threshold_serves_both_domains(year):
     """Normal clips of a domain against the anomalies of both, pair by pair; one pAUC a section by scikit-learn."""
     frame = scored()
-    table, score = years.figures(frame, year)
+    table, score = rules.figures(frame, year)
     values = []
     for (machine, section), part in frame.groupby(["machine", "section"]):
         anomalies = part.loc[part["label"] == "anomaly", "score"].to_numpy()
@@ -182,7 +183,7 @@ def test_from_2022_on_one_threshold_serves_both_domains(year):
         values.append(roc_auc_score(part["label"] == "anomaly", part["score"], max_fpr=0.1))
         np.testing.assert_allclose(rows["pauc"], values[-1])
     assert score == pytest.approx(len(values) / np.sum(1 / np.array(values)))
-    assert score < years.figures(frame, 2021)[1]  # the shift between domains costs
+    assert score < rules.figures(frame, 2021)[1]  # the shift between domains costs
 
 
 def test_the_published_score_of_the_baseline_of_2023():
@@ -196,14 +197,14 @@ def test_the_published_score_of_the_baseline_of_2023():
 
 def test_2020_takes_plain_means():
     frame = scored().query("domain == 'source'")
-    table, score = years.figures(frame, 2020)
+    table, score = rules.figures(frame, 2020)
     assert score == pytest.approx((table["auc"].mean() + table["pauc"].mean()) / 2)
     unequal = frame[(frame["machine"] == "fan") | (frame["section"] == "00")]  # a machine type counts once
-    table, score = years.figures(unequal, 2020)
+    table, score = rules.figures(unequal, 2020)
     fan, pump = (table.loc[table["machine"] == name, ["auc", "pauc"]].to_numpy().mean() for name in ("fan", "pump"))
     assert score == pytest.approx((fan + pump) / 2)
     with pytest.raises(MetricError, match="the year 2019 was asked for"):
-        years.figures(frame, 2019)
+        rules.figures(frame, 2019)
 
 
 def test_evaluate_by_year(tmp_path, capsys):
@@ -213,4 +214,4 @@ def test_evaluate_by_year(tmp_path, capsys):
     for year in ("2021", "2023"):
         assert main(["evaluate", str(tmp_path / "scores.csv"), "--json", "--year", year]) == 0
         found[year] = json.loads(capsys.readouterr().out)["official_score"]
-    assert found == {year: pytest.approx(years.figures(frame, int(year))[1]) for year in found}
+    assert found == {year: pytest.approx(rules.figures(frame, int(year))[1]) for year in found}

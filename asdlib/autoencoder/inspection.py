@@ -52,9 +52,9 @@ def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveforms: 
     if len(found) == 0:
         raise ScorerError(f"{machine} has no {clip['split']} clip {clip['clip']!r}; take one from its score table")
     row, options = int(found[0]), net.branch.scorer
-    error = next(net.errors([row], [options.errors]))[options.errors]
-    gaussian = scorer.load(path)[scorer.group_of(table["section"].iat[row], table["domain"].iat[row], options.groups)]
-    return Inspection(net.example(row), gaussian.surprise(error), net.waveforms.read(row), net.sample_rate)
+    error, gaussians = next(net.errors([row], scorer.kinds(options))), scorer.load(path)
+    frames = scorer.frame_scores(error, gaussians, table["section"].iat[row], table["domain"].iat[row], options)
+    return Inspection(net.example(row), frames, net.waveforms.read(row), net.sample_rate)
 
 
 def typical(table: pd.DataFrame, section: str, domain: str, label: str) -> pd.Series:

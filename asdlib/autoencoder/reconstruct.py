@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asdlib import AsdError, data, params, paths, scores, training
-from asdlib.autoencoder import clips, specaugment, train
+from asdlib.autoencoder import specaugment, train
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.data.audio import Waveforms
-from asdlib.features import LogMel, log_mels
+from asdlib.features import LogMel, edge_frames, interior, log_mels
 
 
 class ModelError(AsdError):
@@ -54,7 +54,7 @@ class Reconstructor:
     """rows of ``waveforms.clips`` that take part"""
     sections: list[str]
     role: np.ndarray
-    """of each of ``rows``, as :func:`asdlib.autoencoder.clips.roles` gives it"""
+    """of each of ``rows``, as :func:`asdlib.data.roles.roles` gives it"""
     seed: int
     sample_rate: int
 
@@ -65,8 +65,8 @@ class Reconstructor:
         Raises:
             ModelError: It is not there, or it was trained with other settings or data.
         """
-        branch = settings.candidate("autoencoder", candidate)
-        waveforms, rows, sections = data.open_machine(settings, machine)
+        clips = data.open_machine(settings, machine)
+        waveforms, sections = clips.waveforms, clips.sections
         trained = settings.trained_as("autoencoder", candidate)
         folder = paths.Run.of(settings).system("autoencoder", machine, trained)
         again = "run notebook 03_train_autoencoder for it, or make reproduce"
@@ -80,10 +80,8 @@ class Reconstructor:
                 f"{folder}: the autoencoder was trained with {odd[0]}: {json.dumps(stored.get(odd[0]))}, the settings "
                 f"now say {json.dumps(wanted[odd[0]])}; give the settings of the training, or {again}"
             )
-        role = clips.roles(
-            waveforms.clips.iloc[rows], branch.training.held_out, branch.training.target_clips, settings.seed
-        )
-        return cls.restore(settings, machine, candidate, folder / "model.safetensors", sections, waveforms, rows, role)
+        file = folder / "model.safetensors"
+        return cls.restore(settings, machine, candidate, file, sections, waveforms, clips.rows, clips.role)
 
     @classmethod
     def restore(
@@ -116,19 +114,21 @@ class Reconstructor:
 
         Args:
             rows: Rows of ``waveforms.clips``.
-            kinds: Which errors, of ``signed`` (reconstruction minus input), ``absolute`` and ``squared``.
+            kinds: Which errors: ``signed`` (reconstruction minus input), ``absolute`` or ``squared``, averaged over
+                the copies, or with the pooling over copies after a dot, as in ``absolute.max``.
 
         Yields:
             Clip after clip, a ``(frames, dims)`` array for each kind; dims are the mel bands, and the section if the
-            model regresses it.
+            model regresses it. Frames whose window reaches beyond the clip are left out
+            (:func:`asdlib.features.interior`).
         """
         size = self.branch.scorer.batch_size
         decibels = log_mels(self.waveforms, rows, self.log_mel, batch=size)
         for first in range(0, len(rows), size):
             batch = [int(row) for row in rows[first : first + size]]
-            features = [self.model.standardise(next(decibels)) for _ in batch]
+            features = [self.model.standardise(interior(next(decibels), self.log_mel)) for _ in batch]
             error = self._reconstruct(batch, features)[1]
-            pooled = {kind: pool_copies(error, kind, self.branch.scorer.pool_copies).cpu().numpy() for kind in kinds}
+            pooled = {kind: pool_copies(error, kind).cpu().numpy() for kind in kinds}
             for index, clip in enumerate(features):
                 of_clip = {kind: values[index, : len(clip)] for kind, values in pooled.items()}
                 for kind, values in of_clip.items():
@@ -138,9 +138,10 @@ class Reconstructor:
 
     def example(self, row: int) -> Reconstruction:
         """One clip's input, masked input, reconstruction and error, all in dB."""
-        features = self.model.standardise(next(log_mels(self.waveforms, [row], self.log_mel)))
+        spectrum = next(log_mels(self.waveforms, [row], self.log_mel))
+        features = self.model.standardise(interior(spectrum, self.log_mel))
         output, error, gains = self._reconstruct([row], [features])
-        pooled = pool_copies(error, "signed", self.branch.scorer.pool_copies)[0]
+        pooled = pool_copies(error, "signed")[0]
         mels = features.shape[1]
 
         def decibel(values: Tensor) -> np.ndarray:
@@ -152,8 +153,13 @@ class Reconstructor:
             masked=decibel(features * gains[0, 0]),
             reconstruction=decibel(output[0].mean(0)),
             error=(pooled[:, :mels] * self.model.deviation).cpu().numpy(),
-            seconds=np.arange(len(features)) * self.log_mel.hop_length / self.sample_rate,
+            seconds=self.seconds(len(features), len(spectrum)),
         )
+
+    def seconds(self, frames: int, computed: int) -> np.ndarray:
+        """Times of the frames of a clip, of which the front-end computed ``computed``, edges included."""
+        first = edge_frames(self.log_mel) if frames < computed else 0
+        return (first + np.arange(frames)) * self.log_mel.hop_length / self.sample_rate
 
     @torch.inference_mode()
     def _reconstruct(self, rows: list[int], features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -182,17 +188,18 @@ class Reconstructor:
         return specaugment.copies(self.branch.specaugment, clip, self.copies, frames, mels, self.seed).transpose(0, 1)
 
 
-def pool_copies(errors: Tensor, kind: str, how: str) -> Tensor:
-    """Errors of masked copies to one error, ``(clips, copies, frames, dims)`` to ``(clips, frames, dims)``.
+def pool_copies(errors: Tensor, kind: str) -> Tensor:
+    """Pool the errors of masked copies: ``(clips, copies, frames, dims)`` to ``(clips, frames, dims)``.
 
     Args:
         errors: Signed errors.
-        kind: ``signed``, ``absolute`` or ``squared``: what is pooled.
-        how: ``mean``, ``median`` (the lower of two middle values) or ``max`` (largest magnitude, its sign kept).
+        kind: ``signed``, ``absolute`` or ``squared``, the error that is pooled; alone for the mean over the copies,
+            followed by ``.median`` (the lower of two middle values) or ``.max`` (largest magnitude, its sign kept).
     """
-    errors = {"signed": errors, "absolute": errors.abs(), "squared": errors.square()}[kind]
-    if how == "mean":
-        return errors.mean(1)
+    error, _, how = kind.partition(".")
+    errors = {"signed": errors, "absolute": errors.abs(), "squared": errors.square()}[error]
     if how == "median":
         return errors.median(1).values
-    return errors.gather(1, errors.abs().argmax(1, keepdim=True)).squeeze(1)
+    if how == "max":
+        return errors.gather(1, errors.abs().argmax(1, keepdim=True)).squeeze(1)
+    return errors.mean(1)

@@ -1,16 +1,21 @@
-"""The scorer module (Sec. 2.1): from reconstruction errors to one score a clip.
+"""The scorer module (Sec. 2.1): from reconstruction errors to one score per clip.
 
-The paper's order: a Gaussian per section and domain over error *vectors of frames*, the negative log-likelihood as the
-frame's score, then post-processing over time; each post-processing choice is a system of its own. Beside it stand two
-scores that the paper lacks: ``clip_signed`` averages the signed errors over time first and then asks one Gaussian a
-section, for the target domain widened by the shift that its few clips show, how unusual the clip's error vector is;
-``l1`` is the mean absolute error, the score without a scorer.
+The paper's order: a Gaussian per section and domain over the error *vectors of frames*, the negative log-likelihood as
+the frame's score, then post-processing over time. The errors of the masked copies are pooled by mean, maximum or median
+first. Each choice of pooling is a variant, and each variant a system of its own. Two variants are extensions that the
+paper lacks (:mod:`asdlib.origin`): ``clip_signed`` averages the signed errors over time first and then asks one
+Gaussian per section and domain how unusual the clip's error vector is; ``l1`` is the mean absolute error, the score
+without a scorer.
+
+The Gaussians are fitted on clips that the network did not learn from. Those clips are in the score table too, since
+normalisation and thresholds need normal clips; so that no clip is scored by a Gaussian that it helped to fit, their
+scores are cross-fitted (:func:`cross_fitted`).
 
 PyTorch is imported where it is used: a detector's ONNX files are scored without it.
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,60 +25,94 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
-from asdlib import artefacts, paths, scores
-from asdlib.autoencoder.pooling import pool
+from asdlib import artefacts, origin, paths, scores
 from asdlib.gaussian import Gaussian
+from asdlib.pooling import pool
 
 if TYPE_CHECKING:
     from asdlib.autoencoder.reconstruct import Reconstructor
 
 CLIP_SIGNED, L1 = "clip_signed", "l1"
+FOLDS = 5
+"""folds of cross-fitting; fewer where a section has fewer held-out clips"""
+
+
+class Errors:
+    """Reconstruction errors of some clips, as far as scorers need them.
+
+    Args:
+        table: Catalogue rows of the clips, numbered from 0.
+        errors: Errors of each clip, ``(frames, dims)`` for each of :func:`kinds`.
+    """
+
+    def __init__(self, table: pd.DataFrame, errors: Sequence[dict[str, np.ndarray]]):
+        self.table, self.frames = table.reset_index(drop=True), list(errors)
+        self.signed = np.stack([error["signed"].mean(0, dtype=np.float64) for error in errors]) if errors else None
+
+    def take(self, index: np.ndarray) -> "Errors":
+        """The clips of ``index``, positions or a mask."""
+        index = np.flatnonzero(index) if np.asarray(index).dtype == bool else np.asarray(index, dtype=int)
+        return Errors(self.table.iloc[index], [self.frames[i] for i in index])
 
 
 def score(settings, machine: str, candidate: str) -> pd.DataFrame:
-    """Score every clip of a machine type, training clips included, and write the scores.
+    """Score the test clips and the held-out training clips of a machine type, and write the scores.
 
-    Beside ``scores.csv`` the candidate's folder then holds ``scorers.safetensors`` (the Gaussians over frames and over
+    Next to ``scores.csv`` the candidate's folder then holds ``scorers.safetensors`` (the Gaussians over frames and over
     clips), ``bands.csv`` (mean error of each mel band in dB, by section, domain, split and label) and ``scores.json``
     (the record).
 
     Returns:
         The score table of all variants, systems ``autoencoder/<candidate>/<variant>``, in the order of the settings.
     """
-    from asdlib.autoencoder import clips
+    from asdlib import data
     from asdlib.autoencoder.reconstruct import Reconstructor
+    from asdlib.data import roles
 
     began = time.monotonic()
-    net = Reconstructor.load(settings, machine, candidate)
+    clips, net = data.open_machine(settings, machine), Reconstructor.load(settings, machine, candidate)
     options, folder = net.branch.scorer, paths.Run.of(settings).system("autoencoder", machine, candidate)
-    table = net.waveforms.clips.iloc[net.rows].reset_index(drop=True)
-    seen = np.isin(net.role, [clips.SCORER, clips.BOTH])
-    errors = [error[options.errors] for error in net.errors(net.rows[seen], [options.errors])]
-    shifted, shifted_means = {}, {}
-    if options.target_from == "pseudo_target":
-        shifted, shifted_means = pseudo_target_errors(settings, net, machine, set(table["clip"][seen]))
-    gaussians = fit_frames(table[seen], errors, options, shifted)
-
-    values = {variant: np.zeros(len(table)) for variant in options.variants}
-    means: dict[str, list[np.ndarray]] = {"signed": [], "absolute": []}  # over time, (clips, dims)
-    for index, error in enumerate(net.errors(net.rows, kinds(options))):
+    table, wanted = clips.table, kinds(options)
+    planned = table["section"].isin(clips.planned).to_numpy()
+    target = (table["domain"] == "target").to_numpy() & (table["split"] == "train").to_numpy()
+    fitted = np.flatnonzero(planned & ((clips.role == roles.HELD_OUT) | target))
+    known = Errors(table.iloc[fitted], list(net.errors(clips.rows[fitted], wanted)))
+    means = {"signed": np.zeros((len(table), known.signed.shape[1])), "absolute": None}
+    means["absolute"] = np.zeros_like(means["signed"])
+    for index, error in zip(fitted, known.frames, strict=True):
         for kind, rows in means.items():
-            rows.append(error[kind].mean(0, dtype=np.float64))
-        found = of_frames(error, gaussians, table["section"][index], table["domain"][index], options)
+            rows[index] = error[kind].mean(0, dtype=np.float64)
+    learn = np.flatnonzero(planned & (clips.role == roles.LEARN) & ~target)
+    for index, error in zip(learn, net.errors(clips.rows[learn], ["signed", "absolute"]), strict=True):
+        for kind, rows in means.items():
+            rows[index] = error[kind].mean(0, dtype=np.float64)
+    learnt = Learnt(table.iloc[learn], means["signed"][learn])
+    pseudo = pseudo_target_errors(settings, net, machine) if options.target_from == "pseudo_target" else None
+    gaussians = fit(known, learnt, options, pseudo)
+
+    scored = clips.scored
+    values = {variant: np.full(len(scored), np.nan) for variant in options.variants}
+    held_out = (scored["split"] == "train").to_numpy()
+    for (position, domain), found in cross_fitted(known, learnt, options, pseudo).items():
+        place = held_out & (scored.index == fitted[position]) & (scored["domain"] == domain).to_numpy()
         for variant, value in found.items():
-            values[variant][index] = value
-    signed, absolute = np.stack(means["signed"]), np.stack(means["absolute"])
-    if CLIP_SIGNED in values:
-        whole = fit_clips(table, signed, options.target_shift, shifted_means)
-        values[CLIP_SIGNED] = score_clips(table, signed, whole)
-        gaussians = gaussians | whole
+            values[variant][place] = value
+    tests = np.flatnonzero(~held_out)
+    for place, error in zip(tests, net.errors(clips.rows[scored.index[tests]], wanted), strict=True):
+        row = scored.iloc[place]
+        for kind, rows in means.items():
+            rows[scored.index[place]] = error[kind].mean(0, dtype=np.float64)
+        for variant, value in of_clip(error, gaussians, row["section"], row["domain"], options).items():
+            values[variant][place] = value
 
     system = f"autoencoder/{candidate}"
-    result = pd.concat([scores.table(table, f"{system}/{name}", value) for name, value in values.items()])
+    result = pd.concat([scores.table(scored, f"{system}/{name}", value) for name, value in values.items()])
     _save(gaussians, folder / "scorers.safetensors")
     deviation = net.model.deviation.cpu().numpy()
+    shown = table[planned]
+    bands = band_errors(shown, *(means[kind][planned] for kind in ("signed", "absolute")), deviation)
     with artefacts.writing(folder / "bands.csv") as temporary:
-        band_errors(table, signed, absolute, deviation).to_csv(temporary, index=False, lineterminator="\n")
+        bands.to_csv(temporary, index=False, lineterminator="\n")
     record = artefacts.record(
         settings.candidate("autoencoder", candidate).model_dump(mode="json"),
         seed=net.seed,
@@ -86,9 +125,107 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     return result.reset_index(drop=True)
 
 
+class Learnt(Errors):
+    """Mean signed errors of the clips that the network learnt from; their frames are of no use to a scorer.
+
+    Args:
+        table: Catalogue rows of the clips.
+        signed: Signed errors averaged over time, ``(clips, dims)``.
+    """
+
+    def __init__(self, table: pd.DataFrame, signed: np.ndarray):
+        self.table, self.frames, self.signed = table.reset_index(drop=True), [], signed
+
+
+def fit(known: Errors, learnt: Learnt, options, pseudo: Errors | None = None) -> dict[str, Gaussian]:
+    """Fit all Gaussians that the variants need.
+
+    Args:
+        known: Held-out source clips and the target training clips, of all sections.
+        learnt: Source clips that the network learnt from, for ``clip_signed``: a section's held-out clips alone are
+            fewer than the dimensions, and a mean over time is hardly overfitted.
+        options: :class:`asdlib.params.AutoencoderScorer`.
+        pseudo: Pseudo-target clips, where the target's Gaussians are to be fitted on these.
+
+    Returns:
+        By name: :func:`group_of` for frames, ``clip.<section>.<domain>`` for clips.
+    """
+    gaussians: dict[str, Gaussian] = {}
+    for copies in _copy_poolings(options):
+        kind = _kind(options, copies)
+        shifted = _frames_by_section(pseudo, known, kind) if pseudo is not None else {}
+        found = fit_frames(known.table, [error[kind] for error in known.frames], options, shifted)
+        gaussians |= {_named(name, copies): gaussian for name, gaussian in found.items()}
+    if CLIP_SIGNED in options.variants:
+        table = pd.concat([known.table, learnt.table], ignore_index=True)
+        signed = np.concatenate([known.signed, learnt.signed])
+        means = {}
+        if pseudo is not None:
+            used = pseudo.table["clip"].isin(set(table["clip"]))  # not those made of a left-out fold
+            means = {
+                section: pseudo.signed[rows] for section, rows in pseudo.table[used].groupby("section").groups.items()
+            }
+        gaussians |= fit_clips(table, signed, options.target_shift, means)
+    return gaussians
+
+
+def cross_fitted(
+    known: Errors, learnt: Learnt, options, pseudo: Errors | None = None
+) -> dict[tuple[int, str], dict[str, float]]:
+    """Score held-out clips by Gaussians that were fitted without them and the other clips of their fold.
+
+    Args: as of :func:`fit`.
+
+    Returns:
+        The score in every variant, by position of the clip in ``known`` and by the domain that it is scored as: its
+        own, ``source``, and ``target``, as a reference clip (:attr:`asdlib.data.MachineClips.scored`).
+    """
+    source = (known.table["domain"] == "source").to_numpy()
+    fold = np.full(len(source), -1)
+    for rows in known.table[source].groupby("section").groups.values():
+        fold[rows] = np.arange(len(rows)) % min(FOLDS, len(rows))
+    result = {}
+    for left_out in range(fold.max() + 1):
+        gaussians = fit(known.take(fold != left_out), learnt, options, pseudo)
+        for position in np.flatnonzero(fold == left_out):
+            for domain in scores.DOMAINS:
+                section = known.table["section"].iat[position]
+                result[position, domain] = of_clip(known.frames[position], gaussians, section, domain, options)
+    return result
+
+
 def kinds(options) -> list[str]:
     """The errors that scoring needs (:meth:`asdlib.autoencoder.reconstruct.Reconstructor.errors`)."""
-    return sorted({"signed", "absolute", options.errors})
+    return sorted({"signed", "absolute", *(_kind(options, copies) for copies in _copy_poolings(options))})
+
+
+def _copy_poolings(options) -> list[str]:
+    """How the errors of copies are pooled: each way that a variant asks for; the mean where none does."""
+    frame_variants = [variant for variant in options.variants if variant not in (CLIP_SIGNED, L1)]
+    return list(dict.fromkeys(_parts(variant)[1] for variant in frame_variants)) or ["mean"]
+
+
+def _parts(variant: str) -> tuple[str, str]:
+    """Pooling over time and over copies: ``median_of_max`` is (median, max), ``median`` is (median, mean)."""
+    pooling, _, copies = variant.partition("_of_")
+    return pooling, copies or "mean"
+
+
+def _kind(options, copies: str) -> str:
+    return options.errors if copies == "mean" else f"{options.errors}.{copies}"
+
+
+def _named(group: str, copies: str) -> str:
+    return group if copies == "mean" else f"{group}.{copies}"
+
+
+def _frames_by_section(pseudo: Errors, known: Errors, kind: str) -> dict[str, np.ndarray]:
+    """Frames of the pseudo-target clips that were made of ``known`` clips: the network did not learn from these."""
+    held_out = pseudo.table["clip"].isin(set(known.table["clip"])).to_numpy()
+    return {
+        section: np.concatenate([pseudo.frames[row][kind] for row in rows])
+        for section, rows in pseudo.table[held_out].groupby("section").groups.items()
+    }
 
 
 def of_clip(
@@ -100,27 +237,41 @@ def of_clip(
         error: Of the clip, ``(frames, dims)`` for each of :func:`kinds`.
         gaussians: All that :func:`load` reads.
         section: Of the clip.
-        domain: Of the clip.
+        domain: Of the clip, or the one that it is to be scored as.
         options: :class:`asdlib.params.AutoencoderScorer`.
     """
-    values = of_frames(error, gaussians, section, domain, options)
-    if CLIP_SIGNED in options.variants:
-        signed = error["signed"].mean(0, dtype=np.float64)[None]
-        values[CLIP_SIGNED] = float(gaussians[_clip(section, domain)].surprise(signed)[0])
-    return {variant: values[variant] for variant in options.variants}
+    frames = {
+        copies: of_frames(error, gaussians, section, domain, options, copies) for copies in _copy_poolings(options)
+    }
+    values = {}
+    for variant in options.variants:
+        if variant == CLIP_SIGNED:
+            signed = error["signed"].mean(0, dtype=np.float64)[None]
+            values[variant] = float(gaussians[_clip(section, domain)].surprise(signed)[0])
+        elif variant == L1:
+            values[variant] = float(error["absolute"].mean(0, dtype=np.float64).mean())
+        else:
+            pooling, copies = _parts(variant)
+            values[variant] = pool(frames[copies], pooling, options.top_share, options.percentile)
+    return values
 
 
 def of_frames(
-    error: dict[str, np.ndarray], gaussians: dict[str, Gaussian], section: str, domain: str, options
-) -> dict[str, float]:
-    """As :func:`of_clip`, but only the variants that need no Gaussian over clips."""
-    frames = gaussians[group_of(section, domain, options.groups)].surprise(error[options.errors])
-    pooled = {
-        variant: pool(frames, variant, options.top_share, options.percentile)
-        for variant in options.variants
-        if variant not in (CLIP_SIGNED, L1)
-    }
-    return pooled | ({L1: float(error["absolute"].mean(0, dtype=np.float64).mean())} if L1 in options.variants else {})
+    error: dict[str, np.ndarray], gaussians: dict[str, Gaussian], section: str, domain: str, options, copies="mean"
+) -> np.ndarray:
+    """Negative log-likelihood of each frame's errors, ``(frames,)``; ``copies`` says how those of copies are pooled."""
+    gaussian = gaussians[_named(group_of(section, domain, options.groups), copies)]
+    return gaussian.surprise(error[_kind(options, copies)])
+
+
+def frame_scores(error, gaussians, section: str, domain: str, options) -> np.ndarray:
+    """The frame scores to show over time: those of the first pooling over copies that the variants use."""
+    return of_frames(error, gaussians, section, domain, options, _copy_poolings(options)[0])
+
+
+def without_labels(options):
+    """The scorer's settings with one variant only: the one that a detector uses (:func:`asdlib.origin.first`)."""
+    return options.model_copy(update={"variants": [origin.first("autoencoder", options.variants, origin.EXTENSION)]})
 
 
 def group_of(section: str, domain: str, groups: str) -> str:
@@ -128,35 +279,16 @@ def group_of(section: str, domain: str, groups: str) -> str:
     return {"section_domain": f"{section}.{domain}", "section": section, "machine": "machine"}[groups]
 
 
-def pseudo_target_errors(
-    settings, net: "Reconstructor", machine: str, held_out: Collection[str]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Errors of the pseudo-target clips (:mod:`asdlib.data.pseudo_target`), by section.
-
-    Args:
-        settings: Of the run.
-        net: The trained autoencoder.
-        machine: Machine type.
-        held_out: Names of the source clips that the autoencoder did not learn from.
-
-    Returns:
-        For each section that has some: the errors of all frames of those made of held-out clips, ``(frames, dims)``;
-        and the signed errors of all, averaged over time, ``(clips, dims)``.
-    """
+def pseudo_target_errors(settings, net: "Reconstructor", machine: str) -> Errors | None:
+    """Errors of the pseudo-target clips (:mod:`asdlib.data.pseudo_target`); None if there are none."""
     from asdlib.data import pseudo_target
 
-    kind, frames, means = net.branch.scorer.errors, {}, {}
     found = pseudo_target.open_rows(settings, machine, net.sections)
     if found is None:
-        return frames, means
+        return None
     waveforms, rows = found
     other = replace(net, waveforms=waveforms, rows=rows)
-    for row, error in zip(rows, other.errors(rows, sorted({kind, "signed"})), strict=True):
-        clip = waveforms.clips.iloc[row]
-        means.setdefault(clip["section"], []).append(error["signed"].mean(0, dtype=np.float64))
-        if clip["clip"] in held_out:
-            frames.setdefault(clip["section"], []).append(error[kind])
-    return {key: np.concatenate(parts) for key, parts in frames.items()}, {key: np.stack(v) for key, v in means.items()}
+    return Errors(waveforms.clips.iloc[rows], list(other.errors(rows, kinds(net.branch.scorer))))
 
 
 def fit_frames(
@@ -208,37 +340,28 @@ def fit_clips(
     target_shift: float,
     shifted_means: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> dict[str, Gaussian]:
-    """The Gaussians of ``clip_signed`` over clips' mean signed errors, one a section and domain.
+    """Fit the Gaussians of ``clip_signed`` over clips' mean signed errors, one per section and domain.
 
-    The source's (Ledoit-Wolf) is fitted on all source training clips of the section, those that the autoencoder learnt
-    from too: a section's held-out clips alone are fewer than the dimensions, and a mean over time is hardly overfitted.
-    The target's is fitted on pseudo-target clips, where there are some, else it is the same; and it is widened by the
-    shift that the target training clips (still) show (:meth:`Gaussian.widened`).
+    The source's (Ledoit-Wolf) is fitted on the section's source clips. The target's is fitted on pseudo-target clips,
+    where there are some, else it is the same; and it is widened by the shift that the target training clips (still)
+    show (:meth:`Gaussian.widened`).
 
     Args:
-        table: Catalogue rows.
-        signed: Of each row, ``(clips, dims)``.
+        table: Catalogue rows of training clips.
+        signed: Mean signed errors of each, ``(clips, dims)``.
         target_shift: Weight of the shift.
         shifted_means: Mean signed errors of pseudo-target clips by section, ``(clips, dims)``.
     """
     result = {}
-    train, source = table["split"].eq("train").to_numpy(), table["domain"].eq("source").to_numpy()
+    source = table["domain"].eq("source").to_numpy()
     for section in sorted(set(table["section"])):
-        here = table["section"].eq(section).to_numpy() & train
+        here = table["section"].eq(section).to_numpy()
         gaussian = Gaussian.fit(signed[here & source])
         result[_clip(section, "source")] = gaussian
         if section in shifted_means:
             gaussian = Gaussian.fit(shifted_means[section])
         few = signed[here & ~source]
         result[_clip(section, "target")] = gaussian.widened(few, target_shift) if len(few) else gaussian
-    return result
-
-
-def score_clips(table: pd.DataFrame, signed: np.ndarray, gaussians: dict[str, Gaussian]) -> np.ndarray:
-    """``clip_signed``: negative log-likelihood of a clip's mean signed error under its Gaussian (:func:`fit_clips`)."""
-    result = np.zeros(len(table))
-    for (section, domain), rows in table.groupby(["section", "domain"]).indices.items():
-        result[rows] = gaussians[_clip(section, domain)].surprise(signed[rows])
     return result
 
 

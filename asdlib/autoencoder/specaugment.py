@@ -31,7 +31,8 @@ def stripes(batch: int, length: int, count: int, width: tuple[int, int], generat
 
 def gains(settings: SpecAugment, batch: int, frames: int, mels: int, generator: torch.Generator) -> Tensor:
     """Factors on a standardised input, ``(batch, frames, mels)``: 0 where it is masked, else ``1 / (1 - dropout)``."""
-    time = stripes(batch, frames, settings.time_masks, settings.time_width, generator)
+    count = round(settings.time_masks * frames / settings.clip_frames)
+    time = stripes(batch, frames, count, settings.time_width, generator)
     frequency = stripes(batch, mels, settings.frequency_masks, settings.frequency_width, generator)
     kept = ~(time[:, :, None] | frequency[:, None, :])
     if settings.dropout:

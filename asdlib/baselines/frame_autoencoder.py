@@ -2,9 +2,10 @@
 
 Five consecutive log-mel frames make one input vector; dense layers narrow it to 8 units and widen it again. One network
 a machine type, trained on all normal clips of all sections and both domains. A clip's score is the mean squared error
-over its vectors. Unlike the official code, no clip is set aside for validation (there, the last section's target clips
-are), and the training clips' mean spectrum is taken off first, which changes what the first steps are spent on, not
-what the network can express.
+over its vectors. The official code sets a tenth of the clips aside for validation, the last section's target clips
+among them; here a share of each section's source clips is held out, as from all systems (:mod:`asdlib.data.roles`).
+The mean spectrum of the clips that are learnt from is taken off first, which changes what the first steps are spent on,
+not what the network can express.
 """
 
 import time
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from asdlib import artefacts, checkpoints, data, paths, scores, training
 from asdlib.baselines.machine import write
 from asdlib.baselines.windows import Spectrograms, Windows
+from asdlib.data import roles
 from asdlib.features import LogMel
 
 SYSTEM = "frame_autoencoder"
@@ -39,8 +41,10 @@ def network(inputs: int, hidden: int = 128, bottleneck: int = 8) -> nn.Sequentia
 def run(settings, machine: str) -> pd.DataFrame:
     """Train the network of one machine type, score its clips, and write the folder of ``frame_autoencoder``.
 
+    It learns from every section that has training clips.
+
     Returns:
-        The score table: mean squared error in dB squared, of training and test clips of the planned sections.
+        The score table: mean squared error in dB squared, of the clips of :attr:`asdlib.data.MachineClips.scored`.
 
     Raises:
         BaselineError: A clip is shorter than one vector.
@@ -48,8 +52,8 @@ def run(settings, machine: str) -> pd.DataFrame:
     """
     began = time.monotonic()
     baseline, folders, compute = settings.frame_autoencoder, paths.Run.of(settings), training.compute(settings)
-    waveforms, rows, _ = data.open_machine(settings, machine)
-    clips = waveforms.clips.iloc[rows]
+    opened = data.open_machine(settings, machine)
+    waveforms, rows, clips = opened.waveforms, opened.rows, opened.table
     stored = {
         "machine": machine,
         "sections": sorted(set(clips["section"])),
@@ -60,7 +64,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     }
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     spectrograms = Spectrograms([(waveforms, rows)], log_mel, shortest=baseline.frames)
-    learn = np.flatnonzero(clips["split"] == "train")
+    learn = np.flatnonzero(opened.role == roles.LEARN)
     level = _mean_frame(spectrograms, learn)
     spectrograms.frames.sub_(level)
     vectors = Windows(spectrograms, baseline.frames, clips=learn)
@@ -88,7 +92,9 @@ def run(settings, machine: str) -> pd.DataFrame:
         checkpoint=checkpoint,
         settings=facts,
     )
-    table = scores.table(clips, SYSTEM, errors(model, Windows(spectrograms, baseline.frames)))
+    error = errors(model, Windows(spectrograms, baseline.frames))
+    table = scores.table(opened.scored, SYSTEM, error[opened.scored.index])
+    explained = 1 - float(error[learn].mean()) / _variance(spectrograms, learn)
     record = artefacts.record(
         stored,
         seed=seed,
@@ -96,6 +102,8 @@ def run(settings, machine: str) -> pd.DataFrame:
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began + history.attrs[training.BEFORE],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
+        explained_share=explained,
+        health=[] if explained > 0 else ["the network reconstructs its training clips no better than their mean"],
     )
     write(folders.system(SYSTEM, machine), table, {**model.state_dict(), "level": level}, record, history)
     checkpoints.finish(checkpoint)
@@ -111,6 +119,13 @@ def errors(model: nn.Module, windows: Windows) -> np.ndarray:
         vector = windows.cut(index).flatten(1)
         parts.append((model(vector) - vector).square().mean(1))
     return windows.clip_means(torch.cat(parts))
+
+
+def _variance(spectrograms: Spectrograms, clips: np.ndarray) -> float:
+    """Mean square of the (centred) frames of some clips: the error of a network that has learnt nothing."""
+    parts = spectrograms.frames.split(spectrograms.lengths.tolist())
+    total = sum(float(parts[clip].double().square().mean(1).sum()) for clip in clips)
+    return total / float(spectrograms.lengths[clips].sum())
 
 
 def _mean_frame(spectrograms: Spectrograms, clips: np.ndarray) -> Tensor:

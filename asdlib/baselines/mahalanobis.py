@@ -5,9 +5,8 @@ from the training clips of its section, under a covariance shrunk after Ledoit a
 steps, nothing is chosen, no label is used. Both domains share one Gaussian: three target clips would be a noisy mean of
 their own, but among the others they make the covariance wider in the direction of the shift.
 
-The clips that a Gaussian was fitted on lie far nearer to it than any new clip of the same machine: hundreds of
-dimensions, as few clips. So they are scored by cross-fitting, each by a Gaussian fitted without it and its fold; a
-threshold from training scores would otherwise call every clip anomalous.
+It is fitted on the clips that every other system of the run learns from, and the held-out ones are scored like test
+clips: hundreds of dimensions and as few clips make the distance of a clip that was fitted on a third of a new one's.
 
 ``mahalanobis_shift`` is the same with a Gaussian of its own for the target domain, fitted on pseudo-target clips
 (:mod:`asdlib.data.pseudo_target`) and a little widened by the shift that the target clips still show: what these do
@@ -22,12 +21,12 @@ import torch
 
 from asdlib import artefacts, data, paths, scores, training
 from asdlib.baselines.machine import write
-from asdlib.data import pseudo_target
+from asdlib.data import pseudo_target, roles
+from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, log_mels
 from asdlib.gaussian import Gaussian
 
 SYSTEM, SHIFTED = "mahalanobis", "mahalanobis_shift"
-FOLDS = 5
 
 
 def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
@@ -39,7 +38,7 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
         system: ``mahalanobis`` or ``mahalanobis_shift``.
 
     Returns:
-        The score table: Mahalanobis distance, of training and test clips of the planned sections.
+        The score table: Mahalanobis distance, of the clips of :attr:`asdlib.data.MachineClips.scored`.
 
     Raises:
         DataError: The machine type gets no systems.
@@ -47,35 +46,34 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
     """
     began = time.monotonic()
     baseline, compute = settings.mahalanobis, training.compute(settings)
-    waveforms, rows, sections = data.open_machine(settings, machine)
-    clips = waveforms.clips.iloc[rows]
+    opened = data.open_machine(settings, machine)
+    waveforms, clips, scored = opened.waveforms, opened.table, opened.scored
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
-    vectors = np.stack([summary(spectrum) for spectrum in log_mels(waveforms, rows, log_mel)])
+    vectors = np.stack([summary(spectrum) for spectrum in log_mels(waveforms, opened.rows, log_mel)])
     scores.finite(clips, vectors, "the log-mel")
-    made = pseudo_target.open_rows(settings, machine, sections) if system == SHIFTED else None
+    made = pseudo_target.open_rows(settings, machine, opened.planned) if system == SHIFTED else None
 
-    score, model = np.empty(len(clips)), {}
-    for section in sorted(set(clips["section"])):
-        own = (clips["section"] == section).to_numpy()
-        fitted = np.flatnonzero(own & (clips["split"] == "train"))
-        gaussian = Gaussian.fit(vectors[fitted])
-        score[own] = gaussian.distance(vectors[own])
-        score[fitted] = cross_fitted(vectors[fitted])
+    score, model = np.empty(len(scored)), {}
+    for section in opened.planned:
+        own = (scored["section"] == section).to_numpy()
+        learn = (clips["section"] == section).to_numpy() & (opened.role == roles.LEARN)
+        gaussian = Gaussian.fit(vectors[learn])
+        score[own] = gaussian.distance(vectors[scored.index[own]])
         model |= {f"{section}.mean": gaussian.mean, f"{section}.cholesky": gaussian.cholesky}
-        like = made[1][made[0].clips["section"].iloc[made[1]] == section] if made else []
+        like = _learnt(made, section, clips["clip"][learn]) if made else []
         if len(like):
-            target = own & (clips["domain"] == "target").to_numpy()
-            few = vectors[target & (clips["split"] == "train").to_numpy()]
+            target = own & (scored["domain"] == "target").to_numpy()
+            few = vectors[learn & (clips["domain"] == "target").to_numpy()]
             gaussian = Gaussian.fit(np.stack([summary(spectrum) for spectrum in log_mels(made[0], like, log_mel)]))
             gaussian = gaussian.widened(few, baseline.target_shift)
-            score[target] = gaussian.distance(vectors[target])
+            score[target] = gaussian.distance(vectors[scored.index[target]])
             model |= {f"{section}.target.mean": gaussian.mean, f"{section}.target.cholesky": gaussian.cholesky}
 
-    table = scores.table(clips, system, score)
+    table = scores.table(scored, system, score)
     record = artefacts.record(
         {
             "machine": machine,
-            "sections": sorted(set(clips["section"])),
+            "sections": opened.planned,
             "sample_rate": settings.data.sample_rate,
             **baseline.model_dump(mode="json"),
         },
@@ -89,16 +87,10 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
     return table
 
 
-def cross_fitted(vectors: np.ndarray) -> np.ndarray:
-    """Mahalanobis distance of each vector from the others: from a Gaussian fitted on the other folds.
-
-    Clip i is in fold i mod :data:`FOLDS`, so that neighbours in time do not share one.
-    """
-    fold = np.arange(len(vectors)) % FOLDS
-    distance = np.empty(len(vectors))
-    for held_out in np.unique(fold):
-        distance[fold == held_out] = Gaussian.fit(vectors[fold != held_out]).distance(vectors[fold == held_out])
-    return distance
+def _learnt(made: tuple[Waveforms, np.ndarray], section: str, learn: pd.Series) -> np.ndarray:
+    """Rows of a section's pseudo-target clips that were made of clips that are learnt from."""
+    clips = made[0].clips.iloc[made[1]]
+    return made[1][((clips["section"] == section) & clips["clip"].isin(learn)).to_numpy()]
 
 
 def summary(spectrum: torch.Tensor) -> np.ndarray:

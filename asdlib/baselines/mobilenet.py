@@ -19,7 +19,7 @@ from torchvision.models import mobilenet_v2
 from asdlib import artefacts, checkpoints, data, paths, scores, training
 from asdlib.baselines.machine import BaselineError, write
 from asdlib.baselines.windows import Spectrograms, Windows
-from asdlib.data import catalogue
+from asdlib.data import catalogue, roles
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel
 
@@ -64,7 +64,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     ``precision: auto`` means float32 here: depthwise convolutions gain nothing from bfloat16 on a processor.
 
     Returns:
-        The score table, of training and test clips of the planned sections.
+        The score table, of the clips of :attr:`asdlib.data.MachineClips.scored`.
 
     Raises:
         BaselineError: A clip is shorter than a window, or there is one section only in the whole run.
@@ -74,8 +74,8 @@ def run(settings, machine: str) -> pd.DataFrame:
     baseline, folders = settings.mobilenet, paths.Run.of(settings)
     precision = "float32" if settings.precision == "auto" else settings.precision
     compute = training.compute(settings.model_copy(update={"precision": precision}))
-    waveforms, rows, _ = data.open_machine(settings, machine)
-    clips = waveforms.clips.iloc[rows]
+    opened = data.open_machine(settings, machine)
+    waveforms, rows, clips = opened.waveforms, opened.rows, opened.table
     sources = [(waveforms, rows)]
     if clips["section"].nunique() == 1:
         sources += _other_machines(settings, machine)
@@ -93,7 +93,8 @@ def run(settings, machine: str) -> pd.DataFrame:
     }
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     spectrograms = Spectrograms(sources, log_mel, shortest=baseline.frames)
-    learn = np.flatnonzero(known["split"] == "train")
+    held_out = np.flatnonzero(opened.role == roles.HELD_OUT)
+    learn = np.setdiff1d(np.flatnonzero(known["split"] == "train"), held_out)
     windows = Windows(spectrograms, baseline.frames, baseline.train_hop, learn)
 
     seed = training.derive(settings.seed, SYSTEM, machine)
@@ -102,9 +103,12 @@ def run(settings, machine: str) -> pd.DataFrame:
     optimizer = torch.optim.Adam(model.parameters(), lr=baseline.learning_rate, fused=True)
     epochs = training.Epochs(len(windows), baseline.batch_size, seed)
 
+    def output(index: Tensor) -> Tensor:
+        return model(images(windows.cut(index)))
+
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         index = epochs.batch(step)
-        logits = model(images(windows.cut(index)))
+        logits = output(index)
         section = target[windows.clip[index.to(compute.device)]]
         return {"loss": nn.functional.cross_entropy(logits.float(), section)}
 
@@ -121,8 +125,16 @@ def run(settings, machine: str) -> pd.DataFrame:
         checkpoint=checkpoint,
         settings=facts,
     )
+    training.refresh_batch_norm(
+        model, lambda generator: output(torch.randint(len(windows), (64,), generator=generator)), compute, seed
+    )
     scored = Windows(spectrograms, baseline.frames, baseline.test_hop, np.arange(len(rows)))
-    table = scores.table(clips, SYSTEM, _score(model, scored, target, baseline.published_formula))
+    values = _score(model, scored, target, baseline.published_formula)
+    table = scores.table(opened.scored, SYSTEM, values[opened.scored.index])
+    odds = _score(model, scored, target, False) if baseline.published_formula else values
+    own = learn[learn < len(rows)]
+    right = pd.Series(odds[own] < 0)  # the own section is likelier than all others
+    accuracy = float(right.groupby(clips["section"].to_numpy()[own]).mean().mean())
     record = artefacts.record(
         stored,
         seed=seed,
@@ -130,10 +142,24 @@ def run(settings, machine: str) -> pd.DataFrame:
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began + history.attrs[training.BEFORE],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
+        accuracy=accuracy,
+        health=health(accuracy),
     )
     write(folders.system(SYSTEM, machine), table, model.state_dict(), record, history)
     checkpoints.finish(checkpoint)
     return table
+
+
+def health(accuracy: float) -> list[str]:
+    """Return what is wrong with the network, one sentence each.
+
+    Args:
+        accuracy: Share of its training clips that it takes for their own section, the mean over sections: a network
+            that always gives one answer is right in one section only.
+    """
+    if accuracy > 0.5:
+        return []
+    return [f"at inference, the network takes only {accuracy:.0%} of its training clips for their own section"]
 
 
 @torch.inference_mode()

@@ -4,6 +4,7 @@ A batch is a pure function of the generator that it is drawn with, which the tra
 """
 
 import dataclasses
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from asdlib import paths
 from asdlib.classifier import ClassifierError, augment
 from asdlib.classifier.resident import Windows
 from asdlib.classifier.windows import samples_of
-from asdlib.data import catalogue, pseudo_target
+from asdlib.data import catalogue, open_machine, pseudo_target, roles
 from asdlib.data.audio import Waveforms
 from asdlib.data.wav import FULL_SCALE
 
@@ -47,19 +48,26 @@ class Batch(NamedTuple):
     """weight of that clip in the mixture, 1 where nothing was mixed in; shape (batch,)"""
 
 
-def groups(waveforms: Waveforms) -> list[Clips]:
-    """The normal training clips of a machine type, by section and domain."""
+def groups(waveforms: Waveforms, without: Collection[str] = ()) -> list[Clips]:
+    """The normal training clips of a machine type but for those named ``without``, by section and domain."""
     clips = waveforms.clips
-    chosen = clips[(clips["split"] == "train") & (clips["label"] == "normal")]
+    chosen = clips[(clips["split"] == "train") & (clips["label"] == "normal") & ~clips["clip"].isin(without)]
     return [
         Clips(*key, waveforms, part.index.to_numpy()) for key, part in chosen.groupby(["machine", "section", "domain"])
     ]
 
 
-def normalisation(waveforms: Waveforms) -> tuple[float, float]:
-    """Mean and standard deviation of a machine type's training clips, in -1 to 1."""
+def held_out_clips(settings, machine: str) -> set[str]:
+    """Names of the training clips of a machine type that no network learns from (:mod:`asdlib.data.roles`)."""
+    clips = open_machine(settings, machine)
+    return set(clips.table["clip"][clips.role == roles.HELD_OUT])
+
+
+def normalisation(waveforms: Waveforms, without: Collection[str] = ()) -> tuple[float, float]:
+    """Compute mean and standard deviation of a machine type's training clips, in -1 to 1, but for those ``without``."""
     total, squares, count = 0.0, 0.0, 0
-    for row in np.flatnonzero(waveforms.clips["split"] == "train"):
+    clips = waveforms.clips
+    for row in np.flatnonzero((clips["split"] == "train") & ~clips["clip"].isin(without)):
         samples = waveforms.read(row).astype(np.float64) / FULL_SCALE
         total, squares, count = total + samples.sum(), squares + np.square(samples).sum(), count + len(samples)
     mean = total / count
@@ -129,12 +137,16 @@ class Batches:
             paths.Run.of(settings),
             catalogue.plan(settings),
         )
-        known = {name: groups(Waveforms.open(run.data(name))) for name in sorted({*plan.machines, *plan.outliers})}
+        held_out = held_out_clips(settings, machine)
+        known = {
+            name: groups(Waveforms.open(run.data(name)), held_out if name == machine else ())
+            for name in sorted({*plan.machines, *plan.outliers})
+        }
         wanted = machines(branch.batches.negatives, machine, [part for parts in known.values() for part in parts])
         clips = [part for name in wanted for part in known[name]]
         shifted = None
         if branch.batches.pseudo_target_by == "shift":
-            shifted = groups(pseudo_target.open_clips(settings, machine))
+            shifted = groups(pseudo_target.open_clips(settings, machine), held_out)
         return cls(branch, clips, machine, section, device, shifted)
 
     @property

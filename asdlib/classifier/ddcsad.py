@@ -18,8 +18,8 @@ class Ddcsad(nn.Module):
               + (1 - y) \left(d_o + \frac{\eta}{d_n + \epsilon}\right).
 
     The centroids are no parameters but class means, weighted by the labels: of an initial pass (``fixed``), of the
-    epoch before (``epoch``), or a moving average over the batches (``average``). They are buffers, so that checkpoints
-    and model files hold them.
+    epoch before (``epoch``), or a moving average over the batches (``average``). They and the loss's weight, which may
+    follow from the first batches, are buffers, so that checkpoints and model files hold them.
 
     Args:
         dimensions: D, length of an embedding.
@@ -31,6 +31,8 @@ class Ddcsad(nn.Module):
         super().__init__()
         self.eta, self.epsilon = settings.eta, settings.epsilon
         self.rule, self.momentum, self.epoch_steps = settings.centroids, settings.momentum, epoch_steps
+        balanced = settings.weight == "balanced"
+        self.register_buffer("weight", torch.tensor(1.0 if balanced else float(settings.weight)))
         self.register_buffer("centroids", torch.zeros(2, dimensions))
         self.register_buffer("sums", torch.zeros(2, dimensions))  # of the running epoch
         self.register_buffer("weights", torch.zeros(2))

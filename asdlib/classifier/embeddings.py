@@ -6,19 +6,24 @@ PyTorch is imported where it is used: a detector's ONNX files are scored without
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from asdlib import artefacts, paths
+from asdlib import artefacts, params, paths
 from asdlib.classifier import FILES, NORMAL, OUTLIER, STAGES, ClassifierError
 from asdlib.classifier.windows import samples_of, starts, window
+from asdlib.data import roles
 from asdlib.data.audio import Waveforms
+from asdlib.pooling import pool
 
 CLIP = ["machine", "section", "domain", "split", "clip", "label"]
 MEASURES = ["logit", "anomaly", "distance_normal", "distance_outlier"]
-COLUMNS = ["model", "stage", "kind", *CLIP, *MEASURES]
+POOLED = [f"{measure}_{how}" for measure in ("minus_logit", "distance") for how in get_args(params.WindowPooling)]
+"""measures that scores are made of, by how they are pooled over a clip's windows"""
+COLUMNS = ["model", "stage", "kind", "role", *CLIP, *MEASURES, *POOLED]
 OUTLIERS = 60
 """outliers that the table holds for comparison, a section"""
 
@@ -30,16 +35,18 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         A table, and the embedding of each of its rows (the mean over a clip's windows), float32, shape (rows, D).
         Columns: ``model``, the section whose models these are; ``stage``, one of
         :data:`asdlib.classifier.STAGES`; ``kind``, which is ``section``, ``pseudo-target`` (if
-        ``scorer.target_from`` says so), ``outlier`` or ``centroid``; those of a clip; and means over its windows of
-        ``logit``, ``anomaly`` (1 - posterior), ``distance_normal`` and ``distance_outlier`` (to the centroids). The two
-        centroids of a stage (see ``scorer.centroids``) are labelled ``normal`` and ``outlier`` and have no logit.
+        ``scorer.target_from`` says so), ``outlier`` or ``centroid``; ``role``, whether the model learnt from the clip
+        (or, of a pseudo-target clip, from the source clip that it was made of) or it was held out
+        (:mod:`asdlib.data.roles`); the columns of a clip; means over its windows of ``logit``, ``anomaly``
+        (1 - posterior), ``distance_normal`` and ``distance_outlier`` (to the centroids); and :data:`POOLED`. The two
+        centroids of a stage (see ``scorer.centroids``) are labelled ``normal`` and ``outlier`` and have no measures.
 
     Raises:
         ClassifierError: The section's models are missing or were trained with other settings.
     """
     from asdlib import training
     from asdlib.classifier import model as models
-    from asdlib.classifier.batches import Batches
+    from asdlib.classifier.batches import Batches, held_out_clips
     from asdlib.classifier.train import recipe
     from asdlib.data import pseudo_target
 
@@ -55,51 +62,55 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     if branch.scorer.target_from == "pseudo_target":
         shifted = pseudo_target.open_rows(settings, machine, [section])
         parts += [("pseudo-target", *shifted)] if shifted else []
+    clips = pd.concat([waveforms.clips.iloc[rows][CLIP].assign(kind=kind) for kind, waveforms, rows in parts])
+    clips = clips.reset_index(drop=True)
+    role = np.where(clips["clip"].isin(held_out_clips(settings, machine)), roles.HELD_OUT, roles.LEARN)
+    clips = clips.assign(role=np.where((clips["split"] == "train") & (clips["kind"] != "outlier"), role, ""))
     frames, embeddings = [], []
     for stage in STAGES:
         if not (folder / FILES[stage]).is_file():
             continue
         network = models.load(folder / FILES[stage], branch, settings.data.sample_rate).to(compute.device)
         run = models.Runner(network, compute)
-        outputs = [embed(run, waveforms, rows, branch) for _, waveforms, rows in parts]
-        clips = [waveforms.clips.iloc[rows][CLIP].assign(kind=kind) for kind, waveforms, rows in parts]
-        frame, embedding = pd.concat(clips, ignore_index=True), np.concatenate([values for _, values in outputs])
-        frame = pd.concat([frame, pd.concat([measures for measures, _ in outputs], ignore_index=True)], axis=1)
-        centroids = network.ddcsad.centroids.double().cpu().numpy()
+        windows = [pair for _, waveforms, rows in parts for pair in embed(run, waveforms, rows, branch)]
+        embedding, centroids = means(windows), network.ddcsad.centroids.double().cpu().numpy()
         if branch.scorer.centroids == "clips":
-            normal = (frame["kind"] == "section") & (frame["split"] == "train") & (frame["label"] == "normal")
+            learnt = clips["role"] == roles.LEARN
+            normal = learnt & (clips["kind"] == "section") & (clips["label"] == "normal")
             if shifted and stage == STAGES[1]:  # the model for target clips
-                normal = frame["kind"] == "pseudo-target"
+                normal = learnt & (clips["kind"] == "pseudo-target")
             centroids[NORMAL] = embedding[normal].mean(0)
-            centroids[OUTLIER] = embedding[frame["kind"] == "outlier"].mean(0)
-        last = dict.fromkeys(CLIP, "") | {"label": ["outlier", "normal"], "power": np.square(centroids).mean(1)}
-        frame = pd.concat([frame, pd.DataFrame(last).assign(kind="centroid")], ignore_index=True)
-        embedding = np.concatenate([embedding, centroids])
-        frames.append(with_distances(frame, embedding, centroids).assign(stage=stage))
-        embeddings.append(embedding.astype(np.float32))
+            centroids[OUTLIER] = embedding[clips["kind"] == "outlier"].mean(0)
+        last = pd.DataFrame(dict.fromkeys([*CLIP, "role"], "") | {"label": ["outlier", "normal"], "kind": "centroid"})
+        between = np.square(centroids[:, None] - centroids[None]).mean(2)
+        last = last.assign(distance_normal=between[:, NORMAL], distance_outlier=between[:, OUTLIER])
+        frame = pd.concat([clips, measures(windows, centroids)], axis=1)
+        frames.append(pd.concat([frame, last], ignore_index=True).assign(stage=stage))
+        embeddings.append(np.concatenate([embedding, centroids]).astype(np.float32))
     return pd.concat(frames, ignore_index=True).assign(model=section)[COLUMNS], np.concatenate(embeddings)
 
 
-def embed(
-    run: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], waveforms: Waveforms, rows: np.ndarray, branch
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Means over each clip's equally spaced windows, in float64.
+Windows = tuple[np.ndarray, np.ndarray]
+"""what a network says of one clip's windows: logits, shape (windows,), and embeddings, shape (windows, D)"""
 
-    A clip shorter than a window gives one window, in which it goes on mirrored in time. Nothing depends on other clips.
+
+def embed(
+    run: Callable[[np.ndarray], Windows], waveforms: Waveforms, rows: np.ndarray, branch: params.Classifier
+) -> list[Windows]:
+    """Run a network on each clip's equally spaced windows, in float64.
+
+    A clip shorter than a window gives one window, in which it continues mirrored in time. Nothing depends on other
+    clips.
 
     Args:
-        run: The network: int16 windows, shape (windows, samples), to logits, shape (windows,), and embeddings, shape
-            (windows, D) (:func:`asdlib.classifier.model.Runner`).
+        run: The network: int16 windows, shape (windows, samples), to logits and embeddings
+            (:func:`asdlib.classifier.model.Runner`).
         waveforms: The clips.
         rows: Rows of ``waveforms.clips``.
-        branch: :class:`asdlib.params.Classifier`.
-
-    Returns:
-        Columns ``logit``, ``anomaly`` (1 - posterior) and ``power`` (mean square of the embedding), a row a clip; and
-        the embeddings, shape (rows, D).
+        branch: Settings of the candidate.
     """
     length, size = samples_of(branch), branch.scorer.batch_size
-    measures, embeddings = [], []
+    result = []
     for first in range(0, len(rows), size):
         chunk = rows[first : first + size]
         places = [starts(int(waveforms.clips["samples"].iat[row]), length, branch.images.windows) for row in chunk]
@@ -107,25 +118,32 @@ def embed(
             window(waveforms, row, start, length) for row, place in zip(chunk, places, strict=True) for start in place
         ]
         logit, embedding = run(np.stack(cut))
-        values = np.stack([logit, expit(-logit), np.square(embedding).mean(1)], axis=1)
         ends = np.cumsum([len(place) for place in places])[:-1]
-        measures += [part.mean(0) for part in np.split(values, ends)]
-        embeddings += [part.mean(0) for part in np.split(embedding, ends)]
-    return pd.DataFrame(np.stack(measures), columns=["logit", "anomaly", "power"]), np.stack(embeddings)
+        result += zip(np.split(logit, ends), np.split(embedding, ends), strict=True)
+    return result
 
 
-def with_distances(frame: pd.DataFrame, embedding: np.ndarray, centroids: np.ndarray) -> pd.DataFrame:
-    """``frame`` with ``distance_normal`` and ``distance_outlier``, means over windows of the distance to the centroids.
+def means(windows: list[Windows]) -> np.ndarray:
+    """The embedding of each clip: the mean over its windows, shape (clips, D)."""
+    return np.stack([embedding.mean(0) for _, embedding in windows])
+
+
+def measures(windows: list[Windows], centroids: np.ndarray) -> pd.DataFrame:
+    """Measure each clip: columns :data:`MEASURES` and :data:`POOLED`.
 
     Args:
-        frame: With ``power``, the mean square of the embedding over windows and dimensions.
-        embedding: Mean over windows, shape (rows, D).
+        windows: Of :func:`embed`.
         centroids: Shape (2, D), in the order of :mod:`asdlib.classifier.ddcsad`.
     """
-    # The mean over windows of |z - c|^2 = |z|^2 - 2 z c + |c|^2 needs only the means of |z|^2 and z.
-    products = 2 * embedding @ centroids.T / embedding.shape[1]
-    distance = frame["power"].to_numpy()[:, None] - products + np.square(centroids).mean(1)
-    return frame.assign(distance_normal=distance[:, NORMAL], distance_outlier=distance[:, OUTLIER])
+    rows = []
+    for logit, embedding in windows:
+        distance = np.square(embedding[:, None] - centroids).mean(2)  # (windows, 2)
+        row = {"logit": logit.mean(), "anomaly": expit(-logit).mean()}
+        row |= {"distance_normal": distance[:, NORMAL].mean(), "distance_outlier": distance[:, OUTLIER].mean()}
+        for how in get_args(params.WindowPooling):
+            row |= {f"minus_logit_{how}": pool(-logit, how), f"distance_{how}": pool(distance[:, NORMAL], how)}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=[*MEASURES, *POOLED])
 
 
 def write(table: pd.DataFrame, embedding: np.ndarray, folder: Path) -> None:
@@ -144,9 +162,10 @@ def read(settings, machine: str, candidate: str) -> tuple[pd.DataFrame, np.ndarr
 
 def load(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
     """Read what :func:`write` has written into ``folder``."""
-    text = {column: str for column in COLUMNS if column not in MEASURES}
+    numbers = [*MEASURES, *POOLED]
+    text = {column: str for column in COLUMNS if column not in numbers}
     table = pd.read_csv(
-        folder / "embeddings.csv", keep_default_na=False, na_values=dict.fromkeys(MEASURES, ""), dtype=text
+        folder / "embeddings.csv", keep_default_na=False, na_values=dict.fromkeys(numbers, ""), dtype=text
     )
     return table, np.load(folder / "embeddings.npy", allow_pickle=False)
 

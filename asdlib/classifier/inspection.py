@@ -7,7 +7,7 @@ from torch import Tensor
 
 from asdlib import training
 from asdlib.classifier import augment
-from asdlib.classifier.batches import Batch, Batches, normalisation
+from asdlib.classifier.batches import Batch, Batches, held_out_clips, normalisation
 from asdlib.features import LogMel
 
 
@@ -37,7 +37,8 @@ def mixture(settings, machine: str, section: str, candidate: str, shares: list[f
 
 def images(settings, candidate: str, batches: Batches, waveform: Tensor) -> np.ndarray:
     """Log-mel in dB of waveforms (batch, samples), normalised as in the classifier; (batch, mels, frames)."""
-    mean, deviation = normalisation(batches.normal.waveforms)
+    machine = batches.normal.machine
+    mean, deviation = normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
     log_mel = LogMel(settings.candidate("classifier", candidate).features, settings.data.sample_rate)
     return log_mel((waveform - mean) / deviation).transpose(1, 2).numpy()
 

@@ -62,7 +62,7 @@ class Classifier(nn.Module):
         self.dropout = nn.Dropout(settings.model.dropout)
         self.fully_connected = nn.Linear(self.backbone.num_features, 1)
         self.ddcsad = Ddcsad(self.backbone.num_features, settings.ddcsad, epoch_steps)
-        self.ddcsad_weight = settings.ddcsad.weight
+        self.uses_ddcsad = settings.ddcsad.weight != 0
         self.arcface = ArcFace(self.backbone.num_features, settings.arcface) if settings.arcface.weight else None
         self.arcface_weight = settings.arcface.weight
         self.to(memory_format=torch.channels_last)
@@ -96,9 +96,9 @@ class Classifier(nn.Module):
         embedding, logit = self(waveform)
         parts = {"bce": F.binary_cross_entropy_with_logits(logit, label)}
         loss = parts["bce"]
-        if self.ddcsad_weight:
+        if self.uses_ddcsad:
             parts["ddcsad"] = self.ddcsad(embedding, label)
-            loss = loss + self.ddcsad_weight * parts["ddcsad"]
+            loss = loss + self.ddcsad.weight * parts["ddcsad"]
         if self.arcface is not None:
             parts["arcface"] = self.arcface(embedding, label)
             loss = loss + self.arcface_weight * parts["arcface"]

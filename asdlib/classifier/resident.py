@@ -16,7 +16,7 @@ SHARE = 0.5
 class Windows:
     """Cuts windows of one length.
 
-    On a GPU the int16 samples of all clips are kept there if they fit; a step then sends it nothing but places. On a
+    On a GPU the samples of all clips are kept there if they fit; a step then sends it nothing but places. On a
     processor they stay in the mapped files, so that memory stays flat.
 
     Args:
@@ -33,8 +33,10 @@ class Windows:
         sizes = [len(waveforms.samples) for waveforms in parts]
         room = _room(device) if room is None else room
         self.samples: Tensor | None = None
-        if sum(waveforms.samples.nbytes for waveforms in parts) <= room:
-            self.samples = torch.empty(sum(sizes), dtype=torch.int16, device=device)
+        exact = all(waveforms.samples.dtype == np.int16 for waveforms in parts)
+        kind = torch.int16 if exact else torch.float32
+        if sum(sizes) * kind.itemsize <= room:
+            self.samples = torch.empty(sum(sizes), dtype=kind, device=device)
             self._first = dict(zip(map(id, parts), np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
             for place, waveforms in zip(self.samples.split(sizes), parts, strict=True):
                 for row, clip in enumerate(waveforms.clips.itertuples()):  # one in memory at a time
@@ -42,7 +44,7 @@ class Windows:
                 waveforms.release()
 
     def cut(self, places: Sequence[tuple[Waveforms, int, int]]) -> Tensor:
-        """The windows at ``(clips, row, start)``, int16 on the device, ``(places, length)``.
+        """The windows at ``(clips, row, start)``, int16 or float32 on the device, ``(places, length)``.
 
         Where a clip ends, a window goes on as in :func:`asdlib.classifier.windows.window`.
         """

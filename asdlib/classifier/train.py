@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from asdlib import artefacts, checkpoints, paths, training
 from asdlib.artefacts import writing
 from asdlib.classifier import FILES, STAGES
-from asdlib.classifier.batches import Batch, Batches, normalisation
+from asdlib.classifier.batches import Batch, Batches, held_out_clips, normalisation
 from asdlib.classifier.model import Classifier, parameters
 
 
@@ -44,7 +45,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     batches = Batches.open(settings, candidate, machine, section, compute.device)
     what, data = recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint)
     facts = what | {"data": data, "compute": compute.describe()}
-    seed = training.derive(settings.seed + branch.seed, "classifier", machine, section)
+    seed = training.derive(settings.seed, "classifier", machine, section, branch.seed)
     source, target = (
         run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", facts) for stage in ("source", "target")
     )
@@ -69,15 +70,17 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
             checkpoint=checkpoint,
             settings=facts,
         )
+        seen = training.derive(seed, name)
+        training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), compute, seen)
         return history.assign(stage=name)[["stage", *history.columns]]
 
     torch.manual_seed(training.derive(seed, "weights"))
-    statistics = normalisation(batches.normal.waveforms)
+    statistics = normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
     model = Classifier(branch, settings.data.sample_rate, statistics, batches.epoch_steps).to(compute.device)
     if not checkpoints.is_finished(source):
         target.unlink(missing_ok=True)  # of a source training that other code did
         if not source.is_file():
-            initialise(model, batches, compute, seed)
+            initialise(model, batches, compute, seed, branch.ddcsad.weight == "balanced")
     history = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
     models, before = {FILES[STAGES[0]]: _tensors(model)}, history.attrs[training.BEFORE]
     if batches.target is None:
@@ -90,7 +93,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         models[FILES[STAGES[1]]] = _tensors(model)
     record = artefacts.record(
         what,
-        seed=settings.seed + branch.seed,
+        seed=seed,
         device=compute.describe(),
         data=data,
         seconds=time.monotonic() - began + before,
@@ -109,8 +112,8 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
 
 def recipe(settings, machine: str, section: str, candidate: str) -> dict:
     """The settings that a trained model depends on: those of the scorer may change without a new training."""
-    branch = settings.candidate("classifier", candidate).model_dump(mode="json")
-    del branch["scorer"], branch["images"]["windows"]
+    branch = settings.candidate("classifier", candidate).model_dump(mode="json", exclude={"scorer", "origin"})
+    del branch["images"]["windows"]
     return {
         "classifier": branch,
         "seed": settings.seed,
@@ -121,14 +124,30 @@ def recipe(settings, machine: str, section: str, candidate: str) -> dict:
 
 
 @torch.no_grad()
-def initialise(model: Classifier, batches: Batches, compute: training.Compute, seed: int) -> None:
-    """Set the centroids to the class means of one epoch, before the first step."""
+def initialise(model: Classifier, batches: Batches, compute: training.Compute, seed: int, balanced: bool) -> None:
+    """Set the centroids to the class means of one epoch, before the first step, and the weight of DDCSAD.
+
+    Args:
+        model: The network with its first weights.
+        batches: Of the section.
+        compute: Device and precision.
+        seed: Seed of the batches.
+        balanced: Whether the weight makes DDCSAD as large as the cross-entropy over this epoch.
+    """
     model.train()
+    outputs = []
     for index in range(batches.epoch_steps):
         batch = batches.source(training.generator(seed, "centroids", index))
+        torch.manual_seed(training.derive(seed, "centroids dropout", index))
         with compute.autocast():
-            model.ddcsad.collect(model(batch.waveform).embedding, batch.label)
+            output = model(batch.waveform)
+        model.ddcsad.collect(output.embedding, batch.label)
+        outputs.append((output, batch.label))
     model.ddcsad.replace()
+    if balanced:
+        entropy = sum(F.binary_cross_entropy_with_logits(output.logit, label) for output, label in outputs)
+        ddcsad = sum(model.ddcsad(output.embedding, label) for output, label in outputs)
+        model.ddcsad.weight = (entropy / ddcsad).float()
 
 
 def _tensors(model: Classifier) -> dict[str, torch.Tensor]:

@@ -3,13 +3,19 @@
 Imports inside the functions keep :mod:`asdlib.data.catalogue` light, which the Snakefile imports at every parse.
 """
 
+import dataclasses
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from asdlib import paths
-from asdlib.data import catalogue, names
+from asdlib.data import catalogue, names, roles
+
+if TYPE_CHECKING:
+    from asdlib.data.audio import Waveforms
 
 DECODED = ("clips.csv", "waveforms.npy", "record.json")
 """what a decoded machine type consists of (:func:`asdlib.data.audio.decode`)"""
@@ -19,8 +25,20 @@ FEW = 5  # test clips of a kind
 GROUPS = ["machine", "section", "domain", "split", "label"]
 
 
-def prepare(settings) -> pd.DataFrame:
+def shortest(settings) -> dict[str, int]:
+    """Return the samples that a clip needs for the stages that cannot use a shorter one, by the setting in question."""
+    baselines = {"frame_autoencoder": settings.frame_autoencoder, "mobilenet": settings.mobilenet}
+    return {
+        f"{name}.frames": (baseline.frames - 1) * baseline.features.hop_length for name, baseline in baselines.items()
+    }
+
+
+def prepare(settings, needed: dict[str, int] | None = None) -> pd.DataFrame:
     """Make the clips of a run ready: synthesise (if asked), catalogue, check and decode them; make pseudo-target clips.
+
+    Args:
+        settings: :class:`asdlib.params.Settings`.
+        needed: Samples that a clip must have, as :func:`shortest` gives them.
 
     Returns:
         The catalogue of all machine types that take part, outliers included.
@@ -40,7 +58,7 @@ def prepare(settings) -> pd.DataFrame:
     plan = catalogue.planned(clips, data)
     machines = [*plan.machines, *plan.outliers]
     clips = clips[clips["machine"].isin(machines)].reset_index(drop=True)
-    audio.refuse(audio.check_headers(clips, root, data))
+    audio.refuse(audio.check_headers(clips, root, data, needed))
     for machine in machines:
         began = time.monotonic()
         rows = clips[clips["machine"] == machine].reset_index(drop=True)
@@ -55,12 +73,42 @@ def prepare(settings) -> pd.DataFrame:
     return clips
 
 
-def open_machine(settings, machine: str):
-    """The decoded clips of a machine type that gets systems.
+@dataclasses.dataclass(frozen=True)
+class MachineClips:
+    """The clips of one machine type that take part in a run, and what each is for."""
 
-    Returns:
-        Its :class:`~asdlib.data.audio.Waveforms`; the rows of those that take part, which are the clips of the planned
-        sections; and these sections, in order.
+    waveforms: "Waveforms"
+    """all decoded clips of the machine type"""
+    rows: np.ndarray
+    """rows of ``waveforms.clips`` that take part: all training clips, and the test clips of the planned sections"""
+    sections: list[str]
+    """sections that have training clips, in order: all of them train"""
+    planned: list[str]
+    """sections that have labelled test clips: those that are scored"""
+    role: np.ndarray
+    """of each of ``rows``, as :func:`asdlib.data.roles.roles` gives it"""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The catalogue rows of the clips that take part, numbered from 0."""
+        return self.waveforms.clips.iloc[self.rows].reset_index(drop=True)
+
+    @property
+    def scored(self) -> pd.DataFrame:
+        """Catalogue rows of the score table; the index says which of ``rows`` each is.
+
+        These are the test clips, the held-out training clips and, where the target domain occurs, the held-out clips
+        once more with the domain ``target``: reference clips that are scored as target clips are, since three target
+        training clips have no variance to speak of. So every score in the table is out-of-sample.
+        """
+        table = self.table[self.table["section"].isin(self.planned)]
+        held_out = table[self.role[table.index] == roles.HELD_OUT]
+        target = held_out["section"].isin(table.loc[table["domain"] == "target", "section"])
+        return pd.concat([table[table["split"] == "test"], held_out, held_out[target].assign(domain="target")])
+
+
+def open_machine(settings, machine: str) -> MachineClips:
+    """Open the decoded clips of a machine type that gets systems.
 
     Raises:
         asdlib.data.catalogue.DataError: The machine type is not in the plan of the run, or not decoded yet.
@@ -72,8 +120,11 @@ def open_machine(settings, machine: str):
         hint = catalogue.nearest(machine, machines)
         raise catalogue.DataError(f"machine {machine!r} gets no systems in the profile {settings.profile}{hint}")
     waveforms = audio.Waveforms.open(paths.Run.of(settings).data(machine))
-    rows = waveforms.clips.index[waveforms.clips["section"].isin(machines[machine])].to_numpy()
-    return waveforms, rows, list(machines[machine])
+    clips, planned = waveforms.clips, list(machines[machine])
+    train = clips["split"] == "train"
+    rows = np.flatnonzero(train | clips["section"].isin(planned))
+    role = roles.roles(clips.iloc[rows], settings.data.held_out, settings.seed)
+    return MachineClips(waveforms, rows, sorted(set(clips.loc[train, "section"])), planned, role)
 
 
 def counts(clips: pd.DataFrame) -> pd.DataFrame:
@@ -81,12 +132,13 @@ def counts(clips: pd.DataFrame) -> pd.DataFrame:
     return clips.groupby(GROUPS).size().rename("clips").reset_index()
 
 
-def check(root: Path, data) -> dict:
+def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
     """Read every clip of a folder and report.
 
     Args:
         root: The data root.
         data: Settings (:class:`asdlib.params.Data`): sample rate, channels, machines and sections.
+        needed: Samples that a clip must have, as :func:`shortest` gives them.
 
     Returns:
         ``root``; ``usable``; ``clips``, how many; ``counts``, one record a machine type, section, domain, split and
@@ -99,14 +151,18 @@ def check(root: Path, data) -> dict:
     """
     from asdlib.data import audio
     from asdlib.data.doubts import named
+    from asdlib.data.quality import suspected_anomalies
 
     clips, problems, unused = catalogue.walk(root)
     plan, warnings = catalogue.Plan({}, []), []
     if len(clips):
         clips = catalogue.select(clips, data)
         plan, lacking = catalogue.assess(clips, data)
-        unreadable, warnings = audio.check(clips, root, data)
+        unreadable, warnings = audio.check(clips, root, data, needed)
         problems += lacking + unreadable
+        train = clips.loc[clips["split"] == "train", "path"]
+        if suspected := suspected_anomalies(train):
+            warnings.append(f"{named(suspected)}: training clips must be normal; move anomalous ones to a test folder")
     few = [
         f"{' '.join(row[key] for key in GROUPS)}: {row['clips']}"
         for row in compared(clips)

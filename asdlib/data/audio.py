@@ -1,6 +1,7 @@
-"""The clips of a machine type: checked, then decoded once into one int16 array on disk, and read from there.
+"""The clips of a machine type: checked, then decoded once into one array on disk, and read from there.
 
-Each comes in through :mod:`asdlib.data.wav`. Clips may differ in length.
+Each comes in through :mod:`asdlib.data.wav`. The array is int16 where that holds all clips of the machine type exactly,
+else float32, in the same units of 1/32768. Clips may differ in length.
 """
 
 import io
@@ -21,32 +22,55 @@ from asdlib.data.catalogue import DataError, listed
 from asdlib.data.doubts import Doubts, Summary
 
 
-def check_headers(clips: pd.DataFrame, root: Path, data) -> list[str]:
-    """Problems that the headers of clips show, a sentence each."""
+def check_headers(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None = None) -> list[str]:
+    """Problems that the headers of clips show, a sentence each; arguments as in :func:`check`."""
     problems = []
     for path in clips["path"]:
         try:
-            wav.probe(Path(root) / path, data)
+            samples = wav.probe(Path(root) / path, data)
+            problems += _too_short(Path(root) / path, samples, data, needed)
         except wav.ClipError as error:
             problems.append(str(error))
     return problems
 
 
-def check(clips: pd.DataFrame, root: Path, data) -> tuple[list[str], list[str]]:
-    """Read every sample of clips; problems, and what is doubtful (:mod:`asdlib.data.doubts`), a sentence each."""
+def check(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None = None) -> tuple[list[str], list[str]]:
+    """Read every sample of clips.
+
+    Args:
+        clips: Catalogue rows.
+        root: The data root.
+        data: Settings (:class:`asdlib.params.Data`).
+        needed: Samples that a clip must have, by the setting that says so (:func:`asdlib.data.shortest`).
+
+    Returns:
+        Problems, and what is doubtful (:mod:`asdlib.data.doubts`), a sentence each.
+    """
     problems, doubts = [], Doubts(data.sample_rate)
     for path, split, label in zip(clips["path"], clips["split"], clips["label"], strict=True):
         try:
-            doubts.hear(path, split, label, Summary.of(wav.read(Path(root) / path, data)))
+            samples, note = wav.read_with_note(Path(root) / path, data)
+            doubts.hear(path, split, label, Summary.of(samples), note)
+            problems += _too_short(Path(root) / path, len(samples), data, needed)
         except wav.ClipError as error:
             problems.append(str(error))
     return problems, doubts.sentences()
 
 
+def _too_short(path: Path, samples: int, data, needed: dict[str, int] | None) -> list[str]:
+    key, least = max((needed or {"": 0}).items(), key=lambda item: item[1])
+    if samples >= least:
+        return []
+    return [
+        f"{path}: {samples / data.sample_rate:.3g} s long; expected at least {least / data.sample_rate:.3g} s, which "
+        f"{key} needs; remove the clip or lower {key}"
+    ]
+
+
 def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
     """Decode the clips of one machine type into ``folder``; False if that was done before and nothing has changed.
 
-    Writes ``waveforms.npy`` (int16, all clips one after the other), ``clips.csv`` (the catalogue with ``start`` and
+    Writes ``waveforms.npy`` (all clips one after the other), ``clips.csv`` (the catalogue with ``start`` and
     ``samples``) and ``record.json``, whole or not at all. One clip is in memory at a time. ``data_fingerprint`` in the
     record is a hash (XXH3) of names and samples and so does not depend on when or where the files were written.
 
@@ -63,25 +87,10 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
     if _recorded(folder).get("files_state") == state:
         return False
     began = time.monotonic()
-    problems, lengths = [], []
-    digest, doubts = xxhash.xxh3_128(), Doubts(data.sample_rate)
     with artefacts.writing(folder, folder=True) as temporary:
-        with open(temporary / "waveforms.npy", "wb") as stream:
-            _write_header(stream, 0)
-            for clip in clips.itertuples():
-                try:
-                    waveform = np.asarray(wav.read(os.path.join(root, clip.path), data), "<i2")
-                except wav.ClipError as error:
-                    problems.append(str(error))
-                    continue
-                summary = Summary.of(waveform)
-                stream.write(waveform)
-                lengths.append(summary.length)
-                doubts.hear(clip.path, clip.split, clip.label, summary)
-                digest.update(clip.clip.encode() + b"\0" + summary.digest)
-            refuse(problems)
-            stream.seek(0)
-            _write_header(stream, sum(lengths))
+        path = temporary / "waveforms.npy"
+        written = _write(clips, root, path, data, np.int16) or _write(clips, root, path, data, np.float32)
+        lengths, digest, doubts = written
         table = clips.assign(start=np.cumsum([0, *lengths[:-1]]), samples=lengths)
         table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
         record = artefacts.record(
@@ -115,7 +124,7 @@ class Waveforms:
     clips: pd.DataFrame
     """catalogue with ``start`` and ``samples``"""
     samples: np.ndarray
-    """all clips one after the other, int16, on disk"""
+    """all clips one after the other, in units of 1/32768, int16 or float32, on disk"""
     fingerprint: str
     """of names and samples"""
 
@@ -140,7 +149,7 @@ class Waveforms:
         return len(self.clips)
 
     def read(self, row: int, start: int = 0, samples: int | None = None) -> np.ndarray:
-        """Samples ``start`` to ``start + samples`` (default: to the end) of clip ``row``: an int16 array of its own."""
+        """Samples ``start`` to ``start + samples`` (default: to the end) of clip ``row``: an array of its own."""
         first, length = int(self.clips["start"].iat[row]), int(self.clips["samples"].iat[row])
         samples = length - start if samples is None else samples
         if start < 0 or samples < 0 or start + samples > length:
@@ -154,9 +163,43 @@ class Waveforms:
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _write_header(stream: io.BufferedIOBase, samples: int) -> None:
-    """The header of an int16 array in numpy's format, which leaves room for any length: it can be written again."""
-    np.lib.format.write_array_header_1_0(stream, {"descr": "<i2", "fortran_order": False, "shape": (samples,)})
+def _write(
+    clips: pd.DataFrame, root: Path, path: Path, data, dtype: type
+) -> tuple[list[int], xxhash.xxh3_128, Doubts] | None:
+    """Write clips one after the other into a file in numpy's format.
+
+    Returns:
+        Lengths, a hash of names and samples, and what is doubtful; None if ``dtype`` is int16 and a clip needs float32.
+
+    Raises:
+        DataError: Clips cannot be used.
+    """
+    problems, lengths, digest, doubts = [], [], xxhash.xxh3_128(), Doubts(data.sample_rate)
+    with open(path, "wb") as stream:
+        _write_header(stream, dtype, 0)
+        for clip in clips.itertuples():
+            try:
+                waveform, note = wav.read_with_note(os.path.join(root, clip.path), data)
+            except wav.ClipError as error:
+                problems.append(str(error))
+                continue
+            if waveform.dtype != np.int16 and dtype is np.int16:
+                return None
+            summary = Summary.of(waveform)
+            stream.write(np.asarray(waveform, np.dtype(dtype).newbyteorder("<")))
+            lengths.append(summary.length)
+            doubts.hear(clip.path, clip.split, clip.label, summary, note)
+            digest.update(clip.clip.encode() + b"\0" + summary.digest)
+        refuse(problems)
+        stream.seek(0)
+        _write_header(stream, dtype, sum(lengths))
+    return lengths, digest, doubts
+
+
+def _write_header(stream: io.BufferedIOBase, dtype: type, samples: int) -> None:
+    """The header of an array in numpy's format, which leaves room for any length: it can be written again."""
+    kind = np.dtype(dtype).newbyteorder("<").str
+    np.lib.format.write_array_header_1_0(stream, {"descr": kind, "fortran_order": False, "shape": (samples,)})
 
 
 def _recorded(folder: Path) -> dict:
@@ -167,7 +210,12 @@ def _recorded(folder: Path) -> dict:
 
 def _state(clips: pd.DataFrame, root: Path, data) -> str:
     """Names, sizes and times of the files, to tell cheaply whether they have changed."""
-    stats = [os.stat(os.path.join(root, path)) for path in clips["path"]]
+    try:
+        stats = [os.stat(os.path.join(root, path)) for path in clips["path"]]
+    except OSError as error:
+        raise DataError(
+            f"{error.filename}: {error.strerror.lower()}; it was there a moment ago; rerun the command"
+        ) from None
     files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in zip(clips["path"], stats, strict=True)]
     rows = clips.astype(str).to_numpy().tolist()
     return artefacts.fingerprint([str(Path(root).resolve()), data.sample_rate, data.channels, files, rows])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import AsdError, artefacts, paths
-from asdlib.data import names, truth
+from asdlib.data import ground_truth, names
 from asdlib.data.faults import fault
 
 COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "path", "attributes"]
@@ -66,7 +66,12 @@ def state(settings) -> str:
     if settings.data.synthetic:
         return ""
     root = paths.home() / settings.data.root
-    stats = [(path, (root / path).stat()) for path in scan(root)["path"]]
+    try:
+        stats = [(path, (root / path).stat()) for path in scan(root)["path"]]
+    except OSError as error:
+        raise DataError(
+            f"{error.filename}: {error.strerror.lower()}; it was there a moment ago; rerun the command"
+        ) from None
     return artefacts.fingerprint([[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats])
 
 
@@ -95,7 +100,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
         return _table([]), [f"{shown(root)}: no such folder; data.root must hold {names.EXPECTED}"], []
     rows, unused, seen = [], [], {}
     machines, _, problems = _entries(root)
-    labels, odd = truth.read(root)
+    labels, odd = ground_truth.read(root)
     problems += odd
     for machine in machines:
         inside, _, odd = _entries(root / machine)
@@ -117,7 +122,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
                     unused.append(path)
                     continue
                 try:
-                    name = truth.complete(machine, names.parse(folder, file), labels)
+                    name = ground_truth.complete(machine, names.parse(folder, file), labels)
                 except names.NameFormatError as error:
                     problems.append(f"{shown(root / path)}: {error}")
                     continue

@@ -1,5 +1,6 @@
 """What makes no clip unusable but should be known before one trusts the numbers: a sentence each, with a count."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ SECOND_LIMIT = 1.0
 CLIPPED = 0.001
 """share of samples at full scale from which on a clip counts as clipped"""
 
+QUIET = 33
+"""steps of 16 bits (-60 dBFS): a clip whose peak is below this counts as quiet"""
+
 SHOWN = 3  # paths that a sentence names
 
 
@@ -23,17 +27,19 @@ class Summary:
     """in samples"""
     silent: bool
     clipped: bool
+    quiet: bool
     digest: bytes
     """XXH3, 128 bits: equal for equal samples; no protection against somebody who wants two to be equal"""
 
     @classmethod
     def of(cls, samples: np.ndarray) -> "Summary":
-        """Summarise a clip: int16, one sample at least."""
+        """Summarise a clip in units of 1/32768: int16 or float32, one sample at least."""
         low, high = samples.min(), samples.max()
         full = 0
-        if low == -32768 or high == 32767:  # most clips stay below, and are looked through once
-            full = np.count_nonzero((samples == 32767) | (samples == -32768))
-        return cls(len(samples), bool(low == high), full > CLIPPED * len(samples), xxhash.xxh3_128_digest(samples))
+        if low <= -32768 or high >= 32767:  # most clips stay below, and are looked through once
+            full = np.count_nonzero((samples >= 32767) | (samples <= -32768))
+        silent, quiet = bool(low == high), bool(-QUIET < low and high < QUIET)
+        return cls(len(samples), silent, full > CLIPPED * len(samples), quiet, xxhash.xxh3_128_digest(samples))
 
 
 class Doubts:
@@ -45,11 +51,12 @@ class Doubts:
 
     def __init__(self, sample_rate: int):
         self.sample_rate = sample_rate
-        self._short, self._silent, self._clipped = [], [], []
+        self._short, self._silent, self._clipped, self._quiet = [], [], [], []
         self._first: dict[bytes, tuple[str, str, str]] = {}  # digest of the samples: path, split and label
         self._leaks, self._contradictions, self._twice = [], [], []
+        self._headers: dict[str, list[str]] = {}  # what is wrong with headers, numbers aside: paths, with the sentences
 
-    def hear(self, path: str, split: str, label: str, clip: Summary) -> None:
+    def hear(self, path: str, split: str, label: str, clip: Summary, note: str = "") -> None:
         """Take note of a clip.
 
         Args:
@@ -57,13 +64,18 @@ class Doubts:
             split: ``train`` or ``test``.
             label: ``normal``, ``anomaly`` or ``unknown``.
             clip: What of it counts.
+            note: What is wrong with its header (:attr:`asdlib.data.recording.Recording.note`).
         """
+        if note:
+            self._headers.setdefault(re.sub(r"\d+", "", note), []).append(f"{path}: {note}")
         if clip.length < SECOND_LIMIT * self.sample_rate:
             self._short.append(path)
         if clip.silent:
             self._silent.append(path)
         elif clip.clipped:
             self._clipped.append(path)
+        elif clip.quiet:
+            self._quiet.append(path)
         other, other_split, other_label = self._first.setdefault(clip.digest, (path, split, label))
         if other == path:
             return
@@ -95,9 +107,18 @@ class Doubts:
                 self._clipped,
                 f"clipped clips (over {CLIPPED:.1%} of the samples at full scale); record at a lower level",
             ),
+            (
+                self._quiet,
+                "quiet clips (peak below -60 dBFS), of which 16 bits and the log-mel, which ends at -100 dB, keep "
+                "little; record at a higher level, or scale all clips of the machine by one common factor",
+            ),
             (self._short, f"clips shorter than {SECOND_LIMIT:g} s; record longer ones, as a window needs more"),
         ]
-        return [f"{named(paths)}: {words}" for paths, words in kinds if paths]
+        headers = [
+            f"{notes[0]}" + (f" (and {len(notes) - 1} more clips of this kind)" if notes[1:] else "")
+            for notes in self._headers.values()
+        ]
+        return [f"{named(paths)}: {words}" for paths, words in kinds if paths] + headers
 
 
 def named(paths: Iterable[str]) -> str:

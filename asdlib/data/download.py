@@ -18,6 +18,7 @@ import urllib.parse
 import urllib.request
 import zipfile
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
 
 from asdlib import AsdError
@@ -36,6 +37,7 @@ PARTS = {
 STALL = 60.0  # seconds without a byte, after which the connection is given up
 PAUSE = 1.0  # seconds before the first retry, doubled at each further one
 LONGEST_PAUSE = 120.0
+PATIENCE = 600.0  # seconds; a server that asks to wait for longer is left alone
 RETRIES = 8  # in a row, without a byte between them
 UNPACKED = 1.5  # estimate of unpacked bytes a byte of an archive: recordings hardly shrink
 BOMB = 20  # no honest archive of recordings unpacks to more bytes a byte than this
@@ -71,8 +73,10 @@ def download(folder: Path, machines: list[str], parts: list[str], address: str =
         DownloadError: Zenodo cannot be reached, lacks an archive or gives one that does not match its record; an
             archive holds what it should not; the disk is too small.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     store = folder / ".download"
+    machines = [machines] if isinstance(machines, str) else list(machines)
+    parts = [parts] if isinstance(parts, str) else list(parts)
     for machine in machines:
         if machine not in MACHINES:
             raise DownloadError(f"--machine: DCASE2021 has no machine type {machine!r}{nearest(machine, MACHINES)}")
@@ -103,25 +107,48 @@ def archives(record: int, names: list[str], address: str = ZENODO) -> list[Archi
     for attempt in range(RETRIES + 1):
         try:
             with _open(where) as answer:
-                files = json.loads(answer.read(16 * _BLOCK))["files"]
+                entries = _entries(json.loads(answer.read(16 * _BLOCK)))
             break
         except _TRANSIENT as error:
             _pause(where, attempt, error)
-        except (ValueError, KeyError, TypeError):
-            raise DownloadError(f"{where}: is no Zenodo record (no JSON with files); check the address") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise DownloadError(
+                f"{where}: the answer is no record with a list of files; check the address, or try again later: "
+                "Zenodo may be under maintenance"
+            ) from None
     found = {}
-    for entry in files:
-        name, size, checksum = entry.get("key"), entry.get("size"), str(entry.get("checksum")).removeprefix("md5:")
-        if name in names:
-            if type(size) is not int or size <= 0 or not re.fullmatch(r"[0-9a-f]{32}", checksum):
-                raise DownloadError(f"{where}: states no size or MD5 of {name}; expected both; try again later")
-            found[name] = Archive(name, _link(entry, where, name), size, checksum)
+    for name in names:
+        close = [key for key in entries if key.endswith(name)]  # a prefix may come with another version of a record
+        entry = entries.get(name) or (entries[close[0]] if len(close) == 1 else None)
+        if entry is None:
+            continue
+        size, checksum = str(entry.get("size", entry.get("filesize"))), str(entry.get("checksum")).lower()
+        checksum = checksum.removeprefix("md5:")
+        if not re.fullmatch("[1-9][0-9]*", size) or not re.fullmatch(r"[0-9a-f]{32}", checksum):
+            raise DownloadError(
+                f"{where}: states no size or MD5 of {name}; expected both to verify it; try again later, or download "
+                f"it by hand from {address.rstrip('/')}/records/{record}"
+            )
+        found[name] = Archive(name, _link(entry, where, name if name in entries else close[0]), int(size), checksum)
     missing = [name for name in names if name not in found]
     if missing:
+        there = ", ".join(map(str, entries)) or "no files"
         raise DownloadError(
-            f"{where}: has no {', '.join(missing)}; it has {', '.join(e.get('key', '?') for e in files)}"
+            f"{where}: has no {', '.join(missing)}; it has {there}; check --machine and --address, or download it by "
+            f"hand from {address.rstrip('/')}/records/{record}"
         )
     return [found[name] for name in names]
+
+
+def _entries(record: dict) -> dict[str, dict]:
+    """The files of a record by name, in the forms in which Zenodo has given them.
+
+    A list of objects with ``key`` (or ``filename``), or an object whose ``entries`` are such a list or are named.
+    """
+    files = record["files"]
+    files = files["entries"] if isinstance(files, dict) else files
+    named = files.items() if isinstance(files, dict) else [(e.get("key") or e.get("filename"), e) for e in files]
+    return {name: dict(entry) for name, entry in named if name}
 
 
 def fetch(archive: Archive, store: Path) -> Path:
@@ -167,7 +194,7 @@ def unpack(path: Path, temporary: Path, folder: Path) -> dict[str, int]:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            members = [member for member in archive.infolist() if not member.is_dir() and not _leftover(member)]
             _trust(path, members)
             needed = sum(member.file_size for member in members)
             if needed > shutil.disk_usage(path.parent).free:
@@ -189,6 +216,12 @@ def unpack(path: Path, temporary: Path, folder: Path) -> dict[str, int]:
         (temporary / member.filename).replace(target)
     shutil.rmtree(temporary)
     return {member.filename: member.file_size for member in members}
+
+
+def _leftover(member: zipfile.ZipInfo) -> bool:
+    """Whether a file is what an operating system left in an archive."""
+    name = PurePosixPath(member.filename)
+    return name.parts[:1] == ("__MACOSX",) or name.name.startswith("._") or name.name in (".DS_Store", "Thumbs.db")
 
 
 def _trust(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -216,6 +249,13 @@ def _trust(path: Path, members: list[zipfile.ZipInfo]) -> None:
 _TRANSIENT = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 
 
+_REMEDIES = {
+    401: "it wants a login; download the archives by hand",
+    403: "it refuses this network or this many requests; try again later, over another network, or by hand",
+    410: "the record was deleted; look for its successor on Zenodo",
+}
+
+
 def _open(address: str, start: int = 0):
     """Ask for ``address``, from byte ``start`` on; an answer that no retry would change is a DownloadError."""
     request = urllib.request.Request(address, headers={"User-Agent": "asdlib"})
@@ -227,7 +267,8 @@ def _open(address: str, start: int = 0):
         error.close()
         if error.code in (408, 416, 425, 429) or error.code >= 500:
             raise
-        raise DownloadError(f"{address}: the server answers {error.code} {error.reason}; check the address") from None
+        remedy = _REMEDIES.get(error.code, "check the address")
+        raise DownloadError(f"{address}: the server answers {error.code} {error.reason}; {remedy}") from None
 
 
 def _append(archive: Archive, part: Path) -> None:
@@ -240,6 +281,11 @@ def _append(archive: Archive, part: Path) -> None:
             part.unlink(missing_ok=True)
         raise
     with answer:
+        if answer.headers.get_content_type() == "text/html":
+            raise DownloadError(
+                f"{archive.address}: gives a web page in place of the archive, as a login or a captcha would; try "
+                "again over another network, or download it by hand"
+            )
         went_on = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
         began = logged = time.monotonic()
         with open(part, "ab" if went_on else "wb") as sink:  # a server that ignores the range sends all
@@ -259,13 +305,23 @@ def _append(archive: Archive, part: Path) -> None:
 
 def _pause(what: str, attempt: int, reason: object) -> None:
     """Wait before the next attempt, as long as the server asks, or longer each time; give up after the last."""
-    asked = str(reason.headers.get("Retry-After", "")) if isinstance(reason, urllib.error.HTTPError) else ""
+    asked = _asked(reason.headers.get("Retry-After", "")) if isinstance(reason, urllib.error.HTTPError) else 0.0
     reason = str(reason) or "no answer"
+    if asked > PATIENCE:
+        raise DownloadError(f"{what}: the server asks to wait {asked / 60:.0f} minutes ({reason}); later {_AGAIN}")
     if attempt >= RETRIES:
         raise DownloadError(f"{what}: gave up after {attempt + 1} attempts ({reason}); check the network; {_AGAIN}")
-    seconds = min(max(PAUSE * 2**attempt, int(asked) if asked.isdecimal() else 0), LONGEST_PAUSE)
+    seconds = min(max(PAUSE * 2**attempt, asked), LONGEST_PAUSE)
     print(f"{what}: {reason}; once more in {seconds:.0f} s", flush=True)
     time.sleep(seconds)
+
+
+def _asked(after: str) -> float:
+    """Seconds that a server asks to wait: a number of them, or a date."""
+    try:
+        return float(after) if after.isdecimal() else parsedate_to_datetime(after).timestamp() - time.time()
+    except ValueError:
+        return 0.0
 
 
 def _room(folder: Path, left: list[Archive]) -> None:
@@ -284,7 +340,9 @@ def _room(folder: Path, left: list[Archive]) -> None:
 
 def _link(entry: dict, where: str, name: str) -> str:
     """Address of a file's bytes: the record's own link if it leads to the same server, else the usual one."""
-    link, here = str((entry.get("links") or {}).get("self", "")), urllib.parse.urlsplit(where)
+    links, here = entry.get("links"), urllib.parse.urlsplit(where)
+    links = links if isinstance(links, dict) else {}
+    link = str(links.get("content") or links.get("self") or "")
     there = urllib.parse.urlsplit(link)
     same = (there.scheme, there.netloc) == (here.scheme, here.netloc)
     return link if same else f"{where}/files/{urllib.parse.quote(name)}/content"

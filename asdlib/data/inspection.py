@@ -1,16 +1,18 @@
-"""What notebook 01 shows of the clips: a normal beside an anomalous one, and average spectra."""
+"""What notebook 01 shows of the clips: a normal next to an anomalous one, kinds of faults, and average spectra."""
 
 from dataclasses import dataclass
 
 import librosa
 import numpy as np
 import pandas as pd
+import torch
 
 from asdlib import paths
-from asdlib.data import catalogue, pseudo_target
+from asdlib.data import catalogue, faults, names, pseudo_target, synthetic
 from asdlib.data.audio import Waveforms
 from asdlib.data.wav import FULL_SCALE
 from asdlib.features import LogMel, log_mels
+from asdlib.params import Features
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,40 @@ def pairs(settings) -> dict[str, tuple[Example, Example]]:
             _example(waveforms, log_mel, int(test.index[row]), settings.data.sample_rate) for row in chosen
         )
     return result
+
+
+def kinds(settings) -> list[Example]:
+    """Show what each kind of fault changes: a synthetic clip without a fault, and the same clip with each kind.
+
+    The machine is the first of ``data.synthetic.machines``; each fault has the upper end of its severity. The log-mel
+    is finer in time than that of the systems. Empty for recordings.
+    """
+    made, rate = settings.data.synthetic, settings.data.sample_rate
+    if made is None:
+        return []
+    machine, section = made.machines[0], made.sections[0]
+    name = names.ClipName(section, "source", "test", "anomaly", "0000")
+    log_mel = LogMel(Features(n_fft=512, hop_length=128, n_mels=64), rate)
+    examples = []
+    for kind, fault in {"": None, **faults.FAULTS[machine]}.items():
+        severity = fault.quantity.clear if fault else 0.0
+        waveform = synthetic.waveform(made, rate, machine, name, fault=kind, severity=severity) / FULL_SCALE
+        title = f"{kind.replace('_', ' ')} ({fault.family})" if fault else f"{machine}, section {section}: no fault"
+        decibel = log_mel(torch.from_numpy(waveform)[None])[0].numpy()
+        examples.append(Example(title, rate, waveform, decibel))
+    return examples
+
+
+def fault_kinds(settings) -> pd.DataFrame:
+    """List the kinds of faults of the synthetic machines and the range of their severity; empty for recordings."""
+    made, rows = settings.data.synthetic, []
+    for machine in made.machines if made else []:
+        for kind, fault in faults.FAULTS[machine].items():
+            of = fault.quantity
+            shown = fault.family, fault.meaning, of.name, of.faint, of.clear, of.unit
+            rows.append((machine, kind.replace("_", " "), *shown))
+    columns = ["machine", "kind", "shows in", "what happens", "severity", "from", "to", "unit"]
+    return pd.DataFrame(rows, columns=columns).set_index(["machine", "kind"])
 
 
 def spectra(settings, at_most: int = 100) -> pd.DataFrame:

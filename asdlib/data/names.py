@@ -5,7 +5,7 @@
 * 2022 to 2025: the same, with attributes, in ``train`` and ``test``;
 * evaluation data: the same without the label; from 2022 on without the domain, too, ``section_NN_NNNN.wav`` or
   ``section_NN_test_NNNN.wav`` in ``test``: such clips count as source unless the ground truth
-  (:mod:`asdlib.data.truth`) says otherwise;
+  (:mod:`asdlib.data.ground_truth`) says otherwise;
 * 2020: ``<normal|anomaly>_id_NN_NNNNNNNN.wav`` in ``train`` and ``test``: the ID is the section, all are source.
 """
 

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from asdlib import artefacts, paths, training
-from asdlib.data import PSEUDO_TARGET
+from asdlib.data import PSEUDO_TARGET, roles
 from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
 from asdlib.data.wav import FULL_SCALE
+from asdlib.tables import read_table
 
 
 def make(settings, machine: str) -> bool:
@@ -24,7 +25,8 @@ def make(settings, machine: str) -> bool:
 
     Writes ``waveforms.npy`` and ``clips.csv`` as :func:`asdlib.data.audio.decode` does, ``shifts.csv``, which holds the
     estimated :class:`asdlib.data.shift.Shift` of each section, and ``record.json``, whole or not at all. A section
-    without target training clips gets none.
+    without target training clips, or with fewer than two source clips to learn from, gets none. Held-out clips are
+    carried through the shift too, but it is estimated without them (:mod:`asdlib.data.roles`).
 
     Args:
         settings: :class:`asdlib.params.Settings`.
@@ -34,27 +36,31 @@ def make(settings, machine: str) -> bool:
 
     began, options, run = time.monotonic(), settings.data.pseudo_target, paths.Run.of(settings)
     waveforms, folder = Waveforms.open(run.data(machine)), run.pseudo_target(machine)
-    what = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, **options.model_dump(mode="json")}
+    what = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, "held_out": settings.data.held_out}
+    what |= options.model_dump(mode="json")
     before = _record(folder)
     if before and (before["settings"], before["source_fingerprint"]) == (what, waveforms.fingerprint):
         return False
     front, clips = shift.Front(settings.data.sample_rate), waveforms.clips
-    tables, samples, shifts = [clips.iloc[:0]], [np.zeros(0, np.int16)], []
+    role = roles.roles(clips, settings.data.held_out, settings.seed)
+    kind = waveforms.samples.dtype  # as fine as the clips that they are made of
+    tables, samples, shifts = [clips.iloc[:0]], [np.zeros(0, kind)], []
     train = clips[(clips["split"] == "train") & (clips["label"] == "normal")]
     for section, part in train.groupby("section"):
         source, target = (part.index[part["domain"] == domain] for domain in ("source", "target"))
-        if len(source) < 2 or not len(target):
+        learn = source[role[source] == roles.LEARN]
+        if len(learn) < 2 or not len(target):
             continue
-        rows = source[np.unique(np.linspace(0, len(source) - 1, options.clips).round().astype(int))]
+        rows, learn = _spread(source, options.clips), _spread(learn, shift.CLIPS)
         seed = training.derive(settings.seed, "pseudo-target", machine, section)
-        heard, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (rows, target))
-        found = shift.estimate(heard, few, settings.data.sample_rate, options.jitter, seed)
+        heard, known, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (rows, learn, target))
+        found = shift.estimate(known, few, settings.data.sample_rate, options.jitter, seed)
         shifts.append({"section": section} | found.as_dict())
         made = [
-            np.rint(shift.apply(found, clip, front, options.jitter, training.derive(seed, name)) * FULL_SCALE)
+            shift.apply(found, clip, front, options.jitter, training.derive(seed, name)) * FULL_SCALE
             for name, clip in zip(clips["clip"][rows], heard, strict=True)
         ]
-        samples += [clip.astype(np.int16) for clip in made]
+        samples += [(np.rint(clip) if kind == np.int16 else clip).astype(kind) for clip in made]
         tables.append(clips.loc[rows].assign(domain="target", path="", samples=[len(clip) for clip in made]))
     table, samples = pd.concat(tables, ignore_index=True), np.concatenate(samples)
     table["start"] = table["samples"].cumsum() - table["samples"]
@@ -104,7 +110,12 @@ def open_rows(
 def shifts(settings, machine: str) -> pd.DataFrame:
     """The estimated shift of each section, columns ``section`` and :data:`asdlib.data.shift.NAMES`."""
     open_clips(settings, machine)
-    return pd.read_csv(paths.Run.of(settings).pseudo_target(machine) / "shifts.csv", dtype={"section": str})
+    return read_table(paths.Run.of(settings).pseudo_target(machine) / "shifts.csv")
+
+
+def _spread(rows: pd.Index, count: int) -> pd.Index:
+    """At most ``count`` of ``rows``, equally spaced."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
 
 
 def _record(folder: Path) -> dict | None:

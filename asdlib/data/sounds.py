@@ -16,8 +16,7 @@ def rotation(rng: np.random.Generator, samples: int, rate: int, frequency: float
     """Phase in turns of a shaft at ``frequency`` that starts anywhere and wanders by about ``wander`` (relative)."""
     knots = np.cumsum(rng.standard_normal(3 + 2 * samples // rate))
     knots = wander * (knots - knots.mean()) / (knots.std() + 1e-12)
-    speed = np.interp(np.arange(samples), np.linspace(0, samples, len(knots)), 1 + knots)
-    return rng.uniform() + np.cumsum(speed) * (frequency / rate)
+    return rng.uniform() + np.cumsum(_lines(1 + knots, samples)) * (frequency / rate)
 
 
 def tone(phase: np.ndarray, amplitudes) -> np.ndarray:
@@ -32,21 +31,56 @@ def tone(phase: np.ndarray, amplitudes) -> np.ndarray:
 def noise(rng: np.random.Generator, samples: int, rate: int, curve) -> np.ndarray:
     """Gaussian noise of unit power whose spectrum follows ``curve``, pairs of frequency and dB."""
     length = fft.next_fast_len(samples, real=True)
-    return fft.irfft(noise_spectrum(rng, length, rate, curve), length)[:samples]
-
-
-def noise_spectrum(rng: np.random.Generator, length: int, rate: int, curve) -> np.ndarray:
-    """The Fourier transform (``rfft``) of :func:`noise`, drawn directly."""
     gain = _gain(length, rate, tuple(curve))
-    white = rng.standard_normal(2 * len(gain), dtype=np.float32).view(np.complex64)
-    return white * (gain * float(np.sqrt(length / 2 / np.mean(gain**2))))  # stays in single precision
+    spectrum = rng.standard_normal(2 * len(gain), dtype=np.float32).view(np.complex64)
+    spectrum *= gain * float(np.sqrt(length / 2 / np.mean(gain**2)))  # stays in single precision
+    return fft.irfft(spectrum, length)[:samples]
+
+
+def uneven(rng: np.random.Generator, phase: np.ndarray, deviation: float) -> np.ndarray:
+    """``phase`` with early and late turns, so that intervals have a standard deviation of ``deviation`` turns."""
+    first = int(np.floor(phase[0])) - 1
+    turns = np.arange(first, int(np.floor(phase[-1])) + 3)
+    late = np.clip(deviation / np.sqrt(2) * rng.standard_normal(len(turns)), -0.4, 0.4)  # never backwards
+    return np.interp(phase, turns + late, turns)
+
+
+def some_turns(rng: np.random.Generator, phase: np.ndarray, share: float) -> np.ndarray:
+    """True during ``share`` of the turns that begin in the clip, at least one (of all turns if none begins)."""
+    turn = np.floor(phase).astype(int)
+    turns = np.unique(turn)
+    begun = turns[1:] if len(turns) > 1 else turns
+    chosen = rng.choice(begun, max(1, round(share * len(begun))), replace=False)
+    return np.isin(turn, chosen)
+
+
+def moments(rng: np.random.Generator, samples: int, rate: int, per_second: float, seconds: float) -> np.ndarray:
+    """A gate with soft edges, 0 to 1, that opens for ``seconds``, ``per_second`` times at random, at least once."""
+    gate = np.zeros(samples)
+    length = min(samples, round(seconds * rate))
+    window = signal.windows.tukey(length, 0.5)
+    for start in rng.integers(0, samples - length + 1, max(1, rng.poisson(per_second * samples / rate))):
+        part = gate[start : start + length]
+        np.maximum(part, window, out=part)
+    return gate
+
+
+def modulated(depth: float, wave: np.ndarray) -> np.ndarray:
+    """A factor that swings with ``wave`` (mean 0, peak about 1) by ``depth`` and leaves the mean power as it is.
+
+    >>> round(float(np.mean(modulated(0.5, np.sin(np.arange(1000) * np.pi / 50)) ** 2)), 6)
+    1.0
+    """
+    factor = 1 + depth * wave
+    return factor / np.sqrt(np.mean(factor**2))
 
 
 def strikes(rng: np.random.Generator, phase: np.ndarray, spread: float = 0.2, shift: float = 0.0) -> np.ndarray:
     """Impulses of height 1, give or take ``spread``, ``shift`` turns after each full turn of ``phase``."""
     impulses = np.zeros(len(phase))
-    at = np.flatnonzero(np.diff(np.floor(phase - shift)) > 0)
-    impulses[at] = np.exp(spread * rng.standard_normal(len(at)))
+    at = np.flatnonzero(np.diff(np.floor(phase - shift)) > 0) + 1
+    heights = np.random.default_rng(rng.integers(2**63))  # so that what is drawn next does not depend on their number
+    impulses[at] = np.exp(spread * heights.standard_normal(len(at)))
     return impulses
 
 
@@ -73,17 +107,68 @@ def varied(rng: np.random.Generator, curve, spread: float) -> tuple[tuple[float,
     return tuple((frequency, level + spread * float(rng.standard_normal())) for frequency, level in curve)
 
 
+def rough(rng: np.random.Generator, curve, spread: float) -> tuple[tuple[float, float], ...]:
+    """``curve`` at thirds of octaves from its first to its last point, each off by about ``spread`` dB."""
+    frequencies, decibels = np.array(curve).T
+    octaves = np.log2(frequencies)
+    thirds = np.arange(octaves[0], octaves[-1] + 1e-9, 1 / 3)
+    levels = np.interp(thirds, octaves, decibels) + spread * rng.standard_normal(len(thirds))
+    return tuple((float(2**octave), float(level)) for octave, level in zip(thirds, levels, strict=True))
+
+
+def drift(rng: np.random.Generator, samples: int, rate: int, spread: float) -> np.ndarray:
+    """A factor of amplitude that wanders by about ``spread`` dB within a second."""
+    return _lines(10 ** (spread / 20 * rng.standard_normal(3 + samples // rate)), samples)
+
+
 @lru_cache(maxsize=256)
 def _gain(length: int, rate: int, curve: tuple) -> np.ndarray:
     """Amplitude at each frequency of an ``rfft``, interpolated in dB over log frequency; none at 0 Hz."""
-    frequencies = fft.rfftfreq(length, 1 / rate)
     points, decibels = np.array(curve).T
-    frequencies[0] = frequencies[1]
-    gain = 10 ** (np.interp(np.log(frequencies), np.log(points), decibels) / 20)
+    gain = np.exp(np.interp(_logarithms(length, rate), np.log(points), decibels * (np.log(10) / 20)).astype(np.float32))
     gain[0] = 0
-    return gain.astype(np.float32)
+    return gain
+
+
+@lru_cache(maxsize=8)
+def _logarithms(length: int, rate: int) -> np.ndarray:
+    """Logarithm of each frequency of an ``rfft``; for 0 Hz that of the next."""
+    frequencies = fft.rfftfreq(length, 1 / rate)
+    frequencies[0] = frequencies[1]
+    return np.log(frequencies)
+
+
+def _lines(knots: np.ndarray, samples: int) -> np.ndarray:
+    """Straight lines through equidistant knots; many times faster than ``np.interp``."""
+    at = np.linspace(0, samples, len(knots)).round().astype(int)
+    parts = zip(knots, knots[1:], np.diff(at), strict=False)
+    return np.concatenate([np.linspace(a, b, count, endpoint=False) for a, b, count in parts])
 
 
 def response(length: int, rate: int, curve: tuple) -> np.ndarray:
     """Amplitude of a filter that follows ``curve``, for each frequency of an ``rfft`` of ``length`` samples."""
     return _gain(length, rate, tuple(curve))
+
+
+def power(length: int, rate: int, curve) -> np.ndarray:
+    """Mean power of :func:`noise` at each frequency of an ``rfft`` of ``length`` samples; they add up to 1."""
+    gain = _gain(length, rate, tuple(curve)).astype(float)
+    return gain**2 / np.sum(gain**2)
+
+
+def level_over(added: np.ndarray, mask: np.ndarray, rate: int) -> float:
+    """Level in dB of ``added`` over what masks it, in the third of an octave in which it stands out most.
+
+    Args:
+        added: A sound that a fault adds; its loudest tenth of a second counts.
+        mask: Mean power of what masks it, at each frequency of an ``rfft`` of as many samples.
+        rate: Sampling rate in Hz.
+    """
+    window = min(len(added), round(0.1 * rate))
+    energy = np.cumsum(np.concatenate([[0.0], added**2]))
+    loudest = np.max(energy[window:] - energy[:-window]) / window
+    share = np.abs(fft.rfft(added)) ** 2
+    edges = np.arange(0, np.log2(rate / 2 / 50), 1 / 3)  # octaves above 50 Hz; the last band may be narrower
+    at = np.unique(np.ceil(50 * 2**edges * len(added) / rate).astype(int))
+    power_added, power_mask = np.add.reduceat(share, at), np.add.reduceat(mask, at)
+    return 10 * float(np.log10(loudest / share.sum() * np.max(power_added / power_mask)))

@@ -2,8 +2,10 @@
 
 Not DCASE2021 and never to be called so. It lets every stage run, and be checked, where the recordings cannot be had.
 As in MIMII DUE and ToyADMOS2, sections are different machines of a type, and the target domain differs in speed, load,
-microphone and background. A clip is a pure function of (seed, machine type, section, domain, split, label, number) and
-the clip length, whatever else is made beside it.
+microphone and background. Normal clips of a section differ from each other nearly as much as real ones do: the level
+of real clips of one toy car or slider (DCASE2020) deviates by 1.4 to 1.9 dB, the mean log-mel of a band, level aside,
+by 1.6 to 3.3 dB; that of clips of 6.4 s made here by 1.3 to 1.8 and 1.4 to 2.2 dB. A clip is a pure function of
+(seed, machine type, section, domain, split, label, number) and the clip length, whatever else is made beside it.
 """
 
 import json
@@ -19,7 +21,7 @@ from scipy import fft
 from asdlib import artefacts
 from asdlib.data import catalogue, faults, machines, names, sounds
 
-VERSION = "2026-11-22"
+VERSION = "2026-11-26"
 """Changed with the sound, so that older data are made anew."""
 
 MARK = "synthetic.json"
@@ -28,7 +30,11 @@ MARK = "synthetic.json"
 LEVEL = 0.015
 """Root mean square of a section's machine in the source domain, of full scale."""
 
-_UNIT, _SOURCE, _TARGET, _GAIN, _CLIP = range(5)  # what a generator is for, so that no two draw the same numbers
+_SPREAD = 1.5  # of the level from clip to clip, in dB
+
+_UNIT, _SOURCE, _TARGET, _GAIN, _CLIP, _FAULT = range(
+    6
+)  # what a generator is for, so that no two draw the same numbers
 
 
 @dataclass(frozen=True)
@@ -88,21 +94,36 @@ def write(root: Path, synthetic, rate: int) -> bool:
     return True
 
 
-def waveform(synthetic, rate: int, machine: str, name: names.ClipName) -> np.ndarray:
-    """One clip as int16, shape ``(samples,)``."""
+def waveform(synthetic, rate: int, machine: str, name: names.ClipName, **changes) -> np.ndarray:
+    """One clip as int16, shape ``(samples,)``.
+
+    Args:
+        synthetic: Settings (:class:`asdlib.params.Synthetic`).
+        rate: Sampling rate in Hz.
+        machine: Machine type.
+        name: The clip.
+        changes: ``fault`` and ``severity`` (see :mod:`asdlib.data.faults`) instead of what the name implies; the clip
+            is the same in all else.
+    """
     seed, section, number = synthetic.seed, name.section, int(name.number)
     here = place(seed, machine, section, name.domain)
-    group = [name.domain == "target", name.split == "test", name.label == "anomaly"]
-    rng = _generator(seed, machine, section, _CLIP, *group, number)
-    fault, severity = "", 0.0
-    if name.label == "anomaly":
-        fault = faults.fault(machine, number)
-        faint, clear = faults.FAULTS[machine][fault]
-        severity = faint * (clear / faint) ** rng.uniform()
+    clip = [_CLIP, name.domain == "target", name.split == "test", name.label == "anomaly", number]
+    rng, chance = _generator(seed, machine, section, *clip), _generator(seed, machine, section, _FAULT, *clip[1:])
+    fault, share = faults.fault(machine, number) if name.label == "anomaly" else "", chance.uniform()
+    severity = faults.FAULTS[machine][fault].quantity.at(share) if fault else 0.0
+    gain = _gain(seed, machine, section, rate)
+    settings = {
+        "fault": fault,
+        "severity": severity,
+        "chance": chance,
+        "factory": place(seed, machine, section, "source").factory,
+        "factory_level": LEVEL / gain / machines.ratio(synthetic.snr),
+        **changes,
+    }
     unit = _generator(seed, machine, section, _UNIT)
-    sound = _sound(machine, here, unit, rng, round(synthetic.duration * rate), rate, fault, severity)
-    sound *= _gain(seed, machine, section, rate) * 10 ** (rng.normal(0, 1.0) / 20)
-    noise_level = LEVEL * 10 ** ((rng.normal(here.louder, 1.0) - synthetic.snr) / 20)
+    sound = _sound(machine, here, unit, rng, round(synthetic.duration * rate), rate, **settings)
+    sound *= gain * machines.ratio(rng.normal(0, _SPREAD)) * sounds.drift(rng, len(sound), rate, 1.2)
+    noise_level = LEVEL * machines.ratio(rng.normal(here.louder, _SPREAD) - synthetic.snr)
     return _recorded(sound, noise_level, here, rng, rate)
 
 
@@ -121,7 +142,7 @@ def place(seed: int, machine: str, section: str, domain: str) -> Place:
     return Place(speed, load, size, microphone, factory, rng.uniform(1.0, 3.0))
 
 
-def _sound(machine: str, here: Place, unit, rng, samples: int, rate: int, fault="", severity=0.0) -> np.ndarray:
+def _sound(machine: str, here: Place, unit, rng, samples: int, rate: int, **fault) -> np.ndarray:
     """The machine alone, at the place's speed and load give or take what varies from clip to clip."""
     conditions = machines.Conditions(
         samples,
@@ -131,8 +152,7 @@ def _sound(machine: str, here: Place, unit, rng, samples: int, rate: int, fault=
         speed=here.speed * (1 + rng.normal(0, 0.015)),
         load=float(np.clip(rng.normal(here.load, 0.1), 0, 1)),
         size=here.size,
-        fault=fault,
-        severity=severity,
+        **fault,
     )
     return machines.MACHINES[machine](conditions)
 
@@ -152,10 +172,12 @@ def _recorded(sound: np.ndarray, noise_level: float, here: Place, rng, rate: int
     clangs = np.zeros(len(sound))
     clangs[rng.integers(0, len(sound), distant)] = rng.exponential(4 * noise_level, distant)
     sound = sound + sounds.ring(clangs, rate, rng.uniform(400, 1500), 0.05)
+    noise = sounds.noise(rng, len(sound), rate, sounds.varied(rng, here.factory, 1.5))
+    sound += noise_level * sounds.drift(rng, len(sound), rate, 2.0) * noise
     length = fft.next_fast_len(len(sound), real=True)
-    spectrum = fft.rfft(sound.astype(np.float32), length)
-    spectrum += noise_level * sounds.noise_spectrum(rng, length, rate, sounds.varied(rng, here.factory, 1.5))
-    heard = fft.irfft(spectrum * sounds.response(length, rate, here.microphone), length)[: len(sound)]
+    path = sounds.rough(rng, sounds.varied(rng, here.microphone, 1.5), 1.0)
+    heard = fft.irfft(fft.rfft(sound.astype(np.float32), length) * sounds.response(length, rate, path), length)
+    heard = heard[: len(sound)]
     return np.clip(np.rint(heard * 32767), -32768, 32767).astype(np.int16)
 
 

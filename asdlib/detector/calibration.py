@@ -17,6 +17,7 @@ from asdlib.evaluation.decision import empirical_threshold
 ENSEMBLE = "ensemble"
 CONFIDENCE = 0.95
 """of the intervals of false-alarm rates"""
+_LEAST = 1e-6  # share of normal recordings; no tail is known farther than that
 _BODY = 0.75  # quantile from which on the tail is exponential
 
 
@@ -54,27 +55,34 @@ class Calibration:
     rate: float
     """the rate of false alarms that is aimed at"""
 
-    def threshold(self, windows: int = 1) -> float:
-        """Above this the highest score of a recording of so many windows is an anomaly."""
+    def threshold(self, windows: float = 1) -> float:
+        """Above this the highest score of a recording as long as so many windows is an anomaly."""
         single, bound = empirical_threshold(self.scores, 1 - self.rate)
-        if windows == 1:
+        if windows <= 1:
             return single
         start, share, excess = self._tail()
         each = 1 - (1 - min(self.rate, bound)) ** (1 / windows)
         return max(single, start + excess * np.log(share / each))
 
-    def percentile(self, score: float, windows: int = 1) -> float:
-        """Per cent of normal recordings of so many windows whose highest score is lower.
+    def percentile(self, score: float, windows: float = 1) -> float:
+        """Per cent of normal recordings as long as so many windows whose highest score is lower.
 
-        For one window it is the rank among the held-out clips, the new one counted with them, so that it never
-        reaches 100.
+        For one window it is the rank among the held-out clips, the new one counted with them; above all of them their
+        exponential tail continues it, so that a score far above says more than one just above.
         """
-        reached = (1 + np.count_nonzero(self.scores >= score)) / (1 + len(self.scores))
-        if windows == 1:
-            return 100 * (1 - float(reached))
+        count = np.count_nonzero(self.scores >= score)
+        reached = (1 + count) / (1 + len(self.scores))
         start, share, excess = self._tail()
+        if windows <= 1:
+            if not count:
+                reached *= np.exp(-(score - self.scores.max()) / excess)
+            return 100 * (1 - max(float(reached), _LEAST))
         reached = share * np.exp(-(score - start) / excess) if score > start else reached
-        return 100 * float((1 - reached) ** windows)
+        return 100 * float((1 - max(reached, _LEAST)) ** windows)
+
+    def above(self, score: float) -> int:
+        """How many of the held-out clips score lower."""
+        return int(np.count_nonzero(self.scores < score))
 
     def expected(self) -> dict[str, float]:
         """The rate of false alarms on new normal windows.
@@ -99,13 +107,13 @@ class Calibration:
 
 
 def limits(
-    reference: Mapping[tuple[str, str], Mapping[str, np.ndarray]], rate: float, by: str
-) -> dict[tuple[str, str], dict[str, Calibration]]:
-    """The calibrations of each section and domain: one a branch, and the ensemble's.
+    reference: Mapping[tuple, Mapping[str, np.ndarray]], rate: float, by: str
+) -> dict[tuple, dict[str, Calibration]]:
+    """Make the calibrations of each section, domain and length of window: one per branch, and the ensemble's.
 
     Args:
-        reference: Scores of the held-out clips by section and domain, then system.
-        rate: Of false alarms, aimed at.
+        reference: Scores of the held-out clips by section, domain and length, then system.
+        rate: Rate of false alarms that is aimed at.
         by: As in :func:`ensemble`.
     """
     return {

@@ -34,14 +34,17 @@ def card(
     lines += [
         "",
         f"Clips of {facts.seconds:.1f} s at {rate} Hz, normal ones only, from {own['recording'].nunique()} recordings. "
-        "The clips held out trained nothing; the thresholds come from them.",
+        "The clips held out trained nothing and share no sample with the others; the thresholds come from them.",
         "",
         "Outliers: " + (", ".join(f"{name} ({count} clips)" for name, count in others.items()) or "none") + ".",
+        "",
+        *[f"* {sentence}." for sentence in record.get("warnings", [])],
         "",
         "## What listens",
         "",
         f"* Autoencoder branch: {', '.join(facts.autoencoder)}.",
         f"* Classifier branch: {', '.join(facts.classifier) or 'none'}.",
+        "* Statistics of the spectrum, on the whole and at any moment.",
         *[f"* Left out: {sentence}." for sentence in facts.missing],
         "",
         "## What to expect",
@@ -58,6 +61,8 @@ def card(
             f"| {facts.sections[int(section)]} | {conditions} | at most {found['rate']:.1%} | "
             f"{found['low']:.1%} to {found['high']:.1%} | {found['clips']} |"
         )
+    if "calibrated" in record:
+        lines += ["", f"Thresholds set on {record['calibrated_on']} new clips at {record['calibrated']}."]
     lines += ["", *[f"* {sentence}" for sentence in _limits(facts, rate, own, calibration)]]
     lines += ["", "## What made it", "", *[f"* {key}: {record[key]}" for key in ("date", "commit", "device", "seed")]]
     return "\n".join([*lines, f"* wall time: {record['wall_seconds']:.0f} s", ""])
@@ -72,6 +77,18 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration) -> list[str
         "Of a longer recording, judged in several windows, the highest score counts; the threshold then rises with the "
         "number of windows by an extrapolated tail, so its rate is less certain.",
     ]
+    if facts.level is None:
+        limits.append("Levels are part of the sound: a recording of another gain may be called an anomaly.")
+    else:
+        limits.append(
+            f"Levels mean nothing up to {facts.level_limit:g} dB outside of what was heard; beyond, the verdict is "
+            "that the level changed, and faults are not looked for."
+        )
+    lengths = ", ".join(f"{seconds:g}" for seconds in facts.lengths)
+    limits.append(
+        f"There are thresholds for windows of {lengths} s. A recording is cut into the longest that it holds; the "
+        "shorter, the less is found."
+    )
     short = [key for key, parts in calibration.items() if parts[ENSEMBLE].expected()["rate"] > facts.false_alarm_rate]
     if short:
         limits.append("There were too few clips for the rate aimed at; the table says what can be had.")
@@ -89,7 +106,7 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration) -> list[str
         )
     if not facts.classifier:
         limits.append(
-            "There were no outliers, so only the autoencoder listens. Normal recordings of anything else "
+            "There were no outliers, so no classifier listens. Normal recordings of anything else "
             "(--outliers FOLDER) add the classifier."
         )
     return limits

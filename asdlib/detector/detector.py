@@ -1,5 +1,6 @@
 """A detector of one's own machine: fitted to normal recordings, it judges new ones."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -9,33 +10,36 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import soundfile
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 
-from asdlib import artefacts, data, paths, scores, training
-from asdlib.data.audio import Waveforms
-from asdlib.detector import DetectorError, calibration, folder, networks, spans, store, train
-from asdlib.detector.card import card
-from asdlib.detector.judge import Judge, Verdict, systems
-from asdlib.detector.recordings import MACHINE
+from asdlib import artefacts, data, params
+from asdlib.detector import DetectorError, estimate, folder, level, make, runtime, sources, store, train
+from asdlib.detector.judge import Judge, Verdict, check_rate
+from asdlib.detector.recordings import lengths
 from asdlib.detector.store import Facts, Stored
 
 
 class Detector(OutlierMixin, BaseEstimator):
     """Detects anomalous sound of a machine after hearing only normal sound of it.
 
-    Follows scikit-learn's conventions for outlier detectors, with recordings (wav files) as samples: the *lower* what
-    :meth:`score_samples` returns, the more abnormal, and :meth:`predict` returns 1 for normal and -1 for anomalous.
+    Follows scikit-learn's conventions for outlier detectors, with recordings as samples: the *lower* what
+    :meth:`score_samples` returns, the more abnormal, and :meth:`predict` returns 1 for normal and -1 for anomalous. A
+    recording is the path of an audio file, or a pair of samples and sampling rate.
 
     Args:
         profile: Settings of the networks: the name of a file in ``params/``, or a path to one.
-        false_alarm_rate: That the thresholds aim at, for one window.
+        false_alarm_rate: Rate that the thresholds aim at, for one window. It can be set at any time.
         overrides: Settings to change, as in :func:`asdlib.params.load`.
+        level_limit: How many dB the level of a recording may lie outside of what was learnt. Within, the level does not
+            count; beyond, the verdict is that the level changed. 0 makes the level a part of the sound.
 
     Attributes:
         sections_: Names of the sections.
         card_: The model card, Markdown.
-        held_out_: Scores of the held-out clips, a row a clip and branch: ``section, domain, branch, score``.
+        held_out_: Scores of the held-out clips, one row per clip and branch: ``section, domain, branch, score``.
+        warnings_: What was odd about the recordings, a sentence each (after :meth:`fit`).
 
     .. code-block:: python
 
@@ -44,55 +48,85 @@ class Detector(OutlierMixin, BaseEstimator):
         verdict = asdlib.Detector.load("pump.detector").judge("today.wav")
     """
 
-    def __init__(self, profile: str | Path = "quick", false_alarm_rate: float = 0.1, overrides: dict | None = None):
+    def __init__(
+        self,
+        profile: str | Path = "detector",
+        false_alarm_rate: float = 0.1,
+        overrides: dict | None = None,
+        level_limit: float = level.LIMIT,
+    ):
         self.profile = profile
         self.false_alarm_rate = false_alarm_rate
         self.overrides = overrides
+        self.level_limit = level_limit
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """Rate of false alarms that the thresholds aim at."""
+        return self._rate
+
+    @false_alarm_rate.setter
+    def false_alarm_rate(self, rate: float) -> None:
+        if hasattr(self, "_state"):
+            self._state.set_rate(rate)
+        self._rate = rate
 
     # Making -----------------------------------------------------------------------------------------------------------
     def fit(
         self,
-        X: str | Path | Sequence[str | Path],
+        X: str | Path | Sequence,
         y: None = None,
         *,
         changed: str | Path | None = None,
-        outliers: Iterable[str | Path] = (),
+        outliers: Iterable[str | Path] | str | Path = (),
         work: str | Path | None = None,
         jobs: int = 1,
+        ignore_names: bool = False,
     ) -> "Detector":
         """Train both branches on normal recordings and set thresholds on some that are held out.
 
         Args:
-            X: A folder of wav files; or of sub-folders of them, each a section (one particular machine, say); or a list
-                of files.
+            X: A folder of recordings; or of sub-folders of them, each a section (one particular machine, say); or a
+                list of files, or of pairs of samples and sampling rate.
             y: Not used.
             changed: Folder of a few recordings under changed conditions, with the same sub-folders if ``X`` has some.
             outliers: Folders of normal recordings of anything else, from which the classifiers learn what the machine
                 does not sound like. Without any, and with one section, there is no classifier branch.
-            work: Folder for what is half done, so that an interrupted call goes on; a temporary one by default.
+            work: Folder for what is half done, so that an interrupted call resumes; a temporary one by default.
             jobs: Networks trained at a time. With more than one, a script needs ``if __name__ == "__main__":``.
+            ignore_names: Learn also from recordings whose names say that they are anomalous.
 
         Raises:
             asdlib.AsdError: Recordings or settings that cannot be used.
         """
         began = time.monotonic()
-        if not 0 < self.false_alarm_rate < 1:
-            raise DetectorError(f"false_alarm_rate is {self.false_alarm_rate}; expected a number between 0 and 1")
-        heard = folder.find(X, changed, outliers)
+        check_rate(self.false_alarm_rate)
+        if not self.level_limit >= 0:
+            raise DetectorError(f"level_limit is {self.level_limit}; expected a number of dB, or 0")
         place = Path(work if work is not None else tempfile.mkdtemp(prefix="asdlib-"))
         if work is None:
             weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        heard = folder.find(_as_files(X, place / "arrays"), changed, outliers, ignore_names)
         settings = train.settings(self.profile, self.overrides or {}, place)
-        settings = train.settings(
-            self.profile, self.overrides or {}, place / artefacts.fingerprint([settings.resolved(), repr(heard)])
-        )
-        clips = folder.lay_out(heard, settings, self.false_alarm_rate)
-        data.prepare(settings)
+        asked = [settings.resolved(), repr(heard), self.level_limit, self.false_alarm_rate]
+        settings = train.settings(self.profile, self.overrides or {}, place / artefacts.fingerprint(asked))
+        clips = folder.lay_out(heard, settings, self.false_alarm_rate, self.level_limit)
+        for warning in clips.attrs["warnings"]:
+            print(f"warning: {warning}", flush=True)
         chosen, missing = train.candidates(settings, heard)
+        codes = [f"{number:02d}" for number in range(len(heard.sections))]
+        took = estimate.spoken(estimate.seconds(settings, chosen, codes, jobs))
+        count = len(chosen["autoencoder"]) + len(chosen["classifier"]) * len(codes)
+        print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
+        data.prepare(settings)
         facts = Facts(
             format=store.FORMAT,
             sections=list(heard.sections),
             seconds=clips.attrs["seconds"],
+            lengths=lengths(clips.attrs["seconds"]),
+            level_limit=self.level_limit,
+            level=clips.attrs["target"],
+            levels=make.levels(clips),
             false_alarm_rate=self.false_alarm_rate,
             missing=missing,
             outliers=list(heard.outliers),
@@ -102,19 +136,51 @@ class Detector(OutlierMixin, BaseEstimator):
         train.train(settings, chosen, facts.codes, jobs)
         made = Path(settings.runs) / "made"
         with artefacts.writing(made, folder=True) as target:
-            _write(target, settings, facts, clips, began)
+            make.write(target, settings, facts, clips, began)
         self._take(store.load(made), made)
+        self.warnings_ = clips.attrs["warnings"]
         return self
+
+    def calibrate(
+        self, X: str | Path | Sequence, *, section: str | None = None, changed: bool = False, ignore_names: bool = False
+    ) -> "Detector":
+        """Set thresholds, and the usual level, on new normal recordings; nothing is trained.
+
+        Args:
+            X: Normal recordings as for :meth:`fit`, none of which trained this detector: a folder, with sub-folders if
+                it has several sections, or a list.
+            section: Section of all of them (default: their folders' names, or the only section).
+            changed: Whether they were recorded under the changed conditions.
+            ignore_names: As in :meth:`fit`.
+
+        Raises:
+            asdlib.AsdError: Recordings that cannot be used, too few of them, or a section that is not known.
+        """
+        judge = self._fitted()
+        place = Path(tempfile.mkdtemp(prefix="asdlib-"))
+        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        heard = folder.find(_as_files(X, place / "arrays"), trust=ignore_names)
+        if section is not None or len(judge.stored.facts.sections) == 1:
+            files = [path for group in heard.sections.values() for path in group]
+            heard = folder.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
+        self._copy_to(place / "made")
+        make.calibrate(judge, place / "made", heard, changed)
+        return self._take(store.load(place / "made"), place / "made")
 
     def save(self, path: str | Path) -> None:
         """Write the detector as a folder, whole or not at all (:mod:`asdlib.detector.store`); it replaces a detector.
 
         Raises:
-            DetectorError: Something else is there.
+            DetectorError: Something else is there; or the folder that this detector was loaded from has gone.
         """
         store.vacant(Path(path))
         with artefacts.writing(path, folder=True) as target:
-            shutil.copytree(self._fitted().folder, target, dirs_exist_ok=True)
+            self._copy_to(target)
+            judge = self._fitted()
+            if judge.rate != judge.stored.facts.false_alarm_rate:
+                make.revise(
+                    target, judge.stored, judge.stored.facts.model_copy(update={"false_alarm_rate": judge.rate})
+                )
 
     @classmethod
     def load(cls, path: str | Path) -> "Detector":
@@ -124,42 +190,98 @@ class Detector(OutlierMixin, BaseEstimator):
             DetectorError: There is none, or it cannot be read.
         """
         stored = store.load(Path(path))
-        return cls(false_alarm_rate=stored.facts.false_alarm_rate)._take(stored, Path(path))
+        facts = stored.facts
+        return cls(false_alarm_rate=facts.false_alarm_rate, level_limit=facts.level_limit)._take(stored, Path(path))
+
+    def _copy_to(self, target: Path) -> None:
+        """Copy the folder that holds this detector.
+
+        Raises:
+            DetectorError: It was deleted, moved or replaced since it was loaded.
+        """
+        judge = self._fitted()
+        try:
+            if runtime.identity(judge.folder) == judge.identity:
+                shutil.copytree(judge.folder, target, dirs_exist_ok=True)
+                return
+            found = "holds another detector by now"
+        except FileNotFoundError:
+            found = "was moved or deleted since this detector was loaded"
+        raise DetectorError(f"{judge.folder}: {found}; load the detector from where it is, then save or copy it")
+
+    def __getstate__(self) -> dict:
+        """A copied or pickled detector holds its files, so that it depends on no folder of the original."""
+        state = {"params": self.get_params(deep=False)}
+        if hasattr(self, "_state"):
+            with tempfile.TemporaryDirectory(prefix="asdlib-") as place:
+                self._copy_to(Path(place) / "detector")
+                files = (path for path in Path(place).rglob("*") if path.is_file())
+                state["files"] = {str(path.relative_to(place)): path.read_bytes() for path in files}
+        return state
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(**state["params"])
+        if "files" in state:
+            place = Path(tempfile.mkdtemp(prefix="asdlib-"))
+            weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+            for name, content in state["files"].items():
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                (place / name).write_bytes(content)
+            rate = self.false_alarm_rate
+            self._take(store.load(place / "detector"), place / "detector")
+            self.false_alarm_rate = rate
 
     # Judging ----------------------------------------------------------------------------------------------------------
-    def judge(self, path: str | Path, section: str | None = None, changed: bool = False) -> Verdict:
-        """Judge one recording of any length; nothing else is looked at.
+    def judge(self, source: str | Path | tuple, section: str | None = None, changed: bool = False) -> Verdict:
+        """Judge one recording of any length from a second on; nothing else is looked at.
 
         Args:
-            path: A wav file.
+            source: Path of an audio file, or a pair: samples (floating-point with full scale 1, or integers) and
+                sampling rate in Hz.
             section: Name of its section; by default the only one, or the one named like the file's folder.
             changed: Whether it was recorded under the changed conditions of :meth:`fit`.
 
         Raises:
             asdlib.AsdError: A recording that cannot be used, or a section that is not known.
         """
-        return self._fitted().judge(path, section, changed)
+        return self._fitted().judge(source, section, changed)
 
-    def score_samples(self, X: str | Path | Sequence[str | Path]) -> np.ndarray:
-        """Minus the anomaly score of each recording, ``(recordings,)``: the lower, the more abnormal."""
-        return np.array([-self.judge(path).score for path in _files(X)])
+    def score_samples(self, X: str | Path | Sequence, sample_rate: int | None = None) -> np.ndarray:
+        """Minus the anomaly score of each recording, ``(recordings,)``: the lower, the more abnormal.
 
-    def decision_function(self, X: str | Path | Sequence[str | Path]) -> np.ndarray:
-        """Threshold minus anomaly score of each recording, ``(recordings,)``: negative for anomalies."""
-        verdicts = [self.judge(path) for path in _files(X)]
-        return np.array([verdict.threshold - verdict.score for verdict in verdicts])
+        Args:
+            X: A folder, a file, or a list of files, of pairs of samples and sampling rate, or of arrays of samples.
+            sample_rate: Sampling rate of arrays of samples, in Hz.
+        """
+        return np.array([-verdict.score for verdict in self._verdicts(X, sample_rate)])
 
-    def predict(self, X: str | Path | Sequence[str | Path]) -> np.ndarray:
-        """1 for each normal recording, -1 for each anomalous one, ``(recordings,)``."""
-        return np.array([-1 if self.judge(path).anomaly else 1 for path in _files(X)])
+    def decision_function(self, X: str | Path | Sequence, sample_rate: int | None = None) -> np.ndarray:
+        """Threshold minus anomaly score of each recording, ``(recordings,)``: negative for anomalies.
+
+        Arguments as those of :meth:`score_samples`.
+        """
+        return np.array([verdict.threshold - verdict.score for verdict in self._verdicts(X, sample_rate)])
+
+    def predict(self, X: str | Path | Sequence, sample_rate: int | None = None) -> np.ndarray:
+        """1 for each normal recording, -1 for each anomalous one, ``(recordings,)``.
+
+        Arguments as those of :meth:`score_samples`.
+        """
+        return np.array([-1 if verdict.anomaly else 1 for verdict in self._verdicts(X, sample_rate)])
+
+    def _verdicts(self, X, sample_rate: int | None) -> list[Verdict]:
+        return [self.judge(source) for source in _sources(X, sample_rate)]
 
     def _take(self, stored: Stored, place: Path) -> "Detector":
         self._state = Judge(stored, place)
+        self._rate = self._state.rate
         self.sections_ = stored.facts.sections
+        whole = stored.facts.samples(stored.settings.data.sample_rate)[0]
         self.held_out_ = pd.DataFrame(
             [
                 (self.sections_[int(section)], domain, branch, score)
-                for (section, domain), parts in self._state.limits.items()
+                for (section, domain, samples), parts in self._state.limits.items()
+                if samples == whole
                 for branch, limit in parts.items()
                 for score in limit.scores
             ],
@@ -174,53 +296,39 @@ class Detector(OutlierMixin, BaseEstimator):
         return self._state
 
 
-def _write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: float) -> None:
-    """Fill a detector's folder from what its trainings left in their run."""
-    for name in facts.autoencoder:
-        networks.keep_autoencoder(settings, name, target / "autoencoder" / name)
-    for name in facts.classifier:
-        networks.keep_classifier(settings, name, facts.codes, target / "classifier" / name)
-    nets = store.networks_of(settings, facts, target)
-    waveforms = Waveforms.open(paths.Run.of(settings).data(MACHINE))
-    rows, values, seen = np.flatnonzero(waveforms.clips["split"] == "test"), [], []
-    for row in rows:
-        clip = waveforms.clips.iloc[row]
-        found, *frames = systems(*nets, networks.alone(waveforms.read(row), clip["section"], clip["domain"]))
-        values.append(found)
-        seen.append(frames)
-    held_out = waveforms.clips.iloc[rows].reset_index(drop=True)
-    measured = pd.DataFrame(values)
-    table = pd.concat([scores.table(held_out, system, measured[system]) for system in measured], ignore_index=True)
-    scores.write(table, target / "calibration.csv")
-    step = next(iter(nets[0].values())).step
-    usual = {}
-    for key, index in held_out.groupby(["section", "domain"]).indices.items():
-        frames, errors = zip(*(seen[i] for i in index), strict=True)
-        usual[key] = spans.Usual.of(frames, errors, facts.false_alarm_rate, step)
-    store.save_usual(usual, target / "usual.safetensors")
-    resolved = settings.resolved() | {"runs": "", "device": "auto"}
-    resolved["data"] = resolved["data"] | {"root": ""}
-    made = artefacts.record(
-        resolved,
-        seed=settings.seed,
-        device=training.compute(settings).describe(),
-        data=waveforms.fingerprint,
-        seconds=time.monotonic() - began,
-    )
-    del made["settings"]  # in a file of its own
-    facts = facts.model_copy(update={"record": made})
-    artefacts.write_json(resolved, target / "settings.json")
-    artefacts.write_json(facts.model_dump(mode="json"), target / "detector.json")
-    listed = clips.assign(recording=[path.name for path in clips["recording"]])
-    columns = ["machine", "name", "section", "domain", "split", "recording", "start"]
-    listed[columns].to_csv(target / "recordings.csv", index=False, lineterminator="\n")
-    limits = calibration.limits(store.references(table), facts.false_alarm_rate, settings.ensemble.combinations[0])
-    (target / "card.md").write_text(card(facts, settings, clips, limits), encoding="utf-8")
+def _sources(X: str | Path | Sequence, sample_rate: int | None) -> list:
+    """The recordings that a user gives, each as a path or a pair of samples and sampling rate."""
+    if isinstance(X, str | Path):
+        if Path(X).is_dir():
+            return [path for files in folder.find(X, trust=True).sections.values() for path in files]
+        return [Path(X)]
+    if isinstance(X, tuple) and len(X) == 2 and np.ndim(X[1]) == 0 and np.ndim(X[0]) > 0:
+        return [X]  # one pair
+    result = []
+    for source in [X] if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind in "fiu" else X:
+        if isinstance(source, str | Path | tuple):
+            result.append(source)
+        elif sample_rate is None:
+            raise DetectorError(
+                "samples without a sampling rate; expected files, pairs (samples, rate), or sample_rate=..."
+            )
+        else:
+            result.append((np.asarray(source), sample_rate))
+    return result
 
 
-def _files(given: str | Path | Sequence[str | Path]) -> list[Path]:
-    if isinstance(given, str | Path):
-        if Path(given).is_file():
-            return [Path(given)]
-        return [path for files in folder.find(given).sections.values() for path in files]
-    return [Path(path) for path in given]
+def _as_files(X: str | Path | Sequence, place: Path) -> str | Path | list[Path]:
+    """What :func:`asdlib.detector.folder.find` takes: arrays are written to ``place`` as wav files."""
+    if isinstance(X, str | Path):
+        return X
+    result = []
+    for index, source in enumerate(_sources(X, None)):
+        if isinstance(source, tuple):
+            recording = sources.open_recording(source, params.Data(root=""))
+            path = place / f"array{index:05d}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, recording.read(0, recording.frames), recording.rate, subtype="FLOAT")
+            os.utime(path, (0, 0))  # an interrupted call that is given again finds the same files
+            source = path
+        result.append(Path(source))
+    return result

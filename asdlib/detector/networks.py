@@ -55,12 +55,14 @@ class TrainedAutoencoder:
 
     def __call__(self, window: Waveforms) -> tuple[float, np.ndarray, np.ndarray]:
         """The score of a window, the scores of its frames, and their signed errors in standardised log-mel."""
-        options, clip = self.branch.scorer, window.clips.iloc[0]
+        options, clip = autoencoder_scorer.without_labels(self.branch.scorer), window.clips.iloc[0]
         error = self.errors(window)
         where = clip["section"], clip["domain"]
-        values = autoencoder_scorer.of_clip(error, self.gaussians, *where, options)
-        frames = self.gaussians[autoencoder_scorer.group_of(*where, options.groups)].surprise(error[options.errors])
-        return values[options.variants[0]], frames, error["signed"][:, : self.branch.features.n_mels]
+        (value,) = autoencoder_scorer.of_clip(error, self.gaussians, *where, options).values()
+        frames = autoencoder_scorer.frame_scores(error, self.gaussians, *where, options)
+        signed = error["signed"][:, : self.branch.features.n_mels]
+        edge = (1 + len(window.samples) // self.branch.features.hop_length - len(frames)) // 2  # frames left out
+        return value, np.pad(frames, edge, mode="edge"), np.pad(signed, ((edge, edge), (0, 0)), mode="edge")
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,13 @@ class TrainedClassifier:
 
     def __call__(self, window: Waveforms) -> float:
         """The score of a window."""
-        first = self.branch.scorer.model_copy(update={"variants": self.branch.scorer.variants[:1]})
+        first = classifier_scorer.without_labels(self.branch.scorer)
         clip = window.clips[embeddings.CLIP]
         section, domain = clip["section"].iat[0], clip["domain"].iat[0]
         key = section, classifier_scorer.stage_of(first.variants[0], domain, (section, STAGES[1]) in self.networks)
-        measures, vector = embeddings.embed(self.networks[key], window, np.array([0]), self.branch)
-        row = embeddings.with_distances(measures, vector, self.centroids[key])
-        table = pd.concat([clip, row], axis=1).assign(model=section, stage=key[1], kind="section")
+        windows = embeddings.embed(self.networks[key], window, np.array([0]), self.branch)
+        row, vector = embeddings.measures(windows, self.centroids[key]), embeddings.means(windows)
+        table = pd.concat([clip, row], axis=1).assign(model=section, stage=key[1], kind="section", role="")
         scores = classifier_scorer.variants(table, vector.astype(np.float32), self.candidate, first, self.normal)
         return float(scores["score"].iat[0])
 
@@ -121,7 +123,7 @@ def keep_classifier(settings, candidate: str, sections: list[str], folder: Path)
     own = table.index[table["kind"] == "centroid"]
     groups = table.loc[own].groupby(["model", "stage"]).groups
     save_file({"/".join(key): embedding[rows].astype(np.float64) for key, rows in groups.items()}, folder / CENTROIDS)
-    classifier_scorer.Normal.fit(table, embedding, branch.scorer.target_shift).save(folder / NORMAL)
+    classifier_scorer.Normal.fit(table, embedding, branch.scorer).save(folder / NORMAL)
 
 
 def _copy(source: Path, folder: Path, names: list[str]) -> None:

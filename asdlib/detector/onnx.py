@@ -1,11 +1,12 @@
 """A detector's networks as ONNX files, for runtimes without PyTorch.
 
 Each file goes from a waveform to what the scorers read, its log-mel front-end and the masks included, in float32, for
-the detector's length of window. The scorers' Gaussians and the thresholds stay in the detector's own files.
+each of the detector's lengths of windows. The scorers' Gaussians and the thresholds stay in the detector's own files.
 :mod:`asdlib.detector.runtime` runs the files.
 """
 
 import importlib.util
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from asdlib.classifier.windows import samples_of
 from asdlib.detector import DetectorError, runtime, store
 from asdlib.detector.networks import alone
 from asdlib.detector.pytorch import PyTorch
+from asdlib.features import interior
 
 TOLERANCE = 1e-3
 """largest difference from PyTorch, over the mean magnitude of an output"""
@@ -38,8 +40,8 @@ class AutoencoderErrors(nn.Module):
     def __init__(self, net: Reconstructor, section: str, samples: int):
         super().__init__()
         self.model, self.log_mel = net.model.cpu().float(), net.log_mel.cpu()
-        self.how, self.kinds = net.branch.scorer.pool_copies, scorer.kinds(net.branch.scorer)
-        shape = self.log_mel.frames(samples), self.log_mel.n_mels
+        self.kinds = scorer.kinds(scorer.without_labels(net.branch.scorer))
+        shape = interior(self.log_mel(torch.zeros(1, samples))[0], self.log_mel).shape
         window = alone(np.zeros(samples, np.int16), section, "source")
         self.register_buffer("gains", replace(net, waveforms=window).gains(0, *shape).transpose(0, 1).contiguous())
         index = net.sections.index(section)
@@ -47,9 +49,9 @@ class AutoencoderErrors(nn.Module):
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
         """One output for each of ``kinds``."""
-        features = self.model.standardise(self.log_mel(waveform[None]))
+        features = self.model.standardise(interior(self.log_mel(waveform[None])[0], self.log_mel)[None])
         error = self.model(features * self.gains, self.section) - self.model.target(features, self.section[:1])
-        return tuple(pool_copies(error[None], kind, self.how)[0] for kind in self.kinds)
+        return tuple(pool_copies(error[None], kind)[0] for kind in self.kinds)
 
 
 class ClassifierOutputs(nn.Module):
@@ -66,13 +68,13 @@ class ClassifierOutputs(nn.Module):
 
 def networks(facts: store.Facts, settings, folder: Path) -> Iterator[tuple[str, nn.Module, int, list[str]]]:
     """Each network to export: the name of its file, itself, samples that it takes, names of its outputs."""
-    run, samples = PyTorch(settings, facts, folder), round(facts.seconds * settings.data.sample_rate)
+    run = PyTorch(settings, facts, folder)
     for candidate in facts.autoencoder:
         with store.readable(folder):
             net = run.reconstructor(candidate)
-        for section in facts.codes:
+        for section, samples in itertools.product(facts.codes, facts.samples(settings.data.sample_rate)):
             module = AutoencoderErrors(net, section, samples)
-            yield runtime.autoencoder_file(candidate, section), module, samples, module.kinds
+            yield runtime.autoencoder_file(candidate, section, samples), module, samples, module.kinds
     for candidate in facts.classifier:
         length = samples_of(settings.candidate("classifier", candidate))
         with store.readable(folder):

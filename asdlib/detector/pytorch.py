@@ -54,4 +54,5 @@ class PyTorch:
 
 
 def _errors(net: Reconstructor, window: Waveforms) -> dict[str, np.ndarray]:
-    return next(replace(net, waveforms=window).errors([0], scorer.kinds(net.branch.scorer)))
+    kinds = scorer.kinds(scorer.without_labels(net.branch.scorer))
+    return next(replace(net, waveforms=window).errors([0], kinds))

@@ -2,14 +2,13 @@
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from asdlib import AsdError
-from asdlib.data import wav
+from asdlib.data.wav import FULL_SCALE
+from asdlib.detector.sources import Recording, RecordingError, open_recording
 
 MACHINE = "machine"
 """the machine type that the user's recordings become"""
@@ -17,94 +16,117 @@ LONGEST = 10.0
 """seconds: where recordings are longer, windows of this length stand for clips"""
 SHORTEST = 1.0
 """seconds below which a recording says too little"""
-WHOLE = 1.5
-"""a recording up to so many windows long is one window"""
+NEARLY = 0.95
+"""a recording at least this share of a window long counts as one window; it continues mirrored in time"""
 CROSSINGS = 128
-"""zero crossings of the filter for other sampling rates, each side"""
+"""zero crossings of the filter for other sampling rates, on each side"""
 
 
-class RecordingError(AsdError):
-    """A recording that cannot be used; the message names the file, what was found, what was expected, what to do."""
-
-
-def duration(path: Path, data) -> float:
-    """Length in seconds, from the header; errors as in :func:`asdlib.data.wav.probe`."""
-    native = _native(path, data)
-    if native.sample_rate < data.sample_rate:
-        raise RecordingError(
-            f"{path}: sampled at {native.sample_rate} Hz; expected {data.sample_rate} or more, to which the networks "
-            f"listen; record it anew, or fit a detector with data.sample_rate={native.sample_rate}"
-        )
-    seconds = wav.probe(path, native) / native.sample_rate
-    if seconds < SHORTEST:
-        raise RecordingError(f"{path}: {seconds:.2f} s long; expected at least {SHORTEST:g} s; remove it")
-    return seconds
-
-
-def starts(samples: int, length: int) -> list[int]:
-    """First samples of equally spaced windows that cover a recording; one if it is at most 1.5 windows long.
-
-    >>> starts(250, 100), starts(150, 100)
-    ([0, 75, 150], [0])
-    """
-    if samples <= WHOLE * length:
-        return [0]
-    return np.linspace(0, samples - length, math.ceil(samples / length)).round().astype(int).tolist()
-
-
-def begins(path: Path, data, seconds: float) -> list[float]:
-    """Where the windows of a recording begin, in seconds; arguments and errors as in :func:`windows`."""
-    native, _, _, places = _plan(path, data, seconds)
-    return [place / native.sample_rate for place in places]
-
-
-def windows(path: Path, data, seconds: float) -> Iterator[tuple[float, np.ndarray]]:
-    """The windows of a recording, as int16 at ``data.sample_rate``.
-
-    A recording of a higher rate is resampled, one of a lower rate is refused: it lacks what the models listen to.
-
-    Args:
-        path: The wav file.
-        data: Settings (:class:`asdlib.params.Data`).
-        seconds: Length of a window.
-
-    Yields:
-        Where the window begins, in seconds, and its samples.
+def opened(source: str | Path | tuple | Recording, data) -> Recording:
+    """Open a recording that the networks can listen to.
 
     Raises:
-        ClipError: As :func:`asdlib.data.wav.read`.
-        RecordingError: It is shorter than a second.
+        asdlib.AsdError: It cannot be read, is sampled at a lower rate than ``data.sample_rate``, or is shorter than
+            :data:`SHORTEST`.
     """
-    native, samples, length, places = _plan(path, data, seconds)
-    for start in places:
-        part = wav.read(path, native, start, length if len(places) > 1 else samples)
-        yield start / native.sample_rate, _resampled(part, native.sample_rate, data.sample_rate)
+    recording = open_recording(source, data)
+    if recording.rate < data.sample_rate:
+        raise RecordingError(
+            f"{recording.name}: sampled at {recording.rate} Hz; expected {data.sample_rate} or more, to which the "
+            f"networks listen; record it again, or fit a detector with data.sample_rate={recording.rate}"
+        )
+    if recording.seconds < SHORTEST:
+        raise RecordingError(
+            f"{recording.name}: {recording.seconds:.2f} s long; expected at least {SHORTEST:g} s; remove it"
+        )
+    return recording
 
 
-def _plan(path: Path, data, seconds: float):
-    total, native = duration(path, data), _native(path, data)
-    samples, length = round(total * native.sample_rate), round(seconds * native.sample_rate)
-    return native, samples, length, starts(samples, length)
+def lengths(seconds: float) -> list[float]:
+    """Return the lengths of windows, in seconds, that a detector has thresholds for, longest first.
+
+    >>> lengths(10.0), lengths(1.5)
+    ([10.0, 5.0, 2.5, 1.25, 1.0], [1.5, 1.0])
+    """
+    result = [seconds / 2**power for power in range(20) if seconds / 2**power > SHORTEST]
+    return [*result, SHORTEST] if seconds > SHORTEST else [seconds]
 
 
-def _native(path: Path, data):
-    """``data`` with the recording's own rate, unless that is unknown: then reading refuses it."""
-    try:
-        rate = soundfile.info(path).samplerate
-    except (soundfile.LibsndfileError, RuntimeError):
-        rate = data.sample_rate
-    return data.model_copy(update={"sample_rate": rate})
+def fitting(seconds: float, known: Sequence[float]) -> float:
+    """Return the longest of the known lengths, in seconds, that a recording of ``seconds`` can be cut into.
+
+    >>> fitting(9.8, [10.0, 5.0]), fitting(7.0, [10.0, 5.0]), fitting(60.0, [10.0, 5.0])
+    (10.0, 5.0, 10.0)
+    """
+    return max((length for length in known if seconds >= NEARLY * length), default=min(known))
 
 
-def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+def starts(samples: int, length: int, apart: bool = False) -> list[int]:
+    """Return the first samples of equally spaced windows that cover a recording.
+
+    Args:
+        samples: Length of the recording.
+        length: Length of a window.
+        apart: Leave gaps between the windows rather than let them share samples.
+
+    >>> starts(250, 100), starts(250, 100, apart=True), starts(90, 100)
+    ([0, 75, 150], [0, 150], [0])
+    """
+    if samples <= length:
+        return [0]
+    count = samples // length if apart else math.ceil(samples / length)
+    return np.linspace(0, samples - length, count).round().astype(int).tolist()
+
+
+def begins(recording: Recording, seconds: float, apart: bool = False) -> list[float]:
+    """Return where the windows of a recording begin, in seconds; arguments as those of :func:`starts`."""
+    places = starts(recording.frames, round(seconds * recording.rate), apart)
+    return [place / recording.rate for place in places]
+
+
+def windows(recording: Recording, rate: int, seconds: float, places: Sequence[float] | None = None) -> Iterator:
+    """Read the windows of a recording at a sampling rate.
+
+    A recording of a higher rate is resampled. One that is nearly as long as a window becomes exactly as long; one that
+    is shorter stays as it is.
+
+    Args:
+        recording: Recording of this rate or a higher one.
+        rate: Sampling rate of the windows, in Hz.
+        seconds: Length of a window.
+        places: Where windows begin, in seconds (default: :func:`begins`).
+
+    Yields:
+        Where the window begins, in seconds, and its samples, float64, full scale 1.
+
+    Raises:
+        asdlib.AsdError: The recording is incomplete or damaged.
+    """
+    native, length = round(seconds * recording.rate), round(seconds * rate)
+    for begin in begins(recording, seconds) if places is None else places:
+        first = round(begin * recording.rate)
+        count = min(native, recording.frames - first)
+        wave = resampled(recording.read(first, count), recording.rate, rate)
+        if len(wave) >= NEARLY * length:
+            wave = np.pad(wave[:length], (0, max(length - len(wave), 0)), mode="symmetric")
+        yield begin, wave
+
+
+def to_int16(wave: np.ndarray, gain: float = 0.0) -> np.ndarray:
+    """Amplify by ``gain`` dB and round to int16; what goes beyond full scale is clipped."""
+    scaled = np.rint(wave * (FULL_SCALE * 10 ** (gain / 20)))
+    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def resampled(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """Convert samples to another sampling rate."""
     if rate == wanted:
-        return samples
+        return wave
     divisor = math.gcd(rate, wanted)
     up, down = wanted // divisor, rate // divisor
     from scipy.signal import resample_poly  # half a second, for recordings of other rates only
 
-    waveform = resample_poly(samples.astype(np.float64), up, down, window=_low_pass(up, down))
-    return np.clip(np.rint(waveform), -wav.FULL_SCALE, wav.FULL_SCALE - 1).astype(np.int16)
+    return resample_poly(wave, up, down, window=_low_pass(up, down))
 
 
 @functools.cache

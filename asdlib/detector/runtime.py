@@ -1,7 +1,7 @@
 """A detector's networks, run by ONNX Runtime from the files that ``python -m asdlib onnx`` has put into its folder.
 
-PyTorch takes two seconds to import, for which a first answer then need not wait. The processor computes, whatever the
-device of the settings. A window of another length than the files' still goes to PyTorch.
+PyTorch takes two seconds to import, for which a first answer then need not wait, and it need not be installed. The CPU
+computes, whatever the device of the settings.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import numpy as np
 import xxhash
 from pydantic import Field
 
-from asdlib import params, scores
+from asdlib import artefacts, params, scores
 from asdlib.classifier import FILES
 from asdlib.data.audio import Waveforms
 from asdlib.data.wav import FULL_SCALE
@@ -48,9 +48,9 @@ class Index(params.Strict):
     files: dict[str, File]
 
 
-def autoencoder_file(candidate: str, section: str) -> str:
-    """Name of the file of a candidate of the autoencoder branch."""
-    return f"autoencoder.{candidate}.{section}.onnx"
+def autoencoder_file(candidate: str, section: str, samples: int) -> str:
+    """Return the name of the file of a candidate of the autoencoder branch, for windows of so many samples."""
+    return f"autoencoder.{candidate}.{section}.{samples}.onnx"
 
 
 def classifier_file(candidate: str, section: str, stage: str) -> str:
@@ -66,6 +66,13 @@ def identity(folder: Path) -> str:
 def there(folder: Path) -> bool:
     """Whether a detector's folder has ONNX files and there is a runtime for them."""
     return (folder / FOLDER / INDEX).is_file() and installed()
+
+
+def adopt(folder: Path) -> None:
+    """Make the ONNX files of a detector, if there are some, those of the detector as it is now described."""
+    if (folder / FOLDER / INDEX).is_file():
+        index = _index(folder / FOLDER / INDEX).model_copy(update={"detector": identity(folder)})
+        artefacts.write_json(index.model_dump(mode="json"), folder / FOLDER / INDEX)
 
 
 def installed() -> bool:
@@ -114,7 +121,12 @@ class OnnxRuntime:
             self.files, self.detector = index.files, index.detector
             if identity(folder) != self.detector:
                 raise ValueError("the files are of another detector")
-            expected = {autoencoder_file(name, section) for name in facts.autoencoder for section in facts.codes}
+            expected = {
+                autoencoder_file(name, section, samples)
+                for name in facts.autoencoder
+                for section in facts.codes
+                for samples in facts.samples(settings.data.sample_rate)
+            }
             self.networks = {
                 (name, *key): classifier_file(name, *key)
                 for name in facts.classifier
@@ -123,7 +135,6 @@ class OnnxRuntime:
             if set(self.files) != expected | set(self.networks.values()):
                 raise ValueError("not a file for each network")
             self.sessions = {name: self._session(name) for name in self.files}
-        self._otherwise = functools.cache(self._pytorch)
 
     def __reduce__(self):
         return OnnxRuntime, (self.settings, self.facts, self.folder)  # opened anew where it is unpickled
@@ -141,9 +152,7 @@ class OnnxRuntime:
         }
 
     def _errors(self, candidate: str, window: Waveforms) -> dict[str, np.ndarray]:
-        name = autoencoder_file(candidate, window.clips["section"].iat[0])
-        if len(window.samples) != self.files[name].samples:
-            return self._otherwise(candidate)(window)
+        name = autoencoder_file(candidate, window.clips["section"].iat[0], len(window.samples))
         values = self._run(name, window.samples)
         return {kind: scores.finite(window.clips, value[None], "the error")[0] for kind, value in values.items()}
 
@@ -163,15 +172,6 @@ class OnnxRuntime:
         if digest(content) != self.files[name].digest:
             raise ValueError(f"{name} is not as it was written")
         return session(content, self.settings.threads)
-
-    def _pytorch(self, candidate: str) -> Callable[[Waveforms], dict[str, np.ndarray]]:
-        from asdlib.detector import store
-        from asdlib.detector.pytorch import PyTorch
-
-        with store.readable(self.folder):
-            if identity(self.folder) != self.detector:
-                raise DetectorError(f"{self.folder}: was made anew since it was loaded; load it again")
-            return PyTorch(self.settings, self.facts, self.folder).errors(candidate)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

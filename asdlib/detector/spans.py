@@ -7,7 +7,6 @@ Scores and errors are averaged over :data:`SMOOTH` seconds first: single frames 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 from scipy.ndimage import label, uniform_filter1d
 
@@ -25,66 +24,63 @@ RANGES = 3
 class Usual:
     """What frames of normal clips look like, from the held-out clips of a section."""
 
-    peak: float
-    """highest smoothed frame score of a normal clip, exceeded at the chosen rate"""
+    peaks: np.ndarray
+    """highest smoothed frame score of each normal clip, (clips,)"""
     level: float
     """smoothed frame score below which most normal frames stay"""
     mean: np.ndarray
     """of the smoothed signed errors of each mel band, standardised log-mel, (mels,)"""
     deviation: np.ndarray
     """of the same, (mels,)"""
+    edges: np.ndarray
+    """of the mel bands, in Hz: band i reaches from edge i to edge i + 2, (mels + 2,)"""
 
     @classmethod
-    def of(cls, frames: Sequence[np.ndarray], errors: Sequence[np.ndarray], rate: float, step: float) -> "Usual":
-        """From the held-out clips' frame scores ``(frames,)`` and signed errors ``(frames, mels)``."""
+    def of(cls, frames: Sequence[np.ndarray], errors: Sequence[np.ndarray], step: float, edges: np.ndarray) -> "Usual":
+        """Summarise the held-out clips' frame scores ``(frames,)`` and signed errors ``(frames, mels)``."""
         scores = [smooth(values, step) for values in frames]
         bands = np.concatenate([smooth(values, step) for values in errors])
-        peak, _ = empirical_threshold(np.array([values.max() for values in scores]), 1 - rate)
         level = float(np.quantile(np.concatenate(scores), USUAL))
-        return cls(peak, min(level, peak), bands.mean(0), np.maximum(bands.std(0), 1e-6))
+        peaks = np.array([values.max() for values in scores])
+        return cls(peaks, level, bands.mean(0), np.maximum(bands.std(0), 1e-6), edges)
 
 
-def find(
-    frames: np.ndarray, errors: np.ndarray, usual: Usual, step: float, seconds: float, sample_rate: int, whole: bool
-) -> list[dict]:
-    """The spans of one window, in order.
+def find(frames: np.ndarray, errors: np.ndarray, usual: Usual, step: float, seconds: float, rate: float) -> list[dict]:
+    """Find the spans of one window, in order.
 
     Args:
         frames: Frame scores, ``(frames,)``.
         errors: Signed errors, ``(frames, mels)``.
-        usual: Of the window's section.
+        usual: What is usual in the window's section.
         step: Seconds between frames.
         seconds: Length of the window; no span ends later.
-        sample_rate: In Hz.
-        whole: Whether to give the whole window where no moment stands out: the branch objects to it all the same.
+        rate: Share of normal clips in which a frame stands out.
 
     Returns:
         ``start`` and ``end`` in seconds, and ``frequencies``, ranges from and to in Hz, the oddest first.
     """
     scores, bands = smooth(frames, step), smooth(errors, step)
-    runs, count = label(scores > usual.level)
+    peak, _ = empirical_threshold(usual.peaks, 1 - rate)
+    runs, count = label(scores > min(usual.level, peak))
     chosen = [np.flatnonzero(runs == run) for run in range(1, count + 1)]
-    chosen = [run for run in chosen if scores[run].max() > usual.peak]
-    if not chosen and whole:
-        chosen = [np.arange(len(scores))]
+    chosen = [run for run in chosen if scores[run].max() > peak]
     return [
         {
             "start": round(max(float(run[0]) - 0.5, 0.0) * step, 3),
             "end": round(min((float(run[-1]) + 0.5) * step, float(seconds)), 3),
-            "frequencies": frequencies((bands[run].mean(0) - usual.mean) / usual.deviation, sample_rate),
+            "frequencies": frequencies((bands[run].mean(0) - usual.mean) / usual.deviation, usual.edges),
         }
         for run in chosen
     ]
 
 
-def frequencies(oddness: np.ndarray, sample_rate: int) -> list[list[float]]:
+def frequencies(oddness: np.ndarray, edges: np.ndarray) -> list[list[float]]:
     """Ranges in Hz of neighbouring mel bands at least half as odd as the oddest; at most :data:`RANGES`, oddest first.
 
     Args:
         oddness: Deviation from the usual error in each band, ``(mels,)``, either sign.
-        sample_rate: In Hz.
+        edges: Edges of the bands in Hz, ``(mels + 2,)``.
     """
-    edges = librosa.mel_frequencies(len(oddness) + 2, fmin=0, fmax=sample_rate / 2)
     size = np.abs(oddness)
     groups, count = label(size >= size.max() / 2)
     ranges = [np.flatnonzero(groups == group) for group in range(1, count + 1)]

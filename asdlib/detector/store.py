@@ -8,8 +8,9 @@ The ONNX files that it may hold too are graphs of arithmetic for ONNX Runtime.
     detector.json       sections, window, false-alarm rate, candidates, what made it
     settings.json       the settings of all networks
     recordings.csv      which recordings it heard, and which of them were held out
-    calibration.csv     scores of the held-out clips, a score table (asdlib.scores)
+    calibration/<samples>.csv   scores of the held-out clips cut to so many samples, a score table (asdlib.scores)
     usual.safetensors   frame scores and band errors of the held-out clips
+    statistics.safetensors      spectra of normal clips (asdlib.detector.statistics)
     autoencoder/<candidate>/                    network and Gaussians
     classifier/<candidate>/[<section>/]         centroids and Gaussians of normal clips; networks
     onnx/               the networks as ONNX files, if python -m asdlib onnx wrote some (asdlib.detector.runtime)
@@ -28,21 +29,32 @@ from pydantic import Field
 from safetensors.numpy import load_file, save_file
 
 from asdlib import artefacts, params, scores
-from asdlib.detector import DetectorError, networks, runtime
+from asdlib.detector import DetectorError, networks, runtime, statistics
+from asdlib.detector.level import Learnt
 from asdlib.detector.spans import Usual
 
-FORMAT = 3
+FORMAT = 4
+CALIBRATION, CLIPS, USUAL, CARD = "calibration", "recordings.csv", "usual.safetensors", "card.md"
+TEXT = ["machine", "name", "section", "domain", "split", "recording"]
 
 
 class Facts(params.Strict):
     """``detector.json``."""
 
     format: int
-    """3; any other is refused"""
+    """4; any other is refused"""
     sections: Annotated[list[str], Field(min_length=1, max_length=100)]
     """names, in the order of the numbers that stand for them"""
     seconds: Annotated[float, Field(gt=0)]
     """length of a window"""
+    lengths: Annotated[list[float], Field(min_length=1)]
+    """lengths of windows, in seconds, that there are thresholds for, longest first"""
+    level_limit: Annotated[float, Field(ge=0)]
+    """dB outside of what was learnt from which on a level has changed; 0: levels are part of the sound"""
+    level: float | None
+    """dB re full scale that every window is brought to, if any"""
+    levels: dict[str, Learnt]
+    """what was learnt of levels, by section and domain (``00/source``)"""
     false_alarm_rate: Annotated[float, Field(gt=0, lt=1)]
     """aimed at, for one window"""
     autoencoder: Annotated[list[str], Field(min_length=1)]
@@ -61,6 +73,10 @@ class Facts(params.Strict):
         """The sections as two digits."""
         return [f"{number:02d}" for number in range(len(self.sections))]
 
+    def samples(self, sample_rate: int) -> list[int]:
+        """``lengths`` in samples."""
+        return [round(seconds * sample_rate) for seconds in self.lengths]
+
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
@@ -70,9 +86,12 @@ class Stored:
     settings: params.Settings
     autoencoders: dict[str, networks.TrainedAutoencoder]
     classifiers: dict[str, networks.TrainedClassifier]
-    reference: dict[tuple[str, str], dict[str, np.ndarray]]
-    """scores of the held-out clips by section and domain, then system"""
-    usual: dict[tuple[str, str], Usual]
+    reference: dict[tuple[str, str, int], dict[str, np.ndarray]]
+    """scores of the held-out clips by section, domain and length in samples, then system"""
+    usual: dict[tuple[str, str, int], Usual]
+    statistics: dict[tuple[str, str, int], statistics.Statistics]
+    clips: pd.DataFrame
+    """``recordings.csv``"""
 
 
 def vacant(path: Path) -> None:
@@ -114,8 +133,18 @@ def load(folder: Path) -> Stored:
     """
     facts, settings = about(folder)
     with readable(folder):
-        reference = references(scores.read(folder / "calibration.csv"))
-        return Stored(facts, settings, *networks_of(settings, facts, folder), reference, _usual(folder))
+        reference = {}
+        for samples in facts.samples(settings.data.sample_rate):
+            reference |= references(scores.read(folder / CALIBRATION / f"{samples}.csv"), samples)
+        return Stored(
+            facts,
+            settings,
+            *networks_of(settings, facts, folder),
+            reference,
+            usual(folder),
+            statistics.load(folder / statistics.FILE),
+            pd.read_csv(folder / CLIPS, dtype=dict.fromkeys(TEXT, str), keep_default_na=False),
+        )
 
 
 def about(folder: Path) -> tuple[Facts, params.Settings]:
@@ -145,28 +174,35 @@ def readable(folder: Path) -> Iterator[None]:
         raise DetectorError(f"{folder}: cannot be read as a detector ({reason}); make or copy it again") from None
 
 
-def references(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """The held-out clips' scores by section and domain, then system."""
-    result: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+def references(table: pd.DataFrame, samples: int) -> dict[tuple[str, str, int], dict[str, np.ndarray]]:
+    """Return the held-out clips' scores by section, domain and length, then system."""
+    result: dict[tuple[str, str, int], dict[str, np.ndarray]] = {}
     for (section, domain, system), part in table.groupby(["section", "domain", "system"], sort=False):
-        result.setdefault((section, domain), {})[system] = part["score"].to_numpy()
+        result.setdefault((section, domain, samples), {})[system] = part["score"].to_numpy()
     return result
 
 
-def save_usual(usual: dict[tuple[str, str], Usual], path: Path) -> None:
+def revise(folder: Path, facts: Facts) -> None:
+    """Replace what a detector says of itself; its ONNX files stay its own."""
+    artefacts.write_json(facts.model_dump(mode="json"), folder / "detector.json")
+    runtime.adopt(folder)
+
+
+def save_usual(values: dict[tuple[str, str, int], Usual], path: Path) -> None:
     """Write what frames of normal clips look like."""
     arrays = {
-        f"{section}.{domain}.{field.name}": np.ascontiguousarray(getattr(value, field.name), np.float64)
-        for (section, domain), value in usual.items()
+        f"{section}.{domain}.{samples}.{field.name}": np.ascontiguousarray(getattr(value, field.name), np.float64)
+        for (section, domain, samples), value in values.items()
         for field in dataclasses.fields(value)
     }
     with artefacts.writing(path) as temporary:
         save_file(arrays, temporary)
 
 
-def _usual(folder: Path) -> dict[tuple[str, str], Usual]:
-    values: dict[tuple[str, str], dict] = {}
-    for key, array in load_file(folder / "usual.safetensors").items():
-        section, domain, name = key.split(".")
-        values.setdefault((section, domain), {})[name] = array if array.ndim else float(array)
+def usual(folder: Path) -> dict[tuple[str, str, int], Usual]:
+    """Read what :func:`save_usual` has written."""
+    values: dict[tuple[str, str, int], dict] = {}
+    for key, array in load_file(folder / USUAL).items():
+        section, domain, samples, name = key.split(".")
+        values.setdefault((section, domain, int(samples)), {})[name] = array if array.ndim else float(array)
     return {key: Usual(**parts) for key, parts in values.items()}

@@ -2,15 +2,16 @@
 
 import contextlib
 import multiprocessing
-import signal
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from asdlib import params, paths
+from asdlib import leader, params, paths
 from asdlib.autoencoder import scorer as autoencoder_scorer
 from asdlib.autoencoder import train as autoencoder_train
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier_train
+from asdlib.detector import DetectorError
 from asdlib.detector.folder import Recordings
 from asdlib.detector.recordings import MACHINE
 from asdlib.notebooks import Prefixed
@@ -61,18 +62,35 @@ def train(made: params.Settings, chosen: dict[str, list[str]], sections: list[st
     tasks = [("autoencoder", name, "") for name in chosen["autoencoder"]]
     tasks += [("classifier", name, section) for name in chosen["classifier"] for section in sections]
     tasks = [(made.resolved(), *task) for task in tasks]
-    if jobs == 1:
-        for task in tasks:
-            run(*task)
-    else:
-        context = multiprocessing.get_context("spawn")
-        quietly = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_DFL)}  # no traceback each
-        with ProcessPoolExecutor(min(jobs, len(tasks)), context, **quietly) as pool:
-            for future in [pool.submit(run, *task) for task in tasks]:
-                future.result()
+    with leader.leading(Path(made.runs)) as pipe:  # waits until processes of an earlier call have ended
+        if jobs == 1 or len(tasks) == 1:
+            for task in tasks:
+                run(*task)
+        else:
+            _side_by_side(tasks, jobs, pipe)
     for name in chosen["classifier"]:
         if not paths.Run.of(made).scores("classifier", MACHINE, name).is_file():
             classifier_scorer.score(made, MACHINE, name)
+
+
+def _side_by_side(tasks: list[tuple], jobs: int, pipe: Path) -> None:
+    """Run tasks in processes of their own, which end with this one, however it ends."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, leader.follow_in_pool, (str(pipe),))
+    try:
+        for future in [pool.submit(run, *task) for task in tasks]:
+            future.result()
+    except BaseException as error:
+        for process in list(pool._processes.values()):  # shutdown would wait until the tasks are done
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise DetectorError(
+                "a process that trained a network was killed, perhaps because memory ran out; fit again with a lower "
+                "--jobs (jobs=...), which continues where this call ended"
+            ) from None
+        raise
+    pool.shutdown()
 
 
 def run(resolved: dict, branch: str, candidate: str, section: str) -> None:

@@ -21,6 +21,7 @@ from asdlib.evaluation import claims
 from asdlib.evaluation.bootstrap import EvaluationError, Key, Resampled
 from asdlib.evaluation.table1 import KEYS, agreements, paired, resampled, write_csv
 from asdlib.paths import Run
+from asdlib.tables import read_table
 
 OTHERWISE_EQUAL = ("seed", "runs")
 """settings in which the runs may differ; ``runs`` is where they lie"""
@@ -95,7 +96,7 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
             raise EvaluationError(f"{run.folder}: seed {settings['seed']} is among the runs already; expected another")
         seeds.append(settings["seed"])
         loaded.append(_settings(run, settings))
-        tables.append(pd.read_csv(run.table1).fillna({"selection": ""}).set_index(KEYS)["value"])
+        tables.append(read_table(run.table1).set_index(KEYS)["value"])
     wide = pd.concat(tables, axis=1).dropna()
     result = pd.DataFrame({"seeds": len(runs), "mean": wide.mean(axis=1), "deviation": wide.std(axis=1, ddof=1)})
     result = result.reset_index()

@@ -20,6 +20,7 @@ from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.metrics import evaluable
 from asdlib.evaluation.repeated import repeat
 from asdlib.evaluation.rows import ROWS, SYSTEMS
+from asdlib.tables import read_table
 
 KEYS = ["row", "machine", "domain", "selection"]
 ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers beside them are for orientation only."
@@ -122,7 +123,7 @@ def agreements(settings) -> pd.DataFrame:
     """How alike the candidates rank the clips (:mod:`asdlib.ensemble.agreement`), of all machine types."""
     out = paths.Run.of(settings)
     folders = [out.system("ensemble", machine) for machine in catalogue.plan(settings).machines]
-    return pd.concat([pd.read_csv(folder / "agreement.csv", dtype={"section": str}) for folder in folders])
+    return pd.concat([read_table(folder / "agreement.csv") for folder in folders])
 
 
 def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:

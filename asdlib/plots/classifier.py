@@ -10,8 +10,9 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 from asdlib.plots.style import COLOURS, SPECTROGRAM
 
 MARKERS = {"source": "o", "target": "^"}
-_GROUPS = [("train", "normal"), ("test", "normal"), ("test", "anomaly")]
-_LINES = {"train": ":", "test": "-"}
+_GROUPS = [("learn", "normal"), ("held out", "normal"), ("", "normal"), ("", "anomaly")]
+"""role (:mod:`asdlib.data.roles`) and label of the clips whose distances are shown"""
+_LINES = {"learn": (":", "learnt from"), "held out": ("--", "held out"), "": ("-", "test")}
 
 
 def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int = 3) -> Figure:
@@ -147,14 +148,15 @@ def distances(table: pd.DataFrame) -> Figure:
         for axis, centroid in zip(row, ("normal", "outlier"), strict=True):
             every = clips[f"distance_{centroid}"]
             bins = np.geomspace(every[every > 0].min(), every.max(), 40)
-            for split, label in _GROUPS:
-                values = part.loc[(part["split"] == split) & (part["label"] == label), f"distance_{centroid}"]
-                style = {"color": COLOURS[label], "linestyle": _LINES[split], "histtype": "step", "linewidth": 1.5}
+            for role, label in _GROUPS:
+                values = part.loc[(part["role"] == role) & (part["label"] == label), f"distance_{centroid}"]
+                line, words = _LINES[role]
+                style = {"color": COLOURS[label], "linestyle": line, "histtype": "step", "linewidth": 1.5}
                 axis.hist(
                     values,
                     bins,
                     weights=np.full(len(values), 1 / max(len(values), 1)),
-                    label=f"{label}, {split}",
+                    label=f"{label}, {words}",
                     **style,
                 )
             axis.set_title(f"{domain}, after {stage}", fontsize="small")

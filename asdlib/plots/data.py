@@ -2,7 +2,7 @@
 
 import html
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -56,6 +56,26 @@ def pairs(examples: Mapping[str, tuple[Example, Example]]) -> Figure:
         axes[2 * index, 0].set_ylabel("amplitude")
         axes[2 * index + 1, 0].set_ylabel("mel band")
     figure.colorbar(image, ax=axes[1::2], label="dB", shrink=max(0.4, 1 / len(examples)))
+    return figure
+
+
+def kinds(examples: Sequence[Example]) -> Figure | None:
+    """Log-mel of the same clip without a fault and with each kind, on one dB scale; nothing without examples."""
+    if not examples:
+        return None
+    rows = -(-len(examples) // 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(8, 2.1 * rows), squeeze=False, sharex=True, sharey=True)
+    low, high = np.percentile(examples[0].decibel, [1, 99.9])
+    for axis, example in zip(axes.flat, examples, strict=False):
+        extent = (0, len(example.waveform) / example.rate, 0, example.decibel.shape[1])
+        image = axis.imshow(example.decibel.T, cmap=SPECTROGRAM, vmin=low, vmax=high, extent=extent)
+        axis.set_title(example.title)
+        axis.grid(False)
+    for axis in axes.flat[len(examples) :]:
+        axis.set_axis_off()
+    figure.supxlabel("time in s", fontsize="medium")
+    figure.supylabel("mel band", fontsize="medium")
+    figure.colorbar(image, ax=axes, label="dB", shrink=0.5)
     return figure
 
 

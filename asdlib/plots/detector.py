@@ -57,3 +57,63 @@ def spans(verdicts: Sequence[Verdict]) -> Figure:
         axis.set_xlim(0, max(axis.get_xlim()[1], len(waveform) / rate))
     axes[-1, 0].set_xlabel("time (s)")
     return figure
+
+
+def recording(wave: np.ndarray, rate: int, begin: float, verdict: dict, normals: np.ndarray) -> Figure:
+    """Spectrogram of a recording or a part of it with its spans framed, and its score among those of normal clips.
+
+    Args:
+        wave: Samples, ``(samples,)``.
+        rate: Sampling rate in Hz.
+        begin: Where the part begins, in seconds of the recording.
+        verdict: Verdict as a dictionary.
+        normals: Scores of the held-out normal clips.
+    """
+    style.use()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), width_ratios=(5, 2))
+    extent = {"xextent": (begin, begin + len(wave) / rate)}
+    left.specgram(wave + 1e-7, NFFT=min(1024, len(wave)), noverlap=min(512, len(wave) // 2), Fs=rate, **extent)
+    left.images[0].set_cmap(style.SPECTROGRAM)
+    for span in verdict["spans"]:
+        for low, high in span["frequencies"]:
+            box = (span["start"], low), span["end"] - span["start"], high - low
+            left.add_patch(Rectangle(*box, fill=False, edgecolor="white", linewidth=2))
+    left.grid(False)
+    left.set(xlabel="time (s)", ylabel="frequency (Hz)", xlim=(begin, begin + len(wave) / rate))
+    colour = style.ANOMALY if verdict["anomaly"] else style.SOURCE
+    right.hist(normals, bins=15, color=style.NORMAL, label="normal clips")
+    right.axvline(verdict["threshold"], color="black", linestyle="--", label="threshold")
+    right.axvline(verdict["score"], color=colour, linewidth=3, label="this recording")
+    if verdict["score"] > 20:
+        right.set_xscale("symlog", linthresh=5)
+    right.set(xlabel="score", ylabel="clips")
+    right.yaxis.get_major_locator().set_params(integer=True)
+    right.legend(fontsize="small")
+    return figure
+
+
+def drift(verdicts: pd.DataFrame, days: pd.DataFrame) -> Figure:
+    """Scores and levels over time: what wanders off slowly shows long before it alarms.
+
+    Args:
+        verdicts: One row per recording: ``when`` (a time), ``excess`` (score minus threshold), ``level`` (dB) and
+            ``anomaly``.
+        days: One row per day: ``day``, and the medians ``excess`` and ``level``.
+    """
+    style.use()
+    figure, axes = plt.subplots(2, 1, sharex=True, figsize=(10, 5))
+    for axis, column, label in zip(
+        axes, ("excess", "level"), ("score minus threshold", "level change (dB)"), strict=True
+    ):
+        for anomaly, colour, word in ((False, style.SOURCE, "normal"), (True, style.ANOMALY, "anomaly")):
+            some = verdicts[verdicts["anomaly"] == anomaly]
+            axis.plot(some["when"], some[column], ".", color=colour, alpha=0.5, label=word)
+        noon = pd.to_datetime(days["day"]) + pd.Timedelta(hours=12)
+        axis.plot(noon, days[column], "-", color="black", label="median of the day")
+        axis.axhline(0, color="black", linewidth=1, linestyle="--")
+        axis.set_ylabel(label)
+    if len(verdicts) and verdicts["excess"].max() > 20:
+        axes[0].set_yscale("symlog", linthresh=5)
+    axes[0].legend(loc="upper left", fontsize="small")
+    figure.autofmt_xdate()
+    return figure

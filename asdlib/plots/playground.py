@@ -1,4 +1,4 @@
-"""The figure of the playground: one clip's scores among those of the normal training clips."""
+"""The figure of the playground: one clip's scores among those of normal held-out clips."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +11,7 @@ _COLOURS = {"autoencoder": AUTOENCODER, "classifier": CLASSIFIER, "mix": ENSEMBL
 
 
 def scores(table: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
-    """Scores of the training clips (dots), the threshold (line) and the clip (cross), a row a system.
+    """Scores of the held-out clips (dots), the threshold (line) and the clip (cross), a row a system.
 
     Args:
         table: Of :func:`asdlib.playground.judged`.
@@ -28,7 +28,7 @@ def scores(table: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
         axis.scatter(item.score, row, s=140, marker="X", color=shade, edgecolors="black", zorder=3)
         axis.annotate(item.verdict, (item.score, row), (0, 10), textcoords="offset points", ha="center")
     axis.set_yticks(range(len(verdict)), verdict["system"])
-    axis.set(xlabel="score: deviations from the mean of the training clips (dashed: threshold)")
+    axis.set(xlabel="score: deviations from the mean of the held-out clips (dashed: threshold)")
     axis.set(ylim=(len(verdict) - 0.4, -0.6))
     axis.margins(x=0.1)
     return figure

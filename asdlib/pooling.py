@@ -1,10 +1,10 @@
-"""Post-processing "to squeeze the time dimension" (Sec. 2.1): frame scores to one score a clip."""
+"""Post-processing "to squeeze the time dimension" (Sec. 2.1): scores of frames or windows to one score per clip."""
 
 import numpy as np
 
 
 def pool(frames: np.ndarray, how: str, top_share: float = 0.1, percentile: float = 90.0) -> float:
-    """One value for the scores of a clip's frames.
+    """Pool the scores of a clip's frames (or windows) to one value.
 
     Args:
         frames: ``(frames,)``, at least one.

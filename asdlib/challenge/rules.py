@@ -1,4 +1,4 @@
-"""The official figures of other years' challenges, where they differ from DCASE2021's.
+"""Each year's official figures and score.
 
 ========= ===============================================================================================
 2020      AUC and pAUC of each machine ID; the score is the mean over machine types of their IDs' means
@@ -11,9 +11,18 @@
 import numpy as np
 import pandas as pd
 
+from asdlib.challenge.years import YEARS
 from asdlib.evaluation import metrics
 
-YEARS = range(2020, 2026)
+_ONE_THRESHOLD = (
+    "AUC of a section and domain: its normal clips against the anomalies of both domains; one pAUC per section, over "
+    "both domains; official score: harmonic mean of all AUC and pAUC"
+)
+RULES = {
+    2020: "AUC and pAUC of each machine ID; official score: mean over machine types of their IDs' mean AUC and pAUC",
+    2021: "AUC and pAUC of each section and domain by its own clips; official score: harmonic mean of all",
+} | dict.fromkeys(range(2022, 2026), _ONE_THRESHOLD)
+"""each year's rule in words"""
 
 
 def figures(frame: pd.DataFrame, year: int, p: float = 0.1) -> tuple[pd.DataFrame, float]:
@@ -35,8 +44,7 @@ def figures(frame: pd.DataFrame, year: int, p: float = 0.1) -> tuple[pd.DataFram
         raise metrics.MetricError(f"the year {year} was asked for; expected one of {', '.join(map(str, YEARS))}")
     if year <= 2021:
         table = metrics.sections(frame, p).drop(columns="system")
-        means = table.groupby("machine")[["auc", "pauc"]].mean()
-        return table, float(means.to_numpy().mean()) if year == 2020 else metrics.official_score(table)
+        return table, score(table, year)
     test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
     rows = []
     for (machine, section), part in test.groupby(["machine", "section"]):
@@ -49,5 +57,31 @@ def figures(frame: pd.DataFrame, year: int, p: float = 0.1) -> tuple[pd.DataFram
         except metrics.MetricError as error:
             raise metrics.MetricError(f"{machine} section {section}: {error}") from None
     table = pd.DataFrame(rows, columns=[*metrics.UNIT, "auc", "pauc"])
+    return table, score(table, year)
+
+
+def score(table: pd.DataFrame, year: int) -> float:
+    """The official score of a year from the table of :func:`figures`."""
+    if year == 2020:
+        return float(table.groupby("machine")[["auc", "pauc"]].mean().to_numpy().mean())
+    if year == 2021:
+        return metrics.official_score(table)
     once = table.drop_duplicates(["machine", "section"])["pauc"]
-    return table, float(metrics.harmonic_mean(np.concatenate([table["auc"], once])))
+    return float(metrics.harmonic_mean(np.concatenate([table["auc"], once])))
+
+
+def other_reading(frame: pd.DataFrame, year: int, p: float = 0.1) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The figures by the other reading of whose clips count, which some systems' tables follow.
+
+    Returns:
+        A table as of :func:`figures`: for 2022 on by the rule of 2021, and the other way round; and what it counts, in
+        words for each figure.
+    """
+    if year >= 2022:
+        own = "the normal clips of a domain against the anomalies of that domain alone"
+        return figures(frame, 2021, p)[0], {"auc": own, "pauc": own}
+    words = {
+        "auc": "the normal clips of a domain against the anomalies of both domains",
+        "pauc": "the clips of both domains together",
+    }
+    return figures(frame, 2022, p)[0], words

@@ -1,0 +1,73 @@
+"""The command ``combine``: the scores of several systems, ensembled (Sec. 2.3), as official score files."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from asdlib import scores
+from asdlib.challenge import files
+from asdlib.challenge.export import write_clips
+from asdlib.challenge.sources import OfficialError
+from asdlib.ensemble import combine as combine_scores
+from asdlib.ensemble import rank
+from asdlib.ensemble.pool import Pool
+
+
+def combine(
+    given: Iterable[Path | str], normalise: str, by: str, out: Path | str, year: int | None = None
+) -> pd.DataFrame:
+    """Ensemble the scores of several systems and write them as the official score files of their year.
+
+    From 2022 on the clips of both domains of a section are normalised and ranked together, since a system must not know
+    the domain of a clip, and the names of evaluation clips do not tell it.
+
+    Args:
+        given: Folders and archives of official files and score tables, two systems or more on the same clips.
+        normalise: ``test`` or ``train``: mean 0 and variance 1 over each section's test or training clips (score tables
+            hold training clips, official files do not); ``rank``: ranks within the test clips in place of scores.
+        by: ``average``, ``median``, ``maximum`` or ``ranking``.
+        out: Folder for the files.
+        year: Of the challenge; None to recognise it.
+
+    Returns:
+        The score table of the ensemble. From 2022 on its domain is ``source`` where nothing tells it.
+
+    Raises:
+        OfficialError: There is one system only, or a system lacks a machine type.
+        EnsembleError: The systems did not score the same clips, or there are no training clips to normalise by.
+    """
+    official = files.read(given, year=year)
+    frame = official.frame
+    systems = list(dict.fromkeys(frame["system"]))
+    if len(systems) < 2:
+        raise OfficialError(f"{systems[0]} is the only system in these files; combining needs two or more")
+    if normalise != "train":  # systems may differ in the training clips that they tell of
+        frame = frame[frame["split"] == "test"]
+    domains = frame["domain"].replace("", "source")
+    frame = frame.assign(told=domains, domain="source" if official.year >= 2022 else domains)
+    parts = []
+    for machine, part in frame.groupby("machine", sort=True):
+        lacking = [system for system in systems if system not in set(part["system"])]
+        if lacking:
+            raise OfficialError(f"{lacking[0]} has no scores of {machine}, which other systems have; "
+                                "expected the same machine types in all")  # fmt: skip
+        pool = Pool.of(part, "train" if normalise == "train" else "test")
+        members = np.arange(len(pool.systems))
+        for group in pool.groups.values():
+            if normalise == "rank":
+                reference = pool.scores[:, group.reference]
+                values = combine_scores(rank(pool.scores[:, group.columns], reference), by, rank(reference))
+            else:
+                values = pool.ensemble(members, by, group)
+            parts.append(scores.table(pool.clips.iloc[group.columns], f"{by} of {len(members)}", values))
+    if not parts:
+        raise OfficialError("these files hold training clips only; expected scores of test clips")
+    keys = ["machine", "section", "split", "clip"]
+    told = frame.drop_duplicates([*keys, "told"])[[*keys, "told"]] if official.year >= 2022 else None
+    result = pd.concat(parts, ignore_index=True)
+    if told is not None:
+        result["domain"] = result.merge(told, on=keys, how="left")["told"].to_numpy()
+    write_clips(result, "score", Path(out), official.year)
+    return result

@@ -1,0 +1,135 @@
+"""The command ``evaluate``: score files of any system in, each year's official figures out."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from asdlib.challenge import files, results, rules, years
+from asdlib.challenge.files import CLIP, Official
+from asdlib.challenge.sources import OfficialError
+from asdlib.evaluation.metrics import UNIT, cells
+
+FIGURES = {"auc": "AUC", "pauc": "pAUC", "precision": "prec.", "recall": "recall", "f1": "F1"}
+
+
+def evaluate(
+    given: Iterable[Path | str],
+    p: float = 0.1,
+    decisions: bool = False,
+    year: int | None = None,
+    compare: bool = False,
+) -> dict:
+    """Every section, every cell and the official score of score files.
+
+    Args:
+        given: Official score files, folders or zip archives of them, score tables, and ground truth files or folders.
+        p: Largest false positive rate of pAUC.
+        decisions: Also precision, recall and F1 score, from the ``decision_result`` files next to the scores.
+        year: The challenge whose rule makes the sections' figures and the official score (:mod:`.rules`); None for the
+            one that the files are of.
+        compare: Also compare with the ``result.csv`` of each system (:func:`.results.compare`).
+
+    Returns:
+        ``year``; ``rule``, in words; ``official_score``; ``cells``: machine, domain, value; ``sections``: machine,
+        section, domain, auc, pauc (with ``decisions`` also precision, recall, f1); all fractions. ``recognised`` says
+        how the year is known. If the files hold scores of several systems for the same clips, ``{"systems": {name: such
+        an object}}``. Clips without a label are left out, which standard error then says.
+
+    Raises:
+        OfficialError: Nothing is labelled, the domain of a clip is unknown where the year's rule needs it, decisions
+            are asked for and some scored clip has none, or a comparison is asked for and there is no ``result.csv``.
+        MetricError: A section has clips of one class only; the message names it.
+    """
+    given = list(given)
+    official = files.read(given, year=year)
+    test = official.frame[official.frame["split"] == "test"]
+    labelled = test[test["label"] != "unknown"]
+    if labelled.empty:
+        raise OfficialError(
+            "none of these clips is labelled, in its name or in the table; give the folder of ground truth files, too"
+        )
+    if len(labelled) < len(test):
+        left = test.loc[test["label"] == "unknown", UNIT].drop_duplicates().to_numpy()
+        names = ", ".join(" ".join(filter(None, unit)) for unit in left[:3]) + (", ..." if len(left) > 3 else "")
+        print(f"note: {len(test) - len(labelled)} clips without a label are left out ({names})", file=sys.stderr)
+    nowhere = labelled[labelled["domain"] == ""]
+    if len(nowhere):
+        row = nowhere.iloc[0]
+        raise OfficialError(
+            f"nothing says of which domain clip {row['clip']} of {row['machine']} section {row['section']} is, which "
+            f"the rule of DCASE{official.year} needs; give the folder ground_truth_domain, too"
+        )
+    if decisions:
+        labelled = _with_decisions(labelled, files.read(given, "decision", official.year).frame)
+    lacking = years.missing_machines(official.year, labelled["machine"].unique())
+    if lacking:
+        print(
+            f"note: the official score is without {', '.join(lacking)}, of which there are no scores", file=sys.stderr
+        )
+    if compare and not official.results:
+        raise OfficialError("no result.csv lies next to these scores; expected one in the folder of each system")
+    several = labelled.duplicated(CLIP).any()
+    found = {}
+    for system, part in labelled.groupby("system", sort=False) if several else [("", labelled.assign(system=""))]:
+        found[system] = _figures(part, p, official)
+        beside = official.results.get(system) if several else next(iter(official.results.values()), None)
+        if compare:
+            words = {"explanation": "no result.csv lies next to the scores"}
+            found[system]["result_csv"] = results.compare(beside, part, official.year, p) if beside else words
+    return {"systems": found} if several else found[""]
+
+
+def _with_decisions(labelled: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
+    keys = ["system", "machine", "section", "split", "clip"]
+    both = labelled.merge(decided[[*keys, "decision"]], on=keys, how="left")
+    lacking = both[both["decision"].isna()]
+    if len(lacking):
+        row = lacking.iloc[0]
+        raise OfficialError(f"clip {row['clip']} of {row['system']} ({row['machine']}) has a score, but no decision; "
+                            "expected a decision_result file beside every anomaly_score file")  # fmt: skip
+    return both
+
+
+def _figures(frame: pd.DataFrame, p: float, official: Official) -> dict:
+    table, score = rules.figures(frame, official.year, p)
+    if "decision" in frame:
+        table = table.merge(results.figures(frame, official.year, p).drop(columns=["auc", "pauc"]), on=UNIT)
+    return {
+        "year": official.year,
+        "recognised": recognition(official),
+        "rule": rules.RULES[official.year],
+        "official_score": score,
+        "cells": cells(table, ("machine", "domain")).to_dict("records"),
+        "sections": table.to_dict("records"),
+    }
+
+
+def recognition(official: Official) -> str:
+    """How the year of files is known, in words."""
+    if official.asked:
+        return "the year was given"
+    if official.others:
+        others = ", ".join(map(str, official.others))
+        return f"recognised by the names of files and clips; those of {others} look the same and follow the same rule"
+    return "recognised by the names of files and clips"
+
+
+def describe(result: dict) -> str:
+    """What :func:`evaluate` returns, as text with figures in per cent."""
+    if "systems" in result:
+        return "\n\n".join(f"{system}\n{describe(part)}" for system, part in result["systems"].items())
+    width = max(len(cell["machine"]) for cell in result["cells"]) + 2
+    names = [name for name in FIGURES if name in result["sections"][0]]
+    lines = [f"DCASE{result['year']} ({result['recognised']})", result["rule"]]
+    lines.append(f"{'':{width}}section  domain " + "".join(f"{FIGURES[name]:>7}" for name in names))
+    for row in result["sections"]:
+        figures = "".join(f"{100 * row[name]:7.2f}" for name in names)
+        lines.append(f"{row['machine']:{width}}{row['section']:9}{row['domain']:7}{figures}")
+    lines.append("harmonic mean of AUC and pAUC")
+    lines += [f"{row['machine']:{width}}{'':9}{row['domain']:7}{100 * row['value']:7.2f}" for row in result["cells"]]
+    lines.append(f"official score{'':{max(0, width + 2)}}{100 * result['official_score']:7.2f}")
+    if "result_csv" in result:
+        lines.append(f"comparison: {result['result_csv']['explanation']}")
+    return "\n".join(lines)

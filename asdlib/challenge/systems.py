@@ -1,0 +1,90 @@
+"""Many systems' scores on one challenge's clips, arranged for the search of ensembles (:mod:`.search`).
+
+A *cell* is a machine type and domain, as in Table 1. Its units are the machine type's sections: their clips are
+normalised and evaluated together, in 2021 those of the domain alone, from 2022 on those of both domains, of whose
+normal clips the cell's AUC counts only its own domain's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from asdlib.challenge.search import Unit
+from asdlib.ensemble.combine import EnsembleError
+from asdlib.ensemble.select import halves
+from asdlib.evaluation.bootstrap import resamples
+
+Cell = tuple[str, str]
+"""machine type and domain"""
+
+
+@dataclass(frozen=True)
+class Systems:
+    """Scores of all systems, and the resamples of the clips that they share."""
+
+    year: int
+    names: tuple[str, ...]
+    families: dict[str, np.ndarray]
+    """indices of the systems of each family"""
+    cells: dict[Cell, list[Unit]]
+    raw: dict[Cell, list[Unit]]
+    """the same with scores as they are"""
+    weights: dict[Cell, list[np.ndarray]]
+    """how often each resample holds each clip of each unit, (1 + resamples, clips); the first row is all ones"""
+    first: dict[Cell, list[np.ndarray]]
+    """which clips of each unit are in the first half, (clips,)"""
+
+    @property
+    def machines(self) -> list[str]:
+        return list(dict.fromkeys(machine for machine, _ in self.cells))
+
+
+def arrange(
+    frame: pd.DataFrame, year: int, families: Mapping[str, Sequence[str]], count: int, seed: int = 0
+) -> Systems:
+    """Arrange score rows.
+
+    Args:
+        frame: Labelled test clips of all systems (:mod:`asdlib.scores`), with all domains known.
+        year: Of the challenge.
+        families: The systems of each family, by name.
+        count: Resamples: clips are drawn with replacement within section, domain, label and half.
+        seed: Of the resamples and the halves.
+
+    Raises:
+        EnsembleError: The systems did not score the same clips.
+    """
+    names = tuple(dict.fromkeys(name for family in families.values() for name in family))
+    cells: dict[Cell, list[Unit]] = {}
+    raw: dict[Cell, list[Unit]] = {}
+    weights: dict[Cell, list[np.ndarray]] = {}
+    first: dict[Cell, list[np.ndarray]] = {}
+    for (machine, section), part in frame.groupby(["machine", "section"], sort=True):
+        wide = part.pivot(index=["domain", "clip", "label"], columns="system", values="score").sort_index()
+        if wide[list(names)].isna().any(axis=None):
+            raise EnsembleError(
+                f"the systems did not score the same clips of {machine} section {section}; expected the same"
+            )
+        clips = wide.index.to_frame(index=False).assign(machine=machine, section=section, split="test")
+        half, anomaly = halves(clips, seed), (clips["label"] == "anomaly").to_numpy()
+        strata = clips["domain"].to_numpy(dtype=str)
+        strata = np.char.add(np.char.add(strata, clips["label"].to_numpy(dtype=str)), half)
+        drawn = resamples(strata, count, [seed, *f"{machine}/{section}".encode()]).astype(np.int16)
+        scores = wide[list(names)].to_numpy(dtype=np.float64).T
+        for domain in sorted(clips["domain"].unique()):
+            own = (clips["domain"] == domain).to_numpy()
+            used = own if year <= 2021 else np.ones_like(own)
+            for kept, target in ((False, cells), (True, raw)):
+                unit = Unit.of(scores[:, used], anomaly[used], own[used], kept)
+                target.setdefault((machine, domain), []).append(unit)
+            weights.setdefault((machine, domain), []).append(drawn[:, used])
+            first.setdefault((machine, domain), []).append(half[used] == "first")
+    index = {family: np.array([names.index(name) for name in members]) for family, members in families.items()}
+    return Systems(year, names, index, cells, raw, weights, first)
+
+
+def only(units: Sequence[Unit], systems: np.ndarray) -> list[Unit]:
+    """Units with some of the systems."""
+    return [Unit(unit.scores[systems], unit.ranks[systems], unit.anomaly, unit.counted) for unit in units]

@@ -1,0 +1,41 @@
+"""Which training clips the networks learn from, and which are held out from all of them.
+
+The scorers model errors on clips "not used for the training of the auto-encoder" (Sec. 2.1), and normalisation and
+thresholds need scores of normal clips that a system did not learn from. So a share of each section's source training
+clips is held out, the same clips from every system of the run. The target domain has three clips a section; all of them
+train, since holding one out would leave two.
+"""
+
+import numpy as np
+import pandas as pd
+
+from asdlib.seeds import derive
+
+LEARN, HELD_OUT = "learn", "held out"
+FEWEST_HELD_OUT = 2
+"""clips held out of a section at least: scores of held-out clips are cross-fitted, which takes two"""
+
+
+def roles(clips: pd.DataFrame, share: float, seed: int) -> np.ndarray:
+    """Return what each clip is for: :data:`LEARN`, :data:`HELD_OUT`, or nothing (``""``, the test clips).
+
+    Args:
+        clips: Rows of the catalogue, of one machine type.
+        share: Share of each section's source training clips that is held out.
+        seed: Seed of the run, so that all systems hold out the same clips.
+
+    A section that has fewer than three source training clips, which only a section without labelled test clips may
+    have (:data:`asdlib.data.catalogue.FEWEST`), holds out none.
+    """
+    result = np.full(len(clips), "", dtype=object)
+    train = clips["split"].eq("train").to_numpy()
+    source = clips["domain"].eq("source").to_numpy()
+    result[train] = LEARN
+    for section in sorted(set(clips["section"])):
+        rows = np.flatnonzero(train & source & clips["section"].eq(section).to_numpy())
+        if len(rows) <= FEWEST_HELD_OUT:
+            continue
+        count = min(max(round(share * len(rows)), FEWEST_HELD_OUT), len(rows) - 1)
+        order = np.random.default_rng(derive(seed, "held out", section)).permutation(len(rows))
+        result[rows[order[:count]]] = HELD_OUT
+    return result

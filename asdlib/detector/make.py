@@ -1,0 +1,232 @@
+"""Write a detector's folder: from what its trainings left, or with thresholds that new recordings set."""
+
+import datetime
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pandas as pd
+
+from asdlib import artefacts, paths, scores, training
+from asdlib.data.audio import Waveforms
+from asdlib.detector import DetectorError, calibration, folder, level, networks, recordings, spans, statistics, store
+from asdlib.detector.card import card
+from asdlib.detector.judge import Judge, hear
+from asdlib.detector.recordings import MACHINE
+from asdlib.detector.statistics import Bands, Statistics
+from asdlib.detector.store import Facts, Stored
+
+COLUMNS = ["machine", "name", "section", "domain", "split", "recording", "start", "level"]
+"""of ``recordings.csv``"""
+_GOLDEN = 0.6180339887  # pieces begin at shares of their clips that are spread evenly, however many clips there are
+_FEW = 3  # windows of changed conditions that can say in which direction spectra changed
+
+
+def levels(clips: pd.DataFrame) -> dict[str, level.Learnt]:
+    """Summarise the levels of the machine's clips by section and domain."""
+    own = clips[clips["machine"] == MACHINE]
+    groups = own.groupby(["section", "domain"])["level"]
+    return {"/".join(key): level.Learnt.of(values.to_numpy()) for key, values in groups}
+
+
+def write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: float) -> None:
+    """Fill a detector's folder from what its trainings left in their run.
+
+    Args:
+        target: The folder.
+        settings: Settings of the run.
+        facts: What the detector says of itself, all but its record.
+        clips: Of :func:`asdlib.detector.folder.lay_out`.
+        began: When the fit began, by the monotonic clock.
+    """
+    for name in facts.autoencoder:
+        networks.keep_autoencoder(settings, name, target / "autoencoder" / name)
+    for name in facts.classifier:
+        networks.keep_classifier(settings, name, facts.codes, target / "classifier" / name)
+    nets = store.networks_of(settings, facts, target)
+    waveforms = Waveforms.open(paths.Run.of(settings).data(MACHINE))
+    warnings, clips = clips.attrs["warnings"], clips.reset_index(drop=True)
+    usual = _statistics(waveforms, clips, facts, settings.data.sample_rate)
+    statistics.save(usual, target / statistics.FILE)
+    held_out = waveforms.clips[waveforms.clips["split"] == "test"]
+    windows = ((waveforms.read(row), clip) for row, (_, clip) in zip(held_out.index, held_out.iterrows(), strict=True))
+    _reference(target, nets, usual, facts, settings.data.sample_rate, windows, held_out.reset_index(drop=True))
+    resolved = settings.resolved() | {"runs": "", "device": "auto"}
+    resolved["data"] = resolved["data"] | {"root": ""}
+    record = artefacts.record(
+        resolved,
+        seed=settings.seed,
+        device=training.compute(settings).describe(),
+        data=waveforms.fingerprint,
+        seconds=time.monotonic() - began,
+        warnings=warnings,
+    )
+    del record["settings"]  # in a file of its own
+    facts = facts.model_copy(update={"record": record})
+    artefacts.write_json(resolved, target / "settings.json")
+    artefacts.write_json(facts.model_dump(mode="json"), target / "detector.json")
+    listed = clips.assign(recording=[path.name for path in clips["recording"]])
+    listed[COLUMNS].round({"level": 2}).to_csv(target / store.CLIPS, index=False, lineterminator="\n")
+    _write_card(target, store.load(target), facts)
+
+
+def calibrate(judge: Judge, target: Path, heard: folder.Recordings, changed: bool) -> None:
+    """Set the thresholds and levels of a copy of a detector on new normal recordings.
+
+    Args:
+        judge: The detector.
+        target: Folder of the copy.
+        heard: New recordings, by section.
+        changed: Whether they were recorded under the changed conditions.
+
+    Raises:
+        asdlib.AsdError: They cannot be used, or there are too few.
+    """
+    stored, domain = judge.stored, "target" if changed else "source"
+    facts, data = stored.facts, stored.settings.data
+    folder.check_all(heard, data)
+    found, warnings = folder.survey(heard, data)
+    for warning in warnings:
+        print(f"warning: {warning}", flush=True)
+    rows, waves = [], []
+    for name, files in heard.sections.items():
+        code = judge.section(files[0], name)
+        own = [path for path in files if path in found]
+        unlike = {path for path, _ in folder.odd(own, found)}
+        if unlike:
+            print(f"warning: {folder.named(path.name for path in unlike)}: unlike the others; left out", flush=True)
+        places = folder.cut([path for path in own if path not in unlike], found, data, facts.seconds)
+        for path, begin in places:
+            recording = recordings.opened(path, data)
+            ((_, wave),) = recordings.windows(recording, data.sample_rate, facts.seconds, [begin])
+            if len(wave) < recordings.NEARLY * facts.seconds * data.sample_rate:
+                continue
+            rows.append((MACHINE, name, code, domain, "test", path.name, begin, level.level(wave, data.sample_rate)))
+            waves.append(wave)
+        count = sum(row[2] == code for row in rows)
+        if count < folder.FEWEST:
+            raise DetectorError(
+                f"section {name!r} has {count} new normal clip(s) of {facts.seconds:.1f} s; expected at least "
+                f"{folder.FEWEST}; record more"
+            )
+    clips = pd.DataFrame(rows, columns=COLUMNS)
+    record = facts.record | {
+        "calibrated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "calibrated_on": len(clips),
+    }
+    facts = facts.model_copy(update={"record": record, "levels": facts.levels | levels(clips)})
+    table = clips.assign(
+        clip=[
+            f"section_{row.section}_{domain}_test_normal_{index:04d}.wav"
+            for index, row in enumerate(clips.itertuples())
+        ],
+        label="normal",
+        attributes="",
+    )
+    windows = []
+    for wave, (_, row) in zip(waves, table.iterrows(), strict=True):
+        gain = 0.0 if facts.level is None else facts.level - row["level"]
+        windows.append((recordings.to_int16(wave, gain), row))
+    nets = stored.autoencoders, stored.classifiers
+    _reference(target, nets, stored.statistics, facts, data.sample_rate, windows, table)
+    kept = stored.clips
+    mine = kept["section"].isin(set(clips["section"])) & kept["domain"].eq(domain) & kept["split"].eq("test")
+    kept = kept.assign(split=kept["split"].mask(mine, "replaced"))  # rows keep their numbers
+    pd.concat([kept, clips])[COLUMNS].round({"level": 2}).to_csv(target / store.CLIPS, index=False, lineterminator="\n")
+    store.revise(target, facts)
+    _write_card(target, store.load(target), facts)
+
+
+def revise(target: Path, stored: Stored, facts: Facts) -> None:
+    """Change what the detector in a folder says of itself, its card included."""
+    store.revise(target, facts)
+    _write_card(target, stored, facts)
+
+
+def _write_card(target: Path, stored: Stored, facts: Facts) -> None:
+    limits = calibration.limits(stored.reference, facts.false_alarm_rate, stored.settings.ensemble.combinations[0])
+    whole = facts.samples(stored.settings.data.sample_rate)[0]
+    limits = {(section, domain): parts for (section, domain, samples), parts in limits.items() if samples == whole}
+    (target / store.CARD).write_text(card(facts, stored.settings, stored.clips, limits), encoding="utf-8")
+
+
+def _reference(
+    target: Path,
+    nets: tuple[dict, dict],
+    usual: dict,
+    facts: Facts,
+    rate: int,
+    windows: Iterable[tuple[np.ndarray, pd.Series]],
+    held_out: pd.DataFrame,
+) -> None:
+    """Score held-out windows at every length, and write the scores and what their frames look like.
+
+    What is there of other sections and domains stays.
+    """
+    bands, sizes = Bands(rate), facts.samples(rate)
+    values: dict[int, list[dict]] = {size: [] for size in sizes}
+    frames: dict[tuple, list] = {}
+    for number, (samples, clip) in enumerate(windows):
+        for size in sizes:
+            part = piece(samples, size, number, rate, facts.level)
+            heard = hear(*nets, usual, bands, networks.alone(part, clip["section"], clip["domain"]))
+            values[size].append(heard.scores)
+            key = clip["section"], clip["domain"], size
+            frames.setdefault(key, []).append((heard.frames, heard.errors))
+    step = next(iter(nets[0].values())).step
+    for size in sizes:
+        measured, path = pd.DataFrame(values[size]), target / store.CALIBRATION / f"{size}.csv"
+        parts = [scores.table(held_out, system, measured[system]) for system in measured]
+        if path.is_file():
+            before = scores.read(path)
+            new = set(zip(held_out["section"], held_out["domain"], strict=True))
+            stays = [key not in new for key in zip(before["section"], before["domain"], strict=True)]
+            parts.insert(0, before[stays])
+        path.parent.mkdir(exist_ok=True)
+        scores.write(pd.concat(parts, ignore_index=True), path)
+    first = next(iter(frames.values()))[0][1]
+    edges = librosa.mel_frequencies(first.shape[1] + 2, fmin=0, fmax=rate / 2)
+    found = {key: spans.Usual.of(*zip(*some, strict=True), step, edges) for key, some in frames.items()}
+    before = store.usual(target) if (target / store.USUAL).is_file() else {}
+    store.save_usual(before | found, target / store.USUAL)
+
+
+def piece(samples: np.ndarray, size: int, number: int, rate: int, target: float | None) -> np.ndarray:
+    """Cut clip ``number`` to ``size`` samples and bring it to the target level, as a recording of that length is."""
+    if len(samples) <= size:
+        return samples
+    first = round((number * _GOLDEN % 1) * (len(samples) - size))
+    part = samples[first : first + size]
+    if target is None:
+        return part
+    wave = part / -float(np.iinfo(np.int16).min)
+    return recordings.to_int16(wave, target - level.level(wave, rate))
+
+
+def _statistics(waveforms: Waveforms, clips: pd.DataFrame, facts: Facts, rate: int) -> dict[tuple, Statistics]:
+    """Fit the statistics of each section, domain and length to the clips that train the networks."""
+    bands, result = Bands(rate), {}
+    rows = {
+        key: row for row, key in clips[clips["machine"] == MACHINE][["section", "clip"]].apply(tuple, axis=1).items()
+    }
+    table = waveforms.clips
+    train = table[(table["split"] == "train") & (table["label"] == "normal")]
+    for size in facts.samples(rate):
+        spectra: dict[tuple, list] = {}
+        for number, (row, clip) in enumerate(train.iterrows()):
+            samples = waveforms.read(row)
+            if len(samples) < size:
+                continue
+            spectrum = bands(piece(samples, size, number, rate, facts.level))
+            own = spectra.setdefault((clip["section"], clip["domain"]), [])
+            own.append((spectrum, rows[clip["section"], clip["clip"]]))
+        for (section, domain), parts in spectra.items():
+            if domain == "source":
+                result[section, domain, size] = Statistics.fit(*zip(*parts, strict=True), bands.step)
+        for (section, domain), parts in spectra.items():
+            if domain == "target" and len(parts) >= _FEW:
+                changed, indices = zip(*parts, strict=True)
+                result[section, domain, size] = result[section, "source", size].shifted(changed, indices, bands.step)
+    return result

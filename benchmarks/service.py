@@ -1,0 +1,74 @@
+"""Memory and CPU time of a detector that judges recording after recording, as a service does.
+
+Writes ``book/results/service.csv``. The networks have the sizes of the profile ``quick``; they learn for two steps
+only, which changes neither. ``python benchmarks/service.py`` needs the packages of ``asdlib[onnx]`` for the rows of
+ONNX Runtime and leaves these out without them.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from detector import TWO_STEPS
+
+from asdlib import artefacts
+from asdlib.detector import Detector, onnx, runtime
+
+CLIPS, SECONDS, RATE, MANY = 16, 10, 16_000, 20
+_COMMAND = """
+import json, resource, sys
+from asdlib.__main__ import main
+main(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss * 1024]), file=sys.stderr)
+"""
+
+
+def measured(detector: Path, clip: Path, count: int) -> tuple[float, float]:
+    """CPU seconds and most bytes of a process that judges a recording ``count`` times."""
+    command = [sys.executable, "-c", _COMMAND, "score", str(detector), *[str(clip)] * count]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    return tuple(json.loads(done.stderr.splitlines()[-1]))
+
+
+def main() -> None:
+    """Measure and write the table."""
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        folder, rng = Path(place), np.random.default_rng(0)
+        for name in ("normal", "other"):
+            (folder / name).mkdir()
+            for index in range(CLIPS):
+                wave = rng.normal(0, 0.03, SECONDS * RATE)
+                soundfile.write(folder / name / f"{index:02d}.wav", wave, RATE, "PCM_16")
+        detector = Detector("detector", overrides=TWO_STEPS).fit(folder / "normal", outliers=[folder / "other"])
+        detector.save(folder / "pytorch")
+        kinds = {"PyTorch": folder / "pytorch"}
+        if runtime.installed():
+            kinds["ONNX Runtime"] = Path(shutil.copytree(folder / "pytorch", folder / "onnx"))
+            onnx.export(folder / "onnx")
+        for kind, where in kinds.items():
+            clip = folder / "normal" / "00.wav"
+            (first, _), (all_of_them, most) = measured(where, clip, 1), measured(where, clip, 1 + MANY)
+            rows.append((kind, first, (all_of_them - first) / MANY, most))
+    table = pd.DataFrame(rows, columns=["runtime", "start_cpu_seconds", "cpu_seconds", "bytes"])
+    table = table.assign(
+        seconds=SECONDS, commit=artefacts.commit(), processor=detector._fitted().stored.facts.record["device"]
+    )
+    out = Path(__file__).parent.parent / "book" / "results" / "service.csv"
+    with artefacts.writing(out) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,362 @@
+"""The detector's commands: options anywhere, lists, formats, live thresholds, calibration, a clean stop."""
+
+import base64
+import copy
+import gc
+import io
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from detector_recordings import RATE, hum, normal, profile, write
+
+import asdlib
+from asdlib.__main__ import main, parser
+from asdlib.detector import DetectorError, commands, estimate, report, train, watch
+from asdlib.detector.judge import Judge
+from asdlib.detector.sources import RecordingError
+
+LIGHT = {"autoencoder.training.steps": 20}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A detector of one section without outliers, and recordings to judge."""
+    folder = tmp_path_factory.mktemp("light")
+    fitted = asdlib.Detector(profile(folder), overrides=LIGHT).fit(normal(folder / "own", 24))
+    fitted.save(folder / "detector")
+    write(folder / "new" / "usual.wav", hum(901))
+    write(folder / "new" / "odd.wav", hum(902, burst=(0.5, 1.0)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judge(place):
+    return Judge.load(place / "detector")
+
+
+def test_options_may_stand_anywhere(place, capsys):
+    odd = str(place / "new" / "odd.wav")
+    lines = set()
+    for order in (["--json", "D", odd], ["D", "--json", odd], ["D", odd, "--json"]):
+        assert main(["score", *(str(place / "detector") if word == "D" else word for word in order)]) == 1
+        entry = json.loads(capsys.readouterr().out)
+        lines.add(json.dumps({key: value for key, value in entry.items() if key != "time"}))
+    assert len(lines) == 1
+    given = parser().parse_args(["score", "d", "a.wav", "--section", "x", "b.wav"])
+    assert given.recordings == [Path("a.wav"), Path("b.wav")] and given.section == "x"
+    given = parser().parse_args(["data", "check", "--json", "folder"])
+    assert given.folder == Path("folder") and given.json
+
+
+def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
+    soundfile.write(tmp_path / "usual.flac", soundfile.read(place / "new" / "usual.wav", dtype="int16")[0], RATE)
+    names = [place / "new" / "usual.wav", tmp_path / "usual.flac"]
+    for separator in "\n\0":
+        monkeypatch.setattr("sys.stdin", io.StringIO(separator.join(map(str, names))))
+        assert commands.expanded([Path("-")]) == names
+    assert commands.expanded([place / "new"]) == sorted((place / "new").iterdir())
+    (tmp_path / "none" / "x.m4a").mkdir(parents=True)
+    with pytest.raises(RecordingError, match="no recording in it"):
+        commands.expanded([tmp_path / "none"])
+    monkeypatch.setattr(commands, "_MANY", 2)
+    assert main(["score", str(place / "detector"), *map(str, names)]) == 0
+    said = capsys.readouterr()
+    assert "2 of 2 recordings: 0 anomalies, 0 errors" in said.err
+    scores = [line.split("score ")[1].split(" ")[0] for line in said.out.splitlines()]
+    assert scores[0] == scores[1]  # flac loses nothing
+
+
+def test_a_verdict_says_by_what_and_agrees_with_itself(judge, place):
+    for name in ("usual", "odd"):
+        verdict = judge.judge(place / "new" / f"{name}.wav")
+        entry = verdict.as_dict() | {"time": "now", "detector": judge.identity}
+        blamed = [branch for branch, part in verdict.branches.items() if part["anomaly"]]
+        assert bool(blamed) == verdict.anomaly == (verdict.score > verdict.threshold) == bool(verdict.spans)
+        text = commands.written(entry, "text")
+        assert ("objected" in text) == ("ANOMALY" in text) == ("nearest normal clip" in text) == verdict.anomaly
+        parsed = json.loads(commands.written(entry, "json"))
+        assert {"threshold", "level", "time", "detector"} <= set(parsed)
+    assert verdict.anomaly and f"above all {verdict.normals} normal clips" in text and verdict.percentile > 99
+
+
+def test_arrays(place):
+    detector, usual, odd = asdlib.Detector.load(place / "detector"), hum(901), hum(902, burst=(0.5, 1.0))
+    assert detector.predict([(usual, RATE), (odd, RATE)]).tolist() == [1, -1]
+    assert detector.predict([usual, odd], sample_rate=RATE).tolist() == [1, -1]
+    assert detector.predict((odd, RATE)).tolist() == detector.predict(odd, sample_rate=RATE).tolist() == [-1]
+    assert detector.predict(place / "new").tolist() == [-1, 1]  # odd.wav, usual.wav
+    file, array = (
+        detector.judge(place / "new" / "odd.wav"),
+        detector.judge((soundfile.read(place / "new" / "odd.wav")[0], RATE)),
+    )
+    assert file.score == array.score
+    with pytest.raises(DetectorError, match="without a sampling rate"):
+        detector.predict([usual])
+
+
+@pytest.mark.parametrize("gain", [-10.0, -3.0, 3.0, 10.0])
+def test_the_level_of_a_recording_is_no_fault(judge, gain):
+    plain, changed = judge.judge((hum(901), RATE)), judge.judge((hum(901) * 10 ** (gain / 20), RATE))
+    assert changed.score == pytest.approx(plain.score, abs=0.05) and changed.anomaly == plain.anomaly
+    assert changed.level - plain.level == pytest.approx(gain, abs=0.05)
+
+
+def test_a_level_beyond_the_limit_is_said_to_have_changed(judge, place, tmp_path, capsys):
+    quiet = write(tmp_path / "quiet.wav", hum(902, burst=(0.5, 1.0)) / 30)
+    verdict = judge.judge(quiet)
+    assert verdict.level == pytest.approx(-29.5, abs=1.0)
+    assert verdict.verdict == f"level changed by {verdict.level:.0f} dB" and not verdict.anomaly and not verdict.spans
+    assert main(["score", str(place / "detector"), str(quiet)]) == 3
+    assert verdict.verdict in capsys.readouterr().out
+
+
+def test_short_recordings_have_thresholds_of_their_own(judge):
+    limits = {key: parts["ensemble"].threshold() for key, parts in judge.limits.items()}
+    assert {key[2] for key in limits} == {2 * RATE, RATE}
+    alarms = [judge.judge((hum(seed, seconds=1.0), RATE)).anomaly for seed in range(3000, 3020)]
+    assert np.sum(alarms) < 9  # 10 % aimed at with few held-out clips: 9 or more of 20 come once in a hundred times
+
+
+def test_the_false_alarm_rate_can_be_changed_at_any_time(place, tmp_path, capsys):
+    detector = asdlib.Detector.load(place / "detector")
+    usual = place / "new" / "usual.wav"
+    before = detector.judge(usual)
+    detector.false_alarm_rate = 0.4
+    after = detector.judge(usual)
+    assert after.threshold < before.threshold and after.score == before.score
+    assert detector.get_params()["false_alarm_rate"] == 0.4
+    detector.save(tmp_path / "saved")
+    assert asdlib.Detector.load(tmp_path / "saved").judge(usual).threshold == after.threshold
+    assert "40.0% false alarms" in (tmp_path / "saved" / "card.md").read_text()
+    main(["score", str(place / "detector"), "--false-alarm-rate", "0.4", "--json", str(usual)])
+    assert json.loads(capsys.readouterr().out)["threshold"] == after.threshold
+    with pytest.raises(DetectorError, match="false_alarm_rate is 2"):
+        detector.false_alarm_rate = 2
+
+
+def test_calibration_on_new_recordings(place, tmp_path):
+    """A machine that has been moved: everything new is odd, until the thresholds know it."""
+    moved = normal(tmp_path / "moved", 12, first=4000, pitch=340)
+    wave = soundfile.read(moved / "day000.wav")[0]
+    old = asdlib.Detector.load(place / "detector")
+    assert main(["calibrate", str(place / "detector"), str(moved), "--out", str(tmp_path / "new")]) == 0
+    new = asdlib.Detector.load(tmp_path / "new")
+    fresh = [(hum(seed, pitch=340), RATE) for seed in range(4100, 4105)]
+    assert np.mean(new.predict(fresh)) > np.mean(old.predict(fresh))
+    assert new.judge((wave, RATE)).threshold != old.judge((wave, RATE)).threshold
+    assert "calibrated" in (tmp_path / "new" / "detector.json").read_text()
+    for name in ("autoencoder/base/model.safetensors", "statistics.safetensors"):
+        assert (tmp_path / "new" / name).read_bytes() == (place / "detector" / name).read_bytes()
+    with pytest.raises(asdlib.AsdError, match="expected at least 8"):
+        old.calibrate(normal(tmp_path / "few", 3))
+
+
+# Reports --------------------------------------------------------------------------------------------------------------
+class _Page(HTMLParser):
+    """The attributes of all tags of a page, and its text."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_a_report_is_one_page_with_sound_and_figures(place, tmp_path):
+    odd, bad = place / "new" / "odd.wav", tmp_path / "<b>.wav"
+    bad.write_bytes(b"no sound")
+    out = tmp_path / "report.html"
+    assert main(["report", str(place / "detector"), str(odd), str(bad), "--out", str(out)]) == 2  # one cannot be judged
+    page = _Page(out.read_text(encoding="utf-8"))
+    (sound,) = [values["src"] for tag, values in page.found if tag == "audio"]
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(sound.partition(",")[2])))
+    original = soundfile.read(odd)[0]
+    assert rate == RATE and np.corrcoef(samples, original)[0, 1] > 0.999
+    pictures = [values["src"] for tag, values in page.found if tag == "img"]
+    assert len(pictures) == 1 and base64.b64decode(pictures[0].partition(",")[2]).startswith(b"\x89PNG")
+    assert not [
+        values for _, values in page.found for name in ("src", "href") if values.get(name, "data:")[:5] != "data:"
+    ]
+    assert "Nearest normal clip: day" in page.text and str(bad) in page.text and "statistics" in page.text
+    assert main(["report", str(place / "detector"), str(odd), "--out", str(tmp_path / "report.png")]) == 0
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(DetectorError, match=r"expected \.html or \.png"):
+        report.report(Judge.load(place / "detector"), [odd], tmp_path / "report.pdf")
+
+
+def test_a_history_has_a_row_per_day(tmp_path, capsys):
+    lines = [
+        {"time": f"2026-01-{day:02d}T{hour:02d}:00:00+00:00", "score": day / 10, "threshold": 1.0, "level": 0.5 * day,
+         "anomaly": day / 10 > 1}
+        for day in (1, 2, 12) for hour in (8, 20)
+    ]  # fmt: skip
+    lines.append({"clip": "x", "error": "broken"})
+    journal = tmp_path / "in.jsonl"
+    journal.write_text("\n".join(map(json.dumps, lines)))
+    days = report.history([journal], tmp_path / "history.html")
+    assert days["day"].tolist() == ["2026-01-01", "2026-01-02", "2026-01-12"] and days["recordings"].tolist() == [2] * 3
+    assert days["anomalies"].tolist() == [0, 0, 2] and days["level"].tolist() == [0.5, 1.0, 6.0]
+    np.testing.assert_allclose(days["excess"], [-0.9, -0.8, 0.2])
+    assert "2026-01-12" in (tmp_path / "history.html").read_text()
+    assert main(["history", str(journal), "--out", str(tmp_path / "history.png")]) == 0
+    journal.write_text("[1]")
+    with pytest.raises(DetectorError, match="holds something else than verdicts"):
+        report.history([journal], tmp_path / "history.html")
+
+
+# Copies ---------------------------------------------------------------------------------------------------------------
+def test_a_copied_or_pickled_detector_stands_alone(place, tmp_path):
+    original = asdlib.Detector(profile(tmp_path), overrides=LIGHT).fit(place / "own")
+    original.false_alarm_rate = 0.3
+    expected = original.judge(place / "new" / "odd.wav")
+    copies = [copy.deepcopy(original), pickle.loads(pickle.dumps(original))]
+    del original
+    gc.collect()
+    for number, other in enumerate(copies):
+        assert other.judge(place / "new" / "odd.wav") == expected and other.false_alarm_rate == 0.3
+        other.save(tmp_path / f"{number}")
+        assert asdlib.Detector.load(tmp_path / f"{number}").judge(place / "new" / "odd.wav") == expected
+
+
+def test_a_moved_or_replaced_detector_is_not_mixed_up(place, tmp_path):
+    shutil.copytree(place / "detector", tmp_path / "a")
+    detector = asdlib.Detector.load(tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    detector.judge(place / "new" / "usual.wav")
+    with pytest.raises(DetectorError, match=r"was moved or deleted.*load the detector from where it is"):
+        detector.save(tmp_path / "c")
+    shutil.copytree(tmp_path / "b", tmp_path / "a")
+    text = (tmp_path / "a" / "detector.json").read_text()
+    (tmp_path / "a" / "detector.json").write_text(text + " ")
+    with pytest.raises(DetectorError, match="holds another detector by now"):
+        detector.save(tmp_path / "c")
+
+
+def test_a_detector_is_not_replaced_by_accident(place, capsys):
+    given = ["fit", str(place / "own"), "--out", str(place / "detector"), "--profile", str(place / "tiny.yaml")]
+    before = (place / "detector" / "detector.json").read_bytes()
+    assert main(given) == 2
+    assert "there is a detector already" in capsys.readouterr().err
+    assert (place / "detector" / "detector.json").read_bytes() == before
+
+
+def test_durations_are_estimated(tmp_path):
+    made = train.settings(profile(tmp_path), {}, tmp_path)
+    longer = train.settings(profile(tmp_path), {"autoencoder.training.steps": 60_000}, tmp_path)
+    chosen = {"autoencoder": ["base"], "classifier": ["base"]}
+    assert 0 < estimate.seconds(made, chosen, ["00"], 1) < 60 < estimate.seconds(longer, chosen, ["00"], 1)
+
+
+# Watching -------------------------------------------------------------------------------------------------------------
+def looks(folder, count, **more):
+    entries = watch.watch(folder, lambda path: {"clip": str(path)}, every=0.001, **{"settled": 0.0} | more)
+    return [next(entries)["file"] for _ in range(count)]
+
+
+def test_the_journal_survives_an_emptied_folder_and_a_restart(tmp_path):
+    inbox = normal(tmp_path / "inbox", 1).rename(tmp_path / "in")
+    entries = watch.watch(inbox, lambda path: {"clip": str(path)}, every=0.001, settled=0.0)
+    assert next(entries)["file"] == "day000.wav"
+    shutil.rmtree(inbox)
+    watch.journal_of(inbox).unlink()  # not even that loses it
+    write(inbox / "b.wav", hum(1))
+    assert next(entries)["file"] == "b.wav"
+    entries.close()
+    journal = watch.journal_of(inbox)
+    assert [json.loads(line)["file"] for line in journal.read_text().splitlines()] == ["day000.wav", "b.wav"]
+    write(inbox / "c.wav", hum(2))
+    assert looks(inbox, 1) == ["c.wav"]  # b.wav is not judged again
+
+
+def test_hidden_temporary_and_deleted_files_are_not_judged(tmp_path):
+    for name in (
+        "._a.wav",
+        ".Trash-1000/files/x.wav",
+        "a.part.wav",
+        "~a.wav",
+        "lost+found/x.wav",
+        "$RECYCLE.BIN/x.wav",
+    ):
+        write(tmp_path / "in" / name, hum(0))
+    (tmp_path / "in" / "empty.wav").touch()
+    write(tmp_path / "in" / "sub" / "z.flac", hum(1))
+    assert looks(tmp_path / "in", 1) == ["sub/z.flac"]
+
+
+def test_a_file_that_is_open_for_writing_is_waited_for(tmp_path):
+    write(tmp_path / "in" / "b.wav", hum(1))
+    with open(write(tmp_path / "in" / "a.wav", hum(0)), "r+b"):
+        assert looks(tmp_path / "in", 1) == ["b.wav"]
+    assert looks(tmp_path / "in", 1) == ["a.wav"]
+    began = time.monotonic()
+    write(tmp_path / "in" / "c.wav", hum(0))
+    assert looks(tmp_path / "in", 1, settled=0.3) == ["c.wav"] and time.monotonic() - began > 0.3
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs a folder in which not even root may write")
+def test_a_journal_that_cannot_be_written_is_said(tmp_path):
+    inbox = normal(tmp_path / "in", 1)
+    with pytest.raises(DetectorError, match=r"journal of verdicts cannot be written.*--journal FILE"):
+        next(watch.watch(inbox, lambda path: {}, journal=Path("/proc/journal.jsonl")))
+
+
+# Ending ---------------------------------------------------------------------------------------------------------------
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds processes by /proc")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_no_process_outlives_fit(tmp_path, how):
+    own, other = normal(tmp_path / "own", 12), normal(tmp_path / "fan", 4, first=90)
+    command = [sys.executable, "-m", "asdlib", "fit", own, "--out", tmp_path / "d", "--outliers", other, "--jobs", "2"]
+    command += ["--profile", profile(tmp_path), "--set", "autoencoder.training.steps=1000000"]
+    command += ["classifier.training.steps=1000000"]
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        children, deadline = [], time.monotonic() + 300
+        while sum(map(_follows, children)) < 2:  # there is a tracker of semaphores, too
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+            children = _children(process.pid)
+        process.send_signal(how)
+        assert process.wait(timeout=120) != 0
+        deadline = time.monotonic() + 60
+        while any(_lives(child) for child in children) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not any(_lives(child) for child in children)
+        assert not (tmp_path / "d").exists()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _follows(process: int) -> bool:
+    """Whether a process has the pipe open by which it notices that its leader has gone."""
+    try:
+        return any("/leader." in os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir())
+    except OSError:
+        return False
+
+
+def _lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,229 @@
+"""What a detector learns from and listens to: formats, arrays, names, copies, overlaps, levels, lengths, odd clips."""
+
+import numpy as np
+import pytest
+import soundfile
+from detector_recordings import RATE, hum, normal, profile, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import asdlib
+from asdlib import params
+from asdlib.data.quality import suspected_anomalies
+from asdlib.detector import folder, level, overlap, recordings, sources, statistics, train
+from asdlib.detector.sources import RecordingError
+
+DATA = params.Data(root="", sample_rate=RATE)
+
+
+def laid_out(place, tmp_path, **more):
+    """The clips that ``fit`` would make of a folder, and the settings."""
+    made = train.settings(profile(tmp_path), {}, tmp_path / "work")
+    return folder.lay_out(folder.find(place, **more), made, 0.1, level.LIMIT), made
+
+
+# Formats and arrays ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("suffix", "kind", "error"),
+    [
+        (".flac", {}, 1e-4),
+        (".aiff", {}, 1e-4),
+        (".ogg", {}, 0.05),
+        (".mp3", {}, 0.05),
+        (".wav", {"subtype": "FLOAT"}, 1e-7),
+    ],
+)
+def test_formats(tmp_path, suffix, kind, error):
+    wave, path = hum(0), tmp_path / f"a{suffix}"
+    soundfile.write(path, wave, RATE, **kind)
+    recording = recordings.opened(path, DATA)
+    assert recording.rate == RATE and abs(recording.frames - len(wave)) < 0.1 * RATE
+    found = recording.read(RATE, 1000)
+    np.testing.assert_allclose(found, wave[RATE : RATE + 1000], atol=error)
+
+
+def test_what_is_cut_short_is_refused(tmp_path):
+    soundfile.write(tmp_path / "a.flac", hum(0), RATE)
+    content = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
+    with pytest.raises(asdlib.AsdError, match=r"a\.flac: .*copy it again"):
+        recording = recordings.opened(tmp_path / "a.flac", DATA)
+        recording.read(0, recording.frames)
+
+
+def test_arrays_are_recordings():
+    wave = hum(0)
+    for samples in (wave, np.rint(wave * 32768).astype(np.int16), np.stack([wave, wave], axis=1)):
+        data = DATA.model_copy(update={"channels": "mean"})
+        found = sources.open_recording((samples, RATE), data)
+        np.testing.assert_allclose(found.read(5, 100), wave[5:105], atol=1e-4)
+    for odd, words in [
+        ((np.zeros((2, 3, 4)), RATE), "expected numbers"),
+        ((np.zeros((2, 400)), RATE), "transpose"),
+        ((wave, "fast"), "expected \\(samples, sampling rate"),
+        ((np.array([["a"]]), RATE), "expected numbers"),
+        ((np.full(RATE, np.nan), RATE), "NaN"),
+    ]:
+        with pytest.raises(RecordingError, match=words):
+            sources.open_recording(odd, DATA.model_copy(update={"channels": "first"})).read(0, 1)
+
+
+def test_what_was_found_is_named_where_nothing_fits(tmp_path):
+    for name in ("a.m4a", "b.m4a", "readme.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(RecordingError, match=r"found 2 \.m4a, 1 \.txt; expected wav, flac, ogg, mp3 or aiff"):
+        folder.find(tmp_path)
+
+
+# Names ----------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("pump/abnormal/1.wav", True),
+        ("pump/normal/1.wav", False),
+        ("pump/1_anomaly_2.wav", True),
+        ("pump/bearingFault3.wav", True),
+        ("pump/fault-free/1.wav", False),
+        ("pump/unbroken/default.wav", False),
+        ("fan/train/section_00_source_train_normal_0000.wav", False),
+        ("fan/x/section_00_target_test_normal_0000.wav", False),  # its name says that it is normal
+        ("fan/test/section_03_0001.wav", True),
+        ("fan/test/monday.wav", False),
+        ("pump/train/normal_id_00_0001.wav", False),
+    ],
+)
+def test_what_names_say(path, told):
+    assert bool(suspected_anomalies([path])) == told
+
+
+def test_anomalies_are_not_learnt_as_normal(tmp_path):
+    normal(tmp_path / "fault lab" / "pump", 9)  # what lies above the folder that was given says nothing
+    folder.find(tmp_path / "fault lab" / "pump")
+    write(tmp_path / "fault lab" / "pump" / "broken_belt.wav", hum(50))
+    with pytest.raises(RecordingError, match=r"may be anomalous: 1 \(.*broken_belt\.wav: .broken..*--ignore-names"):
+        folder.find(tmp_path / "fault lab" / "pump")
+    assert len(folder.find(tmp_path / "fault lab" / "pump", trust=True).sections["pump"]) == 10
+    folder.find(normal(tmp_path / "one", 9), outliers=[tmp_path / "fault lab"])  # outliers may be anything
+
+
+# Leaks ----------------------------------------------------------------------------------------------------------------
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 30_000), st.integers(0, 2**32 - 1))
+def test_shared_samples_are_found_at_any_offset(offset, seed):
+    noise = np.random.default_rng(seed).integers(-3000, 3000, 60_000).astype(np.int16)
+    seen = overlap.Seen()
+    assert seen.add("a", *overlap.anchors(noise[:30_000]))[0] is None
+    owner, places = seen.add("b", *overlap.anchors(noise[offset : offset + 30_000]))
+    shared = max(30_000 - offset, 0)
+    if shared > 12_000:
+        assert owner == "a"
+    assert len(places) == 0 or places.max() < shared
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(1, 40), (3, 16), (6, 16), (12, 16)])
+def test_held_out_windows_share_no_sample_with_training_windows(tmp_path, count, seconds):
+    place = normal(tmp_path / "own", count, seconds=seconds)
+    clips, _ = laid_out(place, tmp_path)
+    length, held = clips.attrs["seconds"], clips[clips["split"] == "test"]
+    assert len(held) >= 2 and len(held) <= len(clips) / 2
+    for row in held.itertuples():
+        near = clips[(clips["recording"] == row.recording) & (clips["split"] == "train")]
+        assert (np.abs(near["start"] - row.start) >= length - 1e-6).all()
+
+
+def test_copies_and_overlapping_cuts_are_named_and_left_out(tmp_path):
+    place, long = normal(tmp_path / "own", 10), hum(77, seconds=6)
+    write(place / "copy.wav", hum(3))  # of day003
+    write(place / "cut1.wav", long[: 3 * RATE])
+    write(place / "cut2.wav", long[2 * RATE : 5 * RATE])  # its first second is the last of cut1
+    clips, _ = laid_out(place, tmp_path)
+    text = " ".join(clips.attrs["warnings"])
+    assert "day003.wav of copy.wav" in text and "cut2.wav of cut1.wav" in text
+    names = [path.name for path in clips["recording"]]
+    assert "day003.wav" not in names and "copy.wav" in names
+    assert [row.start for row in clips.itertuples() if row.recording.name == "cut2.wav"] == [1.0]
+    fan = normal(tmp_path / "fan", 3, first=500)
+    write(fan / "x.wav", hum(4))
+    with pytest.raises(RecordingError, match=r"x\.wav \(outlier, .*holds samples of .*day004\.wav \(normal"):
+        laid_out(place, tmp_path, outliers=[fan])
+
+
+def test_one_outlier_folder_needs_no_list(tmp_path):
+    place, fan = normal(tmp_path / "own", 9), normal(tmp_path / "fan", 3, first=500)
+    for given_ in (str(fan), fan, [fan]):
+        assert list(folder.find(place, outliers=given_).outliers) == [str(fan)]
+
+
+# Odd clips ------------------------------------------------------------------------------------------------------------
+def test_silent_and_odd_clips_set_no_threshold(tmp_path):
+    place = normal(tmp_path / "own", 30)
+    write(place / "day005.wav", np.zeros(2 * RATE))
+    write(place / "day007.wav", np.random.default_rng(0).normal(0, 0.2, 2 * RATE))
+    clips, _ = laid_out(place, tmp_path)
+    text = " ".join(clips.attrs["warnings"])
+    assert "1 (day005.wav): silent" in text and "day007.wav (level" in text and "unlike the other" in text
+    split = clips.assign(name=[path.name for path in clips["recording"]]).set_index("name")["split"]
+    assert "day005.wav" not in split and split["day007.wav"] == "train"
+    for index in range(6):  # no exceptions any more
+        write(place / f"loud{index}.wav", np.random.default_rng(index + 1).normal(0, 0.2, 2 * RATE))
+    assert "unlike" not in " ".join(laid_out(place, tmp_path)[0].attrs["warnings"])
+
+
+# Levels and lengths ---------------------------------------------------------------------------------------------------
+def test_levels():
+    wave = hum(0)
+    assert level.level(10 * wave + 0.3, RATE) - level.level(wave, RATE) == pytest.approx(20, abs=1e-6)
+    knock = wave.copy()
+    knock[16_000:16_200] += 0.8
+    assert level.level(knock, RATE) - level.level(wave, RATE) < 1
+    assert level.level(np.zeros(100), RATE) == level.FLOOR
+    learnt = level.Learnt.of(np.array([-31.0, -30, -29]))
+    assert learnt.exceeded(14.0, 12.0) and not learnt.exceeded(-12.5, 12.0)
+
+
+def test_quiet_recordings_keep_their_resolution(tmp_path):
+    """A tone 40 dB below a hum at -70 dBFS is lost in 16 bits, but not in the clip that is learnt from."""
+    place = tmp_path / "own"
+    place.mkdir()
+    time = np.arange(2 * RATE) / RATE
+    for index in range(9):
+        quiet = hum(index) / 3000
+        quiet += 1e-2 * np.sqrt(2) * np.std(quiet) * np.sin(2 * np.pi * 3000 * time)
+        soundfile.write(place / f"{index}.wav", quiet, RATE, subtype="FLOAT")
+    clips, made = laid_out(place, tmp_path)
+    row = clips.iloc[0]
+    samples, _ = soundfile.read(folder.Path(made.data.root) / row["machine"] / row["folder"] / row["clip"])
+    original = soundfile.read(row["recording"])[0]
+    gain = np.dot(samples, original) / np.dot(original, original)
+    assert np.std(samples - gain * original) < 1e-3 * np.std(samples)
+
+
+def test_lengths():
+    assert recordings.lengths(10.0) == [10.0, 5.0, 2.5, 1.25, 1.0]
+    assert recordings.fitting(9.6, [10.0, 5.0]) == 10.0 and recordings.fitting(9.4, [10.0, 5.0]) == 5.0
+
+
+# Statistics -----------------------------------------------------------------------------------------------------------
+def test_the_spectrum_is_in_decibel_per_bin():
+    """White noise of one density in every band, whatever the rate: its variance, by Parseval."""
+    for rate in (16_000, 48_000):
+        bands = statistics.Bands(rate)
+        noise = np.rint(np.random.default_rng(0).normal(0, 1000, 20 * rate)).astype(np.int16)
+        mean = 10 * np.log10((10 ** (bands(noise) / 10)).mean(0))
+        np.testing.assert_allclose(mean, 60, atol=1)
+        tone = np.rint(8000 * np.sin(2 * np.pi * 3000 * np.arange(rate) / rate)).astype(np.int16)
+        loudest = bands(tone).mean(0).argmax()
+        assert bands.edges[loudest] < 3000 < bands.edges[loudest + 2]
+
+
+def test_the_oddest_moment_is_found():
+    bands = statistics.Bands(RATE)
+    spectra = [bands(recordings.to_int16(hum(seed))) for seed in range(40)]
+    usual = statistics.Statistics.fit(spectra, range(40), bands.step)
+    odd = bands(recordings.to_int16(hum(99, burst=(1.0, 1.4))))
+    moment = usual.oddest(odd, bands)
+    assert moment.start == pytest.approx(1.0, abs=0.15) and moment.end == pytest.approx(1.4, abs=0.15)
+    assert moment.low < 5000 < moment.high and moment.excess > 10
+    plain, found = usual.scores(bands(recordings.to_int16(hum(98))), bands.step), usual.scores(odd, bands.step)
+    assert all(found[name] > plain[name] for name in plain)
+    assert usual.closest(spectra[7]) == 7

@@ -1,0 +1,199 @@
+"""No system learns from a held-out clip, and every system scores the same clips: all systems of one small run.
+
+The run is made twice, the second time with another recording in the place of one held-out clip. Networks, mean spectra,
+statistics of waveforms, centroids and Gaussians that know that clip would differ.
+"""
+
+import functools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from classifier_clips import project
+from safetensors.numpy import load_file
+
+from asdlib import data, paths, scores
+from asdlib.autoencoder import scorer as autoencoder_scorer
+from asdlib.autoencoder import train as autoencoder
+from asdlib.baselines import frame_autoencoder, mahalanobis, mobilenet
+from asdlib.classifier import embeddings
+from asdlib.classifier import scorer as classifier_scorer
+from asdlib.classifier import train as classifier
+from asdlib.data import pseudo_target, roles
+from asdlib.data.audio import Waveforms
+
+FRONT = {"n_fft": 256, "hop_length": 128, "n_mels": 12}
+CHANGES = {
+    "frame_autoencoder": {"features": FRONT, "epochs": 1, "hidden": 8, "bottleneck": 2, "batch_size": 64},
+    "mobilenet": {"features": FRONT, "frames": 16, "train_hop": 8, "test_hop": 8, "width": 0.25, "epochs": 1},
+    "mahalanobis": {"features": FRONT},
+    "autoencoder": {
+        "features": FRONT,
+        "model": {"channels": 8, "heads": 2, "blocks": 1, "kernel": 3, "expansion": 2, "latent": 4},
+        "specaugment": {"time_masks": 2, "clip_frames": 20, "frequency_masks": 1, "frequency_width": [0, 3]},
+        "training": {"steps": 3, "warmup": 2, "batch_size": 4, "crop_frames": [8, 20]},
+        "scorer": {"copies": 2},
+    },
+    "autoencoder_candidates": {
+        "base": {},
+        "shifted": {
+            "origin": "extension",
+            "training": {"pseudo_target": 0.5, "pseudo_target_by": "shift"},
+            "scorer": {"target_from": "pseudo_target"},
+        },
+    },
+    "classifier.training": {"steps": 3, "finetune_steps": 2},
+    "classifier_candidates": {
+        "base": {},
+        "shifted": {
+            "origin": "extension",
+            "batches": {"pseudo_target_by": "shift"},
+            "scorer": {"target_from": "pseudo_target"},
+        },
+    },
+}
+BASELINES = {
+    "frame_autoencoder": frame_autoencoder.run,
+    "mobilenet": mobilenet.run,
+    "mahalanobis": mahalanobis.run,
+    "mahalanobis_shift": functools.partial(mahalanobis.run, system=mahalanobis.SHIFTED),
+}
+
+
+def everything(settings) -> Path:
+    """Train and score all systems of fan; their folder."""
+    for run in BASELINES.values():
+        run(settings, "fan")
+    for candidate in settings.autoencoder_candidates:
+        autoencoder.fit(settings, "fan", candidate)
+        autoencoder_scorer.score(settings, "fan", candidate)
+    for candidate in settings.classifier_candidates:
+        for section in ("00", "01"):
+            classifier.fit(settings, "fan", section, candidate)
+        classifier_scorer.score(settings, "fan", candidate)
+    return paths.Run.of(settings).folder
+
+
+def changed(settings, name: str, row: int):
+    """The same settings and decoded clips in a folder of their own, with another sound in the place of clip ``row``."""
+    other = settings.model_copy(update={"runs": settings.runs + name})
+    shutil.copytree(paths.Run.of(settings).folder / "data", paths.Run.of(other).folder / "data")
+    place = paths.Run.of(other).data("fan")
+    clip = Waveforms.open(place).clips.iloc[row]
+    samples = np.load(place / "waveforms.npy", mmap_mode="r+")
+    piece = slice(clip["start"], clip["start"] + clip["samples"])
+    samples[piece] = np.random.default_rng(0).integers(-20_000, 20_000, clip["samples"])
+    samples.flush()
+    pseudo_target.make(other, "fan")
+    return other
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Settings, and the run folders without and with the change; the clip that was changed."""
+    settings = project(tmp_path_factory.mktemp("runs"), further=(("fan", "02"),), changes=CHANGES)
+    clips = data.open_machine(settings, "fan")
+    chosen = (clips.role == roles.HELD_OUT) & (clips.table["section"] == "00")
+    row = int(clips.rows[np.flatnonzero(chosen)[0]])
+    name = clips.waveforms.clips["clip"].iat[row]
+    return settings, everything(settings), everything(changed(settings, "changed", row)), name
+
+
+def test_no_network_learns_from_a_held_out_clip(runs):
+    _, before, after, _ = runs
+    networks = [path for path in sorted(before.rglob("*.safetensors")) if path.name != "scorers.safetensors"]
+    assert len(networks) == 4 + 2 + 2 * 3  # baselines, autoencoders, classifiers: one of three is not fine-tuned
+    for path in networks:
+        assert path.read_bytes() == (after / path.relative_to(before)).read_bytes(), path
+
+
+def test_neither_do_shifts_and_centroids(runs):
+    _, before, after, name = runs
+    for part in ("fan/shifts.csv", "fan/clips.csv"):
+        assert (before / "pseudo_target" / part).read_bytes() == (after / "pseudo_target" / part).read_bytes()
+    for candidate in ("base", "shifted"):
+        place = Path("classifier") / "fan" / candidate
+        (table, known), (_, other) = embeddings.load(before / place), embeddings.load(after / place)
+        same = ~((table["clip"] == name) & (table["machine"] == "fan"))  # valve has a clip of this name too
+        assert (~same).sum() == {"base": 2, "shifted": 4}[candidate]  # both stages; as a pseudo-target clip too
+        assert set(table.loc[same, "kind"]) >= {"centroid", "outlier", "section"}
+        np.testing.assert_array_equal(known[same], other[same])
+        assert (known[~same] != other[~same]).any(1).all()
+
+
+def test_scores_know_a_held_out_clip_only_where_they_should(runs):
+    """The other section does not know it at all; the reference rows and its own section may, but for systems whose
+    normal clips are those that were learnt from."""
+    _, before, after, name = runs
+    for path in sorted(before.rglob("scores.csv")):
+        tables = [scores.read(run / path.relative_to(before)) for run in (before, after)]
+        own = tables[0]["clip"] == name
+        assert own.sum() == 2 * tables[0]["system"].nunique()  # as a source and as a target clip
+        assert (tables[0]["score"] != tables[1]["score"])[own].all(), path
+        branch = path.relative_to(before).parts[0] in ("autoencoder", "classifier")
+        same = tables[0]["section"] == "01" if branch else ~own
+        pd.testing.assert_frame_equal(tables[0][same], tables[1][same])
+
+
+def test_gaussians_of_the_embedding_are_of_clips_that_were_learnt_from(runs):
+    _, before, after, name = runs
+    tables = [scores.read(run / "classifier" / "fan" / "base" / "scores.csv") for run in (before, after)]
+    same = tables[0]["system"].str.endswith("mahalanobis") & (tables[0]["clip"] != name)
+    pd.testing.assert_frame_equal(tables[0][same], tables[1][same])
+
+
+def test_all_systems_score_the_same_clips(runs):
+    settings, before, _, _ = runs
+    keys = ["section", "domain", "split", "clip", "label"]
+    clips = data.open_machine(settings, "fan")
+    expected = sorted(clips.scored[keys].itertuples(index=False, name=None))
+    assert {row[0] for row in expected} == {"00", "01"}  # section 02 has no test clips
+    assert sum(row[2] == "train" for row in expected) == 2 * 2 + 2  # section 00 has a target domain
+    found = 0
+    for path in sorted(before.rglob("scores.csv")):
+        for system, table in scores.read(path).groupby("system"):
+            assert sorted(table[keys].itertuples(index=False, name=None)) == expected, system
+            found += 1
+    assert found == 4 + 2 * len(settings.autoencoder.scorer.variants) + 2 * len(settings.classifier.scorer.variants)
+
+
+def test_reference_clips_are_scored_as_target_clips_are(runs):
+    """Their scores under the target's model and Gaussians differ from those that they have as source clips."""
+    settings, before, _, _ = runs
+    for branch, variant in (("autoencoder", "median"), ("classifier", "w50_mean"), ("classifier", "mahalanobis")):
+        table = scores.read(before / branch / "fan" / "base" / "scores.csv")
+        table = table[table["system"].str.endswith(f"/{variant}") & (table["split"] == "train")]
+        pair = table[table["section"] == "00"].pivot(index="clip", columns="domain", values="score")
+        assert len(pair) == 2 and (pair["source"] != pair["target"]).all()
+    outputs, _ = embeddings.read(settings, "fan", "base")
+    table = scores.read(before / "classifier" / "fan" / "base" / "scores.csv")
+    table = table[table["system"] == "classifier/base/posterior"]
+    tuned = outputs[(outputs["model"] == "00") & (outputs["stage"] == "fine-tuning") & (outputs["kind"] == "section")]
+    held_out = tuned[tuned["role"] == "held out"]["minus_logit_mean"]
+    for _, row in table[(table["domain"] == "target") & (table["section"] == "00")].iterrows():
+        logit = tuned.loc[tuned["clip"] == row["clip"], "minus_logit_mean"].item()
+        assert row["score"] == pytest.approx((logit - held_out.mean()) / held_out.std(ddof=0), rel=1e-6)
+
+
+def test_a_section_without_labelled_test_clips_trains_all_the_same(runs):
+    """Section 02: the autoencoders and MobileNetV2 learn from it too; no score of it is in any table."""
+    settings, before, _, _ = runs
+    learnt = pd.read_csv(before / "autoencoder" / "fan" / "base" / "clips.csv", dtype=str)
+    assert learnt.groupby("section")["role"].value_counts()["02"].to_dict() == {"learn": 6, "held out": 2}
+    record = json.loads((before / "autoencoder" / "fan" / "base" / "record.json").read_text())
+    assert record["settings"]["sections"] == ["00", "01", "02"]
+    record = json.loads((before / "mobilenet" / "fan" / "record.json").read_text())
+    assert record["settings"]["classes"] == ["fan 00", "fan 01", "fan 02"]
+    clips = data.open_machine(settings, "fan")
+    row = int(clips.rows[np.flatnonzero((clips.role == roles.LEARN) & (clips.table["section"] == "02"))[0]])
+    other = changed(settings, "learnt", row)
+    frame_autoencoder.run(other, "fan")
+    mobilenet.run(other, "fan")
+    autoencoder.fit(other, "fan", "base")
+    after = paths.Run.of(other).folder
+    for part in ("frame_autoencoder/fan", "mobilenet/fan", "autoencoder/fan/base"):
+        tensors = [load_file(run / part / "model.safetensors") for run in (before, after)]
+        assert any((tensors[0][name] != tensors[1][name]).any() for name in tensors[0]), part
