@@ -251,6 +251,9 @@ rule table1:
         run.table1,
         run.values,
         run.claims,
+        run.claims_extensions,
+        run.false_alarms,
+        run.health,
     log:
         run.notebook("08_table1"),
     params:
@@ -265,6 +268,9 @@ rule book:
         run.table1,
         run.values,
         run.claims,
+        run.claims_extensions,
+        run.false_alarms,
+        run.health,
         [path for pattern in ("*.md", "*.csv", "*.bib", "*.py", "_config.yml", "_static/*", "_ext/*.py", "results/**/*.*") for path in sorted((home() / "book").glob(pattern))],
     output:
         rules.all.input,

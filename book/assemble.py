@@ -145,7 +145,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/larger.md": tables.larger(),
         "generated/claims.md": tables.claims(pd.read_csv(there(run.claims))),
         "generated/claims_extensions.md": tables.claims(
-            pd.read_csv(there(run.claims_extensions)), "extensions", tables.EXTENSION_BLOCK
+            pd.read_csv(there(run.claims_extensions)), "extensions", tables.EXTENSION_BLOCK, figure=False
         ),
         "generated/claims_seeds.md": tables.claims_over_seeds(run),
         "generated/false_alarms.md": tables.false_alarms(false_alarms.read(there(run.false_alarms))),

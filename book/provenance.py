@@ -12,6 +12,7 @@ from executed import Executed, seconds, title
 from tables import BLANK, table
 
 from asdlib.evaluation import paper
+from asdlib.evaluation.rows import EXTENSIONS, ROWS
 from asdlib.paths import Run
 
 NOTEBOOKS = Path(__file__).parent / "notebooks.csv"
@@ -241,15 +242,15 @@ def _code(value: object) -> str:
 
 
 def absent(frame: pd.DataFrame, settings) -> str:
-    """Machine types and rows of the paper that this run does not have."""
+    """Machine types and rows, of the paper and of our extensions, that this run does not have."""
     values = frame.dropna(subset=["value"])
     lines = []
     for machine in paper.MACHINES:
         if machine not in set(values["machine"]):
             lines.append(f"* Machine type {machine}: not run.")
-    for row in paper.ROWS:
+    for row in ROWS:
         if row not in set(values["row"]):
-            lines.append(f"* Row {row}: not run.")
+            lines.append(f"* Row {row}{' (our extension)' * (row in EXTENSIONS)}: not run.")
     if settings.data.synthetic is not None:
         lines.append("* The recordings of DCASE2021: not used. All data of this run are synthetic.")
     return "\n".join(lines) or "Every machine type and row of the paper's table was run."

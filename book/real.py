@@ -10,6 +10,7 @@ import pandas as pd
 import tables
 from tables import percent, table
 
+from asdlib.ensemble.blocks import BLOCKS, EXTENSIONS, ROWS
 from asdlib.evaluation import false_alarms, metrics
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.table1 import SYSTEMS, slug
@@ -186,7 +187,7 @@ LOOKED = {"development": "All labels", "first": "Labels of the second half", "se
 def choices(folder: Path) -> str:
     """What each way of selecting chose by labels, side by side."""
     frame = pd.read_csv(folder / "choices.csv", dtype=str, keep_default_na=False)
-    frame = frame[(frame["selection"] != "fixed") & ~frame["row"].str.endswith("(mix)")]
+    frame = frame[(frame["selection"] != "fixed") & ~frame["row"].isin([block.mix for block in BLOCKS])]
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for item in frame.itertuples():
         counts = Counter(name.partition("/")[2] or name for name in item.members.split("; "))
@@ -252,7 +253,8 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
     style.use()
     table1 = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
     singles = scores[scores["row"].str.contains("/")]
-    fixed = scores[(scores["selection"] == "fixed") | (scores["row"] == REFERENCE)]
+    fixed = scores[(scores["selection"] == "fixed") & scores["row"].isin([*ROWS, EXTENSIONS.mix])]
+    fixed = pd.concat([fixed, scores[scores["row"] == REFERENCE]])
     both = [f"ensemble/fixed/{row}" for row in ("AE ensemble", "BC ensemble")]
     text = {"section": str, "model": str}
     figures = {

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import pandas as pd
 import provenance
+import real
 from assemble import ordered, there
 
 from asdlib import AsdError, params, paths, scores
@@ -77,7 +78,10 @@ def store(profile: str, name: str, tuned: bool) -> Path:
         readme = paths.home() / "README.md"
         write_text(with_map(readme.read_text(encoding="utf-8"), folder / "costs.csv"), readme)
     else:
-        shutil.copyfile(there(run.differences), folder / run.differences.name)
+        differences = pd.read_csv(there(run.differences), keep_default_na=False)
+        pairs = [pair in real.GAINS for pair in zip(differences["row"], differences["than"], strict=True)]
+        shown = differences[pairs & (differences["machine"] == "all")]  # of thousands, those that the book shows
+        write_csv(shown, folder / run.differences.name)
         keep(run, settings, machines, folder)
     record = facts(settings, [run.folder]) | {"machines": machines, "settings_tuned_on_these_clips": tuned}
     write_json(record | {"settings": settings}, folder / "record.json")

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib import AsdError, params, scores
-from asdlib.evaluation import metrics, paper, verdict
+from asdlib.evaluation import false_alarms, health, metrics, paper, verdict
 from asdlib.paths import Run
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -421,7 +421,8 @@ def test_the_audit_shows_the_papers_cells():
 
 
 def test_claims_show_evidence_and_verdict():
-    row = ("it wins", "Sec. 4", "a less b", "", -0.01, -0.02, -0.001, "does not hold", "below zero", 0.03, np.nan)
+    row = ("it wins", "Sec. 4", "a less b", "", -0.01, -0.02, -0.001, "does not hold", "below zero", 0.03, np.nan,
+           480, 2, 3)  # fmt: skip
     absent = (
         "it sings",
         "Sec. 4",
@@ -432,8 +433,7 @@ def test_claims_show_evidence_and_verdict():
         np.nan,
         "cannot be tested here",
         "no songs",
-        np.nan,
-        np.nan,
+        *[np.nan] * 5,
     )
     text = tables.claims(pd.DataFrame([row, absent], columns=verdict.COLUMNS))
     first = "{ref}`1 <claims-figure>`"  # what was measured is in the figure, under its number
@@ -441,7 +441,32 @@ def test_claims_show_evidence_and_verdict():
     assert cell(text, "Effect", first) == "−1.00 (−2.00 to −0.10)"
     assert cell(text, "Verdict", first) == "**does not hold**: below zero"
     assert cell(text, "In the printed table", first) == tables.BLANK
+    assert cell(text, "Rests on", first) == "480 clips, 2 section(s), 3 seed(s)"
+    ours = tables.claims(pd.DataFrame([row], columns=verdict.COLUMNS), "x", tables.EXTENSION_BLOCK, figure=False)
+    assert cell(ours, "Statement", "1") == "it wins" and "The paper" not in ours and "printed" not in ours
     assert cell(text, "The paper says", "2") == "“it sings” (Sec. 4)" and cell(text, "Effect", "2") == tables.BLANK
+
+
+def test_blocks_stand_apart_and_false_alarms_and_flags_are_shown():
+    columns = ["row", "machine", "domain", "selection", "value", "low", "high", "paper"]
+    names = [("AE", 0.7), ("mix+", 0.8), ("BC+", np.nan)]
+    rows = [(row, "all", "all", "fixed", value, np.nan, np.nan, np.nan) for row, value in names]
+    text = tables.table1(pd.DataFrame(rows, columns=columns), ["fan"]).split("table1-fixed")[1]
+    order = [
+        text.index(words) for words in ("**The paper's method**", "| AE ", "**Our extensions", "| mix+ ", "| BC+ ")
+    ]
+    assert order == sorted(order) and cell(text, "all (interval)", "BC+") == "not run"
+    alarms = [("AE", "", "fan", "00", "source", 1.0, 20, 0.1, 0.0, 0.2, 30, 0.3, "no", 0.5),
+              ("AE", "", "fan", "00", "target", 1.0, 20, 0.1, np.nan, np.nan, 30, 0.3, "", 0.5)]  # fmt: skip
+    text = tables.false_alarms(pd.DataFrame(alarms, columns=false_alarms.COLUMNS))
+    assert "| AE | 1 | 0 | 30.00 |" in text and "no promise" in text and "| 0.0 to 20.0 | 30.00 | **no** |" in text
+    flags = pd.DataFrame(
+        [("Baseline (AE)", "x", "fan", "00", "source", "scores do not vary: 0")], columns=health.COLUMNS
+    )
+    assert ":::{warning}" in tables.health_notes(flags) and "Baseline (AE) (x), fan 00 source" in tables.health_notes(
+        flags
+    )
+    assert "warning" not in tables.health_notes(flags.iloc[:0])
 
 
 def test_a_rerun_of_the_official_autoencoder_stands_beside_the_first_row():

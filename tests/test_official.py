@@ -224,7 +224,7 @@ def test_a_gamma_fit_that_does_not_hold_is_replaced_and_named(monkeypatch):
 @pytest.mark.parametrize("system", ["official_ae_rerun", "mobilenet_128"])
 def test_gamma_thresholds_of_real_scores_hold(realdata, system):
     """Scores of real normal clips, most of them in sections of 100 to 150: about a tenth lies above the threshold."""
-    found = files.read([realdata / "dcase2021_scores" / system])
+    found = files.read([realdata / "dcase2021_scores" / system]).frame
     normal = found[found["label"] == "normal"]
     for unit, part in normal.groupby(UNIT):
         share = (part["score"] > decision.gamma_threshold(part["score"].to_numpy())).mean()

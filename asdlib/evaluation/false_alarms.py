@@ -36,7 +36,7 @@ def false_alarms(frame: pd.DataFrame, quantile: float) -> pd.DataFrame:
         part = frame[(frame["row"] == name) & (frame["selection"] == selection)]
         if part.empty:
             continue
-        found = measured(part, quantile).assign(row=row, selection=selection, aim=1 - quantile)
+        found = measured(part, quantile).assign(row=row, selection=selection, aim=round(1 - quantile, 12))
         found = found.rename(columns={"clips": "reference_clips", "low": "stated_low", "high": "stated_high"})
         stated = found["stated_low"].notna()
         within = found["false_alarms"].between(found["stated_low"] - 1e-12, found["stated_high"] + 1e-12)

@@ -73,7 +73,8 @@ def judged(
         few = f"the {confidence:.0%} intervals of {count - needed + 1} of {count} effects lie below zero"
         verdict, reason = FAILS, few if several else f"the {which} lies below zero"
     else:
-        held = f"the {confidence:.0%} interval holds zero" if not several else f"not the {which} lie above zero"
+        held = f"the {confidence:.0%} interval holds zero"
+        held = f"fewer than {needed} of {count} {confidence:.0%} intervals lie above zero" if several else held
         verdict, reason = UNTESTED, f"undecided: {held}"
     values = (quote, source, what, unit, value, low, high, verdict, reason, development, printed, *basis)
     return dict(zip(COLUMNS, values, strict=True))

@@ -137,34 +137,36 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
         words: What ``reference`` is, for the legend.
     """
     rows = list(dict.fromkeys(table["row"]))[::-1]
+    first, second = BLOCKS
+    blocks = [block_of(row) for row in rows]
+    gap = 0.6 * (len(set(blocks)) > 1)  # between the blocks
+    places = {row: place + gap * (block == first) for place, (row, block) in enumerate(zip(rows, blocks, strict=True))}
     figure, axis = plt.subplots(figsize=(8, 1.4 + 0.5 * len(rows)))
     shift = {"": 0.0, "development": 0.22, "cross-fitted": 0.0, "fixed": -0.22}
     selecting = set(table.loc[table["selection"].isin(["development", "fixed"]), "row"])
     shown = table[(table["selection"] != "cross-fitted") | table["row"].isin(selecting)]  # no halves of other rows
     for item in shown.dropna(subset=["value"]).itertuples():
-        place = rows.index(item.row) + shift[item.selection]
+        place = places[item.row] + shift[item.selection]
         axis.plot([100 * item.low, 100 * item.high], [place, place], color=colour(item.row), linewidth=2)
         marker, shade = MARKERS[item.selection], colour(item.row)
         axis.plot(100 * item.value, place, marker, color=shade, markersize=6, markeredgecolor="white")
     for row in sorted(set(rows) - set(table.dropna(subset=["value"])["row"])):
-        axis.text(0.01, rows.index(row), "not run", transform=axis.get_yaxis_transform(), va="center", fontsize="small")
-    blocks = [block_of(row) for row in rows]
-    if len(set(blocks)) > 1:
-        first, second = BLOCKS
-        edge = blocks.index(first) - 0.5
+        axis.text(0.01, places[row], "not run", transform=axis.get_yaxis_transform(), va="center", fontsize="small")
+    if gap:
+        edge = blocks.index(first) - 0.5 + gap
         axis.axhspan(-0.6, edge, color="0.93", zorder=-1)
         axis.axhline(edge, color="black", linewidth=1)
-        for title, place in ((first, len(rows) - 0.45), (second, edge - 0.05)):
+        for title, place in ((first, len(rows) + gap - 0.45), (second, edge - 0.08)):
             axis.text(0.99, place, title, transform=axis.get_yaxis_transform(), ha="right", va="top", fontsize="small")
     handles = [Line2D([], [], marker=MARKERS[s], color="grey", label=s) for s in MARKERS if s]
     if reference is not None:
         there = [row for row in rows if np.isfinite(reference.get(row, np.nan))]
         diamond = {"marker": "D", "color": "none", "markeredgecolor": "#D55E00", "markersize": 8}
-        axis.plot(100 * reference[there], [rows.index(row) for row in there], **diamond)
+        axis.plot(100 * reference[there], [places[row] for row in there], **diamond)
         handles.append(Line2D([], [], label=words, **diamond))
     axis.axvline(50, color="grey", linewidth=0.8)
-    axis.set_yticks(range(len(rows)), rows)
-    axis.set(xlabel="harmonic mean of AUC and pAUC in %", ylim=(-0.6, len(rows) - 0.4))
+    axis.set_yticks(list(places.values()), rows)
+    axis.set(xlabel="harmonic mean of AUC and pAUC in %", ylim=(-0.6, len(rows) - 0.4 + gap))
     figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
     return figure
 
