@@ -7,6 +7,7 @@ import classifier
 import conformer
 import decoding
 import detector
+import ensembles
 import frame_autoencoder
 import gaussian
 import log_mel
@@ -21,7 +22,17 @@ def main() -> None:
     """Run all and write the table and the record."""
     torch.set_num_threads(1)
     rows = []
-    for subject in (decoding, log_mel, frame_autoencoder, conformer, classifier, gaussian, selection, detector):
+    for subject in (
+        decoding,
+        log_mel,
+        frame_autoencoder,
+        conformer,
+        classifier,
+        gaussian,
+        selection,
+        ensembles,
+        detector,
+    ):
         with tempfile.TemporaryDirectory() as folder:
             rows += subject.run(Path(folder))
     results = Path(__file__).parents[1] / "book" / "results"

@@ -20,6 +20,7 @@ import nbformat
 import pandas as pd
 import provenance
 import real
+import systems
 import tables
 import yaml
 from contents import STAGES, api, contents, firsts, machine_page, reference_page
@@ -38,6 +39,8 @@ ABLATIONS = SOURCES / "results" / "ablations"
 """runs of several seeds with one thing changed"""
 REAL = SOURCES / "results" / "toycar"
 """a run on real recordings that are not part of the project"""
+SYSTEMS = SOURCES / "results" / "real_systems"
+"""ensembles of other people's systems"""
 TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
 """packages that leave no artefact of a stage, whose versions the book states as of its own building"""
 
@@ -72,13 +75,16 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     for chapter in sorted(SOURCES.glob("*.md")):
         made = (*real.stamp(REAL), "real-settings") if chapter.stem in real.PAGES else (stamp, facts)
         made = (*real.stamp(ABLATIONS), "ablations-settings") if chapter.stem == "ablations" else made
+        made = (*systems.stamp(SYSTEMS), "real-systems-made") if chapter.stem in systems.PAGES else made
         write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), *made))
     scores = real.read(REAL)
     stored, texts = real.pages(REAL, scores)
+    stored |= systems.pages(SYSTEMS)
     for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
     real.draw(REAL, scores, source / "generated")
     real.draw_ablations(ABLATIONS, source / "generated")
+    systems.draw(SYSTEMS, source / "generated")
     first = firsts(list(notebooks)).values()
     for item, notebook in notebooks.items():
         shutil.copyfile(item.path, source / "downloads" / item.path.name)
@@ -96,7 +102,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     flow.draw(flow.graph(settings.profile, overrides), numbers, source / "generated" / "flow.svg")
     config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
     numbers = values(settings, json.loads(there(run.values).read_text(encoding="utf-8")))
-    config["parse"]["myst_substitutions"] = numbers | {"toycar": texts}
+    config["parse"]["myst_substitutions"] = numbers | {"toycar": texts, "systems": systems.values(SYSTEMS)}
     write(source / "_config.yml", yaml.safe_dump(config, sort_keys=False))
     write(source / "_toc.yml", yaml.safe_dump(contents(list(notebooks), machines), sort_keys=False))
 

@@ -21,7 +21,13 @@ PARTS = {  # part: chapter: stages whose first notebook follows it
         "ensembles": ["07_ensemble"],
     },
     "Results": {"table1": ["08_table1"], "audit": [], "claims": [], "ablations": [], "deviations": []},
-    "Real recordings": {"real": [], "real_autoencoder": [], "real_classifier": [], "real_ensembles": []},
+    "Real recordings": {
+        "real": [],
+        "real_autoencoder": [],
+        "real_classifier": [],
+        "real_ensembles": [],
+        "real_systems": [],
+    },
     "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": []},
     "Use": {"how_to_run": [], "your_machine": [], "api": [], "references": []},
 }

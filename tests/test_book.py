@@ -30,6 +30,7 @@ import flow  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
 import store  # noqa: E402
+import systems  # noqa: E402
 import tables  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
@@ -604,6 +605,33 @@ def test_stored_scores_give_the_stored_table():
     }
 
 
+# Other people's systems -----------------------------------------------------------------------------------------------
+def test_every_number_of_the_page_on_real_systems_is_stored(tmp_path):
+    values = systems.values(assemble.SYSTEMS)
+    asked = re.findall(r"\{\{ systems\.(\w+) \}\}", CHAPTERS["real_systems"])
+    assert asked and not [name for name in asked if name not in values]
+    pages = systems.pages(assemble.SYSTEMS)
+    included = re.findall(r"\{include\} (generated/systems_\w+\.md)", CHAPTERS["real_systems"])
+    assert sorted(included) == sorted(pages) and not any("nan" in text for text in pages.values())
+    systems.draw(assemble.SYSTEMS, tmp_path)
+    shown = re.findall(r"\{figure\} generated/(systems_\w+\.svg)", CHAPTERS["real_systems"])
+    assert sorted(shown) == sorted(path.name for path in tmp_path.iterdir())
+    assert sum(path.stat().st_size for path in assemble.SYSTEMS.iterdir()) < 3e5
+
+
+def test_the_stored_tables_of_real_systems_agree_with_each_other():
+    """Gains are differences of the values shown; every system has its origin."""
+    figures, effects = (systems.read(assemble.SYSTEMS, name) for name in ("figures", "effects"))
+    whole = figures[(figures["machine"] == "all") & (figures["domain"] == "all") & (figures["family"] == "all")]
+    value = whole.set_index(["year", "selection", "method"])["value"]
+    checked = effects[effects["than"] == "best single"]
+    for item in checked.itertuples():
+        apart = value[item.year, item.selection, item.method] - value[item.year, item.than_selection, item.than]
+        assert item.effect == pytest.approx(apart, abs=2e-6), item
+    about = systems.read(assemble.SYSTEMS, "systems")
+    assert about.groupby("year").size().to_dict() == {2021: 6, 2022: 30} and (about["origin"].str.count("/") >= 1).all()
+
+
 # The figure -----------------------------------------------------------------------------------------------------------
 DOT = """digraph snakemake_dag {
     0[label = "all", color = "0.2 0.6 0.85", style="rounded"];
@@ -639,7 +667,7 @@ def test_the_figure_has_an_opaque_background_and_the_same_bytes_again(tmp_path):
 
 
 def test_the_parts_of_the_book_explain_themselves():
-    for module in (assemble, contents, flow, provenance, real, store, tables):
+    for module in (assemble, contents, flow, provenance, real, store, systems, tables):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_"):
                 assert function.__doc__, f"{module.__name__}.{name}"

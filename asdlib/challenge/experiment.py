@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 
 from asdlib import artefacts
 from asdlib.challenge import files, rules
-from asdlib.challenge.search import Found, Unit, areas, search
+from asdlib.challenge.search import Found, Unit, areas, search, singles
 from asdlib.challenge.systems import Cell, Systems, arrange, only
 from asdlib.ensemble.combine import COMBINATIONS, normalise
 from asdlib.evaluation.bootstrap import interval
@@ -30,7 +30,7 @@ P = 0.1
 """largest false positive rate of pAUC"""
 CHOICES = (3, 5, 10, 20)
 """the paper's N"""
-SIZES = (1, 2, 3, 4, 5, 6, 7, 10, 15, 20, 25, 30)
+SIZES = (1, 2, 3, 5, 6, 10, 15, 20, 30)
 """N of the curves"""
 ON_OFFER = (2, 3, 5, 10, 20, 30)
 SUBSETS = 24
@@ -92,14 +92,25 @@ def evaluate_cell(systems: Systems, cell: Cell) -> Result:
     total, result = len(systems.names), Result()
     sizes = [size for size in SIZES if size <= total]
     choices = allowed(total)
+    known: dict[int, np.ndarray] = {}
+
+    def alone(units: list[Unit], given: list[np.ndarray | None]) -> np.ndarray:
+        """The areas of the single systems on those units that have weights."""
+        for unit, weighting in zip(units, given, strict=True):
+            if weighting is not None and id(weighting) not in known:
+                known[id(weighting)] = singles(unit, weighting, P)
+        return np.stack([known[id(weighting)] for weighting in given if weighting is not None], axis=2)
+
+    made = {selection: folds(selection, weights, first) for selection in SELECTIONS}
     for selection in SELECTIONS:
         found: dict[tuple[str, str], list[np.ndarray]] = {}
 
         def keep(family: str, method: str, values: np.ndarray, of: str = selection, found=found) -> None:
             found.setdefault((of, family, method), []).append(values)
 
-        for number, (select, report) in enumerate(folds(selection, weights, first)):
-            every = search(units, select, report, sizes, choices, P)
+        for number, (select, report) in enumerate(made[selection]):
+            singly = alone(units, select), alone(units, report)
+            every = search(units, select, report, sizes, choices, P, alone=singly)
             result.picks[f"{selection} {number}"] = every.chosen
             keep(ALL, SINGLE, every.singles[:, 0])
             keep(ALL, CHOSEN, every.best(every.reported))
@@ -112,18 +123,20 @@ def evaluate_cell(systems: Systems, cell: Cell) -> Result:
                     keep(ALL, f"{by} {size}", every.looked[:, i, j], SAME_HALF)
             if selection == DEVELOPMENT:
                 unsorted = np.argsort(every.order, axis=1)[..., None, None]
-                alone = np.take_along_axis(every.singles, unsorted, axis=1)
+                each = np.take_along_axis(every.singles, unsorted, axis=1)
                 for k, name in enumerate(systems.names):
-                    result.areas[NONE, ALL, name] = alone[:, k]
-            _families(systems, units, select, report, keep)
+                    result.areas[NONE, ALL, name] = each[:, k]
+            _families(systems, units, select, report, singly, keep)
         for (of, family, method), parts in found.items():
             result.areas[of, family, method] = joined(of, parts)
-    _without_labels(systems, units, weights, result)
+    whole = alone(units, weights)
+    _without_labels(systems, units, weights, whole, result)
     for selection in (DEVELOPMENT, CROSS_FITTED):
-        parts = [
-            search(systems.raw[cell], select, report, [5], [5], P).reported[:, 0, 0]
-            for select, report in folds(selection, weights, first)
-        ]
+        parts = []
+        for select, report in made[selection]:
+            singly = alone(units, select), alone(units, report)  # no scale changes an AUC
+            found = search(systems.raw[cell], select, report, [5], [5], P, alone=singly)
+            parts.append(found.reported[:, 0, 0])
         result.areas[selection, ALL, "average 5 of raw scores"] = joined(selection, parts)
     _subsets(systems, cell, result)
     result.pairs = _pairs(systems, units)
@@ -135,13 +148,14 @@ def allowed(total: int) -> list[int]:
     return [size for size in CHOICES if size <= total] or [min(2, total)]
 
 
-def _families(systems: Systems, units: list[Unit], select, report, keep) -> None:
+def _families(systems: Systems, units: list[Unit], select, report, singly, keep) -> None:
     """The chosen ensembles of both families, their mix and the better of them."""
     made: dict[str, Found] = {}
     parts = {family: only(units, members) for family, members in systems.families.items()}
     for family, mine in parts.items():
         choices = allowed(len(systems.families[family]))
-        made[family] = search(mine, select, report, choices, choices, P)
+        known = tuple(part[:, systems.families[family]] for part in singly)
+        made[family] = search(mine, select, report, choices, choices, P, alone=known)
         keep(family, SINGLE, made[family].singles[:, 0])
         keep(family, CHOSEN, made[family].best(made[family].reported))
     one, other = made.values()
@@ -155,7 +169,7 @@ def _families(systems: Systems, units: list[Unit], select, report, keep) -> None
     keep(ALL, MIX, np.stack(mixed, axis=1))
 
 
-def _without_labels(systems: Systems, units: list[Unit], weights: list[np.ndarray], result: Result) -> None:
+def _without_labels(systems: Systems, units: list[Unit], weights: list[np.ndarray], whole, result: Result) -> None:
     """All systems by each combination, and the N that agree most with the average of all."""
     total = len(systems.names)
     agreement = []
@@ -164,7 +178,7 @@ def _without_labels(systems: Systems, units: list[Unit], weights: list[np.ndarra
         agreement.append([np.corrcoef(mean, ranks)[0, 1] for ranks in unit.ranks])
     order = np.argsort(-np.mean(agreement, axis=0), kind="stable")
     sizes = [*allowed(total), total] if total not in allowed(total) else allowed(total)
-    found = search(units, weights, weights, sizes, sizes, P, order=order)
+    found = search(units, weights, weights, sizes, sizes, P, order=order, alone=(whole, whole))
     for i, by in enumerate(COMBINATIONS):
         result.areas[NONE, ALL, f"{by} of all"] = found.reported[:, i, -1]
     for j, size in enumerate(sizes[:-1]):

@@ -73,7 +73,7 @@ def areas(
     """AUC and pAUC (:mod:`asdlib.evaluation.metrics`) of many score vectors under many resamples.
 
     Args:
-        scores: (resamples, vectors, clips).
+        scores: (resamples, vectors, clips), or (1, vectors, clips) if they are the same in all resamples.
         weightings: How often each resample holds each clip, (resamples, clips); several, for one sort of the scores.
         anomaly: (clips,).
         counted: The normal clips that the AUC counts, (clips,).
@@ -83,7 +83,11 @@ def areas(
         For each weighting (resamples, vectors, 2).
     """
     order, tied, last = _ranked(scores)
-    order = order + (scores.shape[-1] * np.arange(len(scores)))[:, None, None]
+    if len(scores) == 1:  # the same scores in all resamples: sorted once
+        count = max(map(len, weightings))
+        order, tied, last = (np.broadcast_to(part, (count, *part.shape[1:])) for part in (order, tied, last[None]))
+        last = last.reshape(-1, last.shape[-1])
+    order = order + (scores.shape[-1] * np.arange(len(order)))[:, None, None]
     return [_weighted_areas(order, tied, last, weights, anomaly, counted, p) for weights in weightings]
 
 
@@ -175,6 +179,13 @@ def _medians(scores: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     return np.stack(result, axis=1)
 
 
+def singles(unit: Unit, weights: np.ndarray, p: float = 0.1) -> np.ndarray:
+    """AUC and pAUC of every system by itself, (resamples, systems, 2); ``weights`` as for :func:`search`."""
+    cuts = range(0, len(weights), CHUNK)
+    parts = [areas(unit.scores[None], [weights[k : k + CHUNK]], unit.anomaly, unit.counted, p)[0] for k in cuts]
+    return np.concatenate(parts)
+
+
 def search(
     units: Sequence[Unit],
     select: Sequence[np.ndarray | None],
@@ -184,6 +195,7 @@ def search(
     p: float = 0.1,
     offered: np.ndarray | None = None,
     order: np.ndarray | None = None,
+    alone: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Found:
     """Rank the systems, try every ensemble of the N best, and choose one, in each resample.
 
@@ -197,13 +209,16 @@ def search(
         p: Largest false positive rate of pAUC.
         offered: The systems on offer in each resample, (resamples, offered); None for all in all.
         order: An order of the systems to use in place of that by their values, (systems,).
+        alone: The areas of the single systems on the units that choose and on those that report, (resamples, systems,
+            units, 2), if they are known (:func:`singles`).
     """
     count = next(len(weights) for weights in [*select, *report] if weights is not None)
     parts = []
     for start in range(0, count, CHUNK):
         cut = slice(start, min(start + CHUNK, count))
         weights = [[None if w is None else w[cut] for w in given] for given in (select, report)]
-        parts.append(_search(units, *weights, sizes, choices, p, None if offered is None else offered[cut], order))
+        there, known = None if offered is None else offered[cut], alone and tuple(part[cut] for part in alone)
+        parts.append(_search(units, *weights, sizes, choices, p, there, order, known))
     joined = {}
     for name in Found.__dataclass_fields__:
         values = [getattr(part, name) for part in parts]
@@ -212,7 +227,7 @@ def search(
     return Found(**joined)
 
 
-def _search(units, select, report, sizes, choices, p, offered, order) -> Found:
+def _search(units, select, report, sizes, choices, p, offered, order, alone) -> Found:
     resamples = next(len(weights) for weights in [*select, *report] if weights is not None)
 
     def evaluate(unit: Unit, number: int, scores: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -220,11 +235,10 @@ def _search(units, select, report, sizes, choices, p, offered, order) -> Found:
         found = dict(zip(given, areas(scores, list(given.values()), unit.anomaly, unit.counted, p), strict=True))
         return found.get(id(select[number])), found.get(id(report[number]))
 
-    alone = [
-        evaluate(unit, number, np.broadcast_to(unit.scores, (resamples, *unit.scores.shape)))
-        for number, unit in enumerate(units)
-    ]
-    looked, reported = (np.stack([pair[k] for pair in alone if pair[k] is not None], axis=2) for k in (0, 1))
+    if alone is None:
+        pairs = [evaluate(unit, number, unit.scores[None]) for number, unit in enumerate(units)]
+        alone = tuple(np.stack([pair[k] for pair in pairs if pair[k] is not None], axis=2) for k in (0, 1))
+    looked, reported = alone
     if order is None:
         values = harmonic_mean(looked, axis=(2, 3))  # (resamples, systems)
         there = np.broadcast_to(np.arange(values.shape[1]), values.shape) if offered is None else offered

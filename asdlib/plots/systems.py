@@ -1,0 +1,93 @@
+"""Figures of the experiment on real systems (:mod:`asdlib.challenge.experiment`); in points."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from asdlib.plots.style import ANOMALY, NORMAL, SOURCE, TARGET
+
+COMBINATIONS = {
+    "average": ("#000000", "o"),
+    "median": (SOURCE, "s"),
+    "maximum": (ANOMALY, "^"),
+    "ranking": (NORMAL, "D"),
+}
+"""colour and marker of each combination"""
+WORDS = {
+    "development": "chosen on the clips that are reported",
+    "cross-fitted": "chosen on the other half of the clips",
+    "other sections": "chosen on the other sections",
+}
+"""what each selection looks at"""
+
+
+def growth(table: pd.DataFrame) -> Figure:
+    """Gain of the N best over the best single system, a panel per selection, a line per combination.
+
+    Args:
+        table: The gains of one year: columns ``selection, combination, N, effect, low, high``.
+    """
+    figure, axes = plt.subplots(1, len(WORDS), figsize=(9, 4.4), sharey=True)
+    for axis, (selection, words) in zip(axes, WORDS.items(), strict=True):
+        part = table[table["selection"] == selection]
+        for by, (shade, marker) in COMBINATIONS.items():
+            line = part[part["combination"] == by]
+            axis.plot(line["N"], 100 * line["effect"], color=shade, marker=marker, markersize=5, label=by)
+            if by == "average":
+                axis.fill_between(
+                    line["N"], 100 * line["low"], 100 * line["high"], color=shade, alpha=0.12, linewidth=0
+                )
+        axis.axhline(0, color="grey", linewidth=0.8)
+        ticks = [size for size in (1, 2, 3, 5, 10, 30) if size <= part["N"].max()]
+        axis.set(xscale="log", xlabel="N", title=words)
+        axis.set_xticks(ticks, ticks)
+        axis.minorticks_off()
+        axis.title.set_fontsize("small")
+    axes[0].set_ylabel("gain over the best single system in points")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
+def offered(table: pd.DataFrame) -> Figure:
+    """Gain and optimism against the number of systems on offer.
+
+    Args:
+        table: One year: columns ``of, selection, on_offer, effect, block_low, block_high``.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True)
+    lines = {
+        ("gain", "development"): (0, ANOMALY, "o", "chosen on the clips that are reported"),
+        ("gain", "cross-fitted"): (0, SOURCE, "s", "chosen on the other half"),
+        ("optimism of chosen", "cross-fitted"): (1, "#000000", "o", "chosen ensemble"),
+        ("optimism of best single", "cross-fitted"): (1, TARGET, "s", "best single system"),
+    }
+    for (of, selection), (panel, shade, marker, words) in lines.items():
+        part, axis = table[(table["of"] == of) & (table["selection"] == selection)], axes[panel]
+        axis.plot(part["on_offer"], 100 * part["effect"], color=shade, marker=marker, label=words)
+        axis.fill_between(
+            part["on_offer"], 100 * part["block_low"], 100 * part["block_high"], color=shade, alpha=0.12, linewidth=0
+        )
+    for axis, title in zip(axes, ("gain over the best single system", "optimism of the choice"), strict=True):
+        ticks = sorted(table["on_offer"].unique())
+        axis.axhline(0, color="grey", linewidth=0.8)
+        axis.set(xscale="log", xlabel="systems on offer", ylabel="percentage points", title=title)
+        axis.set_xticks(ticks, ticks)
+        axis.minorticks_off()
+        axis.legend(fontsize="small", loc="upper left")
+    return figure
+
+
+def pairs(table: pd.DataFrame) -> Figure:
+    """Gain of the average of two systems over the better of them against their correlation, a dot per pair.
+
+    Args:
+        table: Columns ``correlation, gain, gap``.
+    """
+    figure, axis = plt.subplots(figsize=(8, 4.6))
+    dots = axis.scatter(
+        table["correlation"], 100 * table["gain"], c=100 * table["gap"], cmap="viridis_r", s=22, linewidth=0
+    )
+    axis.axhline(0, color="grey", linewidth=0.8)
+    axis.set(xlabel="rank correlation of two systems within a label", ylabel="gain over the better in points")
+    figure.colorbar(dots, ax=axis, label="how much the better leads, in points")
+    return figure

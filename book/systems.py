@@ -1,0 +1,219 @@
+"""The page on ensembles of other people's systems, made of the tables in ``results/real_systems``."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from tables import BLANK, effect, percent, signed, table
+
+from asdlib.plots import style
+from asdlib.plots import systems as plots
+
+PAGES = ("real_systems",)
+SELECTIONS = ("development", "cross-fitted", "other sections")
+NAMES = {"best single": "single", "average 5": "five", "average of all": "everyone"}
+"""methods whose names do not suit a substitution"""
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    """One of the stored tables; empty cells of words are empty words."""
+    frame = pd.read_csv(folder / f"{name}.csv")
+    words = frame.select_dtypes(exclude="number").columns
+    return frame.fillna(dict.fromkeys(words, ""))
+
+
+def stamp(folder: Path) -> tuple[str, str]:
+    """What the data are, and what made the tables."""
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    first = (
+        "**Scores of other people's systems on the real DCASE2022 and DCASE2021 development clips.** None of them is "
+        "the paper's. **The score files are not part of this project, so this page shows stored tables, not the run "
+        "that the other pages show**"
+    )
+    day = f"{datetime.fromisoformat(record['date']):%-d %B %Y}"
+    return (
+        first,
+        f"{day}; {record['resamples']} resamples; {record['seconds'] / 60:.0f} min; commit `{record['commit']}`.",
+    )
+
+
+def values(folder: Path) -> dict[str, str]:
+    """Texts for prose: counts, values, gains and optimism by year, method and selection."""
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    about, shown, gained = read(folder, "systems"), read(folder, "figures"), read(folder, "effects")
+    found = {"resamples": f"{record['resamples']:,}"}
+    for (year, family), part in about.groupby(["year", "family"]):
+        found[f"{family.split()[0]}_{year}"] = str(len(part))
+    for year, part in about.groupby("year"):
+        found[f"systems_{year}"] = str(len(part))
+    whole = shown[(shown["machine"] == "all") & (shown["domain"] == "all") & (shown["family"] == "all")]
+    for item in whole[whole["method"].isin(["best single", "chosen", "mix", *NAMES])].itertuples():
+        found[f"{NAMES.get(item.method, item.method)}_{slug(item.selection)}_{item.year}"] = percent(item.value)
+    for item in gained.itertuples():
+        name = NAMES.get(item.method, slug(item.method))
+        than = slug(item.than_selection) if item.than == "best single" else "average_system"
+        found[f"gain_{name}_{slug(item.selection)}_over_{than}_{item.year}"] = effect(item.effect, item.low, item.high)
+    offers = read(folder, "offered")
+    for item in offers[offers["of"].str.startswith("optimism")].itertuples():
+        name = "single" if "single" in item.of else "chosen"
+        found[f"optimism_{name}_{item.on_offer}_{item.year}"] = effect(item.effect, item.block_low, item.block_high)
+    for item in read(folder, "stability").itertuples():
+        found[f"best_{item.combination}_{item.year}"] = str(item.cells)
+        found[f"agree_{item.year}"], found[f"choices_{item.year}"] = f"{100 * item.agree:.0f}", str(item.choices)
+    return found
+
+
+def slug(words: str) -> str:
+    """A name for substitutions."""
+    return words.replace("-", "_").replace(" ", "_")
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+def methods(folder: Path, year: int) -> str:
+    """Every main method by every selection."""
+    frame = read(folder, "figures")
+    frame = frame[(frame["year"] == year) & (frame["machine"] == "all") & (frame["domain"] == "all")]
+    names = [
+        *((family, method) for family in ("inlier models", "classifiers") for method in ("best single", "chosen")),
+        *(("all", method) for method in ("best single", "average 5", "chosen", "mix", "max")),
+    ]
+    rows = []
+    for family, method in names:
+        part = frame[(frame["family"] == family) & (frame["method"] == method)].set_index("selection")
+        cells = [percent(*part.loc[selection, ["value", "low", "high"]]) for selection in SELECTIONS]
+        rows.append((family, method, *cells))
+    columns = ["Systems", "Method", *(selection.capitalize() for selection in SELECTIONS)]
+    caption = (
+        f"{year}: harmonic mean of AUC and pAUC of all machine types and domains, per cent, with intervals over clips."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, f"real-systems-methods-{year}", "llrrr")
+
+
+def gains(folder: Path) -> str:
+    """What each main method gains over the best single system."""
+    frame = read(folder, "effects")
+    frame = frame[frame["selection"] != "none"]
+    frame = frame[frame["than"] == "best single"]
+    rows = [
+        (item.year, item.method, item.selection, effect(item.effect, item.low, item.high), spread(item))
+        for item in frame.itertuples()
+    ]
+    columns = ["Year", "Method", "Selection", "Gain (clips)", "With machine types"]
+    caption = (
+        "Gain over the best single system that is chosen in the same way, in percentage points: intervals over clips, "
+        "and over clips and machine types."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, "real-systems-gains", "rllrr")
+
+
+def spread(item) -> str:
+    """The interval over clips and machine types."""
+    return BLANK if pd.isna(item.block_low) else f"{signed(item.block_low)} to {signed(item.block_high)}"
+
+
+def free(folder: Path) -> str:
+    """What needs no labels, compared with the best single system and the average one."""
+    frame = read(folder, "effects")
+    frame = frame[frame["selection"] == "none"]
+    than = {
+        "development": "Best single, same clips",
+        "other sections": "Best single, other sections",
+        "none": "Average system",
+    }
+    rows: dict[tuple, dict[str, str]] = {}
+    for item in frame.itertuples():
+        cells = rows.setdefault((item.year, item.method), {"Year": item.year, "Method": item.method})
+        cells[than[item.than_selection]] = effect(item.effect, item.low, item.high)
+    caption = "Ensembles without any label less a single system, in percentage points, with intervals over clips."
+    shown = pd.DataFrame(rows.values())
+    return table(shown, caption, "real-systems-free", "rl" + "r" * (shown.shape[1] - 2))
+
+
+def stability(folder: Path) -> str:
+    """Which combination is best."""
+    frame = read(folder, "stability")
+    shown = pd.DataFrame(
+        {
+            "Year": frame["year"],
+            "Combination": frame["combination"],
+            "Best of four at N = 5, cells": frame["cells"],
+            "In the chosen ensemble, cells": frame["chosen"],
+            "Of the choices in all resamples, %": [f"{100 * share:.0f}" for share in frame["resamples"]],
+        }
+    )
+    return table(shown, "Which combination is best in how many cells.", "real-systems-stability", "rlrrr")
+
+
+def claims(folder: Path, year: int) -> str:
+    """The paper's sentences on these systems: verdict by cross-fitting, effects by every selection."""
+    frame = read(folder, "claims")
+    frame = frame[frame["year"] == year]
+    rows = []
+    for (claim, source, part), group in frame.groupby(["claim", "source", "part"], sort=False):
+        by = group.set_index("selection")
+        judged = by.loc["cross-fitted" if "cross-fitted" in by.index else "none"]
+        cells = [effect(*by.loc[name, ["effect", "low", "high"]]) if name in by.index else BLANK for name in SELECTIONS]
+        if "none" in by.index:
+            item = by.loc["none"]
+            cells = [effect(item["effect"], item["block_low"], item["block_high"]), BLANK, BLANK]
+            cells = [cells[1], cells[0], cells[1]]
+        test = judged["test"] + (f" ({part})" if part else "")
+        rows.append((f"{claim} ({source})", test, *cells, f"**{judged['verdict']}**"))
+    columns = ["The paper says", "Tested as", *(name.capitalize() for name in SELECTIONS), "Verdict"]
+    caption = (
+        f"{year}: the paper's sentences about ensembles. Effects in percentage points (correlations times 100), intervals "
+        "over clips (of correlations over machine types); the verdict is that of the cross-fitted effect by both its "
+        "intervals."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, f"real-systems-claims-{year}", "llrrrl", "5 4 3 3 3 2")
+
+
+def provenance(folder: Path) -> str:
+    """Where every system comes from."""
+    frame = read(folder, "systems")
+    shown = pd.DataFrame(
+        {
+            "Year": frame["year"],
+            "System": frame["system"],
+            "Family": frame["family"],
+            "Origin": [f"`{origin}`" for origin in frame["origin"]],
+            "Official score": frame["official_score"].map(percent),
+        }
+    )
+    caption = (
+        "The systems, the repositories and folders that they come from, and their scores by the year's rule, per cent."
+    )
+    return table(shown, caption, "real-systems-origins", "rllrr".replace("rr", "lr"), "1 3 3 9 2")
+
+
+def pages(folder: Path) -> dict[str, str]:
+    """The generated parts of the page by file name."""
+    return {
+        "generated/systems_methods_2022.md": methods(folder, 2022),
+        "generated/systems_methods_2021.md": methods(folder, 2021),
+        "generated/systems_gains.md": gains(folder),
+        "generated/systems_free.md": free(folder),
+        "generated/systems_stability.md": stability(folder),
+        "generated/systems_claims_2022.md": claims(folder, 2022),
+        "generated/systems_claims_2021.md": claims(folder, 2021),
+        "generated/systems_origins.md": provenance(folder),
+    }
+
+
+# Figures --------------------------------------------------------------------------------------------------------------
+def draw(folder: Path, where: Path) -> None:
+    """Draw the figures of the page as ``where/systems_<name>.svg``."""
+    style.use()
+    grown, offers = read(folder, "growth"), read(folder, "offered")
+    both = read(folder, "pairs")
+    figures = {
+        "growth": plots.growth(grown[(grown["year"] == 2022) & (grown["of"] == "gain")]),
+        "offered": plots.offered(offers[offers["year"] == 2022]),
+        "pairs": plots.pairs(both[both["year"] == 2022]),
+    }
+    for name, figure in figures.items():
+        with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
+            figure.savefig(where / f"systems_{name}.svg", metadata={"Date": None})
+        plt.close(figure)
