@@ -211,3 +211,29 @@ def test_notes_about_headers_become_warnings():
         clip = Summary.of(PCM + number)
         doubts.hear(f"{number}.wav", "train", "normal", clip, f"its header promises {number} bytes")
     assert doubts.sentences() == ["0.wav: its header promises 0 bytes (and 2 more clips of this kind)"]
+
+
+def test_any_bytes_are_read_or_refused_in_a_sentence(tmp_path, note):
+    """Bytes of headers changed at random, files cut and grown: as many samples as promised, or one sentence."""
+    kinds = [("AIFF", "PCM_16"), ("AIFF", "FLOAT"), ("W64", "PCM_24"), ("RF64", "FLOAT"), ("FLAC", "PCM_24")]
+    kinds += [("OGG", "OPUS")]
+    path, wholes, read = tmp_path / "a.wav", [encoded(PCM[:3000], format=f, subtype=s) for f, s in kinds], 0
+    for seed in range(600):
+        rng = np.random.default_rng(seed)
+        content = bytearray(wholes[seed % len(wholes)])
+        for place in rng.integers(0, min(120, len(content)), rng.integers(1, 4)):
+            content[place] = rng.integers(256)
+        cut, grown = rng.random(2)
+        if cut < 0.2:
+            content = content[: int(rng.integers(1, len(content)))]
+        if grown < 0.1:
+            content += rng.bytes(int(rng.integers(1, 9000)))
+        path.write_bytes(content)
+        try:
+            with Recording(path) as recording:
+                assert len(recording.read()) == recording.frames > 0
+            read += 1
+        except ClipError as error:
+            assert str(error).startswith(f"{path}: ") and str(error).isprintable() and len(str(error)) < 400
+    assert 100 < read < 500
+    note("audio files of other containers changed at random, each read or refused", 600)

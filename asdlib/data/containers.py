@@ -98,7 +98,7 @@ def uncompressed(stream: BinaryIO, size: int) -> Samples | None:
 def _wave(file: "_File", base: int, kind: bytes) -> Samples:
     order = ">" if kind == b"RIFX" else "<"
     whole = struct.unpack(order + "I", file.at(base + 4, 4))[0]
-    encoding, long, found = None, kind in (b"RF64", b"BW64"), None
+    encoding, long, found, long_data = None, kind in (b"RF64", b"BW64"), None, 0xFFFFFFFF
     chunks = _chunks(file, base + 12, order)
     for name, body, length in chunks:
         if name == b"ds64" and long:
@@ -197,7 +197,7 @@ def _aiff(file: "_File", base: int, form: bytes) -> Samples:
         raise ValueError("not readable as audio (no chunk of samples); expected a wav file; " + REPAIR)
     channels, promised, bits = struct.unpack(">hIh", comm[:8])
     exponent, mantissa = struct.unpack(">HQ", comm[8:18])
-    rate = int(mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63))
+    rate = min(mantissa * 2 ** (exponent & 0x7FFF) >> 16383 + 63, 2**31)  # 80 bits of floating point
     code = comm[18:22] if form == b"AIFC" else b"NONE"
     if code not in _AIFC:
         raise ValueError(f"holds AIFF with {code.decode('latin-1')!r} samples; expected PCM or float; convert it")

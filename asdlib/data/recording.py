@@ -124,7 +124,7 @@ class Recording:
         kind = "int16" if exact else "float64" if self.subtype in ("PCM_32", "DOUBLE") else "float32"
         try:
             samples = self._decode(start, frames, kind)
-        except (soundfile.LibsndfileError, RuntimeError) as error:
+        except (soundfile.LibsndfileError, RuntimeError, MemoryError) as error:
             raise ClipError(f"{self.path}: cannot be decoded ({error}); copy it again or remove it") from None
         if len(samples) != frames:
             raise ClipError(
