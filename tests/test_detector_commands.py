@@ -21,8 +21,9 @@ import soundfile
 from detector_recordings import RATE, hum, normal, profile, write
 
 import asdlib
+from asdlib import params
 from asdlib.__main__ import main, parser
-from asdlib.detector import DetectorError, commands, estimate, report, train, watch
+from asdlib.detector import DetectorError, commands, estimate, report, sources, train, watch
 from asdlib.detector.judge import Judge
 from asdlib.detector.sources import RecordingError
 
@@ -296,7 +297,8 @@ def test_hidden_temporary_and_deleted_files_are_not_judged(tmp_path):
         write(tmp_path / "in" / name, hum(0))
     (tmp_path / "in" / "empty.wav").touch()
     odd = tmp_path / "in" / "sub" / os.fsdecode(b"\xff.flac")  # no text, and its entry must be read again
-    write(odd, hum(1))
+    write(tmp_path / "in" / "sub" / "z.flac", hum(1)).rename(odd)
+    assert sources.open_recording(odd, params.Data(root="")).frames == 2 * RATE
     assert looks(tmp_path / "in", 1) == [f"sub/{odd.name}"]
     write(tmp_path / "in" / "z.wav", hum(1))
     assert looks(tmp_path / "in", 1) == ["z.wav"]

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,7 @@ def _of_array(source: tuple, data) -> Recording:
 def _of_wav(path: Path, data) -> Recording:
     """Open a wav file through :mod:`asdlib.data.wav`, which compares the promised with the actual length."""
     try:
-        rate, subtype = (about := soundfile.info(path)).samplerate, about.subtype
+        rate, subtype = (about := soundfile.info(os.fsencode(path))).samplerate, about.subtype
     except (soundfile.LibsndfileError, RuntimeError, OSError):
         rate, subtype = data.sample_rate, ""  # reading says why
     native = data.model_copy(update={"sample_rate": rate})
@@ -195,7 +196,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     if not path.stat().st_size:
         raise RecordingError(f"{path}: the file is empty (0 bytes); copy or record it again")
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(os.fsencode(path)) as sound:  # names on disk may be no text
             yield sound
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         reason = getattr(error, "error_string", None) or error
