@@ -21,8 +21,9 @@ import soundfile
 from detector_recordings import RATE, hum, normal, profile, write
 
 import asdlib
+from asdlib import params
 from asdlib.__main__ import main, parser
-from asdlib.detector import DetectorError, commands, estimate, report, train, watch
+from asdlib.detector import DetectorError, commands, estimate, report, sources, train, watch
 from asdlib.detector.judge import Judge
 from asdlib.detector.sources import RecordingError
 
@@ -63,7 +64,7 @@ def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     soundfile.write(tmp_path / "usual.flac", soundfile.read(place / "new" / "usual.wav", dtype="int16")[0], RATE)
     names = [place / "new" / "usual.wav", tmp_path / "usual.flac"]
     for separator in "\n\0":
-        monkeypatch.setattr("sys.stdin", io.StringIO(separator.join(map(str, names))))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(separator.join(map(str, names)).encode())))
         assert commands.expanded([Path("-")]) == names
     assert commands.expanded([place / "new"]) == sorted((place / "new").iterdir())
     (tmp_path / "none" / "x.m4a").mkdir(parents=True)
@@ -295,8 +296,12 @@ def test_hidden_temporary_and_deleted_files_are_not_judged(tmp_path):
     ):
         write(tmp_path / "in" / name, hum(0))
     (tmp_path / "in" / "empty.wav").touch()
-    write(tmp_path / "in" / "sub" / "z.flac", hum(1))
-    assert looks(tmp_path / "in", 1) == ["sub/z.flac"]
+    odd = tmp_path / "in" / "sub" / os.fsdecode(b"\xff.flac")  # no text, and its entry must be read again
+    write(tmp_path / "in" / "sub" / "z.flac", hum(1)).rename(odd)
+    assert sources.open_recording(odd, params.Data(root="")).frames == 2 * RATE
+    assert looks(tmp_path / "in", 1) == [f"sub/{odd.name}"]
+    write(tmp_path / "in" / "z.wav", hum(1))
+    assert looks(tmp_path / "in", 1) == ["z.wav"]
 
 
 def test_a_file_that_is_open_for_writing_is_waited_for(tmp_path):

@@ -78,7 +78,8 @@ def test_verdicts_are_those_of_pytorch(place, exported, name, section, changed):
     assert ours.score == pytest.approx(theirs.score, rel=1e-3, abs=1e-3)
     for branch, said in theirs.branches.items():
         assert ours.branches[branch]["score"] == pytest.approx(said["score"], rel=1e-3, abs=1e-3)
-    assert (ours.anomaly, ours.percentile, ours.spans) == (theirs.anomaly, theirs.percentile, theirs.spans)
+    assert ours.percentile == pytest.approx(theirs.percentile, abs=0.01)
+    assert (ours.anomaly, ours.spans) == (theirs.anomaly, theirs.spans)
     assert theirs.nearest == ours.nearest and (theirs.anomaly or name in ("hum", "short"))
 
 

@@ -6,6 +6,8 @@ import datetime
 import gc
 import io
 import json
+import math
+import os
 import shutil
 import signal
 import sys
@@ -60,10 +62,9 @@ def fit(
     """
     store.vacant(out)
     if out.exists() and not replace:
-        when = store.about(out)[0].record.get("date", "an earlier day")
         raise DetectorError(
-            f"{out}: there is a detector already, of {when}; give another place, or --replace, which replaces it once "
-            "the new one is ready"
+            f"{out}: there is a detector already; give another place, or --replace, which replaces it once the new one "
+            "is ready"
         )
     work = out.with_name(f".{out.name}.work")
     work.mkdir(parents=True, exist_ok=True)
@@ -180,7 +181,7 @@ def expanded(clips: Iterable[Path]) -> list[Path]:
     result = []
     for path in clips:
         if str(path) == "-":
-            text = sys.stdin.read()
+            text = os.fsdecode(sys.stdin.buffer.read())  # names on disk may be no text
             lines = text.split("\0") if "\0" in text else text.splitlines()
             result += expanded(Path(line) for line in lines if line)
         elif path.is_dir():
@@ -251,8 +252,9 @@ def written(entry: dict, form: str) -> str:
         return line.getvalue()
     parts = [f"{entry['clip']}: {entry['verdict'].replace('anomaly', 'ANOMALY')}"]
     parts.append(f"score {entry['score']:.2f} (threshold {entry['threshold']:.2f})")
-    top = entry["above"] == entry["normals"]
-    parts.append(f"above all {entry['normals']} normal clips" if top else f"percentile {entry['percentile']:.1f}")
+    parts.append(f"percentile {math.floor(100 * entry['percentile']) / 100:.2f}")  # never 100
+    if entry["above"] == entry["normals"]:
+        parts.append(f"above all {entry['normals']} normal clips")
     if entry["anomaly"]:
         who = [name for name, branch in entry["branches"].items() if branch["anomaly"]]
         parts += [f"objected: {', '.join(who)}", *spans, f"nearest normal clip: {nearest}"]

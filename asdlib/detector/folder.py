@@ -223,7 +223,7 @@ def odd(files: Sequence[Path], found: dict[Path, Survey]) -> list[tuple[Path, st
     return result if len(result) <= max(ODD_SHARE * len(files), 1) else []
 
 
-def lay_out(heard: Recordings, settings, false_alarm_rate: float, level_limit: float) -> pd.DataFrame:
+def lay_out(heard: Recordings, settings, false_alarm_rate: float, level_limit: float = level.LIMIT) -> pd.DataFrame:
     """Write the recordings to ``settings.data.root`` as clips with the file names of DCASE2021.
 
     Args:

@@ -80,7 +80,12 @@ def report(judge: Judge, clips: Sequence[Path], out: Path, section: str | None =
         f"<p>Detector {judge.identity[:12]}, made {html.escape(str(facts.record.get('date', 'at an unknown time')))}, "
         f"for a rate of false alarms of {judge.rate:.1%}.</p>"
     )
-    _write(out, _PAGE.format(title="Report of a detector", body="\n".join([about, head, *parts])).encode())
+    _write(
+        out,
+        _PAGE.format(title="Report of a detector", body="\n".join([about, head, *parts])).encode(
+            "utf-8", "backslashreplace"
+        ),
+    )
     return len(figures)
 
 

@@ -134,7 +134,8 @@ class OnnxRuntime:
             }
             if set(self.files) != expected | set(self.networks.values()):
                 raise ValueError("not a file for each network")
-            self.sessions = {name: self._session(name) for name in self.files}
+            self.contents = {name: self._content(name) for name in self.files}
+        self.sessions: dict[str, object] = {}  # a window length that never comes costs no time
 
     def __reduce__(self):
         return OnnxRuntime, (self.settings, self.facts, self.folder)  # opened anew where it is unpickled
@@ -165,13 +166,15 @@ class OnnxRuntime:
         """The outputs of a file by name, for int16 samples."""
         waveform, outputs = samples.astype(np.float32) / FULL_SCALE, self.files[name].outputs
         with self._explained():
+            if name not in self.sessions:
+                self.sessions[name] = session(self.contents.pop(name), self.settings.threads)
             return dict(zip(outputs, self.sessions[name].run(outputs, {"waveform": waveform}), strict=True))
 
-    def _session(self, name: str):
+    def _content(self, name: str) -> bytes:
         content = (self.folder / FOLDER / name).read_bytes()
         if digest(content) != self.files[name].digest:
             raise ValueError(f"{name} is not as it was written")
-        return session(content, self.settings.threads)
+        return content
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

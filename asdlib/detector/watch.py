@@ -131,7 +131,7 @@ class _Journal:
         try:
             if not self._is_there():
                 self._restore()
-            self._stream.write(line.encode())
+            self._stream.write(line.encode("utf-8", "backslashreplace"))  # names on disk may be no text
             self._stream.flush()
             os.fsync(self._stream.fileno())
         except OSError as error:
