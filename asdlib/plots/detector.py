@@ -7,10 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import soundfile
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from asdlib.data.recording import FULL_SCALE, Recording
 from asdlib.detector import Verdict
 from asdlib.plots import style
 
@@ -45,8 +45,9 @@ def spans(verdicts: Sequence[Verdict]) -> Figure:
     style.use()
     figure, axes = plt.subplots(len(verdicts), 1, squeeze=False, sharex=True, figsize=(8, 1 + 2.2 * len(verdicts)))
     for axis, verdict in zip(axes[:, 0], verdicts, strict=True):
-        waveform, rate = soundfile.read(verdict.clip, always_2d=True)
-        axis.specgram(waveform[:, 0] + 1e-7, NFFT=1024, noverlap=512, Fs=rate, cmap=style.SPECTROGRAM)
+        with Recording(verdict.clip) as recorded:
+            waveform, rate = recorded.read() / FULL_SCALE, recorded.sample_rate
+        axis.specgram(waveform + 1e-7, NFFT=1024, noverlap=512, Fs=rate, cmap=style.SPECTROGRAM)
         for span in verdict.spans:
             for low, high in span["frequencies"]:
                 box = (span["start"], low), span["end"] - span["start"], high - low
