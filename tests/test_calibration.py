@@ -72,3 +72,21 @@ def test_the_ensemble_is_the_mean_of_the_normalised_branches():
         np.testing.assert_allclose(found[branch], (expected - reference.mean()) / reference.std())
     np.testing.assert_allclose(found[ENSEMBLE], (found["autoencoder"] + found["classifier"]) / 2)
     assert list(ensemble(held, {"autoencoder/a": held["autoencoder/a"]}, "average")) == ["autoencoder", ENSEMBLE]
+
+
+def test_statistics_count_as_much_as_the_networks_together():
+    rng = np.random.default_rng(1)
+    held = {name: rng.normal(size=30) for name in ("autoencoder/a", "classifier/a", "statistics/a", "statistics/b")}
+    new = {name: rng.normal(size=4) for name in held}
+    found = ensemble(new, held, "average")
+
+    def z(value, of):
+        return (value - of.mean()) / of.std()
+
+    networks = [z(new[f"{name}/a"], held[f"{name}/a"]) for name in ("autoencoder", "classifier")]
+    reference = [z(held[f"{name}/a"], held[f"{name}/a"]) for name in ("autoencoder", "classifier")]
+    networks = z(np.mean(networks, axis=0), np.mean(reference, axis=0))
+    highest = np.max([z(new[f"statistics/{name}"], held[f"statistics/{name}"]) for name in "ab"], axis=0)
+    usual = np.max([z(held[f"statistics/{name}"], held[f"statistics/{name}"]) for name in "ab"], axis=0)
+    np.testing.assert_allclose(found["statistics"], z(highest, usual))
+    np.testing.assert_allclose(found[ENSEMBLE], (networks + z(highest, usual)) / 2)

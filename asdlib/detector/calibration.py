@@ -14,7 +14,8 @@ import numpy as np
 from asdlib.ensemble import combine, normalise
 from asdlib.evaluation.decision import empirical_threshold
 
-ENSEMBLE = "ensemble"
+ENSEMBLE, STATISTICS = "ensemble", "statistics"
+"""names of what all branches say together, and of the branch without a network"""
 CONFIDENCE = 0.95
 """of the intervals of false-alarm rates"""
 _LEAST = 1e-6  # share of normal recordings; no tail is known farther than that
@@ -22,10 +23,12 @@ _BODY = 0.75  # quantile from which on the tail is exponential
 
 
 def ensemble(scores: Mapping[str, float], reference: Mapping[str, np.ndarray], by: str) -> dict[str, np.ndarray]:
-    """The scores of the branches and of both together, as ``AE+BC ensemble (mix)`` of Table 1 without labels.
+    """Return the scores of the branches and of all together.
 
-    Each system's scores are normalised by the held-out clips, the systems of a branch combined, the result normalised
-    again, and the branches averaged.
+    Each system's scores are normalised by the held-out clips, the systems of a branch combined, and the result
+    normalised again. The networks' branches are averaged, as ``AE+BC ensemble (mix)`` of Table 1 without labels. Where
+    there are statistics, the networks together, normalised again, and the statistics count half each. Of the statistics
+    the highest counts: each is made for other faults, some of them so short that an average would drown them.
 
     Args:
         scores: Of one window or several (arrays), by system, ``<branch>/<candidate>/...``.
@@ -35,15 +38,21 @@ def ensemble(scores: Mapping[str, float], reference: Mapping[str, np.ndarray], b
     Returns:
         By branch, and :data:`ENSEMBLE`.
     """
-    result = {}
+    result, held_out_results = {}, {}
+    combinations = {"autoencoder": by, STATISTICS: "maximum"}
     for branch in dict.fromkeys(system.partition("/")[0] for system in reference):
         systems = [system for system in reference if system.startswith(f"{branch}/")]
         held_out = np.stack([reference[system] for system in systems])
         new = normalise(np.stack([np.atleast_1d(scores[system]) for system in systems]), held_out)
-        how, held_out = by if branch == "autoencoder" else "average", normalise(held_out)
+        how, held_out = combinations.get(branch, "average"), normalise(held_out)
         combined = combine(held_out, how)
-        result[branch] = normalise(combine(new, how, held_out), combined)
-    return result | {ENSEMBLE: np.mean(list(result.values()), axis=0)}
+        result[branch], held_out_results[branch] = normalise(combine(new, how, held_out), combined), normalise(combined)
+    networks = [branch for branch in result if branch != STATISTICS]
+    total = np.mean([result[branch] for branch in networks], axis=0)
+    if STATISTICS in result:
+        total = normalise(total, np.mean([held_out_results[branch] for branch in networks], axis=0))
+        total = (total + result[STATISTICS]) / 2
+    return result | {ENSEMBLE: total}
 
 
 @dataclass(frozen=True)

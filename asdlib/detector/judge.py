@@ -11,13 +11,10 @@ import numpy as np
 
 from asdlib.data.audio import Waveforms
 from asdlib.detector import DetectorError, calibration, level, networks, recordings, runtime, spans, store
-from asdlib.detector.calibration import ENSEMBLE
+from asdlib.detector.calibration import ENSEMBLE, STATISTICS
 from asdlib.detector.sources import Recording
 from asdlib.detector.statistics import Bands
 from asdlib.detector.store import Stored
-
-STATISTICS = "statistics"
-"""the branch without a network"""
 
 
 @dataclasses.dataclass(frozen=True)

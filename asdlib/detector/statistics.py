@@ -18,7 +18,7 @@ BANDS = 48
 FRAME = 0.064
 """seconds of a frame; frames overlap by half"""
 SCALES = (0.2, 1.0)
-"""seconds of the moving averages whose maximum over time counts"""
+"""seconds of the moving averages whose maximum over time counts, a short and a long one"""
 _FLOOR = 1e-3  # power of a band in units of int16 squared; what is below is rounding
 FILE = "statistics.safetensors"
 
@@ -105,12 +105,17 @@ class Statistics:
         return Statistics(self.whole.widened(vectors, 1.0), tuple(moments), nearest, rows)
 
     def scores(self, spectrum: np.ndarray, step: float) -> dict[str, float]:
-        """Score a window: by its spectrum as a whole, and by its most unusual moment on each scale and band."""
-        values = {"whole": self.whole.distance(_vector(spectrum)[None])[0]}
-        for scale, moment in zip(SCALES, self.moments, strict=True):
-            averages = _averages(spectrum, _width(scale, step))
-            values[f"moment_{scale:g}s"] = moment.distance(averages).max()
-            values[f"band_{scale:g}s"] = np.abs(_standardised(averages, moment)).max()
+        """Score a window, in three ways that fail for different faults.
+
+        ``whole`` compares mean and deviation over time of all bands, ``moment`` the most unusual second, and ``band``
+        the most unusual band in the most unusual fifth of a second.
+        """
+        short, long = (_averages(spectrum, _width(scale, step)) for scale in SCALES)
+        values = {
+            "whole": self.whole.distance(_vector(spectrum)[None])[0],
+            "moment": self.moments[1].distance(long).max(),
+            "band": np.abs(_standardised(short, self.moments[0])).max(),
+        }
         return {name: float(value) for name, value in values.items()}
 
     def closest(self, spectrum: np.ndarray) -> int:
