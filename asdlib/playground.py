@@ -36,7 +36,7 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> Wavefo
 
     Raises:
         DataError: Neither a file nor a clip has this name; no such section or domain.
-        asdlib.data.wav.ClipError: The file cannot be used.
+        asdlib.data.recording.ClipError: The file cannot be used.
     """
     opened = data.open_machine(settings, machine)
     waveforms, sections = opened.waveforms, opened.planned
