@@ -124,5 +124,5 @@ def test_snakemake_by_hand_does_not_run_beside_the_command(project):
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", "profile=smoke"]
     with alone(home):
         done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and "another `make reproduce` or Snakemake runs in this folder" in done.stderr
+    assert done.returncode != 0 and "another `make reproduce` or Snakemake is running in this folder" in done.stderr
     assert not (home / "runs").exists() and not (home / "data").exists()
