@@ -25,7 +25,7 @@ class NotebookError(AsdError):
 
 
 def parameters(notebook: Path) -> dict:
-    """Return the notebook's parameters, as papermill reads them: ``{"inferred_type_name", "default", "help"}`` by name."""
+    """Return the notebook's parameters as papermill reads them: ``{"inferred_type_name", "default", "help"}`` each."""
     if not notebook.is_file():
         known = ", ".join(sorted(path.name for path in notebook.parent.glob("*.ipynb"))) or "none"
         raise NotebookError(f"{notebook}: no such notebook; notebooks in that folder: {known}")
