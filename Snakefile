@@ -1,9 +1,9 @@
-"""The map of the experiment: one rule a stage, each a notebook that papermill executes.
+"""Define the workflow of the experiment, with one rule per stage, each a notebook that papermill executes.
 
-Run by `make reproduce`, or `snakemake --cores 2 --config profile=demo`, or on a cluster `snakemake --profile params/slurm
---config profile=paper`; memory and time of the stages are in that profile. The executed notebook is the job's log, so a
-failed job keeps its traceback; the settings that a stage depends on are its params, so that editing one candidate
-reruns that candidate only.
+Run it with `make reproduce`, or `snakemake --cores 2 --config profile=demo`, or on a cluster with `snakemake --profile
+params/slurm --config profile=paper`; that profile sets the memory and time of the stages. The executed notebook is the
+job's log, so a failed job keeps its traceback. The settings that a stage depends on are its params, so that editing one
+candidate reruns only that candidate.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from asdlib.notebooks import COMMON
 from asdlib.paths import BASELINES, KEEP_FINISHED, Run, home
 from asdlib.reproduce import alone, forget_finished
 
-leader.follow()  # of `make reproduce`, if that is where this comes from
+leader.follow()  # ends with `make reproduce`, if that started it
 profile = config.get("profile", "demo")
-overrides = config.get("overrides", {})  # by --configfile: on the command line null and numbers become strings
+overrides = config.get("overrides", {})  # passed by --configfile, as the command line turns null and numbers into strings
 settings = parameters.load(profile, overrides)
 plan = catalogue.plan(settings)
 run = Run.of(settings)
@@ -31,22 +31,21 @@ trained_as = settings.trained_as
 autoencoders, classifiers = list(settings.autoencoder_candidates), list(settings.classifier_candidates)
 gpu = int(settings.device.startswith("cuda"))  # jobs on a GPU; `--resources gpu=1` runs one at a time
 python = shlex.quote(sys.executable)
-# Not among the params of the rules: an override would make every stage run again, not only those that need it.
+# Not in the params of the rules, where an override would rerun every stage instead of only those that depend on it.
 os.environ[COMMON] = json.dumps({"params": profile, "overrides": overrides})
-os.environ[KEEP_FINISHED] = "1"  # a job killed after its training, before we note its end, has not to train again
+os.environ[KEEP_FINISHED] = "1"  # a job killed after its training, but before its end is noted, need not train again
 
 
 def needs(*keys, branch=None, trains=False):
-    """The settings that a stage depends on, as JSON; where they change, Snakemake runs the stage again.
+    """Return the settings that a stage depends on, as JSON; when they change, Snakemake reruns the stage.
 
-    A training does not depend on its branch's scorer, nor on whose method it is: other post-processing needs no new
-    model.
+    A training does not depend on the scorer or the origin of its branch, since other post-processing needs no new model.
     """
 
     def resolve(wildcards):
         resolved = settings.resolved()
         chosen = {key: resolved[key] for key in ("seed", "device", "precision", "threads", "data", *keys)}
-        if settings.compile:  # else not named: runs from before it are as good
+        if settings.compile:  # left out when false, so that runs made before this setting existed stay valid
             chosen["compile"] = True
         if branch:
             left_out = {"scorer", "origin"} if trains else set()
@@ -58,12 +57,12 @@ def needs(*keys, branch=None, trains=False):
 
 
 def values(wildcards):
-    """The notebook's parameters, as JSON: the rule's wildcards are named like them."""
+    """Return the notebook's parameters as JSON; the rule's wildcards have the same names."""
     return json.dumps(dict(wildcards.items()))
 
 
 def data(wildcards):
-    """The decoded clips of all machine types: a classifier's outliers come from the others."""
+    """Return the decoded clips of all machine types, since a classifier takes its outliers from the other types."""
     decoded = [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
     return decoded + [run.pseudo_target(machine) / name for machine in plan.machines for name in PSEUDO_TARGET]
 
@@ -85,9 +84,9 @@ until_the_end = contextlib.ExitStack()
 
 
 onstart:
-    if leader.PIPE not in os.environ:  # started by hand; `make reproduce` sees to it itself
+    if leader.PIPE not in os.environ:  # started by hand; `make reproduce` takes the lock itself
         until_the_end.enter_context(alone(home()))
-    elif workflow.non_local_exec:  # jobs on a cluster outlive us and the command
+    elif workflow.non_local_exec:  # jobs on a cluster outlive this process and the command
         del os.environ[leader.PIPE]
     write_json(settings.resolved(), run.settings)
 
@@ -111,7 +110,7 @@ rule data:
     params:
         values=values,
         needs=needs(),
-        files=lambda wildcards: catalogue.state(settings),  # not in every job of a cluster
+        files=lambda wildcards: catalogue.state(settings),  # a function, so that not every cluster job evaluates it
     threads: settings.threads
     shell:
         execute
@@ -218,7 +217,7 @@ rule score_classifier:
         execute
 
 
-rule scores:  # of all candidates, without ensembles: what ablations need
+rule scores:  # scores of all candidates without ensembles, for ablations
     localrule: True
     input:
         [run.scores("autoencoder", machine, candidate) for machine in plan.machines for candidate in autoencoders],
@@ -238,7 +237,7 @@ rule ensemble:
     params:
         values=values,
         needs=needs("ensemble", "evaluation"),
-        order=[autoencoders, classifiers],  # the first of each is the one used without labels
+        order=[autoencoders, classifiers],  # the first candidate of each is used without labels
     shell:
         execute
 

@@ -2,9 +2,9 @@
 
 An open, reproducible companion of the DCASE2021 Challenge Task 2 report of Kuroyanagi et al. The packages follow the
 paper's table of contents: ``data`` (Sec. 3.1), ``autoencoder`` (2.1), ``classifier`` (2.2), ``baselines`` (3.1),
-``ensemble`` (2.3), ``evaluation`` (3). Beyond the paper, ``detector`` makes a detector of one's own machine.
+``ensemble`` (2.3), ``evaluation`` (3). Beyond the paper, ``detector`` builds a detector for your own machine.
 
-The public API is what ``__all__`` names; the rest serves the experiment and may change between minor versions.
+The public API is what ``__all__`` lists; everything else serves the experiment and may change between minor versions.
 """
 
 from importlib import metadata
@@ -18,11 +18,11 @@ __all__ = ["AsdError", "Detector", "Verdict"]
 
 
 class AsdError(Exception):
-    """An error whose message is meant for the user: what was found, what was expected, what to do."""
+    """Error with a message written for the user: what was found, what was expected, what to do."""
 
 
 def __getattr__(name: str):
-    """Import the detector when it is asked for: it brings PyTorch along, which most commands can do without."""
+    """Import the detector on first use, because it imports PyTorch, which most commands do not need."""
     if name in ("Detector", "Verdict"):
         from asdlib import detector
 

@@ -1,4 +1,4 @@
-"""``python -m asdlib``: the commands. Heavy libraries are imported by the command that needs them."""
+"""Command line of ``python -m asdlib``. Each command imports the heavy libraries that it needs."""
 
 import argparse
 import gc
@@ -12,7 +12,11 @@ from asdlib import AsdError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 on success, 1 if what was checked or run failed, 2 for input that cannot be used."""
+    """Run one command and return its exit code.
+
+    Returns:
+        0 on success, 1 if the check or the run failed, 2 if the input cannot be used.
+    """
     given = parser().parse_args(arguments)
     try:
         return given.command(given)
@@ -25,22 +29,22 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: this command needs the package {error.name}; pip install 'asdlib[all]'", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
+        print("stopped; run the same command again to resume", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output left, as `| head` does
+    except BrokenPipeError:  # whoever read our output closed it, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 class _Command(argparse.ArgumentParser):
-    """The arguments of one command; options may stand before, between and after the others."""
+    """Parser for the arguments of one command, with options allowed before, between and after positional ones."""
 
     _intermixed = False
 
     def parse_known_args(self, args=None, namespace=None):
         if self._intermixed or any(action.nargs == argparse.PARSER for action in self._actions):
             return super().parse_known_args(args, namespace)
-        self._intermixed = True  # for the calls that follow from this one
+        self._intermixed = True  # the call below comes back here
         try:
             return super().parse_known_intermixed_args(args, namespace)
         finally:
@@ -48,7 +52,7 @@ class _Command(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line, with its help."""
+    """Build the parser of the command line."""
     top = argparse.ArgumentParser(prog="python -m asdlib", description=asdlib.__doc__.splitlines()[0])
     top.add_argument("--version", action="version", version=asdlib.__version__)
     commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=_Command)
@@ -56,170 +60,191 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("reproduce", help="run a profile: data, every stage, Table 1, the book")
     command.add_argument("--profile", default="demo", help="name of a file in params/, or a path (default: demo)")
     command.add_argument("--data", help="folder of recordings, in place of the profile's data.root")
-    # Where the system cannot say which cores are ours, all are.
+    # Count all cores where the system cannot tell which ones this process may use.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    command.add_argument("--jobs", type=_positive, default=cores, help="processor cores (default: all)")
+    command.add_argument("--jobs", type=_positive, default=cores, help="number of CPU cores to use (default: all)")
     change = {"action": "extend", "nargs": "+", "default": [], "metavar": "KEY=VALUE"}
-    command.add_argument("--set", **change, help="change settings, for example seed=1 threads=2; targets come before")
-    command.add_argument("--dry-run", action="store_true", help="only say what would run; on a cluster, with hours")
-    words = "run the stages on a cluster, as this profile of Snakemake says, for example params/slurm"
+    words = "change settings, for example seed=1 threads=2; put targets before this option"
+    command.add_argument("--set", **change, help=words)
+    words = "only print what would run (with --cluster, also the hours it would ask for)"
+    command.add_argument("--dry-run", action="store_true", help=words)
+    words = "submit the stages to a cluster with this Snakemake profile, for example params/slurm"
     command.add_argument("--cluster", type=Path, metavar="FOLDER", help=words)
-    command.add_argument("targets", nargs="*", help="rules or files to make (default: all)")
+    command.add_argument("targets", nargs="*", help="Snakemake rules or files to build (default: all)")
     command.set_defaults(command=_reproduce)
 
-    command = commands.add_parser("execute", help="execute one stage's notebook with papermill, parameters checked")
-    command.add_argument("notebook", type=Path)
-    command.add_argument("output", type=Path, help="the executed notebook")
-    command.add_argument("--parameters", default="{}", metavar="JSON", help='for example \'{"params": "demo"}\'')
+    command = commands.add_parser("execute", help="check a stage's parameters and run its notebook with papermill")
+    command.add_argument("notebook", type=Path, help="notebook to run, for example notebooks/01_data.ipynb")
+    command.add_argument("output", type=Path, help="file for the executed notebook")
+    words = 'parameters of the notebook, for example \'{"params": "demo"}\''
+    command.add_argument("--parameters", default="{}", metavar="JSON", help=words)
     command.set_defaults(command=_execute)
 
-    command = commands.add_parser("fit", help="make a detector from a folder of a machine's normal recordings")
-    words = "recordings of normal sound (wav, flac, ogg, mp3, aiff), or sub-folders of them, one per section"
+    command = commands.add_parser("fit", help="train a detector on a folder of a machine's normal recordings")
+    words = "folder of normal recordings (wav, flac, ogg, mp3, aiff), or of subfolders with them, one per section"
     command.add_argument("folder", type=Path, help=words)
     command.add_argument("--out", type=Path, required=True, metavar="DETECTOR", help="folder to write the detector to")
     words = "folders of normal recordings of other machines, used as negative examples"
     command.add_argument("--outliers", type=Path, action="extend", nargs="+", default=[], metavar="FOLDER", help=words)
-    command.add_argument("--changed", type=Path, metavar="FOLDER", help="a few recordings under changed conditions")
+    words = "folder of a few normal recordings made under changed conditions"
+    command.add_argument("--changed", type=Path, metavar="FOLDER", help=words)
     words = "name of a file in params/, or a path (default: detector)"
     command.add_argument("--profile", default="detector", help=words)
-    command.add_argument("--false-alarms", type=float, default=0.1, metavar="RATE", help="aimed at (default: 0.1)")
-    words = "how far a recording's level may lie outside of what was learnt without meaning anything (default: 12)"
+    words = "rate of false alarms to aim for (default: 0.1)"
+    command.add_argument("--false-alarms", type=float, default=0.1, metavar="RATE", help=words)
+    words = "how far a recording's level may lie outside the learnt range before it is reported (default: 12)"
     command.add_argument(
-        "--level-limit", type=float, default=12.0, metavar="DB", help=f"{words}; 0: it means something"
+        "--level-limit", type=float, default=12.0, metavar="DB", help=f"{words}; 0: the level itself matters"
     )
-    command.add_argument("--jobs", type=_positive, default=cores, help="networks trained at a time (default: cores)")
-    command.add_argument("--replace", action="store_true", help="replace the detector that is there")
-    words = "learn also from recordings whose names say that they are anomalous"
+    words = "number of networks to train in parallel (default: number of cores)"
+    command.add_argument("--jobs", type=_positive, default=cores, help=words)
+    command.add_argument("--replace", action="store_true", help="overwrite an existing detector")
+    words = "also learn from recordings whose names mark them as anomalous"
     command.add_argument("--ignore-names", action="store_true", help=words)
     command.add_argument("--set", **change, help="change settings, for example seed=1")
     command.set_defaults(command=_fit)
 
     words = (
-        "judge recordings with a detector; 0 if all are normal, 1 if one is not, 2 on an error, 3 if a level changed"
+        "score recordings with a detector; exits with 0 if all are normal, 1 if any is not, 2 on an error, 3 if a "
+        "level changed"
     )
     command = commands.add_parser("score", help=words)
-    command.add_argument("detector", type=Path)
-    words = "recordings of any length from a second on, folders of them, or - for a list of files on standard input"
+    command.add_argument("detector", type=Path, help="folder that fit wrote")
+    words = "recordings of at least one second, folders of them, or - to read a list of files from standard input"
     command.add_argument("recordings", type=Path, nargs="*", help=words)
-    command.add_argument("--watch", type=Path, metavar="FOLDER", help="then judge what appears there, until stopped")
-    words = "file for the verdicts on the watched folder (default: next to the folder)"
+    words = "afterwards score each new recording in this folder, until stopped"
+    command.add_argument("--watch", type=Path, metavar="FOLDER", help=words)
+    words = "file in which to store the verdicts on the watched folder (default: next to the folder)"
     command.add_argument("--journal", type=Path, metavar="FILE", help=words)
     command.add_argument("--section", help="of the recordings (default: the only one, or their folder's name)")
     command.add_argument("--changed", action="store_true", help="they were recorded under the changed conditions")
-    words = "rate of false alarms to aim at (default: that of the detector)"
+    words = "rate of false alarms to aim for (default: the detector's)"
     command.add_argument("--false-alarm-rate", type=float, metavar="RATE", help=words)
     form = command.add_mutually_exclusive_group()
-    form.add_argument("--json", dest="form", action="store_const", const="json", help="print a JSON object per clip")
-    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="print a CSV row per clip")
+    form.add_argument("--json", dest="form", action="store_const", const="json", help="print one JSON object per clip")
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="print one CSV row per clip")
     command.set_defaults(command=_score, form="text")
 
-    command = commands.add_parser("calibrate", help="set a detector's thresholds on new normal recordings; no training")
-    command.add_argument("detector", type=Path)
-    command.add_argument("folder", type=Path, help="new normal recordings, or sub-folders of them, one per section")
+    words = "set a detector's thresholds from new normal recordings, without training"
+    command = commands.add_parser("calibrate", help=words)
+    command.add_argument("detector", type=Path, help="folder that fit wrote")
+    words = "folder of new normal recordings, or of subfolders with them, one per section"
+    command.add_argument("folder", type=Path, help=words)
     command.add_argument("--out", type=Path, metavar="DETECTOR", help="where to write it (default: in place)")
     command.add_argument("--section", help="of the recordings (default: the only one, or their folder's name)")
     command.add_argument("--changed", action="store_true", help="they were recorded under the changed conditions")
-    words = "use also recordings whose names say that they are anomalous"
+    words = "also use recordings whose names mark them as anomalous"
     command.add_argument("--ignore-names", action="store_true", help=words)
     command.set_defaults(command=_calibrate)
 
-    command = commands.add_parser("report", help="write a page about recordings: sound, spectrogram, spans, score")
-    command.add_argument("detector", type=Path)
-    command.add_argument("recordings", type=Path, nargs="+", help="recordings, folders of them, or - as in score")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE", help=".html (with sound, offline) or .png")
+    words = "write a page about recordings with sound, spectrogram, anomalous time spans and score"
+    command = commands.add_parser("report", help=words)
+    command.add_argument("detector", type=Path, help="folder that fit wrote")
+    words = "recordings, folders of them, or - to read a list of files from standard input"
+    command.add_argument("recordings", type=Path, nargs="+", help=words)
+    words = "file to write: .html (self-contained, with sound) or .png"
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help=words)
     command.add_argument("--section", help="of the recordings (default: the only one, or their folder's name)")
     command.add_argument("--changed", action="store_true", help="they were recorded under the changed conditions")
     command.set_defaults(command=_report)
 
-    command = commands.add_parser("history", help="show verdicts over the days, as a table and a plot")
-    words = "journals of score --watch, or outputs of score --json"
+    command = commands.add_parser("history", help="show verdicts over time, as a table and a plot")
+    words = "journals written by score --watch, or output of score --json"
     command.add_argument("journals", type=Path, nargs="+", help=words)
-    command.add_argument("--out", type=Path, required=True, metavar="FILE", help=".html or .png")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write: .html or .png")
     command.set_defaults(command=_history)
 
-    command = commands.add_parser("onnx", help="write a detector's networks as ONNX files, compared with PyTorch")
-    command.add_argument("detector", type=Path)
-    words = "folder for the files (default: in the detector's, and score then does without PyTorch)"
+    words = "export a detector's networks to ONNX files and compare them with PyTorch"
+    command = commands.add_parser("onnx", help=words)
+    command.add_argument("detector", type=Path, help="folder that fit wrote")
+    words = "folder for the files (default: the detector's own, which lets score run without PyTorch)"
     command.add_argument("out", type=Path, nargs="?", help=words)
     command.set_defaults(command=_onnx)
 
-    data = commands.add_parser("data", help="download recordings, look at a folder of them")
+    data = commands.add_parser("data", help="download recordings, or check a folder of recordings")
     actions = data.add_subparsers(required=True, metavar="ACTION")
-    command = actions.add_parser("check", help="report what a data folder holds and every problem; 0 if it can be used")
-    command.add_argument("folder", type=Path)
-    command.add_argument("--sample-rate", type=_positive, default=16_000, help="expected, in Hz (default: 16000)")
+    words = "report the contents of a data folder and every problem; exits with 0 if it can be used"
+    command = actions.add_parser("check", help=words)
+    command.add_argument("folder", type=Path, help="the data root, for example data/dcase2021")
+    words = "expected sampling rate in Hz (default: 16000)"
+    command.add_argument("--sample-rate", type=_positive, default=16_000, help=words)
     channels = ["refuse", "first", "mean"]
-    command.add_argument("--channels", choices=channels, default="refuse", help="what to do with several channels")
-    words = "profile whose stages must be able to use every clip: a name in params/, or a path (default: quick)"
+    words = "what to do with recordings of several channels (default: refuse)"
+    command.add_argument("--channels", choices=channels, default="refuse", help=words)
+    words = "profile whose stages must be able to use every clip: name of a file in params/, or a path (default: quick)"
     command.add_argument("--profile", default="quick", help=words)
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(command=_check)
-    command = actions.add_parser("download", help="fetch DCASE2021 Task 2 from Zenodo; the same command goes on")
+    words = "download DCASE2021 Task 2 from Zenodo; run the same command again to resume"
+    command = actions.add_parser("download", help=words)
     command.add_argument("folder", type=Path, help="the data root, for example data/dcase2021")
     command.add_argument("--machine", action="extend", nargs="+", help="machine types, for example fan (default: all)")
     parts = ["development", "additional", "evaluation"]
-    command.add_argument("--sections", choices=parts, action="extend", nargs="+", help="(default: development)")
-    command.add_argument("--address", default="https://zenodo.org", help="of Zenodo or a mirror (default: %(default)s)")
+    words = "parts of the data set to download (default: development)"
+    command.add_argument("--sections", choices=parts, action="extend", nargs="+", help=words)
+    words = "address of Zenodo or of a mirror (default: %(default)s)"
+    command.add_argument("--address", default="https://zenodo.org", help=words)
     command.set_defaults(command=_download)
 
     kinds = "folders or zip archives of official score files, such files, or score tables (CSV)"
     by_year = {"type": int, "choices": range(2020, 2026)}
     command = commands.add_parser(
         "evaluate",
-        help="each year's official figures for score files: sections, cells, official score",
-        description="AUC and pAUC of every section by the rule of the challenge that the files are of (DCASE2020 to "
-        "2025), the harmonic mean of both per machine type and domain, and the official score, in per cent. Ground "
-        "truth files, or folders of them, may be among the paths; they label the evaluation clips.",
+        help="compute the official figures of a year for score files: sections, cells, official score",
+        description="Compute AUC and pAUC of every section by the rules of the files' challenge (DCASE2020 to 2025), "
+        "the harmonic mean of both per machine type and domain, and the official score, in per cent. The paths may "
+        "include ground truth files, or folders of them, which label the evaluation clips.",
     )
     command.add_argument("paths", type=Path, nargs="+", help=kinds)
-    words = "also precision, recall and F1 score, from decision_result files"
+    words = "also compute precision, recall and F1 score, from decision_result files"
     command.add_argument("--decisions", action="store_true", help=words)
-    words = "whose rule counts (default: the year that the names of files and clips tell)"
+    words = "year whose rules apply (default: inferred from the names of files and clips)"
     command.add_argument("--year", **by_year, help=words)
-    words = "also compare with the result.csv next to the scores, and explain what differs"
+    words = "also compare with the result.csv next to the scores, and explain the differences"
     command.add_argument("--compare", action="store_true", help=words)
     command.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object, in fractions: year, rule, official_score, cells (machine, domain, value), "
-        'sections (machine, section, domain, auc, pauc); for several systems {"systems": {NAME: such an object}}',
+        help="print one JSON object with figures as fractions: year, rule, official_score, cells (machine, domain, "
+        "value), sections (machine, section, domain, auc, pauc); for several systems "
+        '{"systems": {NAME: one such object}}',
     )
     command.set_defaults(command=_evaluate)
 
     command = commands.add_parser(
         "seeds",
-        help="Table 1 over runs that differ in the seed only: mean and deviation",
-        description="Mean and standard deviation of every figure of Table 1 over runs that differ in the seed only. "
-        "Another run: python -m asdlib reproduce table1 --profile demo --set seed=1 runs=runs/seed1. Writes "
+        help="average Table 1 over runs that differ only in the seed: mean and standard deviation",
+        description="Compute mean and standard deviation of every figure of Table 1 over runs that differ only in the "
+        "seed. To add a run: python -m asdlib reproduce table1 --profile demo --set seed=1 runs=runs/seed1. Writes "
         "table1_seeds.csv to the first run, whose book then shows it.",
     )
     command.add_argument("runs", type=Path, nargs="+", help="run folders, for example runs/demo runs/seed1/demo")
-    command.add_argument("--json", action="store_true", help="print one JSON object, in fractions")
+    command.add_argument("--json", action="store_true", help="print one JSON object with figures as fractions")
     command.set_defaults(command=_seeds)
 
     command = commands.add_parser(
         "ablations",
-        help="what each changed setting does, over runs that differ in the seed only",
-        description="Compare the candidates of runs that differ in the seed only, each with the first candidate of its "
-        "branch. A run: python -m asdlib reproduce scores --profile ablations --data FOLDER --set seed=1 "
+        help="measure the effect of each changed setting over runs that differ only in the seed",
+        description="Compare each candidate with the first candidate of its branch, over runs that differ only in the "
+        "seed. To add a run: python -m asdlib reproduce scores --profile ablations --data FOLDER --set seed=1 "
         "runs=runs/seed1. Writes ablations.csv to the first run.",
     )
     command.add_argument("runs", type=Path, nargs="+", help="run folders, for example runs/ablations")
     command.set_defaults(command=_ablations)
 
-    words = "ensemble score files of any systems into official score files"
+    words = "combine score files of any systems into the official score files of their ensemble"
     command = commands.add_parser("combine", help=words, description=words[0].upper() + words[1:] + " (Sec. 2.3).")
     command.add_argument("paths", type=Path, nargs="+", help=f"{kinds}, of two systems or more on the same clips")
     command.add_argument(
         "--normalise",
         choices=["test", "train", "rank"],
         default="test",
-        help="mean 0 and variance 1 over the section's test clips (default) or its training clips (score tables have "
-        "them), or ranks in place of scores",
+        help="how to normalise each system's scores: to mean 0 and variance 1 over the section's test clips (default) "
+        "or over its training clips (which only score tables include), or replace the scores by ranks",
     )
     by = ["average", "median", "maximum", "ranking"]
-    command.add_argument("--by", choices=by, default="average", help="how systems become one (default: average)")
-    words = "whose files are written (default: the year that the names of files and clips tell)"
+    command.add_argument("--by", choices=by, default="average", help="how to combine the systems (default: average)")
+    words = "year whose file format to write (default: inferred from the names of files and clips)"
     command.add_argument("--year", **by_year, help=words)
     command.add_argument("--out", type=Path, required=True, help="folder for the score files")
     command.set_defaults(command=_combine)
@@ -227,20 +252,22 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "export",
         help="write a run's scores, decisions and results as official files",
-        description="A folder a system: anomaly_score_*.csv and decision_result_*.csv as the official evaluator reads "
-        "them, result.csv where clips are labelled, and thresholds.csv.",
+        description="Write one folder per system: anomaly_score_*.csv and decision_result_*.csv in the format of the "
+        "official evaluator, result.csv where clips are labelled, and thresholds.csv.",
     )
     command.add_argument("run", type=Path, help="run folder, for example runs/demo")
-    command.add_argument("out", type=Path, help="folder for the folders")
+    command.add_argument("out", type=Path, help="folder in which to create one folder per system")
     command.add_argument(
         "--threshold",
         choices=["gamma", "empirical"],
         default="gamma",
-        help="quantile of a gamma distribution of the training scores (official), or of the scores themselves",
+        help="set thresholds at a quantile of a gamma distribution fitted to the training scores (official), or of "
+        "the scores themselves",
     )
     per = {"choices": ["machine", "section"], "default": "machine"}
-    command.add_argument("--per", **per, help="a threshold a machine type (official), or a section and domain")
-    words = "whose files are written (default: the year that the run's data are of)"
+    words = "one threshold per machine type (official), or per section and domain"
+    command.add_argument("--per", **per, help=words)
+    words = "year whose file format to write (default: the year of the run's data)"
     command.add_argument("--year", **by_year, help=words)
     command.set_defaults(command=_export)
     return top
@@ -306,7 +333,7 @@ def _fit(given) -> int:
 
 
 def _score(given) -> int:
-    gc.disable()  # until the detector is loaded: imports leave no garbage; to look for some takes a fifth of the time
+    gc.disable()  # while importing: imports leave no garbage, and looking for it takes a fifth of the time
     try:
         from asdlib.detector import commands
 
@@ -422,5 +449,5 @@ def _export(given) -> int:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # names on disk may be no text
+    sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid Unicode
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""Writing what a run leaves behind: whole or not at all, and never without saying what made it."""
+"""Write the files of a run atomically, and record what produced them."""
 
 import contextlib
 import datetime
@@ -26,23 +26,23 @@ _PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "
 
 
 class ArtefactError(AsdError):
-    """Something that cannot be written; the message names the file, why, and what to do."""
+    """Raised when a file cannot be written; the message gives the path, the reason and what to do."""
 
 
 @contextlib.contextmanager
 def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
-    """Write under a temporary name beside ``path``, flush and rename at the end, so that what exists is whole.
+    """Write to a temporary path next to ``path``, then flush and rename it, so that ``path`` is never incomplete.
 
     Args:
-        path: The final name; its parent is made.
-        folder: True to fill a folder (an older one is replaced), False to write one file.
+        path: Final path; its parent folder is created if it is missing.
+        folder: True to write a folder (which replaces an existing one), False to write a file.
 
     Yields:
-        The temporary path to write to. On an exception it is removed and ``path`` stays as it was; what a killed
-        process left is removed by :func:`sweep`.
+        The temporary path to write to. It is removed on an exception, and ``path`` stays unchanged. :func:`sweep`
+        removes the temporary files that killed processes leave behind.
 
     Raises:
-        ArtefactError: The disk is full, read-only or broken, whatever the library that noticed makes of it.
+        ArtefactError: The disk is full, read-only or broken, whichever exception the writing library raised.
     """
     path, temporary = Path(path), None
     try:
@@ -51,7 +51,7 @@ def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
         yield temporary
         for file in temporary.rglob("*") if folder else [temporary]:
             _flush(file)
-        with contextlib.suppress(OSError):  # some file systems have no modes
+        with contextlib.suppress(OSError):  # some file systems have no permissions
             temporary.chmod(0o755 if folder else 0o644)
         if folder:
             _swap(temporary, path)
@@ -60,21 +60,27 @@ def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # some network file systems cannot flush a folder
             _flush(path.parent)
     except BaseException as error:
-        reason = _refusal(error, path.parent)  # asked before the temporary makes room by going
+        reason = _refusal(error, path.parent)  # before removing the temporary file frees space
         if temporary is not None:
             _remove(temporary)
         if reason is None:
             raise
         raise ArtefactError(
-            f"{path}: cannot be written ({reason}); what was there is as before; free space or mend the disk, then the "
-            "same command goes on"
+            f"could not write {path} ({reason}); the previous version is unchanged; free some space or fix the disk, "
+            "then run the same command again to resume"
         ) from error
 
 
 def sweep(folder: Path, deep: bool = True, name: str = "") -> list[Path]:
-    """Remove what :func:`writing` left of files called ``name`` (of all, by default) when its process was killed.
+    """Remove the temporary files that killed processes left behind in :func:`writing`.
 
-    It looks in a folder, and ``deep`` also below it.
+    Args:
+        folder: Folder to search.
+        deep: Whether to search its subfolders too.
+        name: Final name of the file or folder; all names by default.
+
+    Returns:
+        The removed paths.
     """
     pattern = f"{_PARTIAL}*.{glob.escape(name)}.*" if name else f"{_PARTIAL}*"
     found = sorted(folder.rglob(pattern) if deep else folder.glob(pattern), reverse=True)
@@ -84,7 +90,7 @@ def sweep(folder: Path, deep: bool = True, name: str = "") -> list[Path]:
     return gone
 
 
-_PARTIAL = ".partial-"  # begins every temporary name; the number of the process that writes follows
+_PARTIAL = ".partial-"  # prefix of every temporary name, followed by the ID of the writing process
 
 
 def _temporary(path: Path, folder: bool) -> Path:
@@ -97,7 +103,7 @@ def _temporary(path: Path, folder: bool) -> Path:
 
 
 def _swap(temporary: Path, path: Path) -> None:
-    """Put the folder ``temporary`` in the place of ``path``, which stays as it was if that fails."""
+    """Replace ``path`` by the folder ``temporary``; restore ``path`` if that fails."""
     old = temporary.with_name(f"{temporary.name}.old")
     if path.exists():
         path.rename(old)
@@ -111,7 +117,7 @@ def _swap(temporary: Path, path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the disk hold a file's bytes, or a folder's names, before anything that builds on them."""
+    """Force a file's bytes, or a folder's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -133,9 +139,9 @@ _REFUSED = {
 
 
 def _refusal(error: BaseException, folder: Path) -> str | None:
-    """Why nothing can be written to ``folder``, or None if that is not what ``error`` is about.
+    """Return why ``folder`` cannot be written to, or None if ``error`` has another cause.
 
-    numpy, torch, safetensors and libsndfile each have their own error for a full disk, so a write is tried.
+    numpy, torch, safetensors and libsndfile each raise their own error when the disk is full, so this tries a write.
     """
     if isinstance(error, OSError) and error.errno is not None:
         elsewhere = error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(folder)
@@ -157,7 +163,7 @@ def _alive(process: int) -> bool:
         return False
     except PermissionError:
         pass
-    try:  # a process that ended and that its parent has not yet asked about
+    try:  # a zombie, whose parent has not yet collected its exit status, has ended
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return True
@@ -165,13 +171,13 @@ def _alive(process: int) -> bool:
 
 @contextlib.contextmanager
 def only_one(path: Path, sentence: str) -> Iterator[None]:
-    """Hold a lock that the operating system drops when the process ends, however it ends.
+    """Hold a lock that the operating system releases when the process ends, however it ends.
 
-    Where the file system has no locks, a file with the machine and the process takes its place.
+    On a file system without locks, a file that names the host and the process serves instead.
 
     Args:
-        path: File that stands for the lock; made if missing, and kept.
-        sentence: Of the :class:`asdlib.AsdError` if another process holds it.
+        path: Lock file; created if it is missing, and kept.
+        sentence: Message of the :class:`asdlib.AsdError` raised if another process holds the lock.
 
     Raises:
         asdlib.AsdError: Another process holds the lock.
@@ -183,8 +189,7 @@ def only_one(path: Path, sentence: str) -> Iterator[None]:
             stream = stack.enter_context(open(path, "w", encoding="utf-8"))
         except OSError as error:
             raise ArtefactError(
-                f"{path}: cannot be written ({error.strerror.lower()}); choose another folder, or change who may write "
-                "to it"
+                f"could not write {path} ({error.strerror.lower()}); choose another folder, or change its permissions"
             ) from None
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -197,7 +202,7 @@ def only_one(path: Path, sentence: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _only_one_by_name(path: Path, sentence: str) -> Iterator[None]:
-    """Hold the file ``path``, which names machine and process; one whose process has ended counts for nothing."""
+    """Hold a lock by creating ``path``, which names host and process; take over the lock of a process that ended."""
     here = socket.gethostname()
     while True:
         try:
@@ -221,39 +226,39 @@ def _only_one_by_name(path: Path, sentence: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def socket_folder() -> Iterator[Path]:
-    """Make a temporary folder whose path is short enough for sockets, which end at about 100 characters."""
+    """Create a temporary folder whose path is short enough for sockets (about 100 characters at most)."""
     usual = tempfile.gettempdir()
     for place in (usual, os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/dev/shm"):
         if place and len(os.fsencode(place)) <= 60 and os.access(place, os.W_OK | os.X_OK):
             with tempfile.TemporaryDirectory(prefix="asdlib", dir=place, ignore_cleanup_errors=True) as folder:
                 yield Path(folder)
             return
-    raise ArtefactError(f"{usual}: too long a path for sockets (over 60 characters); set TMPDIR to a shorter one")
+    raise ArtefactError(f"{usual}: the path is too long for sockets (over 60 characters); set TMPDIR to a shorter one")
 
 
 def write_json(value: object, path: Path | str) -> None:
-    """Write ``value`` as readable JSON, whole or not at all; NaN is refused."""
+    """Write ``value`` atomically as indented JSON; raise ``ValueError`` on NaN."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 class SettingsError(AsdError):
-    """An artefact of a run that other settings made."""
+    """Raised when an artefact of the run was made with other settings."""
 
 
 def made_with(path: Path, wanted: dict) -> None:
-    """Compare the settings in a record with those of now, so that one table never mixes two.
+    """Compare the settings in a record with the current ones, so that no table mixes results of different settings.
 
-    Snakemake does a stage again when its settings change; a notebook that was run by hand with settings of its own
-    may still have left something in the run folder.
+    Snakemake reruns a stage when its settings change, but a notebook that was run by hand with other settings may have
+    left its results in the run folder.
 
     Args:
-        path: Of the record, beside the artefact; none is no evidence against it.
-        wanted: Settings that it must have been made with; the record may hold more.
+        path: The record, next to the artefact; if it does not exist, nothing is checked.
+        wanted: Settings that the record must contain; it may contain more.
 
     Raises:
-        SettingsError: It was made with others; the message names record, key, found and wanted value.
+        SettingsError: A setting differs; the message names the record, the key, and the found and expected values.
     """
     if not path.is_file():
         return
@@ -262,27 +267,27 @@ def made_with(path: Path, wanted: dict) -> None:
         if stored.get(key) != value:
             raise SettingsError(
                 f"{path}: made with {key}: {json.dumps(stored.get(key))}, while this run has {json.dumps(value)}; "
-                "delete that folder and run make reproduce, which makes it anew, or give the run another profile name"
+                "delete that folder and run make reproduce to make it again, or give the run another profile name"
             )
 
 
 def fingerprint(value: object) -> str:
-    """First 12 hex digits of the SHA-256 of ``value`` as canonical JSON: two settings are equal if these are."""
+    """Return the first 12 hex digits of the SHA-256 of ``value`` as canonical JSON, to compare settings."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def commit() -> str:
     """Return the git commit of this project's working tree, with ``+changes`` if files differ from it.
 
-    ``unknown`` where this package does not lie at the top of a working tree of this project: one that is installed
-    somewhere inside the user's own repository must not be recorded with the user's commit.
+    Returns ``unknown`` if this package is not at the top of a working tree of this project: a package installed inside
+    the user's own repository must not be recorded with the user's commit.
     """
     package = Path(__file__).resolve().parent
-    # Variables such as GIT_DIR, which git sets for its hooks, would lead to another repository.
+    # Variables such as GIT_DIR, which git sets for its hooks, would point to another repository.
     environment = {name: value for name, value in os.environ.items() if name in _GIT or not name.startswith("GIT_")}
 
     def git(*words: str) -> str:
-        command = ["git", "-c", "safe.directory=*", *words]  # whoever owns the files: their code is running already
+        command = ["git", "-c", "safe.directory=*", *words]  # safe for any owner: their code is already running
         run = {"cwd": package, "capture_output": True, "text": True, "check": True, "timeout": 10}
         return subprocess.run(command, env=environment, **run).stdout.strip()
 
@@ -298,19 +303,19 @@ def commit() -> str:
 
 
 _GIT = ("GIT_CEILING_DIRECTORIES", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-"""variables of git that say nothing about which repository is meant"""
+"""git variables that do not select a repository"""
 
 
 def record(settings: dict, *, seed: int, device: str, data: str, seconds: float, **more: object) -> dict:
-    """What made an artefact: settings, seed, versions, commit, device, data fingerprint, wall time, memory so far.
+    """Describe what made an artefact: settings, seed, versions, commit, device, data, wall time and peak memory.
 
     Args:
         settings: The resolved settings that the artefact depends on.
-        seed: The seed that its randomness started from.
-        device: Human-readable device, as :meth:`asdlib.training.Compute.describe` gives it.
-        data: Fingerprint of the data that went in.
+        seed: Seed of the artefact's random numbers.
+        device: Human-readable device, as returned by :meth:`asdlib.training.Compute.describe`.
+        data: Fingerprint of the input data.
         seconds: Wall time in seconds.
-        more: Further facts that belong to this artefact (parameters, precision, pretrained weights ...).
+        more: Further entries for this artefact (number of parameters, precision, pretrained weights ...).
     """
     return {
         "settings": settings,
@@ -332,6 +337,6 @@ def record(settings: dict, *, seed: int, device: str, data: str, seconds: float,
 
 
 def peak_memory() -> int:
-    """The most memory that this process has held at once, in bytes, files that it has mapped included."""
+    """Return the peak memory of this process in bytes, including memory-mapped files."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most

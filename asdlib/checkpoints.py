@@ -1,7 +1,7 @@
-"""What a training goes on from: its state now and then, and what it reached at its end.
+"""Save and restore the state of a training, during it and at its end.
 
-Snakemake removes the outputs of a job that was killed before it noted the job's end, also those that were whole. What
-the training reached lies outside of them, for the same code to take up, until the graph has ended
+Snakemake removes the outputs of a job that was killed before Snakemake noted its end, even complete ones. Finished
+trainings are therefore also kept outside of these outputs, for the same code to reuse, until the workflow has ended
 (:data:`asdlib.paths.KEEP_FINISHED`).
 """
 
@@ -18,21 +18,21 @@ from asdlib import AsdError
 from asdlib.artefacts import writing
 from asdlib.paths import FINISHED, KEEP_FINISHED
 
-# What a model depends on.
+# Source files that a trained model depends on.
 _CODE = ("checkpoints.py", "features.py", "training.py", "data", "autoencoder", "classifier", "baselines")
 
 
 class TrainingError(AsdError):
-    """A training that cannot go on; the message names the step or file and what to do."""
+    """Raised when a training cannot continue; the message names the step or file and what to do."""
 
 
 def finished(checkpoint: Path) -> Path:
-    """Where a training that has ended keeps its module and losses; without the optimiser's state, which none needs."""
+    """Return the path at which a finished training keeps its module and losses, without the optimiser's state."""
     return checkpoint.with_suffix(FINISHED)
 
 
 def is_finished(checkpoint: Path) -> bool:
-    """Whether a training has ended that this code did; what other code did is trained anew.
+    """Return whether this training has finished with the current code; models of other code are trained again.
 
     Raises:
         TrainingError: The file cannot be read.
@@ -42,9 +42,9 @@ def is_finished(checkpoint: Path) -> bool:
 
 
 def finish(*checkpoints: Path) -> None:
-    """Remove what trainings reached whose model is written, unless :data:`asdlib.paths.KEEP_FINISHED` is set.
+    """Remove finished trainings whose model has been written, unless :data:`asdlib.paths.KEEP_FINISHED` is set.
 
-    Their folder stays: another job may be about to write to it.
+    Their folder is kept because another job may be about to write to it.
     """
     if not os.environ.get(KEEP_FINISHED):
         for checkpoint in checkpoints:
@@ -52,18 +52,18 @@ def finish(*checkpoints: Path) -> None:
 
 
 def save(checkpoint: Path, step: int, module, optimizer, scheduler, settings, names, rows, seconds) -> None:
-    """Write the state of a training after ``step`` steps; of one that has ended, without optimiser and scheduler.
+    """Write the state of a training after ``step`` steps.
 
     Args:
-        checkpoint: The file, written whole or not at all.
-        step: Steps done.
-        module: Everything that learns or keeps state.
-        optimizer: None for a training that has ended.
-        scheduler: The same.
-        settings: What the checkpoint belongs to, plain JSON values.
-        names: Of the columns of ``rows``.
-        rows: The history, a list of numbers a step.
-        seconds: Spent so far.
+        checkpoint: The file, written atomically.
+        step: Number of completed steps.
+        module: Module with everything that learns or keeps state.
+        optimizer: The optimiser; None for a finished training.
+        scheduler: The learning rate scheduler; None for a finished training.
+        settings: Settings that the checkpoint belongs to, as plain JSON values.
+        names: Names of the columns of ``rows``.
+        rows: Training history, one list of numbers per step.
+        seconds: Training time so far.
     """
     state = {
         "step": step,
@@ -84,15 +84,15 @@ def restore(checkpoint: Path, module, optimizer, scheduler, settings: dict) -> t
     """Load a checkpoint into module, optimiser and scheduler.
 
     Returns:
-        Steps done, the names of the columns of the history, its rows, and the seconds spent so far.
+        The number of completed steps, the column names of the history, its rows, and the training time in seconds.
 
     Raises:
-        TrainingError: It cannot be read, or belongs to other settings.
+        TrainingError: The checkpoint cannot be read, or belongs to other settings.
     """
     state = _read(checkpoint)
     if json.loads(state["settings"]) != json.loads(json.dumps(settings)):
         raise TrainingError(
-            f"{checkpoint}: belongs to other settings; delete it to start anew, or restore its settings"
+            f"{checkpoint}: the checkpoint belongs to other settings; delete it to start over, or restore its settings"
         )
     module.load_state_dict(state["module"])
     if state["optimizer"] is not None:
@@ -107,14 +107,14 @@ def _read(checkpoint: Path) -> dict:
         json.loads(state["settings"])
     except Exception as error:
         raise TrainingError(
-            f"{checkpoint}: cannot be read as a checkpoint ({type(error).__name__}); delete it to start anew"
+            f"{checkpoint}: cannot be read as a checkpoint ({type(error).__name__}); delete it to start over"
         ) from None
     return state
 
 
 @functools.cache
 def code() -> str:
-    """What computes a model: a fingerprint of our modules for it, and of the libraries' versions."""
+    """Return a fingerprint of the code that computes a model: our own modules and the versions of the libraries."""
     versions = [metadata.version(name) for name in ("torch", "torchvision", "timm", "librosa", "numpy")]
     package, digest = Path(__file__).parent, hashlib.sha256(" ".join(versions).encode())
     for part in _CODE:

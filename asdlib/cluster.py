@@ -1,8 +1,8 @@
-"""A run on a cluster: Snakemake submits the stages, as a profile of its own says (``params/slurm``).
+"""Run the stages on a cluster, where Snakemake submits them according to a Snakemake profile (``params/slurm``).
 
-The jobs are not ours once they are submitted: they go on when the command that submitted them is killed or its machine
-restarts. So the next command first waits until they have ended, as it does with processes on its own machine
-(:mod:`asdlib.leader`); two jobs would train the same model side by side otherwise.
+Submitted jobs keep running when the command that submitted them is killed or its machine restarts. The next command
+therefore waits until they have ended, as it does for processes on its own machine (:mod:`asdlib.leader`). Otherwise two
+jobs might train the same model at the same time.
 """
 
 import getpass
@@ -18,22 +18,22 @@ import yaml
 from asdlib import AsdError
 
 PREFIX = "asdlib"
-"""begins the names of our jobs in Slurm: ``slurm-jobname-prefix`` of the profile"""
+"""prefix of our jobs' names in Slurm: ``slurm-jobname-prefix`` of the profile"""
 LOGS = Path(".snakemake", "slurm_logs")
-"""where the plugin keeps what jobs print, in the project's folder"""
-PATIENCE = 10.0  # seconds between looks at Slurm's queue
+"""folder in which the Slurm plugin keeps the jobs' output, relative to the project's folder"""
+PATIENCE = 10.0  # seconds between queries of Slurm's queue
 
 
 def profile(folder: Path, dry_run: bool = False) -> list[str]:
-    """Snakemake's options for a profile of its own.
+    """Check a Snakemake profile and return the command-line options that select it.
 
     Raises:
-        AsdError: The folder is no such profile; or it submits to Slurm, which this machine does not know, and
+        AsdError: The folder is not a valid profile; or it submits to Slurm, which is not installed on this machine, and
             ``dry_run`` is false.
     """
     path = folder / "config.yaml"
     if not path.is_file():
-        raise AsdError(f"{path}: no such file; expected a folder with a profile of Snakemake, such as params/slurm")
+        raise AsdError(f"{path}: no such file; expected the folder of a Snakemake profile, such as params/slurm")
     try:
         options = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -47,18 +47,19 @@ def profile(folder: Path, dry_run: bool = False) -> list[str]:
             raise AsdError(f"{path}: slurm-pass-command-as-script must be true, or names of folders could be executed")
         if not dry_run and shutil.which("sbatch") is None:
             raise AsdError(
-                f"{path}: submits to Slurm, but there is no sbatch here; give the command where jobs are submitted"
+                f"{path}: submits to Slurm, but sbatch is not installed here; run the command on a machine from which "
+                "jobs are submitted"
             )
     return ["--profile", str(folder.resolve())]
 
 
 def wait(home: Path) -> None:
-    """Wait until no job that was submitted from ``home`` is left in Slurm."""
+    """Wait until Slurm has no more jobs that were submitted from ``home``."""
     told: list[str] = []
     while left := jobs(home):
         if left != told:
             print(
-                f"waiting for {len(left)} job(s) of an earlier command: {', '.join(left)}; what they make stays "
+                f"waiting for {len(left)} job(s) of an earlier command: {', '.join(left)}; their results are kept "
                 f"(to end them: scancel {' '.join(left)})",
                 flush=True,
             )
@@ -67,35 +68,36 @@ def wait(home: Path) -> None:
 
 
 def jobs(home: Path) -> list[str]:
-    """IDs of the jobs that wait or run in Slurm and were submitted from ``home``.
+    """Return the IDs of the pending and running Slurm jobs that were submitted from ``home``.
 
     Raises:
         AsdError: Slurm does not answer.
     """
     if not (home / LOGS).is_dir():  # nothing was ever submitted from here
         return []
-    # The plugin calls all jobs of a command by its prefix and one random name.
+    # The plugin gives all jobs of one command the same name: our prefix and a random string.
     query = ["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%A|%j|%Z"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         reason = " ".join((getattr(error, "stderr", "") or str(error)).split())
         raise AsdError(
-            f"{home / LOGS}: jobs submitted from here may still be at work, but Slurm does not say ({reason}), so "
-            "nothing is begun; give the command where squeue answers, or remove that folder if none is left"
+            f"{home / LOGS}: jobs submitted from here may still be running, but Slurm cannot be asked ({reason}), so "
+            "nothing was started; run the command on a machine where squeue works, or remove that folder if no job is "
+            "left"
         ) from None
     found = [line.split("|", 2) for line in done.stdout.splitlines()]
     return sorted({job for job, name, folder in found if name.startswith(f"{PREFIX}_") and Path(folder) == home})
 
 
 def stages(listing: str) -> pd.DataFrame:
-    """What a run asks of a cluster, by stage.
+    """Sum up the resources that a run requests from a cluster, by stage.
 
     Args:
-        listing: What ``snakemake --dry-run`` prints.
+        listing: Output of ``snakemake --dry-run``.
 
     Returns:
-        A row a stage: ``stage``, ``jobs``, ``hours`` (the sum of the time limits) and ``gpu_hours``.
+        One row per stage: ``stage``, ``jobs``, ``hours`` (the sum of the time limits) and ``gpu_hours``.
     """
     rows = []
     for block in re.split(r"^(?=(?:local)?rule \w+:$)", listing, flags=re.MULTILINE)[1:]:
@@ -109,10 +111,10 @@ def stages(listing: str) -> pd.DataFrame:
 
 
 def describe(table: pd.DataFrame) -> str:
-    """:func:`stages` as text, with the sum."""
+    """Format the table of :func:`stages` as text, with its sum."""
     total = pd.DataFrame([{"stage": "sum", **table.drop(columns="stage").sum()}])
     rows = pd.concat([table, total]).astype({"jobs": int})
     text = rows.rename(columns={"gpu_hours": "GPU hours"}).to_string(
         index=False, float_format=lambda value: f"{value:.0f}"
     )
-    return f"{text}\nhours are the time limits of the jobs, summed: the most that they may take"
+    return f"{text}\nhours are the summed time limits of the jobs, an upper bound on their run time"

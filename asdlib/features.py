@@ -1,4 +1,4 @@
-"""Waveforms to log-mel spectrograms, on any device."""
+"""Compute log-mel spectrograms from waveforms, on any device."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,10 @@ FLOOR = 1e-10
 
 
 class LogMel(nn.Module):
-    """Log-mel spectrogram in dB, equal to librosa's ``melspectrogram`` and ``power_to_db`` (``top_db=None``).
+    """Compute the log-mel spectrogram in dB, as librosa's ``melspectrogram`` and ``power_to_db`` (``top_db=None``) do.
 
     Hann window, centred frames (zeros beyond the ends), Slaney mel filters, power 2. 10 s at 16 kHz with hop 512 give
-    313 frames. A clip's result does not depend on the clips beside it.
+    313 frames. A clip's result does not depend on the other clips in the batch.
 
     Shape:
         input ``(batch, samples)``, float in -1 to 1; output ``(batch, 1 + samples // hop_length, n_mels)`` in dB.
@@ -34,8 +34,8 @@ class LogMel(nn.Module):
         mel = librosa.filters.mel(sr=sample_rate, n_fft=self.n_fft, n_mels=self.n_mels)  # (mels, bins)
         self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
         self.register_buffer("mel", torch.from_numpy(np.ascontiguousarray(mel.T)), persistent=False)
-        # A mel filter is zero almost everywhere: by quarters of the filters, each with the bins that it needs, the
-        # product costs a third of the whole.
+        # Mel filters are zero almost everywhere. Multiplying each quarter of the filters only with the bins that it
+        # needs costs a third of the full product.
         self.quarters = []
         for mels in torch.arange(self.n_mels).chunk(4):
             bins = self.mel[:, mels].sum(1).nonzero()
@@ -43,14 +43,14 @@ class LogMel(nn.Module):
             self.quarters.append((slice(first, last + 1), slice(int(mels[0]), int(mels[-1]) + 1)))
 
     def frames(self, samples: int) -> int:
-        """Frames of a clip of ``samples`` samples."""
+        """Return the number of frames of a clip of ``samples`` samples."""
         return 1 + samples // self.hop_length
 
     @torch.autocast("cpu", enabled=False)
     @torch.autocast("cuda", enabled=False)
     def forward(self, waveform: Tensor) -> Tensor:
         waveform = waveform.float()
-        if waveform.device.type == "cpu":  # clip by clip everything stays in the cache: several times faster
+        if waveform.device.type == "cpu":  # one clip at a time fits into the cache, which is several times faster
             return torch.stack([self._decibel(clip) for clip in waveform])
         return self._decibel(waveform)
 
@@ -63,15 +63,15 @@ class LogMel(nn.Module):
 
 
 def interior(spectrum: Tensor, log_mel: LogMel) -> Tensor:
-    """Drop the frames whose window reaches beyond the clip: it is zero there, which no frame inside the clip shows.
+    """Drop the frames whose window reaches beyond the clip, where it sees zeros that no inner frame contains.
 
     Args:
-        spectrum: Log-mel of a whole clip, ``(frames, mels)``.
+        spectrum: Log-mel spectrogram of a whole clip, ``(frames, mels)``.
         log_mel: The front-end that computed it.
 
     Returns:
-        ``(frames - 2 edge, mels)``; the spectrum as it is, if that would leave nothing. With 1024 FFT points and a hop
-        of 512 the first and the last frame go.
+        ``(frames - 2 edge, mels)``, or the unchanged spectrum if no frame would be left. With 1024 FFT points and a
+        hop of 512, only the first and the last frame are dropped.
     """
     edge = edge_frames(log_mel)
     return spectrum[edge:-edge] if len(spectrum) > 2 * edge else spectrum
@@ -83,13 +83,13 @@ def edge_frames(log_mel: LogMel) -> int:
 
 
 def log_mels(waveforms, rows: Sequence[int], log_mel: LogMel, batch: int = 32) -> Iterator[Tensor]:
-    """Log-mel of clips, one after the other in the order of ``rows``; clips may differ in length.
+    """Compute the log-mel spectrograms of clips, one by one in the order of ``rows``; clips may differ in length.
 
     Args:
         waveforms: The machine's clips (:class:`asdlib.data.audio.Waveforms`).
-        rows: Which clips, as row numbers of ``waveforms.clips``.
-        log_mel: The front-end, on the device that is to compute.
-        batch: Clips that are on the device at a time.
+        rows: Clips to process, as row numbers of ``waveforms.clips``.
+        log_mel: The front-end, on the device to compute on.
+        batch: Number of clips on the device at a time.
 
     Yields:
         ``(frames, mels)`` in dB, on the device of ``log_mel``.

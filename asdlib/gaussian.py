@@ -1,4 +1,4 @@
-"""Gaussians with full covariance, in float64: the scorer module of Sec. 2.1 and every Mahalanobis distance."""
+"""Gaussians with full covariance in float64, for the scorer module of Sec. 2.1 and all Mahalanobis distances."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +11,12 @@ from asdlib import AsdError
 
 
 class GaussianError(AsdError):
-    """A Gaussian that cannot be fitted."""
+    """Raised when a Gaussian cannot be fitted."""
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """A multivariate normal distribution, its covariance as a Cholesky factor."""
+    """Multivariate normal distribution that stores its covariance as a Cholesky factor."""
 
     mean: np.ndarray
     """(dims,)"""
@@ -25,14 +25,14 @@ class Gaussian:
 
     @classmethod
     def of(cls, mean: np.ndarray, covariance: np.ndarray) -> "Gaussian":
-        """From mean and covariance; a covariance that is singular to rounding gets the smallest ridge that helps.
+        """Build a Gaussian from mean and covariance.
 
         Raises:
-            GaussianError: They hold NaN or infinity, which no ridge would mend.
+            GaussianError: Mean or covariance contain NaN or infinity, which no ridge would fix.
         """
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise GaussianError(
-                "the mean or covariance of a Gaussian scorer holds NaN or infinity; expected finite errors; look at "
+                "the mean or covariance of a Gaussian scorer contains NaN or infinity; expected finite errors; check "
                 "the training of the model"
             )
         ridge, identity = 0.0, np.eye(len(mean))
@@ -45,12 +45,12 @@ class Gaussian:
 
     @classmethod
     def fit(cls, errors: np.ndarray) -> "Gaussian":
-        """Sample mean and Ledoit-Wolf covariance of ``errors``, shape ``(samples, dims)``.
+        """Fit sample mean and Ledoit-Wolf covariance to ``errors``, shape ``(samples, dims)``.
 
-        Ledoit and Wolf's shrinkage (towards a multiple of the identity) is optimal for independent samples; frames of a
-        clip are not, so for frames it shrinks too little rather than too much.
+        Ledoit and Wolf's shrinkage (towards a multiple of the identity) is optimal for independent samples. Frames of
+        one clip are not independent, so for frames it shrinks too little rather than too much.
         """
-        from sklearn.covariance import ledoit_wolf  # a second, which judging with stored Gaussians does without
+        from sklearn.covariance import ledoit_wolf  # takes a second to import; scoring with stored Gaussians needs none
 
         errors = np.asarray(errors, np.float64)
         covariance = ledoit_wolf(errors)[0] if np.isfinite(errors).all() else np.full([errors.shape[1]] * 2, np.nan)
@@ -62,15 +62,15 @@ class Gaussian:
         return self.cholesky @ self.cholesky.T
 
     def towards(self, errors: np.ndarray, weight: float, centre: str) -> "Gaussian":
-        """The Gaussian of few ``errors`` with this one as prior of the covariance.
+        """Fit a Gaussian to few ``errors``, with this one as prior of the covariance.
 
-        The covariance is the average of this one's, counted as ``weight`` samples, and the scatter of ``errors`` around
-        their mean: the mean of an inverse Wishart posterior, up to its constant.
+        The new covariance is the weighted average of this Gaussian's, counted as ``weight`` samples, and the scatter of
+        ``errors`` around their mean: the mean of an inverse Wishart posterior, up to its constant.
 
         Args:
             errors: ``(samples, dims)``.
-            weight: Of this covariance, in samples; 0 leaves ``errors`` alone (:meth:`fit`).
-            centre: ``own`` centres on the mean of ``errors``, ``source`` on this Gaussian's.
+            weight: Weight of this covariance, in samples; 0 uses ``errors`` only (:meth:`fit`).
+            centre: ``own`` takes the mean of ``errors``, ``source`` this Gaussian's mean.
         """
         errors = np.asarray(errors, np.float64)
         own = Gaussian.fit(errors)
@@ -82,38 +82,38 @@ class Gaussian:
         return Gaussian.of(mean, (weight * self.covariance + count * scatter) / (weight + count))
 
     def widened(self, shifted: np.ndarray, weight: float) -> "Gaussian":
-        """This Gaussian after an unknown shift, of which a few ``shifted`` samples are seen.
+        """Widen this Gaussian to allow for an unknown shift, estimated from a few ``shifted`` samples.
 
-        A shifted sample is one of this Gaussian plus a shift, normal with mean 0 and the covariance D, independent of
-        it; so the covariances add. D is the scatter S of ``shifted`` around this mean, shrunk half-way to its diagonal:
-        S + diag(S), up to ``weight``. The directions in which all of ``shifted`` lie off then count for little.
+        A shifted sample is modelled as a sample of this Gaussian plus an independent normal shift with mean 0 and
+        covariance D, so the covariances add. D is the scatter S of ``shifted`` around this mean, shrunk half-way to its
+        diagonal: S + diag(S), up to ``weight``. Directions in which all of ``shifted`` deviate then count for little.
 
         Args:
             shifted: ``(samples, dims)``.
-            weight: Of the shift's covariance; 0 changes nothing.
+            weight: Weight of the shift's covariance; 0 changes nothing.
         """
         offset = np.asarray(shifted, np.float64) - self.mean
         scatter = offset.T @ offset / len(offset)
         return Gaussian.of(self.mean, self.covariance + weight * (scatter + np.diag(np.diag(scatter))))
 
     def distance(self, samples: np.ndarray) -> np.ndarray:
-        """Mahalanobis distance of ``samples``, ``(samples, dims)`` to ``(samples,)``."""
+        """Return the Mahalanobis distance of each sample, ``(samples, dims)`` to ``(samples,)``."""
         return np.sqrt(self._squared(samples))
 
     @cached_property
     def _whitening(self) -> np.ndarray:
-        """The inverse of ``cholesky``: for clip after clip one product is faster than one solution each."""
+        """Inverse of ``cholesky``; one matrix product per clip is faster than solving a triangular system per clip."""
         return np.asfortranarray(solve_triangular(self.cholesky, np.eye(len(self.mean)), lower=True))
 
     def _squared(self, samples: np.ndarray) -> np.ndarray:
         offset = np.subtract(samples, self.mean, dtype=np.float64)
         if not len(offset):
             return np.zeros(0)
-        # The product of a triangle needs half of the operations.
+        # A product with a triangular matrix needs half of the operations.
         white = dtrmm(1.0, self._whitening, offset.T, lower=1, overwrite_b=1)
         return np.einsum("ji,ji->i", white, white)
 
     def surprise(self, errors: np.ndarray) -> np.ndarray:
-        """Negative log-likelihood of ``errors``, ``(samples, dims)`` to ``(samples,)``, in nats."""
+        """Return the negative log-likelihood of each sample in nats, ``(samples, dims)`` to ``(samples,)``."""
         half_log_det = np.log(np.diag(self.cholesky)).sum()
         return 0.5 * self._squared(errors) + half_log_det + 0.5 * len(self.mean) * np.log(2 * np.pi)

@@ -1,9 +1,9 @@
-"""Whatever a run started ends with it.
+"""Make child processes exit when the command that started them dies.
 
-A killed command would leave Snakemake at work, and a killed Snakemake its jobs; were the command given again, two
-processes would train the same model side by side. So the command holds a named pipe open for writing as long as it
-lives. Snakemake and each job read from it, which returns when the command is gone, however it went, and then end
-themselves. The next command first waits until they have.
+A killed command would leave Snakemake running, and a killed Snakemake its jobs. If the command were then run again, two
+processes would train the same model at the same time. The command therefore holds a named pipe open for writing as long
+as it lives. Snakemake and each job block on reading from the pipe. The read returns when the command has ended, however
+it ended, and they then exit. The next command first waits until they have.
 """
 
 import contextlib
@@ -21,31 +21,31 @@ from asdlib.artefacts import fingerprint
 PIPE = "ASDLIB_LEADER"
 """environment variable with the path of the pipe"""
 
-PATIENCE = 60.0  # seconds that processes of an earlier run get to end; they need about one
+PATIENCE = 60.0  # seconds that processes of an earlier run may take to end; they need about one
 
 
 @contextlib.contextmanager
 def leading(folder: Path) -> Iterator[Path]:
-    """Lead a run, after all processes of an earlier one have ended.
+    """Open the pipe of a new run, after all processes of an earlier run have ended.
 
     Args:
-        folder: Where the pipe is made; only one process at a time may lead here.
+        folder: Folder in which to create the pipe; only one process at a time may lead here.
 
     Yields:
-        Path of the pipe, for the environment of those who shall :func:`follow` (:data:`PIPE`). Each leader has a pipe
-        of its own: who starts late must not take the next leader for the one that started it.
+        Path of the pipe, to be passed as :data:`PIPE` in the environment of the processes that call :func:`follow`.
+        Each leader has its own pipe, so that a process that starts late does not follow the next leader.
 
     Raises:
         AsdError: Processes of an earlier run do not end.
     """
     began = time.monotonic()
-    # For file systems without named pipes, as some shared ones are.
+    # Some shared file systems have no named pipes.
     elsewhere = Path(tempfile.gettempdir(), f"asdlib-{os.getuid()}-{fingerprint(str(folder.resolve()))}")
     for earlier in sorted([*folder.glob("leader.*"), *elsewhere.glob("leader.*")]):
         while _followed(earlier):
             if time.monotonic() - began > PATIENCE:
                 raise AsdError(
-                    f"{earlier}: processes of an earlier run do not end; end them (asdlib execute, snakemake)"
+                    f"{earlier}: processes of an earlier run have not ended; kill them (asdlib execute, snakemake)"
                 )
             time.sleep(0.1)
         earlier.unlink()
@@ -56,7 +56,7 @@ def leading(folder: Path) -> Iterator[Path]:
         elsewhere.mkdir(mode=0o700, exist_ok=True)
         pipe = elsewhere / pipe.name
         os.mkfifo(pipe)
-    descriptor = os.open(pipe, os.O_RDWR)  # for writing alone, it would wait for a reader
+    descriptor = os.open(pipe, os.O_RDWR)  # opening it only for writing would block until there is a reader
     try:
         yield pipe
     finally:
@@ -65,26 +65,26 @@ def leading(folder: Path) -> Iterator[Path]:
 
 
 def follow() -> None:
-    """End this process when the leader of its run is gone; without a leader, do nothing."""
+    """End this process when the leader of its run has ended; do nothing without a leader."""
     if not os.environ.get(PIPE):
         return
     try:
         descriptor = os.open(os.environ[PIPE], os.O_RDONLY | os.O_NONBLOCK)
-    except FileNotFoundError:  # it was gone before we came
+    except FileNotFoundError:  # the leader ended before this process started
         os._exit(1)
     os.set_blocking(descriptor, True)
 
     def wait() -> None:
         os.read(descriptor, 1)
-        os._exit(1)  # no tidying: what is whole is in place, and a kernel ends when it misses its parent
+        os._exit(1)  # no clean-up needed: finished files are in place, and a kernel ends when its parent is gone
 
     threading.Thread(target=wait, name="leader", daemon=True).start()
 
 
 def follow_in_pool(pipe: str) -> None:
-    """Initialise a process of a pool: it ends with the leader, and prints no traceback of its own on Ctrl-C.
+    """Initialise a worker process of a pool: it ends with the leader, and prints no traceback on Ctrl-C.
 
-    It is here so that a new process follows before it imports anything heavy.
+    This function is defined here so that a worker follows the leader before it imports anything heavy.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ[PIPE] = pipe

@@ -1,6 +1,6 @@
-"""Executing a stage's notebook with papermill, after its parameters are checked.
+"""Check a stage's parameters and execute its notebook with papermill.
 
-Papermill itself only warns of a misspelt parameter and checks no types; here both are errors before a kernel starts.
+Papermill only warns about a misspelt parameter and does not check types; here both are errors before a kernel starts.
 """
 
 import contextlib
@@ -21,30 +21,30 @@ from asdlib.artefacts import writing
 
 
 class NotebookError(AsdError):
-    """A notebook that cannot be executed as asked, or a cell of it that failed."""
+    """Raised when a notebook cannot be executed with the given parameters, or when one of its cells fails."""
 
 
 def parameters(notebook: Path) -> dict:
-    """The notebook's parameters: name to ``{"inferred_type_name", "default", "help"}``, as papermill reads them."""
+    """Return the notebook's parameters as papermill reads them: ``{"inferred_type_name", "default", "help"}`` each."""
     if not notebook.is_file():
         known = ", ".join(sorted(path.name for path in notebook.parent.glob("*.ipynb"))) or "none"
-        raise NotebookError(f"{notebook}: no such notebook; there: {known}")
+        raise NotebookError(f"{notebook}: no such notebook; notebooks in that folder: {known}")
     try:
         whole = isinstance(json.loads(notebook.read_text(encoding="utf-8"))["cells"], list)
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
         raise NotebookError(
-            f"{notebook}: is no Jupyter notebook; expected one of notebooks/, for example 01_data.ipynb"
+            f"{notebook}: not a Jupyter notebook; expected one from notebooks/, for example 01_data.ipynb"
         )
     try:
         return _papermill().inspect_notebook(str(notebook))
     except ValueError as error:  # its metadata name no kernel or language
-        raise NotebookError(f"{notebook}: {error}; save it once in JupyterLab with a Python kernel") from None
+        raise NotebookError(f"{notebook}: {error}; save the notebook in JupyterLab with a Python kernel") from None
 
 
 def check(notebook: Path, values: dict) -> None:
-    """Raise :class:`NotebookError` unless the notebook has these parameters, of these types, and they make sense."""
+    """Raise :class:`NotebookError` unless the notebook has parameters of these names and types with valid values."""
     if not isinstance(values, dict):
         raise NotebookError(
             f"{notebook.name}: parameters are {json.dumps(values)}; expected an object such as {{}} or "
@@ -54,7 +54,7 @@ def check(notebook: Path, values: dict) -> None:
     for name, value in values.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}"
+            hint = f"did you mean {close[0]!r}?" if close else f"its parameters are {', '.join(known)}"
             raise NotebookError(f"{notebook.name}: unknown parameter {name!r}; {hint}")
         expected = known[name]["inferred_type_name"]
         if type(value).__name__ != expected and not (expected == "float" and isinstance(value, int)):
@@ -66,14 +66,14 @@ def check(notebook: Path, values: dict) -> None:
 
 
 COMMON = "ASDLIB_PARAMETERS"
-"""environment variable with parameters (JSON) for all notebooks of a run: its profile and overrides"""
+"""environment variable with the parameters (JSON) of all notebooks of a run: its profile and overrides"""
 
 
 def environment(settings) -> dict[str, str]:
-    """Environment variables that every kernel of a run has."""
+    """Return the environment variables set for every kernel of a run."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    threads = dict.fromkeys(names, str(settings.threads))  # two jobs side by side do not fight for cores
-    # ipykernel's debugger would warn at every start.
+    threads = dict.fromkeys(names, str(settings.threads))  # so that parallel jobs do not compete for cores
+    # The last variable silences a warning of ipykernel's debugger at every start.
     return threads | {"PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
@@ -82,13 +82,13 @@ PATIENCE = 900
 
 
 def surroundings(folder: Path) -> dict[str, str]:
-    """Environment variables that keep a user's own set-up of Jupyter, IPython and matplotlib out of a kernel.
+    """Return environment variables that hide the user's Jupyter, IPython and matplotlib configuration from a kernel.
 
-    A ``python3`` kernel elsewhere on ``JUPYTER_PATH`` would run another Python, start-up files of IPython other code,
-    and a ``matplotlibrc`` would change the figures.
+    Otherwise a ``python3`` kernel elsewhere on ``JUPYTER_PATH`` might run another Python, IPython's start-up files
+    might run other code, and a ``matplotlibrc`` might change the figures.
 
     Args:
-        folder: A folder for the kernel's own files, gone after it.
+        folder: Temporary folder for the kernel's own files.
     """
     paths_before = os.environ.get("JUPYTER_PATH", "")
     if not warm.is_ours(paths_before.partition(os.pathsep)[0]):
@@ -117,13 +117,13 @@ def _changed_environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 def execute(notebook: Path, output: Path, values: dict) -> float:
-    """Execute ``notebook`` with papermill and keep the executed notebook at ``output``; return the seconds it took.
+    """Execute ``notebook`` with papermill, write the executed notebook to ``output``, and return the time in seconds.
 
-    Lines that the cells print are passed on to standard output, each after the name of the executed notebook. The
-    executed notebook is kept also when a cell fails, with its traceback.
+    Lines that the cells print are forwarded to standard output, prefixed with the name of the executed notebook. The
+    executed notebook, with its traceback, is kept even if a cell fails.
 
     Raises:
-        NotebookError: A parameter does not fit, or a cell failed; then the message is the cell's own error.
+        NotebookError: A parameter is invalid, or a cell failed; in that case the message is the cell's own error.
     """
     if isinstance(values, dict):
         values = json.loads(os.environ.get(COMMON, "{}")) | values
@@ -141,19 +141,19 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
         folder = stack.enter_context(artefacts.socket_folder())
         stack.enter_context(_changed_environment(environment(settings) | surroundings(folder)))
         stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")  # of the libraries that start the kernel; the kernel has its own filters
+        warnings.simplefilter("ignore")  # from libraries that start the kernel; the kernel has its own filters
         try:
             papermill.execute_notebook(
                 str(notebook),
                 str(temporary),
                 parameters=values,
                 cwd=str(paths.home()),
-                kernel_name="python3",  # ours (surroundings), whatever the notebook was saved with
+                kernel_name="python3",  # our own (see surroundings), whichever kernel the notebook was saved with
                 start_timeout=PATIENCE,
                 progress_bar=False,
                 stdout_file=lines,
                 stderr_file=lines,
-                # Sockets in a folder of their own: no port is opened, and jobs side by side cannot take each other's.
+                # Sockets in a private folder: no port is opened, and parallel jobs cannot take each other's.
                 config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}),
             )
             failure = None
@@ -161,11 +161,11 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
             failure = f"{error.ename}: {error.evalue}"
             if error.ename in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in error.evalue:
                 failure += "; free some memory, run fewer jobs (JOBS=1) or lower the batch size"
-        except RuntimeError as error:  # nbclient's DeadKernelError is one, and that of a kernel that never answered
+        except RuntimeError as error:  # includes nbclient's DeadKernelError and the error for a kernel without reply
             if "ernel died" in str(error):
-                failure = "the kernel died, most likely for want of memory; free some, or run fewer jobs (JOBS=1)"
+                failure = "the kernel died, most likely for lack of memory; free some, or run fewer jobs (JOBS=1)"
             elif "respond" in str(error):
-                failure = f"no kernel started in {PATIENCE} s; run fewer jobs (JOBS=1), or wait for a less busy machine"
+                failure = f"no kernel started in {PATIENCE} s; run fewer jobs (JOBS=1), or try again later"
             else:
                 raise
         lines.close()
@@ -175,10 +175,10 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
 
 
 def failures(folder: Path, since: float) -> list[str]:
-    """What went wrong in the executed notebooks of ``folder`` that are newer than ``since`` (seconds of the epoch)."""
+    """Return the errors in the executed notebooks of ``folder`` newer than ``since`` (Unix time in seconds)."""
     sentences = []
     for path in sorted(folder.glob("*.ipynb")):
-        if path.name.startswith(".") or path.stat().st_mtime < since:  # hidden: what a killed job left half-written
+        if path.name.startswith(".") or path.stat().st_mtime < since:  # hidden: unfinished file of a killed job
             continue
         if not path.stat().st_size:  # its kernel died before the first cell
             continue
@@ -190,15 +190,15 @@ def failures(folder: Path, since: float) -> list[str]:
 
 
 def _papermill():
-    """Papermill, imported in 0.4 s instead of 1.7: jsonschema, below it, would build a grammar of web addresses."""
-    sys.modules.setdefault("rfc3987_syntax", None)  # not importable; only JSON formats that no notebook has need it
+    """Import papermill in 0.4 s instead of 1.7, by keeping its dependency jsonschema from building a URL grammar."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # blocks the import; only JSON formats that no notebook uses need it
     import papermill
 
     return papermill
 
 
 class Prefixed(io.TextIOBase):
-    """Passes whole lines on to standard output, each with a prefix, so that jobs side by side can be told apart."""
+    """Text stream that forwards whole lines to standard output with a prefix, to tell parallel jobs apart."""
 
     def __init__(self, prefix: str):
         self.prefix, self.rest = prefix, ""

@@ -1,7 +1,7 @@
-"""Which scores are the paper's and which are our extensions: the one list that selection, table and claims read.
+"""List which scores are the paper's and which are our extensions, for selection, Table 1 and claims.
 
-A row of Table 1 that carries the paper's name chooses only from systems whose candidate *and* whose variant of scores
-are the paper's. A candidate states its origin in its settings (``origin``); a variant has its origin here.
+A row of Table 1 that carries the paper's name chooses only from systems whose candidate *and* score variant are both
+the paper's. A candidate states its origin in its settings (``origin``); the origin of a variant is defined here.
 """
 
 PAPER, EXTENSION = "paper", "extension"
@@ -10,11 +10,11 @@ EXTENSION_VARIANTS = {
     "autoencoder": ("clip_signed", "l1"),
     "classifier": ("source_model", "mahalanobis", "source_mahalanobis", "posterior", "distance"),
 }
-"""by branch: variants of scores that the paper does not describe; every other variant is the paper's"""
+"""score variants that the paper does not describe, by branch; every other variant is the paper's"""
 
 
 def of_variant(branch: str, variant: str) -> str:
-    """Return the origin of a variant of scores.
+    """Return the origin of a score variant.
 
     Args:
         branch: ``autoencoder`` or ``classifier``.
@@ -27,7 +27,7 @@ def of_variant(branch: str, variant: str) -> str:
 
 
 def first(branch: str, variants: list[str], origin: str) -> str:
-    """Return the variant that is used without labels: the first of an origin, or of all where none is of it.
+    """Return the variant to use without labels: the first one of this origin, or else the first of all.
 
     >>> first("autoencoder", ["median", "clip_signed"], EXTENSION)
     'clip_signed'
@@ -36,7 +36,7 @@ def first(branch: str, variants: list[str], origin: str) -> str:
 
 
 def of_system(settings, system: str) -> str:
-    """Return the origin of a system: the paper's only if both its candidate and its variant are.
+    """Return the origin of a system, which is the paper only if both its candidate and its variant are the paper's.
 
     Args:
         settings: :class:`asdlib.params.Settings`.

@@ -1,20 +1,20 @@
-"""Where an artefact of a run lies: the one place that knows.
+"""Define the paths of all artefacts of a run, in one place.
 
 A run folder is ``runs/<profile>/``::
 
     settings.json                                   the resolved settings of the whole run
-    data/<machine>/                                 clips.csv, waveforms.npy (the catalogue and the decoded clips)
+    data/<machine>/                                 clips.csv, waveforms.npy (catalogue and decoded clips)
     pseudo_target/<machine>/                        the same for pseudo-target clips, shifts.csv
     <system>/<machine>/                             model and scores of a system without candidates (the baselines)
     autoencoder/<machine>/<candidate>/              model.safetensors, history.csv, scores.csv, ...
     classifier/<machine>/<section>/<candidate>/     source.safetensors, target.safetensors, history.csv, ...
     classifier/<machine>/<candidate>/               scores.csv, embeddings.csv (all sections of the machine)
     ensemble/<machine>/                             scores.csv, choices.csv
-    checkpoints/                                    what trainings go on from, until the graph has ended
+    checkpoints/                                    states to resume trainings from, until the workflow has ended
     notebooks/                                      the executed notebooks
-    table1.csv, values.json, claims.csv, ...        what the book reads
+    table1.csv, values.json, claims.csv, ...        results that the book reads
 
-Candidate names begin with a letter and sections are two digits, so the two never meet.
+Candidate names begin with a letter and sections are two digits, so they cannot collide.
 """
 
 import os
@@ -25,20 +25,20 @@ from asdlib.artefacts import fingerprint
 
 HOME = "ASDLIB_HOME"
 FINISHED = ".done.pt"
-"""ending of what a training reached at its end (:func:`asdlib.checkpoints.finished`)"""
+"""suffix of the file that keeps a finished training (:func:`asdlib.checkpoints.finished`)"""
 KEEP_FINISHED = "ASDLIB_KEEP_FINISHED"
-"""environment variable of the jobs of a graph, which keep that until the graph has ended
+"""environment variable that makes the jobs of a workflow keep finished trainings until the workflow has ended
 
-Snakemake removes the outputs of a job that was killed before it noted the job's end, also those that were whole.
+Snakemake removes the outputs of a job that was killed before Snakemake noted its end, even complete ones.
 """
 BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis", "mahalanobis_shift")
 
 
 def home() -> Path:
-    """The project's folder, from which relative paths in the settings count.
+    """Return the project's folder, to which relative paths in the settings refer.
 
-    ``ASDLIB_HOME`` if set, else the nearest folder at or above the working directory that has ``params/`` (so that a
-    notebook finds the run from ``notebooks/`` as well as from the top), else the working directory.
+    This is ``ASDLIB_HOME`` if set, else the nearest folder at or above the working directory that contains ``params/``
+    (so that a notebook finds the run from ``notebooks/`` as well as from the top), else the working directory.
     """
     if os.environ.get(HOME):
         return Path(os.environ[HOME]).expanduser()
@@ -48,13 +48,13 @@ def home() -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one run, with a method or property for each artefact in it."""
+    """Folder of one run, with a method or property for the path of each artefact in it."""
 
     folder: Path
 
     @classmethod
     def of(cls, settings) -> "Run":
-        """The run folder that belongs to ``settings`` (``settings.runs / settings.profile``)."""
+        """Return the run that belongs to ``settings``, in ``settings.runs / settings.profile``."""
         return cls(home() / settings.runs / settings.profile)
 
     @property
@@ -67,21 +67,21 @@ class Run:
 
     @property
     def differences(self) -> Path:
-        """Paired differences of the rows of Table 1."""
+        """Paired differences between the rows of Table 1."""
         return self.folder / "table1_differences.csv"
 
     @property
     def seeds(self) -> Path:
-        """Table 1 over runs that differ in the seed only (:mod:`asdlib.evaluation.seeds`); not every run has it."""
+        """Table 1 over runs that differ only in the seed (:mod:`asdlib.evaluation.seeds`); not every run has it."""
         return self.folder / "table1_seeds.csv"
 
     def over_seeds(self, path: Path) -> Path:
-        """The companion of one of this run's tables over runs that differ in the seed only; not every run has it."""
+        """Return the path of a table's counterpart over runs that differ only in the seed; not every run has it."""
         return path.with_name(f"{path.stem}_seeds{path.suffix}")
 
     @property
     def ablations(self) -> Path:
-        """What each changed setting does (:mod:`asdlib.evaluation.ablations`); only runs of such a profile have it."""
+        """Effects of changed settings (:mod:`asdlib.evaluation.ablations`); only runs of ablation profiles have it."""
         return self.folder / "ablations.csv"
 
     @property
@@ -94,12 +94,12 @@ class Run:
 
     @property
     def claims_extensions(self) -> Path:
-        """What our extensions gain, judged as the paper's claims are."""
+        """Gains of our extensions, tested in the same way as the paper's claims."""
         return self.folder / "claims_extensions.csv"
 
     @property
     def false_alarms(self) -> Path:
-        """Rates of false alarms: aimed at, stated and measured (:mod:`asdlib.evaluation.false_alarms`)."""
+        """Intended, stated and measured rates of false alarms (:mod:`asdlib.evaluation.false_alarms`)."""
         return self.folder / "false_alarms.csv"
 
     @property
@@ -112,27 +112,27 @@ class Run:
         return self.folder / "checkpoints"
 
     def data(self, machine: str) -> Path:
-        """Folder of a machine's catalogue (``clips.csv``) and decoded clips (``waveforms.npy``)."""
+        """Return the folder of a machine's catalogue (``clips.csv``) and decoded clips (``waveforms.npy``)."""
         return self.folder / "data" / machine
 
     def pseudo_target(self, machine: str) -> Path:
-        """Folder of a machine's pseudo-target clips (:mod:`asdlib.data.pseudo_target`)."""
+        """Return the folder of a machine's pseudo-target clips (:mod:`asdlib.data.pseudo_target`)."""
         return self.folder / "pseudo_target" / machine
 
     def system(self, system: str, machine: str, candidate: str | None = None, section: str | None = None) -> Path:
-        """Folder of one trained system; ``section`` only for the classifier's models."""
+        """Return the folder of one trained system; only the classifier's models have a ``section``."""
         parts = [part for part in (system, machine, section, candidate) if part is not None]
         return self.folder.joinpath(*parts)
 
     def scores(self, system: str, machine: str, candidate: str | None = None) -> Path:
-        """The score table of one system (see :mod:`asdlib.scores`)."""
+        """Return the path of one system's score table (see :mod:`asdlib.scores`)."""
         return self.system(system, machine, candidate) / "scores.csv"
 
     def checkpoint(self, system: str, machine: str, candidate: str | None, stage: str, settings: dict) -> Path:
-        """Where a training of this stage keeps its state; other settings have another file."""
+        """Return the checkpoint of a training of this stage; each set of settings has its own file."""
         parts = [part for part in (system, machine, candidate, stage, fingerprint(settings)) if part is not None]
         return self.checkpoints / (".".join(parts) + ".pt")
 
     def notebook(self, stage: str, *parts: str) -> Path:
-        """An executed notebook, for example ``notebooks/04_reconstruction_errors.fan.base.ipynb``."""
+        """Return the path of an executed notebook, e.g. ``notebooks/04_reconstruction_errors.fan.base.ipynb``."""
         return self.folder / "notebooks" / (".".join([stage, *parts]) + ".ipynb")

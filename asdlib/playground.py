@@ -1,8 +1,9 @@
-"""One clip through a trained run: what each branch says of it, and whether that is an alarm (notebook 09).
+"""Score one clip with the systems of a trained run, and decide whether it is anomalous (notebook 09).
 
-One candidate per branch, post-processing in the paper's order, and no label: both scores are normalised by the
-section's held-out training clips, which no network has learnt from, their average is the *mix*, and the threshold is a
-quantile of their scores. For the target domain, the same clips are scored as target clips are.
+This uses one candidate per branch, post-processing in the paper's order, and no labels. Both branches' scores are
+normalised by those of the section's held-out training clips, which no network has learnt from; their average is the
+*mix*. The threshold is a quantile of the held-out clips' scores. For the target domain, the held-out clips are scored
+as if they were target clips.
 """
 
 from pathlib import Path
@@ -25,17 +26,17 @@ SYSTEMS = ("autoencoder", "classifier", "mix")
 
 
 def pick(settings, machine: str, clip: str, section: str, domain: str) -> Waveforms:
-    """One clip, of the run or from elsewhere.
+    """Open one clip, from the run or from a file.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         machine: Machine type.
-        clip: Name of a clip of the run, or path of a wav file (from the working directory or the project's folder).
-        section: Section that a wav file from elsewhere is taken for.
-        domain: Its domain, ``source`` or ``target``.
+        clip: Name of a clip of the run, or path of a WAV file (relative to the working directory or the project).
+        section: Section to assume for a WAV file.
+        domain: Domain to assume for a WAV file, ``source`` or ``target``.
 
     Raises:
-        DataError: Neither a file nor a clip has this name; no such section or domain.
+        DataError: There is neither a file nor a clip with this name, or the section or domain does not exist.
         asdlib.data.recording.ClipError: The file cannot be used.
     """
     opened = data.open_machine(settings, machine)
@@ -49,11 +50,11 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> Wavefo
     if path is None:
         listed = paths.Run.of(settings).data(machine) / "clips.csv"
         raise catalogue.DataError(
-            f"{clip!r} is neither a file nor the name of a clip of {machine}; {listed} has all names"
+            f"{clip!r} is neither a file nor the name of a clip of {machine}; {listed} lists all names"
         )
     if section not in sections or domain not in scores.DOMAINS:
         raise catalogue.DataError(
-            f"{machine} has no section {section!r} or no domain {domain!r}; take one of the sections "
+            f"{machine} has no section {section!r} or no domain {domain!r}; choose one of the sections "
             f"{', '.join(sections)}, and one of the domains {', '.join(scores.DOMAINS)}"
         )
     samples = wav.read(path, settings.data)
@@ -63,15 +64,15 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> Wavefo
 
 
 def embedded(settings, candidate: str, clip: Waveforms) -> tuple[pd.DataFrame, np.ndarray]:
-    """What the classifier of the clip's section and domain makes of it, beside the clips of the run.
+    """Embed the clip with the classifier of its section and domain, and append it to the embeddings of the run.
 
     Returns:
-        The section's part of :func:`asdlib.classifier.embeddings.read`, in which the clip is the last row: the table,
-        and the embeddings.
+        Table and embeddings of the clip's section, as from :func:`asdlib.classifier.embeddings.read`, with the clip as
+        the last row.
     """
     about = clip.clips.iloc[0]
     table, embedding = embeddings.read(settings, about["machine"], candidate)
-    same = (table["kind"] == "section") & (table["clip"] == about["clip"])  # a clip of the run stands there already
+    same = (table["kind"] == "section") & (table["clip"] == about["clip"])  # a clip of the run is already there
     here = ((table["model"] == about["section"]) & ~same).to_numpy()
     table, embedding = table[here].reset_index(drop=True), embedding[here]
     stage = STAGES[int(about["domain"] == "target" and STAGES[1] in set(table["stage"]))]
@@ -90,9 +91,15 @@ def embedded(settings, candidate: str, clip: Waveforms) -> tuple[pd.DataFrame, n
 
 
 def place(settings, table: pd.DataFrame, embedding: np.ndarray) -> pd.DataFrame:
-    """Maps of the embeddings under the model that scores the clip (:func:`asdlib.classifier.maps.maps`).
+    """Map the embeddings of the model that scores the clip to the plane (:func:`asdlib.classifier.maps.maps`).
 
-    The clip, last row of ``table`` and ``embedding`` as :func:`embedded` gives them, is of kind ``picked``.
+    Args:
+        settings: Settings of the run.
+        table: Table returned by :func:`embedded`.
+        embedding: Embeddings returned by :func:`embedded`.
+
+    Returns:
+        The maps; the clip has the kind ``picked``.
     """
     shown = (table["stage"] == table["stage"].iat[-1]).to_numpy()
     part = table[shown].reset_index(drop=True)
@@ -103,19 +110,19 @@ def place(settings, table: pd.DataFrame, embedding: np.ndarray) -> pd.DataFrame:
 def judged(
     settings, candidates: tuple[str, str], clip: Waveforms, inspection: Inspection, table: pd.DataFrame, embedding
 ) -> pd.DataFrame:
-    """Score the clip and its section's held-out training clips by both branches and their average.
+    """Score the clip and its section's held-out training clips with both branches and with their average.
 
     Args:
-        settings: Of the run.
-        candidates: Of the autoencoder and of the classifier.
-        clip: Of :func:`pick`.
-        inspection: Of :func:`asdlib.autoencoder.inspection.inspect`.
-        table: Of :func:`embedded`.
-        embedding: Of :func:`embedded`.
+        settings: Settings of the run.
+        candidates: Names of the autoencoder candidate and the classifier candidate.
+        clip: The clip, as returned by :func:`pick`.
+        inspection: The clip's result from :func:`asdlib.autoencoder.inspection.inspect`.
+        table: Table returned by :func:`embedded`.
+        embedding: Embeddings returned by :func:`embedded`.
 
     Returns:
-        A score table of the three :data:`SYSTEMS`; 0 and 1 are mean and deviation of the held-out clips. The rows of
-        split ``test`` are the clip's.
+        A score table of the three :data:`SYSTEMS`, scaled so that the scores of each branch's held-out clips have mean
+        0 and standard deviation 1. The rows of split ``test`` are the clip's.
     """
     about, (first, second) = clip.clips.iloc[0], candidates
     options = settings.candidate("autoencoder", first).scorer
@@ -142,14 +149,14 @@ def judged(
 
 
 def verdict(table: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
-    """What follows from :func:`judged` for the clip, a row a system.
+    """Decide whether the clip is anomalous, with one row per system.
 
     Args:
-        table: Of :func:`judged`.
-        quantile: Share of normal clips that are to stay below the threshold.
+        table: Score table returned by :func:`judged`.
+        quantile: Share of normal clips that should stay below the threshold.
 
     Returns:
-        ``system, score, percentile`` (share of the held-out clips that score lower), ``threshold, verdict``.
+        Columns ``system, score, percentile`` (share of the held-out clips that score lower), ``threshold, verdict``.
     """
     rows = []
     for name, frame in table.groupby("system", sort=False):

@@ -1,4 +1,4 @@
-"""Post-processing "to squeeze the time dimension" (Sec. 2.1): scores of frames or windows to one score per clip."""
+"""Pool the scores of frames or windows to one score per clip: "to squeeze the time dimension" (Sec. 2.1)."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ def pool(frames: np.ndarray, how: str, top_share: float = 0.1, percentile: float
     Args:
         frames: ``(frames,)``, at least one.
         how: ``mean``, ``median``, ``max``; ``top_k``, the mean of the highest ``top_share`` of the frames (at least
-            one); ``percentile``; ``upper_mean``, the mean of the values above the median (of all, if none is above).
-        top_share: In 0 to 1.
-        percentile: In 0 to 100.
+            one); ``percentile``; ``upper_mean``, the mean of the values above the median (of all values if none is).
+        top_share: Share of the frames for ``top_k``, 0 to 1.
+        percentile: Percentile for ``percentile``, 0 to 100.
 
     >>> frames = np.array([1.0, 2.0, 3.0, 10.0])
     >>> [pool(frames, how) for how in ("mean", "median", "max", "upper_mean")]

@@ -1,4 +1,4 @@
-"""``make reproduce``: check everything at the door, then let Snakemake run what is missing."""
+"""Implement ``make reproduce``: validate settings and data up front, then let Snakemake run the missing stages."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from asdlib.artefacts import only_one, sweep, write_json
 from asdlib.data import catalogue
 from asdlib.leader import PIPE, leading
 
-CANCELLING = 60.0  # seconds that it may take to cancel the jobs on a cluster
+CANCELLING = 60.0  # seconds allowed for cancelling the jobs on a cluster
 
 
 def reproduce(
@@ -24,22 +24,22 @@ def reproduce(
     targets: list[str] | None = None,
     submit: Path | None = None,
 ) -> int:
-    """Run the graph of ``Snakefile`` for one profile, going on where an earlier run stopped.
+    """Run the workflow in ``Snakefile`` for one profile, resuming where an earlier run stopped.
 
     Args:
         profile: Name of a file in ``params/`` or a path to one.
         overrides: Settings to change.
-        jobs: Processor cores to use.
-        dry_run: Only say what would run.
-        targets: Rules or files to make; all by default.
-        submit: A profile of Snakemake that submits the stages to a cluster (:mod:`asdlib.cluster`), which then says how
-            many jobs run at a time.
+        jobs: Number of CPU cores to use.
+        dry_run: Only print what would run.
+        targets: Rules or files to build; all by default.
+        submit: Folder of a Snakemake profile that submits the stages to a cluster (:mod:`asdlib.cluster`); the profile
+            then determines how many jobs run at a time.
 
     Returns:
         Snakemake's exit code.
 
     Raises:
-        asdlib.AsdError: The settings or the data cannot be used, or another run is going on in this folder.
+        asdlib.AsdError: The settings or the data cannot be used, or another run is active in this folder.
     """
     home = paths.home().resolve()
     where = cluster.profile(submit, dry_run) if submit else ["--cores", str(jobs)]
@@ -50,9 +50,9 @@ def reproduce(
     if plan.outliers:
         print(f"outliers only: {', '.join(plan.outliers)}", flush=True)
     snakemake = [sys.executable, "-m", "snakemake", "--directory", str(home), "--snakefile", str(home / "Snakefile")]
-    # Jobs that wait on a cluster have yet to read theirs.
+    # A dry run has its own file because jobs pending on a cluster have yet to read theirs.
     config = home / ".snakemake" / ("dry.json" if dry_run else "config.json")
-    # Whoever holds our lock is the only one here; Snakemake's own would outlive a killed run.
+    # Our own lock ensures that there is only one run. Snakemake's lock would outlive a killed run.
     options = [
         *where,
         "--workflow-profile",
@@ -80,40 +80,40 @@ def reproduce(
             with warm.kernels(environment) if warmed else contextlib.nullcontext(environment) as environment:
                 code = _run([*command, *extra], environment, home, CANCELLING if submit else 0.0)
         if not cluster.jobs(home):
-            _sweep(settings)  # of jobs that were killed alone
-            if code == 0 and not (dry_run or targets):  # Snakemake's hook does not run where nothing was left to do
+            _sweep(settings)  # after jobs that were killed while the run continued
+            if code == 0 and not (dry_run or targets):  # Snakemake's hook does not run if nothing was left to do
                 forget_finished(paths.Run.of(settings))
     for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
-        print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below what Snakemake says of it
+        print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below Snakemake's own output
     return code
 
 
 def _without_profiles(submit: Path | None) -> dict[str, str]:
-    """Return our environment without the user's own profile of Snakemake, and on one machine without its plugins'."""
+    """Return our environment without the user's Snakemake profile and, on one machine, without settings of plugins."""
     ours = "SNAKEMAKE_PROFILE" if submit else "SNAKEMAKE_"
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def forget_finished(run: paths.Run) -> None:
-    """Remove what trainings reached at their end, once the graph that noted it has succeeded."""
+    """Remove the kept finished trainings, once the workflow has succeeded."""
     for done in run.checkpoints.glob(f"*{paths.FINISHED}"):
         done.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def alone(home: Path) -> Iterator[None]:
-    """Be the only run in the project's folder ``home``, of this command or of a Snakemake started by hand.
+    """Hold a lock so that no other ``make reproduce`` or manually started Snakemake runs in the project ``home``.
 
     Raises:
-        asdlib.AsdError: Another one is at work.
+        asdlib.AsdError: Another one is running.
     """
-    busy = f"{home / '.snakemake'}: another `make reproduce` or Snakemake runs in this folder; wait for it"
+    busy = f"{home / '.snakemake'}: another `make reproduce` or Snakemake is running in this folder; wait until it ends"
     with only_one(home / ".snakemake" / "reproduce.lock", busy):
         yield
 
 
 def _run(command: list[str], environment: dict[str, str], home: Path, patience: float) -> int:
-    """Run Snakemake; its exit code. Interrupted as we are, it has ``patience`` seconds to cancel its jobs."""
+    """Run Snakemake and return its exit code; on an interrupt, give it ``patience`` seconds to cancel its jobs."""
     with subprocess.Popen(command, env=environment, cwd=home) as process:
         try:
             return process.wait()
@@ -126,7 +126,7 @@ def _run(command: list[str], environment: dict[str, str], home: Path, patience: 
 
 
 def _ask(command: list[str], environment: dict[str, str], home: Path) -> int:
-    """Print what a run asks of a cluster; Snakemake's exit code."""
+    """Print the resources that a run requests from a cluster, and return Snakemake's exit code."""
     done = subprocess.run(
         [*command, "--dry-run"], check=False, env=environment, cwd=home, stdout=subprocess.PIPE, text=True
     )
@@ -135,7 +135,7 @@ def _ask(command: list[str], environment: dict[str, str], home: Path) -> int:
 
 
 def _sweep(settings) -> None:
-    """Remove the half-written files of killed jobs in the run folder, and of killed syntheses beside the data."""
+    """Remove the unfinished files of killed jobs in the run folder, and of a killed synthesis next to the data."""
     sweep(paths.Run.of(settings).folder)
     if settings.data.synthetic:
         root = paths.home() / settings.data.root

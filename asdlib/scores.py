@@ -1,8 +1,8 @@
-"""The score table: the contract between every system and everything that evaluates.
+"""Define the score table, the interface between all systems and their evaluation.
 
-One row a clip and system. A system may write several variants of its score (post-processing choices); each is a
-system of its own, named ``<branch>/<candidate>/<variant>``. Training clips are included, since normalisation by
-training scores and decision thresholds need them. Higher is more anomalous.
+It has one row per clip and system. A system may write several variants of its score (post-processing choices); each
+counts as its own system, named ``<branch>/<candidate>/<variant>``. Training clips are included because normalisation by
+training scores and decision thresholds need them. Higher scores are more anomalous.
 """
 
 import re
@@ -19,17 +19,17 @@ COLUMNS = ["system", "machine", "section", "domain", "split", "clip", "label", "
 DOMAINS = ("source", "target")
 SPLITS = ("train", "test")
 LABELS = ("normal", "anomaly", "unknown")
-_MACHINE = re.compile(r"[^/\\\0]+")  # files are named after it
+_MACHINE = re.compile(r"[^/\\\0]+")  # must be usable in file names
 _SECTION = re.compile(r"\d{2,}")
 _TEXT = {column: str for column in COLUMNS if column != "score"}  # keeps section "00" a string
 
 
 class ScoreError(AsdError):
-    """A score table that breaks the contract; the message names the file, what was found and what was expected."""
+    """Raised for an invalid score table; the message names the file, what was found and what was expected."""
 
 
 def table(clips: pd.DataFrame, system: str, score: np.ndarray) -> pd.DataFrame:
-    """Make the score table of one system from catalogue rows and one score a row.
+    """Build the score table of one system from catalogue rows and one score per row.
 
     Args:
         clips: Rows of the catalogue (columns ``machine, section, domain, split, label, clip``).
@@ -43,12 +43,10 @@ def table(clips: pd.DataFrame, system: str, score: np.ndarray) -> pd.DataFrame:
 
 
 def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
-    """Return ``frame`` if it keeps the contract, else raise :class:`ScoreError` that names ``origin``."""
+    """Return ``frame`` if it is a valid score table, else raise a :class:`ScoreError` that names ``origin``."""
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
-        raise ScoreError(
-            f"{origin}: the column(s) {', '.join(missing)} are missing; a score table has {', '.join(COLUMNS)}"
-        )
+        raise ScoreError(f"{origin}: the column(s) {', '.join(missing)} are missing; expected {', '.join(COLUMNS)}")
     for column, allowed in (("domain", DOMAINS), ("split", SPLITS), ("label", LABELS)):
         odd = sorted(set(frame[column].astype(str)) - set(allowed))
         if odd:
@@ -65,7 +63,7 @@ def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
         row = frame.loc[bad].iloc[0]
         raise ScoreError(
             f"{origin}: the score of clip {row['clip']} (machine {row['machine']}, section {row['section']}) is "
-            f"{row['score']}; expected a finite number. {bad.sum()} clip(s) in all: look at the training of "
+            f"{row['score']}; expected a finite number. {bad.sum()} clip(s) in total; check the training of "
             f"{row['system']}"
         )
     keys = ["system", "machine", "section", "domain", "split", "clip"]
@@ -79,48 +77,48 @@ def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
 
 
 def finite(clips: pd.DataFrame, values: np.ndarray, what: str) -> np.ndarray:
-    """Return ``values`` if all are finite, else raise :class:`ScoreError` that names the first clip where they are not.
+    """Return ``values`` if all are finite, else raise a :class:`ScoreError` that names the first clip with others.
 
     Args:
         clips: Rows of the catalogue.
-        values: A number or a vector a clip, ``(clips, ...)``.
-        what: What they are, for the sentence.
+        values: One number or vector per clip, ``(clips, ...)``.
+        what: Name of the values in the message.
     """
     bad = ~np.isfinite(values).reshape(len(clips), -1).all(1)
     if bad.any():
         row = clips.loc[bad].iloc[0]
         raise ScoreError(
-            f"clip {row['clip']} (machine {row['machine']}, section {row['section']}): {what} holds NaN or infinity; "
-            f"expected finite numbers. {bad.sum()} clip(s) in all: look at the training of the model"
+            f"clip {row['clip']} (machine {row['machine']}, section {row['section']}): {what} contains NaN or "
+            f"infinity; expected finite numbers. {bad.sum()} clip(s) in total; check the training of the model"
         )
     return values
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write a score table to ``path`` (CSV), whole or not at all."""
+    """Write a score table to ``path`` (CSV) atomically."""
     check(frame, path)
     with writing(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read(paths: Path | Iterable[Path]) -> pd.DataFrame:
-    """Read one score table or several into one frame, in the order given."""
+    """Read one or several score tables into one frame, in the given order."""
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     frames = []
     for path in paths:
         if not Path(path).is_file():
-            raise ScoreError(f"{path}: no such score table; run the stage that writes it (make reproduce goes on)")
+            raise ScoreError(f"{path}: no such score table; run make reproduce to create it")
         try:
             frame = pd.read_csv(path, keep_default_na=False, dtype=_TEXT, encoding="utf-8-sig")
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             found = " ".join(str(error).split())
             raise ScoreError(f"{path}: not a score table ({found}); expected CSV with {', '.join(COLUMNS)}") from None
-        if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is left of the header's columns for names
-            raise ScoreError(f"{path}: rows have more values than the header has columns; expected as many")
+        if not isinstance(frame.index, pd.RangeIndex):  # pandas uses surplus columns on the left as the index
+            raise ScoreError(f"{path}: rows have more values than the header has columns; expected equal numbers")
         if frame.empty:
-            raise ScoreError(f"{path}: no rows; expected one a clip")
+            raise ScoreError(f"{path}: no rows; expected one row per clip")
         if "section" in frame:
-            frame["section"] = frame["section"].str.zfill(2)  # spreadsheets make 0 of 00
+            frame["section"] = frame["section"].str.zfill(2)  # spreadsheets turn 00 into 0
         frame = check(frame, path)
         frames.append(frame.assign(score=frame["score"].astype(np.float64)))
     if not frames:

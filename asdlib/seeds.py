@@ -1,10 +1,10 @@
-"""Seeds: everything random in a run follows from its seed and the names of what is drawn."""
+"""Derive all random seeds of a run from its main seed and the names of the things drawn."""
 
 import numpy as np
 
 
 def derive(seed: int, *keys: int | str) -> int:
-    """A seed that depends on ``seed`` and all ``keys`` (for example machine, section, step), below 2^63.
+    """Derive a seed below 2^63 from ``seed`` and all ``keys`` (for example machine, section, step).
 
     >>> derive(0, "fan", 1) == derive(0, "fan", 1), derive(0, "fan", 1) == derive(0, "fan", 2)
     (True, False)

@@ -8,17 +8,17 @@ NAMES = (
     "attributes", "candidate", "clip", "domain", "label", "machine", "path", "row", "section", "selection", "split",
     "system", "variant",
 )  # fmt: skip
-"""columns of text that a user may have chosen: a machine type may be called NA, 001 or null"""
+"""columns of text chosen by users: a machine type may be called NA, 001 or null"""
 
 
 def read_table(path: Path | str) -> pd.DataFrame:
-    """Read a table as it was written: names stay the text that they are, an empty cell of any other column is NaN.
+    """Read a table as it was written: names stay text, and empty cells of all other columns become NaN.
 
     Args:
         path: The CSV file.
 
     Returns:
-        The table; empty cells in the columns :data:`NAMES` are empty text.
+        The table; empty cells in the columns :data:`NAMES` are empty strings.
     """
     columns = pd.read_csv(path, nrows=0).columns
     return pd.read_csv(

@@ -1,7 +1,7 @@
-"""One deterministic, resumable training loop for every model.
+"""Train any model with one deterministic, resumable loop.
 
-Batch k is a pure function of (seed, k): everything random in a step draws from generators seeded by both. So a run
-that is killed and goes on from its checkpoint equals the uninterrupted one, bit for bit, on one device.
+Batch k is a pure function of (seed, k): everything random in a step is drawn from generators seeded by both. A run that
+is killed and resumed from its checkpoint therefore equals the uninterrupted one, bit for bit, on the same device.
 """
 
 import contextlib
@@ -24,29 +24,29 @@ from asdlib.checkpoints import TrainingError
 from asdlib.seeds import derive
 
 CHECKPOINT_SECONDS = "ASDLIB_CHECKPOINT_SECONDS"
-"""environment variable: seconds between checkpoints (default: 60), for machines that are taken away at short notice"""
+"""environment variable: seconds between checkpoints (default: 60), for machines that may be preempted"""
 
 BEFORE = "seconds before"
-"""key of a history's ``attrs``: seconds that earlier starts spent on what was not done again"""
+"""key of a history's ``attrs``: seconds that earlier starts spent on steps that were not repeated"""
 
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and how precisely to compute; made by :func:`compute`."""
+    """Device and precision to compute with, as resolved by :func:`compute`."""
 
     device: torch.device
     precision: str
     """``float32`` or ``bfloat16`` (autocast; weights stay float32)"""
     threads: int
     compile: bool = False
-    """whether networks in training go through PyTorch's compiler"""
+    """whether networks are compiled with PyTorch's compiler for training"""
 
     def autocast(self) -> contextlib.AbstractContextManager:
-        """Context in which matrix products and convolutions run in the chosen precision."""
+        """Return a context in which matrix products and convolutions run in the chosen precision."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def describe(self) -> str:
-        """All of it in words, for records and captions."""
+        """Describe device, threads and precision in words, for records and captions."""
         if self.device.type == "cuda":
             words = [torch.cuda.get_device_name(self.device)]
         else:
@@ -58,28 +58,30 @@ def compute(settings) -> Compute:
     """Resolve ``device``, ``precision`` and ``threads`` of the settings, and make the process deterministic.
 
     Raises:
-        TrainingError: A CUDA device was asked for and there is none.
+        TrainingError: The settings name a CUDA device that does not exist.
     """
     name = settings.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise TrainingError(f"device: {name} was asked for, but PyTorch finds no CUDA device; use device: auto or cpu")
+        raise TrainingError(f"device: {name} was set, but PyTorch finds no CUDA device; use device: auto or cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise TrainingError(
-            f"device: {name} was asked for, but PyTorch finds {torch.cuda.device_count()} CUDA device(s), the first of "
-            "which is cuda:0; use one of these"
+            f"device: {name} was set, but PyTorch finds {torch.cuda.device_count()} CUDA device(s), numbered from "
+            "cuda:0; use one of these"
         )
     torch.set_num_threads(settings.threads)
     if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # makes cuBLAS deterministic
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.allow_tf32 = False  # float32 is to be float32, here and on any other machine
+        torch.backends.cudnn.allow_tf32 = False  # float32 means float32, on every machine
     if settings.compile and not any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))):
-        raise TrainingError("compile: true needs a C++ compiler, and there is none; install g++, or set compile: false")
+        raise TrainingError(
+            "compile: true needs a C++ compiler, but none was found; install g++, or set compile: false"
+        )
     precision = settings.precision
     if precision == "auto":
         precision = "bfloat16" if _multiplies_bfloat16(device) else "float32"
@@ -87,7 +89,7 @@ def compute(settings) -> Compute:
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the device has bfloat16 matrix instructions (tensor cores, AMX, AVX-512 BF16)."""
+    """Return whether the device has bfloat16 matrix instructions (tensor cores, AMX, AVX-512 BF16)."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
@@ -103,15 +105,15 @@ def _processor() -> str:
 
 
 def generator(seed: int, *keys: int | str) -> torch.Generator:
-    """A CPU generator seeded by :func:`derive`."""
+    """Return a CPU generator seeded by :func:`derive`."""
     return torch.Generator().manual_seed(derive(seed, *keys))
 
 
 class Epochs:
-    """Shuffled batches, epoch after epoch; which indices batch k holds depends on nothing but the seed and k.
+    """Shuffled batches over epochs; the indices in batch k depend only on the seed and k.
 
-    Every index comes once an epoch. The batches of an epoch differ in size by at most one, so that none is left with
-    a single index, which batch normalisation cannot use.
+    Every index occurs once per epoch. The batches of an epoch differ in size by at most one, so that no batch is left
+    with a single index, which batch normalisation cannot handle.
 
     >>> epochs = Epochs(10, batch_size=4, seed=0)
     >>> epochs.steps, [len(epochs.batch(step)) for step in range(epochs.steps)]
@@ -121,11 +123,11 @@ class Epochs:
     def __init__(self, count: int, batch_size: int, seed: int):
         self.count, self.seed = count, seed
         self.steps = -(-count // batch_size)
-        """batches an epoch"""
+        """batches per epoch"""
         self._epoch, self._order = -1, torch.empty(0)
 
     def batch(self, step: int) -> Tensor:
-        """Indices of batch ``step`` counted from the first epoch's first; int64, on the CPU."""
+        """Return the indices of batch ``step``, counted from the start of the first epoch; int64, on the CPU."""
         epoch, part = divmod(step, self.steps)
         if epoch != self._epoch:
             self._epoch = epoch
@@ -147,27 +149,27 @@ def train(
     checkpoint_seconds: float | None = None,
     log_seconds: float = 10.0,
 ) -> pd.DataFrame:
-    """Train ``module`` for ``steps`` steps, going on from ``checkpoint`` if it is there.
+    """Train ``module`` for ``steps`` steps, resuming from ``checkpoint`` if it exists.
 
     Args:
-        module: Everything that learns or keeps state (buffers too), on ``compute.device``.
-        loss: ``loss(step, generator)`` makes batch ``step`` with the CPU generator given and returns named scalar
-            tensors; the one named ``loss`` is minimised, all are kept. It runs inside autocast.
-        optimizer: Over parameters of ``module``.
-        scheduler: Stepped once a step.
-        steps: Optimiser steps in all.
+        module: Module with everything that learns or keeps state (including buffers), on ``compute.device``.
+        loss: ``loss(step, generator)`` makes batch ``step`` with the given CPU generator and returns named scalar
+            tensors; the one named ``loss`` is minimised, and all are recorded. It runs inside autocast.
+        optimizer: Optimiser of the parameters of ``module``.
+        scheduler: Learning rate scheduler, stepped once per step.
+        steps: Total number of optimiser steps.
         seed: Seed of batches, masks and dropout.
         compute: Device and precision.
-        checkpoint: File to go on from; written every ``checkpoint_seconds``. At the end
-            :func:`asdlib.checkpoints.finished` takes its place, which the caller removes once its model is written
+        checkpoint: File to resume from; written every ``checkpoint_seconds``. At the end it is replaced by
+            :func:`asdlib.checkpoints.finished`, which the caller removes after writing its model
             (:func:`asdlib.checkpoints.finish`).
-        settings: What the checkpoint belongs to, plain JSON values.
-        checkpoint_seconds: Seconds between checkpoints; by default as :data:`CHECKPOINT_SECONDS` says.
-        log_seconds: Seconds between lines of progress.
+        settings: Settings that the checkpoint belongs to, as plain JSON values.
+        checkpoint_seconds: Seconds between checkpoints; by default the value of :data:`CHECKPOINT_SECONDS`.
+        log_seconds: Seconds between progress messages.
 
     Returns:
-        One row a step: ``step``, the losses, ``learning_rate`` (of the first group). ``attrs[BEFORE]`` are the seconds
-        that earlier starts spent on what was not done again.
+        One row per step: ``step``, the losses, ``learning_rate`` (of the first group). ``attrs[BEFORE]`` holds the
+        seconds that earlier starts spent on steps that were not repeated.
 
     Raises:
         TrainingError: The checkpoint belongs to other settings or cannot be read; a loss, the gradient or a weight is
@@ -175,14 +177,14 @@ def train(
     """
     if checkpoint_seconds is None:
         checkpoint_seconds = float(os.environ.get(CHECKPOINT_SECONDS) or 60)
-    checkpoints.code()  # of now, whatever is edited meanwhile
+    checkpoints.code()  # cache the fingerprint now, in case files are edited during the training
     start, names, rows, before = 0, [], [], 0.0
     if checkpoints.is_finished(checkpoint):
         checkpoint.unlink(missing_ok=True)
         checkpoint = checkpoints.finished(checkpoint)
     if checkpoint.is_file():
         start, names, rows, before = checkpoints.restore(checkpoint, module, optimizer, scheduler, settings)
-        print(f"going on from step {start} of {steps} ({checkpoint})", flush=True)
+        print(f"resuming from step {start} of {steps} ({checkpoint})", flush=True)
     if compute.compile:
         module.forward = torch.compile(module.forward)
     module.train()
@@ -197,7 +199,7 @@ def train(
         names = ["step", *losses, "learning_rate"]
         learned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         norm = nn.utils.clip_grad_norm_(learned, math.inf)  # changes no gradient
-        # The values stay on the device until a line is printed or saved: no synchronisation a step on a GPU.
+        # The values stay on the device until they are printed or saved, so that no step has to synchronise with a GPU.
         values = torch.stack([*(value.detach().float() for value in losses.values()), norm.float()])
         pending.append((scheduler.get_last_lr()[0], values))
         if compute.device.type == "cpu" or len(pending) >= 100:
@@ -234,7 +236,7 @@ def train(
 
 
 class _Forward(nn.Module):
-    """A network whose input is the index of a batch: the form in which PyTorch's ``update_bn`` takes it."""
+    """Wrap a network so that its input is the index of a batch, as PyTorch's ``update_bn`` requires."""
 
     def __init__(self, module: nn.Module, forward: Callable[[Tensor], None]):
         super().__init__()
@@ -247,18 +249,18 @@ class _Forward(nn.Module):
 def refresh_batch_norm(
     module: nn.Module, forward: Callable[[torch.Generator], object], compute: Compute, seed: int, batches: int = 30
 ) -> None:
-    """Estimate the running statistics of batch normalisation again, with the weights as they are after training.
+    """Re-estimate the running statistics of batch normalisation with the final weights.
 
-    During a short training the running averages lag behind the weights, and the network at inference is another one
-    than the one that was trained: a classifier may reject everything it learnt from. A network without batch
-    normalisation stays as it is.
+    During a short training the running averages lag behind the weights, so that the network behaves differently at
+    inference: a classifier may reject everything that it was trained on. A network without batch normalisation is left
+    unchanged.
 
     Args:
         module: The trained network, on ``compute.device``.
-        forward: Runs ``module`` on a training batch drawn with the CPU generator given.
+        forward: Function that runs ``module`` on a training batch drawn with the given CPU generator.
         compute: Device and precision.
         seed: Seed of the batches.
-        batches: How many.
+        batches: Number of batches.
     """
 
     def run(index: Tensor) -> None:
@@ -271,7 +273,7 @@ def refresh_batch_norm(
 
 
 def _collect(pending: list, rows: list, names: list[str]) -> None:
-    """Move the pending loss values to ``rows``, checking that each, and the gradient's norm after them, is finite."""
+    """Move the pending loss values to ``rows``, checking that all of them and the gradient's norm are finite."""
     if not pending:
         return
     values = torch.stack([losses for _, losses in pending]).cpu().double()
@@ -285,7 +287,7 @@ def _collect(pending: list, rows: list, names: list[str]) -> None:
 
 
 def _check_weights(module: nn.Module, step: int) -> None:
-    """Raise :class:`TrainingError` before a weight or buffer that is not finite gets into a checkpoint or a model."""
+    """Raise :class:`TrainingError` if a weight or buffer is not finite, before it gets into a checkpoint or a model."""
     for name, tensor in module.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise _diverged(f"{name} is no longer finite", step)
@@ -293,6 +295,6 @@ def _check_weights(module: nn.Module, step: int) -> None:
 
 def _diverged(what: str, step: int) -> TrainingError:
     return TrainingError(
-        f"training diverged: {what} at step {step}; lower the learning rate or use precision: float32 (the last "
-        "checkpoint, if there is one, is kept)"
+        f"training diverged: {what} at step {step}; lower the learning rate or use precision: float32 (any previous "
+        "checkpoint is kept)"
     )

@@ -1,12 +1,14 @@
-"""Kernels that need not import PyTorch and its company, which takes longer than what most demo notebooks compute.
+"""Start kernels quickly by forking a process that has already imported PyTorch and the other heavy libraries.
 
-During ``make reproduce`` one process imports the libraries (:func:`_serve`) and does nothing else. For each notebook
-Jupyter starts this file as its kernel (:func:`_start`), found by a kernel specification in ``JUPYTER_PATH``. It asks
-for a fork of that process and lends it working folder, environment and output; the fork becomes the kernel. So each
-notebook still has a process of its own, in the same state at every start. Where the process is missing, as on another
-machine, the kernel starts as any other.
+These imports take longer than the computations of most demo notebooks. During ``make reproduce`` one server process
+imports the libraries and forks on request (:func:`_serve`). For each notebook Jupyter starts this file as its kernel
+(:func:`_start`), which it finds through a kernel specification in ``JUPYTER_PATH``. It requests a fork of the server
+process and passes on working folder, environment and output; the fork becomes the kernel. Each notebook thus still has
+its own process, in the same state at every start. Without a server process, as on another machine, the kernel starts in
+the usual way.
 
-As a kernel's first file this one imports little; it is for Linux, where forking is safe after these imports.
+This file imports little because it is the first file that a kernel runs. It works on Linux only, where forking is safe
+after these imports.
 """
 
 import contextlib
@@ -39,18 +41,18 @@ LIBRARIES = (
     "torch._dynamo",  # every optimiser imports it
     "torchvision.models",
 )
-"""what notebooks import from elsewhere; not our own modules, so that each notebook runs the code as it is then"""
+"""libraries that notebooks import; without our own modules, so that each notebook runs their current code"""
 
 
 @contextlib.contextmanager
 def kernels(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Keep warm kernels at hand.
+    """Run the server process for the duration of the context.
 
     Args:
-        environment: Of the notebooks; what libraries read at import must be in it.
+        environment: Environment variables of the notebooks; must include those that libraries read on import.
 
     Yields:
-        The environment in which notebooks find these kernels; the given one where the system is not Linux.
+        The environment in which notebooks find these kernels; on systems other than Linux, the given environment.
     """
     if not sys.platform.startswith("linux"):
         yield environment
@@ -60,7 +62,7 @@ def kernels(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     with socket_folder() as folder:
         address = f"{folder}/socket"
         write_specification(folder, [sys.executable, "-P", "-S", __file__, address, "-f", "{connection_file}"])
-        # In a session of its own an interrupt from the keyboard does not reach it; it ends when its input does.
+        # In its own session, keyboard interrupts do not reach it; it ends when its standard input is closed.
         process = subprocess.Popen(
             [sys.executable, "-m", "asdlib.warm", address],
             stdin=subprocess.PIPE,
@@ -76,14 +78,14 @@ def kernels(environment: dict[str, str]) -> Iterator[dict[str, str]]:
 
 
 def write_specification(folder: Path, argv: list[str]) -> None:
-    """Write the specification of a kernel called ``python3``, which Jupyter finds with ``folder`` in JUPYTER_PATH."""
+    """Write the specification of a kernel named ``python3``, which Jupyter finds with ``folder`` in JUPYTER_PATH."""
     path = Path(folder, "kernels", "python3", "kernel.json")
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), encoding="utf-8")
 
 
 def is_ours(folder: str) -> bool:
-    """Whether an entry of JUPYTER_PATH is that of :func:`kernels`."""
+    """Return whether an entry of JUPYTER_PATH was added by :func:`kernels`."""
     try:
         path = Path(folder, "kernels", "python3", "kernel.json")
         return __file__ in json.loads(path.read_text(encoding="utf-8"))["argv"]
@@ -92,16 +94,16 @@ def is_ours(folder: str) -> bool:
 
 
 def _serve(address: str) -> None:
-    """Import the libraries, then fork for whoever asks at ``address``, until standard input ends."""
+    """Import the libraries, then fork for each request at ``address`` until standard input is closed."""
     import gc
     import importlib
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
-        listener.listen(64)  # who comes early waits
+        listener.listen(64)  # requests queue up during the imports
         for name in LIBRARIES:
             importlib.import_module(name)
-        gc.freeze()  # what all forks share is not copied by their garbage collection
+        gc.freeze()  # keeps the forks' garbage collection from copying shared memory
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
@@ -116,7 +118,7 @@ def _serve(address: str) -> None:
 
 
 def _become(connection: socket.socket) -> None:
-    """Be the kernel that the process at the other end of ``connection`` was started as, until one of both ends."""
+    """Become the kernel of the process at the other end of ``connection``, until either of them ends."""
     import runpy
     import threading
 
@@ -132,7 +134,7 @@ def _become(connection: socket.socket) -> None:
     sys.path[0] = request["folder"]
     os.environ.clear()
     os.environ.update(request["environment"])
-    sys.argv = [*request["argv"], f"--IPKernelApp.parent_handle={os.getppid()}"]  # without one it talks to a terminal
+    sys.argv = [*request["argv"], f"--IPKernelApp.parent_handle={os.getppid()}"]  # otherwise it prints to a terminal
 
     def wait() -> None:
         connection.recv(1)
@@ -143,8 +145,8 @@ def _become(connection: socket.socket) -> None:
 
 
 def _start(address: str, argv: list[str]) -> None:
-    """Have a fork become the kernel and live as long as it does, or as the process that started this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever sends it ends the notebook anyway
+    """Let a fork become the kernel, and exit when that kernel or the process that started this one ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sender of an interrupt ends the notebook anyway
     request = {"argv": argv, "folder": os.getcwd(), "environment": dict(os.environ)}
     parent = os.getppid()
     try:

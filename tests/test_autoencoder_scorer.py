@@ -389,7 +389,9 @@ def test_a_model_that_is_missing_or_another(folder):
     run = settings(folder, autoencoder_candidates={"base": {}, "other": {"seed": 1}})
     with pytest.raises(reconstruct.ModelError, match=r"other: no trained autoencoder; run notebook 03_train"):
         scorer.score(run, "fan", "other")
-    with pytest.raises(reconstruct.ModelError, match=r"was trained with model: .*; give the settings of the training"):
+    with pytest.raises(
+        reconstruct.ModelError, match=r"was trained with model: .*; restore the settings of the training"
+    ):
         scorer.score(settings(folder, autoencoder__model__dropout=0.5), "fan", "base")
     train.fit(run, "fan", "other")
     with pytest.raises(inspection.ScorerError, match="no scorers; run notebook 04"):

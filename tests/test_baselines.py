@@ -306,7 +306,7 @@ def test_a_mobilenet_that_rejects_what_it_learnt_from_is_said_to_do_so(
     record = json.loads((folder(settings, "mobilenet") / "record.json").read_text())
     assert record["accuracy"] == accuracy
     assert record["health"] == [
-        f"at inference, the network takes only {accuracy:.0%} of its training clips for their own section"
+        f"at inference, the network assigns only {accuracy:.0%} of its training clips to their own section"
     ]
 
 

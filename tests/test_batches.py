@@ -190,7 +190,7 @@ def test_normalisation_is_over_all_training_clips_of_the_machine():
 def test_clear_errors():
     with pytest.raises(ClassifierError, match="section 07 of fan has no normal source training clips"):
         make(section="07")
-    with pytest.raises(ClassifierError, match=r"negatives is 'machine', but beside section 00 of ToyCar"):
+    with pytest.raises(ClassifierError, match=r"negatives is 'machine', but apart from section 00 of ToyCar"):
         make("ToyCar", negatives="machine", counts={"ToyCar": COUNTS["ToyCar"]})
     with pytest.raises(ClassifierError, match=r"'dataset', but crane is in none of their machine types \(fan, gearbox"):
         make("crane", counts=COUNTS | {"crane": {("crane", "00", "source"): 1}}, negatives="dataset")

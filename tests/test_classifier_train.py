@@ -245,7 +245,7 @@ def test_fine_tuning_does_not_go_on_after_a_source_training_of_other_code(traine
     assert sorted(path.name.split(".")[4] for path in there.iterdir()) == ["source", "target"]
     capsys.readouterr()
     train.fit(settings, "fan", "00", "base")
-    assert "going on from" not in capsys.readouterr().out
+    assert "resuming from" not in capsys.readouterr().out
     for name in FILES:
         assert (folder(settings) / name).read_bytes() == (folder(trained[0]) / name).read_bytes(), name
     assert not list(there.iterdir())

@@ -50,7 +50,7 @@ def test_waits_until_they_have_ended(squeue, tmp_path, monkeypatch, capsys):
 def test_a_slurm_that_does_not_answer_is_no_empty_one(squeue, tmp_path):
     squeue("", code=1)
     (tmp_path / cluster.LOGS).mkdir(parents=True)
-    with pytest.raises(AsdError, match="nothing is begun"):
+    with pytest.raises(AsdError, match="nothing was started"):
         cluster.jobs(tmp_path)
 
 
@@ -62,7 +62,10 @@ def test_a_slurm_that_does_not_answer_is_no_empty_one(squeue, tmp_path):
         ("jobs: 3", "names no executor"),
         ("executor: slurm", "slurm-jobname-prefix must be asdlib"),
         ("{executor: slurm, slurm-jobname-prefix: asdlib}", "slurm-pass-command-as-script must be true"),
-        ("{executor: slurm, slurm-jobname-prefix: asdlib, slurm-pass-command-as-script: true}", "no sbatch here"),
+        (
+            "{executor: slurm, slurm-jobname-prefix: asdlib, slurm-pass-command-as-script: true}",
+            "sbatch is not installed here",
+        ),
     ],
 )
 def test_a_profile_that_cannot_be_used_is_one_sentence(tmp_path, monkeypatch, text, words):
@@ -121,5 +124,5 @@ def test_snakemake_by_hand_does_not_run_beside_the_command(project):
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", "profile=smoke"]
     with alone(home):
         done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and "another `make reproduce` or Snakemake runs in this folder" in done.stderr
+    assert done.returncode != 0 and "another `make reproduce` or Snakemake is running in this folder" in done.stderr
     assert not (home / "runs").exists() and not (home / "data").exists()

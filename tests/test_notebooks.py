@@ -147,7 +147,7 @@ def test_a_users_own_set_up_changes_nothing(tmp_path, monkeypatch, capfd):
     ("error", "words"),
     [
         ("Kernel didn't respond in 900 seconds", "no kernel started in 900 s; run fewer jobs"),
-        ("Kernel died before replying to kernel_info", "the kernel died, most likely for want of memory"),
+        ("Kernel died before replying to kernel_info", "the kernel died, most likely for lack of memory"),
     ],
 )
 def test_a_kernel_may_take_minutes_to_start(root, tmp_path, monkeypatch, error, words):

@@ -23,7 +23,7 @@ def test_a_gaussian_of_numbers_that_are_not_finite(value):
         lambda: gaussian.towards(errors, 3.0, "own"),
         lambda: gaussian.widened(errors, 1.0),
     ):
-        with pytest.raises(GaussianError, match="holds NaN or infinity"), np.errstate(all="ignore"):
+        with pytest.raises(GaussianError, match="contains NaN or infinity"), np.errstate(all="ignore"):
             fit()
 
 

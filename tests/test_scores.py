@@ -78,7 +78,7 @@ def test_a_score_that_is_no_number_is_named(clips, tmp_path, value):
         (lambda table: table.assign(section="x"), "section '0x' found; expected two digits"),
         (lambda table: table.assign(machine="../fan"), "machine '../fan' found; expected a name that can be part"),
         (lambda table: table.assign(machine=""), "machine '' found"),
-        (lambda table: table.iloc[:0], "no rows; expected one a clip"),
+        (lambda table: table.iloc[:0], "no rows; expected one row per clip"),
         (lambda table: table.assign(label=""), "label '' found; expected one of normal, anomaly, unknown"),
         (lambda table: table.assign(score="high"), "is high; expected a finite number"),
         (lambda table: pd.concat([table, table.tail(1)]), "section_03_target_test_0000.wav .* more than one score"),
@@ -117,5 +117,7 @@ def test_numbers_that_are_not_finite_name_the_clip():
     values = np.ones((2, 3, 4))
     assert scores.finite(clips, values, "the error") is values
     values[1, 2, 3] = np.nan
-    with pytest.raises(ScoreError, match=r"clip b.wav \(machine fan, section 00\): the error holds NaN .* 1 clip\(s\)"):
+    with pytest.raises(
+        ScoreError, match=r"clip b.wav \(machine fan, section 00\): the error contains NaN .* 1 clip\(s\)"
+    ):
         scores.finite(clips, values, "the error")

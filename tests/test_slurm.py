@@ -180,13 +180,13 @@ def test_the_bytes_are_those_of_a_local_run(submitted, smoke):
 
 def test_killed_and_preempted_trainings_went_on(submitted):
     for notebook in (submitted.killed, submitted.preempted):
-        assert "going on from step" in notebook.read_text(encoding="utf-8"), notebook
+        assert "resuming from step" in notebook.read_text(encoding="utf-8"), notebook
 
 
 def test_jobs_outlive_the_command_and_are_waited_for(submitted):
     assert submitted.alive
     assert "job(s) of an earlier command: " in submitted.log.read_text(encoding="utf-8")
-    assert "going on from step" not in submitted.left.read_text(encoding="utf-8")  # the job that was left made it
+    assert "resuming from step" not in submitted.left.read_text(encoding="utf-8")  # the job that was left made it
     assert submitted.before and submitted.before.items() <= made(submitted.run).items()  # nothing was trained anew
 
 

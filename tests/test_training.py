@@ -129,7 +129,7 @@ def test_what_has_ended_is_not_trained_again(tmp_path, monkeypatch, capsys):
     again.die_at = 0
     pd.testing.assert_frame_equal(again.train(checkpoint), history, check_exact=True)
     assert equal(again.module, whole.module)
-    assert f"going on from step {STEPS} of {STEPS}" in capsys.readouterr().out
+    assert f"resuming from step {STEPS} of {STEPS}" in capsys.readouterr().out
 
     monkeypatch.setattr(checkpoints, "code", lambda: "other code")
     with pytest.raises(KeyboardInterrupt):
@@ -339,7 +339,7 @@ def test_compute():
 
 def test_a_missing_device_is_refused():
     present = torch.cuda.device_count()
-    with pytest.raises(TrainingError, match=f"device: cuda:{present} was asked for"):
+    with pytest.raises(TrainingError, match=f"device: cuda:{present} was set"):
         training.compute(settings(device=f"cuda:{present}"))
 
 

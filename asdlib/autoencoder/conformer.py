@@ -1,11 +1,11 @@
-"""The Conformer block (Gulati et al., 2020; Sec. 2.1), written for speed on processors as well as on GPUs.
+"""Implement the Conformer block (Gulati et al., 2020; Sec. 2.1), optimised for CPUs as well as GPUs.
 
 Differences from the reference block: no positional encoding in the attention (a machine's sound has no beginning), and
-no dropout on the attention weights nor inside the feed-forward modules, only on the four residual branches: attention
-dropout turns off the fused attention, and drawing wide masks is slow.
+no dropout on the attention weights or inside the feed-forward modules, only on the four residual branches. Attention
+dropout would disable the fused attention, and drawing wide masks is slow.
 
-``valid`` is a boolean mask ``(batch, frames)``, false where a sequence is padding; ``None`` if nothing is. What stands
-in padded frames influences no valid frame.
+``valid`` is a boolean mask ``(batch, frames)``, false in padded frames, or ``None`` if there is no padding. The values
+in padded frames do not influence valid frames.
 """
 
 import torch
@@ -45,11 +45,11 @@ class Attention(nn.Module):
             low = parts.device.type == "cpu" and parts.dtype == torch.bfloat16
             whole = low and self.training and valid is None
             if low and not whole:
-                parts = parts.float()  # the fused attention is slower in bfloat16 there
+                parts = parts.float()  # the fused attention is slower in bfloat16 on the CPU
             query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (batch, heads, frames, channels / heads)
             if whole:
-                # Crops are short: all weights at once cost little memory, and forward and backward pass together take
-                # 0.55 of the time of the fused attention in float32.
+                # Crops are short, so computing all weights at once needs little memory, and forward and backward pass
+                # together take 0.55 of the time of the fused attention in float32.
                 scale = (channels // self.heads) ** -0.5
                 mixed = torch.softmax((query * scale) @ key.transpose(-1, -2), dim=-1) @ value
             else:
@@ -60,8 +60,8 @@ class Attention(nn.Module):
 class Convolution(nn.Module):
     """Pre-norm convolution module: pointwise, GLU, depthwise, batch norm, Swish, pointwise.
 
-    Shape: ``(batch, frames, channels)`` in and out. Padded frames enter the depthwise convolution as zeros, as what
-    lies beyond the ends of a sequence does, and the batch norm's statistics leave them out.
+    Shape: ``(batch, frames, channels)`` in and out. Padded frames enter the depthwise convolution as zeros, like the
+    positions beyond the ends of a sequence, and are left out of the batch norm's statistics.
     """
 
     def __init__(self, channels: int, kernel: int):
@@ -76,8 +76,8 @@ class Convolution(nn.Module):
         x = F.glu(self.inward(self.norm(x)), dim=-1)
         if valid is not None:
             x = x.masked_fill(~valid[..., None], 0.0)
-        # Seen as an image of height 1 in channels-last order, the sequence needs no copy, and the convolution is 5
-        # times faster on processors than Conv1d's.
+        # Treated as an image of height 1 in channels-last order, the sequence needs no copy, and the convolution is 5
+        # times faster on CPUs than with Conv1d.
         x = self.depthwise(x.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
         if valid is None or not self.training:
             x = self.batch_norm(x.flatten(0, 1)).view_as(x)
@@ -89,7 +89,7 @@ class Convolution(nn.Module):
 class ConformerBlock(nn.Module):
     """Half feed-forward, self-attention, convolution, half feed-forward, layer norm.
 
-    Shape: ``(batch, frames, channels)`` in and out; ``valid`` as in the module's text.
+    Shape: ``(batch, frames, channels)`` in and out; ``valid`` as described at the top of the module.
     """
 
     def __init__(self, channels: int, heads: int, kernel: int, expansion: int, dropout: float):

@@ -1,4 +1,4 @@
-"""One clip through a trained autoencoder and its scorer, to look at."""
+"""Inspect how a trained autoencoder and its scorer process one clip."""
 
 from dataclasses import dataclass, replace
 
@@ -12,12 +12,12 @@ from asdlib.data.audio import Waveforms
 
 
 class ScorerError(AsdError):
-    """Scorers that are missing, or a clip that is not there."""
+    """Raised when scorers are missing or a clip does not exist."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """One clip through autoencoder and scorer."""
+    """Result of autoencoder and scorer for one clip."""
 
     spectra: Reconstruction
     """input, masked input, reconstruction and error, dB"""
@@ -30,27 +30,27 @@ class Inspection:
 
 
 def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveforms: Waveforms | None = None) -> Inspection:
-    """Look at one clip.
+    """Run autoencoder and scorer on one clip.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         machine: Machine type.
-        candidate: Name of the candidate, scored before (:func:`asdlib.autoencoder.scorer.score`).
-        clip: A row with ``split`` and ``clip``, of the catalogue or of a score table.
-        waveforms: Where the clip is; None for those of the run.
+        candidate: Name of the candidate, which must have been scored (:func:`asdlib.autoencoder.scorer.score`).
+        clip: Row of the catalogue or of a score table, with ``split`` and ``clip``.
+        waveforms: Waveforms that include the clip; None for those of the run.
 
     Raises:
-        ScorerError: There are no scorers, or no such clip.
+        ScorerError: The scorers are missing, or the clip does not exist.
     """
     net = Reconstructor.load(settings, machine, candidate)
     net = net if waveforms is None else replace(net, waveforms=waveforms)
     path = paths.Run.of(settings).system("autoencoder", machine, candidate) / "scorers.safetensors"
     if not path.is_file():
-        raise ScorerError(f"{path}: no scorers; run notebook 04_reconstruction_errors for it, or make reproduce")
+        raise ScorerError(f"{path}: no scorers; run notebook 04_reconstruction_errors to fit them, or make reproduce")
     table = net.waveforms.clips
     found = np.flatnonzero((table["split"] == clip["split"]) & (table["clip"] == clip["clip"]))
     if len(found) == 0:
-        raise ScorerError(f"{machine} has no {clip['split']} clip {clip['clip']!r}; take one from its score table")
+        raise ScorerError(f"{machine} has no {clip['split']} clip {clip['clip']!r}; choose one from its score table")
     row, options = int(found[0]), net.branch.scorer
     error, gaussians = next(net.errors([row], scorer.kinds(options))), scorer.load(path)
     frames = scorer.frame_scores(error, gaussians, table["section"].iat[row], table["domain"].iat[row], options)
@@ -58,10 +58,13 @@ def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveforms: 
 
 
 def typical(table: pd.DataFrame, section: str, domain: str, label: str) -> pd.Series:
-    """The test clip with the median score among those of a section, domain and label: neither the best nor the worst.
+    """Return the test clip with the median score among those of a section, domain and label.
 
     Args:
-        table: Scores of one system.
+        table: Score table of one system.
+        section: Section of the clip.
+        domain: Domain of the clip.
+        label: Label of the clip.
     """
     same = (table["section"] == section) & (table["domain"] == domain) & (table["label"] == label)
     chosen = table[same & (table["split"] == "test")].sort_values(["score", "clip"])

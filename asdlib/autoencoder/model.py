@@ -1,7 +1,7 @@
-"""The sequence-level, section-aware autoencoder (Sec. 2.1).
+"""Define the sequence-level, section-aware autoencoder (Sec. 2.1).
 
-Everything here is in standardised log-mel: a band's dB minus its mean over the machine's training clips, divided by its
-deviation. So are the reconstruction errors; times ``deviation`` they are in dB.
+All values, including reconstruction errors, are standardised log-mel: the dB of a band minus its mean over the
+machine's training clips, divided by its standard deviation. Errors times ``deviation`` are in dB.
 """
 
 import torch
@@ -15,8 +15,8 @@ class Autoencoder(nn.Module):
     """Conformer encoder, a bottleneck in every frame, Conformer decoder.
 
     The section enters as a constant last column of the input and as a learned embedding at the bottleneck,
-    concatenated with the latent or added to it; each can be turned off (``settings``). With ``section_regression`` the
-    output has a last column too, which regresses the section.
+    concatenated with the latent or added to it; both can be turned off (``settings``). With ``section_regression`` the
+    output also has a last column, which regresses the section.
 
     Args:
         settings: Sizes and section options.
@@ -45,11 +45,11 @@ class Autoencoder(nn.Module):
         return ConformerBlock(settings.channels, settings.heads, settings.kernel, settings.expansion, settings.dropout)
 
     def standardise(self, decibel: Tensor) -> Tensor:
-        """Log-mel in dB, ``(..., mels)``, to mean 0 and deviation 1 a band."""
+        """Scale log-mel in dB, ``(..., mels)``, to mean 0 and standard deviation 1 per band."""
         return (decibel - self.mean) / self.deviation
 
     def decibel(self, features: Tensor) -> Tensor:
-        """The inverse of :meth:`standardise`."""
+        """Convert standardised values back to dB; the inverse of :meth:`standardise`."""
         return features * self.deviation + self.mean
 
     def forward(self, features: Tensor, section: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -58,10 +58,10 @@ class Autoencoder(nn.Module):
         Args:
             features: ``(batch, frames, mels)``, standardised, masked or not.
             section: ``(batch,)``, index of each clip's section.
-            valid: ``(batch, frames)``, false in padding; ``None`` if there is none.
+            valid: ``(batch, frames)``, false in padding; ``None`` without padding.
 
         Returns:
-            ``(batch, frames, mels)``, and one column more with ``section_regression``.
+            ``(batch, frames, mels)``, with one more column if ``section_regression`` is set.
         """
         x = self._with_code(features, section) if self.settings.section_input else features
         x = self.inward(x)
@@ -78,7 +78,7 @@ class Autoencoder(nn.Module):
         return self.outward(x)
 
     def target(self, features: Tensor, section: Tensor) -> Tensor:
-        """What :meth:`forward` should return for unmasked ``features``: them, and the section if it is regressed."""
+        """Return the target of :meth:`forward`: unmasked ``features``, and the section's code if it is regressed."""
         return self._with_code(features, section) if self.settings.section_regression else features
 
     def _with_code(self, features: Tensor, section: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A trained autoencoder at inference: reconstruct masked copies of each clip and pool their errors (Sec. 2.1)."""
+"""Reconstruct masked copies of each clip with a trained autoencoder, and pool their errors (Sec. 2.1)."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,19 +20,19 @@ from asdlib.features import LogMel, edge_frames, interior, log_mels
 
 
 class ModelError(AsdError):
-    """A trained model that is missing or belongs to other settings or data."""
+    """Raised when a trained model is missing or belongs to other settings or data."""
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """One clip through the autoencoder, ``(frames, mels)`` each."""
+    """Input and output of the autoencoder for one clip, ``(frames, mels)`` each."""
 
     clip: pd.Series
     """row of the catalogue"""
     original: np.ndarray
     """log-mel, dB"""
     masked: np.ndarray
-    """the first masked copy as the model sees it, dB: a masked value is the band's mean"""
+    """the first masked copy as the model sees it, dB; masked values are the band's mean"""
     reconstruction: np.ndarray
     """mean over the copies, dB"""
     error: np.ndarray
@@ -43,7 +43,7 @@ class Reconstruction:
 
 @dataclass(frozen=True)
 class Reconstructor:
-    """A trained autoencoder and the clips of its machine type; made by :meth:`load`."""
+    """A trained autoencoder with the clips of its machine type, created by :meth:`load`."""
 
     branch: params.Autoencoder
     compute: training.Compute
@@ -51,25 +51,25 @@ class Reconstructor:
     log_mel: LogMel
     waveforms: Waveforms
     rows: np.ndarray
-    """rows of ``waveforms.clips`` that take part"""
+    """rows of ``waveforms.clips`` to use"""
     sections: list[str]
     role: np.ndarray
-    """of each of ``rows``, as :func:`asdlib.data.roles.roles` gives it"""
+    """role of each of ``rows``, as returned by :func:`asdlib.data.roles.roles`"""
     seed: int
     sample_rate: int
 
     @classmethod
     def load(cls, settings, machine: str, candidate: str) -> "Reconstructor":
-        """Load what :func:`asdlib.autoencoder.train.fit` wrote.
+        """Load the model written by :func:`asdlib.autoencoder.train.fit`.
 
         Raises:
-            ModelError: It is not there, or it was trained with other settings or data.
+            ModelError: The model does not exist, or was trained with other settings or data.
         """
         clips = data.open_machine(settings, machine)
         waveforms, sections = clips.waveforms, clips.sections
         trained = settings.trained_as("autoencoder", candidate)
         folder = paths.Run.of(settings).system("autoencoder", machine, trained)
-        again = "run notebook 03_train_autoencoder for it, or make reproduce"
+        again = "run notebook 03_train_autoencoder to train it, or make reproduce"
         if not (folder / "record.json").is_file():
             raise ModelError(f"{folder}: no trained autoencoder; {again}")
         stored = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]
@@ -77,8 +77,8 @@ class Reconstructor:
         odd = [key for key in wanted if stored.get(key) != wanted[key]]
         if odd:
             raise ModelError(
-                f"{folder}: the autoencoder was trained with {odd[0]}: {json.dumps(stored.get(odd[0]))}, the settings "
-                f"now say {json.dumps(wanted[odd[0]])}; give the settings of the training, or {again}"
+                f"{folder}: the autoencoder was trained with {odd[0]}: {json.dumps(stored.get(odd[0]))}, but the "
+                f"settings now have {json.dumps(wanted[odd[0]])}; restore the settings of the training, or {again}"
             )
         file = folder / "model.safetensors"
         return cls.restore(settings, machine, candidate, file, sections, waveforms, clips.rows, clips.role)
@@ -87,7 +87,7 @@ class Reconstructor:
     def restore(
         cls, settings, machine: str, candidate: str, file: Path, sections: list[str], waveforms, rows, role
     ) -> "Reconstructor":
-        """The autoencoder that a safetensors file holds, for any clips (arguments as the attributes above)."""
+        """Load an autoencoder from a safetensors file, for any clips (for the arguments, see the attributes above)."""
         branch, compute = settings.candidate("autoencoder", candidate), training.compute(settings)
         model = Autoencoder(branch.model, branch.features.n_mels, len(sections))
         load_model(model, str(file))
@@ -106,19 +106,19 @@ class Reconstructor:
 
     @property
     def copies(self) -> int:
-        """Masked copies of a clip."""
+        """Number of masked copies per clip."""
         return self.branch.scorer.copies if self.branch.scorer.masking else 1
 
     def errors(self, rows: Sequence[int], kinds: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
-        """Reconstruction errors of clips in standardised log-mel, pooled over the masked copies.
+        """Compute the reconstruction errors of clips in standardised log-mel, pooled over the masked copies.
 
         Args:
             rows: Rows of ``waveforms.clips``.
-            kinds: Which errors: ``signed`` (reconstruction minus input), ``absolute`` or ``squared``, averaged over
-                the copies, or with the pooling over copies after a dot, as in ``absolute.max``.
+            kinds: Errors to compute: ``signed`` (reconstruction minus input), ``absolute`` or ``squared``, averaged
+                over the copies, or with the pooling over copies after a dot, as in ``absolute.max``.
 
         Yields:
-            Clip after clip, a ``(frames, dims)`` array for each kind; dims are the mel bands, and the section if the
+            For each clip, a ``(frames, dims)`` array per kind; dims are the mel bands, followed by the section if the
             model regresses it. Frames whose window reaches beyond the clip are left out
             (:func:`asdlib.features.interior`).
         """
@@ -137,7 +137,7 @@ class Reconstructor:
                 yield of_clip
 
     def example(self, row: int) -> Reconstruction:
-        """One clip's input, masked input, reconstruction and error, all in dB."""
+        """Return one clip's input, masked input, reconstruction and error, all in dB."""
         spectrum = next(log_mels(self.waveforms, [row], self.log_mel))
         features = self.model.standardise(interior(spectrum, self.log_mel))
         output, error, gains = self._reconstruct([row], [features])
@@ -157,13 +157,13 @@ class Reconstructor:
         )
 
     def seconds(self, frames: int, computed: int) -> np.ndarray:
-        """Times of the frames of a clip, of which the front-end computed ``computed``, edges included."""
+        """Return the times of a clip's ``frames`` frames, of the ``computed`` ones including the edges."""
         first = edge_frames(self.log_mel) if frames < computed else 0
         return (first + np.arange(frames)) * self.log_mel.hop_length / self.sample_rate
 
     @torch.inference_mode()
     def _reconstruct(self, rows: list[int], features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Output, error (output minus target) and gains of clips, ``(clips, copies, frames, dims)`` each."""
+        """Return output, error (output minus target) and gains of clips, ``(clips, copies, frames, dims)`` each."""
         gains = pad_sequence([self.gains(row, *clip.shape) for row, clip in zip(rows, features, strict=True)], True)
         lengths = torch.tensor([len(clip) for clip in features])
         features = pad_sequence(features, batch_first=True)  # (clips, frames, mels)
@@ -181,7 +181,7 @@ class Reconstructor:
         return output, output - self.model.target(features, section)[:, None], gains
 
     def gains(self, row: int, frames: int, mels: int) -> Tensor:
-        """Gains of a clip's copies, drawn by its name: ``(frames, copies, mels)``, as padding wants them."""
+        """Draw the gains of a clip's copies, seeded by its name: ``(frames, copies, mels)``, ready for padding."""
         if not self.branch.scorer.masking:
             return torch.ones(frames, 1, mels)
         clip = "/".join(self.waveforms.clips.iloc[row][["section", "split", "clip"]])
@@ -193,8 +193,9 @@ def pool_copies(errors: Tensor, kind: str) -> Tensor:
 
     Args:
         errors: Signed errors.
-        kind: ``signed``, ``absolute`` or ``squared``, the error that is pooled; alone for the mean over the copies,
-            followed by ``.median`` (the lower of two middle values) or ``.max`` (largest magnitude, its sign kept).
+        kind: The error to pool, ``signed``, ``absolute`` or ``squared``. Alone, it is averaged over the copies; with
+            the suffix ``.median`` or ``.max``, the median (the lower of two middle values) or the value of the largest
+            magnitude (with its sign) is taken.
     """
     error, _, how = kind.partition(".")
     errors = {"signed": errors, "absolute": errors.abs(), "squared": errors.square()}[error]

@@ -1,17 +1,17 @@
-"""The scorer module (Sec. 2.1): from reconstruction errors to one score per clip.
+"""Turn reconstruction errors into one score per clip, as the scorer module of Sec. 2.1 does.
 
-The paper's order: a Gaussian per section and domain over the error *vectors of frames*, the negative log-likelihood as
-the frame's score, then post-processing over time. The errors of the masked copies are pooled by mean, maximum or median
-first. Each choice of pooling is a variant, and each variant a system of its own. Two variants are extensions that the
-paper lacks (:mod:`asdlib.origin`): ``clip_signed`` averages the signed errors over time first and then asks one
-Gaussian per section and domain how unusual the clip's error vector is; ``l1`` is the mean absolute error, the score
-without a scorer.
+In the paper's order, the errors of the masked copies are first pooled by mean, maximum or median. A Gaussian per
+section and domain over the error *vectors of frames* then gives each frame's negative log-likelihood, which is
+post-processed over time. Each choice of pooling is a variant, and each variant counts as a system. Two variants are extensions that
+the paper lacks (:mod:`asdlib.origin`): ``clip_signed`` averages the signed errors over time first and then scores the
+clip's error vector with one Gaussian per section and domain; ``l1`` is the mean absolute error, a score without a
+scorer.
 
-The Gaussians are fitted on clips that the network did not learn from. Those clips are in the score table too, since
-normalisation and thresholds need normal clips; so that no clip is scored by a Gaussian that it helped to fit, their
-scores are cross-fitted (:func:`cross_fitted`).
+The Gaussians are fitted on clips that the network did not learn from. These clips are also in the score table, since
+normalisation and thresholds need normal clips. Their scores are cross-fitted (:func:`cross_fitted`), so that no clip is
+scored by a Gaussian that it helped to fit.
 
-PyTorch is imported where it is used: a detector's ONNX files are scored without it.
+PyTorch is imported only where it is used, because a detector scores with ONNX files without it.
 """
 
 import time
@@ -38,10 +38,10 @@ FOLDS = 5
 
 
 class Errors:
-    """Reconstruction errors of some clips, as far as scorers need them.
+    """Reconstruction errors of clips, as needed by the scorers.
 
     Args:
-        table: Catalogue rows of the clips, numbered from 0.
+        table: Catalogue rows of the clips; renumbered from 0.
         errors: Errors of each clip, ``(frames, dims)`` for each of :func:`kinds`.
     """
 
@@ -50,7 +50,7 @@ class Errors:
         self.signed = np.stack([error["signed"].mean(0, dtype=np.float64) for error in errors]) if errors else None
 
     def take(self, index: np.ndarray) -> "Errors":
-        """The clips of ``index``, positions or a mask."""
+        """Select the clips at ``index``, either positions or a mask."""
         index = np.flatnonzero(index) if np.asarray(index).dtype == bool else np.asarray(index, dtype=int)
         return Errors(self.table.iloc[index], [self.frames[i] for i in index])
 
@@ -58,9 +58,9 @@ class Errors:
 def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     """Score the test clips and the held-out training clips of a machine type, and write the scores.
 
-    Next to ``scores.csv`` the candidate's folder then holds ``scorers.safetensors`` (the Gaussians over frames and over
-    clips), ``bands.csv`` (mean error of each mel band in dB, by section, domain, split and label) and ``scores.json``
-    (the record).
+    Besides ``scores.csv``, this writes ``scorers.safetensors`` (the Gaussians over frames and over clips),
+    ``bands.csv`` (mean error of each mel band in dB, by section, domain, split and label) and ``scores.json`` (the
+    record) to the candidate's folder.
 
     Returns:
         The score table of all variants, systems ``autoencoder/<candidate>/<variant>``, in the order of the settings.
@@ -126,7 +126,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
 
 
 class Learnt(Errors):
-    """Mean signed errors of the clips that the network learnt from; their frames are of no use to a scorer.
+    """Mean signed errors of the clips that the network learnt from, whose frames scorers do not use.
 
     Args:
         table: Catalogue rows of the clips.
@@ -142,13 +142,13 @@ def fit(known: Errors, learnt: Learnt, options, pseudo: Errors | None = None) ->
 
     Args:
         known: Held-out source clips and the target training clips, of all sections.
-        learnt: Source clips that the network learnt from, for ``clip_signed``: a section's held-out clips alone are
-            fewer than the dimensions, and a mean over time is hardly overfitted.
+        learnt: Source clips that the network learnt from, for ``clip_signed``. A section has fewer held-out clips than
+            there are dimensions, and means over time are hardly affected by overfitting.
         options: :class:`asdlib.params.AutoencoderScorer`.
-        pseudo: Pseudo-target clips, where the target's Gaussians are to be fitted on these.
+        pseudo: Pseudo-target clips, if the target's Gaussians are to be fitted on them.
 
     Returns:
-        By name: :func:`group_of` for frames, ``clip.<section>.<domain>`` for clips.
+        The Gaussians by name: :func:`group_of` for frames, ``clip.<section>.<domain>`` for clips.
     """
     gaussians: dict[str, Gaussian] = {}
     for copies in _copy_poolings(options):
@@ -161,7 +161,7 @@ def fit(known: Errors, learnt: Learnt, options, pseudo: Errors | None = None) ->
         signed = np.concatenate([known.signed, learnt.signed])
         means = {}
         if pseudo is not None:
-            used = pseudo.table["clip"].isin(set(table["clip"]))  # not those made of a left-out fold
+            used = pseudo.table["clip"].isin(set(table["clip"]))  # without those derived from a left-out fold
             means = {
                 section: pseudo.signed[rows] for section, rows in pseudo.table[used].groupby("section").groups.items()
             }
@@ -172,12 +172,12 @@ def fit(known: Errors, learnt: Learnt, options, pseudo: Errors | None = None) ->
 def cross_fitted(
     known: Errors, learnt: Learnt, options, pseudo: Errors | None = None
 ) -> dict[tuple[int, str], dict[str, float]]:
-    """Score held-out clips by Gaussians that were fitted without them and the other clips of their fold.
+    """Score held-out clips with Gaussians that were fitted without them and the other clips of their fold.
 
-    Args: as of :func:`fit`.
+    The arguments are those of :func:`fit`.
 
     Returns:
-        The score in every variant, by position of the clip in ``known`` and by the domain that it is scored as: its
+        The score in every variant, by position of the clip in ``known`` and by the domain as which it is scored: its
         own, ``source``, and ``target``, as a reference clip (:attr:`asdlib.data.MachineClips.scored`).
     """
     source = (known.table["domain"] == "source").to_numpy()
@@ -195,18 +195,22 @@ def cross_fitted(
 
 
 def kinds(options) -> list[str]:
-    """The errors that scoring needs (:meth:`asdlib.autoencoder.reconstruct.Reconstructor.errors`)."""
+    """Return the kinds of errors needed for scoring (:meth:`asdlib.autoencoder.reconstruct.Reconstructor.errors`)."""
     return sorted({"signed", "absolute", *(_kind(options, copies) for copies in _copy_poolings(options))})
 
 
 def _copy_poolings(options) -> list[str]:
-    """How the errors of copies are pooled: each way that a variant asks for; the mean where none does."""
+    """Return the poolings over copies that the variants use, or the mean if no variant uses any."""
     frame_variants = [variant for variant in options.variants if variant not in (CLIP_SIGNED, L1)]
     return list(dict.fromkeys(_parts(variant)[1] for variant in frame_variants)) or ["mean"]
 
 
 def _parts(variant: str) -> tuple[str, str]:
-    """Pooling over time and over copies: ``median_of_max`` is (median, max), ``median`` is (median, mean)."""
+    """Split a variant into the poolings over time and over copies.
+
+    >>> _parts("median_of_max"), _parts("median")
+    (('median', 'max'), ('median', 'mean'))
+    """
     pooling, _, copies = variant.partition("_of_")
     return pooling, copies or "mean"
 
@@ -220,7 +224,7 @@ def _named(group: str, copies: str) -> str:
 
 
 def _frames_by_section(pseudo: Errors, known: Errors, kind: str) -> dict[str, np.ndarray]:
-    """Frames of the pseudo-target clips that were made of ``known`` clips: the network did not learn from these."""
+    """Return the frames of pseudo-target clips derived from ``known`` clips, from which the network did not learn."""
     held_out = pseudo.table["clip"].isin(set(known.table["clip"])).to_numpy()
     return {
         section: np.concatenate([pseudo.frames[row][kind] for row in rows])
@@ -231,13 +235,13 @@ def _frames_by_section(pseudo: Errors, known: Errors, kind: str) -> dict[str, np
 def of_clip(
     error: dict[str, np.ndarray], gaussians: dict[str, Gaussian], section: str, domain: str, options
 ) -> dict[str, float]:
-    """The score of one clip in every variant, in the order of the settings; it needs that clip only.
+    """Score one clip in every variant, in the order of the settings, independently of other clips.
 
     Args:
-        error: Of the clip, ``(frames, dims)`` for each of :func:`kinds`.
-        gaussians: All that :func:`load` reads.
-        section: Of the clip.
-        domain: Of the clip, or the one that it is to be scored as.
+        error: Errors of the clip, ``(frames, dims)`` for each of :func:`kinds`.
+        gaussians: Gaussians of all sections and domains, as returned by :func:`load`.
+        section: Section of the clip.
+        domain: Domain of the clip, or the domain as which to score it.
         options: :class:`asdlib.params.AutoencoderScorer`.
     """
     frames = {
@@ -259,28 +263,28 @@ def of_clip(
 def of_frames(
     error: dict[str, np.ndarray], gaussians: dict[str, Gaussian], section: str, domain: str, options, copies="mean"
 ) -> np.ndarray:
-    """Negative log-likelihood of each frame's errors, ``(frames,)``; ``copies`` says how those of copies are pooled."""
+    """Return each frame's negative log-likelihood, ``(frames,)``, with errors pooled over the copies by ``copies``."""
     gaussian = gaussians[_named(group_of(section, domain, options.groups), copies)]
     return gaussian.surprise(error[_kind(options, copies)])
 
 
 def frame_scores(error, gaussians, section: str, domain: str, options) -> np.ndarray:
-    """The frame scores to show over time: those of the first pooling over copies that the variants use."""
+    """Return the frame scores to plot over time, with the first pooling over copies that the variants use."""
     return of_frames(error, gaussians, section, domain, options, _copy_poolings(options)[0])
 
 
 def without_labels(options):
-    """The scorer's settings with one variant only: the one that a detector uses (:func:`asdlib.origin.first`)."""
+    """Return the scorer's settings with only the variant that a detector uses (:func:`asdlib.origin.first`)."""
     return options.model_copy(update={"variants": [origin.first("autoencoder", options.variants, origin.EXTENSION)]})
 
 
 def group_of(section: str, domain: str, groups: str) -> str:
-    """Name of the Gaussian that scores a clip's frames: ``00.source``, ``00`` or ``machine``."""
+    """Return the name of the Gaussian that scores a clip's frames: ``00.source``, ``00`` or ``machine``."""
     return {"section_domain": f"{section}.{domain}", "section": section, "machine": "machine"}[groups]
 
 
 def pseudo_target_errors(settings, net: "Reconstructor", machine: str) -> Errors | None:
-    """Errors of the pseudo-target clips (:mod:`asdlib.data.pseudo_target`); None if there are none."""
+    """Compute the errors of the pseudo-target clips (:mod:`asdlib.data.pseudo_target`); None without such clips."""
     from asdlib.data import pseudo_target
 
     found = pseudo_target.open_rows(settings, machine, net.sections)
@@ -294,20 +298,20 @@ def pseudo_target_errors(settings, net: "Reconstructor", machine: str) -> Errors
 def fit_frames(
     table: pd.DataFrame, errors: Sequence[np.ndarray], options, shifted: Mapping[str, np.ndarray] = MappingProxyType({})
 ) -> dict[str, Gaussian]:
-    """The Gaussians over frame errors.
+    """Fit the Gaussians over frame errors.
 
-    The target domain's three clips give fewer frames than a covariance has parameters, and correlated ones: their
-    covariance is drawn towards the source's (:meth:`Gaussian.towards`), or pseudo-target clips take their place. Where
-    a section has no target clips to fit on, its source Gaussian stands in.
+    The target domain's three clips have fewer frames than a covariance has parameters, and these are correlated. Their
+    covariance is therefore shrunk towards the source's (:meth:`Gaussian.towards`), or pseudo-target clips are used
+    instead. If a section has no target clips to fit on, its source Gaussian is used for the target domain.
 
     Args:
         table: Catalogue rows of the clips to fit on.
         errors: Their errors, ``(frames, dims)`` each.
         options: :class:`asdlib.params.AutoencoderScorer`.
-        shifted: Errors of pseudo-target frames by section, ``(frames, dims)``, where these are to be fitted.
+        shifted: Errors of pseudo-target frames by section, ``(frames, dims)``, if the target is to be fitted on them.
 
     Returns:
-        A Gaussian for each name that :func:`group_of` can give.
+        A Gaussian for each name that :func:`group_of` can return.
     """
 
     def frames(**where: str) -> np.ndarray | None:
@@ -342,13 +346,13 @@ def fit_clips(
 ) -> dict[str, Gaussian]:
     """Fit the Gaussians of ``clip_signed`` over clips' mean signed errors, one per section and domain.
 
-    The source's (Ledoit-Wolf) is fitted on the section's source clips. The target's is fitted on pseudo-target clips,
-    where there are some, else it is the same; and it is widened by the shift that the target training clips (still)
-    show (:meth:`Gaussian.widened`).
+    The source Gaussian (Ledoit-Wolf) is fitted on the section's source clips. The target Gaussian is fitted on
+    pseudo-target clips if there are any; otherwise it starts from the source Gaussian. It is then widened by the shift
+    that the target training clips (still) show (:meth:`Gaussian.widened`).
 
     Args:
         table: Catalogue rows of training clips.
-        signed: Mean signed errors of each, ``(clips, dims)``.
+        signed: Mean signed errors of each clip, ``(clips, dims)``.
         target_shift: Weight of the shift.
         shifted_means: Mean signed errors of pseudo-target clips by section, ``(clips, dims)``.
     """
@@ -366,12 +370,12 @@ def fit_clips(
 
 
 def _clip(section: str, domain: str) -> str:
-    """Name of a Gaussian over clips, beside those over frames (:func:`group_of`)."""
+    """Return the name of a Gaussian over clips, distinct from those over frames (:func:`group_of`)."""
     return f"clip.{section}.{domain}"
 
 
 def band_errors(table: pd.DataFrame, signed: np.ndarray, absolute: np.ndarray, deviation: np.ndarray) -> pd.DataFrame:
-    """Mean error of each mel band in dB: ``section, domain, split, label, band, signed, absolute``."""
+    """Compute the mean error of each mel band in dB: ``section, domain, split, label, band, signed, absolute``."""
     keys, parts = ["section", "domain", "split", "label"], []
     for key, index in table.groupby(keys, sort=True).indices.items():
         parts.append(pd.DataFrame([key], columns=keys).loc[np.zeros(len(deviation), int)].reset_index(drop=True))
@@ -390,7 +394,7 @@ def _save(gaussians: dict[str, Gaussian], path: Path) -> None:
 
 
 def load(path: Path) -> dict[str, Gaussian]:
-    """The Gaussians that :func:`score` wrote to ``scorers.safetensors``, by name."""
+    """Load the Gaussians that :func:`score` wrote to ``scorers.safetensors``, by name."""
     arrays = load_file(path)
     names = sorted({name.rpartition("/")[0] for name in arrays})
     return {name: Gaussian(arrays[f"{name}/mean"], arrays[f"{name}/cholesky"]) for name in names}

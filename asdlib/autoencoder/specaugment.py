@@ -1,8 +1,8 @@
-"""SpecAugment and dropout of the input, in training and at inference (Sec. 2.1; Park et al., 2019).
+"""Apply SpecAugment and dropout to the input, in training and at inference (Sec. 2.1; Park et al., 2019).
 
-Masks are drawn on the CPU from the generator given: in training a pure function of (seed, step), at inference of (seed,
-clip, copy), so that a clip scored alone gets the masks that it gets among others. A masked value is 0 after
-standardisation: the band's mean.
+Masks are drawn on the CPU from the given generator. In training they are a pure function of (seed, step), at inference
+of (seed, clip, copy), so that a clip gets the same masks whether it is scored alone or with others. Masked values are 0
+after standardisation, which is the band's mean.
 """
 
 import torch
@@ -14,15 +14,16 @@ from asdlib.params import SpecAugment
 
 
 def stripes(batch: int, length: int, count: int, width: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """``count`` random stripes a row, ``(batch, length)`` boolean, true inside; they may overlap.
+    """Draw ``count`` random stripes per row, ``(batch, length)`` boolean, true inside; they may overlap.
 
-    A stripe's width is uniform over the range given (no wider than the axis), its position over all that fit.
+    A stripe's width is uniform over the given range (at most the length of the axis), its position uniform over all
+    positions that fit.
     """
     if count == 0:
         return torch.zeros(batch, length, dtype=torch.bool)
     widths = torch.randint(width[0], width[1] + 1, (batch, count), generator=generator).clamp_(max=length)
     starts = (torch.rand(batch, count, generator=generator, dtype=torch.float64) * (length - widths + 1)).long()
-    # +1 where a stripe begins and -1 behind its end: the running sum counts the stripes over each place.
+    # +1 where a stripe begins and -1 after its end, so that the running sum counts the stripes at each position.
     edges = torch.zeros(batch, length + 1, dtype=torch.int32)
     edges.scatter_add_(1, starts, torch.ones(1, dtype=torch.int32).expand(batch, count))
     edges.scatter_add_(1, starts + widths, torch.full((1,), -1, dtype=torch.int32).expand(batch, count))
@@ -30,7 +31,7 @@ def stripes(batch: int, length: int, count: int, width: tuple[int, int], generat
 
 
 def gains(settings: SpecAugment, batch: int, frames: int, mels: int, generator: torch.Generator) -> Tensor:
-    """Factors on a standardised input, ``(batch, frames, mels)``: 0 where it is masked, else ``1 / (1 - dropout)``."""
+    """Draw factors for a standardised input, ``(batch, frames, mels)``: 0 if masked, else ``1 / (1 - dropout)``."""
     count = round(settings.time_masks * frames / settings.clip_frames)
     time = stripes(batch, frames, count, settings.time_width, generator)
     frequency = stripes(batch, mels, settings.frequency_masks, settings.frequency_width, generator)
@@ -41,9 +42,9 @@ def gains(settings: SpecAugment, batch: int, frames: int, mels: int, generator: 
 
 
 def copies(settings: SpecAugment, clip: str, count: int, frames: int, mels: int, seed: int) -> Tensor:
-    """Gains of the ``count`` masked copies of one clip at inference, ``(count, frames, mels)``.
+    """Draw the gains of ``count`` masked copies of one clip at inference, ``(count, frames, mels)``.
 
-    Copy k depends on the seed, the clip's name and k only: more copies leave the first ones as they are.
+    Copy k depends only on the seed, the clip's name and k, so that more copies do not change the first ones.
     """
     generators = [training.generator(seed, "masks", clip, copy) for copy in range(count)]
     return torch.cat([gains(settings, 1, frames, mels, generator) for generator in generators])

@@ -1,4 +1,4 @@
-"""Training of the autoencoder (Sec. 2.1 and 3.1): one model a machine type, over all its sections and both domains."""
+"""Train the autoencoder (Sec. 2.1 and 3.1), one model per machine type over all its sections and both domains."""
 
 import math
 import time
@@ -17,18 +17,18 @@ from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, interior, log_mels
 
 _CHECKED_BATCHES = 4
-"""batches on which a trained network is checked"""
-_QUIET = 1e-3  # dB; a band that never changes is not divided by nearly nothing
+"""number of batches on which to check a trained network"""
+_QUIET = 1e-3  # dB; minimum deviation, so that a band that never changes is not divided by almost zero
 
 
 def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     """Train one candidate for one machine type and write its folder.
 
     The folder (``run.system("autoencoder", machine, candidate)``) holds ``model.safetensors``, ``history.csv``,
-    ``clips.csv`` (which training clip was for what) and ``record.json``. A training that was interrupted goes on.
+    ``clips.csv`` (the role of each training clip) and ``record.json``. An interrupted training is resumed.
 
     Returns:
-        The history: one row a step with ``step``, ``loss`` (mean over elements, standardised log-mel) and
+        The history: one row per step with ``step``, ``loss`` (mean over elements, standardised log-mel) and
         ``learning_rate``.
     """
     began = time.monotonic()
@@ -53,7 +53,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
 
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
-    # A checkpoint of another device, or of other pseudo-target clips, would give other bits.
+    # Resuming from a checkpoint of another device or other pseudo-target clips would not be bit-for-bit reproducible.
     facts = stored | {"compute": compute.describe(), "pseudo_target": shifted[0].fingerprint if shifted else None}
     checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
     history = training.train(
@@ -92,9 +92,10 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
 
 @torch.inference_mode()
 def explained_share(model: Autoencoder, batches: "Batches", branch, compute, seed: int) -> float:
-    """Return how much smaller the training error is, at inference, than that of the mean spectrum: 1 is perfect.
+    """Return the share by which the network's error on training clips is smaller than that of the mean spectrum.
 
-    At most 0 means that the network has learnt nothing: predicting each band's mean would be as good.
+    The error is measured at inference. 1 is perfect; 0 or less means that the network has learnt nothing, since
+    predicting each band's mean would be as good.
     """
     model.eval()
     found, trivial = 0.0, 0.0
@@ -112,14 +113,14 @@ def explained_share(model: Autoencoder, batches: "Batches", branch, compute, see
 
 
 def health(explained: float) -> list[str]:
-    """Return what is wrong with a trained autoencoder, one sentence each; empty for one that has learnt something."""
+    """Return problems of a trained autoencoder, one sentence each; empty if it has learnt something."""
     if explained > 0:
         return []
     return [f"the network reconstructs its own training clips no better than their mean spectrum ({explained:.2f})"]
 
 
 def loss(model: Autoencoder, batches: "Batches", branch, generator: torch.Generator) -> Tensor:
-    """The loss of one step; all of it is drawn from ``generator``, on the CPU, and computed on the model's device."""
+    """Compute the loss of one step on the model's device, with everything random drawn from the CPU ``generator``."""
     options = branch.training
     crops, section, valid = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
     features = model.standardise(crops)
@@ -129,14 +130,14 @@ def loss(model: Autoencoder, batches: "Batches", branch, generator: torch.Genera
 
 
 def masked_mean(values: Tensor, valid: Tensor | None) -> Tensor:
-    """Mean of ``values`` (batch, frames, dims) over the frames that are not padding; ``valid`` (batch, frames)."""
+    """Average ``values`` (batch, frames, dims) over the frames that are not padding; ``valid`` is (batch, frames)."""
     if valid is None:
         return values.mean()
     return (values.mean(2) * valid).sum() / valid.sum()
 
 
 def stored_settings(settings, machine: str, candidate: str, sections: list[str], fingerprint: str) -> dict:
-    """All that a trained model depends on: what a checkpoint and a model folder belong to."""
+    """Return all settings that a trained model depends on, to be compared with those of checkpoints and models."""
     branch = settings.candidate("autoencoder", candidate).model_dump(mode="json", exclude={"scorer", "origin"})
     return {
         "machine": machine,
@@ -149,10 +150,10 @@ def stored_settings(settings, machine: str, candidate: str, sections: list[str],
 
 
 def noam(channels: int, warmup: int, steps: int, cooldown: float):
-    """Learning rate of step 0, 1, ...: ``channels^-0.5 min(t^-0.5, t warmup^-1.5)`` with t = step + 1 (Vaswani et al.).
+    """Return the factor on the learning rate as a function of the step, after Vaswani et al.
 
-    Over the last share ``cooldown`` of ``steps`` it also falls linearly to zero: short trainings gain by it, the paper
-    has none.
+    It is ``channels^-0.5 min(t^-0.5, t warmup^-1.5)`` with t = step + 1. Over the last share ``cooldown`` of ``steps``
+    it also falls linearly to zero, which helps short trainings; the paper has no such phase.
     """
     last = max(round(cooldown * steps), 1)
 
@@ -164,14 +165,14 @@ def noam(channels: int, warmup: int, steps: int, cooldown: float):
 
 
 class Batches:
-    """The log-mel frames (dB) of the training clips, one tensor on the device, and random crops of them.
+    """Log-mel frames (dB) of the training clips in one tensor on the device, from which random crops are drawn.
 
     Args:
-        frames: All clips one after the other, ``(frames, mels)``.
-        lengths: Frames of each clip.
+        frames: Frames of all clips, concatenated, ``(frames, mels)``.
+        lengths: Number of frames of each clip.
         section: Index of each clip's section.
-        target: Whether each clip is of the target domain.
-        shifted: How many of the clips, the last ones, are pseudo-target clips.
+        target: Whether each clip belongs to the target domain.
+        shifted: Number of pseudo-target clips, which come last.
     """
 
     def __init__(self, frames: Tensor, lengths: Tensor, section: Tensor, target: Tensor, shifted: int = 0):
@@ -188,7 +189,7 @@ class Batches:
         log_mel: LogMel,
         shifted: tuple[Waveforms, np.ndarray] | None = None,
     ) -> "Batches":
-        """Compute the log-mel of the clips ``rows``, and of pseudo-target clips (with their rows), once."""
+        """Compute the log-mel spectrograms of the clips ``rows``, and of pseudo-target clips (with their rows)."""
         both = [(waveforms, rows), shifted] if shifted else [(waveforms, rows)]
         parts = [interior(part, log_mel) for clips, some in both for part in log_mels(clips, some, log_mel)]
         table = pd.concat([clips.clips.iloc[some] for clips, some in both])
@@ -200,20 +201,21 @@ class Batches:
     def draw(
         self, size: int, crop_frames: tuple[int, int], pseudo_target: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Draw a batch of random crops, all of one random length; a clip that is shorter is taken whole and padded.
+        """Draw a batch of random crops of one random length; shorter clips are taken whole and padded.
 
-        Clips are drawn uniformly with replacement: of three target clips among 200 a batch of 64 holds one on average.
+        Clips are drawn uniformly with replacement. With three target clips among 200, a batch of 64 contains one of
+        them on average.
 
         Args:
-            size: Clips.
+            size: Number of crops.
             crop_frames: Range of the crops' length, from and to.
-            pseudo_target: Share of the crops that are pseudo-target: of pseudo-target clips, if there are some, else
-                :meth:`mixed`.
-            generator: CPU generator that everything is drawn from.
+            pseudo_target: Share of pseudo-target crops, which are taken from pseudo-target clips if there are any, and
+                otherwise :meth:`mixed`.
+            generator: CPU generator for everything random.
 
         Returns:
-            Log-mel in dB, ``(size, frames, mels)``; section indices ``(size,)``; and which frames are no padding,
-            ``(size, frames)``, or None if all are.
+            Log-mel in dB, ``(size, frames, mels)``; section indices ``(size,)``; and a mask of the frames that are not
+            padding, ``(size, frames)``, or None without padding.
         """
         chosen = torch.randint(self.recorded, (size,), generator=generator)
         pseudo, shifted = round(pseudo_target * size), len(self.lengths) - self.recorded
@@ -229,21 +231,21 @@ class Batches:
         return decibel, section.to(decibel.device, non_blocking=True), padding
 
     def mixed(self, decibel: Tensor, section: Tensor, generator: torch.Generator) -> Tensor:
-        """Pseudo-target: the power of each crop averaged with that of a random target clip of its section.
+        """Make pseudo-target crops by averaging the power of each crop with that of a target clip of its section.
 
-        The target clip's weight is uniform in 0 to 1. Crops of a section without target clips stay as they are. The
-        paper does this for its classifier (Sec. 2.2, Mixup of waveforms), not for its autoencoder.
+        The target clip is random, and its weight uniform in 0 to 1. Crops of a section without target clips are left
+        unchanged. The paper does this for its classifier (Sec. 2.2, Mixup of waveforms), not for its autoencoder.
         """
         candidates = self.target & (self.section == section[:, None])  # (crops, clips)
         weight = torch.rand(len(section), generator=generator).clamp(1e-6, 1 - 1e-6)
         lottery = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0)
         other = self._crop(lottery.argmax(1), decibel.shape[1], generator)
         weight = torch.where(candidates.any(1), weight, 0.0).to(decibel.device)[:, None, None]
-        nepers = math.log(10) / 10  # of power, a dB
+        nepers = math.log(10) / 10  # natural logarithm of power per dB
         return torch.logaddexp(decibel * nepers + torch.log1p(-weight), other * nepers + weight.log()) / nepers
 
     def _crop(self, clips: Tensor, length: int, generator: torch.Generator) -> Tensor:
-        """A random crop of each of ``clips``, ``(clips, length, mels)``; a shorter clip's last frame is repeated."""
+        """Crop each of ``clips`` at random, ``(clips, length, mels)``; the last frame of shorter clips is repeated."""
         room = (self.lengths[clips] - length + 1).clamp(min=1)
         offset = (torch.rand(len(clips), generator=generator, dtype=torch.float64) * room).long()
         within = torch.minimum(offset[:, None] + torch.arange(length), self.lengths[clips][:, None] - 1)

@@ -1,11 +1,11 @@
-"""Row 1 of Table 1, ``Baseline (AE)``: the official frame-wise autoencoder (Sec. 3.1, [1]).
+"""Train the official frame-wise autoencoder (Sec. 3.1, [1]), row 1 of Table 1, ``Baseline (AE)``.
 
-Five consecutive log-mel frames make one input vector; dense layers narrow it to 8 units and widen it again. One network
-a machine type, trained on all normal clips of all sections and both domains. A clip's score is the mean squared error
-over its vectors. The official code sets a tenth of the clips aside for validation, the last section's target clips
-among them; here a share of each section's source clips is held out, as from all systems (:mod:`asdlib.data.roles`).
-The mean spectrum of the clips that are learnt from is taken off first, which changes what the first steps are spent on,
-not what the network can express.
+Five consecutive log-mel frames form one input vector, which dense layers reduce to 8 units and expand again. There is
+one network per machine type, trained on all normal clips of all sections and both domains. A clip's score is the mean
+squared error over its vectors. The official code sets a tenth of the clips aside for validation, including the last
+section's target clips; here a share of each section's source clips is held out, as in all systems
+(:mod:`asdlib.data.roles`). The mean spectrum of the training clips is subtracted first. This speeds up the first steps
+and does not change what the network can express.
 """
 
 import time
@@ -23,11 +23,11 @@ from asdlib.data import roles
 from asdlib.features import LogMel
 
 SYSTEM = "frame_autoencoder"
-_CHUNK = 8192  # vectors a step at inference
+_CHUNK = 8192  # vectors per step at inference
 
 
 def network(inputs: int, hidden: int = 128, bottleneck: int = 8) -> nn.Sequential:
-    """Dense layers of ``hidden`` x 4, ``bottleneck``, ``hidden`` x 4, each with batch norm and ReLU, and ``inputs``.
+    """Build dense layers of ``hidden`` x 4, ``bottleneck``, ``hidden`` x 4 (with batch norm and ReLU), and ``inputs``.
 
     >>> network(640)(torch.zeros(2, 640)).shape
     torch.Size([2, 640])
@@ -41,14 +41,14 @@ def network(inputs: int, hidden: int = 128, bottleneck: int = 8) -> nn.Sequentia
 def run(settings, machine: str) -> pd.DataFrame:
     """Train the network of one machine type, score its clips, and write the folder of ``frame_autoencoder``.
 
-    It learns from every section that has training clips.
+    All sections with training clips are used for training.
 
     Returns:
-        The score table: mean squared error in dB squared, of the clips of :attr:`asdlib.data.MachineClips.scored`.
+        The score table of the clips of :attr:`asdlib.data.MachineClips.scored`, with mean squared errors in dB squared.
 
     Raises:
         BaselineError: A clip is shorter than one vector.
-        DataError: The machine type gets no systems.
+        DataError: The machine type has no systems in this run.
     """
     began = time.monotonic()
     baseline, folders, compute = settings.frame_autoencoder, paths.Run.of(settings), training.compute(settings)
@@ -79,7 +79,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         vector = vectors.cut(epochs.batch(step)).flatten(1)
         return {"loss": nn.functional.mse_loss(model(vector).float(), vector)}
 
-    facts = stored | {"compute": compute.describe()}  # a checkpoint of another device would give other bits
+    facts = stored | {"compute": compute.describe()}  # other devices give other bits
     checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", facts)
     history = training.train(
         model,
@@ -112,7 +112,7 @@ def run(settings, machine: str) -> pd.DataFrame:
 
 @torch.inference_mode()
 def errors(model: nn.Module, windows: Windows) -> np.ndarray:
-    """Mean squared reconstruction error of each clip, over its vectors and their elements, in float32."""
+    """Compute the mean squared reconstruction error of each clip, over its vectors and their elements, in float32."""
     model.eval()
     parts = []
     for index in torch.arange(len(windows)).split(_CHUNK):
@@ -122,14 +122,14 @@ def errors(model: nn.Module, windows: Windows) -> np.ndarray:
 
 
 def _variance(spectrograms: Spectrograms, clips: np.ndarray) -> float:
-    """Mean square of the (centred) frames of some clips: the error of a network that has learnt nothing."""
+    """Compute the mean square of the (centred) frames of clips, the error of a network that has learnt nothing."""
     parts = spectrograms.frames.split(spectrograms.lengths.tolist())
     total = sum(float(parts[clip].double().square().mean(1).sum()) for clip in clips)
     return total / float(spectrograms.lengths[clips].sum())
 
 
 def _mean_frame(spectrograms: Spectrograms, clips: np.ndarray) -> Tensor:
-    """Mean of all frames of some clips, ``(mels,)``; summed clip by clip, for precision."""
+    """Compute the mean of all frames of clips, ``(mels,)``, summing clip by clip for precision."""
     parts = spectrograms.frames.split(spectrograms.lengths.tolist())
     total = sum(parts[clip].double().sum(0) for clip in clips)
     return (total / spectrograms.lengths[clips].sum()).float()

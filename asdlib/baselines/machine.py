@@ -1,4 +1,4 @@
-"""What the three baselines share: a folder of model and scores."""
+"""Write the folder of a baseline's model and scores."""
 
 from pathlib import Path
 
@@ -10,20 +10,20 @@ from asdlib import AsdError, artefacts, scores
 
 
 class BaselineError(AsdError):
-    """A machine type or a clip that a baseline cannot work with."""
+    """Raised for a machine type or a clip that a baseline cannot use."""
 
 
 def write(
     folder: Path, table: pd.DataFrame, model: dict[str, Tensor], record: dict, history: pd.DataFrame | None = None
 ) -> None:
-    """Write a baseline's folder, whole or not at all.
+    """Write a baseline's folder atomically.
 
     Args:
-        folder: Where, :meth:`asdlib.paths.Run.system`.
+        folder: The system's folder, :meth:`asdlib.paths.Run.system`.
         table: Score table, for ``scores.csv``.
         model: Named tensors, for ``model.safetensors``.
-        record: What made it, as :func:`asdlib.artefacts.record` gives it, for ``record.json``.
-        history: One row a training step, for ``history.csv``.
+        record: Record returned by :func:`asdlib.artefacts.record`, for ``record.json``.
+        history: Training history, one row per step, for ``history.csv``.
     """
     with artefacts.writing(folder, folder=True) as temporary:
         save_file({name: tensor.contiguous().cpu() for name, tensor in model.items()}, temporary / "model.safetensors")

@@ -1,16 +1,18 @@
-"""A reference row that the paper lacks: the simple thing that deep models must beat.
+"""Score clips by a Mahalanobis distance, a simple reference that the paper lacks and that deep models should beat.
 
-A clip becomes one vector, the mean and the deviation over time of its log-mel; its score is the Mahalanobis distance
-from the training clips of its section, under a covariance shrunk after Ledoit and Wolf (2004). Nothing is trained by
-steps, nothing is chosen, no label is used. Both domains share one Gaussian: three target clips would be a noisy mean of
-their own, but among the others they make the covariance wider in the direction of the shift.
+Each clip is represented by one vector, the mean and standard deviation over time of its log-mel spectrogram. Its score
+is the Mahalanobis distance from the training clips of its section, with a covariance shrunk after Ledoit and Wolf
+(2004). There is no iterative training, no selection, and no use of labels. Both domains share one Gaussian: the mean of
+three target clips alone would be noisy, but among the other clips they widen the covariance in the direction of the
+shift.
 
-It is fitted on the clips that every other system of the run learns from, and the held-out ones are scored like test
-clips: hundreds of dimensions and as few clips make the distance of a clip that was fitted on a third of a new one's.
+The Gaussian is fitted on the same clips that every other system of the run learns from, and held-out clips are scored
+like test clips. With hundreds of dimensions and equally few clips, the distance of a clip that the Gaussian was fitted
+on is only a third of that of a new clip.
 
-``mahalanobis_shift`` is the same with a Gaussian of its own for the target domain, fitted on pseudo-target clips
-(:mod:`asdlib.data.pseudo_target`) and a little widened by the shift that the target clips still show: what these do
-alone, without any network.
+``mahalanobis_shift`` has a separate Gaussian for the target domain, fitted on pseudo-target clips
+(:mod:`asdlib.data.pseudo_target`) and slightly widened by the shift that the target clips still show. It measures the
+effect of pseudo-target clips alone, without any network.
 """
 
 import time
@@ -30,7 +32,7 @@ SYSTEM, SHIFTED = "mahalanobis", "mahalanobis_shift"
 
 
 def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
-    """Fit one Gaussian a section (or two, one a domain), score all clips, and write the system's folder.
+    """Fit one Gaussian per section (or one per section and domain), score all clips, and write the system's folder.
 
     Args:
         settings: :class:`asdlib.params.Settings`.
@@ -38,10 +40,10 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
         system: ``mahalanobis`` or ``mahalanobis_shift``.
 
     Returns:
-        The score table: Mahalanobis distance, of the clips of :attr:`asdlib.data.MachineClips.scored`.
+        The score table of the clips of :attr:`asdlib.data.MachineClips.scored`, with Mahalanobis distances.
 
     Raises:
-        DataError: The machine type gets no systems.
+        DataError: The machine type has no systems in this run.
         ScoreError: A clip's log-mel is not finite.
     """
     began = time.monotonic()
@@ -88,13 +90,13 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
 
 
 def _learnt(made: tuple[Waveforms, np.ndarray], section: str, learn: pd.Series) -> np.ndarray:
-    """Rows of a section's pseudo-target clips that were made of clips that are learnt from."""
+    """Return the rows of a section's pseudo-target clips that were derived from the clips ``learn``."""
     clips = made[0].clips.iloc[made[1]]
     return made[1][((clips["section"] == section) & clips["clip"].isin(learn)).to_numpy()]
 
 
 def summary(spectrum: torch.Tensor) -> np.ndarray:
-    """Mean and deviation over time, ``(frames, mels)`` to ``(2 mels,)``, float64.
+    """Compute mean and standard deviation over time, ``(frames, mels)`` to ``(2 mels,)``, in float64.
 
     >>> summary(torch.tensor([[0.0, 1.0], [2.0, 1.0]])).tolist()
     [1.0, 1.0, 1.0, 0.0]

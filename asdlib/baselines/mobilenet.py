@@ -1,11 +1,11 @@
-"""Row 2 of Table 1, ``Baseline (MobileNetV2)``: the official classification baseline (Sec. 3.1, [1]).
+"""Train the official classification baseline (Sec. 3.1, [1]), row 2 of Table 1, ``Baseline (MobileNetV2)``.
 
-A MobileNetV2 of half width learns to tell the sections of a machine type apart, on windows of 64 log-mel frames. A clip
-whose own section it doubts is anomalous: the score is the mean over windows of log((1 - p) / p), p being the posterior
-of the clip's section.
+A MobileNetV2 of half width learns to distinguish the sections of a machine type, on windows of 64 log-mel frames. The
+less certain it is of a clip's own section, the more anomalous the clip: the score is the mean over windows of
+log((1 - p) / p), where p is the posterior of the clip's section.
 
-Where a machine type has one section only there is nothing to tell apart: p would be 1 for every clip. The other machine
-types of the run, outliers included, then join as further classes, one for each of their sections.
+For a machine type with only one section, p would be 1 for every clip. In this case the other machine types of the run,
+including outliers, are added as further classes, one per section.
 """
 
 import time
@@ -24,25 +24,25 @@ from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel
 
 SYSTEM = "mobilenet"
-_CHUNK = 64  # windows a step at inference
+_CHUNK = 64  # windows per step at inference
 
 
 def network(classes: int, width: float = 0.5) -> nn.Module:
-    """MobileNetV2 without pretrained weights and, as in the official code, without dropout before the last layer."""
+    """Build MobileNetV2 without pretrained weights and, as in the official code, without dropout."""
     return mobilenet_v2(num_classes=classes, width_mult=width, dropout=0.0).to(memory_format=torch.channels_last)
 
 
 def images(windows: Tensor) -> Tensor:
-    """``(windows, frames, mels)`` to ``(windows, 3, frames, mels)``: three equal channels, channels last in memory."""
+    """Repeat ``(windows, frames, mels)`` in three channels, ``(windows, 3, frames, mels)``, channels last in memory."""
     return windows[:, None].expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
 def window_scores(logits: Tensor, section: Tensor, published_formula: bool = False) -> Tensor:
-    """Anomaly score of each window from the classifier's output, finite however sure the classifier is.
+    """Compute the anomaly score of each window from the classifier's output, finite however certain it is.
 
     Args:
         logits: ``(windows, classes)``.
-        section: Index of the own section of each window, ``(windows,)``.
+        section: Index of each window's own section, ``(windows,)``.
         published_formula: False for log((1 - p) / p), true for the official code's log((1 - p) - log p).
 
     Returns:
@@ -53,7 +53,7 @@ def window_scores(logits: Tensor, section: Tensor, published_formula: bool = Fal
     """
     logits, own = logits.double(), section[:, None]
     others = logits.scatter(1, own, -torch.inf).logsumexp(1)
-    odds = others - logits.gather(1, own).squeeze(1)  # log((1 - p) / p), without ever computing p
+    odds = others - logits.gather(1, own).squeeze(1)  # log((1 - p) / p), without computing p
     # 1 - p = sigmoid(odds), -log p = softplus(odds)
     return (odds.sigmoid() + nn.functional.softplus(odds)).log() if published_formula else odds
 
@@ -61,14 +61,14 @@ def window_scores(logits: Tensor, section: Tensor, published_formula: bool = Fal
 def run(settings, machine: str) -> pd.DataFrame:
     """Train the classifier of one machine type, score its clips, and write the folder of ``mobilenet``.
 
-    ``precision: auto`` means float32 here: depthwise convolutions gain nothing from bfloat16 on a processor.
+    ``precision: auto`` means float32 here, since depthwise convolutions are not faster in bfloat16 on a CPU.
 
     Returns:
-        The score table, of the clips of :attr:`asdlib.data.MachineClips.scored`.
+        The score table of the clips of :attr:`asdlib.data.MachineClips.scored`.
 
     Raises:
-        BaselineError: A clip is shorter than a window, or there is one section only in the whole run.
-        DataError: The machine type gets no systems.
+        BaselineError: A clip is shorter than a window, or the whole run has only one section.
+        DataError: The machine type has no systems in this run.
     """
     began = time.monotonic()
     baseline, folders = settings.mobilenet, paths.Run.of(settings)
@@ -112,7 +112,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         section = target[windows.clip[index.to(compute.device)]]
         return {"loss": nn.functional.cross_entropy(logits.float(), section)}
 
-    facts = stored | {"compute": compute.describe()}  # a checkpoint of another device would give other bits
+    facts = stored | {"compute": compute.describe()}  # other devices give other bits
     checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", facts)
     history = training.train(
         model,
@@ -133,7 +133,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     table = scores.table(opened.scored, SYSTEM, values[opened.scored.index])
     odds = _score(model, scored, target, False) if baseline.published_formula else values
     own = learn[learn < len(rows)]
-    right = pd.Series(odds[own] < 0)  # the own section is likelier than all others
+    right = pd.Series(odds[own] < 0)  # the clip's own section is likelier than all others together
     accuracy = float(right.groupby(clips["section"].to_numpy()[own]).mean().mean())
     record = artefacts.record(
         stored,
@@ -151,20 +151,20 @@ def run(settings, machine: str) -> pd.DataFrame:
 
 
 def health(accuracy: float) -> list[str]:
-    """Return what is wrong with the network, one sentence each.
+    """Return problems of the trained network, one sentence each.
 
     Args:
-        accuracy: Share of its training clips that it takes for their own section, the mean over sections: a network
-            that always gives one answer is right in one section only.
+        accuracy: Share of training clips that it assigns to their own section, averaged over sections, because a
+            network that always gives the same answer is right in one section only.
     """
     if accuracy > 0.5:
         return []
-    return [f"at inference, the network takes only {accuracy:.0%} of its training clips for their own section"]
+    return [f"at inference, the network assigns only {accuracy:.0%} of its training clips to their own section"]
 
 
 @torch.inference_mode()
 def _score(model: nn.Module, windows: Windows, target: Tensor, published_formula: bool) -> np.ndarray:
-    """Score of each clip, in float32: mean over its windows."""
+    """Score each clip by the mean over its windows, in float32."""
     model.eval()
     parts = []
     for index in torch.arange(len(windows)).split(_CHUNK):
@@ -174,13 +174,14 @@ def _score(model: nn.Module, windows: Windows, target: Tensor, published_formula
 
 
 def _other_machines(settings, machine: str) -> list[tuple[Waveforms, np.ndarray]]:
-    """The training clips of all other machine types of the run, as further classes."""
+    """Return the training clips of all other machine types of the run, as further classes."""
     plan, folders = catalogue.plan(settings), paths.Run.of(settings)
     others = [other for other in [*plan.machines, *plan.outliers] if other != machine]
     if not others:
         raise BaselineError(
-            f"{machine} has one section and the run no other machine type: MobileNetV2 has nothing to tell apart; add "
-            f"another section, or normal recordings of another machine type under {settings.data.root}"
+            f"{machine} has only one section and the run no other machine type, so MobileNetV2 has nothing to "
+            "distinguish; add another section, or normal recordings of another machine type, to "
+            f"{settings.data.root}"
         )
     opened = [Waveforms.open(folders.data(other)) for other in others]
     return [(waveforms, np.flatnonzero(waveforms.clips["split"] == "train")) for waveforms in opened]

@@ -1,7 +1,7 @@
-"""Windows of consecutive frames, cut from the log-mel of all clips when they are asked for.
+"""Cut windows of consecutive frames from the log-mel spectrograms of all clips on demand.
 
-The windows overlap: written out, those of 5 frames would take five times the memory of the log-mel, those of 64 frames
-eight times and more.
+The windows overlap. Storing them all would take five times the memory of the spectrograms for windows of 5 frames, and
+eight times or more for windows of 64 frames.
 """
 
 import numpy as np
@@ -14,12 +14,12 @@ from asdlib.features import LogMel, log_mels
 
 
 class Spectrograms:
-    """The log-mel of many clips, one after the other in one tensor on the device.
+    """Log-mel spectrograms of many clips, concatenated in one tensor on the device.
 
     Args:
-        sources: Pairs of a machine's clips and the rows of them that are wanted.
+        sources: Pairs of a machine's clips and the rows of them to use.
         log_mel: The front-end, on the device.
-        shortest: Frames that a clip must have.
+        shortest: Minimum number of frames per clip.
 
     Raises:
         BaselineError: A clip is shorter; the message names it.
@@ -34,7 +34,7 @@ class Spectrograms:
                     f"{shortest}; remove the clip, or lower frames or hop_length of the baseline"
                 )
         self.lengths = np.concatenate([[log_mel.frames(samples) for samples in table["samples"]] for table in tables])
-        """frames of each clip"""
+        """number of frames of each clip"""
         self.frames = torch.empty(int(self.lengths.sum()), log_mel.n_mels, device=log_mel.window.device)
         """``(frames, mels)`` in dB"""
         parts = self.frames.split(self.lengths.tolist())
@@ -44,20 +44,20 @@ class Spectrograms:
 
 
 class Windows:
-    """All windows of some clips, in the order of the clips.
+    """All windows of the chosen clips, in the order of the clips.
 
     Args:
         spectrograms: The clips.
-        width: Frames of a window.
+        width: Number of frames per window.
         hop: Frames between windows.
-        clips: Indices of the clips that windows are cut from; all by default.
+        clips: Indices of the clips to cut windows from; all by default.
     """
 
     def __init__(self, spectrograms: Spectrograms, width: int, hop: int = 1, clips: np.ndarray | None = None):
         lengths = spectrograms.lengths
         clips = np.arange(len(lengths)) if clips is None else np.asarray(clips)
         self.counts = (lengths[clips] - width) // hop + 1
-        """windows of each clip"""
+        """number of windows of each clip"""
         clip = np.repeat(clips, self.counts)
         first = (np.cumsum(lengths) - lengths)[clip]
         within = np.arange(len(clip)) - np.repeat(np.cumsum(self.counts) - self.counts, self.counts)
@@ -71,10 +71,10 @@ class Windows:
         return len(self.clip)
 
     def cut(self, index: Tensor) -> Tensor:
-        """The windows ``index`` (int64), ``(windows, width, mels)``."""
+        """Return the windows ``index`` (int64), ``(windows, width, mels)``."""
         return self._frames[self._start[index.to(self._frames.device), None] + self._offset]
 
     def clip_means(self, values: Tensor) -> np.ndarray:
-        """Mean over each clip's windows of one value a window, in float64."""
+        """Average one value per window over each clip's windows, in float64."""
         first = np.cumsum(self.counts) - self.counts
         return np.add.reduceat(values.double().cpu().numpy(), first) / self.counts

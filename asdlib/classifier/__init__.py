@@ -1,13 +1,13 @@
-"""Sec. 2.2: the binary classification branch, one model a machine type and section."""
+"""Binary classification branch (Sec. 2.2), with one model per machine type and section."""
 
 from asdlib import AsdError
 
 STAGES = ("source training", "fine-tuning")
 FILES = {"source training": "source.safetensors", "fine-tuning": "target.safetensors"}
-"""of a section's models, by stage"""
+"""file names of a section's models, by stage"""
 OUTLIER, NORMAL = 0, 1
-"""rows of the centroids: the index of a class is its label"""
+"""row indices of the centroids, equal to the labels of the classes"""
 
 
 class ClassifierError(AsdError):
-    """A classifier that cannot be made, trained or used; the message says why and what to do."""
+    """Raised when a classifier cannot be built, trained or used; the message says why and what to do."""

@@ -1,4 +1,4 @@
-"""ArcFace (Deng et al., 2019), the additional loss of Sec. 2.2, on the two classes normal and outlier."""
+"""Compute ArcFace (Deng et al., 2019), the additional loss of Sec. 2.2, on the two classes normal and outlier."""
 
 import math
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 class ArcFace(nn.Module):
-    r"""Additive angular margin loss between the embeddings and one learned direction a class.
+    r"""Additive angular margin loss between the embeddings and one learned direction per class.
 
     With :math:`\theta_k` the angle between an embedding and the direction of class k, the loss for class k is
 
     .. math:: -\log \frac{e^{s \cos(\theta_k + m)}}{e^{s \cos(\theta_k + m)} + e^{s \cos \theta_j}}, \quad j \ne k.
 
     Under Mixup it is the mean of both classes' losses, weighted by the label. Beyond :math:`\theta_k = \pi - m`, where
-    :math:`\cos(\theta_k + m)` would rise again, it goes on as :math:`\cos \theta_k - m \sin m`, as in the authors'
+    :math:`\cos(\theta_k + m)` would rise again, it continues as :math:`\cos \theta_k - m \sin m`, as in the authors'
     description, so that a larger angle always costs more.
 
     Args:
@@ -29,9 +29,9 @@ class ArcFace(nn.Module):
         self.directions = nn.Parameter(nn.init.xavier_uniform_(torch.empty(2, dimensions)))  # the index is the label
 
     def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
-        """The loss of embeddings (batch, dimensions) with labels (batch,) in 0 to 1 (1 = normal); a scalar."""
+        """Return the scalar loss of embeddings (batch, dimensions) with labels (batch,) in 0 to 1 (1 = normal)."""
         embedding = embedding.to(self.directions.dtype)
-        # Not a matrix product: autocast would round it to bfloat16, of which 30 times the cosine leaves nothing.
+        # No matrix product, which autocast would compute in bfloat16, too coarse for a cosine scaled by 30.
         directions = F.normalize(self.directions, dim=1)
         cosine = (F.normalize(embedding, dim=1).unsqueeze(1) * directions).sum(2)  # (batch, 2)
         sine = (1 - cosine.square()).clamp(min=1e-12).sqrt()
@@ -40,6 +40,6 @@ class ArcFace(nn.Module):
             cosine * math.cos(self.margin) - sine * math.sin(self.margin),
             cosine - self.margin * math.sin(self.margin),
         )
-        # Two classes: the loss of class k is softplus(s (cos of the other - cos with margin of k)).
+        # With two classes, the loss of class k is softplus(s (cos of the other - cos with margin of k)).
         outlier, normal = F.softplus(self.scale * (cosine.flip(1) - with_margin)).unbind(1)
         return (label * normal + (1 - label) * outlier).mean()

@@ -1,6 +1,6 @@
-"""Mixup, Gaussian noise and volume control on waveform batches (Sec. 2.2).
+"""Augment waveform batches by Mixup, Gaussian noise and volume changes (Sec. 2.2).
 
-The random values come in as arguments, one a clip: who draws them decides what is reproducible.
+The random values are passed as arguments, one per clip, so that the caller controls reproducibility.
 """
 
 import torch
@@ -12,7 +12,7 @@ def volume(waveform: Tensor, decibels: Tensor) -> Tensor:
 
     Args:
         waveform: Shape (batch, samples).
-        decibels: Change of each clip in dB, shape (batch,); 0 leaves a clip as it is.
+        decibels: Change of each clip in dB, shape (batch,); 0 leaves a clip unchanged.
     """
     return waveform * (10 ** (decibels / 20)).unsqueeze(1)
 
@@ -22,9 +22,9 @@ def noise(waveform: Tensor, snr: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         waveform: Shape (batch, samples), on the generator's device.
-        snr: Power of the clip over that of its noise in dB, shape (batch,); infinity adds none. On the CPU: to ask a
-            GPU which clips are chosen would be to wait for it.
-        generator: Draws the noise.
+        snr: Power of the clip over that of its noise in dB, shape (batch,); infinity adds none. It is on the CPU,
+            because reading from a GPU which clips are chosen would have to wait for the GPU.
+        generator: Generator for the noise.
     """
     chosen = torch.isfinite(snr).nonzero().squeeze(1)
     share = (10 ** (-snr[chosen] / 10)).to(waveform.device, non_blocking=True)
@@ -36,12 +36,12 @@ def noise(waveform: Tensor, snr: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def mixup(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
-    """Convex combination ``share * first + (1 - share) * second`` of each row (Zhang et al., 2018).
+    """Mix each row as ``share * first + (1 - share) * second`` (Zhang et al., 2018).
 
     Args:
         first: Waveforms (batch, samples) or labels (batch,).
         second: Their partners, of the same shape.
-        share: Weight of ``first`` in each row, shape (batch,), 0 to 1; 1 leaves a row as it is.
+        share: Weight of ``first`` in each row, shape (batch,), 0 to 1; 1 leaves a row unchanged.
 
     >>> mixup(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 0.0]), torch.tensor([0.75, 0.5]))
     tensor([0.7500, 0.0000])

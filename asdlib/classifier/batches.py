@@ -1,6 +1,6 @@
-"""What a mini-batch holds (Sec. 2.2): normal clips and outliers 1:1, Mixup, and pseudo-target clips for fine-tuning.
+"""Draw mini-batches (Sec. 2.2): normal clips and outliers 1:1, Mixup, and pseudo-target clips for fine-tuning.
 
-A batch is a pure function of the generator that it is drawn with, which the training loop seeds by (seed, step).
+A batch is a pure function of its generator, which the training loop seeds with (seed, step).
 """
 
 import dataclasses
@@ -20,12 +20,12 @@ from asdlib.data.audio import Waveforms
 from asdlib.data.wav import FULL_SCALE
 
 DATASETS = {"MIMII DUE": ("fan", "gearbox", "pump", "slider", "valve"), "ToyADMOS2": ("ToyCar", "ToyTrain")}
-"""which data set each machine type of DCASE2021 comes from"""
+"""machine types of DCASE2021 by the data set from which they come"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Clips:
-    """The normal training clips of one machine type, section and domain."""
+    """Normal training clips of one machine type, section and domain."""
 
     machine: str
     section: str
@@ -36,20 +36,20 @@ class Clips:
 
 
 class Batch(NamedTuple):
-    """Windows of waveforms that go into one training step."""
+    """Waveform windows for one training step."""
 
     waveform: Tensor
     """float32 in about -1 to 1, shape (batch, samples)"""
     label: Tensor
-    """1 normal, 0 outlier, between them under Mixup; shape (batch,)"""
+    """1 normal, 0 outlier, in between with Mixup; shape (batch,)"""
     kind: np.ndarray
-    """``target`` (pure), ``pseudo-target``, ``normal`` or ``outlier``: what a row was before Mixup; shape (batch,)"""
+    """kind of each row before Mixup: ``target`` (pure), ``pseudo-target``, ``normal`` or ``outlier``; shape (batch,)"""
     share: np.ndarray
-    """weight of that clip in the mixture, 1 where nothing was mixed in; shape (batch,)"""
+    """weight of that clip in the mixture, 1 without Mixup; shape (batch,)"""
 
 
 def groups(waveforms: Waveforms, without: Collection[str] = ()) -> list[Clips]:
-    """The normal training clips of a machine type but for those named ``without``, by section and domain."""
+    """Group the normal training clips of a machine type, except those named ``without``, by section and domain."""
     clips = waveforms.clips
     chosen = clips[(clips["split"] == "train") & (clips["label"] == "normal") & ~clips["clip"].isin(without)]
     return [
@@ -58,13 +58,13 @@ def groups(waveforms: Waveforms, without: Collection[str] = ()) -> list[Clips]:
 
 
 def held_out_clips(settings, machine: str) -> set[str]:
-    """Names of the training clips of a machine type that no network learns from (:mod:`asdlib.data.roles`)."""
+    """Return the names of a machine type's training clips that no network learns from (:mod:`asdlib.data.roles`)."""
     clips = open_machine(settings, machine)
     return set(clips.table["clip"][clips.role == roles.HELD_OUT])
 
 
 def normalisation(waveforms: Waveforms, without: Collection[str] = ()) -> tuple[float, float]:
-    """Compute mean and standard deviation of a machine type's training clips, in -1 to 1, but for those ``without``."""
+    """Compute mean and standard deviation of a machine type's training clips, scaled to -1 to 1, except ``without``."""
     total, squares, count = 0.0, 0.0, 0
     clips = waveforms.clips
     for row in np.flatnonzero((clips["split"] == "train") & ~clips["clip"].isin(without)):
@@ -75,22 +75,22 @@ def normalisation(waveforms: Waveforms, without: Collection[str] = ()) -> tuple[
 
 
 class Batches:
-    """Draws the mini-batches of one section's training.
+    """Source of the mini-batches for training one section's classifier.
 
-    Negatives are drawn by machine type first, then section, (in fine-tuning) domain, and clip, each uniformly: so no
-    machine type with many sections or clips drowns a small one.
+    Negatives are drawn by machine type first, then by section, (in fine-tuning) domain, and clip, each uniformly, so
+    that machine types with many sections or clips do not dominate smaller ones.
 
     Args:
         settings: :class:`asdlib.params.Classifier`.
-        clips: Normal training clips of all machine types that may take part (:func:`groups`).
+        clips: Normal training clips of all machine types that may be used (:func:`groups`).
         machine: The positive machine type.
         section: The positive section.
-        device: Where the batches go.
-        shifted: Pseudo-target clips (:mod:`asdlib.data.pseudo_target`); fine-tuning then takes these, of the section
-            and of its outliers, in place of Mixup with target clips.
+        device: Device of the batches.
+        shifted: Pseudo-target clips (:mod:`asdlib.data.pseudo_target`) of the section and of its outliers, which
+            fine-tuning then uses instead of Mixup with target clips.
 
     Raises:
-        ClassifierError: The section has no source training clips, or there are no negatives of the kind asked for.
+        ClassifierError: The section has no source training clips, or there are no negatives of the requested kind.
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class Batches:
         own = {part.domain: part for part in clips if (part.machine, part.section) == (machine, section)}
         if "source" not in own:
             raise ClassifierError(
-                f"section {section} of {machine} has no normal source training clips; add some or leave the section "
-                "out with data.sections"
+                f"section {section} of {machine} has no normal source training clips; add some, or exclude the section "
+                "with data.sections"
             )
         self.normal, self.target = own["source"], own.get("target")
         candidates = machines(settings.batches.negatives, machine, clips)
@@ -122,16 +122,16 @@ class Batches:
         self.all_negatives = _tree(negatives) if settings.batches.target_negatives else self.source_negatives
         if not self.source_negatives:
             raise ClassifierError(
-                f"classifier.batches.negatives is {settings.batches.negatives!r}, but beside section {section} of "
-                f"{machine} there are no source training clips in {', '.join(candidates)}; add some, take further "
-                "machine types into the data, or choose other negatives"
+                f"classifier.batches.negatives is {settings.batches.negatives!r}, but apart from section {section} of "
+                f"{machine} there are no source training clips in {', '.join(candidates)}; add some, add further "
+                "machine types to the data, or choose other negatives"
             )
         heard = [part.waveforms for part in [*clips, *(shifted or [])]]
         self.windows = Windows(heard, samples_of(settings), self.device)
 
     @classmethod
     def open(cls, settings, candidate: str, machine: str, section: str, device="cpu") -> "Batches":
-        """Over the decoded clips of a run (settings: :class:`asdlib.params.Settings`)."""
+        """Draw from the decoded clips of a run (settings: :class:`asdlib.params.Settings`)."""
         branch, run, plan = (
             settings.candidate("classifier", candidate),
             paths.Run.of(settings),
@@ -151,27 +151,27 @@ class Batches:
 
     @property
     def epoch_steps(self) -> int:
-        """Steps in which as many normal clips are drawn as there are."""
+        """Number of steps in which as many normal clips are drawn as there are."""
         return -(-len(self.normal.rows) // (self.settings.batch_size // 2))
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """Fingerprint of the decoded clips of each machine type that batches may be drawn from."""
+        """Fingerprints of the decoded clips of each machine type from which batches may be drawn."""
         parts = [self.normal, *_leaves(self.source_negatives)]
         recorded = {part.machine: part.waveforms.fingerprint for part in parts}
         return recorded | ({"pseudo-target": self.shifted.waveforms.fingerprint} if self.shifted else {})
 
     def source(self, generator: torch.Generator) -> Batch:
-        """A batch of the source domain only: normal clips, then as many outliers."""
+        """Draw a batch of the source domain: normal clips, then as many outliers."""
         rng, half = _random(generator), self.settings.batch_size // 2
         return self._mixed(rng, [self.normal] * half + [_pick(rng, self.source_negatives) for _ in range(half)])
 
     def finetuning(self, generator: torch.Generator) -> Batch:
-        """A batch for the target domain: ``target_clips`` target and pseudo-target clips stand for normal ones.
+        """Draw a batch for the target domain, in which ``target_clips`` (pseudo-)target clips replace normal ones.
 
-        The first half of them are pure; the others are Mixup of a target clip and a source clip, which is normal or
-        an outlier with equal chance, or, where there are pseudo-target clips, these. What is left of the batch is mixed
-        among itself, as in :meth:`source`.
+        The first half of them are pure target clips. The others are pseudo-target clips if there are any, and otherwise
+        Mixup of a target clip and a source clip, which is normal or an outlier with equal probability. The rest of the
+        batch is mixed among itself, as in :meth:`source`.
         """
         if self.target is None:
             raise ClassifierError(
@@ -184,12 +184,12 @@ class Batches:
         return self._mixed(rng, picks + [_pick(rng, self.all_negatives) for _ in range(half)], targets)
 
     def pair(self, generator: torch.Generator) -> Tensor:
-        """A normal window and an outlier window, augmented but not mixed, to look at; (2, samples)."""
+        """Draw a normal window and an outlier window, augmented but not mixed, to plot; (2, samples)."""
         rng = _random(generator)
         return self._augmented(rng, [self.normal, _pick(rng, self.source_negatives)])
 
     def outliers(self, count: int, generator: torch.Generator) -> list[Clips]:
-        """At most ``count`` different outliers, drawn as the negatives of :meth:`source` are, to look at."""
+        """Draw at most ``count`` different outliers in the same way as the negatives of :meth:`source`, to inspect."""
         rng, chosen = _random(generator), {}
         for _ in range(count):
             part = _pick(rng, self.source_negatives)
@@ -201,11 +201,11 @@ class Batches:
         ]
 
     def _mixed(self, rng: np.random.Generator, picks: list[Clips], targets: int = 0) -> Batch:
-        """Windows of ``picks`` (normal clips first, and of these ``targets`` target clips), augmented and mixed."""
+        """Cut, augment and mix windows of ``picks`` (normal clips first, starting with ``targets`` target clips)."""
         size, half, alpha, pure = len(picks), len(picks) // 2, self.settings.mixup, targets // 2
         kind = np.array(["target"] * pure + ["pseudo-target"] * (targets - pure) + ["normal"] * (half - targets))
         kind = np.append(kind, ["outlier"] * half)
-        by_mixup = 0 if self.shifted else targets - pure  # clips that become pseudo-target by what they are mixed with
+        by_mixup = 0 if self.shifted else targets - pure  # number of clips that become pseudo-target through Mixup
         label = np.repeat([1.0, 0.0], half)
         if not alpha:
             kind[: pure + by_mixup] = "target"
@@ -222,7 +222,7 @@ class Batches:
         return Batch(mixed, augment.mixup(label[:size], label[partner], first), kind, share)
 
     def _augmented(self, rng: np.random.Generator, picks: list[Clips]) -> Tensor:
-        """A random window of a random clip of each of ``picks``, with random volume and noise; (picks, samples)."""
+        """Cut a random window of a random clip of each of ``picks``, with random volume and noise; (picks, samples)."""
         options, size = self.settings, len(picks)
         places = []
         for part in picks:
@@ -240,14 +240,14 @@ class Batches:
 
 
 def machines(negatives: str, machine: str, clips: list[Clips]) -> list[str]:
-    """The machine types, ``machine`` among them, whose clips take part under a choice of negatives.
+    """Return the machine types, including ``machine``, whose clips are used for a choice of negatives.
 
-    Where ``machine`` was chosen for a machine type of one section, which leaves no negatives, all take part.
+    If ``negatives`` is ``machine`` for a machine type with one section, which leaves no negatives, all are used.
 
     Args:
         negatives: ``all``, ``machine`` or ``dataset``.
         machine: The positive machine type.
-        clips: All that may take part.
+        clips: All clips that may be used.
 
     Raises:
         ClassifierError: ``dataset`` was chosen for a machine type that belongs to neither data set.
@@ -272,7 +272,7 @@ def _random(generator: torch.Generator) -> np.random.Generator:
 
 
 def _tree(clips: list[Clips]) -> list[list[list[Clips]]]:
-    """Clips by machine type, then section, then domain."""
+    """Nest clips by machine type, then section, then domain."""
     tree: dict[str, dict[str, list[Clips]]] = {}
     for part in clips:
         tree.setdefault(part.machine, {}).setdefault(part.section, []).append(part)

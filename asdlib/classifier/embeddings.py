@@ -1,6 +1,6 @@
-"""What the models of a section say of each clip, before and after fine-tuning: embedding, logit and distances.
+"""Compute embedding, logit and distances of each clip with a section's models, before and after fine-tuning.
 
-PyTorch is imported where it is used: a detector's ONNX files are scored without it.
+PyTorch is imported only where it is used, because a detector scores with ONNX files without it.
 """
 
 import json
@@ -22,21 +22,21 @@ from asdlib.pooling import pool
 CLIP = ["machine", "section", "domain", "split", "clip", "label"]
 MEASURES = ["logit", "anomaly", "distance_normal", "distance_outlier"]
 POOLED = [f"{measure}_{how}" for measure in ("minus_logit", "distance") for how in get_args(params.WindowPooling)]
-"""measures that scores are made of, by how they are pooled over a clip's windows"""
+"""measures used in scores, with each pooling over a clip's windows"""
 COLUMNS = ["model", "stage", "kind", "role", *CLIP, *MEASURES, *POOLED]
 OUTLIERS = 60
-"""outliers that the table holds for comparison, a section"""
+"""number of outliers per section that the table includes for comparison"""
 
 
 def table(settings, machine: str, section: str, candidate: str, compute) -> tuple[pd.DataFrame, np.ndarray]:
-    """Run the models of one section over its clips, and over a sample of its outliers.
+    """Run the models of one section on its clips and on a sample of its outliers.
 
     Returns:
         A table, and the embedding of each of its rows (the mean over a clip's windows), float32, shape (rows, D).
-        Columns: ``model``, the section whose models these are; ``stage``, one of
+        Columns: ``model``, the section of the models; ``stage``, one of
         :data:`asdlib.classifier.STAGES`; ``kind``, which is ``section``, ``pseudo-target`` (if
-        ``scorer.target_from`` says so), ``outlier`` or ``centroid``; ``role``, whether the model learnt from the clip
-        (or, of a pseudo-target clip, from the source clip that it was made of) or it was held out
+        ``scorer.target_from`` is set so), ``outlier`` or ``centroid``; ``role``, whether the model learnt from the clip
+        (for a pseudo-target clip, from the source clip from which it was made) or it was held out
         (:mod:`asdlib.data.roles`); the columns of a clip; means over its windows of ``logit``, ``anomaly``
         (1 - posterior), ``distance_normal`` and ``distance_outlier`` (to the centroids); and :data:`POOLED`. The two
         centroids of a stage (see ``scorer.centroids``) are labelled ``normal`` and ``outlier`` and have no measures.
@@ -91,7 +91,7 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
 
 
 Windows = tuple[np.ndarray, np.ndarray]
-"""what a network says of one clip's windows: logits, shape (windows,), and embeddings, shape (windows, D)"""
+"""output of a network for one clip's windows: logits, shape (windows,), and embeddings, shape (windows, D)"""
 
 
 def embed(
@@ -99,11 +99,11 @@ def embed(
 ) -> list[Windows]:
     """Run a network on each clip's equally spaced windows, in float64.
 
-    A clip shorter than a window gives one window, in which it continues mirrored in time. Nothing depends on other
-    clips.
+    A clip shorter than a window gives one window, in which it continues mirrored in time. The result of a clip does not
+    depend on other clips.
 
     Args:
-        run: The network: int16 windows, shape (windows, samples), to logits and embeddings
+        run: The network, which maps int16 windows, shape (windows, samples), to logits and embeddings
             (:func:`asdlib.classifier.model.Runner`).
         waveforms: The clips.
         rows: Rows of ``waveforms.clips``.
@@ -124,15 +124,15 @@ def embed(
 
 
 def means(windows: list[Windows]) -> np.ndarray:
-    """The embedding of each clip: the mean over its windows, shape (clips, D)."""
+    """Average the embeddings over each clip's windows, shape (clips, D)."""
     return np.stack([embedding.mean(0) for _, embedding in windows])
 
 
 def measures(windows: list[Windows], centroids: np.ndarray) -> pd.DataFrame:
-    """Measure each clip: columns :data:`MEASURES` and :data:`POOLED`.
+    """Compute the columns :data:`MEASURES` and :data:`POOLED` for each clip.
 
     Args:
-        windows: Of :func:`embed`.
+        windows: Outputs for each clip, as returned by :func:`embed`.
         centroids: Shape (2, D), in the order of :mod:`asdlib.classifier.ddcsad`.
     """
     rows = []
@@ -147,13 +147,13 @@ def measures(windows: list[Windows], centroids: np.ndarray) -> pd.DataFrame:
 
 
 def write(table: pd.DataFrame, embedding: np.ndarray, folder: Path) -> None:
-    """Write the table of one or more sections and its embeddings (a row each) into ``folder``."""
+    """Write the table of one or more sections, and the embedding of each of its rows, to ``folder``."""
     table.to_csv(folder / "embeddings.csv", index=False, lineterminator="\n")
     np.save(folder / "embeddings.npy", embedding, allow_pickle=False)
 
 
 def read(settings, machine: str, candidate: str) -> tuple[pd.DataFrame, np.ndarray]:
-    """Read what :func:`write` has written for a machine type and candidate."""
+    """Read table and embeddings of a machine type and candidate, as written by :func:`write`."""
     folder = paths.Run.of(settings).system("classifier", machine, candidate)
     if not (folder / "embeddings.npy").is_file():
         raise ClassifierError(f"{folder}: no embeddings; run notebook 06_embeddings, or make reproduce")
@@ -161,7 +161,7 @@ def read(settings, machine: str, candidate: str) -> tuple[pd.DataFrame, np.ndarr
 
 
 def load(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """Read what :func:`write` has written into ``folder``."""
+    """Read table and embeddings from ``folder``, as written by :func:`write`."""
     numbers = [*MEASURES, *POOLED]
     text = {column: str for column in COLUMNS if column not in numbers}
     table = pd.read_csv(
@@ -171,7 +171,7 @@ def load(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def _check(folder: Path, expected: dict, data: str) -> None:
-    """Raise :class:`ClassifierError` if ``folder`` has no model, or one of other settings or data."""
+    """Raise :class:`ClassifierError` if ``folder`` has no model, or a model of other settings or data."""
     if not (folder / "record.json").is_file():
         raise ClassifierError(f"{folder}: no model; train it with notebook 05_train_classifier, or make reproduce")
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Numbers behind the figures of the classifier's notebooks: images of batches, confused clips."""
+"""Compute the numbers behind the figures of the classifier's notebooks: images of batches, confused clips."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from asdlib.features import LogMel
 
 
 def batch(settings, machine: str, section: str, candidate: str) -> tuple[Batch, np.ndarray]:
-    """A training batch as the classifier sees it, for fine-tuning where the section has target clips.
+    """Draw a training batch as the classifier sees it, of fine-tuning if the section has target clips.
 
     Returns:
         The batch, and its log-mel images in dB, shape (batch, mels, frames).
@@ -24,10 +24,10 @@ def batch(settings, machine: str, section: str, candidate: str) -> tuple[Batch, 
 
 
 def mixture(settings, machine: str, section: str, candidate: str, shares: list[float]) -> np.ndarray:
-    """Log-mel images of one normal window mixed with one outlier window, shape (shares, mels, frames).
+    """Compute log-mel images of one normal window mixed with one outlier window, shape (shares, mels, frames).
 
     Args:
-        shares: Weights of the normal window, 0 to 1; they are the labels too.
+        shares: Weights of the normal window, 0 to 1, which are also the labels.
     """
     batches = Batches.open(settings, candidate, machine, section)
     first = batches.pair(training.generator(settings.seed, "look at a mixture", machine, section))
@@ -36,7 +36,7 @@ def mixture(settings, machine: str, section: str, candidate: str, shares: list[f
 
 
 def images(settings, candidate: str, batches: Batches, waveform: Tensor) -> np.ndarray:
-    """Log-mel in dB of waveforms (batch, samples), normalised as in the classifier; (batch, mels, frames)."""
+    """Compute log-mel in dB of waveforms (batch, samples), normalised as in the classifier; (batch, mels, frames)."""
     machine = batches.normal.machine
     mean, deviation = normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
     log_mel = LogMel(settings.candidate("classifier", candidate).features, settings.data.sample_rate)
@@ -44,15 +44,15 @@ def images(settings, candidate: str, batches: Batches, waveform: Tensor) -> np.n
 
 
 def confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:
-    """The normal test clips that score highest and the anomalous ones that score lowest, worst first.
+    """Return the normal test clips that score highest and the anomalous ones that score lowest, worst first.
 
     Args:
         scores: Score table of one system.
-        count: Clips of each label.
+        count: Number of clips of each label.
 
     Returns:
-        Rows of ``scores`` with ``rank``, the share of the test clips of the same section and domain that score lower:
-        scores of different models cannot be compared directly.
+        Rows of ``scores`` with ``rank``, the share of the test clips of the same section and domain that score lower,
+        because scores of different models cannot be compared directly.
     """
     test = scores[(scores["split"] == "test") & (scores["label"] != "unknown")]
     places = test.groupby(["section", "domain"])["score"]

@@ -1,4 +1,4 @@
-"""Maps of the embeddings in two dimensions, for the figures of notebook 06."""
+"""Map the embeddings to two dimensions, for the figures of notebook 06."""
 
 import numpy as np
 import pandas as pd
@@ -7,17 +7,17 @@ from sklearn.manifold import TSNE
 
 
 def maps(table: pd.DataFrame, embedding: np.ndarray, seed: int, perplexity: float = 30.0) -> pd.DataFrame:
-    """Two-dimensional maps of the embeddings, one by PCA and one by t-SNE for each section's models.
+    """Map the embeddings to two dimensions by PCA and by t-SNE, for each section's models.
 
     Args:
-        table: Of :func:`asdlib.classifier.embeddings.read`.
-        embedding: One row for each row of ``table``.
-        seed: Of t-SNE.
-        perplexity: Of t-SNE; a third of the points at most.
+        table: Table returned by :func:`asdlib.classifier.embeddings.read`.
+        embedding: One embedding per row of ``table``.
+        seed: Seed of t-SNE.
+        perplexity: Perplexity of t-SNE; reduced to a third of the number of points if it is larger.
 
     Returns:
         ``table`` twice, with the columns ``method``, ``x`` and ``y``. PCA is fitted to the clips, and the centroids
-        are projected; t-SNE knows no projection, so there the centroids are two more points.
+        are projected. t-SNE cannot project points, so the centroids are two additional points there.
     """
     parts = []
     for _, part in table.groupby(["model", "stage"], sort=False):

@@ -1,4 +1,4 @@
-"""The binary classifier of Sec. 2.2, from waveform to embedding and logit, with its losses and centroids."""
+"""Define the binary classifier of Sec. 2.2, from waveform to embedding and logit, with its losses and centroids."""
 
 import difflib
 import warnings
@@ -20,12 +20,12 @@ from asdlib.data.wav import FULL_SCALE
 from asdlib.features import LogMel
 
 with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", message="IProgress not found")  # timm's progress bars, which nobody will see
+    warnings.filterwarnings("ignore", message="IProgress not found")  # for timm's progress bars, which are not shown
     import timm
 
 
 class Output(NamedTuple):
-    """What the network says of each window of a batch."""
+    """Output of the network for each window of a batch."""
 
     embedding: Tensor
     """time-frequency average of the backbone's output, float32, shape (batch, D)"""
@@ -36,20 +36,20 @@ class Output(NamedTuple):
 class Classifier(nn.Module):
     """Waveform, log-mel image, timm backbone, embedding; then dropout, ReLU and one fully connected layer.
 
-    The waveform is normalised by one mean and deviation, those of the positive machine type; the image as a whole is
-    centred and scaled by batch statistics, since bfloat16 and pretrained weights both want inputs near 0.
+    The waveform is normalised by the mean and standard deviation of the positive machine type. The image as a whole is
+    centred and scaled by batch statistics, since both bfloat16 and pretrained weights work best with inputs near 0.
 
     Args:
         settings: :class:`asdlib.params.Classifier`.
-        sample_rate: In Hz.
+        sample_rate: Sampling rate in Hz.
         normalisation: Mean and standard deviation of the positive machine type's waveforms, in -1 to 1.
-        epoch_steps: Steps of an epoch, for centroids that change once an epoch.
+        epoch_steps: Steps per epoch, for centroids that change once per epoch.
 
     Shape:
         input ``(batch, samples)`` in -1 to 1; output :class:`Output`.
 
     Raises:
-        ClassifierError: Unknown backbone, or weights that cannot be had.
+        ClassifierError: The backbone is unknown, or its weights are unavailable.
     """
 
     def __init__(self, settings, sample_rate: int, normalisation: tuple[float, float] = (0.0, 1.0), epoch_steps=1):
@@ -68,7 +68,7 @@ class Classifier(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def image(self, waveform: Tensor) -> Tensor:
-        """Log-mel in dB of the normalised waveform, shape (batch, 1, mels, frames)."""
+        """Compute log-mel in dB of the normalised waveform, shape (batch, 1, mels, frames)."""
         log_mel = self.log_mel((waveform - self.mean) / self.deviation)  # (batch, frames, mels)
         return log_mel.transpose(1, 2).unsqueeze(1)
 
@@ -78,20 +78,20 @@ class Classifier(nn.Module):
         if features.ndim != 4 or features.shape[1] != self.backbone.num_features:
             raise ClassifierError(
                 f"classifier.model.backbone: its output has shape {tuple(features.shape)}; expected a convolutional "
-                f"network's (batch, {self.backbone.num_features}, height, width); take another timm model"
+                f"network's (batch, {self.backbone.num_features}, height, width); choose another timm model"
             )
         embedding = features.float().mean((2, 3))
         hidden = F.relu(self.dropout(embedding))
-        with torch.autocast(hidden.device.type, enabled=False):  # logits tell clips apart far beyond bfloat16's steps
+        with torch.autocast(hidden.device.type, enabled=False):  # logits need more resolution than bfloat16 has
             logit = self.fully_connected(hidden).squeeze(1)
         return Output(embedding, logit)
 
     def losses(self, waveform: Tensor, label: Tensor) -> dict[str, Tensor]:
-        """The loss of a training batch and its parts; the centroids follow the batch.
+        """Compute the loss of a training batch and its parts, and update the centroids.
 
         Args:
             waveform: Shape (batch, samples).
-            label: 1 normal, 0 outlier, between them under Mixup; shape (batch,).
+            label: 1 normal, 0 outlier, in between with Mixup; shape (batch,).
         """
         embedding, logit = self(waveform)
         parts = {"bce": F.binary_cross_entropy_with_logits(logit, label)}
@@ -106,20 +106,20 @@ class Classifier(nn.Module):
         return {"loss": loss, **parts}
 
     def groups(self, backbone_rate: float, head_rate: float) -> list[dict]:
-        """Parameter groups for the optimiser: the convolutions, then the fully connected layer (and ArcFace)."""
+        """Return the optimiser's parameter groups: convolutions, then the fully connected layer (and ArcFace)."""
         head = [*self.fully_connected.parameters(), *(self.arcface.parameters() if self.arcface is not None else [])]
         return [{"params": list(self.backbone.parameters()), "lr": backbone_rate}, {"params": head, "lr": head_rate}]
 
 
 def backbone(name: str, pretrained: bool | str) -> nn.Module:
-    """A timm network with one input channel and no classifier, in channels-last layout.
+    """Create a timm network with one input channel and without its classification layer.
 
     Args:
-        name: Of a timm model.
-        pretrained: False for random weights, true for those that timm downloads, or a local safetensors file.
+        name: Name of a timm model.
+        pretrained: False for random weights, true for weights that timm downloads, or a local safetensors file.
 
     Raises:
-        ClassifierError: No such model; weights that are not there, cannot be reached or do not fit.
+        ClassifierError: The model is unknown, or the weights do not exist, cannot be downloaded or do not fit.
     """
     if not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=3)
@@ -129,9 +129,9 @@ def backbone(name: str, pretrained: bool | str) -> nn.Module:
     if isinstance(pretrained, str):
         file = paths.home() / pretrained
         if file.suffix != ".safetensors" or not file.is_file():
-            found = "which is no safetensors file" if file.is_file() else "but there is no such file"
+            found = "is not a safetensors file" if file.is_file() else "does not exist"
             raise ClassifierError(
-                f"classifier.model.pretrained: {file} was asked for, {found}; give false, true or a safetensors file"
+                f"classifier.model.pretrained: {file} {found}; expected false, true or the path of a safetensors file"
             )
         options["pretrained_cfg_overlay"] = {"file": str(file)}
     try:
@@ -140,16 +140,18 @@ def backbone(name: str, pretrained: bool | str) -> nn.Module:
         if not pretrained:
             raise
         reason = " ".join(str(error).split())[:300]
-        remedy = "put them into a local safetensors file and name it here" if pretrained is True else "check the file"
+        remedy = (
+            "download them to a safetensors file and give its path here" if pretrained is True else "check the file"
+        )
         raise ClassifierError(
-            f"classifier.model.pretrained: the weights of {name} cannot be had ({type(error).__name__}: {reason}); "
-            f"{remedy}, or set false"
+            f"classifier.model.pretrained: the weights of {name} could not be loaded ({type(error).__name__}: "
+            f"{reason}); {remedy}, or set it to false"
         ) from None
 
 
 @dataclass(frozen=True)
 class Runner:
-    """A network as a function of int16 windows, shape (windows, samples), to logits and embeddings in float64."""
+    """Callable network that maps int16 windows, shape (windows, samples), to logits and embeddings in float64."""
 
     network: Classifier
     compute: training.Compute
@@ -163,17 +165,17 @@ class Runner:
 
 
 def parameters(model: nn.Module) -> int:
-    """Number of learned values."""
+    """Return the number of learned values."""
     return sum(value.numel() for value in model.parameters())
 
 
 def load(path: Path, settings, sample_rate: int) -> Classifier:
-    """The classifier that a safetensors file holds, in evaluation mode.
+    """Load a classifier from a safetensors file, in evaluation mode.
 
     Args:
-        path: Written by :func:`asdlib.classifier.train.fit`.
-        settings: :class:`asdlib.params.Classifier` that it was trained with.
-        sample_rate: In Hz.
+        path: File written by :func:`asdlib.classifier.train.fit`.
+        settings: :class:`asdlib.params.Classifier` with which it was trained.
+        sample_rate: Sampling rate in Hz.
     """
     without_weights = settings.model.model_copy(update={"pretrained": False})  # they come from the file
     model = Classifier(settings.model_copy(update={"model": without_weights}), sample_rate)

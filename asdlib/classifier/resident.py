@@ -1,4 +1,4 @@
-"""Windows of clips, cut where the samples are: on the device if they fit there, else from the mapped files."""
+"""Cut windows of clips on the device if all samples fit there, and otherwise from the memory-mapped files."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,21 +10,21 @@ from asdlib.classifier.windows import window
 from asdlib.data.audio import Waveforms
 
 SHARE = 0.5
-"""of a device's free memory that samples may take"""
+"""share of a device's free memory that samples may occupy"""
 
 
 class Windows:
-    """Cuts windows of one length.
+    """Source of windows of one length.
 
-    On a GPU the samples of all clips are kept there if they fit; a step then sends it nothing but places. On a
-    processor they stay in the mapped files, so that memory stays flat.
+    The samples of all clips are kept on a GPU if they fit, so that a step only sends positions to it. On a CPU they
+    stay in the memory-mapped files, so that memory use stays constant.
 
     Args:
-        clips: All that windows may be cut from.
-        length: Of a window, in samples.
-        device: Where the windows go.
-        room: Bytes that samples may take on the device; by default :data:`SHARE` of what is free on a GPU, none on a
-            processor.
+        clips: All clips from which windows may be cut.
+        length: Length of a window in samples.
+        device: Device of the windows.
+        room: Bytes that samples may occupy on the device; by default :data:`SHARE` of the free memory of a GPU, and
+            none on a CPU.
     """
 
     def __init__(self, clips: Iterable[Waveforms], length: int, device: torch.device, room: int | None = None):
@@ -44,9 +44,9 @@ class Windows:
                 waveforms.release()
 
     def cut(self, places: Sequence[tuple[Waveforms, int, int]]) -> Tensor:
-        """The windows at ``(clips, row, start)``, int16 or float32 on the device, ``(places, length)``.
+        """Cut the windows at ``(clips, row, start)``, int16 or float32 on the device, ``(places, length)``.
 
-        Where a clip ends, a window goes on as in :func:`asdlib.classifier.windows.window`.
+        Beyond the end of a clip, a window continues as in :func:`asdlib.classifier.windows.window`.
         """
         if self.samples is None:
             cut = torch.from_numpy(np.stack([window(*place, self.length) for place in places]))
@@ -61,5 +61,5 @@ class Windows:
 
 
 def _room(device: torch.device) -> int:
-    """Bytes; -1 if not even nothing is to be kept there."""
+    """Return the available bytes, or -1 to keep no samples on the device, not even an empty tensor."""
     return int(SHARE * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else -1

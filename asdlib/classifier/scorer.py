@@ -1,23 +1,23 @@
-"""From posterior and distance to one anomaly score per clip (Sec. 2.2).
+"""Turn posterior and distance into one anomaly score per clip (Sec. 2.2).
 
-The variants, each a system of its own:
+There are several variants, each of which counts as a system:
 
 ======================  ===============================================================================================
 ``w50_mean`` and so on  the paper's combination of the posterior and the normalised distance to the normal centroid:
                         w times the logit of the posterior plus (1 - w) times the distance, w in per cent, each pooled
-                        over windows as the second word says and normalised. Source clips are scored by the source
+                        over windows as the suffix states and normalised. Source clips are scored by the source
                         model, target clips by the fine-tuned one.
 ``posterior``           w = 1, the logit alone, pooled by the mean
 ``distance``            w = 0, the distance alone, pooled by the mean
-``source_model``        w = 0.5 by the source model for all clips: what fine-tuning adds
+``source_model``        w = 0.5 with the source model for all clips, to show the gain of fine-tuning
 ``mahalanobis``         Mahalanobis distance of the mean embedding from the section's training clips; models as above
-``source_mahalanobis``  the same, the source model for all clips
+``source_mahalanobis``  the same with the source model for all clips
 ======================  ===============================================================================================
 
 All but the first are extensions or ablations (:mod:`asdlib.origin`). Logit and distance are normalised to mean 0 and
-variance 1 over the section's held-out training clips under the same model: a posterior in 0 to 1 would hardly count
-next to a distance without bound. So the score of a clip needs that clip only. With ``scorer.target_from:
-pseudo_target``, pseudo-target clips made of held-out clips take their place for target clips.
+variance 1 over the section's held-out training clips with the same model, because a posterior in 0 to 1 would hardly
+count next to an unbounded distance. The score of a clip therefore does not depend on other test clips. With
+``scorer.target_from: pseudo_target``, pseudo-target clips derived from held-out clips replace these for target clips.
 """
 
 import time
@@ -40,14 +40,14 @@ MAHALANOBIS = ("mahalanobis", "source_mahalanobis")
 SOURCE_ONLY = ("source_model", "source_mahalanobis")
 """variants in which the source model scores all clips"""
 REJECTED = 0.5
-"""share of the clips that a classifier learnt from, and calls outliers, above which it is said to reject them"""
+"""share of its own training clips above which a classifier that calls them outliers is reported"""
 
 
 def score(settings, machine: str, candidate: str) -> pd.DataFrame:
-    """Score the test clips and held-out training clips of a machine type, each section by its own models.
+    """Score the test clips and held-out training clips of a machine type, each section with its own models.
 
     Writes ``scores.csv``, ``embeddings.csv``, ``embeddings.npy`` (see :mod:`asdlib.classifier.embeddings`) and
-    ``record.json``, all or nothing. The record's ``accuracy`` is that at inference on the clips that were learnt from.
+    ``record.json`` atomically. The record's ``accuracy`` is from :func:`accuracies`.
 
     Args:
         settings: :class:`asdlib.params.Settings`.
@@ -60,7 +60,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     Raises:
         ClassifierError: A section's models are missing or were trained with other settings.
     """
-    from asdlib import training  # with PyTorch, which the rest of this module does without
+    from asdlib import training  # imports PyTorch, which the rest of this module does not need
 
     began = time.monotonic()
     branch, run, compute = (
@@ -94,7 +94,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
 
 
 def accuracies(table: pd.DataFrame) -> pd.DataFrame:
-    """Share of clips on the right side of the decision boundary, at inference.
+    """Compute the share of clips on the right side of the decision boundary, at inference.
 
     Returns:
         Columns ``model, stage, clips, accuracy``; ``clips`` is ``learnt`` (the section's training clips), ``held out``
@@ -108,7 +108,7 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def health(accuracy: pd.DataFrame) -> list[str]:
-    """What is wrong with the models, one sentence each, from :func:`accuracies`; empty where nothing is."""
+    """Return problems of the models, one sentence each, from the result of :func:`accuracies`."""
     rejecting = accuracy[(accuracy["clips"] == "learnt") & (accuracy["accuracy"] < 1 - REJECTED)]
     return [
         f"section {row.model}, {row.stage}: the classifier calls {1 - row.accuracy:.0%} of its own normal training "
@@ -119,19 +119,19 @@ def health(accuracy: pd.DataFrame) -> list[str]:
 
 @dataclass(frozen=True)
 class Normal:
-    """What normal clips are like under a model, to compare others with: by model (section), stage and domain.
+    """Reference statistics of normal clips by model (section), stage and domain, with which to compare others.
 
-    The domain is ``source``, and ``target`` where pseudo-target clips take the training clips' place.
+    The domain is ``source``, and also ``target`` if pseudo-target clips replace the training clips.
     """
 
     spreads: dict[tuple[str, str, str], np.ndarray]
     """mean and deviation of each of :data:`asdlib.classifier.embeddings.POOLED` over held-out clips, (measures, 2)"""
     gaussians: dict[tuple[str, str, str], Gaussian]
-    """of the embeddings of clips that were learnt from (Ledoit-Wolf), where a variant asks for them"""
+    """Gaussians (Ledoit-Wolf) of the embeddings of training clips that were learnt from, if a variant needs them"""
 
     @classmethod
     def fit(cls, table: pd.DataFrame, embedding: np.ndarray, options) -> "Normal":
-        """From the outputs of models, as in :func:`variants`.
+        """Fit the statistics to the outputs of models, as passed to :func:`variants`.
 
         The Gaussian of pseudo-target clips is widened by ``options.target_shift`` times the shift that the target
         training clips still show (:meth:`asdlib.gaussian.Gaussian.widened`).
@@ -148,7 +148,7 @@ class Normal:
         return cls(_spreads(table), gaussians)
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file."""
+        """Write the statistics to a safetensors file."""
         arrays = {f"{'/'.join(key)}/spread": spread for key, spread in self.spreads.items()}
         for key, gaussian in self.gaussians.items():
             name = "/".join(key)
@@ -158,7 +158,7 @@ class Normal:
 
     @classmethod
     def load(cls, path: Path) -> "Normal":
-        """Read what :meth:`save` wrote."""
+        """Read statistics written by :meth:`save`."""
         arrays = load_file(path)
         keys = [tuple(name.split("/")[:3]) for name in arrays if name.endswith("/spread")]
         names = {key: "/".join(key) for key in keys}
@@ -177,11 +177,11 @@ def variants(
     """Return the score table of the variants, from the outputs of the models (:mod:`asdlib.classifier.embeddings`).
 
     Args:
-        table: Outputs.
-        embedding: One row for each row of ``table``.
-        candidate: For the names of the systems.
+        table: Outputs of the models.
+        embedding: One embedding per row of ``table``.
+        candidate: Name of the candidate, used in the names of the systems.
         options: :class:`asdlib.params.ClassifierScorer`.
-        normal: What to compare with; by default the normal clips of ``table``.
+        normal: Reference statistics; by default those of the normal clips of ``table``.
     """
     normal = normal or Normal.fit(table, embedding, options)
     rows = scored(table)
@@ -197,14 +197,15 @@ def variants(
 
 
 def without_labels(options):
-    """The scorer's settings with one variant only: the one that a detector uses (:func:`asdlib.origin.first`)."""
+    """Return the scorer's settings with only the variant that a detector uses (:func:`asdlib.origin.first`)."""
     return options.model_copy(update={"variants": [origin.first("classifier", options.variants, origin.EXTENSION)]})
 
 
 def scored(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the score table under every model, as in :attr:`asdlib.data.MachineClips.scored`; the index is kept.
+    """Return the rows of the score table for every model, as in :attr:`asdlib.data.MachineClips.scored`.
 
-    These are test clips, held-out training clips, and those again as reference clips of the target domain.
+    These are test clips, held-out training clips, and the latter again as reference clips of the target domain. The
+    index is kept.
     """
     section = table[table["kind"] == "section"]
     held_out = section[section["role"] == roles.HELD_OUT]
@@ -213,7 +214,7 @@ def scored(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def stages(rows: pd.DataFrame, variant: str) -> pd.Series:
-    """The stage whose model scores each row: the fine-tuned one for target clips, if there is one."""
+    """Return the stage whose model scores each row: the fine-tuned one for target clips, if it exists."""
     tuned = rows["model"].isin(rows.loc[rows["stage"] == STAGES[1], "model"])
     result = pd.Series(STAGES[0], index=rows.index)
     if variant not in SOURCE_ONLY:
@@ -222,12 +223,12 @@ def stages(rows: pd.DataFrame, variant: str) -> pd.Series:
 
 
 def stage_of(variant: str, domain: str, tuned: bool) -> str:
-    """The model that scores a clip: one of :data:`asdlib.classifier.STAGES`; ``tuned`` if there are both."""
+    """Return the stage, of :data:`asdlib.classifier.STAGES`, whose model scores a clip; ``tuned`` if both exist."""
     return STAGES[1] if tuned and domain == "target" and variant not in SOURCE_ONLY else STAGES[0]
 
 
 def curve(table: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:
-    """Score tables of the combination, pooled by the mean, for several weights w, the names of the systems."""
+    """Return the score table of the combination, pooled by the mean, for several weights w, which name the systems."""
     rows = scored(table)
     rows = rows[(rows["stage"] == stages(rows, "w50_mean")).to_numpy()]
     parts = normalised(rows, _spreads(table))
@@ -236,13 +237,13 @@ def curve(table: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:
 
 
 def combined(parts: pd.DataFrame, weight: float, pooling: str) -> np.ndarray:
-    """w times the normalised logit plus (1 - w) times the normalised distance, both pooled over windows alike."""
+    """Combine w times the normalised logit and (1 - w) times the normalised distance, with the same pooling."""
     logit, distance = parts[f"minus_logit_{pooling}"], parts[f"distance_{pooling}"]
     return (weight * logit + (1 - weight) * distance).to_numpy()
 
 
 def normalised(rows: pd.DataFrame, spreads: dict) -> pd.DataFrame:
-    """The pooled measures, of mean 0 and variance 1 over the held-out clips that a clip is compared with."""
+    """Normalise the pooled measures to mean 0 and variance 1 over the held-out clips with which a clip is compared."""
     result = rows[embeddings.POOLED].to_numpy(dtype=np.float64, copy=True)
     for place, spread in _compared(rows, spreads):
         result[place] = (result[place] - spread[:, 0]) / spread[:, 1]
@@ -250,7 +251,7 @@ def normalised(rows: pd.DataFrame, spreads: dict) -> pd.DataFrame:
 
 
 def distances(rows: pd.DataFrame, embedding: np.ndarray, gaussians: dict) -> np.ndarray:
-    """Mahalanobis distance of each row's embedding from the normal clips that it is compared with."""
+    """Return the Mahalanobis distance of each row's embedding from the normal clips with which it is compared."""
     result = np.zeros(len(rows))
     for place, gaussian in _compared(rows, gaussians):
         result[place] = gaussian.distance(embedding[rows.index[place]])
@@ -258,7 +259,7 @@ def distances(rows: pd.DataFrame, embedding: np.ndarray, gaussians: dict) -> np.
 
 
 def _weight(variant: str) -> tuple[float, str]:
-    """Weight of the posterior and pooling over windows."""
+    """Return the weight of the posterior and the pooling over windows of a variant."""
     named = {"posterior": (1.0, "mean"), "distance": (0.0, "mean"), "source_model": (0.5, "mean")}
     if variant in named:
         return named[variant]
@@ -267,14 +268,14 @@ def _weight(variant: str) -> tuple[float, str]:
 
 
 def _compared(rows: pd.DataFrame, known: dict) -> Iterator[tuple[np.ndarray, object]]:
-    """The places of each model, stage and domain, and what is known of the normal clips that they are compared with."""
+    """Yield the rows of each model, stage and domain, and the statistics of the normal clips to compare them with."""
     for (model, stage, domain), places in rows.groupby(["model", "stage", "domain"]).indices.items():
         source = known[model, stage, "source"]
         yield places, known.get((model, stage, "target"), source) if domain == "target" else source
 
 
 def _references(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.Index, pd.Index]]:
-    """The keys of :class:`Normal`, the rows of normal clips that were learnt from, and of those that were held out."""
+    """Yield each key of :class:`Normal`, with the rows of normal clips learnt from and of those held out."""
     for (model, stage), part in table.groupby(["model", "stage"]):
         for domain, kind in (("source", "section"), ("target", "pseudo-target")):
             here = part[(part["kind"] == kind) & (part["label"] == "normal")]
@@ -284,7 +285,7 @@ def _references(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.
 
 
 def _spreads(table: pd.DataFrame) -> dict[tuple[str, str, str], np.ndarray]:
-    """:attr:`Normal.spreads`."""
+    """Compute :attr:`Normal.spreads`."""
     result = {}
     for key, _, held_out in _references(table):
         values = table.loc[held_out, embeddings.POOLED].to_numpy(dtype=np.float64)

@@ -17,11 +17,11 @@ from asdlib.classifier.model import Classifier, parameters
 
 
 def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
-    """Train one section's classifier and write its run folder, whole or not at all.
+    """Train one section's classifier and write its run folder atomically.
 
     The folder holds ``source.safetensors`` (after source training), ``target.safetensors`` (after fine-tuning; not if
     the section has no target training clips or ``finetune_steps`` is 0), ``history.csv`` and ``record.json``. Each
-    stage goes on from its own checkpoint; what the first reached is kept while the second runs.
+    stage resumes from its own checkpoint, and the finished first stage is kept while the second one runs.
 
     Args:
         settings: :class:`asdlib.params.Settings`.
@@ -30,8 +30,8 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         candidate: Name in ``classifier_candidates``.
 
     Returns:
-        One row a step: ``stage`` (of :data:`asdlib.classifier.STAGES`), ``step``, the losses, ``learning_rate`` (of the
-        backbone).
+        One row per step: ``stage`` (one of :data:`asdlib.classifier.STAGES`), ``step``, the losses, ``learning_rate``
+        (of the backbone).
 
     Raises:
         asdlib.AsdError: Clips or weights are missing, or the training diverged.
@@ -78,7 +78,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     statistics = normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
     model = Classifier(branch, settings.data.sample_rate, statistics, batches.epoch_steps).to(compute.device)
     if not checkpoints.is_finished(source):
-        target.unlink(missing_ok=True)  # of a source training that other code did
+        target.unlink(missing_ok=True)  # belongs to a source training by other code
         if not source.is_file():
             initialise(model, batches, compute, seed, branch.ddcsad.weight == "balanced")
     history = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
@@ -111,7 +111,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
 
 
 def recipe(settings, machine: str, section: str, candidate: str) -> dict:
-    """The settings that a trained model depends on: those of the scorer may change without a new training."""
+    """Return the settings that a trained model depends on; those of the scorer may change without a new training."""
     branch = settings.candidate("classifier", candidate).model_dump(mode="json", exclude={"scorer", "origin"})
     del branch["images"]["windows"]
     return {
@@ -125,14 +125,14 @@ def recipe(settings, machine: str, section: str, candidate: str) -> dict:
 
 @torch.no_grad()
 def initialise(model: Classifier, batches: Batches, compute: training.Compute, seed: int, balanced: bool) -> None:
-    """Set the centroids to the class means of one epoch, before the first step, and the weight of DDCSAD.
+    """Set the centroids to the class means of one epoch, before the first step, and set the weight of DDCSAD.
 
     Args:
-        model: The network with its first weights.
-        batches: Of the section.
+        model: The network with its initial weights.
+        batches: Source of the section's batches.
         compute: Device and precision.
         seed: Seed of the batches.
-        balanced: Whether the weight makes DDCSAD as large as the cross-entropy over this epoch.
+        balanced: Whether to set the weight so that DDCSAD is as large as the cross-entropy over this epoch.
     """
     model.train()
     outputs = []

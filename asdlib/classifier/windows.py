@@ -1,4 +1,4 @@
-"""Windows of clips: how long, where, and cut from the mapped files."""
+"""Determine length and positions of windows, and cut them from the memory-mapped files."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from asdlib.data.audio import Waveforms
 
 
 def samples_of(settings) -> int:
-    """Samples of a window of ``images.frames`` frames (:class:`asdlib.params.Classifier`)."""
+    """Return the samples of a window of ``images.frames`` frames (:class:`asdlib.params.Classifier`)."""
     return (settings.images.frames - 1) * settings.features.hop_length
 
 
 def starts(samples: int, length: int, windows: int) -> np.ndarray:
-    """First samples of ``windows`` equally spaced windows of ``length`` in a clip; each different place once.
+    """Return the first samples of ``windows`` equally spaced windows of ``length`` in a clip, without duplicates.
 
     >>> starts(100, 40, 3).tolist(), starts(100, 40, 1).tolist(), starts(30, 40, 3).tolist()
     ([0, 30, 60], [30], [0])
@@ -21,7 +21,7 @@ def starts(samples: int, length: int, windows: int) -> np.ndarray:
 
 
 def window(waveforms: Waveforms, row: int, start: int, length: int) -> np.ndarray:
-    """``length`` int16 samples of a clip from ``start`` on; where the clip ends, it goes on mirrored in time."""
+    """Read ``length`` int16 samples of a clip from ``start``; beyond its end, the clip is mirrored in time."""
     rest = int(waveforms.clips["samples"].iat[row]) - start
     samples = waveforms.read(row, start, min(length, rest))
     return samples if rest >= length else np.pad(samples, (0, length - rest), mode="symmetric")
