@@ -590,6 +590,13 @@ class Settings(Strict):
         where = f"{branch}_candidates.{name}"
         return _validated(type(base), merged(base.model_dump(mode="json"), candidates[name]), where)
 
+    def common(self) -> dict[str, Any]:
+        """Settings outside its own that every trained or fitted system depends on; its record holds them.
+
+        Which clips are held out follows from the run's seed and the share.
+        """
+        return {"run_seed": self.seed, "sample_rate": self.data.sample_rate, "held_out": self.data.held_out}
+
     def trained_as(self, branch: Literal["autoencoder", "classifier"], name: str) -> str:
         """The candidate whose trained models ``name`` uses: the first that differs in nothing or in the scorer only."""
         other = {"scorer", "origin"}  # of no effect on the training

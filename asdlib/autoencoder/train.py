@@ -141,8 +141,7 @@ def stored_settings(settings, machine: str, candidate: str, sections: list[str],
     return {
         "machine": machine,
         "sections": sections,
-        "run_seed": settings.seed,
-        "sample_rate": settings.data.sample_rate,
+        **settings.common(),
         "data_fingerprint": fingerprint,
         **branch,
     }
