@@ -207,6 +207,16 @@ def test_models_and_scores_of_another_share_of_held_out_clips_are_refused(runs):
         ensemble.pools(reseeded, "fan")
 
 
+def test_an_autoencoder_of_other_pseudo_target_clips_is_refused(runs):
+    """The estimated shift's jitter makes other clips; only networks that learn from such clips depend on it."""
+    settings = runs[0]
+    made = settings.data.pseudo_target.model_copy(update={"jitter": 0.5})
+    other = settings.model_copy(update={"data": settings.data.model_copy(update={"pseudo_target": made})})
+    with pytest.raises(ModelError, match=r'shifted_clips: \{"clips": 200, "jitter": 2.0\}'):
+        Reconstructor.load(other, "fan", "shifted")
+    assert Reconstructor.load(other, "fan", "base").sections == ["00", "01", "02"]
+
+
 def test_a_section_without_labelled_test_clips_trains_all_the_same(runs):
     """Section 02: the autoencoders and MobileNetV2 learn from it too; no score of it is in any table."""
     settings, before, _, _ = runs

@@ -137,7 +137,10 @@ def masked_mean(values: Tensor, valid: Tensor | None) -> Tensor:
 
 def stored_settings(settings, machine: str, candidate: str, sections: list[str], fingerprint: str) -> dict:
     """All that a trained model depends on: what a checkpoint and a model folder belong to."""
-    branch = settings.candidate("autoencoder", candidate).model_dump(mode="json", exclude={"scorer", "origin"})
+    options = settings.candidate("autoencoder", candidate)
+    branch = options.model_dump(mode="json", exclude={"scorer", "origin"})
+    if options.training.pseudo_target and options.training.pseudo_target_by == "shift":
+        branch["shifted_clips"] = settings.data.pseudo_target.model_dump(mode="json")
     return {
         "machine": machine,
         "sections": sections,
