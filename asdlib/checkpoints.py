@@ -19,7 +19,7 @@ from asdlib.artefacts import writing
 from asdlib.paths import FINISHED, KEEP_FINISHED
 
 # Source files that a trained model depends on.
-_CODE = ("checkpoints.py", "features.py", "training.py", "data", "autoencoder", "classifier", "baselines")
+_CODE = ("checkpoints.py", "features.py", "seeds.py", "training.py", "data", "autoencoder", "classifier", "baselines")
 
 
 class TrainingError(AsdError):

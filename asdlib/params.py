@@ -471,7 +471,8 @@ class ClassifierScorer(Strict):
     """From posterior and distance to one score a clip."""
 
     target_from: TargetFrom = "clips"
-    """what normal target clips are like: by all training clips of the section, or by pseudo-target clips"""
+    """what target clips are compared with: the section's own clips (held out for logit and distance, learnt for
+    Mahalanobis), or pseudo-target clips"""
     target_shift: Annotated[float, Field(ge=0)] = 0.1
     """weight of the shift that the target clips still show beside pseudo-target clips, in Mahalanobis distances"""
     variants: Annotated[list[ClassifierVariant], Field(min_length=1)] = [*get_args(ClassifierVariant)]
@@ -517,13 +518,15 @@ class Ensemble(Strict):
     """Sec. 2.3."""
 
     sizes: Annotated[list[Positive], Field(min_length=1)] = [3, 5, 10, 20]
-    """N of the N best autoencoder systems; larger ones than there are systems are left out"""
+    """N of the N best autoencoder candidates, each by its best variant; larger ones than there are candidates are left
+    out"""
     combinations: Annotated[list[Combination], Field(min_length=1)] = ["average", "median", "maximum", "ranking"]
     """ways to combine scores; the first is the one used without labels"""
     classifier_best: Positive = 2
-    """N best classifier systems a section"""
+    """N best classifier candidates a section, each by its best variant"""
     normalise: Literal["test", "train"] = "test"
-    """scores to mean 0 and variance 1 over the test clips (the paper) or the training clips (can score one clip)"""
+    """by what the rows that select normalise scores to mean 0 and variance 1: the test clips (the paper) or the
+    held-out training clips (can score one clip), as the fixed rows always do"""
 
 
 class Evaluation(Strict):
@@ -589,6 +592,13 @@ class Settings(Strict):
         base = getattr(self, branch)
         where = f"{branch}_candidates.{name}"
         return _validated(type(base), merged(base.model_dump(mode="json"), candidates[name]), where)
+
+    def common(self) -> dict[str, Any]:
+        """Settings outside its own that every trained or fitted system depends on; its record holds them.
+
+        Which clips are held out follows from the run's seed and the share.
+        """
+        return {"run_seed": self.seed, "sample_rate": self.data.sample_rate, "held_out": self.data.held_out}
 
     def trained_as(self, branch: Literal["autoencoder", "classifier"], name: str) -> str:
         """The candidate whose trained models ``name`` uses: the first that differs in nothing or in the scorer only."""

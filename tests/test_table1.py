@@ -282,7 +282,7 @@ def test_systems_that_cannot_tell_clips_apart_are_flagged(done):
     before, table = path.read_bytes(), scores.read(path)
     flat = table["section"] == "01"
     scores.write(table.assign(score=np.where(flat, 14.2 + 2e-4 * table["score"], table["score"] - 3)), path)
-    made = {"settings": run_settings.mobilenet.model_dump(mode="json")}
+    made = {"settings": run_settings.common() | run_settings.mobilenet.model_dump(mode="json")}
     record = out.system("mobilenet", "fan") / "record.json"
     write_json(made | {"health": ["50 % accuracy at inference on training clips"]}, record)
     try:

@@ -1,6 +1,7 @@
 """The training loop: what it learns, and that an interrupted training equals the uninterrupted one bit for bit."""
 
 import dataclasses
+import importlib.util
 import os
 import pickle
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -441,3 +443,24 @@ def test_refreshing_depends_on_the_seed_only_and_leaves_a_network_without_batch_
     before = {name: value.clone() for name, value in plain.state_dict().items()}
     training.refresh_batch_norm(plain, lambda generator: 1 / 0, CPU, 0)  # not even called
     assert all(torch.equal(before[name], value) for name, value in plain.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("module", "counts"),
+    [("seeds.py", True), ("training.py", True), ("classifier/batches.py", True), ("plots/style.py", False)],
+)
+def test_what_a_training_reached_belongs_to_the_code_that_computes_it(tmp_path, module, counts):
+    """Of a copy of the package: what draws the random numbers is part of it, what draws figures is not."""
+    package = Path(checkpoints.__file__).parent
+    for path in package.rglob("*.py"):
+        copied = tmp_path / path.relative_to(package)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copied)
+    specification = importlib.util.spec_from_file_location("copied_checkpoints", tmp_path / "checkpoints.py")
+    copy = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(copy)
+    before = copy.code()
+    assert before == checkpoints.code()
+    copy.code.cache_clear()
+    (tmp_path / module).write_text((tmp_path / module).read_text(encoding="utf-8") + "\n# another version\n", "utf-8")
+    assert (copy.code() != before) == counts

@@ -114,7 +114,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     with artefacts.writing(folder / "bands.csv") as temporary:
         bands.to_csv(temporary, index=False, lineterminator="\n")
     record = artefacts.record(
-        settings.candidate("autoencoder", candidate).model_dump(mode="json"),
+        settings.common() | settings.candidate("autoencoder", candidate).model_dump(mode="json"),
         seed=net.seed,
         device=net.compute.describe(),
         data=net.waveforms.fingerprint,

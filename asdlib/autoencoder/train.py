@@ -138,12 +138,14 @@ def masked_mean(values: Tensor, valid: Tensor | None) -> Tensor:
 
 def stored_settings(settings, machine: str, candidate: str, sections: list[str], fingerprint: str) -> dict:
     """Return all settings that a trained model depends on, to be compared with those of checkpoints and models."""
-    branch = settings.candidate("autoencoder", candidate).model_dump(mode="json", exclude={"scorer", "origin"})
+    options = settings.candidate("autoencoder", candidate)
+    branch = options.model_dump(mode="json", exclude={"scorer", "origin"})
+    if options.training.pseudo_target and options.training.pseudo_target_by == "shift":
+        branch["shifted_clips"] = settings.data.pseudo_target.model_dump(mode="json")
     return {
         "machine": machine,
         "sections": sections,
-        "run_seed": settings.seed,
-        "sample_rate": settings.data.sample_rate,
+        **settings.common(),
         "data_fingerprint": fingerprint,
         **branch,
     }

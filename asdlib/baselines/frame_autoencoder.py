@@ -57,8 +57,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     stored = {
         "machine": machine,
         "sections": sorted(set(clips["section"])),
-        "run_seed": settings.seed,
-        "sample_rate": settings.data.sample_rate,
+        **settings.common(),
         "data_fingerprint": waveforms.fingerprint,
         **baseline.model_dump(mode="json"),
     }

@@ -76,7 +76,7 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
         {
             "machine": machine,
             "sections": opened.planned,
-            "sample_rate": settings.data.sample_rate,
+            **settings.common(),
             **baseline.model_dump(mode="json"),
         },
         seed=settings.seed,

@@ -86,8 +86,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     stored = {
         "machine": machine,
         "classes": classes,
-        "run_seed": settings.seed,
-        "sample_rate": settings.data.sample_rate,
+        **settings.common(),
         "data_fingerprint": [source.fingerprint for source, _ in sources],
         **baseline.model_dump(mode="json"),
     }

@@ -77,7 +77,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     result = variants(table, embedding, candidate, branch.scorer)
     accuracy = accuracies(table)
     record = artefacts.record(
-        branch.model_dump(mode="json"),
+        settings.common() | branch.model_dump(mode="json"),
         seed=settings.seed,
         device=compute.describe(),
         data=Waveforms.open(run.data(machine)).fingerprint,

@@ -116,8 +116,7 @@ def recipe(settings, machine: str, section: str, candidate: str) -> dict:
     del branch["images"]["windows"]
     return {
         "classifier": branch,
-        "seed": settings.seed,
-        "sample_rate": settings.data.sample_rate,
+        **settings.common(),
         "machine": machine,
         "section": section,
     }

@@ -78,7 +78,9 @@ def run(settings, machine: str) -> pd.DataFrame:
             tables.append(table.assign(selection=selection, fold=fold))
     result = pd.concat(tables, ignore_index=True)[COLUMNS]
     folder = Run.of(settings).system("ensemble", machine)
-    about = {name: getattr(settings, name).model_dump(mode="json") for name in ("ensemble", "evaluation")}
+    about = settings.common() | {
+        name: getattr(settings, name).model_dump(mode="json") for name in ("ensemble", "evaluation")
+    }
     with writing(folder, folder=True) as temporary:
         scores.check(result, folder / "scores.csv")
         result.to_csv(temporary / "scores.csv", index=False, lineterminator="\n")
@@ -121,7 +123,7 @@ def pools(settings, machine: str, reference: str | None = None) -> tuple[Pool, P
     for branch, name in (("autoencoder", "scores.json"), ("classifier", "record.json")):
         for candidate in getattr(settings, f"{branch}_candidates"):
             made = Run.of(settings).system(branch, machine, candidate) / name
-            made_with(made, settings.candidate(branch, candidate).model_dump(mode="json"))
+            made_with(made, settings.common() | settings.candidate(branch, candidate).model_dump(mode="json"))
     frame = scores.read(inputs(settings, machine))
     if not (frame["split"] == "test").any():
         raise EnsembleError(f"{machine} has no scored test clips; an ensemble needs some")

@@ -116,7 +116,7 @@ def read(settings) -> pd.DataFrame:
 def _made_with(settings, system: str) -> dict:
     """The settings that a system's record must hold."""
     made = getattr(settings, system.removesuffix("_shift")).model_dump(mode="json")  # both Mahalanobis rows have one
-    return {"ensemble": made} if system == "ensemble" else made
+    return settings.common() | ({"ensemble": made} if system == "ensemble" else made)
 
 
 def agreements(settings) -> pd.DataFrame:
