@@ -8,9 +8,12 @@ PAPER, EXTENSION = "paper", "extension"
 
 EXTENSION_VARIANTS = {
     "autoencoder": ("clip_signed", "l1"),
-    "classifier": ("source_model", "mahalanobis", "source_mahalanobis", "posterior", "distance"),
+    "classifier": ("mahalanobis", "source_mahalanobis", "source_model", "posterior", "distance"),
 }
-"""score variants that the paper does not describe, by branch; every other variant is the paper's"""
+"""score variants that the paper does not describe, by branch; every other variant is the paper's
+
+The rows of the extensions use the first of them where no label chooses.
+"""
 
 
 def of_variant(branch: str, variant: str) -> str:
@@ -27,11 +30,16 @@ def of_variant(branch: str, variant: str) -> str:
 
 
 def first(branch: str, variants: list[str], origin: str) -> str:
-    """Return the variant to use without labels: the first one of this origin, or else the first of all.
+    """Return the variant to use without labels.
 
-    >>> first("autoencoder", ["median", "clip_signed"], EXTENSION)
+    Of the paper's variants this is the first in the order of the settings, of the extensions the first in the order of
+    :data:`EXTENSION_VARIANTS`; where there is none of the origin, the first of all.
+
+    >>> first("autoencoder", ["median", "l1", "clip_signed"], EXTENSION)
     'clip_signed'
     """
+    if origin == EXTENSION:
+        return next((name for name in EXTENSION_VARIANTS[branch] if name in variants), variants[0])
     return next((name for name in variants if of_variant(branch, name) == origin), variants[0])
 
 

@@ -222,14 +222,15 @@ def test_without_labels_extensions_enter_by_their_first_extension(tmp_path):
     _, choices = run_of_both_blocks(tmp_path)
     assert members(choices, AE, "fixed") == members(choices, AE_ENSEMBLE, "fixed") == {"autoencoder/base/median"}
     assert members(choices, "AE+", "fixed") == {"autoencoder/shifted/clip_signed"}
-    both = {"autoencoder/base/clip_signed", "autoencoder/shifted/clip_signed"}
-    assert members(choices, "AE+ ensemble", "fixed") == both
+    assert members(choices, "AE+ ensemble", "fixed") == {"autoencoder/shifted/clip_signed"}
     assert members(choices, "BC+", "fixed") == {"classifier/ours/mahalanobis"}
     names = CANDIDATES | {"autoencoder_candidates": {"base": {}}}
     run_settings = synthetic_scores.settings(tmp_path, candidates=0, **names)
     systems = ["classifier/wide/w50_mean", "classifier/base/w50_mean", "classifier/ours/w50_mean"]
-    assert EXTENSIONS.defaults(run_settings, "classifier", systems) == [0, 1, 2]  # without an extension: the first
-    assert EXTENSIONS.defaults(run_settings, "classifier", systems, single=True) == [2]
+    assert EXTENSIONS.defaults(run_settings, "classifier", systems) == [2]  # the candidate that is an extension
+    systems = [f"autoencoder/base/{variant}" for variant in ("median", "l1", "clip_signed")]
+    assert EXTENSIONS.defaults(run_settings, "autoencoder", systems) == [2]  # the one that origin lists first
+    systems = ["classifier/wide/w50_mean", "classifier/base/w50_mean", "classifier/ours/w50_mean"]
     assert PAPER.defaults(run_settings, "classifier", systems, single=True) == [1]
 
 
