@@ -1,20 +1,23 @@
-"""Which scores are the paper's and which are our extensions: the one list that selection, table and claims read.
+"""List which scores are the paper's and which are our extensions, for selection, Table 1 and claims.
 
-A row of Table 1 that carries the paper's name chooses only from systems whose candidate *and* whose variant of scores
-are the paper's. A candidate states its origin in its settings (``origin``); a variant has its origin here.
+A row of Table 1 that carries the paper's name chooses only from systems whose candidate *and* score variant are both
+the paper's. A candidate states its origin in its settings (``origin``); the origin of a variant is defined here.
 """
 
 PAPER, EXTENSION = "paper", "extension"
 
 EXTENSION_VARIANTS = {
     "autoencoder": ("clip_signed", "l1"),
-    "classifier": ("source_model", "mahalanobis", "source_mahalanobis", "posterior", "distance"),
+    "classifier": ("mahalanobis", "source_mahalanobis", "source_model", "posterior", "distance"),
 }
-"""by branch: variants of scores that the paper does not describe; every other variant is the paper's"""
+"""score variants that the paper does not describe, by branch; every other variant is the paper's
+
+The rows of the extensions use the first of them where no label chooses.
+"""
 
 
 def of_variant(branch: str, variant: str) -> str:
-    """Return the origin of a variant of scores.
+    """Return the origin of a score variant.
 
     Args:
         branch: ``autoencoder`` or ``classifier``.
@@ -27,16 +30,21 @@ def of_variant(branch: str, variant: str) -> str:
 
 
 def first(branch: str, variants: list[str], origin: str) -> str:
-    """Return the variant that is used without labels: the first of an origin, or of all where none is of it.
+    """Return the variant to use without labels.
 
-    >>> first("autoencoder", ["median", "clip_signed"], EXTENSION)
+    Of the paper's variants this is the first in the order of the settings, of the extensions the first in the order of
+    :data:`EXTENSION_VARIANTS`; where there is none of the origin, the first of all.
+
+    >>> first("autoencoder", ["median", "l1", "clip_signed"], EXTENSION)
     'clip_signed'
     """
+    if origin == EXTENSION:
+        return next((name for name in EXTENSION_VARIANTS[branch] if name in variants), variants[0])
     return next((name for name in variants if of_variant(branch, name) == origin), variants[0])
 
 
 def of_system(settings, system: str) -> str:
-    """Return the origin of a system: the paper's only if both its candidate and its variant are.
+    """Return the origin of a system, which is the paper only if both its candidate and its variant are the paper's.
 
     Args:
         settings: :class:`asdlib.params.Settings`.

@@ -58,22 +58,15 @@ class Block:
         """Return the indices of the systems that the block uses without labels, one per candidate.
 
         Of the paper's block: the first paper variant of each paper candidate. Of the extensions: the first extension
-        variant of each candidate, or its first variant if it has no extension; for the row of one system, that of the
-        first extension candidate, if there is one.
+        variant of each extension candidate, or of each candidate where no candidate is an extension
+        (:func:`asdlib.origin.first`).
         """
-        allowed = self.eligible(settings, branch, systems, single)
-        chosen: dict[str, int] = {}
-        for k in allowed:
-            chosen.setdefault(candidate_of(systems[k]), k)
-        if self.origin == origin.PAPER:
-            return list(chosen.values())
-        for k in reversed(allowed):
-            if origin.of_variant(branch, systems[k].rsplit("/", 1)[1]) == origin.EXTENSION:
-                chosen[candidate_of(systems[k])] = k
-        extensions = [name for name in chosen if settings.candidate(branch, name).origin == origin.EXTENSION]
-        if single and extensions:
-            return [chosen[name] for name in extensions]
-        return list(chosen.values())
+        variants: dict[str, dict[str, int]] = {}
+        for k in self.eligible(settings, branch, systems, single):
+            variants.setdefault(candidate_of(systems[k]), {})[systems[k].rsplit("/", 1)[1]] = k
+        extensions = [name for name in variants if settings.candidate(branch, name).origin == origin.EXTENSION]
+        names = extensions if self.origin == origin.EXTENSION and extensions else list(variants)
+        return [variants[name][origin.first(branch, list(variants[name]), self.origin)] for name in names]
 
 
 BRANCHES = ("autoencoder", "classifier")
