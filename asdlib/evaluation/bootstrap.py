@@ -11,8 +11,8 @@ that is not, that one is taken by halves, too. In simulations from normal distri
 sections held the true figure in 92 to 95 % of cases (plain percentiles of halves of 20 + 20 clips: 70 %), those of one
 section of 40 + 40 clips in 93 %, and in 79 to 90 % where the figure is above 85 %: small cells near perfection are less
 sure than they look. Where the best of 10 equally good systems was chosen on the 30 + 30 clips of one section that it is
-reported on, intervals held its true figure in 99 % (worthless systems) and 85 % (harmonic mean 67 %) of cases; those that
-keep what was chosen, in 86 and 63 %.
+reported on, intervals held its true figure in 99 % (worthless systems) and 85 % (harmonic mean 67 %) of cases; those
+that keep what was chosen, in 86 and 63 %.
 """
 
 from collections.abc import Sequence
