@@ -41,8 +41,9 @@ EVERY = pytest.mark.parametrize("name", CHAPTERS)
 
 # Chapters -------------------------------------------------------------------------------------------------------------
 def prose(text: str) -> str:
-    """A chapter without code."""
-    return re.sub(r"(?ms)^```\n.*?^```|`[^`\n]*`", "", text)
+    """A chapter without code; what stands in a directive (a caption, a note) is prose."""
+    text = re.sub(r"(?ms)^```([^\n]*)\n(.*?)^```$", lambda fence: fence[2] if fence[1].startswith("{") else "", text)
+    return re.sub(r"`[^`\n]*`", "", text)
 
 
 @EVERY

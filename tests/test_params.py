@@ -226,10 +226,12 @@ def test_every_key_is_described():
 
 
 def test_the_paper_profile_spells_out_every_default(root):
-    """One place to read every key; the code's defaults are the paper's settings."""
+    """One place to read every key; the code's defaults are the paper's settings, but for weights to be downloaded."""
     spelt = params.load(root / "params" / "paper.yaml").resolved()
+    assert spelt["classifier"]["model"].pop("pretrained") is True
     own = {"profile", "title", "device", "threads", "autoencoder_candidates", "classifier_candidates"}
     default = params.Settings(profile="paper", title="").resolved()
+    assert default["classifier"]["model"].pop("pretrained") is False
     assert {key: spelt[key] for key in spelt if key not in own} == {
         key: default[key] for key in default if key not in own
     }
@@ -242,6 +244,7 @@ def test_the_paper_profile_spells_out_every_default(root):
             else {path}
         )
 
+    written["classifier"]["model"].pop("pretrained")
     assert {path for path in leaves(written) if path[0] not in own} == {
         path for path in leaves(spelt) if path[0] not in own
     }
