@@ -1,7 +1,7 @@
-"""The domain shift as its three physical causes: the machine's speed, the microphone's response, the background.
+"""Model the domain shift by three physical causes: the machine's speed, the microphone's response, the background.
 
-Three target clips are too few to say what normal target clips vary like, but enough to say how they differ from the
-source. So the shift is estimated and the many source clips are carried through it (:mod:`asdlib.data.pseudo_target`).
+Three target clips are too few to show how normal target clips vary, but enough to show how they differ from the source.
+The shift is therefore estimated and applied to the many source clips (:mod:`asdlib.data.pseudo_target`).
 The paper has no such step: it mixes source and target clips (Sec. 2.2); see the book's page of deviations.
 
 In mel band b at frequency f the shifted power is ``g(f) S(f / speed) + n(f)``, with S the source clip's power, g a
@@ -93,9 +93,9 @@ def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: in
     Args:
         source: Waveforms in -1 to 1, at least two.
         target: Waveforms in -1 to 1, at least one.
-        sample_rate: In Hz.
+        sample_rate: Sampling rate in Hz.
         jitter: Standard deviation of the background's level from clip to clip, in dB.
-        seed: Of the background's random values.
+        seed: Seed of the background's random values.
     """
     front = Front(sample_rate)
     few = [source[k] for k in np.unique(np.linspace(0, len(source) - 1, CLIPS).round().astype(int))]
@@ -127,14 +127,14 @@ def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: in
 
 
 def apply(shift: Shift, waveform: np.ndarray, front: Front, jitter: float, seed: int) -> np.ndarray:
-    """A source clip carried through a shift.
+    """Apply a shift to a source clip.
 
     Args:
-        shift: Of its section.
+        shift: Shift of its section.
         waveform: Samples in -1 to 1, shape ``(samples,)``.
-        front: Of the clip's sampling rate.
+        front: Front-end for the clip's sampling rate.
         jitter: Standard deviation of the background's level from clip to clip, in dB.
-        seed: Of this clip's background.
+        seed: Seed of this clip's background.
 
     Returns:
         Samples in -1 to 1, shape ``(samples / speed,)``.

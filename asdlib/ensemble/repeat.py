@@ -163,9 +163,9 @@ def _ranked(values: np.ndarray, systems: list[int], pool: Pool, twins: np.ndarra
     """The candidates in every resample, best first, each by its best variant.
 
     Args:
-        values: Of every system, shape (systems, resamples).
-        systems: Those that may be chosen.
-        pool: Theirs.
+        values: Values of every system, shape (systems, resamples).
+        systems: Systems that may be chosen.
+        pool: Their pool.
         twins: A number that systems of equal scores share, shape (systems,).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Choosing systems, N and the combination by their test labels, as the paper does; and without labels (Sec. 2.3).
+"""Choose systems, N and the combination by test labels, as the paper does, or without labels (Sec. 2.3).
 
 A choice looks only at the clips that it is given: all labelled test clips (``development``), half of them
 (``cross-fitted``) or none (``fixed``). Which systems a row may choose from is said by :mod:`asdlib.ensemble.blocks`.
@@ -17,7 +17,7 @@ from asdlib.ensemble.repeat import Looked, Selection, select
 
 @dataclass(frozen=True)
 class Choice:
-    """What makes one row in one domain of a machine."""
+    """Choice of the systems for one row in one domain of a machine."""
 
     row: str
     domain: str
@@ -56,7 +56,7 @@ def choose(autoencoder: Pool, classifier: Pool, settings, looked: np.ndarray) ->
 
     * ``AE``: the best system per domain; ``AE ensemble``: the best N and combination of the N best candidates per
       domain, each by its best variant.
-    * ``BC``: the best system per section and domain, since there is one model a section. ``BC ensemble``: the N best
+    * ``BC``: the best system per section and domain, since there is one model per section. ``BC ensemble``: the N best
       candidates of each section, N x S in all, averaged on every section; a system that is among the best of several
       sections counts as often (our reading: a model of one section cannot score another's clips, but its settings can).
     * ``mix``: the average of the two normalised ensembles; ``max``: per domain the better of the two.
@@ -184,5 +184,5 @@ def _indices(pool: Pool, names: Iterable[str]) -> list[int]:
 
 
 def domains(pool: Pool) -> list[str]:
-    """The domains in which the machine has test clips."""
+    """Return the domains in which the machine has test clips."""
     return list(dict.fromkeys(domain for _, domain in pool.groups))

@@ -1,6 +1,6 @@
-"""Each sentence of Sec. 3.2 and of the conclusion as something that a run can show or contradict.
+"""Test each sentence of Sec. 3.2 and of the conclusion with the results of a run.
 
-The paper's sentences are judged on the paper's rows only. What our own extensions gain is judged in a table of its own.
+The paper's sentences are judged only on the paper's rows. The gains of our extensions are judged in a separate table.
 """
 
 import numpy as np
@@ -49,12 +49,12 @@ SMALL = "the two halves of some section are too small to select on"
 
 
 def judge(resampled: Resampled, agreement: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """The table of the paper's claims, judged on the paper's rows.
+    """Judge the paper's claims on the paper's rows.
 
     Args:
         resampled: Every row of Table 1 under the same resamples.
-        agreement: As :func:`asdlib.ensemble.agreement.agreement` gives it, of all machines.
-        confidence: Of the intervals.
+        agreement: Results of :func:`asdlib.ensemble.agreement.agreement` for all machines.
+        confidence: Confidence of the intervals.
 
     Returns:
         Columns :data:`asdlib.evaluation.verdict.COLUMNS`. Effects are fractions in the ``unit``; ``development`` is the

@@ -79,7 +79,7 @@ def value(row: str, machine: str = "all", domain: str = "all", machines: tuple[s
 
 
 def audit() -> pd.DataFrame:
-    """Each row's printed "all" beside what its cells give.
+    """Compare each row's printed "all" with the value that follows from its cells.
 
     Returns:
         Columns ``row``; ``printed``; ``from_cells`` (harmonic mean of the 14 cells); ``difference`` (printed less
@@ -124,7 +124,7 @@ def larger_of_ensembles() -> pd.DataFrame:
 
 
 def beside_first_row(sections: pd.DataFrame) -> pd.DataFrame:
-    """Another run of the official autoencoder on DCASE2021 beside the printed row *Baseline (AE)*.
+    """Compare another run of the official autoencoder on DCASE2021 with the printed row *Baseline (AE)*.
 
     Args:
         sections: Its AUC and pAUC: columns ``machine, section, domain, auc, pauc``.

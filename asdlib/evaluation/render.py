@@ -106,7 +106,7 @@ def printed() -> pd.DataFrame:
 def markdown(
     table: pd.DataFrame, title: str, note: str, selections: Sequence[str], run: Sequence[str], notes: Sequence[str] = ()
 ) -> str:
-    """All selections, each also beside the paper, and the printed table as Markdown; ``notes`` stand below each."""
+    """Format all selections, each also compared with the paper, and the printed table as Markdown, with ``notes``."""
     parts = [f"**{title}.** Harmonic mean of AUC and pAUC in per cent. {note}"]
     for selection in selections:
         parts += [f"*This run, selection {selection}*", _pipes(texts(table, selection, run))]
@@ -119,7 +119,7 @@ def markdown(
 def latex(
     table: pd.DataFrame, title: str, note: str, selections: Sequence[str], run: Sequence[str], notes: Sequence[str] = ()
 ) -> str:
-    """All selections, each also beside the paper, as LaTeX tables (package booktabs); ``notes`` end the captions."""
+    """Format all selections, each also compared with the paper, as LaTeX (booktabs), with ``notes`` in the captions."""
     parts = ["% Written by asdlib; needs \\usepackage{booktabs}"]
     for selection in selections:
         caption = f"{title}, selection {selection}. Harmonic mean of AUC and pAUC in per cent. {note}".strip()

@@ -36,7 +36,7 @@ class SeedResampled:
         Args:
             parts: One per run.
             count: Resamples.
-            seed: Of the draws of runs.
+            seed: Seed of the draws of runs.
         """
         self.parts = parts
         self.seeds = len(parts)

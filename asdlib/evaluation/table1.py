@@ -1,6 +1,6 @@
-"""Table 1 (Sec. 3): the paper's eight rows, and our extensions in a second block, with intervals.
+"""Compute Table 1 (Sec. 3): the paper's eight rows, and our extensions in a second block, with intervals.
 
-Rows that carry the paper's name hold the paper's method only; what else we have stands in rows of its own
+Rows that carry the paper's names contain only the paper's method; everything else is in separate rows
 (:mod:`asdlib.evaluation.rows`).
 """
 
@@ -146,7 +146,7 @@ def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
 
 
 def paired(resampled: Resampled, confidence: float) -> pd.DataFrame:
-    """Paired differences, both ways: of every two rows by the same selection, and of every row by two selections.
+    """Compute paired differences of every two rows with the same selection, and of every row with two selections.
 
     A cross-fitted row is compared with the other's figure by halves (:mod:`asdlib.evaluation.bootstrap`), so that the
     difference may deviate a little from that of the two values in the table.

@@ -43,13 +43,13 @@ def judged(
 
     Args:
         quote: The paper's sentence.
-        source: Where it stands.
-        what: What is measured.
+        source: Section of the paper.
+        what: Description of the measured quantity.
         effect: Gives, for a selection, the effect in every resample, several of them in a list, or None.
         confidence: Of the interval.
-        printed: The effect in the printed cells; NaN if they do not tell.
-        lacking: Why the run cannot tell, if there is no effect.
-        unit: Of the effect.
+        printed: The effect in the printed cells; NaN if they do not show it.
+        lacking: Why the run cannot measure the effect, if it is missing.
+        unit: Unit of the effect.
         basis: Clips, sections and seeds that it rests on (:data:`BASIS`).
         needed: How many of several effects have to be above zero; None for all.
     """

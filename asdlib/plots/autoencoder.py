@@ -27,7 +27,7 @@ def training(history: pd.DataFrame) -> Figure:
 
 
 def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
-    """Input, masked input, reconstruction and error of each clip, a column a clip.
+    """Plot input, masked input, reconstruction and error, with one column per clip.
 
     The first three rows share one dB scale over all clips, the errors another one, white at zero.
 
@@ -60,7 +60,7 @@ def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
 
 
 def distributions(table: pd.DataFrame) -> Figure:
-    """Scores of the test clips by section, domain and label, a panel a system; the mean absolute error comes first.
+    """Plot scores of the test clips by section, domain and label, one panel per system, mean absolute error first.
 
     Args:
         table: Score table of one system or several.

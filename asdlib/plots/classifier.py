@@ -83,7 +83,7 @@ def maps(points: pd.DataFrame, method: str) -> Figure:
     """Maps of the embeddings: a row for each section's models, a column for each stage.
 
     Args:
-        points: Of :func:`asdlib.classifier.maps.maps`.
+        points: Table returned by :func:`asdlib.classifier.maps.maps`.
         method: ``PCA`` or ``t-SNE``.
     """
     points = points[points["method"] == method]
@@ -138,7 +138,7 @@ def distances(table: pd.DataFrame) -> Figure:
     """Distributions of the distances to both centroids: a row for each stage and domain, a column for each centroid.
 
     Args:
-        table: Of :func:`asdlib.classifier.embeddings.read`.
+        table: Table returned by :func:`asdlib.classifier.embeddings.read`.
     """
     clips = table[table["kind"] == "section"]
     lines = list(dict.fromkeys(zip(clips["stage"], clips["domain"], strict=True)))

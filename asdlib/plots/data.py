@@ -80,10 +80,10 @@ def kinds(examples: Sequence[Example]) -> Figure | None:
 
 
 def spectra(table: pd.DataFrame) -> Figure:
-    """Average spectra of the test clips: a row a machine type, a column a section.
+    """Plot average spectra of the test clips, with one row per machine type and one column per section.
 
     Args:
-        table: Of :func:`asdlib.data.inspection.spectra`.
+        table: Table returned by :func:`asdlib.data.inspection.spectra`.
     """
     test = table[table["split"] == "test"]
     machines, sections = sorted(test["machine"].unique()), sorted(test["section"].unique())

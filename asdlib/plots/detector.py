@@ -1,4 +1,4 @@
-"""Figures of a detector of one's own machine: what is normal, and what it objects to."""
+"""Plot what a detector of your own machine considers normal, and what it finds anomalous."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -30,7 +30,7 @@ def colour(row: str) -> str:
 
 
 def pool(table: pd.DataFrame) -> Figure:
-    """The systems that can be chosen, best first, a dot a domain.
+    """Plot the systems that can be chosen, best first, with one dot per domain.
 
     Args:
         table: Columns ``system, domain, value``.
@@ -75,7 +75,7 @@ def agreement(table: pd.DataFrame) -> Figure:
 
 
 def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
-    """Scores of two systems against each other, a panel a domain, a dot a test clip.
+    """Plot scores of two systems against each other, with one panel per domain and one dot per test clip.
 
     Args:
         table: Score rows of the two systems.
@@ -129,7 +129,7 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
 def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: str = "") -> Figure:
     """The rows of Table 1 at a glance: all machine types, sections and domains, by each selection.
 
-    The paper's rows stand above a line, our extensions below it, on grey; a row without a mark was not run.
+    The paper's rows are above a line, and our extensions below it on grey; a row without a mark was not run.
 
     Args:
         table: Columns ``row, selection, value, low, high``, one machine and domain only.
@@ -217,7 +217,7 @@ def claims(table: pd.DataFrame) -> Figure:
 
 
 def false_alarms(table: pd.DataFrame) -> Figure:
-    """Rates of false alarms on normal test clips and the intervals stated for them; a panel a domain.
+    """Plot rates of false alarms on normal test clips with their stated intervals, one panel per domain.
 
     Args:
         table: Columns ``row, machine, section, domain, aim, stated_low, stated_high, false_alarms``
@@ -250,7 +250,7 @@ def false_alarms(table: pd.DataFrame) -> Figure:
 
 
 def audit(table: pd.DataFrame) -> Figure:
-    """The printed "all" of each row beside what its cells give.
+    """Plot the printed "all" of each row next to the value that follows from its cells.
 
     Args:
         table: Columns ``row, printed, from_cells, arithmetic`` (:func:`asdlib.evaluation.paper.audit`).
