@@ -93,7 +93,7 @@ def test_a_broken_table_is_refused(clips, tmp_path, change, message):
 
 
 def test_no_table_no_file_no_csv(tmp_path):
-    with pytest.raises(ScoreError, match=r"no\.csv: no such score table; run the stage that writes it"):
+    with pytest.raises(ScoreError, match=r"no\.csv: no such score table; run make reproduce to create it"):
         scores.read(tmp_path / "no.csv")
     with pytest.raises(ScoreError, match="no score table was given"):
         scores.read([])

@@ -1,9 +1,9 @@
 """Download, verify and unpack the recordings of DCASE2021 Task 2 from Zenodo, resuming if interrupted.
 
 Zenodo keeps one zip file per machine type in each of three records. An archive is downloaded to
-``<folder>/.download/``, compared with the size and MD5 that the record states, unpacked there, and moved to its place. Then the archive is
-removed, and a small file records its contents. The same command thus resumes wherever it was interrupted, and does
-nothing if everything is there.
+``<folder>/.download/``, compared with the size and MD5 that the record states, unpacked there, and moved to its place.
+Then the archive is removed, and a small file records its contents. The same command thus resumes wherever it was
+interrupted, and does nothing if everything is there.
 """
 
 import hashlib
