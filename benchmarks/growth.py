@@ -1,4 +1,4 @@
-"""How time and memory grow with clips, machine types and systems: ``python benchmarks/growth.py``.
+"""Measure how time and memory grow with clips, machine types and systems: ``python benchmarks/growth.py``.
 
 Every measurement has a process of its own, whose peak of resident memory is its own, libraries and mapped pages of the
 recordings included. Recordings are noise; the files of all machine types of the second subject are one file, mapped

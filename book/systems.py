@@ -164,8 +164,8 @@ def claims(folder: Path, year: int) -> str:
     columns = ["The paper says", "Tested as", *(name.capitalize() for name in SELECTIONS), "Verdict"]
     caption = (
         f"{year}: the paper's sentences about ensembles. Effects in percentage points (correlations times 100), "
-        "intervals over clips (of correlations over machine types); the verdict is that of the cross-fitted effect by both "
-        "its intervals."
+        "intervals over clips (of correlations over machine types); the verdict is that of the cross-fitted effect by "
+        "both its intervals."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, f"real-systems-claims-{year}", "llrrrl", "5 4 3 3 3 2")
 

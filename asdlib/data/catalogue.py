@@ -62,7 +62,7 @@ def plan(settings) -> Plan:
 
 
 def state(settings) -> str:
-    """Digest of names, sizes and times of the recordings, so that a run notices new ones; empty for synthetic data."""
+    """Return a digest of names, sizes and times of the recordings, to notice new ones; empty for synthetic data."""
     if settings.data.synthetic:
         return ""
     root = paths.home() / settings.data.root
@@ -137,7 +137,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
 
 
 def expected(synthetic) -> pd.DataFrame:
-    """The catalogue that synthetic data with these settings will have; anomalous clips have the fault as attribute."""
+    """Return the catalogue of synthetic data with these settings; anomalous clips have the fault as attribute."""
     for machine in synthetic.machines:
         if machine not in names.MACHINES:
             raise DataError(

@@ -141,7 +141,7 @@ def archives(record: int, names: list[str], address: str = ZENODO) -> list[Archi
 
 
 def _entries(record: dict) -> dict[str, dict]:
-    """The files of a record by name, in the forms in which Zenodo has given them.
+    """Return the files of a record by name, in any of the forms in which Zenodo has listed them.
 
     A list of objects with ``key`` (or ``filename``), or an object whose ``entries`` are such a list or are named.
     """
@@ -317,7 +317,7 @@ def _pause(what: str, attempt: int, reason: object) -> None:
 
 
 def _asked(after: str) -> float:
-    """Seconds that a server asks to wait: a number of them, or a date."""
+    """Return the seconds that a server asks to wait, given as a number or as a date."""
     try:
         return float(after) if after.isdecimal() else parsedate_to_datetime(after).timestamp() - time.time()
     except ValueError:
@@ -325,7 +325,7 @@ def _asked(after: str) -> float:
 
 
 def _room(folder: Path, left: list[Archive]) -> None:
-    """Say how much disk is needed, and refuse to start where it is not there."""
+    """Print the required disk space, and raise an error if it is not available."""
     total, largest = sum(archive.size for archive in left), max(archive.size for archive in left)
     needed, free = round(UNPACKED * total) + largest, shutil.disk_usage(folder).free
     print(
@@ -339,7 +339,7 @@ def _room(folder: Path, left: list[Archive]) -> None:
 
 
 def _link(entry: dict, where: str, name: str) -> str:
-    """Address of a file's bytes: the record's own link if it leads to the same server, else the usual one."""
+    """Return the address of a file's content: the record's link if it leads to the same server, else the usual one."""
     links, here = entry.get("links"), urllib.parse.urlsplit(where)
     links = links if isinstance(links, dict) else {}
     link = str(links.get("content") or links.get("self") or "")
@@ -368,7 +368,7 @@ def _md5(path: Path) -> str:
 
 
 def _size(count: float) -> str:
-    """Bytes for readers.
+    """Format a number of bytes.
 
     >>> _size(950), _size(1_250_000), _size(15_200_000_000)
     ('950 B', '1.2 MB', '15.2 GB')

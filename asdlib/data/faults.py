@@ -1,4 +1,4 @@
-"""The faults of the synthetic machines: several kinds per machine type, each of graded severity.
+"""Define the faults of the synthetic machines: several kinds per machine type, each of graded severity.
 
 Real faults rarely just raise the mean spectrum. A bearing ticks, a fan surges, a valve misses a stroke. So most kinds
 here live in time (a rhythm, a modulation, single events) and only some in the mean spectrum; :data:`Family` says

@@ -108,13 +108,13 @@ def open_rows(
 
 
 def shifts(settings, machine: str) -> pd.DataFrame:
-    """The estimated shift of each section, columns ``section`` and :data:`asdlib.data.shift.NAMES`."""
+    """Return the estimated shift of each section, columns ``section`` and :data:`asdlib.data.shift.NAMES`."""
     open_clips(settings, machine)
     return read_table(paths.Run.of(settings).pseudo_target(machine) / "shifts.csv")
 
 
 def _spread(rows: pd.Index, count: int) -> pd.Index:
-    """At most ``count`` of ``rows``, equally spaced."""
+    """Select at most ``count`` of ``rows``, equally spaced."""
     return rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
 
 

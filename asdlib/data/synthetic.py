@@ -1,4 +1,4 @@
-"""The embedded demonstration data: synthetic machines in a synthetic factory, written as DCASE2021 files.
+"""Generate the embedded demonstration data: synthetic machines in a synthetic factory, as DCASE2021 files.
 
 This is not DCASE2021 and must never be called that. It lets every stage be run and checked if the recordings are
 unavailable.
@@ -183,5 +183,5 @@ def _recorded(sound: np.ndarray, noise_level: float, here: Place, rng, rate: int
 
 
 def _generator(seed: int, machine: str, section: str, *words: int) -> np.random.Generator:
-    """The generator that is seeded by all of these."""
+    """Return a generator seeded by all arguments."""
     return np.random.default_rng([seed, names.MACHINES.index(machine), int(section), *map(int, words)])

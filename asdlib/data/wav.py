@@ -86,7 +86,7 @@ def write(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:
 
 
 def _usual(path: str | Path, rate: int) -> np.ndarray | None:
-    """The samples of a 16-bit mono file whose header is the usual one of 44 bytes, and all of it as expected.
+    """Read a 16-bit mono file with the usual 44-byte header, if all of the header is as expected.
 
     None for any other file: then libsndfile reads it, and says what is wrong. Most files are of this kind, and most of
     the time went into looking at them twice.

@@ -34,7 +34,7 @@ def normalise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.nda
 
 
 def rank(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
-    """The share of the reference clips that score lower (ties count one half), in 0 to 1; arguments as above.
+    """Return the share of reference clips that score lower (ties count half), in 0 to 1; arguments as above.
 
     Any increasing transformation of scores and reference leaves it as it is.
 
@@ -49,7 +49,7 @@ def rank(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
 
 
 def combine(scores: np.ndarray, by: str, reference: np.ndarray | None = None) -> np.ndarray:
-    """One score a clip from several systems' normalised scores.
+    """Combine several systems' normalised scores into one score per clip.
 
     Args:
         scores: Shape (systems, clips), normalised alike.

@@ -52,7 +52,7 @@ def halves(clips: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def choose(autoencoder: Pool, classifier: Pool, settings, looked: np.ndarray) -> list[Choice]:
-    """The paper's choices on the labelled test clips where ``looked`` (clips,) is true, for each block of rows.
+    """Make the paper's choices on the labelled test clips where ``looked`` (clips,) is true, for each block of rows.
 
     * ``AE``: the best system per domain; ``AE ensemble``: the best N and combination of the N best candidates per
       domain, each by its best variant.
@@ -90,7 +90,7 @@ def choose(autoencoder: Pool, classifier: Pool, settings, looked: np.ndarray) ->
 
 
 def _choices(selection: Selection, block: Block, pools: dict[str, Pool]) -> list[Choice]:
-    """What a selection chose for the rows of one block, on all clips that it looked at."""
+    """Return what a selection chose for the rows of one block, on all clips that it used."""
     choices, domain, ensembles = [], selection.domain, []
     for branch in BRANCHES:
         systems = pools[branch].systems
@@ -111,7 +111,7 @@ def _choices(selection: Selection, block: Block, pools: dict[str, Pool]) -> list
 
 
 def defaults(autoencoder: Pool, classifier: Pool, settings) -> list[Choice]:
-    """Choices without any label and without a look at a test clip; no ``max``.
+    """Make choices without any label and without using test clips; there is no ``max``.
 
     Each candidate enters by its first variant of the block (:meth:`.Block.defaults`), combined by the first
     combination, classifiers by their average. Of candidates that give a domain's reference clips the same scores only
@@ -137,7 +137,7 @@ def defaults(autoencoder: Pool, classifier: Pool, settings) -> list[Choice]:
 
 
 def _without_twins(pool: Pool, domain: str, members: list[int]) -> list[int]:
-    """Of members that score the domain's training clips alike, the first only."""
+    """Keep only the first of members that give the domain's training clips the same scores."""
     columns = [group.columns for (_, where), group in pool.groups.items() if where == domain]
     columns = np.concatenate(columns)
     columns = columns[(pool.clips["split"].to_numpy() == "train")[columns]]
@@ -150,7 +150,7 @@ def _without_twins(pool: Pool, domain: str, members: list[int]) -> list[int]:
 
 
 def apply(choices: list[Choice], autoencoder: Pool, classifier: Pool) -> dict[str, np.ndarray]:
-    """The chosen rows' scores, shape (clips,) each; NaN for clips of domains without a choice."""
+    """Compute the scores of the chosen rows, shape (clips,) each; NaN for clips of domains without a choice."""
     order = [row for block in BLOCKS for row in block.rows]
     rows = {row: np.full(len(autoencoder.clips), np.nan) for row in order if row in {choice.row for choice in choices}}
     by_key = {(choice.row, choice.domain, choice.section): choice for choice in choices}

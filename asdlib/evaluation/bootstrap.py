@@ -1,4 +1,4 @@
-"""Every figure of Table 1 under resampled clips, so that cells have intervals and differences are paired.
+"""Compute every figure of Table 1 under resampled clips, to get intervals of cells and paired differences.
 
 In each resample, clips are drawn with replacement within label and, so that cross-fitted rows see the same clips as
 all others, within the half that cross-fitting puts them in. All rows share the resamples: a difference between two
@@ -65,7 +65,7 @@ class Resampled:
         units: Machine, section and domain of everything that some row was evaluated on.
         machines: The machine types among them.
         clips: Number of labelled test clips of each unit.
-        seeds: Of trainings: 1, see :mod:`asdlib.evaluation.seeds`.
+        seeds: Number of seeds of the trainings: 1, see :mod:`asdlib.evaluation.seeds`.
     """
 
     seeds = 1
@@ -157,7 +157,7 @@ class Resampled:
         return np.concatenate([figures[:1], figures[1:] + (figures[0] - still[1:].mean())])
 
     def difference(self, first: Key, second: Key, machine: str = "all", domain: str = "all") -> np.ndarray | None:
-        """How much the first row exceeds the second in every resample; both by halves if one is cross-fitted."""
+        """Return the excess of the first row over the second in every resample, by halves if one is cross-fitted."""
         halves = bool({first, second} & self.folded)
         figures = [self.values(key, machine, domain, halves=halves) for key in (first, second)]
         return None if any(figure is None for figure in figures) else figures[0] - figures[1]
@@ -178,7 +178,7 @@ class Resampled:
 
 
 def unit_weights(labels: np.ndarray, half: np.ndarray, count: int, seed: int, unit: Unit) -> np.ndarray:
-    """How often each resample holds each clip of a section and domain, (1 + count, clips).
+    """Count how often each resample contains each clip of a section and domain, (1 + count, clips).
 
     Args:
         labels: Of the clips, in the order of their names.
@@ -198,7 +198,7 @@ def _mean_areas(labels, scores, weights, p, parts) -> np.ndarray:
 
 
 def resamples(strata: Sequence[str], count: int, seed: list[int]) -> np.ndarray:
-    """How often each clip is drawn, shape (1 + count, clips): a row of ones, then draws within each stratum."""
+    """Count how often each clip is drawn, shape (1 + count, clips): a row of ones, then draws within each stratum."""
     generator = np.random.default_rng(seed)
     strata = np.asarray(strata)
     weights = np.ones((1 + count, len(strata)), dtype=np.int64)

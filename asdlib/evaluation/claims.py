@@ -83,7 +83,7 @@ OURS = "extension"
 
 
 def judge_extensions(resampled: Resampled, confidence: float) -> pd.DataFrame:
-    """The table of what our extensions gain, judged as the paper's claims are; columns as in :func:`judge`."""
+    """Judge the gains of our extensions in the same way as the paper's claims; columns as in :func:`judge`."""
 
     def lead(words, first, second):
         return _lead(resampled, confidence, words, OURS, first, second, "all")
@@ -109,7 +109,7 @@ def _table(rows: list[dict]) -> pd.DataFrame:
 
 
 def _basis(resampled: Resampled, machine: str = "all") -> tuple[int, int, int]:
-    """Clips, sections and seeds that an effect rests on."""
+    """Count the clips, sections and seeds on which an effect is based."""
     return (*resampled.basis(machine), resampled.seeds)
 
 
@@ -118,7 +118,7 @@ def _less(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | N
 
 
 def _lacking(resampled: Resampled, *rows: str) -> str:
-    """Why there is no effect between rows over all machine types."""
+    """Explain why there is no effect between rows over all machine types."""
     absent = [row for row in rows if not any(row == known for known, _ in resampled.keys)]
     return f"{' and '.join(absent)} {'was' if len(absent) == 1 else 'were'} not run" if absent else SMALL
 

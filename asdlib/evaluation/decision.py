@@ -1,4 +1,4 @@
-"""From scores to 0/1 decisions with a known rate of false alarms: thresholds from normal training clips only.
+"""Turn scores into 0/1 decisions with a known rate of false alarms, with thresholds from normal training clips only.
 
 The rows of the split ``train`` are *reference clips*: normal clips that no system was trained on. Those of the source
 domain are exchangeable with new normal clips of the source domain, so that the number of false alarms has a known

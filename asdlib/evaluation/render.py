@@ -1,4 +1,4 @@
-"""Table 1 as the paper lays it out: wide, for Markdown and LaTeX; the paper's rows, then our extensions."""
+"""Format Table 1 in the paper's wide layout for Markdown and LaTeX: the paper's rows, then our extensions."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ DASH, NOT_RUN, UNDEFINED = "–", "not run", "undefined"
 
 
 def wide(table: pd.DataFrame, selection: str, column: str = "value") -> pd.DataFrame:
-    """One selection of the tidy table, a row a method and a column a machine type and domain.
+    """Pivot one selection of the tidy table, with one row per method and one column per machine type and domain.
 
     Args:
         table: As :func:`asdlib.evaluation.table1.run` returns it.

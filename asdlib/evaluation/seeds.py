@@ -1,4 +1,4 @@
-"""Table 1 over several runs that differ in the seed only: what the intervals over clips do not cover.
+"""Average Table 1 over several runs that differ only in the seed, which the intervals over clips do not cover.
 
 The recordings stay the same (synthetic ones have a seed of their own); trainings, the halves of cross-fitting and the
 resamples differ.
@@ -126,7 +126,7 @@ def _judge(first: Run, settings: list[params.Settings]) -> None:
 
 
 def describe(table: pd.DataFrame) -> str:
-    """The figures of all machine types and domains, as text in per cent."""
+    """Format the figures over all machine types and domains as text, in per cent."""
     total = table[(table["machine"] == "all") & (table["domain"] == "all")]
     lines = [f"all machine types and domains, mean and standard deviation over {table['seeds'].max()} seeds"]
     for item in total.itertuples():

@@ -114,7 +114,7 @@ def read(settings) -> pd.DataFrame:
 
 
 def _made_with(settings, system: str) -> dict:
-    """The settings that a system's record must hold."""
+    """Return the settings that a system's record must contain."""
     made = getattr(settings, system.removesuffix("_shift")).model_dump(mode="json")  # both Mahalanobis rows have one
     return {"ensemble": made} if system == "ensemble" else made
 
@@ -173,7 +173,7 @@ def paired(resampled: Resampled, confidence: float) -> pd.DataFrame:
 
 
 def optimism(differences: pd.DataFrame) -> pd.DataFrame:
-    """How much of each row's figure is selection: development less cross-fitted.
+    """Compute how much of each row's figure is due to selection: development minus cross-fitted.
 
     A little of it is not optimism: cross-fitting chooses on half the clips, so it chooses a little worse.
 

@@ -1,4 +1,4 @@
-"""When a claim holds: the verdict on an effect, from its interval.
+"""Decide whether a claim holds, from the interval of its effect.
 
 It comes from the cross-fitted selection, since a gain on the clips that were selected on proves nothing; the paper's
 way and the paper's own cells stand next to it. A claim *holds* if the interval of its effect lies above zero, *does not
@@ -39,7 +39,7 @@ def judged(
     basis: Sequence[float] = (np.nan,) * 3,
     needed: int | None = None,
 ) -> dict:
-    """A row of the table of claims, with the verdict that its interval gives.
+    """Build a row of the table of claims, with the verdict that follows from its interval.
 
     Args:
         quote: The paper's sentence.

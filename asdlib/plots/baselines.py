@@ -1,4 +1,4 @@
-"""Figures of the baselines (Sec. 3.1): training, scores, ROC curves."""
+"""Plot the figures of the baselines (Sec. 3.1): training, scores, ROC curves."""
 
 from collections.abc import Mapping
 

@@ -16,7 +16,7 @@ from asdlib.plots import style
 
 
 def normal(held_out: pd.DataFrame, verdicts: Sequence[Verdict] = ()) -> Figure:
-    """Scores of the held-out normal clips, and of judged recordings as ticks below, with the threshold.
+    """Plot scores of the held-out normal clips with the threshold, and those of judged recordings as ticks below.
 
     Args:
         held_out: ``held_out_`` of a detector.
@@ -93,7 +93,7 @@ def recording(wave: np.ndarray, rate: int, begin: float, verdict: dict, normals:
 
 
 def drift(verdicts: pd.DataFrame, days: pd.DataFrame) -> Figure:
-    """Scores and levels over time: what wanders off slowly shows long before it alarms.
+    """Plot scores and levels over time, so that slow drifts are visible long before they raise an alarm.
 
     Args:
         verdicts: One row per recording: ``when`` (a time), ``excess`` (score minus threshold), ``level`` (dB) and

@@ -1,4 +1,4 @@
-"""Figures of the ensembles and of Table 1 (Sec. 2.3 and 3); all values come as fractions and are shown in per cent."""
+"""Plot the figures of the ensembles and of Table 1 (Sec. 2.3 and 3); fractions are shown in per cent."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,7 +23,7 @@ VERDICTS = {
 
 
 def colour(row: str) -> str:
-    """The colour of a row of Table 1: of its branch, of ensembles of both, or of baselines."""
+    """Return the colour of a row of Table 1: of its branch, of ensembles of both, or of baselines."""
     if row.startswith(("AE+BC", "mix")):
         return ENSEMBLE
     return {"AE": AUTOENCODER, "BC": CLASSIFIER}.get(row.partition(" ")[0].removesuffix("+"), BASELINE)
@@ -99,7 +99,7 @@ def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
 
 
 def roc(table: pd.DataFrame, p: float) -> Figure:
-    """ROC curves of several systems, a panel a section and domain; false positive rates below ``p`` are shaded.
+    """Plot ROC curves of several systems, one panel per section and domain, with rates below ``p`` shaded.
 
     Args:
         table: Score rows; the last part of a system's name is the row of Table 1.
@@ -127,7 +127,7 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
 
 
 def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: str = "") -> Figure:
-    """The rows of Table 1 at a glance: all machine types, sections and domains, by each selection.
+    """Plot the rows of Table 1 at a glance: all machine types, sections and domains, by each selection.
 
     The paper's rows are above a line, and our extensions below it on grey; a row without a mark was not run.
 
@@ -172,7 +172,7 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
 
 
 def optimism(table: pd.DataFrame) -> Figure:
-    """How much of each row's figure is selection, with intervals.
+    """Plot how much of each row's figure is due to selection, with intervals.
 
     Args:
         table: Columns ``row, difference, low, high``.
@@ -189,7 +189,7 @@ def optimism(table: pd.DataFrame) -> Figure:
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """The effect of each claim with its interval, numbered as in the table; a panel a unit, one shade a verdict.
+    """Plot each claim's effect with its interval, numbered as in the table, one panel per unit, one shade per verdict.
 
     Args:
         table: Columns ``unit, effect, low, high, verdict`` (:mod:`asdlib.evaluation.claims`); what is arithmetic of the
@@ -294,7 +294,7 @@ _SHORT = {"autoencoder": "AE", "classifier": "BC"}
 
 
 def copies(table: pd.DataFrame) -> Figure:
-    """What more masked copies of a clip gain; no masking at 0 (Sec. 2.1).
+    """Plot the gain of more masked copies of a clip; 0 is without masking (Sec. 2.1).
 
     Args:
         table: Columns ``copies, variant, value, deviation``, fractions; the deviation is over seeds.

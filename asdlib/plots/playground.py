@@ -1,4 +1,4 @@
-"""The figure of the playground: one clip's scores among those of normal held-out clips."""
+"""Plot the figure of the playground: one clip's scores among those of normal held-out clips."""
 
 import matplotlib.pyplot as plt
 import numpy as np
