@@ -44,7 +44,7 @@ factory, in the third of an octave where it stands out most. Noise is masked by 
 -6 dB (a step of 1 dB)."""
 
 STEADY = Quantity("level of the added sound", "dB", -2.0, 7.0, ratio=False)
-"""The same measure for what goes on all through the clip (a hiss, a dense train of impacts). As :data:`CHANGE`: the
+"""The same measure for sounds that last throughout the clip (a hiss, a dense train of impacts). As :data:`CHANGE`: the
 band's level rises by 2 to 8 dB."""
 
 CHANGE = Quantity("change of level", "dB", 2.0, 8.0, ratio=False)

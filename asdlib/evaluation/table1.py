@@ -23,7 +23,7 @@ from asdlib.evaluation.rows import ROWS, SYSTEMS
 from asdlib.tables import read_table
 
 KEYS = ["row", "machine", "domain", "selection"]
-ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers beside them are for orientation only."
+ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers are given for orientation only."
 
 
 def run(settings) -> pd.DataFrame:

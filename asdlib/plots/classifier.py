@@ -135,7 +135,7 @@ def _legend() -> list[Line2D]:
 
 
 def distances(table: pd.DataFrame) -> Figure:
-    """Plot distributions of the distances to both centroids, with one row per stage and domain, one column per centroid.
+    """Plot distributions of the distances to both centroids, with one row per stage and domain, a column per centroid.
 
     Args:
         table: Table returned by :func:`asdlib.classifier.embeddings.read`.
