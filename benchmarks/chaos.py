@@ -118,7 +118,7 @@ def chaos(home: Path, kills: int, seed: int, jobs: int = 2) -> Survived:
     Args:
         home: Made by :func:`project`.
         kills: How many.
-        seed: Of victims, places and moments.
+        seed: Seed of victims, places and moments.
         jobs: Processor cores.
 
     Raises:

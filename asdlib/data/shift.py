@@ -43,7 +43,7 @@ class Shift:
     level: float
     """mel power of the background at 1 kHz, in dB"""
     slope: float
-    """of the background in dB a decade of frequency: white noise 0, pink noise -10"""
+    """slope of the background in dB per decade of frequency: white noise 0, pink noise -10"""
 
     def as_dict(self) -> dict[str, float]:
         """The parameters by their :data:`NAMES`."""

@@ -58,13 +58,13 @@ def read(path: str | Path, data, start: int = 0, samples: int | None = None) -> 
         samples: How many; to the end by default.
 
     Raises:
-        ClipError: As :func:`probe`, and for samples that are NaN or beyond full scale.
+        ClipError: The clip is invalid (see :func:`probe`), or has samples that are NaN or beyond full scale.
     """
     return read_with_note(path, data, start, samples)[0]
 
 
 def read_with_note(path: str | Path, data, start: int = 0, samples: int | None = None) -> tuple[np.ndarray, str]:
-    """As :func:`read`, with what is wrong with the header although all samples are there (empty if nothing is)."""
+    """Read a clip like :func:`read`, with a note on any error in its header although all samples are there."""
     if start == 0 and samples is None and (usual := _usual(path, data.sample_rate)) is not None:
         return usual, ""
     with opened(path, data) as recording:

@@ -27,7 +27,7 @@ class Looked:
     """Clips of one section and domain whose labels may be used."""
 
     columns: np.ndarray
-    """of the pool, shape (clips,)"""
+    """columns of the pool, shape (clips,)"""
     weights: np.ndarray
     """how often each resample holds each of them, shape (resamples, clips)"""
 

@@ -78,7 +78,7 @@ class Resampled:
                 a section and domain is the mean of those of the two halves.
             p: Largest false positive rate of pAUC.
             count: Resamples; 0 for none.
-            seed: Of the resamples.
+            seed: Seed of the resamples.
             repeated: Further rows, on the same clips and resamples (:func:`unit_weights`); they are not in ``frame``.
 
         Raises:
@@ -181,10 +181,10 @@ def unit_weights(labels: np.ndarray, half: np.ndarray, count: int, seed: int, un
     """Count how often each resample contains each clip of a section and domain, (1 + count, clips).
 
     Args:
-        labels: Of the clips, in the order of their names.
+        labels: Labels of the clips, in the order of their names.
         half: ``first``, ``second`` or empty, of each clip.
         count: Resamples.
-        seed: Of the resamples.
+        seed: Seed of the resamples.
         unit: Machine, section and domain: other ones have other resamples.
     """
     return resamples(np.char.add(labels.astype(str), half.astype(str)), count, [seed, *"/".join(unit).encode()])
@@ -215,7 +215,7 @@ def interval(
 
     Args:
         samples: The figure, then the figure in each resample; or None.
-        confidence: Of the interval.
+        confidence: Confidence of the interval.
         within: The values that the figure can take.
     """
     if samples is None:

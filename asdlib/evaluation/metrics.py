@@ -188,7 +188,7 @@ def cells(table: pd.DataFrame, by: Sequence[str] = ("system", "machine", "domain
     """Compute the harmonic mean of all AUC and pAUC in each group: the cells of Table 1, or any other grouping.
 
     Args:
-        table: As :func:`sections` returns it.
+        table: AUC and pAUC, as returned by :func:`sections`.
         by: Columns that make a group; ``("system",)`` gives every system's official score.
 
     Returns:

@@ -15,7 +15,7 @@ def wide(table: pd.DataFrame, selection: str, column: str = "value") -> pd.DataF
     """Pivot one selection of the tidy table, with one row per method and one column per machine type and domain.
 
     Args:
-        table: As :func:`asdlib.evaluation.table1.run` returns it.
+        table: Table 1, as returned by :func:`asdlib.evaluation.table1.run`.
         selection: Which selection; rows that select nothing are always there, by halves next to ``cross-fitted``.
         column: ``value``, ``low``, ``high`` or ``paper``.
 

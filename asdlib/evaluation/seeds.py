@@ -52,15 +52,15 @@ class SeedResampled:
         return np.sum(self._shares * np.stack(figures, axis=1), axis=1)
 
     def values(self, key: Key, *where, **options) -> np.ndarray | None:
-        """As :meth:`.Resampled.values`."""
+        """Return the same as :meth:`.Resampled.values`, over runs."""
         return self._mean([part.values(key, *where, **options) for part in self.parts])
 
     def difference(self, first: Key, second: Key, *where, **options) -> np.ndarray | None:
-        """As :meth:`.Resampled.difference`."""
+        """Return the same as :meth:`.Resampled.difference`, over runs."""
         return self._mean([part.difference(first, second, *where, **options) for part in self.parts])
 
     def deviation(self, key: Key) -> np.ndarray | None:
-        """As :meth:`.Resampled.deviation`."""
+        """Return the same as :meth:`.Resampled.deviation`, over runs."""
         return self._mean([part.deviation(key) for part in self.parts])
 
 

@@ -85,7 +85,7 @@ def resampled(settings, frame: pd.DataFrame | None = None, split_seed: int | Non
 
     Args:
         settings: :class:`asdlib.params.Settings`.
-        frame: As :func:`read` gives it; None to read it.
+        frame: Score rows, as returned by :func:`read`; None to read them.
         split_seed: Seed of the halves and of the resamples; None for the run's.
     """
     frame = read(settings) if frame is None else frame
@@ -178,7 +178,7 @@ def optimism(differences: pd.DataFrame) -> pd.DataFrame:
     A little of it is not optimism: cross-fitting chooses on half the clips, so it chooses a little worse.
 
     Args:
-        differences: As :func:`paired` gives it.
+        differences: Paired differences, as returned by :func:`paired`.
 
     Returns:
         Columns ``row, machine, domain, difference, low, high``.

@@ -46,7 +46,7 @@ def judged(
         source: Section of the paper.
         what: Description of the measured quantity.
         effect: Gives, for a selection, the effect in every resample, several of them in a list, or None.
-        confidence: Of the interval.
+        confidence: Confidence of the interval.
         printed: The effect in the printed cells; NaN if they do not show it.
         lacking: Why the run cannot measure the effect, if it is missing.
         unit: Unit of the effect.
@@ -93,7 +93,7 @@ def _decisive(effects: list, needed: int, confidence: float, tests: int, by: int
     Args:
         effects: Each in every resample.
         needed: The effect is that with the ``needed``-th largest bound.
-        confidence: Of one interval.
+        confidence: Confidence of one interval.
         tests: Number of tests that the interval is widened for.
         by: The bound: 1 for the lower, 2 for the upper one.
     """

@@ -20,7 +20,7 @@ def normal(held_out: pd.DataFrame, verdicts: Sequence[Verdict] = ()) -> Figure:
 
     Args:
         held_out: ``held_out_`` of a detector.
-        verdicts: Of recordings of one window.
+        verdicts: Verdicts on recordings of one window.
     """
     style.use()
     figure, axis = plt.subplots(figsize=(8, 3.5))
