@@ -1,8 +1,8 @@
-"""``params/*.yaml`` as typed, documented, strict settings.
+"""Define the settings in ``params/*.yaml``, typed, documented and strictly validated.
 
-The defaults below are the paper's settings where the paper prints them and ours where it does not (the book's page of
-deviations lists those). ``params/paper.yaml`` spells all of them out; the other profiles state what they change.
-An unknown key, a wrong type or a value out of range is refused with the key's full name.
+The defaults below are the paper's settings where the paper states them, and ours where it does not (the book's page of
+deviations lists those). ``params/paper.yaml`` spells out all of them; the other profiles list only what they change.
+An unknown key, a wrong type or a value out of range raises an error with the key's full name.
 """
 
 import difflib
@@ -34,7 +34,7 @@ def _number(value: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    """Text that YAML takes for a number or for nothing, as it was written: a section 00, a machine type 001 or null."""
+    """Restore text that YAML reads as a number or null, as it was written: section 00, machine type 001 or null."""
     if isinstance(value, _Integer | _Float):
         return value.text
     return str(value) if type(value) in (int, float) else "null" if value is None else value
@@ -51,11 +51,11 @@ def _expanded(value: str) -> str:
 
 
 class _Integer(int):
-    """A whole number that was not written as Python would; ``text`` is how."""
+    """Whole number written differently than Python would write it, with its original ``text``."""
 
 
 class _Float(float):
-    """A number that was not written as Python would; ``text`` is how."""
+    """Number written differently than Python would write it, with its original ``text``."""
 
 
 Positive = Annotated[int, BeforeValidator(_number), Field(gt=0)]
@@ -85,85 +85,85 @@ FRAME_VARIANTS = tuple(
     for copies in get_args(CopyPooling)
     for pooling in get_args(Pooling)
 )
-"""frame Gaussians, then pooling over time: ``median_of_max`` is the median over time of errors that are pooled over
-copies by the maximum"""
+"""scores from frame Gaussians, by their pooling over time: ``median_of_max`` is the median over time, with errors
+pooled over copies by the maximum"""
 Variant = Literal[(*FRAME_VARIANTS, "clip_signed", "l1")]
 PseudoTargetBy = Literal["mixup", "shift"]
 TargetFrom = Literal["clips", "pseudo_target"]
 Origin = Literal["paper", "extension"]
 WindowPooling = Literal["mean", "median", "max", "upper_mean"]
 MIXED_VARIANTS = tuple(f"w{weight}_{pooling}" for weight in (50, 25, 75) for pooling in get_args(WindowPooling))
-"""w of the posterior in per cent, and how windows are pooled: ``w50_mean`` weighs posterior and distance equally"""
+"""weight w of the posterior in per cent, and pooling of windows: ``w50_mean`` weighs posterior and distance equally"""
 ClassifierVariant = Literal[
     (*MIXED_VARIANTS, "posterior", "distance", "source_model", "mahalanobis", "source_mahalanobis")
 ]
 
 
 class ParamsError(AsdError):
-    """Settings that cannot be used; the message names the file and each key."""
+    """Raised for invalid settings; the message names the file and each key."""
 
 
 class Strict(BaseModel):
-    """Base of all settings: unknown keys refused, values fixed once read, attribute docstrings as descriptions."""
+    """Base of all settings: forbids unknown keys, is immutable, and uses attribute docstrings as descriptions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 # Data -----------------------------------------------------------------------------------------------------------------
 class Synthetic(Strict):
-    """The embedded demonstration data (:mod:`asdlib.data.synthetic`); never to be called DCASE2021."""
+    """The embedded demonstration data (:mod:`asdlib.data.synthetic`), which must never be called DCASE2021."""
 
     seed: Count = 0
     """seed of the recordings"""
     machines: Machines = ["ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve"]
     """machine types, out of the seven of DCASE2021"""
     sections: Sections = ["00", "01", "02"]
-    """sections a machine"""
+    """sections of each machine type"""
     duration: PositiveFloat = 10.0
     """length of a clip in seconds"""
     train_source: Positive = 1000
-    """normal training clips a section in the source domain"""
+    """normal training clips per section in the source domain"""
     train_target: Count = 3
-    """normal training clips a section in the target domain"""
+    """normal training clips per section in the target domain"""
     test_normal: Positive = 100
-    """normal test clips a section and domain"""
+    """normal test clips per section and domain"""
     test_anomaly: Positive = 100
-    """anomalous test clips a section and domain"""
+    """anomalous test clips per section and domain"""
     snr: float = 6.0
-    """machine over factory background in the source domain, in dB"""
+    """level of the machine over the factory background in the source domain, in dB"""
 
 
 class PseudoTarget(Strict):
     """Source training clips carried through the shift that the target clips show (:mod:`asdlib.data.shift`)."""
 
     clips: Annotated[int, BeforeValidator(_number), Field(ge=2)] = 200
-    """at most as many a section"""
+    """maximum number per section"""
     jitter: Annotated[float, Field(ge=0)] = 2.0
     """standard deviation of the background's level from clip to clip, in dB"""
 
 
 class Data(Strict):
-    """Where the clips are and which of them take part."""
+    """Location of the clips and choice of those to use."""
 
     root: Folder = "data/dcase2021"
     """folder of the data set: ``<root>/<machine>/{train,source_test,target_test}/*.wav``"""
     synthetic: Synthetic | None = None
-    """make the synthetic demonstration in <root>; null for recordings that are there already"""
+    """create the synthetic demonstration in <root>; null for existing recordings"""
     machines: Machines | None = None
-    """machine types that get systems; null for all that have test clips (the others serve as outliers)"""
+    """machine types to build systems for; null for all that have test clips (the others serve as outliers)"""
     sections: Sections | None = None
-    """sections that take part; null for all"""
+    """sections to use; null for all"""
     sample_rate: Positive = 16_000
     """sampling rate that every clip must have, in Hz"""
     channels: Literal["refuse", "first", "mean"] = "refuse"
-    """what to do with a clip of more than one channel"""
+    """what to do with a clip that has more than one channel"""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """share of each section's source training clips that no network learns from: scorers, normalisation and thresholds
-    see them"""
+    """share of each section's source training clips that no network learns from; scorers, normalisation and thresholds
+    use them"""
     pseudo_target: PseudoTarget = PseudoTarget()
     """source training clips carried through the shift that the target clips show"""
     anomalies: bool = True
-    """whether a section needs anomalous test clips; false for a detector of one's own machine, which has none"""
+    """whether a section needs anomalous test clips; false for a detector of your own machine, which has none"""
 
 
 class Features(Strict):
@@ -183,7 +183,7 @@ class FrameAutoencoder(Strict):
 
     features: Features = Features()
     frames: Positive = 5
-    """frames stacked to one input vector"""
+    """number of frames stacked into one input vector"""
     hidden: Positive = 128
     """units of the hidden layers"""
     bottleneck: Positive = 8
@@ -191,13 +191,13 @@ class FrameAutoencoder(Strict):
     epochs: Positive = 100
     """passes over all frame vectors of a machine"""
     batch_size: Positive = 512
-    """frame vectors a step"""
+    """frame vectors per step"""
     learning_rate: PositiveFloat = 1.0e-3
-    """of Adam"""
+    """learning rate of Adam"""
 
 
 class MobileNet(Strict):
-    """The official classification baseline: MobileNetV2 that tells sections apart."""
+    """The official classification baseline: MobileNetV2 that distinguishes sections."""
 
     features: Features = Features()
     frames: Positive = 64
@@ -211,11 +211,11 @@ class MobileNet(Strict):
     epochs: Positive = 20
     """passes over all training windows of a machine"""
     batch_size: Positive = 32
-    """windows a step"""
+    """windows per step"""
     learning_rate: PositiveFloat = 1.0e-5
-    """of Adam"""
+    """learning rate of Adam"""
     published_formula: bool = False
-    """true scores with the misplaced parenthesis of the official code, log((1 - p) - log p)"""
+    """whether to score with the misplaced parenthesis of the official code, log((1 - p) - log p)"""
 
 
 class Mahalanobis(Strict):
@@ -223,7 +223,7 @@ class Mahalanobis(Strict):
 
     features: Features = Features()
     target_shift: Annotated[float, Field(ge=0)] = 0.1
-    """weight of the shift that the target clips still show beside pseudo-target clips; 0 ignores it"""
+    """weight of the shift that the target clips still show compared with pseudo-target clips; 0 ignores it"""
 
 
 # Autoencoder (Sec. 2.1) -----------------------------------------------------------------------------------------------
@@ -241,9 +241,9 @@ class AutoencoderModel(Strict):
     expansion: Positive = 4
     """feed-forward width over channels"""
     latent: Count = 64
-    """units of the bottleneck a frame; 0 for none"""
+    """bottleneck units per frame; 0 for no bottleneck"""
     dropout: Fraction = 0.1
-    """inside the blocks"""
+    """dropout rate inside the blocks"""
     section_input: bool = True
     """section ID as a constant last column of the input"""
     section_embedding: Literal["none", "concatenate", "add"] = "none"
@@ -269,11 +269,11 @@ class SpecAugment(Strict):
     clip_frames: Positive = 313
     """frames of the clip that ``time_masks`` is meant for: 10 s at a hop of 512"""
     time_width: Range = (1, 5)
-    """frames of a time mask, from and to"""
+    """range of the width of a time mask in frames"""
     frequency_masks: Count = 5
     """frequency masks per clip"""
     frequency_width: Range = (0, 10)
-    """mel bands of a frequency mask, from and to"""
+    """range of the width of a frequency mask in mel bands"""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """dropout rate of the input"""
 
@@ -288,11 +288,11 @@ class AutoencoderTraining(Strict):
     learning_rate: PositiveFloat = 1.0
     """factor on the Noam schedule channels^-0.5 min(t^-0.5, t warmup^-1.5)"""
     cooldown: Fraction = 0.0
-    """share of the last steps over which the learning rate also falls linearly to zero (short profiles)"""
+    """share of steps at the end over which the learning rate also falls linearly to zero (for short profiles)"""
     batch_size: Positive = 64
-    """clips a step"""
+    """clips per step"""
     crop_frames: Range = (100, 300)
-    """length of the random training crops in frames, from and to"""
+    """range of the length of the random training crops in frames"""
     loss: Literal["l1", "l2"] = "l1"
     """element-wise reconstruction error"""
     pseudo_target: Fraction = 0.0
@@ -302,20 +302,20 @@ class AutoencoderTraining(Strict):
 
 
 class AutoencoderScorer(Strict):
-    """From reconstruction errors to one score a clip."""
+    """Conversion of reconstruction errors to one score per clip."""
 
     copies: Positive = 10
-    """differently masked copies of a clip at inference"""
+    """number of differently masked copies of a clip at inference"""
     masking: bool = True
-    """SpecAugment and input dropout at inference; false reconstructs the plain input once"""
+    """whether to apply SpecAugment and input dropout at inference; false reconstructs the plain input once"""
     errors: Literal["absolute", "signed", "squared"] = "absolute"
-    """element-wise error that the frame Gaussians see"""
+    """element-wise error that the frame Gaussians model"""
     groups: Literal["section_domain", "section", "machine"] = "section_domain"
-    """one Gaussian per"""
+    """units that have a separate Gaussian each"""
     target_from: TargetFrom = "clips"
     """what the target's Gaussians are fitted on: the few target clips, or pseudo-target clips"""
     target_prior: Annotated[float, Field(ge=0)] = 300.0
-    """weight of the section's source covariance in the target's, in frames; 0 fits the target alone"""
+    """weight of the section's source covariance in the target's, in frames; 0 uses the target clips alone"""
     target_centre: Literal["own", "source"] = "own"
     """mean of the target's Gaussian: of its own few clips, or of the section's source clips"""
     target_shift: Annotated[float, Field(ge=0)] = 1.0
@@ -329,7 +329,7 @@ class AutoencoderScorer(Strict):
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0
     """percentile of the frames"""
     batch_size: Positive = 16
-    """clips a step at inference, before the copies"""
+    """clips per step at inference, not counting the copies"""
 
     @model_validator(mode="after")
     def _each_once(self):
@@ -339,14 +339,14 @@ class AutoencoderScorer(Strict):
 
 
 def _is_the_papers(branch, **extensions: bool) -> None:
-    """Refuse a branch that says ``origin: paper`` and uses an extension; by setting, whether it does so."""
+    """Raise an error if a branch has ``origin: paper`` but uses an extension, given by setting whether it does."""
     for name, used in extensions.items():
         if used and branch.origin == "paper":
             section, _, key = name.partition("__")
             value = json.dumps(getattr(getattr(branch, section), key))
             raise ValueError(
-                f"{section}.{key} is {value}, which the paper's method does not have; set origin: extension beside it, "
-                f"or leave {section}.{key} out"
+                f"{section}.{key} is {value}, which the paper's method does not have; also set origin: extension, or "
+                f"remove {section}.{key}"
             )
 
 
@@ -379,16 +379,16 @@ class ClassifierModel(Strict):
     pretrained: bool | str = False
     """ImageNet weights: false, true (downloaded by timm) or a local safetensors file"""
     dropout: Fraction = 0.2
-    """before the fully connected layer"""
+    """dropout rate before the fully connected layer"""
 
 
 class ClassifierImages(Strict):
     """Windows of the log-mel that the backbone sees."""
 
     frames: Positive = 256
-    """frames of a window: random in training"""
+    """frames per window; windows have random positions in training"""
     windows: Positive = 10
-    """equally spaced windows at inference; variants of scores pool them"""
+    """number of equally spaced windows at inference, which the score variants pool"""
 
 
 class Ddcsad(Strict):
@@ -404,25 +404,25 @@ class Ddcsad(Strict):
     centroids: Literal["fixed", "epoch", "average"] = "average"
     """class means of an initial pass, of every epoch, or their moving average"""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """of the moving average"""
+    """momentum of the moving average"""
 
 
 class ArcFace(Strict):
     """Additive angular margin loss on normal against outlier."""
 
     weight: Annotated[float, Field(ge=0)] = 0.0
-    """of the loss; 0 turns it off"""
+    """weight of the loss; 0 turns it off"""
     scale: PositiveFloat = 30.0
-    """s"""
+    """scale s"""
     margin: Annotated[float, Field(ge=0, lt=3.1416)] = 0.5
-    """m in radians"""
+    """margin m in radians"""
 
 
 class ClassifierBatches(Strict):
-    """What a mini-batch holds, and its augmentation."""
+    """Contents of a mini-batch and its augmentation."""
 
     batch_size: Annotated[int, Field(gt=0, multiple_of=2)] = 64
-    """clips a step, normal and outlier 1:1"""
+    """clips per step, normal and outlier 1:1"""
     negatives: Literal["all", "machine", "dataset"] = "all"
     """outliers: other sections and machines, other sections only (if there are some), or those of the same data set"""
     mixup: Annotated[float, Field(ge=0)] = 0.2
@@ -430,24 +430,24 @@ class ClassifierBatches(Strict):
     noise: Fraction = 0.0
     """probability of added Gaussian noise"""
     noise_snr: Annotated[tuple[float, float], AfterValidator(_ordered)] = (5.0, 20.0)
-    """clip over noise in dB, from and to"""
+    """range of the level of the clip over the noise, in dB"""
     volume: Fraction = 0.0
     """probability of a volume change"""
     volume_range: Annotated[float, Field(ge=0)] = 10.0
-    """volume change in dB, minus to plus"""
+    """largest volume change up or down, in dB"""
     target_clips: Count = 16
-    """clips a fine-tuning step that are of the target domain or pseudo-target"""
+    """target and pseudo-target clips per fine-tuning step"""
     pseudo_target_by: PseudoTargetBy = "mixup"
     """pseudo-target clips by Mixup of target and source clips (the paper), or by the estimated shift"""
     target_negatives: bool = True
-    """outliers of the target domain too in fine-tuning, so that the domain does not tell the class"""
+    """whether fine-tuning also uses outliers of the target domain, so that the domain does not reveal the class"""
 
     @model_validator(mode="after")
     def _fits(self):
         if self.target_clips > self.batch_size // 2:
             raise ValueError(
                 f"target_clips ({self.target_clips}) must be at most half of batch_size ({self.batch_size}), "
-                "which is normal clips"
+                "the number of normal clips"
             )
         return self
 
@@ -468,20 +468,20 @@ class ClassifierTraining(Strict):
 
 
 class ClassifierScorer(Strict):
-    """From posterior and distance to one score a clip."""
+    """Conversion of posterior and distance to one score per clip."""
 
     target_from: TargetFrom = "clips"
     """what target clips are compared with: the section's own clips (held out for logit and distance, learnt for
     Mahalanobis), or pseudo-target clips"""
     target_shift: Annotated[float, Field(ge=0)] = 0.1
-    """weight of the shift that the target clips still show beside pseudo-target clips, in Mahalanobis distances"""
+    """weight of the shift that the target clips still show next to pseudo-target clips, in Mahalanobis distances"""
     variants: Annotated[list[ClassifierVariant], Field(min_length=1)] = [*get_args(ClassifierVariant)]
     """scores (:mod:`asdlib.classifier.scorer`), each one system; without labels the first of the paper's is used, and
     the first of the extensions in the rows with a plus"""
     centroids: Literal["clips", "training"] = "clips"
     """class means of the training clips as they are, or the loss's (of augmented and mixed batches)"""
     batch_size: Positive = 16
-    """clips a step at inference"""
+    """clips per step at inference"""
 
     @model_validator(mode="after")
     def _each_once(self):
@@ -491,7 +491,7 @@ class ClassifierScorer(Strict):
 
 
 class Classifier(Strict):
-    """Sec. 2.2: the binary classification branch, one model a section."""
+    """Sec. 2.2: the binary classification branch, one model per section."""
 
     features: Features = Features(hop_length=256, n_mels=256)
     images: ClassifierImages = ClassifierImages()
@@ -523,7 +523,7 @@ class Ensemble(Strict):
     combinations: Annotated[list[Combination], Field(min_length=1)] = ["average", "median", "maximum", "ranking"]
     """ways to combine scores; the first is the one used without labels"""
     classifier_best: Positive = 2
-    """N best classifier candidates a section, each by its best variant"""
+    """N best classifier candidates per section, each by its best variant"""
     normalise: Literal["test", "train"] = "test"
     """by what the rows that select normalise scores to mean 0 and variance 1: the test clips (the paper) or the
     held-out training clips (can score one clip), as the fixed rows always do"""
@@ -535,9 +535,9 @@ class Evaluation(Strict):
     p: Annotated[float, Field(gt=0, le=1)] = 0.1
     """largest false positive rate of pAUC"""
     bootstrap: Count = 1000
-    """resamples of the intervals; 0 for none"""
+    """number of resamples for the intervals; 0 for no intervals"""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    """of the intervals"""
+    """confidence of the intervals"""
     decision_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """quantile of the training scores' gamma distribution above which a clip is called anomalous"""
 
@@ -548,20 +548,20 @@ class Settings(Strict):
     profile: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     """name of the run folder"""
     title: str
-    """what the data are, as the book's pages say it in their first line"""
+    """description of the data for the first line of the book's pages"""
     runs: Folder = "runs"
-    """where run folders lie"""
+    """parent folder of the run folders"""
     seed: Count = 0
     """seed of everything random"""
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     """auto, cpu, cuda or cuda:N"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto takes bfloat16 where the hardware multiplies it faster"""
+    """auto uses bfloat16 where the hardware multiplies it faster"""
     threads: Positive = 1
-    """processor threads a job"""
+    """CPU threads per job"""
     compile: bool = False
-    """whether networks in training go through PyTorch's compiler, which takes up to a minute a network; other bits come
-    out, and others again where a training was interrupted and its batches differ in size"""
+    """whether to compile networks with PyTorch's compiler for training, which takes up to a minute per network; results
+    then differ in their bits, and again if a training was interrupted and its batches differ in size"""
     data: Data = Data()
     frame_autoencoder: FrameAutoencoder = FrameAutoencoder()
     mobilenet: MobileNet = MobileNet()
@@ -583,7 +583,11 @@ class Settings(Strict):
         return self
 
     def candidate(self, branch: Literal["autoencoder", "classifier"], name: str) -> Autoencoder | Classifier:
-        """The branch's settings with the overrides of candidate ``name``; :class:`ParamsError` if there is none."""
+        """Return the branch's settings with the overrides of candidate ``name``.
+
+        Raises:
+            ParamsError: There is no such candidate.
+        """
         candidates = getattr(self, f"{branch}_candidates")
         if name not in candidates:
             raise ParamsError(
@@ -601,14 +605,14 @@ class Settings(Strict):
         return {"run_seed": self.seed, "sample_rate": self.data.sample_rate, "held_out": self.data.held_out}
 
     def trained_as(self, branch: Literal["autoencoder", "classifier"], name: str) -> str:
-        """The candidate whose trained models ``name`` uses: the first that differs in nothing or in the scorer only."""
-        other = {"scorer", "origin"}  # of no effect on the training
+        """Return the candidate whose models ``name`` uses: the first with equal settings apart from the scorer."""
+        other = {"scorer", "origin"}  # have no effect on the training
         same = self.candidate(branch, name).model_dump(exclude=other)
         candidates = getattr(self, f"{branch}_candidates")
         return next(one for one in candidates if self.candidate(branch, one).model_dump(exclude=other) == same)
 
     def resolved(self) -> dict:
-        """All settings as plain JSON values, every default spelled out."""
+        """Return all settings as plain JSON values, including defaults."""
         return json.loads(self.model_dump_json())
 
 
@@ -618,11 +622,11 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
 
     Args:
         path: The YAML file (relative to the working directory or the project), or the bare name of a profile in the
-            project's ``params/`` or, outside a project, of those that come with the package.
+            project's ``params/`` or, outside a project, among those shipped with the package.
         overrides: Settings to change, nested or with dotted names (``{"autoencoder.training.steps": 100}``).
 
     Raises:
-        ParamsError: The file is missing or not YAML, or a key or value does not fit; the message names each.
+        ParamsError: The file is missing or not YAML, or keys or values are invalid; the message names each of them.
     """
     path = Path(path).expanduser()
     if path.suffix not in (".yaml", ".yml"):
@@ -632,7 +636,7 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
         path = paths.home() / path
     if not path.is_file():
         known = sorted(other.stem for other in path.parent.glob("*.yaml"))
-        raise ParamsError(f"{path}: no such file; profiles there: {', '.join(known) or 'none'}")
+        raise ParamsError(f"{path}: no such file; profiles in that folder: {', '.join(known) or 'none'}")
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -643,7 +647,7 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
 
 
 def section(name: str | int) -> str:
-    """Return a section as text of two digits, also where ``papermill -p section 00`` made a number of it.
+    """Return a section as text of two digits, even if ``papermill -p section 00`` turned it into a number.
 
     >>> section("01"), section(0)
     ('01', '00')
@@ -655,7 +659,7 @@ def value(text: str) -> Any:
     """Read one setting as it would be read from a profile, for ``--set KEY=VALUE``.
 
     Raises:
-        ParamsError: It is not YAML.
+        ParamsError: The text is not YAML.
     """
     try:
         return _portable(yaml.load(text, Loader=_Loader))
@@ -664,7 +668,7 @@ def value(text: str) -> Any:
 
 
 def _portable(value: Any) -> Any:
-    """``value`` as JSON can carry it to other processes: 001, which may be a name, as text."""
+    """Convert ``value`` to what JSON can pass to other processes, with 001, which may be a name, as text."""
     if isinstance(value, list):
         return [
             "null" if item is None else item.text if isinstance(item, _Float) else _portable(item) for item in value
@@ -677,7 +681,7 @@ def _portable(value: Any) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core schema, and no key twice: plain YAML would silently keep the last one only.
+    """Loader for YAML 1.2's core schema that forbids duplicate keys, of which plain YAML silently keeps the last.
 
     PyYAML follows YAML 1.1, where 010 is 8, 1:30 is 90, 1e-3 and 0o10 are text, no is false, and 2021-01-01 is a date.
     """
@@ -726,7 +730,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
 def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """``values`` with ``overrides`` laid over it; nested or dotted keys; neither argument is changed."""
+    """Return ``values`` updated with ``overrides``, which may have nested or dotted keys; both stay unchanged."""
     result = dict(values)
     for key, value in overrides.items():
         head, _, rest = str(key).partition(".")
@@ -740,14 +744,14 @@ def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
 def _validated(model: type[Strict], values: dict[str, Any], where: str | Path):
     try:
         return model.model_validate(values)
-    except ParamsError as error:  # of a candidate
+    except ParamsError as error:  # from a candidate
         raise ParamsError("\n".join(f"{where}: {line}" for line in str(error).splitlines())) from None
     except ValidationError as error:
         raise ParamsError("\n".join(f"{where}: {_sentence(model, item)}" for item in error.errors())) from None
 
 
 def _sentence(model: type[Strict], item: dict) -> str:
-    """One pydantic error as a sentence that names key, finding and remedy."""
+    """Format a pydantic error as a sentence that names the key, the value found and the remedy."""
     location = [str(part) for part in item["loc"]]
     key = ".".join(location)
     if item["type"] == "extra_forbidden":

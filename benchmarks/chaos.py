@@ -1,4 +1,4 @@
-"""Kill a smoke run with SIGKILL at random until it has survived enough, and compare it with a run in peace.
+"""Kill a smoke run with SIGKILL at random a number of times, and compare it with an undisturbed run.
 
 Run by ``python benchmarks/chaos.py --kills 100 --seed 0``; prints a line a kill and one at the end. A kill hits a
 kernel, the process that lends kernels, a papermill, Snakemake, the command itself, or all of them at once, as a power
@@ -118,7 +118,7 @@ def chaos(home: Path, kills: int, seed: int, jobs: int = 2) -> Survived:
     Args:
         home: Made by :func:`project`.
         kills: How many.
-        seed: Of victims, places and moments.
+        seed: Seed of victims, places and moments.
         jobs: Processor cores.
 
     Raises:
@@ -236,7 +236,7 @@ def _strike(home: Path, kill: Kill) -> bool:
 
 
 def _processes(home: Path) -> dict[str, list[psutil.Process]]:
-    """The living processes of a run by their kind; a kernel may be a fork of the process that lends it."""
+    """Return the living processes of a run by kind; a kernel may be a fork of the server process."""
     found: dict[str, list[psutil.Process]] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -255,7 +255,7 @@ def _processes(home: Path) -> dict[str, list[psutil.Process]]:
 
 
 def _steps(run: Path) -> dict[str, int]:
-    """The steps that checkpoints of unfinished trainings hold, by their names."""
+    """Return the steps in the checkpoints of unfinished trainings, by name."""
     there = [path for path in run.glob("checkpoints/[!.]*.pt") if not path.name.endswith(FINISHED)]
     return {path.name: torch.load(path, weights_only=True)["step"] for path in there}
 

@@ -1,4 +1,4 @@
-"""A training step of the classifier, waveform to loss, against plain PyTorch with librosa in front."""
+"""Benchmark a training step of the classifier, from waveform to loss, against plain PyTorch with librosa."""
 
 from pathlib import Path
 

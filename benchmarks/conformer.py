@@ -1,4 +1,4 @@
-"""A training step of the Conformer autoencoder, against the same network plainly written."""
+"""Benchmark a training step of the Conformer autoencoder against a plain implementation of the same network."""
 
 from pathlib import Path
 

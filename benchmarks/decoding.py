@@ -1,4 +1,4 @@
-"""Wav files of a machine type to one memory-mapped array, against soundfile in a plain loop."""
+"""Benchmark decoding the WAV files of a machine type to one array, against soundfile in a plain loop."""
 
 import shutil
 from pathlib import Path

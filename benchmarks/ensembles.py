@@ -58,7 +58,7 @@ def run(folder: Path) -> list[dict]:
     vectors = RESAMPLES * MACHINES * DOMAINS * SECTIONS * (SYSTEMS * len(COMBINATIONS) + SYSTEMS)
     return [
         compare(
-            f"All ensembles of {SYSTEMS} systems, {RESAMPLES:,} resamples, chosen anew in each ({CORES} cores)",
+            f"All ensembles of {SYSTEMS} systems, {RESAMPLES:,} resamples, chosen again in each ({CORES} cores)",
             ours,
             reference,
             by=f"scikit-learn in a loop on {CORES} cores, without combining",

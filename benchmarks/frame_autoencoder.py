@@ -1,4 +1,4 @@
-"""An epoch of the official frame autoencoder, against a plain loop with a DataLoader over frame vectors."""
+"""Benchmark an epoch of the official frame autoencoder against a plain loop with a DataLoader over frame vectors."""
 
 from pathlib import Path
 

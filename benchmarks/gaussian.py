@@ -1,4 +1,4 @@
-"""The Gaussian scorer on the frames of 1,000 clips, against scipy's logpdf."""
+"""Benchmark the Gaussian scorer on the frames of 1,000 clips against scipy's logpdf."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""How time and memory grow with clips, machine types and systems: ``python benchmarks/growth.py``.
+"""Measure how time and memory grow with clips, machine types and systems: ``python benchmarks/growth.py``.
 
-Every measurement has a process of its own, whose peak of resident memory is its own, libraries and mapped pages of the
-recordings included. Recordings are noise; the files of all machine types of the second subject are one file, mapped
-anew for each. Writes ``book/results/growth.csv``, which the book's cost page draws.
+Every measurement runs in a separate process, so that the peak of resident memory is that of the measurement, including
+libraries and mapped pages of the recordings. Recordings are noise; all machine types of the second subject share one
+file, mapped separately for each. Writes ``book/results/growth.csv``, which the book's cost page draws.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Log-mel of 10-s clips, against librosa."""
+"""Benchmark log-mel spectrograms of 10-s clips against librosa."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Timing that is fair on a busy machine, and what the machine can do at most.
+"""Time code fairly on a busy machine, and measure the machine's limits.
 
 Ours and the reference take turns, so that whatever else runs slows both; the ratio is that of each turn, and its
 spread is shown. The limit is measured between the turns too.
@@ -36,7 +36,7 @@ def compare(
         goal: The ratio asked for.
         repeats: Turns, after one that is not counted.
         limit: Measures what the machine can do at most, in units of ``amount`` a second.
-        amount: Of floating-point operations or bytes that ``ours`` needs.
+        amount: Number of floating-point operations or bytes that ``ours`` needs.
         times: How often ``ours`` does what ``reference`` does once.
 
     Returns:
@@ -72,14 +72,14 @@ def compare(
 
 
 def seconds(do: Callable) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call."""
     began = time.perf_counter()
     do()
     return time.perf_counter() - began
 
 
 def step(loss: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer) -> Callable[[], None]:
-    """A training step: loss, gradient, update."""
+    """Run a training step: loss, gradient, update."""
 
     def do() -> None:
         value = loss()
@@ -96,14 +96,14 @@ def precision(compute: training.Compute) -> torch.dtype:
 
 
 def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
-    """Floating-point operations a second of a large matrix product."""
+    """Return the floating-point operations per second of a large matrix product."""
     one, other = torch.randn(2, size, size).to(dtype)
     one @ other
     return 2 * size**3 / min(seconds(lambda: one @ other) for _ in range(3))
 
 
 def copy_rate(megabytes: int = 256) -> float:
-    """Bytes a second that a large copy reads and writes."""
+    """Return the bytes per second that a large copy reads and writes."""
     one = torch.ones(megabytes << 18)
     other = torch.empty_like(one)
     return 2 * one.nbytes / min(seconds(lambda: other.copy_(one)) for _ in range(3))

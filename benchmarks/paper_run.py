@@ -1,4 +1,4 @@
-"""What the paper's whole run would take, on paper: ``python benchmarks/paper_run.py``.
+"""Estimate the cost of the paper's whole run: ``python benchmarks/paper_run.py``.
 
 Floating-point operations of a forward pass of every candidate of ``params/paper.yaml`` are counted on a small batch and
 multiplied; a training step takes three times as many (the counter is wrong for the backward pass of grouped

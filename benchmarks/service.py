@@ -1,4 +1,4 @@
-"""Memory and CPU time of a detector that judges recording after recording, as a service does.
+"""Measure memory and CPU time of a detector that judges one recording after another, as a service does.
 
 Writes ``book/results/service.csv``. The networks have the sizes of the profile ``quick``; they learn for two steps
 only, which changes neither. ``python benchmarks/service.py`` needs the packages of ``asdlib[onnx]`` for the rows of
@@ -32,7 +32,7 @@ print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss * 1024]), file=s
 
 
 def measured(detector: Path, clip: Path, count: int) -> tuple[float, float]:
-    """CPU seconds and most bytes of a process that judges a recording ``count`` times."""
+    """Measure CPU seconds and peak bytes of a process that judges a recording ``count`` times."""
     command = [sys.executable, "-c", _COMMAND, "score", str(detector), *[str(clip)] * count]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}

@@ -206,7 +206,7 @@ def test_a_training_learns_and_can_be_interrupted(folder, monkeypatch):
 
 
 def test_a_machine_without_systems(folder):
-    with pytest.raises(DataError, match="machine 'fann' gets no systems in the profile tiny"):
+    with pytest.raises(DataError, match="machine 'fann' has no systems in the profile tiny"):
         train.fit(settings(folder), "fann", "base")
 
 

@@ -118,7 +118,7 @@ def a_name_that_is_no_text(fan, clip, rng):
     name = [b"section_00_source_train_normal_0099_\xff.wav", b"section_00_source_train_normal_0099_\n.wav"]
     path = os.path.join(os.fsencode(fan / "train"), name[rng.integers(2)])
     shutil.copyfile(os.fsencode(fan / clip), path)
-    return ["section_00_source_train_normal_0099_\\", "no printable text"]
+    return ["section_00_source_train_normal_0099_\\", "unprintable characters"]
 
 
 def an_anomaly_in_training(fan, clip, rng):
@@ -152,12 +152,12 @@ def a_link_to_itself(fan, clip, rng):
 def a_link_to_nothing(fan, clip, rng):
     path = fan / "train" / "section_00_source_train_normal_0097.wav"
     path.symlink_to("/nowhere/at/all.wav")
-    return [path.name, "a link to nothing"]
+    return [path.name, "a broken link"]
 
 
 def a_pipe(fan, clip, rng):
     os.mkfifo(fan / "train" / "section_00_source_train_normal_0096.wav")
-    return ["normal_0096.wav", "no regular file"]
+    return ["normal_0096.wav", "not a regular file"]
 
 
 def no_clips_of_a_kind(fan, clip, rng):

@@ -400,14 +400,14 @@ def test_a_single_section_alone_cannot_be_classified(home, tmp_path, monkeypatch
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     settings = params.load(home / "params" / "tiny.yaml", {"data.sections": None})
     data.prepare(settings)
-    with pytest.raises(BaselineError, match=r"fan has one section and the run no other machine type.*data"):
+    with pytest.raises(BaselineError, match=r"fan has only one section and the run no other machine type.*data"):
         mobilenet.run(settings, "fan")
     assert not paths.Run.of(settings).system("mobilenet", "fan").exists()
 
 
 @pytest.mark.parametrize("run", RUNS.values())
 def test_an_unknown_machine_is_refused(settings, run):
-    with pytest.raises(DataError, match="machine 'fann' gets no systems in the profile tiny; did you mean 'fan'"):
+    with pytest.raises(DataError, match="machine 'fann' has no systems in the profile tiny; did you mean 'fan'"):
         run(settings, "fann")
 
 

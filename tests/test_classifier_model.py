@@ -137,7 +137,7 @@ def test_clear_errors(tmp_path, monkeypatch):
     with pytest.raises(ClassifierError, match=r"w.pth is not a safetensors file"):
         backbone("test_resnet", str(tmp_path / "w.pth"))
     (tmp_path / "w.safetensors").write_bytes(b"no weights")
-    with pytest.raises(ClassifierError, match=r"weights of test_resnet cannot be had .*check the file"):
+    with pytest.raises(ClassifierError, match=r"weights of test_resnet could not be loaded .*check the file"):
         backbone("test_resnet", str(tmp_path / "w.safetensors"))
     tokens = make(model={"backbone": "test_vit"}, features={"n_mels": 160, "n_fft": 4096})
     with pytest.raises(ClassifierError, match=r"expected a convolutional network's"):
@@ -147,7 +147,7 @@ def test_clear_errors(tmp_path, monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr(timm, "create_model", unreachable)
-    with pytest.raises(ClassifierError, match=r"cannot be had \(OSError: no route to host\); put them into a local"):
+    with pytest.raises(ClassifierError, match=r"could not be loaded \(OSError: no route to host\); download them to a"):
         backbone("test_resnet", True)
 
 

@@ -187,7 +187,10 @@ def test_what_never_matches_is_given_up(server, tmp_path, capsys):
     assert "did not match the MD5" in capsys.readouterr().err and found(tmp_path / "in") == {}
     server.faults = [None, *[503] * 20]
     assert run(server, tmp_path / "in") == 2
-    assert "gave up after 9 attempts" in (error := capsys.readouterr().err) and "the same command goes on" in error
+    assert (
+        "gave up after 9 attempts" in (error := capsys.readouterr().err)
+        and "run the same command again to resume" in error
+    )
     server.stated = {"size": len(server.archives[NAME]) - 7}  # the record and the file differ
     server.faults = []
     assert run(server, tmp_path / "in") == 2 and "did not match" in capsys.readouterr().err

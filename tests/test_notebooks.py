@@ -92,7 +92,7 @@ def test_what_is_no_notebook_and_what_are_no_parameters(root, tmp_path):
     for content in (b"", b"[project]\nname = 'x'", b"{}", b'{"cells": 3}', b"[1]", b"\xff\xfe"):
         path = tmp_path / "x.ipynb"
         path.write_bytes(content)
-        with pytest.raises(NotebookError, match=r"x.ipynb: is no Jupyter notebook; expected"):
+        with pytest.raises(NotebookError, match=r"x.ipynb: not a Jupyter notebook; expected"):
             notebooks.execute(path, tmp_path / "out.ipynb", {})
     for values in ([], "x", None, 3, [["params", "smoke"]]):
         with pytest.raises(NotebookError, match=r"01_data.ipynb: parameters are .*; expected an object such as {}"):

@@ -111,7 +111,7 @@ def test_profiles_are_found_by_name_and_by_path(tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         for name in names:
             assert params.load(name).profile == "x"
-    with pytest.raises(ParamsError, match=r"minne\.yaml: no such file; profiles there: mine"):
+    with pytest.raises(ParamsError, match=r"minne\.yaml: no such file; profiles in that folder: mine"):
         params.load("minne")
 
 

@@ -78,5 +78,5 @@ def test_what_cannot_be_picked_is_one_sentence(settings, tmp_path):
     with pytest.raises(AsdError, match=r"empty.wav: the file is empty"):
         playground.pick(settings, "fan", str(tmp_path / "empty.wav"), "00", "source")
     (tmp_path / "some.wav").write_bytes(b"RIFF")
-    with pytest.raises(AsdError, match=r"no section '07'.* take one of the sections 00, 01"):
+    with pytest.raises(AsdError, match=r"no section '07'.* choose one of the sections 00, 01"):
         playground.pick(settings, "fan", str(tmp_path / "some.wav"), "07", "source")

@@ -59,7 +59,7 @@ def test_a_score_that_is_no_number_is_named(clips, tmp_path, value):
         ScoreError, match=r"x: the score of clip section_01_\S+ \(machine fan, section 01\) is"
     ) as error:
         scores.table(clips, "x", [1, 2, value, value])
-    assert "2 clip(s) in all" in str(error.value)
+    assert "2 clip(s) in total" in str(error.value)
     table = scores.table(clips, "x", range(4)).assign(score=value)
     with pytest.raises(ScoreError, match=r"scores\.csv: the score"):
         scores.write(table, path)
@@ -93,7 +93,7 @@ def test_a_broken_table_is_refused(clips, tmp_path, change, message):
 
 
 def test_no_table_no_file_no_csv(tmp_path):
-    with pytest.raises(ScoreError, match=r"no\.csv: no such score table; run the stage that writes it"):
+    with pytest.raises(ScoreError, match=r"no\.csv: no such score table; run make reproduce to create it"):
         scores.read(tmp_path / "no.csv")
     with pytest.raises(ScoreError, match="no score table was given"):
         scores.read([])

@@ -2,10 +2,10 @@
 
 In the paper's order, the errors of the masked copies are first pooled by mean, maximum or median. A Gaussian per
 section and domain over the error *vectors of frames* then gives each frame's negative log-likelihood, which is
-post-processed over time. Each choice of pooling is a variant, and each variant counts as a system. Two variants are extensions that
-the paper lacks (:mod:`asdlib.origin`): ``clip_signed`` averages the signed errors over time first and then scores the
-clip's error vector with one Gaussian per section and domain; ``l1`` is the mean absolute error, a score without a
-scorer.
+post-processed over time. Each choice of pooling is a variant, and each variant counts as a system. Two variants are
+extensions that the paper lacks (:mod:`asdlib.origin`): ``clip_signed`` averages the signed errors over time first and
+then scores the clip's error vector with one Gaussian per section and domain; ``l1`` is the mean absolute error, a score
+without a scorer.
 
 The Gaussians are fitted on clips that the network did not learn from. These clips are also in the score table, since
 normalisation and thresholds need normal clips. Their scores are cross-fitted (:func:`cross_fitted`), so that no clip is

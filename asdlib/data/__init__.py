@@ -1,4 +1,4 @@
-"""Sec. 3.1: the recordings, from a folder of wav files to decoded clips.
+"""Recordings (Sec. 3.1), from a folder of WAV files to decoded clips.
 
 Imports inside the functions keep :mod:`asdlib.data.catalogue` light, which the Snakefile imports at every parse.
 """
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from asdlib.data.audio import Waveforms
 
 DECODED = ("clips.csv", "waveforms.npy", "record.json")
-"""what a decoded machine type consists of (:func:`asdlib.data.audio.decode`)"""
+"""files of a decoded machine type (:func:`asdlib.data.audio.decode`)"""
 PSEUDO_TARGET = ("clips.csv", "waveforms.npy", "shifts.csv", "record.json")
-"""what the pseudo-target clips of a machine type consist of (:func:`asdlib.data.pseudo_target.make`)"""
+"""files of the pseudo-target clips of a machine type (:func:`asdlib.data.pseudo_target.make`)"""
 FEW = 5  # test clips of a kind
 GROUPS = ["machine", "section", "domain", "split", "label"]
 
 
 def shortest(settings) -> dict[str, int]:
-    """Return the samples that a clip needs for the stages that cannot use a shorter one, by the setting in question."""
+    """Return the minimum number of samples of a clip for each stage that has one, by the name of its setting."""
     baselines = {"frame_autoencoder": settings.frame_autoencoder, "mobilenet": settings.mobilenet}
     return {
         f"{name}.frames": (baseline.frames - 1) * baseline.features.hop_length for name, baseline in baselines.items()
@@ -34,14 +34,14 @@ def shortest(settings) -> dict[str, int]:
 
 
 def prepare(settings, needed: dict[str, int] | None = None) -> pd.DataFrame:
-    """Make the clips of a run ready: synthesise (if asked), catalogue, check and decode them; make pseudo-target clips.
+    """Prepare the clips of a run: synthesise (if set), catalogue, check and decode them, and make pseudo-target clips.
 
     Args:
         settings: :class:`asdlib.params.Settings`.
-        needed: Samples that a clip must have, as :func:`shortest` gives them.
+        needed: Minimum number of samples of a clip, as returned by :func:`shortest`.
 
     Returns:
-        The catalogue of all machine types that take part, outliers included.
+        The catalogue of all machine types in the run, including outliers.
 
     Raises:
         asdlib.data.catalogue.DataError: The data cannot be used; all problems are listed together.
@@ -75,31 +75,31 @@ def prepare(settings, needed: dict[str, int] | None = None) -> pd.DataFrame:
 
 @dataclasses.dataclass(frozen=True)
 class MachineClips:
-    """The clips of one machine type that take part in a run, and what each is for."""
+    """Clips of one machine type that are used in a run, with the role of each."""
 
     waveforms: "Waveforms"
     """all decoded clips of the machine type"""
     rows: np.ndarray
-    """rows of ``waveforms.clips`` that take part: all training clips, and the test clips of the planned sections"""
+    """rows of ``waveforms.clips`` to use: all training clips, and the test clips of the planned sections"""
     sections: list[str]
-    """sections that have training clips, in order: all of them train"""
+    """sections with training clips, in order; all of them are trained on"""
     planned: list[str]
-    """sections that have labelled test clips: those that are scored"""
+    """sections with labelled test clips, which are scored"""
     role: np.ndarray
-    """of each of ``rows``, as :func:`asdlib.data.roles.roles` gives it"""
+    """role of each of ``rows``, as returned by :func:`asdlib.data.roles.roles`"""
 
     @property
     def table(self) -> pd.DataFrame:
-        """The catalogue rows of the clips that take part, numbered from 0."""
+        """Catalogue rows of the clips to use, numbered from 0."""
         return self.waveforms.clips.iloc[self.rows].reset_index(drop=True)
 
     @property
     def scored(self) -> pd.DataFrame:
-        """Catalogue rows of the score table; the index says which of ``rows`` each is.
+        """Catalogue rows of the score table; the index gives the position of each in ``rows``.
 
-        These are the test clips, the held-out training clips and, where the target domain occurs, the held-out clips
-        once more with the domain ``target``: reference clips that are scored as target clips are, since three target
-        training clips have no variance to speak of. So every score in the table is out-of-sample.
+        These are the test clips, the held-out training clips and, if the section has target clips, the held-out clips
+        again with the domain ``target``. The latter are reference clips that are scored like target clips, since three
+        target training clips are too few to estimate a variance. Every score in the table is thus out-of-sample.
         """
         table = self.table[self.table["section"].isin(self.planned)]
         held_out = table[self.role[table.index] == roles.HELD_OUT]
@@ -108,7 +108,7 @@ class MachineClips:
 
 
 def open_machine(settings, machine: str) -> MachineClips:
-    """Open the decoded clips of a machine type that gets systems.
+    """Open the decoded clips of a machine type that has systems in the run.
 
     Raises:
         asdlib.data.catalogue.DataError: The machine type is not in the plan of the run, or not decoded yet.
@@ -118,7 +118,7 @@ def open_machine(settings, machine: str) -> MachineClips:
     machines = catalogue.plan(settings).machines
     if machine not in machines:
         hint = catalogue.nearest(machine, machines)
-        raise catalogue.DataError(f"machine {machine!r} gets no systems in the profile {settings.profile}{hint}")
+        raise catalogue.DataError(f"machine {machine!r} has no systems in the profile {settings.profile}{hint}")
     waveforms = audio.Waveforms.open(paths.Run.of(settings).data(machine))
     clips, planned = waveforms.clips, list(machines[machine])
     train = clips["split"] == "train"
@@ -128,26 +128,26 @@ def open_machine(settings, machine: str) -> MachineClips:
 
 
 def counts(clips: pd.DataFrame) -> pd.DataFrame:
-    """Clips by machine type, section, domain, split and label."""
+    """Count the clips by machine type, section, domain, split and label."""
     return clips.groupby(GROUPS).size().rename("clips").reset_index()
 
 
 def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
-    """Read every clip of a folder and report.
+    """Read every clip of a folder and report contents and problems.
 
     Args:
         root: The data root.
         data: Settings (:class:`asdlib.params.Data`): sample rate, channels, machines and sections.
-        needed: Samples that a clip must have, as :func:`shortest` gives them.
+        needed: Minimum number of samples of a clip, as returned by :func:`shortest`.
 
     Returns:
-        ``root``; ``usable``; ``clips``, how many; ``counts``, one record a machine type, section, domain, split and
-        label, with the ``clips`` found and those of ``dcase2021`` (about), groups that are missing included;
-        ``machines`` that would get systems, with their sections; ``outliers``; ``problems``, a sentence each, empty if
-        the folder can be used; ``warnings``, a sentence each.
+        ``root``; ``usable``; ``clips``, their number; ``counts``, one record per machine type, section, domain, split
+        and label, with the ``clips`` found and the approximate number in ``dcase2021``, including missing groups;
+        ``machines`` that would get systems, with their sections; ``outliers``; ``problems``, one sentence each, empty
+        if the folder can be used; ``warnings``, one sentence each.
 
     Raises:
-        asdlib.data.catalogue.DataError: ``data`` asks for a machine type or section that is not there.
+        asdlib.data.catalogue.DataError: ``data`` names a machine type or section that does not exist.
     """
     from asdlib.data import audio
     from asdlib.data.doubts import named
@@ -185,9 +185,9 @@ def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
 
 
 def compared(clips: pd.DataFrame) -> list[dict]:
-    """Clips by machine type, section, domain, split and label beside those of DCASE2021, a record each.
+    """Compare the number of clips per machine type, section, domain, split and label with that in DCASE2021.
 
-    Every section has its six groups of DCASE2021, also those without clips.
+    There is one record per group. Every section has its six groups of DCASE2021, including those without clips.
     """
     found = {tuple(row[key] for key in GROUPS): row["clips"] for row in counts(clips).to_dict("records")}
     groups = {(*section, *group) for section in {key[:2] for key in found} for group in catalogue.DCASE2021}
@@ -199,7 +199,7 @@ def compared(clips: pd.DataFrame) -> list[dict]:
 
 
 def describe(report: dict) -> str:
-    """A report of :func:`check` as lines to read."""
+    """Format a report of :func:`check` as readable lines."""
     lines = [f"{report['root']}: {report['clips']} clips"]
     for row in report["counts"]:
         usual = f" (DCASE2021: about {row['dcase2021']})" if row["dcase2021"] else ""

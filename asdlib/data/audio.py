@@ -1,7 +1,7 @@
-"""The clips of a machine type: checked, then decoded once into one array on disk, and read from there.
+"""Check the clips of a machine type, decode them once into one array on disk, and read them from there.
 
-Each comes in through :mod:`asdlib.data.wav`. The array is int16 where that holds all clips of the machine type exactly,
-else float32, in the same units of 1/32768. Clips may differ in length.
+Clips are read with :mod:`asdlib.data.wav`. The array is int16 if that represents all clips of the machine type exactly,
+and otherwise float32, in the same units of 1/32768. Clips may differ in length.
 """
 
 import io
@@ -23,7 +23,7 @@ from asdlib.data.doubts import Doubts, Summary
 
 
 def check_headers(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None = None) -> list[str]:
-    """Problems that the headers of clips show, a sentence each; arguments as in :func:`check`."""
+    """Check the headers of clips and return problems, one sentence each; for the arguments, see :func:`check`."""
     problems = []
     for path in clips["path"]:
         try:
@@ -35,16 +35,16 @@ def check_headers(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] 
 
 
 def check(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None = None) -> tuple[list[str], list[str]]:
-    """Read every sample of clips.
+    """Read every sample of the clips and return problems and warnings.
 
     Args:
         clips: Catalogue rows.
         root: The data root.
         data: Settings (:class:`asdlib.params.Data`).
-        needed: Samples that a clip must have, by the setting that says so (:func:`asdlib.data.shortest`).
+        needed: Minimum number of samples of a clip, by the setting that requires it (:func:`asdlib.data.shortest`).
 
     Returns:
-        Problems, and what is doubtful (:mod:`asdlib.data.doubts`), a sentence each.
+        Problems and warnings (:mod:`asdlib.data.doubts`), one sentence each.
     """
     problems, doubts = [], Doubts(data.sample_rate)
     for path, split, label in zip(clips["path"], clips["split"], clips["label"], strict=True):
@@ -68,20 +68,20 @@ def _too_short(path: Path, samples: int, data, needed: dict[str, int] | None) ->
 
 
 def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
-    """Decode the clips of one machine type into ``folder``; False if that was done before and nothing has changed.
+    """Decode the clips of one machine type into ``folder``; return False if this was done before with the same files.
 
-    Writes ``waveforms.npy`` (all clips one after the other), ``clips.csv`` (the catalogue with ``start`` and
-    ``samples``) and ``record.json``, whole or not at all. One clip is in memory at a time. ``data_fingerprint`` in the
-    record is a hash (XXH3) of names and samples and so does not depend on when or where the files were written.
+    Writes ``waveforms.npy`` (all clips, concatenated), ``clips.csv`` (the catalogue with ``start`` and ``samples``) and
+    ``record.json`` atomically. Only one clip is in memory at a time. ``data_fingerprint`` in the record is a hash
+    (XXH3) of names and samples, and so does not depend on when or where the files were written.
 
     Args:
         clips: Catalogue rows of one machine type.
-        root: The data root that ``clips.path`` counts from.
-        folder: Where to write, :meth:`asdlib.paths.Run.data` of the machine.
+        root: The data root, to which ``clips.path`` is relative.
+        folder: Folder to write, :meth:`asdlib.paths.Run.data` of the machine.
         data: Settings (:class:`asdlib.params.Data`).
 
     Raises:
-        DataError: Clips cannot be used; at most 20 problems are listed, and all are counted.
+        DataError: Clips cannot be used; the message lists at most 20 problems and their total number.
     """
     state = _state(clips, root, data)
     if _recorded(folder).get("files_state") == state:
@@ -107,7 +107,7 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
 
 
 def warnings(folder: Path) -> list[str]:
-    """What was doubtful about the clips that :func:`decode` wrote to ``folder``, a sentence each."""
+    """Return the warnings about the clips that :func:`decode` wrote to ``folder``, one sentence each."""
     return _recorded(folder)["warnings"]
 
 
@@ -124,13 +124,13 @@ class Waveforms:
     clips: pd.DataFrame
     """catalogue with ``start`` and ``samples``"""
     samples: np.ndarray
-    """all clips one after the other, in units of 1/32768, int16 or float32, on disk"""
+    """all clips, concatenated, in units of 1/32768, int16 or float32, on disk"""
     fingerprint: str
-    """of names and samples"""
+    """hash of names and samples"""
 
     @classmethod
     def open(cls, folder: Path) -> "Waveforms":
-        """Open what :func:`decode` wrote; :class:`DataError` if it is not there."""
+        """Open clips written by :func:`decode`; raise :class:`DataError` if there are none."""
         folder = Path(folder)
         fingerprint = _recorded(folder).get("data_fingerprint")
         if fingerprint is None:
@@ -141,7 +141,7 @@ class Waveforms:
             samples = np.lib.format.open_memmap(folder / "waveforms.npy", mode="r")  # opens arrays of numbers only
         except ValueError as error:
             raise DataError(
-                f"{folder / 'waveforms.npy'}: is no array of samples ({error}); delete the folder"
+                f"{folder / 'waveforms.npy'}: not an array of samples ({error}); delete the folder"
             ) from None
         return cls(clips, samples, fingerprint)
 
@@ -149,7 +149,7 @@ class Waveforms:
         return len(self.clips)
 
     def read(self, row: int, start: int = 0, samples: int | None = None) -> np.ndarray:
-        """Samples ``start`` to ``start + samples`` (default: to the end) of clip ``row``: an array of its own."""
+        """Return a copy of samples ``start`` to ``start + samples`` (default: to the end) of clip ``row``."""
         first, length = int(self.clips["start"].iat[row]), int(self.clips["samples"].iat[row])
         samples = length - start if samples is None else samples
         if start < 0 or samples < 0 or start + samples > length:
@@ -157,7 +157,7 @@ class Waveforms:
         return np.array(self.samples[first + start : first + start + samples])
 
     def release(self) -> None:
-        """Let go of the mapped pages that were read: memory stays flat however many clips follow, and none is lost."""
+        """Release the memory-mapped pages read so far, so that memory use stays constant; they can be read again."""
         mapped = self.samples.base
         if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
@@ -166,10 +166,10 @@ class Waveforms:
 def _write(
     clips: pd.DataFrame, root: Path, path: Path, data, dtype: type
 ) -> tuple[list[int], xxhash.xxh3_128, Doubts] | None:
-    """Write clips one after the other into a file in numpy's format.
+    """Write clips, concatenated, to a file in numpy's format.
 
     Returns:
-        Lengths, a hash of names and samples, and what is doubtful; None if ``dtype`` is int16 and a clip needs float32.
+        Lengths, a hash of names and samples, and warnings; None if ``dtype`` is int16 and a clip needs float32.
 
     Raises:
         DataError: Clips cannot be used.
@@ -197,19 +197,19 @@ def _write(
 
 
 def _write_header(stream: io.BufferedIOBase, dtype: type, samples: int) -> None:
-    """The header of an array in numpy's format, which leaves room for any length: it can be written again."""
+    """Write the header of an array in numpy's format, which has a fixed size, so that it can be overwritten."""
     kind = np.dtype(dtype).newbyteorder("<").str
     np.lib.format.write_array_header_1_0(stream, {"descr": kind, "fortran_order": False, "shape": (samples,)})
 
 
 def _recorded(folder: Path) -> dict:
-    """The record beside decoded clips; empty unless all that :func:`decode` writes is there."""
+    """Return the record of decoded clips, or an empty one unless all files that :func:`decode` writes exist."""
     whole = all((Path(folder) / name).is_file() for name in DECODED)
     return json.loads((Path(folder) / "record.json").read_text(encoding="utf-8")) if whole else {}
 
 
 def _state(clips: pd.DataFrame, root: Path, data) -> str:
-    """Names, sizes and times of the files, to tell cheaply whether they have changed."""
+    """Return a digest of names, sizes and times of the files, to detect cheaply whether they have changed."""
     try:
         stats = [os.stat(os.path.join(root, path)) for path in clips["path"]]
     except OSError as error:

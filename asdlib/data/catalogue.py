@@ -1,6 +1,6 @@
-"""From a folder to a table of its clips, and from that to the plan of a run.
+"""List the clips of a folder in a table, and derive the plan of a run from it.
 
-Only names are read here, no file is opened: the Snakefile asks for the plan whenever it is parsed.
+Only names are read and no file is opened, because the Snakefile computes the plan whenever it is parsed.
 """
 
 import dataclasses
@@ -32,17 +32,17 @@ LISTED = 20  # problems that an error lists before it only counts
 
 
 class DataError(AsdError):
-    """Data that cannot be used; the message names folder or file, what was found, what was expected, what to do."""
+    """Raised for unusable data; the message names folder or file, what was found and expected, and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Who takes part in a run."""
+    """Machine types and sections in a run."""
 
     machines: dict[str, list[str]]
-    """machine types that get systems, and their sections (those with labelled test clips)"""
+    """machine types to build systems for, and their sections (those with labelled test clips)"""
     outliers: list[str]
-    """further machine types, whose training clips only serve as outliers"""
+    """further machine types, whose training clips serve only as outliers"""
 
 
 def plan(settings) -> Plan:
@@ -62,7 +62,7 @@ def plan(settings) -> Plan:
 
 
 def state(settings) -> str:
-    """Digest of names, sizes and times of the recordings, so that a run notices new ones; empty for synthetic data."""
+    """Return a digest of names, sizes and times of the recordings, to notice new ones; empty for synthetic data."""
     if settings.data.synthetic:
         return ""
     root = paths.home() / settings.data.root
@@ -76,7 +76,7 @@ def state(settings) -> str:
 
 
 def scan(root: Path) -> pd.DataFrame:
-    """The catalogue of a folder: one row a clip, columns :data:`COLUMNS`, sorted.
+    """Return the catalogue of a folder: one row per clip, columns :data:`COLUMNS`, sorted.
 
     Raises:
         DataError: The folder is missing or holds no clip, a name does not fit :mod:`asdlib.data.names`, or something
@@ -89,11 +89,11 @@ def scan(root: Path) -> pd.DataFrame:
 
 
 def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """As :func:`scan`, but nothing is raised.
+    """Catalogue a folder like :func:`scan`, but return problems instead of raising an error.
 
     Returns:
-        The catalogue; what cannot be used, a sentence each; and paths beside the clips that are not used: folders of
-        other names, files that are no wav.
+        The catalogue; problems, one sentence each; and other paths that are not used: folders of other names, files
+        that are not WAV files.
     """
     root = Path(root)
     if not root.is_dir():
@@ -137,7 +137,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
 
 
 def expected(synthetic) -> pd.DataFrame:
-    """The catalogue that synthetic data with these settings will have; anomalous clips have the fault as attribute."""
+    """Return the catalogue of synthetic data with these settings; anomalous clips have the fault as attribute."""
     for machine in synthetic.machines:
         if machine not in names.MACHINES:
             raise DataError(
@@ -202,7 +202,7 @@ def assess(clips: pd.DataFrame, data) -> tuple[Plan, list[str]]:
 
 
 def listed(head: str, problems: list[str]) -> str:
-    """One problem as it is; of several at most :data:`LISTED` under a head line, then how many more there are."""
+    """Format one problem unchanged, or several under a heading: at most :data:`LISTED`, then the number of others."""
     if len(problems) == 1:
         return problems[0]
     more = [f"... and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
@@ -210,7 +210,7 @@ def listed(head: str, problems: list[str]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest of the known ones, and all of them."""
+    """Return the end of a sentence about an unknown name, with the closest known name and a list of all."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
@@ -218,7 +218,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _lacking(machine: str, section: str, counts: dict, labels: Iterable[str]) -> list[str]:
-    """What a section with labelled test clips lacks to be trained and evaluated."""
+    """Return what a section with labelled test clips lacks for training and evaluation."""
     remedy = "add some or leave the section out with data.sections"
     problems = []
     for domain in ("source", "target"):
@@ -238,7 +238,7 @@ def _lacking(machine: str, section: str, counts: dict, labels: Iterable[str]) ->
 
 
 def shown(path: Path | str) -> str:
-    """A path for a sentence: bytes that are no text, and signs that do not print, are escaped."""
+    """Format a path for a message, with undecodable bytes and unprintable characters escaped."""
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in str(path)
     )
@@ -254,9 +254,9 @@ def _nothing(root: Path, machines: list[str], unused: list[str]) -> str:
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
-    """Names of the folders and of the files in a folder, sorted, and a sentence about each thing that is neither."""
+    """Return the sorted names of the folders and files in a folder, and a sentence about each entry that is neither."""
     folders, files, problems = [], [], []
-    remedy = "expected a folder or a file that can be read; mend or remove it"
+    remedy = "expected a readable folder or file; fix or remove it"
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -270,7 +270,7 @@ def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
             elif entry.is_file():
                 files.append(entry.name)
             else:
-                what = "a link to nothing" if entry.is_symlink() else "no regular file"
+                what = "a broken link" if entry.is_symlink() else "not a regular file"
                 problems.append(f"{shown(entry.path)}: {what}; {remedy}")
         except OSError as error:  # a link to itself, for one
             problems.append(f"{shown(entry.path)}: {error.strerror.lower()}; {remedy}")

@@ -1,4 +1,4 @@
-"""What makes no clip unusable but should be known before one trusts the numbers: a sentence each, with a count."""
+"""Warn about clips that are usable but may make the results misleading, in one sentence per kind, with a count."""
 
 import re
 from collections.abc import Iterable
@@ -8,10 +8,10 @@ import numpy as np
 import xxhash
 
 SECOND_LIMIT = 1.0
-"""seconds; a shorter clip says little about a machine, and windows of the profiles are longer"""
+"""seconds; shorter clips contain little information, and the windows of the profiles are longer"""
 
 CLIPPED = 0.001
-"""share of samples at full scale from which on a clip counts as clipped"""
+"""share of samples at full scale above which a clip counts as clipped"""
 
 QUIET = 33
 """steps of 16 bits (-60 dBFS): a clip whose peak is below this counts as quiet"""
@@ -21,7 +21,7 @@ SHOWN = 3  # paths that a sentence names
 
 @dataclass(frozen=True)
 class Summary:
-    """What of a clip's samples is remembered when they are gone."""
+    """Properties of a clip's samples that are kept after the samples are released."""
 
     length: int
     """in samples"""
@@ -29,7 +29,7 @@ class Summary:
     clipped: bool
     quiet: bool
     digest: bytes
-    """XXH3, 128 bits: equal for equal samples; no protection against somebody who wants two to be equal"""
+    """XXH3, 128 bits: equal for equal samples; not secure against deliberate collisions"""
 
     @classmethod
     def of(cls, samples: np.ndarray) -> "Summary":
@@ -43,10 +43,10 @@ class Summary:
 
 
 class Doubts:
-    """Listens to the clips of a data folder, one after the other, and says what is odd about them.
+    """Collects what is odd about the clips of a data folder.
 
     Args:
-        sample_rate: In Hz.
+        sample_rate: Sampling rate in Hz.
     """
 
     def __init__(self, sample_rate: int):
@@ -57,14 +57,14 @@ class Doubts:
         self._headers: dict[str, list[str]] = {}  # what is wrong with headers, numbers aside: paths, with the sentences
 
     def hear(self, path: str, split: str, label: str, clip: Summary, note: str = "") -> None:
-        """Take note of a clip.
+        """Add a clip.
 
         Args:
-            path: Of the clip, as sentences should name it.
+            path: Path of the clip, as it should appear in messages.
             split: ``train`` or ``test``.
             label: ``normal``, ``anomaly`` or ``unknown``.
-            clip: What of it counts.
-            note: What is wrong with its header (:attr:`asdlib.data.recording.Recording.note`).
+            clip: Summary of its samples.
+            note: Problem with its header (:attr:`asdlib.data.recording.Recording.note`).
         """
         if note:
             self._headers.setdefault(re.sub(r"\d+", "", note), []).append(f"{path}: {note}")
@@ -88,7 +88,7 @@ class Doubts:
             self._twice.append(pair)
 
     def sentences(self) -> list[str]:
-        """One sentence for each kind of doubt that there is."""
+        """Return one sentence for each kind of problem found."""
         kinds = [
             (
                 self._leaks,
@@ -100,7 +100,7 @@ class Doubts:
             ),
             (
                 self._twice,
-                "clips that hold the same samples as another of the same split; each counts as a clip of its own",
+                "clips that hold the same samples as another of the same split; each counts as a separate clip",
             ),
             (self._silent, "silent clips (all samples equal); check the microphone, or remove them"),
             (
@@ -122,7 +122,7 @@ class Doubts:
 
 
 def named(paths: Iterable[str]) -> str:
-    """How many paths, and which first.
+    """Format the number of paths and the first of them.
 
     >>> named(["a.wav", "b.wav", "c.wav", "d.wav"])
     '4 (a.wav, b.wav, c.wav, ...)'

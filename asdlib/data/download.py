@@ -1,9 +1,9 @@
-"""The recordings of DCASE2021 Task 2 from Zenodo: resumed, verified, unpacked, as often as one likes.
+"""Download, verify and unpack the recordings of DCASE2021 Task 2 from Zenodo, resuming if interrupted.
 
-Zenodo keeps one zip a machine type in each of three records. An archive is fetched into ``<folder>/.download/``,
-compared with the size and MD5 that the record states, unpacked there, and moved to its place; then the archive is
-removed and a small file remembers what it held. So the same command goes on wherever it was interrupted, and does
-nothing where all is there.
+Zenodo keeps one zip file per machine type in each of three records. An archive is downloaded to
+``<folder>/.download/``, compared with the size and MD5 that the record states, unpacked there, and moved to its place.
+Then the archive is removed, and a small file records its contents. The same command thus resumes wherever it was
+interrupted, and does nothing if everything is there.
 """
 
 import hashlib
@@ -34,15 +34,15 @@ PARTS = {
 }
 """Sections 00 to 02; training clips of sections 03 to 05; their test clips, without labels: record and file name."""
 
-STALL = 60.0  # seconds without a byte, after which the connection is given up
+STALL = 60.0  # seconds without a byte after which to close the connection
 PAUSE = 1.0  # seconds before the first retry, doubled at each further one
 LONGEST_PAUSE = 120.0
-PATIENCE = 600.0  # seconds; a server that asks to wait for longer is left alone
+PATIENCE = 600.0  # seconds; give up if a server asks to wait for longer
 RETRIES = 8  # in a row, without a byte between them
-UNPACKED = 1.5  # estimate of unpacked bytes a byte of an archive: recordings hardly shrink
-BOMB = 20  # no honest archive of recordings unpacks to more bytes a byte than this
+UNPACKED = 1.5  # estimated unpacked bytes per byte of an archive, as recordings compress little
+BOMB = 20  # genuine archives of recordings unpack to fewer bytes per byte than this
 _BLOCK = 1 << 20
-_AGAIN = "the same command goes on where it stopped"
+_AGAIN = "run the same command again to resume"
 
 
 class DownloadError(AsdError):
@@ -66,8 +66,8 @@ def download(folder: Path, machines: list[str], parts: list[str], address: str =
     Args:
         folder: The data root, made if it is missing.
         machines: Machine types of DCASE2021.
-        parts: Of :data:`PARTS`.
-        address: Of Zenodo, or of a mirror with the same interface.
+        parts: Parts of the data set, from :data:`PARTS`.
+        address: Address of Zenodo, or of a mirror with the same interface.
 
     Raises:
         DownloadError: Zenodo cannot be reached, lacks an archive or gives one that does not match its record; an
@@ -141,7 +141,7 @@ def archives(record: int, names: list[str], address: str = ZENODO) -> list[Archi
 
 
 def _entries(record: dict) -> dict[str, dict]:
-    """The files of a record by name, in the forms in which Zenodo has given them.
+    """Return the files of a record by name, in any of the forms in which Zenodo has listed them.
 
     A list of objects with ``key`` (or ``filename``), or an object whose ``entries`` are such a list or are named.
     """
@@ -208,7 +208,7 @@ def unpack(path: Path, temporary: Path, folder: Path) -> dict[str, int]:
         shutil.rmtree(temporary, ignore_errors=True)
         path.unlink()
         raise DownloadError(
-            f"{path.name}: cannot be unpacked ({error}); run the command again to fetch it anew"
+            f"{path.name}: cannot be unpacked ({error}); run the command again to download it again"
         ) from None
     for member in members:
         target = folder / member.filename
@@ -317,7 +317,7 @@ def _pause(what: str, attempt: int, reason: object) -> None:
 
 
 def _asked(after: str) -> float:
-    """Seconds that a server asks to wait: a number of them, or a date."""
+    """Return the seconds that a server asks to wait, given as a number or as a date."""
     try:
         return float(after) if after.isdecimal() else parsedate_to_datetime(after).timestamp() - time.time()
     except ValueError:
@@ -325,7 +325,7 @@ def _asked(after: str) -> float:
 
 
 def _room(folder: Path, left: list[Archive]) -> None:
-    """Say how much disk is needed, and refuse to start where it is not there."""
+    """Print the required disk space, and raise an error if it is not available."""
     total, largest = sum(archive.size for archive in left), max(archive.size for archive in left)
     needed, free = round(UNPACKED * total) + largest, shutil.disk_usage(folder).free
     print(
@@ -339,7 +339,7 @@ def _room(folder: Path, left: list[Archive]) -> None:
 
 
 def _link(entry: dict, where: str, name: str) -> str:
-    """Address of a file's bytes: the record's own link if it leads to the same server, else the usual one."""
+    """Return the address of a file's content: the record's link if it leads to the same server, else the usual one."""
     links, here = entry.get("links"), urllib.parse.urlsplit(where)
     links = links if isinstance(links, dict) else {}
     link = str(links.get("content") or links.get("self") or "")
@@ -368,7 +368,7 @@ def _md5(path: Path) -> str:
 
 
 def _size(count: float) -> str:
-    """Bytes for readers.
+    """Format a number of bytes.
 
     >>> _size(950), _size(1_250_000), _size(15_200_000_000)
     ('950 B', '1.2 MB', '15.2 GB')

@@ -1,4 +1,4 @@
-"""The faults of the synthetic machines: several kinds per machine type, each of graded severity.
+"""Define the faults of the synthetic machines: several kinds per machine type, each of graded severity.
 
 Real faults rarely just raise the mean spectrum. A bearing ticks, a fan surges, a valve misses a stroke. So most kinds
 here live in time (a rhythm, a modulation, single events) and only some in the mean spectrum; :data:`Family` says
@@ -39,19 +39,19 @@ class Quantity:
 
 
 EVENT = Quantity("level of added events", "dB", -3.0, 12.0, ratio=False)
-"""Of what a fault adds now and then (an impact, a squeal): its loudest tenth of a second over the mean of machine and
-factory, in the third of an octave where it stands out most. Noise is masked by noise of the same band below about
--6 dB (a step of 1 dB)."""
+"""For intermittent sounds that a fault adds (an impact, a squeal): their loudest tenth of a second over the mean of
+machine and factory, in the third of an octave where they stand out most. Noise is masked by noise of the same band
+below about -6 dB (a step of 1 dB)."""
 
 STEADY = Quantity("level of the added sound", "dB", -2.0, 7.0, ratio=False)
-"""The same measure for what goes on all through the clip (a hiss, a dense train of impacts). As :data:`CHANGE`: the
+"""The same measure for sounds that last throughout the clip (a hiss, a dense train of impacts). As :data:`CHANGE`: the
 band's level rises by 2 to 8 dB."""
 
 CHANGE = Quantity("change of level", "dB", 2.0, 8.0, ratio=False)
-"""Of a part of the spectrum; about 1 dB is just noticed when everything else stays."""
+"""For a part of the spectrum; about 1 dB is just noticeable when everything else stays the same."""
 
 DEPTH = Quantity("modulation depth", "of the amplitude", 0.15, 0.7)
-"""Of a swing or a dip of amplitude, at unchanged power for swings; 0.05 to 0.1 is just noticed in noise."""
+"""For a swing or a dip of amplitude, at unchanged power for swings; 0.05 to 0.1 is just noticeable in noise."""
 
 RHYTHM = Quantity("deviation of the interval", "of the interval", 0.05, 0.25)
 """Standard deviation of the intervals between events (or the delay of an event); 0.025 is just noticed."""

@@ -1,13 +1,14 @@
-"""The official labels of evaluation clips, which were published after each challenge.
+"""Read the official labels of evaluation clips, which were published after each challenge.
 
-They lie beside the machine types, in the folders that the official evaluators keep them in::
+They are next to the machine types, in the same folders as in the official evaluators::
 
     <root>/ground_truth_data/ground_truth_<machine>_section_<NN>_[<source|target>_]test.csv     0 normal, 1 anomaly
     <root>/ground_truth_domain/ground_truth_<machine>_section_<NN>_test.csv                     0 source, 1 target
 
-with a clip and a number a line. The second kind is for 2022 to 2025, whose evaluation clips do not tell their domain.
+with one clip and one number per line. The second kind is for 2022 to 2025, whose evaluation clips do not state their
+domain.
 DCASE2020 has one file for all, ``<root>/eval_data_list.csv`` (or ``eval_data_list_2020.csv`` and the like): a machine
-type alone in a line, then its clips, a line each, with the name first and 0 or 1 last.
+type alone on a line, then its clips, one per line, with the name first and 0 or 1 last.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ Key = tuple[str, str, str, str]
 
 
 def read(root: Path) -> tuple[dict[str, dict[Key, str]], list[str]]:
-    """What the ground truth below a data root says, by folder; and what of it cannot be used, a sentence each."""
+    """Read the ground truth below a data root, by folder, and return it with problems, one sentence each."""
     found: dict[str, dict[Key, str]] = {folder: {} for folder in KINDS}
     problems = []
     for folder, words in KINDS.items():
@@ -60,7 +61,7 @@ def read(root: Path) -> tuple[dict[str, dict[Key, str]], list[str]]:
 
 
 def values(content: bytes) -> list[tuple[str, int]]:
-    """The clips of one file of ground truth, each with its 0 or 1.
+    """Parse the clips of one file of ground truth, each with its 0 or 1.
 
     Raises:
         AsdError: A line, other than a header, holds something else.
@@ -75,7 +76,7 @@ def values(content: bytes) -> list[tuple[str, int]]:
 
 
 def listed_2020(content: bytes) -> list[tuple[str, str, int]]:
-    """The machine type, name and label (0 or 1) of each evaluation clip of DCASE2020.
+    """Parse the machine type, name and label (0 or 1) of each evaluation clip of DCASE2020.
 
     Raises:
         AsdError: A line, other than a header, is neither a machine type nor a clip with its label.
@@ -93,15 +94,15 @@ def listed_2020(content: bytes) -> list[tuple[str, str, int]]:
 
 
 def complete(machine: str, name: ClipName, found: dict[str, dict[Key, str]]) -> ClipName:
-    """``name`` with the label, and in the grammars of 2022 to 2025 the domain, that the ground truth gives it.
+    """Add the label from the ground truth to ``name``, and also the domain in the grammars of 2022 to 2025.
 
     Args:
-        machine: Of the clip.
-        name: What its file name says.
-        found: Of :func:`read`.
+        machine: Machine type of the clip.
+        name: Contents of its file name.
+        found: Ground truth, as returned by :func:`read`.
 
     Returns:
-        As it was if it is labelled, or the ground truth does not have it.
+        The completed name, or ``name`` unchanged if it is labelled or missing from the ground truth.
     """
     if name.label != "unknown":
         return name

@@ -1,4 +1,4 @@
-"""What notebook 01 shows of the clips: a normal next to an anomalous one, kinds of faults, and average spectra."""
+"""Compute what notebook 01 shows: a normal next to an anomalous clip, kinds of faults, and average spectra."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Example:
 
 
 def pairs(settings) -> dict[str, tuple[Example, Example]]:
-    """A normal and an anomalous clip of each machine type with systems, both source test clips of its first section.
+    """Choose a normal and an anomalous source test clip from the first section of each machine type with systems.
 
     The anomalous one is not typical: it is the one whose average spectrum, level aside, lies farthest from that of the
     normal clips. The normal one is the nearest.
@@ -111,14 +111,14 @@ def spectra(settings, at_most: int = 100) -> pd.DataFrame:
 
 
 def shifts(settings) -> pd.DataFrame:
-    """The estimated shift of each section with systems: ``machine, section`` and :data:`asdlib.data.shift.NAMES`."""
+    """Return the estimated shift of each section: ``machine, section`` and :data:`asdlib.data.shift.NAMES`."""
     machines = catalogue.plan(settings).machines
     tables = [pseudo_target.shifts(settings, machine).assign(machine=machine) for machine in machines]
     return pd.concat(tables).set_index(["machine", "section"])
 
 
 def differences(spectra: pd.DataFrame) -> pd.DataFrame:
-    """How far apart average spectra of test clips lie: mean absolute difference over the mel bands, in dB.
+    """Compute distances between average spectra of test clips: mean absolute difference over mel bands, in dB.
 
     One row a machine type and section: ``shift`` (target against source, normal clips), ``fault, source`` and ``fault,
     target`` (anomalous against normal clips).

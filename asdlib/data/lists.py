@@ -58,7 +58,7 @@ def is_number(cell: str) -> bool:
 
 
 def base_name(clip: str) -> str:
-    """The name of a clip without the folders that some systems write before it.
+    """Return the name of a clip without the folders that some systems put before it.
 
     >>> base_name("dev_data/fan/test/section_00_0001.wav")
     'section_00_0001.wav'

@@ -1,4 +1,4 @@
-"""What each machine type physically does, and what its faults change.
+"""Simulate what each machine type physically does, and what its faults change.
 
 A machine is a function of its :class:`Conditions`: draws from ``unit`` are what the section's machine is (blades,
 teeth, resonances) and come out equal for every clip; draws from ``rng`` belong to the clip, draws from ``chance`` to

@@ -1,4 +1,4 @@
-"""The file-name grammar of DCASE Task 2, both ways.
+"""Parse and format file names of DCASE Task 2.
 
 * 2021: ``section_NN_<source|target>_<train|test>_<normal|anomaly>_NNNN[_attributes].wav`` in the folders ``train``,
   ``source_test`` and ``target_test`` of a machine type;
@@ -35,12 +35,12 @@ _ID = re.compile(r"(?:(?P<label>normal|anomaly)_)?id_(?P<section>[0-9]{2})_(?P<n
 
 
 class NameFormatError(AsdError):
-    """A file name that does not fit the grammar; the message says what was found and what was expected."""
+    """Raised for a file name that does not fit the grammar; the message says what was found and expected."""
 
 
 @dataclass(frozen=True)
 class ClipName:
-    """What a clip's name says.
+    """Contents of a clip's name.
 
     >>> name = parse("source_test", "section_00_source_test_anomaly_0007.wav")
     >>> name.section, name.domain, name.split, name.label
@@ -81,27 +81,27 @@ class ClipName:
 
 
 _RESERVED = ("all",)  # stands for all machine types in Table 1
-_GRAPH = set("{}*?[].\\")  # signs that patterns, and names of executed notebooks, are made of
+_GRAPH = set("{}*?[].\\")  # characters with a meaning in patterns and in names of executed notebooks
 
 
 def check_machine(machine: str) -> None:
-    """Raise :class:`NameFormatError` unless a folder's name can stand for a machine type."""
+    """Raise :class:`NameFormatError` unless a folder's name can be the name of a machine type."""
     if machine in _RESERVED or not machine.isprintable() or _GRAPH & set(machine):
         raise NameFormatError(
-            f"the folder of a machine type is called {machine!r}; expected printable signs other than "
+            f"the folder of a machine type is called {machine!r}; expected printable characters other than "
             f"{' '.join(sorted(_GRAPH))}, and not {', '.join(_RESERVED)}; rename it"
         )
 
 
 def parse(folder: str, file: str) -> ClipName:
-    """Read a file name and the name of the folder that it lies in.
+    """Parse a file name and the name of its folder.
 
     Raises:
         NameFormatError: The name does not fit the grammar, contradicts its folder, or calls a training clip anything
-            but normal; or it holds line breaks, control characters or bytes that are no text.
+            but normal; or it contains line breaks, control characters or bytes that are not text.
     """
     if not file.isprintable():
-        raise NameFormatError("the name holds signs that are no printable text; expected a plain name; rename the file")
+        raise NameFormatError("the name contains unprintable characters; expected a plain name; rename the file")
     if folder not in FOLDERS:
         raise NameFormatError(f"the folder is {folder!r}; expected one of {', '.join(FOLDERS)}")
     if match := _SECTION.fullmatch(file):

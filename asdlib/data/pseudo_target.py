@@ -1,7 +1,7 @@
-"""Pseudo-target clips: source training clips carried through the shift that the few target clips show.
+"""Make pseudo-target clips from source training clips, by applying the shift that the few target clips show.
 
-They lie decoded beside a machine type's own clips, so that whatever reads those reads these. Each is named as the
-source clip that it was made of, and its ``domain`` is target.
+They are stored decoded, in the same format as a machine type's own clips, so that they can be read in the same way.
+Each has the name of the source clip from which it was made, and its ``domain`` is target.
 """
 
 import json
@@ -21,7 +21,7 @@ from asdlib.tables import read_table
 
 
 def make(settings, machine: str) -> bool:
-    """Make the pseudo-target clips of a machine type; False if that was done before and nothing has changed.
+    """Make the pseudo-target clips of a machine type; return False if this was done before and nothing has changed.
 
     Writes ``waveforms.npy`` and ``clips.csv`` as :func:`asdlib.data.audio.decode` does, ``shifts.csv``, which holds the
     estimated :class:`asdlib.data.shift.Shift` of each section, and ``record.json``, whole or not at all. A section
@@ -82,7 +82,7 @@ def make(settings, machine: str) -> bool:
 
 
 def open_clips(settings, machine: str) -> Waveforms:
-    """The pseudo-target clips of a machine type.
+    """Open the pseudo-target clips of a machine type.
 
     Raises:
         DataError: They have not been made.
@@ -96,10 +96,10 @@ def open_clips(settings, machine: str) -> Waveforms:
 def open_rows(
     settings, machine: str, sections: Collection[str], without: Collection[str] = ()
 ) -> tuple[Waveforms, np.ndarray] | None:
-    """The pseudo-target clips of a machine type's sections, but for those made of the clips ``without`` (their names).
+    """Open the pseudo-target clips of some sections, except those made from the clips named in ``without``.
 
     Returns:
-        The clips and the rows of those; None if there are none.
+        The clips and the rows to use; None if there are none.
     """
     waveforms = open_clips(settings, machine)
     clips = waveforms.clips
@@ -108,13 +108,13 @@ def open_rows(
 
 
 def shifts(settings, machine: str) -> pd.DataFrame:
-    """The estimated shift of each section, columns ``section`` and :data:`asdlib.data.shift.NAMES`."""
+    """Return the estimated shift of each section, columns ``section`` and :data:`asdlib.data.shift.NAMES`."""
     open_clips(settings, machine)
     return read_table(paths.Run.of(settings).pseudo_target(machine) / "shifts.csv")
 
 
 def _spread(rows: pd.Index, count: int) -> pd.Index:
-    """At most ``count`` of ``rows``, equally spaced."""
+    """Select at most ``count`` of ``rows``, equally spaced."""
     return rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
 
 

@@ -1,9 +1,9 @@
-"""Which training clips the networks learn from, and which are held out from all of them.
+"""Decide which training clips the networks learn from, and which are held out from all of them.
 
 The scorers model errors on clips "not used for the training of the auto-encoder" (Sec. 2.1), and normalisation and
-thresholds need scores of normal clips that a system did not learn from. So a share of each section's source training
-clips is held out, the same clips from every system of the run. The target domain has three clips a section; all of them
-train, since holding one out would leave two.
+thresholds need scores of normal clips that a system did not learn from. A share of each section's source training clips
+is therefore held out, the same clips for every system of the run. The target domain has three clips per section, all of
+which are used for training, since holding one out would leave two.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from asdlib.seeds import derive
 
 LEARN, HELD_OUT = "learn", "held out"
 FEWEST_HELD_OUT = 2
-"""clips held out of a section at least: scores of held-out clips are cross-fitted, which takes two"""
+"""minimum number of held-out clips per section: their scores are cross-fitted, which needs two"""
 
 
 def roles(clips: pd.DataFrame, share: float, seed: int) -> np.ndarray:
-    """Return what each clip is for: :data:`LEARN`, :data:`HELD_OUT`, or nothing (``""``, the test clips).
+    """Return the role of each clip: :data:`LEARN`, :data:`HELD_OUT`, or none (``""``, for test clips).
 
     Args:
         clips: Rows of the catalogue, of one machine type.

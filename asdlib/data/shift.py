@@ -1,7 +1,7 @@
-"""The domain shift as its three physical causes: the machine's speed, the microphone's response, the background.
+"""Model the domain shift by three physical causes: the machine's speed, the microphone's response, the background.
 
-Three target clips are too few to say what normal target clips vary like, but enough to say how they differ from the
-source. So the shift is estimated and the many source clips are carried through it (:mod:`asdlib.data.pseudo_target`).
+Three target clips are too few to show how normal target clips vary, but enough to show how they differ from the source.
+The shift is therefore estimated and applied to the many source clips (:mod:`asdlib.data.pseudo_target`).
 The paper has no such step: it mixes source and target clips (Sec. 2.2); see the book's page of deviations.
 
 In mel band b at frequency f the shifted power is ``g(f) S(f / speed) + n(f)``, with S the source clip's power, g a
@@ -43,7 +43,7 @@ class Shift:
     level: float
     """mel power of the background at 1 kHz, in dB"""
     slope: float
-    """of the background in dB a decade of frequency: white noise 0, pink noise -10"""
+    """slope of the background in dB per decade of frequency: white noise 0, pink noise -10"""
 
     def as_dict(self) -> dict[str, float]:
         """The parameters by their :data:`NAMES`."""
@@ -65,26 +65,26 @@ class Front:
         self.freedom = np.maximum(mel.sum(0) ** 2 / np.square(mel).sum(0) / 1.5, 1.0)
 
     def decibel(self, waveform: np.ndarray) -> np.ndarray:
-        """Log-mel of samples in -1 to 1: ``(samples,)`` to ``(frames, mels)`` in dB."""
+        """Compute log-mel of samples in -1 to 1: ``(samples,)`` to ``(frames, mels)`` in dB."""
         return self.log_mel(torch.from_numpy(np.float32(waveform))[None])[0].double().numpy()
 
     def gain(self, response) -> np.ndarray:
-        """A response in dB, ``(mels,)``."""
+        """Return a response in dB, ``(mels,)``."""
         return np.polynomial.legendre.legval(self.axis, response)
 
     def background(self, level: float, slope: float) -> np.ndarray:
-        """A background's mel power in dB, ``(mels,)``."""
+        """Return a background's mel power in dB, ``(mels,)``."""
         return level + slope * np.log10(np.maximum(self.frequency, LOWEST) / 1000)
 
 
 def resample(waveform: np.ndarray, speed: float) -> np.ndarray:
-    """The waveform played ``speed`` times as fast (to one per cent), its length divided by it."""
+    """Play the waveform ``speed`` times as fast (to one per cent), which divides its length accordingly."""
     percent = round(100 * speed)
     return waveform if percent == 100 else signal.resample_poly(waveform, 100, percent)
 
 
 def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: int, jitter: float, seed: int) -> Shift:
-    """The shift from a section's source training clips to its few target training clips.
+    """Estimate the shift from a section's source training clips to its few target training clips.
 
     The speed first, on a grid of one per cent, by how well the average source spectrum, warped, fits the average target
     spectrum with the best response and background. Then response and background by least squares on the target clips'
@@ -93,9 +93,9 @@ def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: in
     Args:
         source: Waveforms in -1 to 1, at least two.
         target: Waveforms in -1 to 1, at least one.
-        sample_rate: In Hz.
+        sample_rate: Sampling rate in Hz.
         jitter: Standard deviation of the background's level from clip to clip, in dB.
-        seed: Of the background's random values.
+        seed: Seed of the background's random values.
     """
     front = Front(sample_rate)
     few = [source[k] for k in np.unique(np.linspace(0, len(source) - 1, CLIPS).round().astype(int))]
@@ -127,14 +127,14 @@ def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: in
 
 
 def apply(shift: Shift, waveform: np.ndarray, front: Front, jitter: float, seed: int) -> np.ndarray:
-    """A source clip carried through a shift.
+    """Apply a shift to a source clip.
 
     Args:
-        shift: Of its section.
+        shift: Shift of its section.
         waveform: Samples in -1 to 1, shape ``(samples,)``.
-        front: Of the clip's sampling rate.
+        front: Front-end for the clip's sampling rate.
         jitter: Standard deviation of the background's level from clip to clip, in dB.
-        seed: Of this clip's background.
+        seed: Seed of this clip's background.
 
     Returns:
         Samples in -1 to 1, shape ``(samples / speed,)``.
@@ -151,7 +151,7 @@ def apply(shift: Shift, waveform: np.ndarray, front: Front, jitter: float, seed:
 
 
 def _power(decibel: list[np.ndarray]) -> np.ndarray:
-    """Mel power averaged over frames and clips, ``(mels,)``."""
+    """Average mel power over frames and clips, ``(mels,)``."""
     return np.mean([(10 ** (part / 10)).mean(0) for part in decibel], axis=0)
 
 
@@ -168,7 +168,7 @@ def _spectrum(front: Front, before: np.ndarray, values: np.ndarray) -> np.ndarra
 
 
 def _fit(front: Front, before: np.ndarray, after: np.ndarray):
-    """Least squares from average spectrum to average spectrum, in dB, outlying bands counting less."""
+    """Fit one average spectrum to another by least squares in dB, with less weight on outlying bands."""
 
     def misfit(values: np.ndarray) -> np.ndarray:
         return np.concatenate([_spectrum(front, before, values) - after, _unlikely(values)])
@@ -179,7 +179,7 @@ def _fit(front: Front, before: np.ndarray, after: np.ndarray):
 
 
 def _speed(front: Front, before: np.ndarray, after: np.ndarray) -> float:
-    """The speed on a grid of one per cent, up to three standard deviations away from no change."""
+    """Estimate the speed on a grid of one per cent, up to three standard deviations from no change."""
     costs = {}
     for percent in range(round(-300 * SPEED), round(300 * SPEED) + 1):
         speed = 1 + percent / 100

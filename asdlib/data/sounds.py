@@ -1,4 +1,4 @@
-"""Building blocks of the synthetic recordings: rotation, tones, noise, impacts, a factory, a microphone.
+"""Generate the building blocks of synthetic recordings: rotation, tones, noise, impacts, factory, microphone.
 
 Everything random draws from the generator given. Waveforms are float arrays of shape ``(samples,)``; frequencies are
 in Hz, times in seconds, phases in turns.
@@ -20,7 +20,7 @@ def rotation(rng: np.random.Generator, samples: int, rate: int, frequency: float
 
 
 def tone(phase: np.ndarray, amplitudes) -> np.ndarray:
-    """A periodic wave over ``phase`` whose harmonics 1, 2, ... have these ``amplitudes``."""
+    """Generate a periodic wave over ``phase`` whose harmonics 1, 2, ... have these ``amplitudes``."""
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=complex)
     order = np.arange(1, len(amplitudes) + 1)
     spectrum[order] = np.asarray(amplitudes) * np.exp(1j * order**2)  # spread phases: no needless peaks
@@ -29,7 +29,7 @@ def tone(phase: np.ndarray, amplitudes) -> np.ndarray:
 
 
 def noise(rng: np.random.Generator, samples: int, rate: int, curve) -> np.ndarray:
-    """Gaussian noise of unit power whose spectrum follows ``curve``, pairs of frequency and dB."""
+    """Generate Gaussian noise of unit power whose spectrum follows ``curve``, pairs of frequency and dB."""
     length = fft.next_fast_len(samples, real=True)
     gain = _gain(length, rate, tuple(curve))
     spectrum = rng.standard_normal(2 * len(gain), dtype=np.float32).view(np.complex64)
@@ -76,7 +76,7 @@ def modulated(depth: float, wave: np.ndarray) -> np.ndarray:
 
 
 def strikes(rng: np.random.Generator, phase: np.ndarray, spread: float = 0.2, shift: float = 0.0) -> np.ndarray:
-    """Impulses of height 1, give or take ``spread``, ``shift`` turns after each full turn of ``phase``."""
+    """Generate impulses of height 1, give or take ``spread``, ``shift`` turns after each full turn of ``phase``."""
     impulses = np.zeros(len(phase))
     at = np.flatnonzero(np.diff(np.floor(phase - shift)) > 0) + 1
     heights = np.random.default_rng(rng.integers(2**63))  # so that what is drawn next does not depend on their number

@@ -1,11 +1,12 @@
-"""The embedded demonstration data: synthetic machines in a synthetic factory, written as DCASE2021 files.
+"""Generate the embedded demonstration data: synthetic machines in a synthetic factory, as DCASE2021 files.
 
-Not DCASE2021 and never to be called so. It lets every stage run, and be checked, where the recordings cannot be had.
+This is not DCASE2021 and must never be called that. It lets every stage be run and checked if the recordings are
+unavailable.
 As in MIMII DUE and ToyADMOS2, sections are different machines of a type, and the target domain differs in speed, load,
 microphone and background. Normal clips of a section differ from each other nearly as much as real ones do: the level
 of real clips of one toy car or slider (DCASE2020) deviates by 1.4 to 1.9 dB, the mean log-mel of a band, level aside,
 by 1.6 to 3.3 dB; that of clips of 6.4 s made here by 1.3 to 1.8 and 1.4 to 2.2 dB. A clip is a pure function of
-(seed, machine type, section, domain, split, label, number) and the clip length, whatever else is made beside it.
+(seed, machine type, section, domain, split, label, number) and the clip length, whatever other clips are made.
 """
 
 import json
@@ -22,10 +23,10 @@ from asdlib import artefacts
 from asdlib.data import catalogue, faults, machines, names, sounds
 
 VERSION = "2026-11-26"
-"""Changed with the sound, so that older data are made anew."""
+"""Changes whenever the sound changes, so that older data are made again."""
 
 MARK = "synthetic.json"
-"""File in the data root that says what made it."""
+"""File in the data root that records how it was made."""
 
 LEVEL = 0.015
 """Root mean square of a section's machine in the source domain, of full scale."""
@@ -182,5 +183,5 @@ def _recorded(sound: np.ndarray, noise_level: float, here: Place, rng, rate: int
 
 
 def _generator(seed: int, machine: str, section: str, *words: int) -> np.random.Generator:
-    """The generator that is seeded by all of these."""
+    """Return a generator seeded by all arguments."""
     return np.random.default_rng([seed, names.MACHINES.index(machine), int(section), *map(int, words)])

@@ -58,13 +58,13 @@ def read(path: str | Path, data, start: int = 0, samples: int | None = None) -> 
         samples: How many; to the end by default.
 
     Raises:
-        ClipError: As :func:`probe`, and for samples that are NaN or beyond full scale.
+        ClipError: The clip is invalid (see :func:`probe`), or has samples that are NaN or beyond full scale.
     """
     return read_with_note(path, data, start, samples)[0]
 
 
 def read_with_note(path: str | Path, data, start: int = 0, samples: int | None = None) -> tuple[np.ndarray, str]:
-    """As :func:`read`, with what is wrong with the header although all samples are there (empty if nothing is)."""
+    """Read a clip like :func:`read`, with a note on any error in its header although all samples are there."""
     if start == 0 and samples is None and (usual := _usual(path, data.sample_rate)) is not None:
         return usual, ""
     with opened(path, data) as recording:
@@ -86,7 +86,7 @@ def write(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:
 
 
 def _usual(path: str | Path, rate: int) -> np.ndarray | None:
-    """The samples of a 16-bit mono file whose header is the usual one of 44 bytes, and all of it as expected.
+    """Read a 16-bit mono file with the usual 44-byte header, if all of the header is as expected.
 
     None for any other file: then libsndfile reads it, and says what is wrong. Most files are of this kind, and most of
     the time went into looking at them twice.

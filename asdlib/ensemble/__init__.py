@@ -1,4 +1,4 @@
-"""Sec. 2.3: normalise, combine and select the systems of both branches."""
+"""Normalise, combine and select the systems of both branches (Sec. 2.3)."""
 
 import hashlib
 import time
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 SELECTIONS = ("development", "cross-fitted", "fixed")
-"""choices by all test labels (the paper), by the labels of the other half, by none
+"""selections by all test labels (the paper), by the labels of the other half, and by none
 
 ``fixed`` uses nothing of the test set: neither labels nor the statistics of its scores.
 """
@@ -98,7 +98,7 @@ def run(settings, machine: str) -> pd.DataFrame:
 
 
 def inputs(settings, machine: str) -> list[Path]:
-    """The score tables of all candidates of both branches, in the order of the settings."""
+    """Return the score tables of all candidates of both branches, in the order of the settings."""
     paths = Run.of(settings)
     return [
         paths.scores(branch, machine, candidate)
@@ -108,12 +108,12 @@ def inputs(settings, machine: str) -> list[Path]:
 
 
 def pools(settings, machine: str, reference: str | None = None) -> tuple[Pool, Pool]:
-    """The pools of the autoencoder and the classifier branch, on the same clips.
+    """Load the pools of the autoencoder and the classifier branch, on the same clips.
 
     Args:
         settings: :class:`asdlib.params.Settings`.
         machine: Machine type whose candidates have been scored.
-        reference: What scores are normalised by, ``test`` or ``train``; None for what the settings say.
+        reference: Clips by which to normalise scores, ``test`` or ``train``; None to follow the settings.
 
     Raises:
         ScoreError: A candidate has not been scored.
@@ -138,7 +138,7 @@ def pools(settings, machine: str, reference: str | None = None) -> tuple[Pool, P
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """First 12 hex digits of the SHA-256 of all files, in order."""
+    """Return the first 12 hex digits of the SHA-256 of all files, in order."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.read_bytes())

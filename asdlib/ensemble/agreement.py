@@ -1,4 +1,4 @@
-"""How alike two systems rank the clips: the evidence for "each approach focused on different features" (Sec. 3.2)."""
+"""Measure how alike two systems rank clips, to test "each approach focused on different features" (Sec. 3.2)."""
 
 import itertools
 
@@ -13,10 +13,11 @@ COLUMNS = ["machine", "section", "domain", "label", "first", "second", "correlat
 
 
 def agreement(autoencoder: Pool, classifier: Pool, settings) -> pd.DataFrame:
-    """Spearman's rank correlation of the scores of every two of the paper's candidates, within each label.
+    """Compute Spearman's rank correlation of every two of the paper's candidates, within each label.
 
-    Within a label, because any two systems that both work agree on what is anomalous; what is left is which normal
-    clips seem odd to both, and which anomalies evade both. Each candidate enters by its first paper variant.
+    It is computed within each label because any two systems that work agree on what is anomalous. What remains is which
+    normal clips both find unusual, and which anomalies both miss. Each candidate is represented by its first paper
+    variant.
 
     Returns:
         Columns ``machine, section, domain, label, first, second, correlation``; NaN where a system's scores of the

@@ -1,4 +1,4 @@
-"""The rows of Table 1 that choose or combine, in two blocks, and the systems that each row may choose from.
+"""Define the rows of Table 1 that choose or combine, in two blocks, and the systems from which each may choose.
 
 The *paper's* block chooses only from the paper's systems: candidates and variants of scores that are both marked as
 the paper's (:mod:`asdlib.origin`). Its row BC takes only candidates with the profile's first backbone, as the paper's

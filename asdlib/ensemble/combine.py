@@ -1,4 +1,4 @@
-"""Making scores of different systems comparable, and one score of several (Sec. 2.3)."""
+"""Make scores of different systems comparable, and combine several scores into one (Sec. 2.3)."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ COMBINATIONS = ("average", "median", "maximum", "ranking")
 
 
 class EnsembleError(AsdError):
-    """Scores that cannot be combined; the message says which and why."""
+    """Raised when scores cannot be combined; the message says which and why."""
 
 
 def normalise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
-    """Scores less the mean of a reference set, over its standard deviation.
+    """Subtract the mean of a reference set from scores, and divide by its standard deviation.
 
     Args:
         scores: Shape (..., clips).
@@ -22,7 +22,7 @@ def normalise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.nda
             ``scores`` itself. Test clips are the paper's reference; training clips let one clip be scored alone.
 
     Returns:
-        Shape (..., clips). Where the reference is constant the deviation counts as 1, so that only the mean goes.
+        Shape (..., clips). If the reference is constant, only the mean is subtracted.
 
     >>> normalise(np.array([1.0, 3.0])).tolist()
     [-1.0, 1.0]
@@ -34,7 +34,7 @@ def normalise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.nda
 
 
 def rank(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
-    """The share of the reference clips that score lower (ties count one half), in 0 to 1; arguments as above.
+    """Return the share of reference clips that score lower (ties count half), in 0 to 1; arguments as above.
 
     Any increasing transformation of scores and reference leaves it as it is.
 
@@ -49,7 +49,7 @@ def rank(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
 
 
 def combine(scores: np.ndarray, by: str, reference: np.ndarray | None = None) -> np.ndarray:
-    """One score a clip from several systems' normalised scores.
+    """Combine several systems' normalised scores into one score per clip.
 
     Args:
         scores: Shape (systems, clips), normalised alike.

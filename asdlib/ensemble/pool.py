@@ -85,7 +85,7 @@ class Pool:
         Args:
             members: Indices of systems.
             by: The combination.
-            group: Its reference clips set the ranks.
+            group: Group whose reference clips define the ranks.
             columns: Which clips; None for all of the group.
         """
         chosen = self.normalised[members]

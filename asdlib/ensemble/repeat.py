@@ -1,4 +1,4 @@
-"""The paper's selection, made many times at once: on all clips, and again on every resample of them (Sec. 2.3).
+"""Make the paper's selection on all clips and on every resample of them at the same time (Sec. 2.3).
 
 A bootstrap that keeps what was selected says how sure the figures of *these* systems are, and not how sure those of the
 procedure are, which would have selected others on other clips. So every resample selects for itself: each clip counts
@@ -27,7 +27,7 @@ class Looked:
     """Clips of one section and domain whose labels may be used."""
 
     columns: np.ndarray
-    """of the pool, shape (clips,)"""
+    """columns of the pool, shape (clips,)"""
     weights: np.ndarray
     """how often each resample holds each of them, shape (resamples, clips)"""
 
@@ -48,7 +48,7 @@ class Ensemble:
     """harmonic mean of AUC and pAUC on the clips that were looked at, shape (resamples,)"""
 
     def scores(self, pool: Pool, columns: np.ndarray) -> np.ndarray:
-        """The ensemble's scores of clips in every resample, shape (resamples, clips)."""
+        """Return the ensemble's scores of clips in every resample, shape (resamples, clips)."""
         result = np.empty((len(self.sizes), len(columns)))
         for size, by in set(zip(self.sizes.tolist(), self.by.tolist(), strict=True)):
             for rows in _chunks(np.flatnonzero((self.sizes == size) & (self.by == by))):
@@ -67,7 +67,7 @@ class Selection:
     """by row"""
 
     def scores(self, block: Block, pools: dict[str, Pool], section: str, columns: np.ndarray) -> dict[str, np.ndarray]:
-        """Every row's scores of clips of one section in every resample, shape (resamples, clips) each.
+        """Return every row's scores of clips of one section in every resample, shape (resamples, clips) each.
 
         Args:
             block: Whose rows.
@@ -154,18 +154,18 @@ def _single_areas(pool: Pool, looked: Looked, p: float) -> tuple[np.ndarray, np.
 
 
 def _best(values: np.ndarray, systems: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """The best of some systems in every resample, the first of equals, and its value."""
+    """Find the best of some systems in every resample (the first of equals), and its value."""
     best = np.asarray(systems)[np.argmax(values[systems], axis=0)]
     return best, np.take_along_axis(values, best[None], axis=0)[0]
 
 
 def _ranked(values: np.ndarray, systems: list[int], pool: Pool, twins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The candidates in every resample, best first, each by its best variant.
+    """Rank the candidates in every resample, best first, each by its best variant.
 
     Args:
-        values: Of every system, shape (systems, resamples).
-        systems: Those that may be chosen.
-        pool: Theirs.
+        values: Values of every system, shape (systems, resamples).
+        systems: Systems that may be chosen.
+        pool: Their pool.
         twins: A number that systems of equal scores share, shape (systems,).
 
     Returns:
@@ -214,7 +214,7 @@ def _best_ensemble(pool, units, order, counts, sizes, combinations, p) -> Ensemb
 
 
 def _section_ensemble(pool, units, best, count, p) -> Ensemble:
-    """The average of the best candidates of each section, in every resample."""
+    """Average the best candidates of each section, in every resample."""
     members = np.concatenate([order[:, :count] for order, _ in best], axis=1)
     there = [np.arange(order.shape[1])[:count] < distinct[:, None] for order, distinct in best]
     there = np.concatenate(there, axis=1)
@@ -229,7 +229,7 @@ def _section_ensemble(pool, units, best, count, p) -> Ensemble:
 
 
 def _combined(pool: Pool, members: np.ndarray, by: str, sizes: list[int], columns: np.ndarray) -> np.ndarray:
-    """Scores of the first N members for every N of ``sizes``: shape (resamples, sizes, clips)."""
+    """Combine the scores of the first N members for every N of ``sizes``: shape (resamples, sizes, clips)."""
     source = pool.ranked if by == "ranking" else pool.normalised
     chosen = source[members[:, :, None], columns]
     if by == "median":

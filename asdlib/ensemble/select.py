@@ -1,4 +1,4 @@
-"""Choosing systems, N and the combination by their test labels, as the paper does; and without labels (Sec. 2.3).
+"""Choose systems, N and the combination by test labels, as the paper does, or without labels (Sec. 2.3).
 
 A choice looks only at the clips that it is given: all labelled test clips (``development``), half of them
 (``cross-fitted``) or none (``fixed``). Which systems a row may choose from is said by :mod:`asdlib.ensemble.blocks`.
@@ -17,7 +17,7 @@ from asdlib.ensemble.repeat import Looked, Selection, select
 
 @dataclass(frozen=True)
 class Choice:
-    """What makes one row in one domain of a machine."""
+    """Choice of the systems for one row in one domain of a machine."""
 
     row: str
     domain: str
@@ -52,11 +52,11 @@ def halves(clips: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def choose(autoencoder: Pool, classifier: Pool, settings, looked: np.ndarray) -> list[Choice]:
-    """The paper's choices on the labelled test clips where ``looked`` (clips,) is true, for each block of rows.
+    """Make the paper's choices on the labelled test clips where ``looked`` (clips,) is true, for each block of rows.
 
     * ``AE``: the best system per domain; ``AE ensemble``: the best N and combination of the N best candidates per
       domain, each by its best variant.
-    * ``BC``: the best system per section and domain, since there is one model a section. ``BC ensemble``: the N best
+    * ``BC``: the best system per section and domain, since there is one model per section. ``BC ensemble``: the N best
       candidates of each section, N x S in all, averaged on every section; a system that is among the best of several
       sections counts as often (our reading: a model of one section cannot score another's clips, but its settings can).
     * ``mix``: the average of the two normalised ensembles; ``max``: per domain the better of the two.
@@ -90,7 +90,7 @@ def choose(autoencoder: Pool, classifier: Pool, settings, looked: np.ndarray) ->
 
 
 def _choices(selection: Selection, block: Block, pools: dict[str, Pool]) -> list[Choice]:
-    """What a selection chose for the rows of one block, on all clips that it looked at."""
+    """Return what a selection chose for the rows of one block, on all clips that it used."""
     choices, domain, ensembles = [], selection.domain, []
     for branch in BRANCHES:
         systems = pools[branch].systems
@@ -111,7 +111,7 @@ def _choices(selection: Selection, block: Block, pools: dict[str, Pool]) -> list
 
 
 def defaults(autoencoder: Pool, classifier: Pool, settings) -> list[Choice]:
-    """Choices without any label and without a look at a test clip; no ``max``.
+    """Make choices without any label and without using test clips; there is no ``max``.
 
     Each candidate enters by its first variant of the block (:meth:`.Block.defaults`), combined by the first
     combination, classifiers by their average. Of candidates that give a domain's reference clips the same scores only
@@ -137,7 +137,7 @@ def defaults(autoencoder: Pool, classifier: Pool, settings) -> list[Choice]:
 
 
 def _without_twins(pool: Pool, domain: str, members: list[int]) -> list[int]:
-    """Of members that score the domain's training clips alike, the first only."""
+    """Keep only the first of members that give the domain's training clips the same scores."""
     columns = [group.columns for (_, where), group in pool.groups.items() if where == domain]
     columns = np.concatenate(columns)
     columns = columns[(pool.clips["split"].to_numpy() == "train")[columns]]
@@ -150,7 +150,7 @@ def _without_twins(pool: Pool, domain: str, members: list[int]) -> list[int]:
 
 
 def apply(choices: list[Choice], autoencoder: Pool, classifier: Pool) -> dict[str, np.ndarray]:
-    """The chosen rows' scores, shape (clips,) each; NaN for clips of domains without a choice."""
+    """Compute the scores of the chosen rows, shape (clips,) each; NaN for clips of domains without a choice."""
     order = [row for block in BLOCKS for row in block.rows]
     rows = {row: np.full(len(autoencoder.clips), np.nan) for row in order if row in {choice.row for choice in choices}}
     by_key = {(choice.row, choice.domain, choice.section): choice for choice in choices}
@@ -184,5 +184,5 @@ def _indices(pool: Pool, names: Iterable[str]) -> list[int]:
 
 
 def domains(pool: Pool) -> list[str]:
-    """The domains in which the machine has test clips."""
+    """Return the domains in which the machine has test clips."""
     return list(dict.fromkeys(domain for _, domain in pool.groups))

@@ -1,4 +1,4 @@
-"""What each part of the system earns: candidates that change one thing of the first, over seeds (Sec. 2 and 3).
+"""Measure the gain of each part of the system with candidates that change one setting, over seeds (Sec. 2 and 3).
 
 A run of the profile ``ablations`` holds candidates that each change one setting of the branch's first candidate. Runs
 of several seeds give a mean and a deviation over trainings; the interval is over clips, of the difference averaged over
@@ -28,7 +28,7 @@ FIGURES = ["seeds", "value", "deviation", "difference", "difference_deviation", 
 
 
 def paper_variant(branch: str, variants: list[str]) -> str:
-    """The first of the paper's variants (:mod:`asdlib.origin`)."""
+    """Return the first of the paper's variants (:mod:`asdlib.origin`)."""
     return origin.first(branch, variants, origin.PAPER)
 
 
@@ -94,7 +94,7 @@ def comparisons(settings) -> Iterator[tuple[str, str, str, str]]:
 
 
 def change(settings, branch: str, candidate: str) -> str:
-    """The settings that a candidate changes, as ``model.latent: 8 (else 32)``."""
+    """Format the settings that a candidate changes, as ``model.latent: 8 (else 32)``."""
     base = getattr(settings, branch).model_dump(mode="json")
 
     def leaves(values: dict, old: dict, where: str) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _settings(run: Run):
 
 
 def _scores(run: Run, settings) -> pd.DataFrame:
-    """All candidates' scores; each system is a row of its own that selects nothing."""
+    """Return all candidates' scores, with each system as a separate row that selects nothing."""
     machines = catalogue.plan(settings).machines
     files = [
         run.scores(branch, machine, candidate)
@@ -133,7 +133,7 @@ def _scores(run: Run, settings) -> pd.DataFrame:
 
 
 def describe(table: pd.DataFrame) -> str:
-    """The comparisons over all domains, as text in percentage points."""
+    """Format the comparisons over all domains as text, in percentage points."""
     lines = [f"differences over all domains in points, mean over {table['seeds'].max()} seed(s), interval over clips"]
     for item in table[table["domain"] == "all"].itertuples():
         effect = f"{100 * item.difference:+6.2f} ({100 * item.low:+.2f} to {100 * item.high:+.2f})"

@@ -1,4 +1,4 @@
-"""Every figure of Table 1 under resampled clips, so that cells have intervals and differences are paired.
+"""Compute every figure of Table 1 under resampled clips, to get intervals of cells and paired differences.
 
 In each resample, clips are drawn with replacement within label and, so that cross-fitted rows see the same clips as
 all others, within the half that cross-fitting puts them in. All rows share the resamples: a difference between two
@@ -65,7 +65,7 @@ class Resampled:
         units: Machine, section and domain of everything that some row was evaluated on.
         machines: The machine types among them.
         clips: Number of labelled test clips of each unit.
-        seeds: Of trainings: 1, see :mod:`asdlib.evaluation.seeds`.
+        seeds: Number of seeds of the trainings: 1, see :mod:`asdlib.evaluation.seeds`.
     """
 
     seeds = 1
@@ -78,7 +78,7 @@ class Resampled:
                 a section and domain is the mean of those of the two halves.
             p: Largest false positive rate of pAUC.
             count: Resamples; 0 for none.
-            seed: Of the resamples.
+            seed: Seed of the resamples.
             repeated: Further rows, on the same clips and resamples (:func:`unit_weights`); they are not in ``frame``.
 
         Raises:
@@ -157,7 +157,7 @@ class Resampled:
         return np.concatenate([figures[:1], figures[1:] + (figures[0] - still[1:].mean())])
 
     def difference(self, first: Key, second: Key, machine: str = "all", domain: str = "all") -> np.ndarray | None:
-        """How much the first row exceeds the second in every resample; both by halves if one is cross-fitted."""
+        """Return the excess of the first row over the second in every resample, by halves if one is cross-fitted."""
         halves = bool({first, second} & self.folded)
         figures = [self.values(key, machine, domain, halves=halves) for key in (first, second)]
         return None if any(figure is None for figure in figures) else figures[0] - figures[1]
@@ -178,13 +178,13 @@ class Resampled:
 
 
 def unit_weights(labels: np.ndarray, half: np.ndarray, count: int, seed: int, unit: Unit) -> np.ndarray:
-    """How often each resample holds each clip of a section and domain, (1 + count, clips).
+    """Count how often each resample contains each clip of a section and domain, (1 + count, clips).
 
     Args:
-        labels: Of the clips, in the order of their names.
+        labels: Labels of the clips, in the order of their names.
         half: ``first``, ``second`` or empty, of each clip.
         count: Resamples.
-        seed: Of the resamples.
+        seed: Seed of the resamples.
         unit: Machine, section and domain: other ones have other resamples.
     """
     return resamples(np.char.add(labels.astype(str), half.astype(str)), count, [seed, *"/".join(unit).encode()])
@@ -198,7 +198,7 @@ def _mean_areas(labels, scores, weights, p, parts) -> np.ndarray:
 
 
 def resamples(strata: Sequence[str], count: int, seed: list[int]) -> np.ndarray:
-    """How often each clip is drawn, shape (1 + count, clips): a row of ones, then draws within each stratum."""
+    """Count how often each clip is drawn, shape (1 + count, clips): a row of ones, then draws within each stratum."""
     generator = np.random.default_rng(seed)
     strata = np.asarray(strata)
     weights = np.ones((1 + count, len(strata)), dtype=np.int64)
@@ -215,7 +215,7 @@ def interval(
 
     Args:
         samples: The figure, then the figure in each resample; or None.
-        confidence: Of the interval.
+        confidence: Confidence of the interval.
         within: The values that the figure can take.
     """
     if samples is None:

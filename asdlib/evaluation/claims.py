@@ -1,6 +1,6 @@
-"""Each sentence of Sec. 3.2 and of the conclusion as something that a run can show or contradict.
+"""Test each sentence of Sec. 3.2 and of the conclusion with the results of a run.
 
-The paper's sentences are judged on the paper's rows only. What our own extensions gain is judged in a table of its own.
+The paper's sentences are judged only on the paper's rows. The gains of our extensions are judged in a separate table.
 """
 
 import numpy as np
@@ -49,12 +49,12 @@ SMALL = "the two halves of some section are too small to select on"
 
 
 def judge(resampled: Resampled, agreement: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """The table of the paper's claims, judged on the paper's rows.
+    """Judge the paper's claims on the paper's rows.
 
     Args:
         resampled: Every row of Table 1 under the same resamples.
-        agreement: As :func:`asdlib.ensemble.agreement.agreement` gives it, of all machines.
-        confidence: Of the intervals.
+        agreement: Results of :func:`asdlib.ensemble.agreement.agreement` for all machines.
+        confidence: Confidence of the intervals.
 
     Returns:
         Columns :data:`asdlib.evaluation.verdict.COLUMNS`. Effects are fractions in the ``unit``; ``development`` is the
@@ -83,7 +83,7 @@ OURS = "extension"
 
 
 def judge_extensions(resampled: Resampled, confidence: float) -> pd.DataFrame:
-    """The table of what our extensions gain, judged as the paper's claims are; columns as in :func:`judge`."""
+    """Judge the gains of our extensions in the same way as the paper's claims; columns as in :func:`judge`."""
 
     def lead(words, first, second):
         return _lead(resampled, confidence, words, OURS, first, second, "all")
@@ -109,7 +109,7 @@ def _table(rows: list[dict]) -> pd.DataFrame:
 
 
 def _basis(resampled: Resampled, machine: str = "all") -> tuple[int, int, int]:
-    """Clips, sections and seeds that an effect rests on."""
+    """Count the clips, sections and seeds on which an effect is based."""
     return (*resampled.basis(machine), resampled.seeds)
 
 
@@ -118,7 +118,7 @@ def _less(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | N
 
 
 def _lacking(resampled: Resampled, *rows: str) -> str:
-    """Why there is no effect between rows over all machine types."""
+    """Explain why there is no effect between rows over all machine types."""
     absent = [row for row in rows if not any(row == known for known, _ in resampled.keys)]
     return f"{' and '.join(absent)} {'was' if len(absent) == 1 else 'were'} not run" if absent else SMALL
 

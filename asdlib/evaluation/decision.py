@@ -1,4 +1,4 @@
-"""From scores to 0/1 decisions with a known rate of false alarms: thresholds from normal training clips only.
+"""Turn scores into 0/1 decisions with a known rate of false alarms, with thresholds from normal training clips only.
 
 The rows of the split ``train`` are *reference clips*: normal clips that no system was trained on. Those of the source
 domain are exchangeable with new normal clips of the source domain, so that the number of false alarms has a known
@@ -22,7 +22,7 @@ from asdlib.evaluation.metrics import UNIT, MetricError
 EXCHANGEABLE = "source"
 """the domain whose reference clips are of the same kind as its normal test clips"""
 CONFIDENCE = 0.95
-"""of the interval stated for the measured rate of false alarms"""
+"""confidence of the interval stated for the measured rate of false alarms"""
 FENCE = 5.0
 """interquartile ranges beyond the quartiles at which scores are cut off before a gamma distribution is fitted"""
 MOVED = 0.1
@@ -87,7 +87,7 @@ def _moments(scores: np.ndarray, skewness: float) -> tuple[float, float, float]:
 
 
 def _holds(share: float, quantile: float, count: int) -> bool:
-    """Whether the share of scores above a threshold is about what is meant to be."""
+    """Return whether the share of scores above a threshold is close to the intended one."""
     return abs(share - (1 - quantile)) <= max((1 - quantile) / 2, 3 * np.sqrt(quantile * (1 - quantile) / count))
 
 
@@ -120,7 +120,7 @@ def _order(count: int, quantile: float) -> int:
 def false_alarm_interval(
     reference: int, tested: int, quantile: float = 0.9, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """Interval of the rate of false alarms that is measured with :func:`empirical_threshold`.
+    """Compute the interval of the rate of false alarms measured with :func:`empirical_threshold`.
 
     With exchangeable clips the number of ``tested`` normal clips above the k-th smallest of ``reference`` scores has a
     beta-binomial distribution: the probability to lie above it has a beta distribution with parameters n - k + 1 and k.
@@ -142,7 +142,7 @@ def thresholds(
     method: Literal["gamma", "empirical"] = "gamma",
     by: Literal["machine", "section"] = "machine",
 ) -> pd.DataFrame:
-    """Decision thresholds of one system's score table, from its reference clips (rows of the split ``train``).
+    """Set the decision thresholds of one system from its reference clips (rows of the split ``train``).
 
     A gamma distribution that cannot be fitted is replaced (:func:`fit_gamma`), with a warning that names the system.
 
@@ -192,14 +192,14 @@ def thresholds(
 
 
 def decide(frame: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
-    """The test clips of ``frame`` with two more columns: ``threshold``, and ``decision``, 1 if the score exceeds it."""
+    """Return the test clips of ``frame`` with the columns ``threshold``, and ``decision``, 1 above it."""
     test = frame[frame["split"] == "test"]
     test = test.merge(limits[["machine", "section", "domain", "threshold"]], on=["machine", "section", "domain"])
     return test.assign(decision=(test["score"] > test["threshold"]).astype(int))
 
 
 def rates(frame: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
-    """What decisions are worth: false alarms and hits of one system's labelled test clips by three kinds of threshold.
+    """Count false alarms and hits among one system's labelled test clips with three kinds of threshold.
 
     Args:
         frame: Score rows of one system (:mod:`asdlib.scores`).
@@ -224,7 +224,7 @@ def measured(
     method: Literal["gamma", "empirical"] = "empirical",
     by: Literal["machine", "section"] = "section",
 ) -> pd.DataFrame:
-    """The rate of false alarms that is stated and the one that is measured on normal test clips.
+    """Compare the stated rate of false alarms with the rate measured on normal test clips.
 
     Arguments as in :func:`thresholds`.
 

@@ -1,4 +1,4 @@
-"""The claims that the two approaches "focused on different features", from how alike candidates rank the clips."""
+"""Test the claims that the two approaches "focused on different features", by how alike candidates rank the clips."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Systems that cannot tell clips apart, and what trainings noticed of themselves: shown with the table."""
+"""List systems that cannot distinguish clips, and problems that trainings reported, to be shown with the table."""
 
 import json
 from pathlib import Path
@@ -94,7 +94,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def sentences(table: pd.DataFrame) -> list[str]:
-    """The findings as sentences, one per system and kind of note, with the places where it was found."""
+    """Format the findings as sentences, one per system and kind of note, with the places where it was found."""
     lines = []
     kinds = table.assign(kind=[note.partition(":")[0] for note in table["note"]])
     for (system, note), part in kinds.groupby(["system", "kind"], sort=False):

@@ -1,4 +1,4 @@
-"""AUC, partial AUC and their harmonic means (Sec. 3.1): the only place where a score becomes a figure of merit.
+"""Compute AUC, partial AUC and their harmonic means (Sec. 3.1), the only figures of merit in this project.
 
 All functions take many score vectors at once: ``labels`` has shape (clips,), ``scores`` (..., clips), and the result
 the leading shape. Higher scores are more anomalous. AUC and pAUC equal scikit-learn's ``roc_auc_score`` (ties count
@@ -24,7 +24,7 @@ class MetricError(AsdError):
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> np.ndarray | float:
-    """Area under the receiver operating characteristic (ROC) curve, in 0 to 1.
+    """Compute the area under the receiver operating characteristic (ROC) curve, in 0 to 1.
 
     Args:
         labels: Shape (clips,): booleans or 0 and 1 (1 = anomaly), or ``normal`` and ``anomaly``.
@@ -40,7 +40,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> np.ndarray | float:
 
 
 def pauc(labels: ArrayLike, scores: ArrayLike, p: float = 0.1) -> np.ndarray | float:
-    """Partial AUC over false positive rates up to ``p``, standardised so that chance is 0.5 and perfection 1.
+    """Compute the partial AUC for false positive rates up to ``p``, scaled so that chance is 0.5 and perfection 1.
 
     Arguments and errors as in :func:`auc`. The floor is 0.4737 for p = 0.1.
     """
@@ -152,14 +152,14 @@ def harmonic_mean(values: ArrayLike, axis: int | tuple[int, ...] | None = None) 
 
 
 def evaluable(frame: pd.DataFrame) -> pd.DataFrame:
-    """The labelled test clips of those (machine, section, domain) in which both classes occur."""
+    """Select the labelled test clips of those (machine, section, domain) in which both classes occur."""
     test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
     classes = test.groupby(UNIT, observed=True)["label"].transform("nunique")
     return test[classes == 2]
 
 
 def sections(frame: pd.DataFrame, p: float = 0.1) -> pd.DataFrame:
-    """AUC and pAUC of every system, machine, section and domain of a score table.
+    """Compute AUC and pAUC of every system, machine, section and domain of a score table.
 
     Only labelled test clips count. Where the table has a column ``fold`` (:mod:`asdlib.ensemble`), each half is
     evaluated by itself and the mean of the halves is reported.
@@ -185,10 +185,10 @@ def sections(frame: pd.DataFrame, p: float = 0.1) -> pd.DataFrame:
 
 
 def cells(table: pd.DataFrame, by: Sequence[str] = ("system", "machine", "domain")) -> pd.DataFrame:
-    """Harmonic mean of all AUC and pAUC in each group: the cells of Table 1, or any other grouping.
+    """Compute the harmonic mean of all AUC and pAUC in each group: the cells of Table 1, or any other grouping.
 
     Args:
-        table: As :func:`sections` returns it.
+        table: AUC and pAUC, as returned by :func:`sections`.
         by: Columns that make a group; ``("system",)`` gives every system's official score.
 
     Returns:

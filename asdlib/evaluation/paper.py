@@ -1,4 +1,4 @@
-"""The table that the paper prints, as facts, and what its own cells say about it.
+"""Provide the printed Table 1 of the paper, and check its consistency with its own cells.
 
 Only this module holds numbers of the paper. Every cell of a row aggregates the same number of AUC and pAUC values, so
 the column "all / harmean" must be the harmonic mean of the row's 14 cells, up to rounding; in most rows it is not.
@@ -53,19 +53,19 @@ _VALUES = {
 
 
 def cells() -> pd.DataFrame:
-    """The 112 printed cells as fractions: columns ``row, machine, domain, value``."""
+    """Return the 112 printed cells as fractions: columns ``row, machine, domain, value``."""
     return pd.DataFrame(
         [(*key, value) for key, value in _VALUES.items()], columns=["row", "machine", "domain", "value"]
     )
 
 
 def printed_all() -> pd.Series:
-    """The printed column "all / harmean" as fractions, by row."""
+    """Return the printed column "all / harmean" as fractions, by row."""
     return pd.Series(_ALL, name="printed") / 100
 
 
 def value(row: str, machine: str = "all", domain: str = "all", machines: tuple[str, ...] = MACHINES) -> float:
-    """A printed cell, or the harmonic mean of the printed cells; NaN where the paper has none.
+    """Return a printed cell, or the harmonic mean of the printed cells; NaN if the paper has none.
 
     Args:
         row: Name of the row as printed.
@@ -79,7 +79,7 @@ def value(row: str, machine: str = "all", domain: str = "all", machines: tuple[s
 
 
 def audit() -> pd.DataFrame:
-    """Each row's printed "all" beside what its cells give.
+    """Compare each row's printed "all" with the value that follows from its cells.
 
     Returns:
         Columns ``row``; ``printed``; ``from_cells`` (harmonic mean of the 14 cells); ``difference`` (printed less
@@ -124,7 +124,7 @@ def larger_of_ensembles() -> pd.DataFrame:
 
 
 def beside_first_row(sections: pd.DataFrame) -> pd.DataFrame:
-    """Another run of the official autoencoder on DCASE2021 beside the printed row *Baseline (AE)*.
+    """Compare another run of the official autoencoder on DCASE2021 with the printed row *Baseline (AE)*.
 
     Args:
         sections: Its AUC and pAUC: columns ``machine, section, domain, auc, pauc``.

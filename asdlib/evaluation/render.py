@@ -1,4 +1,4 @@
-"""Table 1 as the paper lays it out: wide, for Markdown and LaTeX; the paper's rows, then our extensions."""
+"""Format Table 1 in the paper's wide layout for Markdown and LaTeX: the paper's rows, then our extensions."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ DASH, NOT_RUN, UNDEFINED = "–", "not run", "undefined"
 
 
 def wide(table: pd.DataFrame, selection: str, column: str = "value") -> pd.DataFrame:
-    """One selection of the tidy table, a row a method and a column a machine type and domain.
+    """Pivot one selection of the tidy table, with one row per method and one column per machine type and domain.
 
     Args:
-        table: As :func:`asdlib.evaluation.table1.run` returns it.
+        table: Table 1, as returned by :func:`asdlib.evaluation.table1.run`.
         selection: Which selection; rows that select nothing are always there, by halves next to ``cross-fitted``.
         column: ``value``, ``low``, ``high`` or ``paper``.
 
@@ -106,7 +106,7 @@ def printed() -> pd.DataFrame:
 def markdown(
     table: pd.DataFrame, title: str, note: str, selections: Sequence[str], run: Sequence[str], notes: Sequence[str] = ()
 ) -> str:
-    """All selections, each also beside the paper, and the printed table as Markdown; ``notes`` stand below each."""
+    """Format all selections, each also compared with the paper, and the printed table as Markdown, with ``notes``."""
     parts = [f"**{title}.** Harmonic mean of AUC and pAUC in per cent. {note}"]
     for selection in selections:
         parts += [f"*This run, selection {selection}*", _pipes(texts(table, selection, run))]
@@ -119,7 +119,7 @@ def markdown(
 def latex(
     table: pd.DataFrame, title: str, note: str, selections: Sequence[str], run: Sequence[str], notes: Sequence[str] = ()
 ) -> str:
-    """All selections, each also beside the paper, as LaTeX tables (package booktabs); ``notes`` end the captions."""
+    """Format all selections, each also compared with the paper, as LaTeX (booktabs), with ``notes`` in the captions."""
     parts = ["% Written by asdlib; needs \\usepackage{booktabs}"]
     for selection in selections:
         caption = f"{title}, selection {selection}. Harmonic mean of AUC and pAUC in per cent. {note}".strip()

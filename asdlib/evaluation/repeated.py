@@ -1,8 +1,8 @@
-"""The rows of Table 1 that select, with their selection repeated in every resample of the clips.
+"""Compute the rows of Table 1 that select, repeating their selection in every resample of the clips.
 
-An interval that keeps the systems that were selected leaves out that other clips would have selected others. Here each
-resample chooses systems, N and combination by its own clips and is evaluated on them (``development``), or chooses on
-one half and is evaluated on the other, both ways (``cross-fitted``).
+An interval for fixed systems ignores that other clips would have led to other systems. Here each resample chooses
+systems, N and combination by its own clips and is evaluated on them (``development``), or chooses on one half and is
+evaluated on the other, and vice versa (``cross-fitted``).
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The rows of Table 1 in both blocks: those of the paper, as printed, then our extensions."""
+"""Define the rows of Table 1 in both blocks: those of the paper, as printed, then our extensions."""
 
 from asdlib.ensemble.blocks import EXTENSION_ROWS
 from asdlib.evaluation import paper

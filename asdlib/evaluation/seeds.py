@@ -1,4 +1,4 @@
-"""Table 1 over several runs that differ in the seed only: what the intervals over clips do not cover.
+"""Average Table 1 over several runs that differ only in the seed, which the intervals over clips do not cover.
 
 The recordings stay the same (synthetic ones have a seed of their own); trainings, the halves of cross-fitting and the
 resamples differ.
@@ -36,7 +36,7 @@ class SeedResampled:
         Args:
             parts: One per run.
             count: Resamples.
-            seed: Of the draws of runs.
+            seed: Seed of the draws of runs.
         """
         self.parts = parts
         self.seeds = len(parts)
@@ -52,15 +52,15 @@ class SeedResampled:
         return np.sum(self._shares * np.stack(figures, axis=1), axis=1)
 
     def values(self, key: Key, *where, **options) -> np.ndarray | None:
-        """As :meth:`.Resampled.values`."""
+        """Return the same as :meth:`.Resampled.values`, over runs."""
         return self._mean([part.values(key, *where, **options) for part in self.parts])
 
     def difference(self, first: Key, second: Key, *where, **options) -> np.ndarray | None:
-        """As :meth:`.Resampled.difference`."""
+        """Return the same as :meth:`.Resampled.difference`, over runs."""
         return self._mean([part.difference(first, second, *where, **options) for part in self.parts])
 
     def deviation(self, key: Key) -> np.ndarray | None:
-        """As :meth:`.Resampled.deviation`."""
+        """Return the same as :meth:`.Resampled.deviation`, over runs."""
         return self._mean([part.deviation(key) for part in self.parts])
 
 
@@ -126,7 +126,7 @@ def _judge(first: Run, settings: list[params.Settings]) -> None:
 
 
 def describe(table: pd.DataFrame) -> str:
-    """The figures of all machine types and domains, as text in per cent."""
+    """Format the figures over all machine types and domains as text, in per cent."""
     total = table[(table["machine"] == "all") & (table["domain"] == "all")]
     lines = [f"all machine types and domains, mean and standard deviation over {table['seeds'].max()} seeds"]
     for item in total.itertuples():

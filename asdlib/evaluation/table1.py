@@ -1,6 +1,6 @@
-"""Table 1 (Sec. 3): the paper's eight rows, and our extensions in a second block, with intervals.
+"""Compute Table 1 (Sec. 3): the paper's eight rows, and our extensions in a second block, with intervals.
 
-Rows that carry the paper's name hold the paper's method only; what else we have stands in rows of its own
+Rows that carry the paper's names contain only the paper's method; everything else is in separate rows
 (:mod:`asdlib.evaluation.rows`).
 """
 
@@ -23,7 +23,7 @@ from asdlib.evaluation.rows import ROWS, SYSTEMS
 from asdlib.tables import read_table
 
 KEYS = ["row", "machine", "domain", "selection"]
-ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers beside them are for orientation only."
+ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers are given for orientation only."
 
 
 def run(settings) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def resampled(settings, frame: pd.DataFrame | None = None, split_seed: int | Non
 
     Args:
         settings: :class:`asdlib.params.Settings`.
-        frame: As :func:`read` gives it; None to read it.
+        frame: Score rows, as returned by :func:`read`; None to read them.
         split_seed: Seed of the halves and of the resamples; None for the run's.
     """
     frame = read(settings) if frame is None else frame
@@ -114,7 +114,7 @@ def read(settings) -> pd.DataFrame:
 
 
 def _made_with(settings, system: str) -> dict:
-    """The settings that a system's record must hold."""
+    """Return the settings that a system's record must contain."""
     made = getattr(settings, system.removesuffix("_shift")).model_dump(mode="json")  # both Mahalanobis rows have one
     return settings.common() | ({"ensemble": made} if system == "ensemble" else made)
 
@@ -146,7 +146,7 @@ def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
 
 
 def paired(resampled: Resampled, confidence: float) -> pd.DataFrame:
-    """Paired differences, both ways: of every two rows by the same selection, and of every row by two selections.
+    """Compute paired differences of every two rows with the same selection, and of every row with two selections.
 
     A cross-fitted row is compared with the other's figure by halves (:mod:`asdlib.evaluation.bootstrap`), so that the
     difference may deviate a little from that of the two values in the table.
@@ -173,12 +173,12 @@ def paired(resampled: Resampled, confidence: float) -> pd.DataFrame:
 
 
 def optimism(differences: pd.DataFrame) -> pd.DataFrame:
-    """How much of each row's figure is selection: development less cross-fitted.
+    """Compute how much of each row's figure is due to selection: development minus cross-fitted.
 
     A little of it is not optimism: cross-fitting chooses on half the clips, so it chooses a little worse.
 
     Args:
-        differences: As :func:`paired` gives it.
+        differences: Paired differences, as returned by :func:`paired`.
 
     Returns:
         Columns ``row, machine, domain, difference, low, high``.

@@ -1,4 +1,4 @@
-"""When a claim holds: the verdict on an effect, from its interval.
+"""Decide whether a claim holds, from the interval of its effect.
 
 It comes from the cross-fitted selection, since a gain on the clips that were selected on proves nothing; the paper's
 way and the paper's own cells stand next to it. A claim *holds* if the interval of its effect lies above zero, *does not
@@ -39,17 +39,17 @@ def judged(
     basis: Sequence[float] = (np.nan,) * 3,
     needed: int | None = None,
 ) -> dict:
-    """A row of the table of claims, with the verdict that its interval gives.
+    """Build a row of the table of claims, with the verdict that follows from its interval.
 
     Args:
         quote: The paper's sentence.
-        source: Where it stands.
-        what: What is measured.
+        source: Section of the paper.
+        what: Description of the measured quantity.
         effect: Gives, for a selection, the effect in every resample, several of them in a list, or None.
-        confidence: Of the interval.
-        printed: The effect in the printed cells; NaN if they do not tell.
-        lacking: Why the run cannot tell, if there is no effect.
-        unit: Of the effect.
+        confidence: Confidence of the interval.
+        printed: The effect in the printed cells; NaN if they do not show it.
+        lacking: Why the run cannot measure the effect, if it is missing.
+        unit: Unit of the effect.
         basis: Clips, sections and seeds that it rests on (:data:`BASIS`).
         needed: How many of several effects have to be above zero; None for all.
     """
@@ -93,7 +93,7 @@ def _decisive(effects: list, needed: int, confidence: float, tests: int, by: int
     Args:
         effects: Each in every resample.
         needed: The effect is that with the ``needed``-th largest bound.
-        confidence: Of one interval.
+        confidence: Confidence of one interval.
         tests: Number of tests that the interval is widened for.
         by: The bound: 1 for the lower, 2 for the upper one.
     """

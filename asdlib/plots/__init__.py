@@ -1,1 +1,1 @@
-"""Figures and audio players, one module a chapter; they read tables and arrays and compute nothing."""
+"""Figures and audio players, one module per chapter; they only read tables and arrays and do not compute results."""

@@ -1,4 +1,4 @@
-"""Figures of the autoencoder chapter; they read histories, score tables and inspected clips and compute nothing."""
+"""Plot the figures of the autoencoder chapter from histories, score tables and inspected clips."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ LABELS = {"normal": style.NORMAL, "anomaly": style.ANOMALY}
 
 
 def training(history: pd.DataFrame) -> Figure:
-    """Loss and learning rate over the steps of a training (``history.csv``)."""
+    """Plot loss and learning rate over the steps of a training (``history.csv``)."""
     style.use()
     figure, (loss, rate) = plt.subplots(2, 1, sharex=True, figsize=(8, 5), height_ratios=[2, 1])
     loss.plot(history["step"], history["loss"], color=style.AUTOENCODER, linewidth=0.8)
@@ -27,7 +27,7 @@ def training(history: pd.DataFrame) -> Figure:
 
 
 def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
-    """Input, masked input, reconstruction and error of each clip, a column a clip.
+    """Plot input, masked input, reconstruction and error, with one column per clip.
 
     The first three rows share one dB scale over all clips, the errors another one, white at zero.
 
@@ -60,7 +60,7 @@ def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
 
 
 def distributions(table: pd.DataFrame) -> Figure:
-    """Scores of the test clips by section, domain and label, a panel a system; the mean absolute error comes first.
+    """Plot scores of the test clips by section, domain and label, one panel per system, mean absolute error first.
 
     Args:
         table: Score table of one system or several.
@@ -91,7 +91,7 @@ def distributions(table: pd.DataFrame) -> Figure:
 
 
 def bands(table: pd.DataFrame) -> Figure:
-    """Mean signed and absolute error of each mel band, normal against anomalous test clips (``bands.csv``)."""
+    """Plot mean signed and absolute error of each mel band, normal against anomalous test clips (``bands.csv``)."""
     style.use()
     test = table[(table["split"] == "test") & table["label"].isin(LABELS)]
     groups = [key for key, _ in test.groupby(["section", "domain"])]
@@ -113,7 +113,7 @@ def bands(table: pd.DataFrame) -> Figure:
 
 
 def timelines(clips: Mapping[str, Inspection]) -> Figure:
-    """Frame scores over time; the key's first word, ``normal`` or ``anomaly``, gives a clip its colour."""
+    """Plot frame scores over time; the key's first word, ``normal`` or ``anomaly``, gives a clip its colour."""
     style.use()
     figure, axis = plt.subplots(figsize=(8, 3.5))
     for title, clip in clips.items():

@@ -1,4 +1,4 @@
-"""Figures of the baselines (Sec. 3.1): training, scores, ROC curves."""
+"""Plot the figures of the baselines (Sec. 3.1): training, scores, ROC curves."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ _STYLES = ("-", "--", ":", "-.")
 
 
 def losses(histories: Mapping[str, pd.DataFrame], units: Mapping[str, str]) -> Figure:
-    """Loss of each step, a panel a system.
+    """Plot the loss of each step, with one panel per system.
 
     Args:
         histories: System to its training history (columns ``step`` and ``loss``).
@@ -40,7 +40,7 @@ def losses(histories: Mapping[str, pd.DataFrame], units: Mapping[str, str]) -> F
 
 
 def scores(table: pd.DataFrame) -> Figure:
-    """Scores of each section and domain as box plots (whiskers: 5th to 95th percentile), a panel a system."""
+    """Plot scores per section and domain as box plots (whiskers: 5th to 95th percentile), one panel per system."""
     systems = list(dict.fromkeys(table["system"]))
     places = sorted(set(zip(table["section"], table["domain"], strict=True)))
     figure, axes = plt.subplots(len(systems), 1, figsize=(8, 2.6 * len(systems)), squeeze=False, sharex=True)
@@ -72,7 +72,7 @@ def scores(table: pd.DataFrame) -> Figure:
 
 
 def roc(table: pd.DataFrame, p: float) -> Figure:
-    """ROC curves of the labelled test clips, a panel a system, a line a section and domain.
+    """Plot ROC curves of the labelled test clips, with one panel per system and one line per section and domain.
 
     Args:
         table: Score table.

@@ -1,4 +1,4 @@
-"""Figures of the classifier (Sec. 2.2): batches, Mixup, training, embeddings, distances and scores."""
+"""Plot the figures of the classifier (Sec. 2.2): batches, Mixup, training, embeddings, distances and scores."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +16,7 @@ _LINES = {"learn": (":", "learnt from"), "held out": ("--", "held out"), "": ("-
 
 
 def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int = 3) -> Figure:
-    """Some images of a batch: a row for each kind of clip, the label above each image.
+    """Plot some images of a batch, with a row for each kind of clip and the label above each image.
 
     Args:
         images: Log-mel in dB, shape (batch, mels, frames).
@@ -58,7 +58,7 @@ def mixture(images: np.ndarray, shares: list[float]) -> Figure:
 
 
 def training(history: pd.DataFrame) -> Figure:
-    """Losses and learning rate of the backbone over the steps of both stages."""
+    """Plot losses and learning rate of the backbone over the steps of both stages."""
     names = {"loss": "sum", "bce": "cross-entropy", "ddcsad": "DDCSAD", "arcface": "ArcFace"}
     losses = [name for name in names if name in history]
     figure, (top, bottom) = plt.subplots(
@@ -80,10 +80,10 @@ def training(history: pd.DataFrame) -> Figure:
 
 
 def maps(points: pd.DataFrame, method: str) -> Figure:
-    """Maps of the embeddings: a row for each section's models, a column for each stage.
+    """Plot maps of the embeddings: a row for each section's models, a column for each stage.
 
     Args:
-        points: Of :func:`asdlib.classifier.maps.maps`.
+        points: Table returned by :func:`asdlib.classifier.maps.maps`.
         method: ``PCA`` or ``t-SNE``.
     """
     points = points[points["method"] == method]
@@ -135,10 +135,10 @@ def _legend() -> list[Line2D]:
 
 
 def distances(table: pd.DataFrame) -> Figure:
-    """Distributions of the distances to both centroids: a row for each stage and domain, a column for each centroid.
+    """Plot distributions of the distances to both centroids, with one row per stage and domain, a column per centroid.
 
     Args:
-        table: Of :func:`asdlib.classifier.embeddings.read`.
+        table: Table returned by :func:`asdlib.classifier.embeddings.read`.
     """
     clips = table[table["kind"] == "section"]
     lines = list(dict.fromkeys(zip(clips["stage"], clips["domain"], strict=True)))
@@ -169,7 +169,7 @@ def distances(table: pd.DataFrame) -> Figure:
 
 
 def posterior_against_distance(table: pd.DataFrame) -> Figure:
-    """Log-odds of normal against the distance to the normal centroid; a panel for each stage and domain."""
+    """Plot log-odds of normal against the distance to the normal centroid, with a panel for each stage and domain."""
     clips = table[(table["kind"] == "section") & (table["split"] == "test")]
     stages, domains = list(dict.fromkeys(clips["stage"])), sorted(clips["domain"].unique())
     figure, axes = plt.subplots(
@@ -190,7 +190,7 @@ def posterior_against_distance(table: pd.DataFrame) -> Figure:
 
 
 def weights(curve: pd.DataFrame) -> Figure:
-    """Figure of merit against the weight w of the posterior.
+    """Plot the figure of merit against the weight w of the posterior.
 
     Args:
         curve: Columns ``weight``, ``domain`` and ``value`` (harmonic mean of AUC and pAUC, as a fraction).

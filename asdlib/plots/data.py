@@ -1,4 +1,4 @@
-"""Figures and audio players of the recordings (Sec. 3.1)."""
+"""Show figures and audio players of the recordings (Sec. 3.1)."""
 
 import html
 import itertools
@@ -31,7 +31,7 @@ def players(pairs: Mapping[str, tuple[Example, Example]], most: int = 3, seconds
 
 
 def pairs(examples: Mapping[str, tuple[Example, Example]]) -> Figure:
-    """Waveform and log-mel of a normal and an anomalous clip, a block of two rows a machine type, one dB scale."""
+    """Plot waveform and log-mel of a normal and an anomalous clip, two rows per machine type, on one dB scale."""
     figure, axes = plt.subplots(
         2 * len(examples),
         2,
@@ -60,7 +60,7 @@ def pairs(examples: Mapping[str, tuple[Example, Example]]) -> Figure:
 
 
 def kinds(examples: Sequence[Example]) -> Figure | None:
-    """Log-mel of the same clip without a fault and with each kind, on one dB scale; nothing without examples."""
+    """Plot log-mel of the same clip without a fault and with each kind, on one dB scale; nothing without examples."""
     if not examples:
         return None
     rows = -(-len(examples) // 2)
@@ -80,10 +80,10 @@ def kinds(examples: Sequence[Example]) -> Figure | None:
 
 
 def spectra(table: pd.DataFrame) -> Figure:
-    """Average spectra of the test clips: a row a machine type, a column a section.
+    """Plot average spectra of the test clips, with one row per machine type and one column per section.
 
     Args:
-        table: Of :func:`asdlib.data.inspection.spectra`.
+        table: Table returned by :func:`asdlib.data.inspection.spectra`.
     """
     test = table[table["split"] == "test"]
     machines, sections = sorted(test["machine"].unique()), sorted(test["section"].unique())

@@ -1,4 +1,4 @@
-"""Figures of a detector of one's own machine: what is normal, and what it objects to."""
+"""Plot what a detector of your own machine considers normal, and what it finds anomalous."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +16,11 @@ from asdlib.plots import style
 
 
 def normal(held_out: pd.DataFrame, verdicts: Sequence[Verdict] = ()) -> Figure:
-    """Scores of the held-out normal clips, and of judged recordings as ticks below, with the threshold.
+    """Plot scores of the held-out normal clips with the threshold, and those of judged recordings as ticks below.
 
     Args:
         held_out: ``held_out_`` of a detector.
-        verdicts: Of recordings of one window.
+        verdicts: Verdicts on recordings of one window.
     """
     style.use()
     figure, axis = plt.subplots(figsize=(8, 3.5))
@@ -94,7 +94,7 @@ def recording(wave: np.ndarray, rate: int, begin: float, verdict: dict, normals:
 
 
 def drift(verdicts: pd.DataFrame, days: pd.DataFrame) -> Figure:
-    """Scores and levels over time: what wanders off slowly shows long before it alarms.
+    """Plot scores and levels over time, so that slow drifts are visible long before they raise an alarm.
 
     Args:
         verdicts: One row per recording: ``when`` (a time), ``excess`` (score minus threshold), ``level`` (dB) and

@@ -1,4 +1,4 @@
-"""Figures of the ensembles and of Table 1 (Sec. 2.3 and 3); all values come as fractions and are shown in per cent."""
+"""Plot the figures of the ensembles and of Table 1 (Sec. 2.3 and 3); fractions are shown in per cent."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,14 +23,14 @@ VERDICTS = {
 
 
 def colour(row: str) -> str:
-    """The colour of a row of Table 1: of its branch, of ensembles of both, or of baselines."""
+    """Return the colour of a row of Table 1: of its branch, of ensembles of both, or of baselines."""
     if row.startswith(("AE+BC", "mix")):
         return ENSEMBLE
     return {"AE": AUTOENCODER, "BC": CLASSIFIER}.get(row.partition(" ")[0].removesuffix("+"), BASELINE)
 
 
 def pool(table: pd.DataFrame) -> Figure:
-    """The systems that can be chosen, best first, a dot a domain.
+    """Plot the systems that can be chosen, best first, with one dot per domain.
 
     Args:
         table: Columns ``system, domain, value``.
@@ -75,7 +75,7 @@ def agreement(table: pd.DataFrame) -> Figure:
 
 
 def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
-    """Scores of two systems against each other, a panel a domain, a dot a test clip.
+    """Plot scores of two systems against each other, with one panel per domain and one dot per test clip.
 
     Args:
         table: Score rows of the two systems.
@@ -99,7 +99,7 @@ def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
 
 
 def roc(table: pd.DataFrame, p: float) -> Figure:
-    """ROC curves of several systems, a panel a section and domain; false positive rates below ``p`` are shaded.
+    """Plot ROC curves of several systems, one panel per section and domain, with rates below ``p`` shaded.
 
     Args:
         table: Score rows; the last part of a system's name is the row of Table 1.
@@ -127,9 +127,9 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
 
 
 def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: str = "") -> Figure:
-    """The rows of Table 1 at a glance: all machine types, sections and domains, by each selection.
+    """Plot the rows of Table 1 at a glance: all machine types, sections and domains, by each selection.
 
-    The paper's rows stand above a line, our extensions below it, on grey; a row without a mark was not run.
+    The paper's rows are above a line, and our extensions below it on grey; a row without a mark was not run.
 
     Args:
         table: Columns ``row, selection, value, low, high``, one machine and domain only.
@@ -172,7 +172,7 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
 
 
 def optimism(table: pd.DataFrame) -> Figure:
-    """How much of each row's figure is selection, with intervals.
+    """Plot how much of each row's figure is due to selection, with intervals.
 
     Args:
         table: Columns ``row, difference, low, high``.
@@ -189,7 +189,7 @@ def optimism(table: pd.DataFrame) -> Figure:
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """The effect of each claim with its interval, numbered as in the table; a panel a unit, one shade a verdict.
+    """Plot each claim's effect with its interval, numbered as in the table, one panel per unit, one shade per verdict.
 
     Args:
         table: Columns ``unit, effect, low, high, verdict`` (:mod:`asdlib.evaluation.claims`); what is arithmetic of the
@@ -217,7 +217,7 @@ def claims(table: pd.DataFrame) -> Figure:
 
 
 def false_alarms(table: pd.DataFrame) -> Figure:
-    """Rates of false alarms on normal test clips and the intervals stated for them; a panel a domain.
+    """Plot rates of false alarms on normal test clips with their stated intervals, one panel per domain.
 
     Args:
         table: Columns ``row, machine, section, domain, aim, stated_low, stated_high, false_alarms``
@@ -250,7 +250,7 @@ def false_alarms(table: pd.DataFrame) -> Figure:
 
 
 def audit(table: pd.DataFrame) -> Figure:
-    """The printed "all" of each row beside what its cells give.
+    """Plot the printed "all" of each row next to the value that follows from its cells.
 
     Args:
         table: Columns ``row, printed, from_cells, arithmetic`` (:func:`asdlib.evaluation.paper.audit`).
@@ -294,7 +294,7 @@ _SHORT = {"autoencoder": "AE", "classifier": "BC"}
 
 
 def copies(table: pd.DataFrame) -> Figure:
-    """What more masked copies of a clip gain; no masking at 0 (Sec. 2.1).
+    """Plot the gain of more masked copies of a clip; 0 is without masking (Sec. 2.1).
 
     Args:
         table: Columns ``copies, variant, value, deviation``, fractions; the deviation is over seeds.

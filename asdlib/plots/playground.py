@@ -1,4 +1,4 @@
-"""The figure of the playground: one clip's scores among those of normal held-out clips."""
+"""Plot the figure of the playground: one clip's scores among those of normal held-out clips."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,11 +11,11 @@ _COLOURS = {"autoencoder": AUTOENCODER, "classifier": CLASSIFIER, "mix": ENSEMBL
 
 
 def scores(table: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
-    """Scores of the held-out clips (dots), the threshold (line) and the clip (cross), a row a system.
+    """Plot the scores of the held-out clips (dots), the threshold (line) and the clip (cross), one row per system.
 
     Args:
-        table: Of :func:`asdlib.playground.judged`.
-        verdict: Of :func:`asdlib.playground.verdict`.
+        table: Table returned by :func:`asdlib.playground.judged`.
+        verdict: Table returned by :func:`asdlib.playground.verdict`.
     """
     figure, axis = plt.subplots(figsize=(8, 1 + 0.9 * len(verdict)))
     spread = np.random.default_rng(0)

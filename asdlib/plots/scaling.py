@@ -1,4 +1,4 @@
-"""Figures of what work costs."""
+"""Plot the cost of the computations."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +8,7 @@ from matplotlib.ticker import NullFormatter
 
 
 def growth(table: pd.DataFrame) -> Figure:
-    """Seconds over size with a line of proportional growth, a panel a kind of work, both axes logarithmic.
+    """Plot seconds over size with a line of proportional growth, one panel per kind of work, on logarithmic axes.
 
     Args:
         table: Columns ``work, size, seconds``, a row a repeat.

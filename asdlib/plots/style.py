@@ -1,4 +1,4 @@
-"""One look and one colour meaning across the book (Okabe and Ito's colour-blind safe palette)."""
+"""Define one look and one meaning of each colour across the book (Okabe and Ito's colour-blind safe palette)."""
 
 import matplotlib.pyplot as plt
 import seaborn as sns

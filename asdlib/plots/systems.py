@@ -1,4 +1,4 @@
-"""Figures of the experiment on real systems (:mod:`asdlib.challenge.experiment`); in points."""
+"""Plot the figures of the experiment on real systems (:mod:`asdlib.challenge.experiment`); in points."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -22,7 +22,7 @@ WORDS = {
 
 
 def growth(table: pd.DataFrame) -> Figure:
-    """Gain of the N best over the best single system, a panel per selection, a line per combination.
+    """Plot the gain of the N best over the best single system, one panel per selection and one line per combination.
 
     Args:
         table: The gains of one year: columns ``selection, combination, N, effect, low, high``.
@@ -49,7 +49,7 @@ def growth(table: pd.DataFrame) -> Figure:
 
 
 def offered(table: pd.DataFrame) -> Figure:
-    """Gain and optimism against the number of systems on offer.
+    """Plot gain and optimism against the number of available systems.
 
     Args:
         table: One year: columns ``of, selection, on_offer, effect, block_low, block_high``.
@@ -78,7 +78,7 @@ def offered(table: pd.DataFrame) -> Figure:
 
 
 def pairs(table: pd.DataFrame) -> Figure:
-    """Gain of the average of two systems over the better of them against their correlation, a dot per pair.
+    """Plot the gain of averaging two systems over the better one against their correlation, with one dot per pair.
 
     Args:
         table: Columns ``correlation, gain, gap``.
