@@ -24,6 +24,8 @@ from asdlib.gaussian import Gaussian
 from asdlib.params import AutoencoderScorer
 from asdlib.pooling import pool
 
+pytestmark = pytest.mark.slow
+
 
 def errors(samples: int = 60, dims: int = 5, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)

@@ -19,6 +19,8 @@ from asdlib.autoencoder.model import Autoencoder
 from asdlib.data.catalogue import DataError
 from asdlib.features import LogMel
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"channels": 8, "heads": 2, "blocks": 1, "kernel": 3, "latent": 4}
 
 

@@ -24,6 +24,8 @@ from asdlib.data.audio import Waveforms
 from asdlib.data.wav import ClipError
 from asdlib.tables import read_table
 
+pytestmark = pytest.mark.slow
+
 TREES, HEADERS = 300, 600
 RATE, SAMPLES = 16_000, 1600
 CLIPS = [f"train/section_00_source_train_normal_{index:04d}.wav" for index in range(4)]

@@ -31,6 +31,8 @@ from asdlib.data.catalogue import DataError
 from asdlib.features import LogMel, log_mels
 from asdlib.plots import baselines as figures
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 PROFILE = """
 profile: tiny

@@ -35,6 +35,8 @@ import tables  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 CHAPTERS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(BOOK.glob("*.md"))}
 EVERY = pytest.mark.parametrize("name", CHAPTERS)
 

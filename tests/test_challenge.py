@@ -19,6 +19,8 @@ from asdlib.challenge.evaluate import describe, evaluate
 from asdlib.challenge.sources import OfficialError
 from asdlib.data import catalogue, lists
 
+pytestmark = pytest.mark.slow
+
 DOMAINS = ("source", "target")
 LABELS = ("normal", "anomaly")
 SECTIONS = {2020: ("00", "02", "04", "06"), 2021: ("00", "01", "02"), 2022: ("00", "01", "02"), 2023: ("00",)}

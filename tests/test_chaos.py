@@ -4,9 +4,13 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks")]
 
 import chaos  # noqa: E402
+
+pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KILLS") or 4)  # make reliability: 20 and more
 

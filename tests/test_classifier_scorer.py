@@ -17,6 +17,8 @@ from asdlib import params, paths, scores, training
 from asdlib.classifier import ClassifierError, embeddings, inspection, maps, model, scorer, train, windows
 from asdlib.data.audio import Waveforms
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory):

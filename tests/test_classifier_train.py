@@ -16,6 +16,8 @@ from asdlib import checkpoints, params, paths, training
 from asdlib.classifier import ClassifierError, model, train
 from asdlib.classifier.batches import Batches
 
+pytestmark = pytest.mark.slow
+
 REFRESHED = 30
 """batches that the batch norm is refreshed with"""
 FILES = ["source.safetensors", "target.safetensors", "history.csv"]

@@ -11,6 +11,8 @@ from asdlib import AsdError, cluster
 from asdlib.data.names import MACHINES
 from asdlib.reproduce import alone
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("normal", "anomaly")
 
 

@@ -13,6 +13,8 @@ from asdlib.data import wav
 from asdlib.data.doubts import Doubts, Summary
 from asdlib.data.recording import ClipError, Recording
 
+pytestmark = pytest.mark.slow
+
 RATE, FRAMES = 16_000, 20_000
 PCM = (3000 * np.sin(np.arange(FRAMES) / 7) + np.random.default_rng(0).normal(0, 500, FRAMES)).astype("<i2")
 RAW = PCM.tobytes()

@@ -25,6 +25,8 @@ from asdlib.detector import DetectorError, commands, folder, recordings, spans
 from asdlib.detector.sources import RecordingError
 from asdlib.detector.watch import JOURNAL, journal_of, watch
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):

@@ -27,6 +27,8 @@ from asdlib.detector import DetectorError, commands, estimate, report, sources, 
 from asdlib.detector.judge import Judge
 from asdlib.detector.sources import RecordingError
 
+pytestmark = pytest.mark.slow
+
 LIGHT = {"autoencoder.training.steps": 20}
 
 

@@ -13,6 +13,8 @@ from asdlib.data.quality import suspected_anomalies
 from asdlib.detector import folder, level, overlap, recordings, sources, statistics, train
 from asdlib.detector.sources import RecordingError
 
+pytestmark = pytest.mark.slow
+
 DATA = params.Data(root="", sample_rate=RATE)
 
 

@@ -15,6 +15,8 @@ from asdlib.classifier import train as classifier
 from asdlib.data import prepare
 from asdlib.paths import Run
 
+pytestmark = pytest.mark.slow
+
 SCORES = ("frame_autoencoder/fan", "autoencoder/fan/base", "classifier/fan/base")
 
 

@@ -18,6 +18,8 @@ from asdlib.__main__ import main
 from asdlib.data import download
 from asdlib.data.download import DownloadError
 
+pytestmark = pytest.mark.slow
+
 RECORD = 4562016
 NAME = "dev_data_fan.zip"
 FILES = {

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROWS = [
     "Baseline (AE)",
     "Baseline (MobileNetV2)",

@@ -16,6 +16,8 @@ from asdlib import AsdError, artefacts, leader, notebooks
 from asdlib.artefacts import ArtefactError
 from asdlib.notebooks import NotebookError
 
+pytestmark = pytest.mark.slow
+
 # Every library that writes our files, each with its own error for a full disk.
 WRITERS = """
 import json, sys, resource, traceback

@@ -13,6 +13,8 @@ from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, edge_frames, interior, log_mels
 from asdlib.params import Features
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 LIBROSA = 1e-3  # dB, float32 against float64: above -80 dB and within 60 dB of the frame's loudest band
 QUANTISED = 0.26  # dB: the published log-mel has steps of 0.5 dB

@@ -22,6 +22,8 @@ from asdlib.classifier.batches import Batches, groups
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.resident import Windows
 
+pytestmark = pytest.mark.slow
+
 CPU, META = torch.device("cpu"), torch.device("meta")
 
 

@@ -28,6 +28,8 @@ from asdlib.data import pseudo_target, roles
 from asdlib.data.audio import Waveforms
 from asdlib.evaluation import table1
 
+pytestmark = pytest.mark.slow
+
 FRONT = {"n_fft": 256, "hop_length": 128, "n_mels": 12}
 CHANGES = {
     "frame_autoencoder": {"features": FRONT, "epochs": 1, "hidden": 8, "bottleneck": 2, "batch_size": 64},

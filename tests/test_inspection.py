@@ -10,6 +10,8 @@ from asdlib import params, paths
 from asdlib.data import inspection, prepare
 from asdlib.plots import data as figures
 
+pytestmark = pytest.mark.slow
+
 SYNTHETIC = {"machines": ["fan", "valve"], "sections": ["00", "02"], "duration": 1.0, "train_source": 3}
 COUNTS = {"train_target": 1, "test_normal": 3, "test_anomaly": 4}
 

@@ -16,6 +16,8 @@ from asdlib import notebooks, params
 from asdlib.notebooks import NotebookError
 from asdlib.plots import style
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 STAGES = {
     "01_data": [],

@@ -23,6 +23,8 @@ from asdlib.ensemble.combine import EnsembleError
 from asdlib.evaluation import decision
 from asdlib.evaluation.metrics import MetricError
 
+pytestmark = pytest.mark.slow
+
 SYSTEMS = ["official_ae_rerun", "mobilenet_lof", "mobilenet_nfft2048"]
 UNIT = ["machine", "section", "domain"]
 

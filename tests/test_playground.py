@@ -12,6 +12,8 @@ from asdlib.classifier import embeddings
 from asdlib.paths import HOME, Run
 from asdlib.pooling import pool
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def settings(smoke, monkeypatch):

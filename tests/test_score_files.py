@@ -18,6 +18,8 @@ from asdlib.challenge.evaluate import evaluate
 from asdlib.challenge.sources import OfficialError
 from asdlib.evaluation import decision
 
+pytestmark = pytest.mark.slow
+
 MACHINES = ("fan", "valve")
 KEYS = {"year", "recognised", "rule", "official_score", "cells", "sections"}
 NAME = "anomaly_score_fan_section_01_target_test.csv"

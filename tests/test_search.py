@@ -14,6 +14,8 @@ from asdlib.challenge.systems import arrange, only
 from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, combine_best
 from asdlib.evaluation.metrics import harmonic_mean
 
+pytestmark = pytest.mark.slow
+
 
 def unit(generator, systems=6, clips=60, lift=1.0, digits=None):
     """Random scores of systems of increasing worth; half of the clips are of the domain that counts."""

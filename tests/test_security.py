@@ -22,6 +22,8 @@ from asdlib.data import DECODED
 from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = [
     "'; touch hacked; '",

@@ -15,6 +15,8 @@ from asdlib.evaluation import seeds, table1
 from asdlib.evaluation.bootstrap import EvaluationError, Resampled
 from asdlib.paths import Run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):

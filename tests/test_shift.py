@@ -11,6 +11,8 @@ from asdlib.data import pseudo_target, shift
 from asdlib.data.audio import Waveforms
 from asdlib.data.catalogue import DataError
 
+pytestmark = pytest.mark.slow
+
 RATE, SECONDS = 16_000, 3.0
 KNOWN = shift.Shift(speed=1.06, response=(-3.0, -5.0, 0.0), level=-30.0, slope=-8.0)
 

@@ -15,6 +15,8 @@ from asdlib.data import audio, catalogue, faults, machines, names, sounds, synth
 from asdlib.data.catalogue import DataError
 from asdlib.data.names import ClipName
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 SMALL = params.Synthetic(
     machines=["fan", "valve"],

@@ -20,6 +20,8 @@ from asdlib.evaluation.repeated import repeat_machine
 from asdlib.evaluation.rows import BLOCKS, SYSTEMS
 from asdlib.paths import Run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):

@@ -11,6 +11,8 @@ import pytest
 
 import asdlib
 
+pytestmark = pytest.mark.slow
+
 WANTED = 77  # what pyproject.toml asks for; nothing is fetched in a test
 
 
