@@ -193,7 +193,7 @@ def test_models_and_scores_of_another_share_of_held_out_clips_are_refused(runs):
     learnt = [set(np.flatnonzero(data.open_machine(each, "fan").role == roles.LEARN)) for each in (settings, other)]
     assert learnt[1] < learnt[0]
     assert len(ensemble.pools(settings, "fan")) == 2
-    with pytest.raises(ModelError, match=r"trained with held_out: 0.34, the settings now say 0.5"):
+    with pytest.raises(ModelError, match=r"trained with held_out: 0.34, but the settings now"):
         Reconstructor.load(other, "fan", "base")
     with pytest.raises(ClassifierError, match="the model there was trained with other settings"):
         classifier_scorer.score(other, "fan", "base")
