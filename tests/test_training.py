@@ -257,7 +257,7 @@ def stopped(tmp_path):
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     checkpoint = stopped(tmp_path)
-    with pytest.raises(TrainingError, match=r"stopped\.pt: belongs to other settings; delete it"):
+    with pytest.raises(TrainingError, match=r"stopped\.pt: the checkpoint belongs to other settings; delete it"):
         Task().train(checkpoint, settings={**SETTINGS, "learning_rate": 0.02})
     assert checkpoint.is_file()
 
