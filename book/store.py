@@ -80,7 +80,8 @@ def store(profile: str, name: str, tuned: bool) -> Path:
     else:
         differences = pd.read_csv(there(run.differences), keep_default_na=False)
         pairs = [pair in real.GAINS for pair in zip(differences["row"], differences["than"], strict=True)]
-        shown = differences[pairs & (differences["machine"] == "all")]  # of thousands, those that the book shows
+        shown = differences[pairs]  # of thousands, those that the book shows
+        shown = shown[shown["machine"] == "all"]
         write_csv(shown, folder / run.differences.name)
         keep(run, settings, machines, folder)
     record = facts(settings, [run.folder]) | {"machines": machines, "settings_tuned_on_these_clips": tuned}

@@ -81,6 +81,8 @@ def table1(frame: pd.DataFrame, machines: Sequence[str], which: str = "This run"
 
 def _with_blocks(shown: pd.DataFrame) -> pd.DataFrame:
     """A line with the title of each block above its rows, where the table has rows of both."""
+    if shown.empty:
+        return shown
     blocks = shown["Method"].map(block_of)
     if blocks.nunique() < 2:
         return shown
