@@ -168,7 +168,7 @@ def test_a_kernel_that_dies_before_it_answers(tmp_path, monkeypatch):
     kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
     kernel.parent.mkdir(parents=True)
     kernel.write_text(json.dumps({"argv": ["false", "{connection_file}"], "display_name": "x", "language": "python"}))
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setattr(notebooks, "surroundings", lambda folder: {"JUPYTER_PATH": str(tmp_path / "jupyter")})
     assert "the kernel died" in executed(tmp_path, "1")
     (tmp_path / "empty.ipynb").touch()  # as such a kernel may leave it
     assert notebooks.failures(tmp_path, 0) == []

@@ -141,7 +141,10 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "sticking": Fault(RHYTHM, "rhythm", "it closes late"),
     },
 }
-"""Machine type to kind to :class:`Fault`."""
+"""Machine type to kind to :class:`Fault`.
+
+:meta hide-value:
+"""
 
 
 def fault(machine: str, number: int) -> str:
