@@ -74,10 +74,10 @@ def evaluate(
     found = {}
     for system, part in labelled.groupby("system", sort=False) if several else [("", labelled.assign(system=""))]:
         found[system] = _figures(part, p, official)
-        beside = official.results.get(system) if several else next(iter(official.results.values()), None)
+        result_file = official.results.get(system) if several else next(iter(official.results.values()), None)
         if compare:
             words = {"explanation": "no result.csv lies next to the scores"}
-            found[system]["result_csv"] = results.compare(beside, part, official.year, p) if beside else words
+            found[system]["result_csv"] = results.compare(result_file, part, official.year, p) if result_file else words
     return {"systems": found} if several else found[""]
 
 
@@ -88,7 +88,7 @@ def _with_decisions(labelled: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFra
     if len(lacking):
         row = lacking.iloc[0]
         raise OfficialError(f"clip {row['clip']} of {row['system']} ({row['machine']}) has a score, but no decision; "
-                            "expected a decision_result file beside every anomaly_score file")  # fmt: skip
+                            "expected a decision_result file for every anomaly_score file")  # fmt: skip
     return both
 
 

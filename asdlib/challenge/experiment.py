@@ -262,7 +262,7 @@ class Summary:
         return parts.mean(axis=0), self._blocks(parts)
 
     def _blocks(self, parts: np.ndarray) -> np.ndarray:
-        """The mean over machine types that are drawn anew in each resample; parts (machines, resamples)."""
+        """Average over machine types, which are drawn again in each resample; parts (machines, resamples)."""
         return parts[self.drawn, np.arange(parts.shape[1])[:, None]].mean(axis=1)
 
     def effect(self, samples: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:

@@ -24,7 +24,7 @@ def export(
     """Write a run's systems as official files, a folder a system: scores, decisions, ``result.csv``.
 
     The systems are the baselines and every row of the ensembles by the selections ``development`` and ``fixed``
-    (cross-fitting is a way to evaluate, not a system). ``thresholds.csv`` beside the official files says where the
+    (cross-fitting is a way to evaluate, not a system). ``thresholds.csv`` next to the official files says where the
     decisions come from. Nothing is written before all of it is computed.
 
     Args:

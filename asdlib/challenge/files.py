@@ -103,12 +103,12 @@ def read(given: Iterable[Path | str], column: str = "score", year: int | None = 
     frame = pd.concat([rows.assign(source=source) for source, rows in frames.items()], ignore_index=True)
     renamed = _tell_apart(frame)
     frame = _label(frame.drop(columns="source"), truths)
-    beside = {}
+    result_files = {}
     for key, system in official.items():
         found = [results[folder] for folder in {_folder(file): None for file in system.files} if folder in results]
         if len(found) == 1:
-            beside[renamed.get((key, system.name), system.name)] = found[0]
-    return Official(frame, recognised, others, year is not None, beside)
+            result_files[renamed.get((key, system.name), system.name)] = found[0]
+    return Official(frame, recognised, others, year is not None, result_files)
 
 
 @dataclass

@@ -51,7 +51,7 @@ def fit(
     replace: bool,
     ignore_names: bool,
 ) -> Path:
-    """Fit a detector and write it; what is half done lies beside it, so that the same command resumes.
+    """Fit a detector and write it; unfinished work is kept next to it, so that the same command resumes.
 
     Returns:
         The model card.

@@ -416,7 +416,7 @@ def _sections(folder: Path) -> dict[str, list[Path]]:
 
 
 def _state(recordings: Recordings) -> dict:
-    """Names, sizes and times of all files: whether a training that was interrupted may go on."""
+    """Return names, sizes and times of all files, which decide whether an interrupted training may resume."""
     return {
         kind: {name: [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in files] for name, files in group.items()}
         for kind, group in dataclasses.asdict(recordings).items()

@@ -81,7 +81,7 @@ class TrainedClassifier:
     def load(
         cls, settings, candidate: str, networks: dict[tuple[str, str], Callable], folder: Path
     ) -> "TrainedClassifier":
-        """Load what :func:`keep_classifier` wrote beside the networks."""
+        """Load what :func:`keep_classifier` wrote next to the networks."""
         branch, arrays = settings.candidate("classifier", candidate), load_file(folder / CENTROIDS)
         centroids = {key: arrays["/".join(key)] for key in networks}
         return cls(candidate, branch, networks, centroids, classifier_scorer.Normal.load(folder / NORMAL))

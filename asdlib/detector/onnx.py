@@ -86,7 +86,7 @@ def networks(facts: store.Facts, settings, folder: Path) -> Iterator[tuple[str, 
 def export(detector: Path, out: Path | None = None) -> list[Path]:
     """Write a detector's networks as ONNX files and ``onnx.json``, which says what they take and give.
 
-    Each is run once beside PyTorch before it counts.
+    Each is run once and compared with PyTorch before it counts.
 
     Args:
         detector: Folder of the detector.

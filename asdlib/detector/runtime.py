@@ -138,7 +138,7 @@ class OnnxRuntime:
         self.sessions: dict[str, object] = {}  # a window length that never comes costs no time
 
     def __reduce__(self):
-        return OnnxRuntime, (self.settings, self.facts, self.folder)  # opened anew where it is unpickled
+        return OnnxRuntime, (self.settings, self.facts, self.folder)  # opened again where it is unpickled
 
     def errors(self, candidate: str) -> Callable[[Waveforms], dict[str, np.ndarray]]:
         """For :class:`asdlib.detector.networks.TrainedAutoencoder`."""

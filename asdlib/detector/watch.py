@@ -35,9 +35,9 @@ def journal_of(folder: Path) -> Path:
     can be written there, inside it.
     """
     inside, whole = folder / JOURNAL, folder.resolve()
-    beside = whole.parent / f"{whole.name}.{JOURNAL}"
-    if beside.is_file() or (not inside.is_file() and os.access(whole.parent, os.W_OK)):
-        return beside
+    outside = whole.parent / f"{whole.name}.{JOURNAL}"
+    if outside.is_file() or (not inside.is_file() and os.access(whole.parent, os.W_OK)):
+        return outside
     return inside
 
 
@@ -113,7 +113,7 @@ def concerns(path: Path) -> bool:
 
 
 class _Journal:
-    """The verdicts on disk. It is written anew where it lay if somebody deletes it."""
+    """The verdicts on disk; a journal that somebody deletes is written again in the same place."""
 
     def __init__(self, path: Path):
         self.path = path
