@@ -338,15 +338,20 @@ class AutoencoderScorer(Strict):
         return self
 
 
-def _is_the_papers(branch, **extensions: bool) -> None:
-    """Raise an error if a branch has ``origin: paper`` but uses an extension, given by setting whether it does."""
-    for name, used in extensions.items():
-        if used and branch.origin == "paper":
+def _is_the_papers(branch, **departs: bool) -> None:
+    """Raise an error if a branch has ``origin: paper`` but adds to the paper's method or leaves out a part of it.
+
+    Args:
+        branch: Settings of the branch.
+        departs: By setting (``section__key``), whether its value is not the paper's method.
+    """
+    for name, found in departs.items():
+        if found and branch.origin == "paper":
             section, _, key = name.partition("__")
             value = json.dumps(getattr(getattr(branch, section), key))
             raise ValueError(
-                f"{section}.{key} is {value}, which the paper's method does not have; also set origin: extension, or "
-                f"remove {section}.{key}"
+                f"{section}.{key} is {value}, which is not the paper's method; also set origin: extension, or remove "
+                f"{section}.{key}"
             )
 
 
@@ -365,8 +370,13 @@ class Autoencoder(Strict):
 
     @model_validator(mode="after")
     def _origin_fits(self):
-        pseudo_target = self.scorer.target_from == "pseudo_target"
-        _is_the_papers(self, training__pseudo_target=self.training.pseudo_target > 0, scorer__target_from=pseudo_target)
+        _is_the_papers(
+            self,
+            training__pseudo_target=self.training.pseudo_target > 0,
+            scorer__target_from=self.scorer.target_from == "pseudo_target",
+            scorer__masking=not self.scorer.masking,
+            scorer__groups=self.scorer.groups != "section_domain",
+        )
         return self
 
 
@@ -508,8 +518,14 @@ class Classifier(Strict):
 
     @model_validator(mode="after")
     def _origin_fits(self):
-        shift, pseudo_target = self.batches.pseudo_target_by == "shift", self.scorer.target_from == "pseudo_target"
-        _is_the_papers(self, batches__pseudo_target_by=shift, scorer__target_from=pseudo_target)
+        _is_the_papers(
+            self,
+            batches__pseudo_target_by=self.batches.pseudo_target_by == "shift",
+            batches__mixup=self.batches.mixup == 0,
+            scorer__target_from=self.scorer.target_from == "pseudo_target",
+            ddcsad__weight=self.ddcsad.weight == 0,
+            training__finetune_steps=self.training.finetune_steps == 0,
+        )
         return self
 
 

@@ -281,13 +281,13 @@ def test_the_score_of_a_held_out_clip_does_not_depend_on_itself_through_the_gaus
     keys = [("00", "source")] * 7 + [("00", "target")] * 2
     table = pd.DataFrame(keys, columns=["section", "domain"]).assign(clip=[f"{i}.wav" for i in range(9)])
     draws = [{kind: rng.standard_normal((30, 4)) for kind in scorer.kinds(options)} for _ in keys]
-    learnt = scorer.Learnt(table.iloc[:0], np.zeros((0, 4)))
-    plain = scorer.cross_fitted(scorer.Errors(table, draws), learnt, options)
+    learnt = scorer.Errors(table.iloc[:0], [], np.zeros((0, 4)))
+    plain = scorer.cross_fitted(scorer.Errors.of(table, draws), learnt, options)
     assert sorted(plain) == [(clip, domain) for clip in range(7) for domain in ("source", "target")]
     loud = [*draws[:2], {kind: 1e3 * error for kind, error in draws[2].items()}, *draws[3:]]
-    spoilt = scorer.cross_fitted(scorer.Errors(table, loud), learnt, options)
+    spoilt = scorer.cross_fitted(scorer.Errors.of(table, loud), learnt, options)
     for domain in ("source", "target"):
-        whole = scorer.fit(scorer.Errors(table, loud), learnt, options)
+        whole = scorer.fit(scorer.Errors.of(table, loud), learnt, options)
         seen = scorer.of_clip(loud[2], whole, "00", domain, options)
         for variant, value in spoilt[2, domain].items():
             assert value > 50 * abs(plain[2, domain][variant])  # as a clip from elsewhere would
@@ -301,14 +301,26 @@ def test_folds_are_at_least_one_clip_and_at_most_all():
     for count in (2, 3, 5, 6, 13):
         table = pd.DataFrame([("00", "source")] * count, columns=["section", "domain"])
         draws = [{kind: rng.standard_normal((20, 3)) for kind in scorer.kinds(options)} for _ in range(count)]
-        empty = scorer.Learnt(table.iloc[:0], np.zeros((0, 3)))
-        found = scorer.cross_fitted(scorer.Errors(table, draws), empty, options)
+        empty = scorer.Errors(table.iloc[:0], [], np.zeros((0, 3)))
+        found = scorer.cross_fitted(scorer.Errors.of(table, draws), empty, options)
         for clip in range(count):
             rest = [draws[other]["absolute"] for other in range(count) if (other - clip) % min(5, count)]
             frames = np.concatenate(rest)
             normal = multivariate_normal(frames.mean(0), LedoitWolf().fit(frames).covariance_)
             expected = np.median(-normal.logpdf(draws[clip]["absolute"]))
             assert found[clip, "source"]["median"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_scores_over_time_are_there_whatever_pooling_the_variants_use():
+    """A detector shows them with one variant only, though its Gaussians were fitted for others."""
+    options, rng = AutoencoderScorer(variants=["clip_signed", "median_of_max"]), np.random.default_rng(2)
+    table = pd.DataFrame([("00", "source")] * 4, columns=["section", "domain"]).assign(clip=list("abcd"))
+    draws = [{kind: rng.standard_normal((20, 3)) for kind in scorer.kinds(options)} for _ in range(4)]
+    gaussians = scorer.fit(scorer.Errors.of(table, draws), scorer.Errors(table[:0], [], np.zeros((0, 3))), options)
+    frames = np.concatenate([error["absolute"] for error in draws])
+    normal = multivariate_normal(frames.mean(0), LedoitWolf().fit(frames).covariance_)
+    found = scorer.frame_scores(draws[0], gaussians, "00", "source", scorer.without_labels(options))
+    np.testing.assert_allclose(found, -normal.logpdf(draws[0]["absolute"]), rtol=1e-9)
 
 
 def test_a_clip_alone_scores_as_among_others(folder):
@@ -336,7 +348,8 @@ def test_one_clip_is_scored_from_the_stored_gaussians_as_in_the_table(folder):
 
 
 def test_without_masking_there_is_one_plain_copy(folder):
-    net = Reconstructor.load(settings(folder, autoencoder__scorer__masking=False), "fan", "base")
+    plain = settings(folder, autoencoder__scorer__masking=False, autoencoder__origin="extension")
+    net = Reconstructor.load(plain, "fan", "base")
     example = net.example(0)
     np.testing.assert_array_equal(example.masked, example.original)
     assert net.copies == 1

@@ -31,7 +31,10 @@ VALUES = {key: 1000 * (number + 1) for number, key in enumerate(key for part in 
 
 def make(machine="fan", section="00", samples=1000, value=None, frames=3, counts=COUNTS, **options) -> Batches:
     branch = params.Classifier(
-        features={"hop_length": 100}, images={"frames": frames}, batches={"batch_size": 8, "target_clips": 4} | options
+        origin="extension",  # some batches leave Mixup out
+        features={"hop_length": 100},
+        images={"frames": frames},
+        batches={"batch_size": 8, "target_clips": 4} | options,
     )
     clips = [group for part in counts.values() for group in module.groups(waveforms(part, samples, value))]
     return Batches(branch, clips, machine, section)

@@ -201,7 +201,8 @@ def test_a_section_without_target_clips_is_not_fine_tuned(trained):
 
 
 def test_it_learns(tmp_path):
-    settings = project(tmp_path, training={"steps": 40, "finetune_steps": 0}, batches={"mixup": 0.0})
+    short = {"steps": 40, "finetune_steps": 0}
+    settings = project(tmp_path, training=short, batches={"mixup": 0.0}, origin="extension")
     history = train.fit(settings, "fan", "00", "base")
     assert len(history) == 40 and not (folder(settings) / FILES[1]).exists()
     assert history["bce"].iloc[-5:].mean() < 0.4 * history["bce"].iloc[:3].mean()

@@ -271,10 +271,16 @@ def test_candidates_that_differ_in_the_scorer_share_one_training():
         ("autoencoder", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
         ("classifier", {"batches": {"pseudo_target_by": "shift"}}, 'batches.pseudo_target_by is "shift"'),
         ("classifier", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
+        ("autoencoder", {"scorer": {"masking": False}}, "scorer.masking is false"),
+        ("autoencoder", {"scorer": {"groups": "machine"}}, 'scorer.groups is "machine"'),
+        ("classifier", {"ddcsad": {"weight": 0.0}}, "ddcsad.weight is 0.0"),
+        ("classifier", {"batches": {"mixup": 0.0}}, "batches.mixup is 0.0"),
+        ("classifier", {"training": {"finetune_steps": 0}}, "training.finetune_steps is 0"),
     ],
 )
 def test_a_candidate_of_the_paper_uses_no_extension(branch, change, key):
-    """The estimated shift, and pseudo-target clips for scorers and autoencoders, are ours: a candidate says so."""
+    """Additions are ours (the estimated shift, pseudo-target clips for scorers and autoencoders), and a method with a
+    part left out is not the paper's: a candidate says so."""
     head = {"profile": "x", "title": "t"}
     with pytest.raises(ParamsError, match=f"{branch}_candidates.mine: {key}, which .* set origin: extension") as error:
         Settings.model_validate(head | {f"{branch}_candidates": {"base": {}, "mine": change}})

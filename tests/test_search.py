@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from asdlib.challenge import experiment
-from asdlib.challenge.experiment import ALL, CHOSEN, CROSS_FITTED, DEVELOPMENT, SAME_HALF, SINGLE, Summary
+from asdlib.challenge import experiment, methods, verdicts
+from asdlib.challenge.methods import ALL, CHOSEN, CROSS_FITTED, DEVELOPMENT, SAME_HALF, SINGLE
 from asdlib.challenge.search import CHUNK, Unit, areas, ensembles, search
+from asdlib.challenge.summary import Summary, effects, figures, growth, offered, stability
 from asdlib.challenge.systems import arrange, only
 from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, combine_best
 from asdlib.evaluation.metrics import harmonic_mean
@@ -149,7 +150,7 @@ FAMILIES = {"inlier models": [f"s{k}" for k in range(4)], "classifiers": [f"s{k}
 def on_noise():
     """Every cell of systems that know nothing."""
     systems = arrange(table(0.0), 2022, FAMILIES, 20)
-    return systems, {cell: experiment.evaluate_cell(systems, cell) for cell in systems.cells}
+    return systems, {cell: methods.evaluate_cell(systems, cell) for cell in systems.cells}
 
 
 def test_on_noise_selection_gains_and_cross_fitting_says_that_it_does_not(on_noise):
@@ -159,20 +160,18 @@ def test_on_noise_selection_gains_and_cross_fitting_says_that_it_does_not(on_noi
     assert summary.value((DEVELOPMENT, ALL, CHOSEN))[0][0] > chance + 0.02
     assert summary.value((SAME_HALF, ALL, CHOSEN))[0][0] > summary.value((CROSS_FITTED, ALL, CHOSEN))[0][0] + 0.02
     assert abs(summary.value((CROSS_FITTED, ALL, CHOSEN))[0][0] - chance) < 0.03
-    assert abs(summary.value((experiment.SECTIONS, ALL, CHOSEN))[0][0] - chance) < 0.03
+    assert abs(summary.value((methods.SECTIONS, ALL, CHOSEN))[0][0] - chance) < 0.03
 
 
 def test_independent_systems_gain_by_averaging():
     systems = arrange(table(0.5), 2022, FAMILIES, 10)
-    summary = Summary({cell: experiment.evaluate_cell(systems, cell) for cell in systems.cells})
-    for selection in experiment.SELECTIONS:
+    summary = Summary({cell: methods.evaluate_cell(systems, cell) for cell in systems.cells})
+    for selection in methods.SELECTIONS:
         found = summary.difference((selection, ALL, "average 6"), (selection, ALL, SINGLE))
         assert found["effect"] > 0.05 and found["low"] > 0
-    free = experiment.effects(summary, 7).set_index(["method", "selection", "than"])
+    free = effects(summary, 7).set_index(["method", "selection", "than"])
     assert free.loc[("average of all", "none", "average system"), "effect"].item() > 0.1
-    grown = experiment.growth(summary, 7).query(
-        "of == 'gain' and selection == 'cross-fitted' and combination == 'average'"
-    )
+    grown = growth(summary, 7).query("of == 'gain' and selection == 'cross-fitted' and combination == 'average'")
     assert grown.set_index("N").loc[1, "effect"] == 0 and grown["effect"].is_monotonic_increasing
 
 
@@ -188,7 +187,7 @@ def test_the_first_resample_holds_every_clip_and_the_tables_are_whole(on_noise):
     frame = table(0.0).query("system == 's2' and machine == 'fan' and section == '01'")
     used = frame[(frame["domain"] == "source") | (frame["label"] == "anomaly")]
     assert alone[1, 0] == pytest.approx(roc_auc_score(used["label"] == "anomaly", used["score"]), abs=1e-12)
-    shown = experiment.figures(summary)
+    shown = figures(summary)
     whole = shown.query(
         "machine == 'all' and domain == 'all' and method == 'best single' and selection == 'development'"
     )
@@ -197,20 +196,20 @@ def test_the_first_resample_holds_every_clip_and_the_tables_are_whole(on_noise):
     )
     mine = whole.query("family == 'all'")["value"].item()
     assert mine == pytest.approx(harmonic_mean(cells["value"].to_numpy()), abs=1e-12)
-    judged = experiment.claims(summary, systems)
-    assert set(judged["verdict"]) <= {experiment.HOLDS, experiment.FAILS, experiment.OPEN}
-    assert set(judged["selection"]) == {*experiment.SELECTIONS, "none"}
-    agreed = experiment.stability(summary, 7)
+    judged = verdicts.claims(summary, systems)
+    assert set(judged["verdict"]) <= {verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN}
+    assert set(judged["selection"]) == {*methods.SELECTIONS, "none"}
+    agreed = stability(summary, 7)
     assert agreed["cells"].sum() == agreed["chosen"].sum() == 4 and agreed["resamples"].sum() == pytest.approx(1)
-    counts = experiment.offered(summary).groupby("on_offer").size()
+    counts = offered(summary).groupby("on_offer").size()
     assert counts.to_dict() == {2: 4, 3: 4, 5: 4}
 
 
 def test_a_verdict_needs_both_intervals():
     found = {"effect": 0.02, "low": 0.01, "high": 0.03, "block_low": 0.005, "block_high": 0.04}
-    assert experiment.verdict(found) == "holds" and experiment.verdict(found, -1) == "does not hold"
-    assert experiment.verdict(found | {"block_low": -0.01}) == "undecided"
-    assert experiment.verdict(found | {"low": np.nan, "high": np.nan}) == "holds"
+    assert verdicts.verdict(found) == "holds" and verdicts.verdict(found, -1) == "does not hold"
+    assert verdicts.verdict(found | {"block_low": -0.01}) == "undecided"
+    assert verdicts.verdict(found | {"low": np.nan, "high": np.nan}) == "holds"
 
 
 def test_real_systems_are_arranged_by_their_families(realdata):

@@ -16,7 +16,7 @@ PyTorch is imported only where it is used, because a detector scores with ONNX f
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -37,22 +37,29 @@ FOLDS = 5
 """folds of cross-fitting; fewer where a section has fewer held-out clips"""
 
 
+@dataclass(frozen=True)
 class Errors:
-    """Reconstruction errors of clips, as needed by the scorers.
+    """Reconstruction errors of clips, as needed by the scorers."""
 
-    Args:
-        table: Catalogue rows of the clips; renumbered from 0.
-        errors: Errors of each clip, ``(frames, dims)`` for each of :func:`kinds`.
-    """
+    table: pd.DataFrame
+    """catalogue rows of the clips, numbered from 0"""
+    frames: list[dict[str, np.ndarray]]
+    """errors of each clip, ``(frames, dims)`` for each of :func:`kinds`; empty for clips whose frames no scorer uses"""
+    signed: np.ndarray
+    """signed errors averaged over time, ``(clips, dims)``"""
 
-    def __init__(self, table: pd.DataFrame, errors: Sequence[dict[str, np.ndarray]]):
-        self.table, self.frames = table.reset_index(drop=True), list(errors)
-        self.signed = np.stack([error["signed"].mean(0, dtype=np.float64) for error in errors]) if errors else None
+    @classmethod
+    def of(cls, table: pd.DataFrame, frames: Sequence[dict[str, np.ndarray]]) -> "Errors":
+        """Average the signed errors of each clip; arguments as the attributes."""
+        signed = np.stack([error["signed"].mean(0, dtype=np.float64) for error in frames])
+        return cls(table.reset_index(drop=True), list(frames), signed)
 
-    def take(self, index: np.ndarray) -> "Errors":
-        """Select the clips at ``index``, either positions or a mask."""
-        index = np.flatnonzero(index) if np.asarray(index).dtype == bool else np.asarray(index, dtype=int)
-        return Errors(self.table.iloc[index], [self.frames[i] for i in index])
+    def take(self, chosen: np.ndarray) -> "Errors":
+        """Select the clips where the mask ``chosen`` is true."""
+        index = np.flatnonzero(chosen)
+        return Errors(
+            self.table.iloc[index].reset_index(drop=True), [self.frames[i] for i in index], self.signed[index]
+        )
 
 
 def score(settings, machine: str, candidate: str) -> pd.DataFrame:
@@ -76,7 +83,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     planned = table["section"].isin(clips.planned).to_numpy()
     target = (table["domain"] == "target").to_numpy() & (table["split"] == "train").to_numpy()
     fitted = np.flatnonzero(planned & ((clips.role == roles.HELD_OUT) | target))
-    known = Errors(table.iloc[fitted], list(net.errors(clips.rows[fitted], wanted)))
+    known = Errors.of(table.iloc[fitted], list(net.errors(clips.rows[fitted], wanted)))
     means = {"signed": np.zeros((len(table), known.signed.shape[1])), "absolute": None}
     means["absolute"] = np.zeros_like(means["signed"])
     for index, error in zip(fitted, known.frames, strict=True):
@@ -86,7 +93,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     for index, error in zip(learn, net.errors(clips.rows[learn], ["signed", "absolute"]), strict=True):
         for kind, rows in means.items():
             rows[index] = error[kind].mean(0, dtype=np.float64)
-    learnt = Learnt(table.iloc[learn], means["signed"][learn])
+    learnt = Errors(table.iloc[learn].reset_index(drop=True), [], means["signed"][learn])
     pseudo = pseudo_target_errors(settings, net, machine) if options.target_from == "pseudo_target" else None
     gaussians = fit(known, learnt, options, pseudo)
 
@@ -125,19 +132,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     return result.reset_index(drop=True)
 
 
-class Learnt(Errors):
-    """Mean signed errors of the clips that the network learnt from, whose frames scorers do not use.
-
-    Args:
-        table: Catalogue rows of the clips.
-        signed: Signed errors averaged over time, ``(clips, dims)``.
-    """
-
-    def __init__(self, table: pd.DataFrame, signed: np.ndarray):
-        self.table, self.frames, self.signed = table.reset_index(drop=True), [], signed
-
-
-def fit(known: Errors, learnt: Learnt, options, pseudo: Errors | None = None) -> dict[str, Gaussian]:
+def fit(known: Errors, learnt: Errors, options, pseudo: Errors | None = None) -> dict[str, Gaussian]:
     """Fit all Gaussians that the variants need.
 
     Args:
@@ -170,7 +165,7 @@ def fit(known: Errors, learnt: Learnt, options, pseudo: Errors | None = None) ->
 
 
 def cross_fitted(
-    known: Errors, learnt: Learnt, options, pseudo: Errors | None = None
+    known: Errors, learnt: Errors, options, pseudo: Errors | None = None
 ) -> dict[tuple[int, str], dict[str, float]]:
     """Score held-out clips with Gaussians that were fitted without them and the other clips of their fold.
 
@@ -200,9 +195,9 @@ def kinds(options) -> list[str]:
 
 
 def _copy_poolings(options) -> list[str]:
-    """Return the poolings over copies that the variants use, or the mean if no variant uses any."""
+    """Return the poolings over copies that the variants use; the mean first, which the scores over time show."""
     frame_variants = [variant for variant in options.variants if variant not in (CLIP_SIGNED, L1)]
-    return list(dict.fromkeys(_parts(variant)[1] for variant in frame_variants)) or ["mean"]
+    return list(dict.fromkeys(["mean", *(_parts(variant)[1] for variant in frame_variants)]))
 
 
 def _parts(variant: str) -> tuple[str, str]:
@@ -269,8 +264,8 @@ def of_frames(
 
 
 def frame_scores(error, gaussians, section: str, domain: str, options) -> np.ndarray:
-    """Return the frame scores to plot over time, with the first pooling over copies that the variants use."""
-    return of_frames(error, gaussians, section, domain, options, _copy_poolings(options)[0])
+    """Return the frame scores to plot over time, ``(frames,)``, from errors averaged over the copies."""
+    return of_frames(error, gaussians, section, domain, options)
 
 
 def without_labels(options):
@@ -292,7 +287,7 @@ def pseudo_target_errors(settings, net: "Reconstructor", machine: str) -> Errors
         return None
     waveforms, rows = found
     other = replace(net, waveforms=waveforms, rows=rows)
-    return Errors(waveforms.clips.iloc[rows], list(other.errors(rows, kinds(net.branch.scorer))))
+    return Errors.of(waveforms.clips.iloc[rows], list(other.errors(rows, kinds(net.branch.scorer))))
 
 
 def fit_frames(
