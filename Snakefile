@@ -13,15 +13,17 @@ import re
 import shlex
 import sys
 
-from asdlib import leader
+from asdlib.execution import process_lifetime
 from asdlib import params as parameters
-from asdlib.artefacts import write_json
-from asdlib.data import DECODED, PSEUDO_TARGET, catalogue
-from asdlib.notebooks import COMMON
+from asdlib.atomic import write_json
+from asdlib.paths import DECODED
+from asdlib.paths import SHIFTED
+from asdlib.data import catalogue
+from asdlib.execution.notebooks import COMMON
 from asdlib.paths import BASELINES, KEEP_FINISHED, Run, home
-from asdlib.reproduce import alone, forget_finished
+from asdlib.execution.reproduce import alone, forget_finished
 
-leader.follow()  # ends with `make reproduce`, if that started it
+process_lifetime.follow()  # ends with `make reproduce`, if that started it
 profile = config.get("profile", "demo")
 overrides = config.get("overrides", {})  # passed by --configfile, as the command line turns null and numbers into strings
 settings = parameters.load(profile, overrides)
@@ -64,7 +66,7 @@ def values(wildcards):
 def data(wildcards):
     """Return the decoded clips of all machine types, since a classifier takes its outliers from the other types."""
     decoded = [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
-    return decoded + [run.pseudo_target(machine) / name for machine in plan.machines for name in PSEUDO_TARGET]
+    return decoded + [run.pseudo_target(machine) / name for machine in plan.machines for name in SHIFTED]
 
 
 execute = f"{python} -m asdlib execute {{input.notebook:q}} {{log:q}} --parameters {{params.values:q}}"
@@ -84,10 +86,10 @@ until_the_end = contextlib.ExitStack()
 
 
 onstart:
-    if leader.PIPE not in os.environ:  # started by hand; `make reproduce` takes the lock itself
+    if process_lifetime.PIPE not in os.environ:  # started by hand; `make reproduce` takes the lock itself
         until_the_end.enter_context(alone(home()))
     elif workflow.non_local_exec:  # jobs on a cluster outlive this process and the command
-        del os.environ[leader.PIPE]
+        del os.environ[process_lifetime.PIPE]
     write_json(settings.resolved(), run.settings)
 
 

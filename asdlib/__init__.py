@@ -10,15 +10,13 @@ The public API is what ``__all__`` lists; everything else serves the experiment 
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from asdlib.errors import AsdError
+
 if TYPE_CHECKING:
     from asdlib.detector import Detector, Verdict
 
 __version__ = metadata.version("asdlib")
 __all__ = ["AsdError", "Detector", "Verdict"]
-
-
-class AsdError(Exception):
-    """Error with a message written for the user: what was found, what was expected, what to do."""
 
 
 def __getattr__(name: str):

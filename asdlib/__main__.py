@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import asdlib
-from asdlib import AsdError
+from asdlib.errors import AsdError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -292,7 +292,7 @@ def _overrides(pairs: list[str]) -> dict:
 
 
 def _reproduce(given) -> int:
-    from asdlib.reproduce import reproduce
+    from asdlib.execution.reproduce import reproduce
 
     overrides = _overrides(given.set)
     if given.data:
@@ -301,7 +301,7 @@ def _reproduce(given) -> int:
 
 
 def _execute(given) -> int:
-    from asdlib.notebooks import execute
+    from asdlib.execution.notebooks import execute
 
     try:
         values = json.loads(given.parameters)
@@ -392,11 +392,12 @@ def _onnx(given) -> int:
 
 
 def _check(given) -> int:
-    from asdlib import data, params
+    from asdlib import params
+    from asdlib.data import folder_report
 
     settings = params.Data(root=str(given.folder), sample_rate=given.sample_rate, channels=given.channels)
-    report = data.check(given.folder, settings, data.shortest(params.load(given.profile)))
-    print(json.dumps(report, indent=2) if given.json else data.describe(report))
+    report = folder_report.check(given.folder, settings, params.load(given.profile).shortest_clips())
+    print(json.dumps(report, indent=2) if given.json else folder_report.describe(report))
     return 0 if report["usable"] else 1
 
 

@@ -14,16 +14,22 @@ from pathlib import Path
 
 import torch
 
-from asdlib import AsdError
-from asdlib.artefacts import writing
+from asdlib.atomic import writing
+from asdlib.errors import ModelError
 from asdlib.paths import FINISHED, KEEP_FINISHED
 
 # Source files that a trained model depends on.
-_CODE = ("checkpoints.py", "features.py", "seeds.py", "training.py", "data", "autoencoder", "classifier", "baselines")
-
-
-class TrainingError(AsdError):
-    """Raised when a training cannot continue; the message names the step or file and what to do."""
+_CODE = (
+    "checkpoints.py",
+    "features.py",
+    "seeds.py",
+    "training.py",
+    "units.py",
+    "shift",
+    "autoencoder",
+    "classifier",
+    "baselines",
+)
 
 
 def finished(checkpoint: Path) -> Path:
@@ -35,7 +41,7 @@ def is_finished(checkpoint: Path) -> bool:
     """Return whether this training has finished with the current code; models of other code are trained again.
 
     Raises:
-        TrainingError: The file cannot be read.
+        ModelError: The file cannot be read.
     """
     done = finished(checkpoint)
     return done.is_file() and _read(done).get("code") == code()
@@ -87,11 +93,11 @@ def restore(checkpoint: Path, module, optimizer, scheduler, settings: dict) -> t
         The number of completed steps, the column names of the history, its rows, and the training time in seconds.
 
     Raises:
-        TrainingError: The checkpoint cannot be read, or belongs to other settings.
+        ModelError: The checkpoint cannot be read, or belongs to other settings.
     """
     state = _read(checkpoint)
     if json.loads(state["settings"]) != json.loads(json.dumps(settings)):
-        raise TrainingError(
+        raise ModelError(
             f"{checkpoint}: the checkpoint belongs to other settings; delete it to start over, or restore its settings"
         )
     module.load_state_dict(state["module"])
@@ -106,7 +112,7 @@ def _read(checkpoint: Path) -> dict:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         json.loads(state["settings"])
     except Exception as error:
-        raise TrainingError(
+        raise ModelError(
             f"{checkpoint}: cannot be read as a checkpoint ({type(error).__name__}); delete it to start over"
         ) from None
     return state

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asdlib.data.wav import FULL_SCALE
+from asdlib.units import FULL_SCALE
 
 FLOOR = 1e-10
 """power below which log-mel stays at -100 dB, as in librosa's ``power_to_db``"""

@@ -7,11 +7,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.linalg.blas import dtrmm
 
-from asdlib import AsdError
-
-
-class GaussianError(AsdError):
-    """Raised when a Gaussian cannot be fitted."""
+from asdlib.errors import ScoreError
 
 
 @dataclass(frozen=True)
@@ -28,10 +24,10 @@ class Gaussian:
         """Build a Gaussian from mean and covariance.
 
         Raises:
-            GaussianError: Mean or covariance contain NaN or infinity, which no ridge would fix.
+            ScoreError: Mean or covariance contain NaN or infinity, which no ridge would fix.
         """
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
-            raise GaussianError(
+            raise ScoreError(
                 "the mean or covariance of a Gaussian scorer contains NaN or infinity; expected finite errors; check "
                 "the training of the model"
             )

@@ -47,7 +47,7 @@ def of_system(settings, system: str) -> str:
     """Return the origin of a system, which is the paper only if both its candidate and its variant are the paper's.
 
     Args:
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         system: ``<branch>/<candidate>/<variant>``.
     """
     branch, candidate, variant = system.split("/")

@@ -21,7 +21,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from asdlib.artefacts import fingerprint
+from asdlib.records import fingerprint
 
 HOME = "ASDLIB_HOME"
 FINISHED = ".done.pt"
@@ -31,6 +31,10 @@ KEEP_FINISHED = "ASDLIB_KEEP_FINISHED"
 
 Snakemake removes the outputs of a job that was killed before Snakemake noted its end, even complete ones.
 """
+DECODED = ("clips.csv", "waveforms.npy", "record.json")
+"""files of a decoded machine type (:func:`asdlib.data.audio.decode`)"""
+SHIFTED = ("clips.csv", "waveforms.npy", "shifts.csv", "record.json")
+"""files of the shifted clips of a machine type (:func:`asdlib.shift.shifted_clips.make`)"""
 BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis", "mahalanobis_shift")
 
 
@@ -43,7 +47,12 @@ def home() -> Path:
     if os.environ.get(HOME):
         return Path(os.environ[HOME]).expanduser()
     here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "params").is_dir()), here)
+    return next((folder for folder in (here, *here.parents) if _has_profiles(folder)), here)
+
+
+def _has_profiles(folder: Path) -> bool:
+    """Return whether ``folder/params`` holds profiles, and is not the package :mod:`asdlib.params`."""
+    return (folder / "params").is_dir() and not (folder / "params" / "__init__.py").exists()
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ class Run:
         return self.folder / "data" / machine
 
     def pseudo_target(self, machine: str) -> Path:
-        """Return the folder of a machine's pseudo-target clips (:mod:`asdlib.data.pseudo_target`)."""
+        """Return the folder of a machine's pseudo-target clips (:mod:`asdlib.shift.shifted_clips`)."""
         return self.folder / "pseudo_target" / machine
 
     def system(self, system: str, machine: str, candidate: str | None = None, section: str | None = None) -> Path:

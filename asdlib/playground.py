@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asdlib import data, origin, paths, scores, training
+from asdlib import origin, paths, scores, training
 from asdlib.autoencoder.inspection import Inspection
 from asdlib.classifier import FILES, STAGES, embeddings, maps
 from asdlib.classifier import model as models
 from asdlib.classifier import scorer as classifier_scorer
-from asdlib.data import catalogue, wav
+from asdlib.data import wav
 from asdlib.data.audio import Waveforms
+from asdlib.data.machine_clips import open_machine
 from asdlib.ensemble.combine import normalise, rank
+from asdlib.errors import DataError
 from asdlib.evaluation import decision
 from asdlib.pooling import pool
 
@@ -37,9 +39,9 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> Wavefo
 
     Raises:
         DataError: There is neither a file nor a clip with this name, or the section or domain does not exist.
-        asdlib.data.recording.ClipError: The file cannot be used.
+        asdlib.errors.DataError: The file cannot be used.
     """
-    opened = data.open_machine(settings, machine)
+    opened = open_machine(settings, machine)
     waveforms, sections = opened.waveforms, opened.planned
     clips = waveforms.clips
     found = np.flatnonzero(clips["clip"] == clip)
@@ -49,11 +51,9 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> Wavefo
     path = next((path for path in (Path(clip), paths.home() / clip) if path.is_file()), None)
     if path is None:
         listed = paths.Run.of(settings).data(machine) / "clips.csv"
-        raise catalogue.DataError(
-            f"{clip!r} is neither a file nor the name of a clip of {machine}; {listed} lists all names"
-        )
+        raise DataError(f"{clip!r} is neither a file nor the name of a clip of {machine}; {listed} lists all names")
     if section not in sections or domain not in scores.DOMAINS:
-        raise catalogue.DataError(
+        raise DataError(
             f"{machine} has no section {section!r} or no domain {domain!r}; choose one of the sections "
             f"{', '.join(sections)}, and one of the domains {', '.join(scores.DOMAINS)}"
         )

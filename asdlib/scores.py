@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asdlib import AsdError
-from asdlib.artefacts import writing
+from asdlib.atomic import writing
+from asdlib.errors import ScoreError
 
 COLUMNS = ["system", "machine", "section", "domain", "split", "clip", "label", "score"]
 DOMAINS = ("source", "target")
@@ -22,10 +22,6 @@ LABELS = ("normal", "anomaly", "unknown")
 _MACHINE = re.compile(r"[^/\\\0]+")  # must be usable in file names
 _SECTION = re.compile(r"\d{2,}")
 _TEXT = {column: str for column in COLUMNS if column != "score"}  # keeps section "00" a string
-
-
-class ScoreError(AsdError):
-    """Raised for an invalid score table; the message names the file, what was found and what was expected."""
 
 
 def table(clips: pd.DataFrame, system: str, score: np.ndarray) -> pd.DataFrame:

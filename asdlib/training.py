@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from asdlib import checkpoints
-from asdlib.checkpoints import TrainingError
+from asdlib.errors import ModelError
 from asdlib.seeds import derive
 
 CHECKPOINT_SECONDS = "ASDLIB_CHECKPOINT_SECONDS"
@@ -58,16 +58,16 @@ def compute(settings) -> Compute:
     """Resolve ``device``, ``precision`` and ``threads`` of the settings, and make the process deterministic.
 
     Raises:
-        TrainingError: The settings name a CUDA device that does not exist.
+        ModelError: The settings name a CUDA device that does not exist.
     """
     name = settings.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise TrainingError(f"device: {name} was set, but PyTorch finds no CUDA device; use device: auto or cpu")
+        raise ModelError(f"device: {name} was set, but PyTorch finds no CUDA device; use device: auto or cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise TrainingError(
+        raise ModelError(
             f"device: {name} was set, but PyTorch finds {torch.cuda.device_count()} CUDA device(s), numbered from "
             "cuda:0; use one of these"
         )
@@ -79,9 +79,7 @@ def compute(settings) -> Compute:
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.allow_tf32 = False  # float32 means float32, on every machine
     if settings.compile and not any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))):
-        raise TrainingError(
-            "compile: true needs a C++ compiler, but none was found; install g++, or set compile: false"
-        )
+        raise ModelError("compile: true needs a C++ compiler, but none was found; install g++, or set compile: false")
     precision = settings.precision
     if precision == "auto":
         precision = "bfloat16" if _multiplies_bfloat16(device) else "float32"
@@ -172,7 +170,7 @@ def train(
         seconds that earlier starts spent on steps that were not repeated.
 
     Raises:
-        TrainingError: The checkpoint belongs to other settings or cannot be read; a loss, the gradient or a weight is
+        ModelError: The checkpoint belongs to other settings or cannot be read; a loss, the gradient or a weight is
             not finite.
     """
     if checkpoint_seconds is None:
@@ -287,14 +285,14 @@ def _collect(pending: list, rows: list, names: list[str]) -> None:
 
 
 def _check_weights(module: nn.Module, step: int) -> None:
-    """Raise :class:`TrainingError` if a weight or buffer is not finite, before it gets into a checkpoint or a model."""
+    """Raise :class:`ModelError` if a weight or buffer is not finite, before it gets into a checkpoint or a model."""
     for name, tensor in module.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise _diverged(f"{name} is no longer finite", step)
 
 
-def _diverged(what: str, step: int) -> TrainingError:
-    return TrainingError(
+def _diverged(what: str, step: int) -> ModelError:
+    return ModelError(
         f"training diverged: {what} at step {step}; lower the learning rate or use precision: float32 (any previous "
         "checkpoint is kept)"
     )

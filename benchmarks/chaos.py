@@ -31,7 +31,7 @@ KINDS = {  # what a process is called: words of its command line
     "papermill": "asdlib execute",
     "Snakemake": "-m snakemake",
     "command": "asdlib reproduce",
-    "lender of kernels": "-m asdlib.warm",
+    "lender of kernels": "-m asdlib.execution.kernels",
     "kernel": "ipykernel_launcher",
 }
 VICTIMS = ("kernel", "papermill", "lender of kernels", "Snakemake", "command", "all at once")

@@ -21,7 +21,7 @@ import selection
 import soundfile
 import torch
 
-from asdlib import artefacts, params, training
+from asdlib import atomic, params, records, training
 from asdlib.baselines.mahalanobis import summary
 from asdlib.classifier.batches import Batches, groups
 from asdlib.data import audio
@@ -54,9 +54,9 @@ def main() -> None:
                     print(f"{work}, {size}: {seconds:.2f} s, {peak / 2**30:.2f} GiB", flush=True)
     compute = training.compute(params.Settings(profile="benchmark", title="Benchmarks"))
     table = pd.DataFrame(rows, columns=["work", "size", "repeat", "seconds", "peak_bytes"])
-    table = table.assign(device=compute.describe(), commit=artefacts.commit())
+    table = table.assign(device=compute.describe(), commit=records.commit())
     path = Path(__file__).parents[1] / "book" / "results" / "growth.csv"
-    with artefacts.writing(path) as temporary:
+    with atomic.writing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")
     print(path)
 

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from measure import operations
 
-from asdlib import artefacts, params
+from asdlib import atomic, params, records
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.classifier.model import Classifier
 from asdlib.evaluation import paper
@@ -41,9 +41,9 @@ def main() -> None:
         rows.append(("classifier", name, machines * SECTIONS, steps, step))
     table = pd.DataFrame(rows, columns=["branch", "candidate", "models", "steps", "operations_a_step"])
     table["operations"] = table["models"] * table["steps"] * table["operations_a_step"]
-    table["commit"] = artefacts.commit()
+    table["commit"] = records.commit()
     path = Path(__file__).parents[1] / "book" / "results" / "paper_run.csv"
-    with artefacts.writing(path) as temporary:
+    with atomic.writing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.4g", lineterminator="\n")
     print(table.to_string())
 

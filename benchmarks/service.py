@@ -18,7 +18,7 @@ import pandas as pd
 import soundfile
 from detector import TWO_STEPS
 
-from asdlib import artefacts
+from asdlib import atomic, records
 from asdlib.detector import Detector, onnx, runtime
 
 CLIPS, SECONDS, RATE, MANY = 16, 10, 16_000, 20
@@ -62,10 +62,10 @@ def main() -> None:
             rows.append((kind, first, (all_of_them - first) / MANY, most))
     table = pd.DataFrame(rows, columns=["runtime", "start_cpu_seconds", "cpu_seconds", "bytes"])
     table = table.assign(
-        seconds=SECONDS, commit=artefacts.commit(), processor=detector._fitted().stored.facts.record["device"]
+        seconds=SECONDS, commit=records.commit(), processor=detector._fitted().stored.facts.record["device"]
     )
     out = Path(__file__).parent.parent / "book" / "results" / "service.csv"
-    with artefacts.writing(out) as temporary:
+    with atomic.writing(out) as temporary:
         table.to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")
     print(table.to_string(index=False))
 

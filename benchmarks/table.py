@@ -15,7 +15,7 @@ import pandas as pd
 import selection
 import torch
 
-from asdlib import artefacts, params, training
+from asdlib import atomic, params, records, training
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def main() -> None:
             rows += subject.run(Path(folder))
     results = Path(__file__).parents[1] / "book" / "results"
     compute = training.compute(params.Settings(profile="benchmark", title="Benchmarks"))
-    facts = {"device": compute.describe(), "commit": artefacts.commit(), "torch": torch.__version__}
-    with artefacts.writing(results / "benchmarks.csv") as temporary:
+    facts = {"device": compute.describe(), "commit": records.commit(), "torch": torch.__version__}
+    with atomic.writing(results / "benchmarks.csv") as temporary:
         pd.DataFrame(rows).assign(**facts).to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")
     print(results / "benchmarks.csv")
 

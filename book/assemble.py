@@ -26,7 +26,8 @@ import yaml
 from contents import STAGES, api, contents, firsts, machine_page, reference_page
 from executed import Executed, as_page, seconds
 
-from asdlib import AsdError, params, paths
+from asdlib import params, paths
+from asdlib.errors import AsdError
 from asdlib.evaluation import false_alarms, health
 from asdlib.paths import Run
 from asdlib.plots import evaluation, scaling, style

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 
-from asdlib import AsdError
+from asdlib.errors import AsdError
 from asdlib.paths import BASELINES, Run, home
 
 LINES = 12

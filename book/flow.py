@@ -10,7 +10,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from asdlib import AsdError, paths
+from asdlib import paths
+from asdlib.errors import AsdError
 from asdlib.plots import style
 
 

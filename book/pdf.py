@@ -9,7 +9,8 @@ from pathlib import Path
 
 import assemble
 
-from asdlib import AsdError, params, paths
+from asdlib import params, paths
+from asdlib.errors import AsdError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -10,8 +10,9 @@ import pandas as pd
 import tables
 from tables import percent, table
 
+from asdlib import metrics
 from asdlib.ensemble.blocks import BLOCKS, EXTENSIONS, ROWS
-from asdlib.evaluation import false_alarms, metrics
+from asdlib.evaluation import false_alarms
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.table1 import SYSTEMS, slug
 from asdlib.plots import autoencoder, baselines, classifier, evaluation, style

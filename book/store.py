@@ -29,9 +29,10 @@ import provenance
 import real
 from assemble import ordered, there
 
-from asdlib import AsdError, params, paths, scores
-from asdlib.artefacts import write_json
+from asdlib import params, paths, scores
+from asdlib.atomic import write_json
 from asdlib.classifier import embeddings, maps
+from asdlib.errors import AsdError
 from asdlib.evaluation import ablations
 from asdlib.evaluation.table1 import write_csv, write_text
 from asdlib.paths import Run

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asdlib import data, params
+from asdlib import params
+from asdlib.prepare import prepare_clips
 
 PROFILE = {
     "profile": "tiny",
@@ -47,5 +48,5 @@ def make(folder: Path) -> params.Settings:
                     name = f"section_{section}_{domain}_{split}_{label}_{index:04d}.wav"
                     soundfile.write(place / name, wave, 16_000, subtype="PCM_16")
     made = settings(folder)
-    data.prepare(made)
+    prepare_clips(made)
     return made

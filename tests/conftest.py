@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from asdlib import artefacts
+from asdlib import atomic, records
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # on a busy machine a deadline fails by chance
 hypothesis.settings.load_profile("untimed")
@@ -62,7 +62,7 @@ def smoke(project) -> Path:
 @pytest.fixture(scope="session")
 def commit() -> str:
     """Of the working tree before a test writes to it."""
-    return artefacts.commit()
+    return records.commit()
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def note(request, commit):
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
         test = request.node.nodeid.partition("[")[0]
         row = {"test": test, "what": what, "value": value, "commit": commit, "date": today}
-        with artefacts.writing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+        with atomic.writing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
             table = csv.DictWriter(stream, list(row), lineterminator="\n")
             table.writeheader()
             table.writerows((rows | {(test, what): row}).values())

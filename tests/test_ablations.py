@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import synthetic_scores
 
-from asdlib import params, scores
+from asdlib import metrics, params, scores
 from asdlib.__main__ import main
-from asdlib.artefacts import write_json
-from asdlib.evaluation import ablations, metrics
-from asdlib.evaluation.bootstrap import EvaluationError
+from asdlib.atomic import write_json
+from asdlib.errors import ScoreError
+from asdlib.evaluation import ablations
 from asdlib.paths import Run
 
 CANDIDATES = {"c0": {}, "c1": {"model": {"latent": 8}}}
@@ -68,8 +68,8 @@ def test_every_candidate_is_compared_with_the_first():
 
 def test_only_scored_runs_of_other_seeds_go_together(runs, tmp_path):
     for given, words in [([runs[0], tmp_path], "no run"), ([runs[0], runs[0]], "seed 0 is among the runs")]:
-        with pytest.raises(EvaluationError, match=words):
+        with pytest.raises(ScoreError, match=words):
             ablations.over_seeds(given)
     (runs[1] / "classifier" / "fan" / "c0" / "scores.csv").unlink()
-    with pytest.raises(EvaluationError, match=r"scores\.csv: not scored"):
+    with pytest.raises(ScoreError, match=r"scores\.csv: not scored"):
         ablations.over_seeds(runs)

@@ -20,10 +20,10 @@ from sklearn.metrics import roc_auc_score
 
 from asdlib import data as asd_data
 from asdlib import params, paths
-from asdlib.data import audio, catalogue, wav
+from asdlib.data import audio, catalogue, folder_report, wav
 from asdlib.data.audio import Waveforms
-from asdlib.data.catalogue import DataError
-from asdlib.data.wav import ClipError
+from asdlib.errors import DataError
+from asdlib.prepare import prepare_clips
 
 DATA = params.Data()
 NAME = "section_{section}_source_{split}_{label}_{index:04d}.wav"
@@ -88,7 +88,7 @@ def test_24_bits(tmp_path):
 def test_channels(tmp_path):
     stereo = np.stack([pcm(100, 1), pcm(100, 2)], axis=1)
     wavfile.write(tmp_path / "a.wav", 16_000, stereo)
-    with pytest.raises(ClipError, match=r"a.wav: 2 channels; expected 1; set data.channels"):
+    with pytest.raises(DataError, match=r"a.wav: 2 channels; expected 1; set data.channels"):
         wav.read(tmp_path / "a.wav", DATA)
     assert np.array_equal(wav.read(tmp_path / "a.wav", params.Data(channels="first")), stereo[:, 0])
     mean = wav.read(tmp_path / "a.wav", params.Data(channels="mean"))
@@ -127,7 +127,7 @@ def broken(folder):
 
 def test_each_unusable_clip_is_named(tmp_path):
     for file, words in broken(tmp_path).items():
-        with pytest.raises(ClipError) as info:
+        with pytest.raises(DataError) as info:
             wav.read(tmp_path / file, DATA)
         assert str(info.value).startswith(str(tmp_path / file))
         assert all(word in str(info.value) for word in words), info.value
@@ -267,15 +267,15 @@ def test_prepare(tmp_path, monkeypatch, capsys):
         tmp_path / "in" / "valve" / "train" / NAME.format(section="03", split="train", label="normal", index=0), pcm(9)
     )
     settings = params.Settings(profile="t", title="t", data=params.Data(root="in"))
-    clips = asd_data.prepare(settings)
+    clips = prepare_clips(settings)
     assert clips.equals(catalogue.scan(tmp_path / "in"))
-    assert asd_data.counts(clips)["clips"].sum() == 6
+    assert folder_report.counts(clips)["clips"].sum() == 6
     run = paths.Run.of(settings)
     assert [len(Waveforms.open(run.data(name))) for name in ("fan", "valve")] == [5, 1]
     record = json.loads((run.data("fan") / "record.json").read_text())
     assert record["settings"] == {"sample_rate": 16_000, "channels": "refuse"}
     before = (run.data("fan") / "waveforms.npy").stat().st_ino
-    asd_data.prepare(settings)
+    prepare_clips(settings)
     assert (run.data("fan") / "waveforms.npy").stat().st_ino == before
     assert "fan: 5 clips, sections 00, decoded before" in capsys.readouterr().out
 
@@ -286,13 +286,13 @@ def test_prepare_decodes_nothing_if_anything_is_wrong(tmp_path, monkeypatch):
     (tmp_path / "in" / "valve" / "train").mkdir(parents=True)
     (tmp_path / "in" / "valve" / "train" / NAME.format(section="03", split="train", label="normal", index=0)).touch()
     with pytest.raises(DataError, match="0 bytes"):
-        asd_data.prepare(params.Settings(profile="t", title="t", data=params.Data(root="in")))
+        prepare_clips(params.Settings(profile="t", title="t", data=params.Data(root="in")))
     assert not (tmp_path / "runs").exists()
 
 
 def test_check_reports_counts_and_every_problem(tmp_path):
     machine(tmp_path)
-    report = asd_data.check(tmp_path, DATA)
+    report = folder_report.check(tmp_path, DATA)
     assert report["machines"] == {"fan": ["00"]} and report["outliers"] == [] and report["problems"] == []
     assert report["usable"] and report["clips"] == sum(row["clips"] for row in report["counts"]) == 5
     assert {row["domain"]: row["clips"] for row in report["counts"] if row["split"] == "train"} == {
@@ -304,13 +304,13 @@ def test_check_reports_counts_and_every_problem(tmp_path):
     (train / "take 2.wav").touch()
     (tmp_path / "fan" / "target_test").mkdir()
     write(tmp_path / "fan" / "target_test" / "section_00_target_test_normal_0000.wav", pcm(5))
-    report = json.loads(json.dumps(asd_data.check(tmp_path, DATA)))
+    report = json.loads(json.dumps(folder_report.check(tmp_path, DATA)))
     assert not report["usable"]
     text = "\n".join(report["problems"])
     assert len(report["problems"]) == 4
     for words in ("8000 Hz", "take 2.wav", "no target training clips", "none of them anomalous"):
         assert words in text
-    assert all(problem in asd_data.describe(report) for problem in report["problems"])
+    assert all(problem in folder_report.describe(report) for problem in report["problems"])
 
 
 def test_real_recordings_come_through(realdata, tmp_path):
@@ -346,7 +346,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_named(tmp_path):
     soundfile.write(path, np.zeros(1000), DATA.sample_rate, "PCM_24")
     with wav.opened(path, DATA) as recording:
         os.truncate(path, 44 + 3 * 400)
-        with pytest.raises(wav.ClipError, match=r"clip.wav: 400 samples could be read, the header promises 1000"):
+        with pytest.raises(DataError, match=r"clip.wav: 400 samples could be read, the header promises 1000"):
             recording.read()
 
 

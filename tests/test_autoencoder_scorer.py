@@ -15,14 +15,16 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import multivariate_normal, trim_mean
 from sklearn.covariance import LedoitWolf
 
-from asdlib import data, paths, scores
-from asdlib.autoencoder import inspection, reconstruct, scorer, train
+from asdlib import metrics, paths, scores
+from asdlib.autoencoder import inspection, scorer, train
 from asdlib.autoencoder.reconstruct import Reconstructor, pool_copies
-from asdlib.data import pseudo_target, roles
-from asdlib.evaluation import metrics
+from asdlib.data import roles
+from asdlib.errors import ModelError
 from asdlib.gaussian import Gaussian
 from asdlib.params import AutoencoderScorer
 from asdlib.pooling import pool
+from asdlib.prepare import prepare_clips
+from asdlib.shift import shifted_clips
 
 pytestmark = pytest.mark.slow
 
@@ -370,9 +372,9 @@ def test_inspection_shows_what_was_scored(folder):
         assert shapes == {(len(seen.frame_scores), 12)}
         np.testing.assert_allclose(spectra.error, spectra.reconstruction - spectra.original, rtol=1e-3, atol=1e-3)
         assert len(seen.waveform) == 3500 and seen.sample_rate == 16_000
-    with pytest.raises(inspection.ScorerError, match=r"fan has no test clip 'other\.wav'"):
+    with pytest.raises(ModelError, match=r"fan has no test clip 'other\.wav'"):
         inspection.inspect(run, "fan", "base", row.replace({row["clip"]: "other.wav"}))
-    with pytest.raises(inspection.ScorerError, match="section 07 has no normal test clip"):
+    with pytest.raises(ModelError, match="section 07 has no normal test clip"):
         inspection.typical(table, "07", "target", "normal")
 
 
@@ -402,14 +404,12 @@ def test_section_regression_adds_an_error(folder):
 
 def test_a_model_that_is_missing_or_another(folder):
     run = settings(folder, autoencoder_candidates={"base": {}, "other": {"seed": 1}})
-    with pytest.raises(reconstruct.ModelError, match=r"other: no trained autoencoder; run notebook 03_train"):
+    with pytest.raises(ModelError, match=r"other: no trained autoencoder; run notebook 03_train"):
         scorer.score(run, "fan", "other")
-    with pytest.raises(
-        reconstruct.ModelError, match=r"was trained with model: .*; restore the settings of the training"
-    ):
+    with pytest.raises(ModelError, match=r"was trained with model: .*; restore the settings of the training"):
         scorer.score(settings(folder, autoencoder__model__dropout=0.5), "fan", "base")
     train.fit(run, "fan", "other")
-    with pytest.raises(inspection.ScorerError, match="no scorers; run notebook 04"):
+    with pytest.raises(ModelError, match="no scorers; run notebook 04"):
         inspection.inspect(run, "fan", "other", pd.Series({"split": "test", "clip": "any"}))
 
 
@@ -435,7 +435,7 @@ def test_errors_of_pseudo_target_clips(folder):
     run = settings(folder, autoencoder__scorer__target_from="pseudo_target", autoencoder__origin="extension")
     with_them, without = (scorer.score(chosen, "fan", "base") for chosen in (run, settings(folder)))  # one training
     net = Reconstructor.load(run, "fan", "base")
-    waveforms, rows = pseudo_target.open_rows(run, "fan", ["00", "01"])
+    waveforms, rows = shifted_clips.open_rows(run, "fan", ["00", "01"])
     every = list(dataclasses.replace(net, waveforms=waveforms).errors(rows, ["absolute"]))
     held_out = net.waveforms.clips["clip"][net.role == roles.HELD_OUT]
     own = list(net.errors(net.rows, ["absolute"]))
@@ -465,7 +465,7 @@ def test_the_first_and_the_last_frame_do_not_stand_out(tmp_path):
             name = f"section_00_source_{split}_{label}_{index:04d}.wav"
             soundfile.write(place / name, 0.1 * rng.standard_normal(8000), 16_000, subtype="PCM_16")
     run = settings(tmp_path, autoencoder__training__steps=60, autoencoder__training__warmup=20)
-    data.prepare(run)
+    prepare_clips(run)
     train.fit(run, "fan", "base")
     table = scorer.score(run, "fan", "base")
     table = table[(table["system"] == "autoencoder/base/mean") & (table["split"] == "test")]

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_model
 
-from asdlib import data, params, paths, training
+from asdlib import params, paths, training
 from asdlib.autoencoder import train
 from asdlib.autoencoder.model import Autoencoder
-from asdlib.data.catalogue import DataError
+from asdlib.data.machine_clips import open_machine
+from asdlib.errors import DataError
 from asdlib.features import LogMel
 
 pytestmark = pytest.mark.slow
@@ -250,7 +251,7 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(folder):
     branch = run.candidate("autoencoder", "base")
     assert branch.model.dropout > 0
     place = paths.Run.of(run).system("autoencoder", "fan", "base") / "model.safetensors"
-    net, opened = Autoencoder(branch.model, 12, 2), data.open_machine(run, "fan")
+    net, opened = Autoencoder(branch.model, 12, 2), open_machine(run, "fan")
     load_model(net, str(place))
     stored = {name: value.clone() for name, value in net.state_dict().items()}
     log_mel = LogMel(branch.features, 16_000)
@@ -279,7 +280,7 @@ def test_the_record_says_what_the_network_explains(folder):
     train.fit(run, "fan", "base")
     place = paths.Run.of(run).system("autoencoder", "fan", "base")
     record = json.loads((place / "record.json").read_text(encoding="utf-8"))
-    branch, opened = run.candidate("autoencoder", "base"), data.open_machine(run, "fan")
+    branch, opened = run.candidate("autoencoder", "base"), open_machine(run, "fan")
     net, log_mel = Autoencoder(branch.model, 12, 2), LogMel(branch.features, 16_000)
     load_model(net, str(place / "model.safetensors"))
     net.eval()

@@ -16,12 +16,14 @@ import pytest
 import soundfile
 from scipy.io import wavfile
 
-from asdlib import AsdError, params, scores
 from asdlib import data as asd_data
+from asdlib import params, scores
 from asdlib.__main__ import main
-from asdlib.data import catalogue, pseudo_target, quality, wav
+from asdlib.data import anomaly_names, catalogue, folder_report, wav
 from asdlib.data.audio import Waveforms
-from asdlib.data.wav import ClipError
+from asdlib.errors import AsdError, DataError
+from asdlib.prepare import prepare_clips
+from asdlib.shift import shifted_clips
 from asdlib.tables import read_table
 
 pytestmark = pytest.mark.slow
@@ -256,9 +258,9 @@ def test_generated_trees(template, tmp_path, monkeypatch, capsys, note):
         for words in expected:
             assert any(all(word in problem for word in words) for problem in report["problems"]), (seed, words, report)
         assert all(problem.isprintable() for problem in report["problems"])
-        asd_data.describe(report)
+        folder_report.describe(report)
         with pytest.raises(AsdError):
-            asd_data.prepare(settings())
+            prepare_clips(settings())
         written = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
         assert written <= set(asd_data.DECODED), seed  # another machine type, if any: whole, and nothing half-written
         defects += len(expected)
@@ -285,7 +287,7 @@ def test_doubtful_clips_are_counted_and_used(template, tmp_path, monkeypatch, ca
         found = [warning for warning in report["warnings"] if words in warning]
         assert len(found) == 1 and found[0].startswith(f"{len(victims)} (fan/"), report["warnings"]
         data = params.Data(root=root.name)
-        asd_data.prepare(params.Settings(profile=f"t{number}", title="t", data=data))
+        prepare_clips(params.Settings(profile=f"t{number}", title="t", data=data))
         assert words in capsys.readouterr().out  # a run says so too
 
 
@@ -324,7 +326,7 @@ def test_generated_headers(tmp_path, note):
         path.write_bytes(content)
         try:
             samples = wav.read(path, params.Data())
-        except ClipError as error:
+        except DataError as error:
             assert str(error).startswith(str(path)) and len(str(error)) < 400 and "\n" not in str(error)
             continue
         accepted += 1
@@ -385,13 +387,13 @@ def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refusing)  # whoever runs this may be root, who may read all
     assert "fan/train: permission denied" in catalogue.walk(tmp_path)[1][0]
-    assert "fan/train" in asd_data.check(tmp_path, params.Data())["problems"][0]
+    assert "fan/train" in folder_report.check(tmp_path, params.Data())["problems"][0]
 
 
 def test_what_is_decoded_is_what_was_there(template, tmp_path, monkeypatch):
     monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
     shutil.copytree(template, tmp_path / "in")
-    asd_data.prepare(settings())
+    prepare_clips(settings())
     waveforms = Waveforms.open(tmp_path / "runs" / "t" / "data" / "fan")
     for row, path in enumerate(waveforms.clips["path"]):
         assert np.array_equal(waveforms.read(row), pcm(CLIPS.index(path.removeprefix("fan/"))))
@@ -409,15 +411,15 @@ def test_clips_too_short_for_a_later_stage_are_all_named_up_front(template, tmp_
         (root / "fan" / clip).write_bytes(encoded(pcm(index, 32_000)))
     assert main(["data", "check", str(root), "--json", "--profile", "paper"]) == 1
     report = json.loads(capsys.readouterr().out)
-    needed = asd_data.shortest(settings())
+    needed = settings().shortest_clips()
     assert needed == {"frame_autoencoder.frames": 4 * 512, "mobilenet.frames": 63 * 512}
     with pytest.raises(AsdError) as info:
-        asd_data.prepare(settings(), needed)
+        prepare_clips(settings(), needed)
     assert len(report["problems"]) == 2 and not (tmp_path / "runs").exists()
     for clip, problem in zip(short, report["problems"], strict=True):
         words = f"{root / 'fan' / clip}: 2 s long; expected at least 2.02 s, which mobilenet.frames needs"
         assert problem.startswith(words) and words in str(info.value)
-    assert asd_data.check(root, params.Data(), {})["usable"]
+    assert folder_report.check(root, params.Data(), {})["usable"]
 
 
 def test_training_clips_whose_names_say_anomaly_are_told(template, tmp_path, capsys):
@@ -458,11 +460,11 @@ NORMAL = [
 
 
 def test_names_and_folders_that_say_anomaly():
-    assert [line.partition(": ")[0] for line in quality.suspected_anomalies(SUSPECTED + NORMAL)] == SUSPECTED
+    assert [line.partition(": ")[0] for line in anomaly_names.suspected_anomalies(SUSPECTED + NORMAL)] == SUSPECTED
     deep = ["/home/me/fault study/fan/a/1.wav", "/home/me/fault study/fan/broken/b/1.wav"]
-    found = quality.suspected_anomalies(deep, "/home/me/fault study/fan")
+    found = anomaly_names.suspected_anomalies(deep, "/home/me/fault study/fan")
     assert [line.partition(": ")[0] for line in found] == deep[1:]  # what lies above the user's folder says nothing
-    assert len(quality.suspected_anomalies(deep[1:], "/home/me/fault study/fan/broken")) == 1
+    assert len(anomaly_names.suspected_anomalies(deep[1:], "/home/me/fault study/fan/broken")) == 1
 
 
 def test_a_clip_that_goes_while_its_folder_is_read_is_named(template, tmp_path, monkeypatch):
@@ -481,12 +483,12 @@ def test_machine_types_called_na_001_and_null(template, tmp_path, monkeypatch):
     machines = ["001", "NA", "nan", "null"]
     for machine in machines:
         shutil.copytree(template / "fan", tmp_path / "in" / machine)
-    clips = asd_data.prepare(settings())
+    clips = prepare_clips(settings())
     assert sorted(set(clips["machine"])) == machines == list(catalogue.plan(settings()).machines)
     for machine in machines:
         table = Waveforms.open(tmp_path / "runs" / "t" / "data" / machine).clips
         assert set(table["machine"]) == {machine} and set(table["section"]) == {"00"}
-        shifts = pseudo_target.shifts(settings(), machine)
+        shifts = shifted_clips.shifts(settings(), machine)
         assert shifts["section"].tolist() == ["00"] and shifts.drop(columns="section").dtypes.eq(float).all()
         rows = scores.table(table, "mahalanobis", np.arange(float(len(table))))
         rows.to_csv(tmp_path / f"{machine}.csv", index=False)

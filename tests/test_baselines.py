@@ -21,15 +21,17 @@ from scipy.special import log_softmax
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
-from asdlib import data, params, paths, scores, training
+from asdlib import params, paths, scores, training
 from asdlib.baselines import frame_autoencoder, mahalanobis, mobilenet
-from asdlib.baselines.machine import BaselineError
 from asdlib.baselines.windows import Windows
-from asdlib.data import pseudo_target, roles
+from asdlib.data import roles
 from asdlib.data.audio import Waveforms
-from asdlib.data.catalogue import DataError
+from asdlib.data.machine_clips import open_machine
+from asdlib.errors import DataError, ModelError
 from asdlib.features import LogMel, log_mels
 from asdlib.plots import baselines as figures
+from asdlib.prepare import prepare_clips
+from asdlib.shift import shifted_clips
 
 pytestmark = pytest.mark.slow
 
@@ -93,7 +95,7 @@ def home(tmp_path_factory):
     (home / "params" / "tiny.yaml").write_text(PROFILE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(paths.HOME, str(home))
-        data.prepare(params.load("tiny"))
+        prepare_clips(params.load("tiny"))
         yield home
 
 
@@ -127,7 +129,7 @@ def test_every_planned_clip_is_scored_and_the_folder_is_whole(settings, tables, 
     assert len(table) == 2 * (20 + 2 + 2)  # 2 of 12 are held out, and scored as source and as target clips
     assert set(table["section"]) == {"00", "01"} and set(table["split"]) == {"train", "test"}
     held_out = table[table["split"] == "train"].groupby(["section", "domain"])["clip"].apply(set)
-    clips = data.open_machine(settings, "fan")
+    clips = open_machine(settings, "fan")
     for section in ("00", "01"):
         expected = clips.table["clip"][(clips.role == roles.HELD_OUT) & (clips.table["section"] == section)]
         assert held_out[section, "source"] == held_out[section, "target"] == set(expected)
@@ -173,7 +175,7 @@ def test_the_scores_of_the_frame_autoencoder_are_those_of_its_files(home, settin
 
 def learnt(home, settings) -> tuple[pd.DataFrame, list[np.ndarray]]:
     """The clips that systems learn from, and their log-mel."""
-    clips = data.open_machine(settings, "fan")
+    clips = open_machine(settings, "fan")
     table = clips.table[clips.role == roles.LEARN]
     return table, [spectrogram(home, row) for row in table.itertuples()]
 
@@ -215,7 +217,7 @@ def test_a_frame_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(
     """After one step of a huge size the output is nothing like the input."""
     more = {"profile": "dead", "frame_autoencoder.epochs": 1, "frame_autoencoder.batch_size": 100_000}
     settings = params.load("tiny", more | {"frame_autoencoder.learning_rate": 1.0})
-    data.prepare(settings)
+    prepare_clips(settings)
     frame_autoencoder.run(settings, "fan")
     record = json.loads((folder(settings, "frame_autoencoder") / "record.json").read_text())
     assert record["explained_share"] < 0
@@ -296,7 +298,7 @@ def test_a_mobilenet_that_rejects_what_it_learnt_from_is_said_to_do_so(
     """A network that always gives one answer, and one that is always wrong, in place of the trained one."""
     settings = params.load("tiny", {"profile": "dead", "mobilenet.epochs": 1, "mobilenet.train_hop": 100,
                                     "mobilenet.published_formula": published_formula})  # fmt: skip
-    data.prepare(settings)
+    prepare_clips(settings)
     plain = mobilenet.window_scores
 
     def broken(found, section, published=False):
@@ -390,7 +392,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(home, settings, table
 
 def test_a_single_section_is_told_from_the_other_machines(home):
     settings = params.load("tiny", {"profile": "single", "data.sections": ["00"], "mobilenet.epochs": 1})
-    data.prepare(settings)
+    prepare_clips(settings)
     table = mobilenet.run(settings, "fan")
     assert set(table["machine"]) == {"fan"} and set(table["section"]) == {"00"} and table["score"].std() > 0
     record = json.loads((paths.Run.of(settings).system("mobilenet", "fan") / "record.json").read_text())
@@ -401,8 +403,8 @@ def test_a_single_section_alone_cannot_be_classified(home, tmp_path, monkeypatch
     write_machine(tmp_path / "data", "fan", ["00"])
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     settings = params.load(home / "params" / "tiny.yaml", {"data.sections": None})
-    data.prepare(settings)
-    with pytest.raises(BaselineError, match=r"fan has only one section and the run no other machine type.*data"):
+    prepare_clips(settings)
+    with pytest.raises(ModelError, match=r"fan has only one section and the run no other machine type.*data"):
         mobilenet.run(settings, "fan")
     assert not paths.Run.of(settings).system("mobilenet", "fan").exists()
 
@@ -416,7 +418,7 @@ def test_an_unknown_machine_is_refused(settings, run):
 def test_a_clip_shorter_than_a_window_is_named(home):
     settings = params.load("tiny", {"mobilenet.frames": 20})
     with pytest.raises(
-        BaselineError,
+        ModelError,
         match=r"fan/source_test/section_00_source_test_anomaly_0000\.wav: 9600 samples give 19 frames.*least 20",
     ):
         mobilenet.run(settings, "fan")
@@ -428,7 +430,7 @@ def test_too_few_clips_for_a_gaussian(home, tmp_path, monkeypatch):
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     settings = params.load(home / "params" / "tiny.yaml", {"data.sections": None})
     with pytest.raises(DataError, match=r"section 00 of fan has 1 source training clip\(s\); expected at least 3"):
-        data.prepare(settings)
+        prepare_clips(settings)
 
 
 @given(
@@ -474,9 +476,9 @@ def test_the_shifted_reference_differs_in_the_target_domain_only(home, settings,
     plain, shifted = tables["mahalanobis"], tables["mahalanobis_shift"]
     source = (plain["domain"] == "source").to_numpy()
     np.testing.assert_array_equal(plain["score"][source], shifted["score"][source])
-    clips = data.open_machine(settings, "fan")
+    clips = open_machine(settings, "fan")
     held_out = clips.table["clip"][clips.role == roles.HELD_OUT]
-    made, rows = pseudo_target.open_rows(settings, "fan", ["00"], without=held_out)
+    made, rows = shifted_clips.open_rows(settings, "fan", ["00"], without=held_out)
     assert len(rows) == 10
     log_mel = LogMel(settings.mahalanobis.features, RATE)
     vectors = np.stack([mahalanobis.summary(spectrum) for spectrum in log_mels(made, rows, log_mel)])

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdlib import params
-from asdlib.classifier import ClassifierError
 from asdlib.classifier import batches as module
 from asdlib.classifier.batches import Batches
 from asdlib.classifier.windows import window
+from asdlib.errors import ModelError
 from asdlib.training import generator
 
 COUNTS = {
@@ -191,13 +191,13 @@ def test_normalisation_is_over_all_training_clips_of_the_machine():
 
 
 def test_clear_errors():
-    with pytest.raises(ClassifierError, match="section 07 of fan has no normal source training clips"):
+    with pytest.raises(ModelError, match="section 07 of fan has no normal source training clips"):
         make(section="07")
-    with pytest.raises(ClassifierError, match=r"negatives is 'machine', but apart from section 00 of ToyCar"):
+    with pytest.raises(ModelError, match=r"negatives is 'machine', but apart from section 00 of ToyCar"):
         make("ToyCar", negatives="machine", counts={"ToyCar": COUNTS["ToyCar"]})
-    with pytest.raises(ClassifierError, match=r"'dataset', but crane is in none of their machine types \(fan, gearbox"):
+    with pytest.raises(ModelError, match=r"'dataset', but crane is in none of their machine types \(fan, gearbox"):
         make("crane", counts=COUNTS | {"crane": {("crane", "00", "source"): 1}}, negatives="dataset")
-    with pytest.raises(ClassifierError, match="section 00 of ToyCar has no target training clips"):
+    with pytest.raises(ModelError, match="section 00 of ToyCar has no target training clips"):
         make("ToyCar").finetuning(generator(0))
     with pytest.raises(ValueError, match=r"target_clips \(5\) must be at most half of batch_size \(8\)"):
         make(target_clips=5)

@@ -17,8 +17,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdlib import AsdError, params, scores
-from asdlib.evaluation import false_alarms, health, metrics, paper, verdict
+from asdlib import metrics, params, scores
+from asdlib.errors import AsdError
+from asdlib.evaluation import false_alarms, health, paper, verdict
 from asdlib.paths import Run
 
 BOOK = Path(__file__).resolve().parent.parent / "book"

@@ -7,7 +7,8 @@ import pytest
 
 from asdlib import params
 from asdlib.data import catalogue
-from asdlib.data.catalogue import DataError, Plan
+from asdlib.data.catalogue import Plan
+from asdlib.errors import DataError
 
 
 def files(root, machine, **counts):

@@ -16,8 +16,8 @@ from asdlib.__main__ import main
 from asdlib.challenge import export, file_names, files, results, rules, years
 from asdlib.challenge.combine import combine
 from asdlib.challenge.evaluate import describe, evaluate
-from asdlib.challenge.sources import OfficialError
 from asdlib.data import catalogue, lists
+from asdlib.errors import ScoreError
 
 pytestmark = pytest.mark.slow
 
@@ -200,7 +200,7 @@ def test_folders_archives_and_odd_characters(tmp_path):
     several = evaluate([tmp_path / "flat.zip", tmp_path / "second"])["systems"]
     assert several == {"flat": found, "second": found}
     (tmp_path / "broken.zip").write_bytes((tmp_path / "flat.zip").read_bytes()[:500])
-    with pytest.raises(OfficialError, match=r"broken\.zip: not a zip archive"):
+    with pytest.raises(ScoreError, match=r"broken\.zip: not a zip archive"):
         evaluate([tmp_path / "broken.zip"])
 
 
@@ -321,14 +321,14 @@ def test_incomplete_doubled_and_mixed_files_get_one_sentence(tmp_path, capsys, s
 def test_a_missing_machine_id_of_2020_is_named(tmp_path):
     system(tmp_path, 2020, ("fan", "pump"))
     (tmp_path / "anomaly_score_pump_id_04.csv").unlink()
-    with pytest.raises(OfficialError, match=r"anomaly_score_pump_id_04\.csv is missing"):
+    with pytest.raises(ScoreError, match=r"anomaly_score_pump_id_04\.csv is missing"):
         evaluate([tmp_path])
 
 
 def test_files_of_two_years_are_refused_unless_a_year_is_given(tmp_path):
     system(tmp_path / "one", 2023, ("bandsaw",))
     system(tmp_path / "two", 2024, ("3DPrinter",))
-    with pytest.raises(OfficialError, match=r"of DCASE2024, but .* is of DCASE2023"):
+    with pytest.raises(ScoreError, match=r"of DCASE2024, but .* is of DCASE2023"):
         evaluate([tmp_path / "one", tmp_path / "two"])
     assert evaluate([tmp_path / "one", tmp_path / "two"], year=2024)["year"] == 2024
 
@@ -342,7 +342,7 @@ def test_a_short_file_of_2022_is_told_by_the_others(tmp_path):
         )
     change(tmp_path / "anomaly_score_fan_section_04.csv", lambda lines: lines[:150])
     shutil.copytree(tmp_path, tmp_path / "b")
-    with pytest.raises(OfficialError, match=r"section_04\.csv: 150 clips have a score; expected 200"):
+    with pytest.raises(ScoreError, match=r"section_04\.csv: 150 clips have a score; expected 200"):
         combine([tmp_path / "b", tmp_path / "anomaly_score_fan_section_03.csv"], "test", "average", tmp_path / "out")
 
 
@@ -351,28 +351,28 @@ def test_what_ground_truth_must_say(tmp_path):
     ground_truth(tmp_path, 2023, table)
     name = "ground_truth_bandsaw_section_00_test.csv"
     with pytest.raises(
-        OfficialError, match=r"nothing says of which domain clip section_00_0000\.wav .* ground_truth_domain"
+        ScoreError, match=r"nothing says of which domain clip section_00_0000\.wav .* ground_truth_domain"
     ):
         evaluate([tmp_path / "sys", tmp_path / "ground_truth_data"])
-    with pytest.raises(OfficialError, match="none of these clips is labelled"):
+    with pytest.raises(ScoreError, match="none of these clips is labelled"):
         evaluate([tmp_path / "sys", tmp_path / "ground_truth_domain"])
     text = (tmp_path / "ground_truth_domain" / name).read_text()
     (tmp_path / "ground_truth_domain" / name).write_text(text.partition("\n")[2])
-    with pytest.raises(OfficialError, match=r"clip section_00_0000\.wav has no domain, 1 clip"):
+    with pytest.raises(ScoreError, match=r"clip section_00_0000\.wav has no domain, 1 clip"):
         evaluate([tmp_path])
     (tmp_path / "ground_truth_domain" / name).write_text(text + text[: text.index("\n") + 1])
-    with pytest.raises(OfficialError, match=r"section_00_0000\.wav is listed twice"):
+    with pytest.raises(ScoreError, match=r"section_00_0000\.wav is listed twice"):
         evaluate([tmp_path])
     (tmp_path / "ground_truth_domain" / name).write_text(text)
     spelled = (tmp_path / "ground_truth_data" / name).read_text().replace("section_00_", "section_00_test_")
     (tmp_path / "ground_truth_data" / name).write_text(spelled)  # another spelling of the same clips
     assert evaluate([tmp_path])["official_score"] == pytest.approx(expected(table, 2023), abs=1e-12)
     put(tmp_path / "other" / name, [(clip, 0) for clip in table["clip"]])
-    with pytest.raises(OfficialError, match="contradicts"):
+    with pytest.raises(ScoreError, match="contradicts"):
         evaluate([tmp_path])
     named = system(tmp_path / "named", 2023, ("bearing",))
     put(tmp_path / "wrong" / "ground_truth_bearing_section_00_test.csv", [(clip, 0) for clip in named["clip"]])
-    with pytest.raises(OfficialError, match="is normal, but it is anomaly by its name"):
+    with pytest.raises(ScoreError, match="is normal, but it is anomaly by its name"):
         evaluate([tmp_path / "named", tmp_path / "wrong"])
 
 

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from asdlib import params
 from asdlib.classifier import model as module
-from asdlib.classifier.model import Classifier, ClassifierError, backbone
+from asdlib.classifier.model import Classifier, backbone
+from asdlib.errors import ModelError
 from asdlib.features import LogMel
 
 SAMPLES = 31 * 128
@@ -129,25 +130,25 @@ def test_pretrained_weights_from_a_local_file(tmp_path):
 
 
 def test_clear_errors(tmp_path, monkeypatch):
-    with pytest.raises(ClassifierError, match=r"timm has no model 'resnet43'; did you mean .*resnet34"):
+    with pytest.raises(ModelError, match=r"timm has no model 'resnet43'; did you mean .*resnet34"):
         backbone("resnet43", False)
-    with pytest.raises(ClassifierError, match=r"nowhere.safetensors does not exist"):
+    with pytest.raises(ModelError, match=r"nowhere.safetensors does not exist"):
         backbone("test_resnet", str(tmp_path / "nowhere.safetensors"))
     (tmp_path / "w.pth").write_bytes(b"")
-    with pytest.raises(ClassifierError, match=r"w.pth is not a safetensors file"):
+    with pytest.raises(ModelError, match=r"w.pth is not a safetensors file"):
         backbone("test_resnet", str(tmp_path / "w.pth"))
     (tmp_path / "w.safetensors").write_bytes(b"no weights")
-    with pytest.raises(ClassifierError, match=r"weights of test_resnet could not be loaded .*check the file"):
+    with pytest.raises(ModelError, match=r"weights of test_resnet could not be loaded .*check the file"):
         backbone("test_resnet", str(tmp_path / "w.safetensors"))
     tokens = make(model={"backbone": "test_vit"}, features={"n_mels": 160, "n_fft": 4096})
-    with pytest.raises(ClassifierError, match=r"expected a convolutional network's"):
+    with pytest.raises(ModelError, match=r"expected a convolutional network's"):
         tokens(0.2 * torch.randn(1, 159 * 128))
 
     def unreachable(*arguments, **options):
         raise OSError("no route to host")
 
     monkeypatch.setattr(timm, "create_model", unreachable)
-    with pytest.raises(ClassifierError, match=r"could not be loaded \(OSError: no route to host\); download them to a"):
+    with pytest.raises(ModelError, match=r"could not be loaded \(OSError: no route to host\); download them to a"):
         backbone("test_resnet", True)
 
 

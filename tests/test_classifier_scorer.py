@@ -14,8 +14,9 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import ledoit_wolf
 
 from asdlib import params, paths, scores, training
-from asdlib.classifier import ClassifierError, embeddings, inspection, maps, model, scorer, train, windows
+from asdlib.classifier import embeddings, inspection, maps, model, scorer, train, windows
 from asdlib.data.audio import Waveforms
+from asdlib.errors import ModelError
 
 pytestmark = pytest.mark.slow
 
@@ -205,14 +206,14 @@ def test_saturated_posteriors_do_not_tie():
 def test_clear_errors(scored):
     settings = scored[0]
     other = settings.model_copy(update={"classifier_candidates": {"base": {"images": {"frames": 16}}}})
-    with pytest.raises(ClassifierError, match=r"fan.00.base: the model there was trained with other settings"):
+    with pytest.raises(ModelError, match=r"fan.00.base: the model there was trained with other settings"):
         scorer.score(other, "fan", "base")
-    with pytest.raises(ClassifierError, match="valve has no section with labelled test clips"):
+    with pytest.raises(ModelError, match="valve has no section with labelled test clips"):
         scorer.score(settings, "valve", "base")
     missing = settings.model_copy(update={"classifier_candidates": {"other": {}}})
-    with pytest.raises(ClassifierError, match=r"no model; train it with notebook 05_train_classifier"):
+    with pytest.raises(ModelError, match=r"no model; train it with notebook 05_train_classifier"):
         scorer.score(missing, "fan", "other")
-    with pytest.raises(ClassifierError, match="no embeddings; run notebook 06_embeddings"):
+    with pytest.raises(ModelError, match="no embeddings; run notebook 06_embeddings"):
         embeddings.read(missing, "fan", "other")
 
 

@@ -13,8 +13,9 @@ from classifier_clips import project
 from safetensors.torch import load_file
 
 from asdlib import checkpoints, params, paths, training
-from asdlib.classifier import ClassifierError, model, train
+from asdlib.classifier import model, train
 from asdlib.classifier.batches import Batches
+from asdlib.errors import ModelError, ParamsError
 
 pytestmark = pytest.mark.slow
 
@@ -211,9 +212,9 @@ def test_it_learns(tmp_path):
 
 def test_other_negatives_and_missing_sections_fail_before_anything_is_written(trained):
     settings = elsewhere(trained[0], "errors")
-    with pytest.raises(ClassifierError, match="section 05 of fan"):
+    with pytest.raises(ModelError, match="section 05 of fan"):
         train.fit(settings, "fan", "05", "base")
-    with pytest.raises(params.ParamsError, match="'bas'"):
+    with pytest.raises(ParamsError, match="'bas'"):
         train.fit(settings, "fan", "00", "bas")
     assert [path.name for path in paths.Run.of(settings).folder.iterdir()] == ["data"]
 

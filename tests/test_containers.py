@@ -10,8 +10,9 @@ import soundfile
 
 from asdlib import params
 from asdlib.data import wav
-from asdlib.data.doubts import Doubts, Summary
-from asdlib.data.recording import ClipError, Recording
+from asdlib.data.quality import Doubts, Summary
+from asdlib.data.recording import Recording
+from asdlib.errors import DataError
 
 pytestmark = pytest.mark.slow
 
@@ -157,7 +158,7 @@ def test_half_a_recording_is_refused_with_a_repair(tmp_path, name):
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     for attempt in (wav.probe, wav.read):
-        with pytest.raises(ClipError) as info:
+        with pytest.raises(DataError) as info:
             attempt(path, params.Data())
         assert str(info.value).startswith(f"{path}: ")
         assert all(any(part in str(info.value) for part in word.split("|")) for word in words), info.value
@@ -186,7 +187,7 @@ def test_more_than_4_gib(tmp_path, promised):
         assert recording.read(samples - 10).tolist() == list(range(1, 11))
     os.truncate(path, len(header) + samples)
     if promised == "RF64":
-        with pytest.raises(ClipError, match="truncated"):
+        with pytest.raises(DataError, match="truncated"):
             Recording(path)
 
 
@@ -235,7 +236,7 @@ def test_any_bytes_are_read_or_refused_in_a_sentence(tmp_path, note):
             with Recording(path) as recording:
                 assert len(recording.read()) == recording.frames > 0
             read += 1
-        except ClipError as error:
+        except DataError as error:
             assert str(error).startswith(f"{path}: ") and str(error).isprintable() and len(str(error)) < 400
     assert 100 < read < 500
     note("audio files of other containers changed at random, each read or refused", 600)

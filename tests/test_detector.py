@@ -21,9 +21,9 @@ from sklearn.exceptions import NotFittedError
 import asdlib
 from asdlib import params
 from asdlib.__main__ import main
-from asdlib.detector import DetectorError, commands, folder, recordings, spans
-from asdlib.detector.sources import RecordingError
+from asdlib.detector import commands, folder, recordings, spans
 from asdlib.detector.watch import JOURNAL, journal_of, watch
+from asdlib.errors import DataError, DetectorError
 
 pytestmark = pytest.mark.slow
 
@@ -173,9 +173,9 @@ def test_other_rates(detector, home, odd):
     data = detector._fitted().stored.settings.data
     ((start, window),) = recordings.windows(recordings.opened(higher, data), RATE, 2.0)
     assert start == 0 and len(window) == 2 * RATE
-    with pytest.raises(RecordingError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000 or more.*sample_rate=8000"):
+    with pytest.raises(DataError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000 or more.*sample_rate=8000"):
         detector.judge(write(home / "left" / "8k.wav", hum(1, rate=8000), 8000))
-    with pytest.raises(RecordingError, match=r"0\.50 s long; expected at least 1 s"):
+    with pytest.raises(DataError, match=r"0\.50 s long; expected at least 1 s"):
         detector.judge(write(home / "left" / "short.wav", hum(1, seconds=0.5)))
 
 
@@ -234,17 +234,17 @@ def test_folders_that_cannot_be_used(tmp_path, make, words):
 
 def test_a_recording_for_two_uses_is_refused(tmp_path):
     place, inner = normal(tmp_path / "machines" / "pump", 9), normal(tmp_path / "machines" / "fan", 9, first=50)
-    with pytest.raises(RecordingError, match=r"day000.wav: given twice, with .*fan and with .*machines"):
+    with pytest.raises(DataError, match=r"day000.wav: given twice, with .*fan and with .*machines"):
         folder.find(place, outliers=[inner, tmp_path / "machines"])
     for more in ({"outliers": [place]}, {"outliers": tmp_path / "machines"}, {"changed": place}):
-        with pytest.raises(RecordingError, match=r"day000.wav: given as normal and as (outlier|changed); expected one"):
+        with pytest.raises(DataError, match=r"day000.wav: given as normal and as (outlier|changed); expected one"):
             folder.find(place, **more)
-    with pytest.raises(RecordingError, match="no recordings given"):
+    with pytest.raises(DataError, match="no recordings given"):
         folder.find([])
     given = ["fit", place, "--out", tmp_path / "mine", "--outliers", place, "--profile", profile(tmp_path)]
     assert main([str(value) for value in given]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["machines", "tiny.yaml"]  # nothing is left of it
-    with pytest.raises(RecordingError, match=r"day000.wav: is a file; expected a folder of recordings"):
+    with pytest.raises(DataError, match=r"day000.wav: is a file; expected a folder of recordings"):
         folder.find(place / "day000.wav")
 
 

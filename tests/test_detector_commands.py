@@ -23,9 +23,9 @@ from detector_recordings import RATE, hum, normal, profile, write
 import asdlib
 from asdlib import params
 from asdlib.__main__ import main, parser
-from asdlib.detector import DetectorError, commands, estimate, report, sources, train, watch
+from asdlib.detector import commands, estimate, report, sources, train, watch
 from asdlib.detector.judge import Judge
-from asdlib.detector.sources import RecordingError
+from asdlib.errors import DataError, DetectorError
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
         assert commands.expanded([Path("-")]) == names
     assert commands.expanded([place / "new"]) == sorted((place / "new").iterdir())
     (tmp_path / "none" / "x.m4a").mkdir(parents=True)
-    with pytest.raises(RecordingError, match="no recording in it"):
+    with pytest.raises(DataError, match="no recording in it"):
         commands.expanded([tmp_path / "none"])
     monkeypatch.setattr(commands, "_MANY", 2)
     assert main(["score", str(place / "detector"), *map(str, names)]) == 0

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import asdlib
 from asdlib import params
-from asdlib.data.quality import suspected_anomalies
+from asdlib.data.anomaly_names import suspected_anomalies
 from asdlib.detector import folder, level, overlap, recordings, sources, statistics, train
-from asdlib.detector.sources import RecordingError
+from asdlib.errors import DataError
 
 pytestmark = pytest.mark.slow
 
@@ -66,14 +66,14 @@ def test_arrays_are_recordings():
         ((np.array([["a"]]), RATE), "expected numbers"),
         ((np.full(RATE, np.nan), RATE), "NaN"),
     ]:
-        with pytest.raises(RecordingError, match=words):
+        with pytest.raises(DataError, match=words):
             sources.open_recording(odd, DATA.model_copy(update={"channels": "first"})).read(0, 1)
 
 
 def test_what_was_found_is_named_where_nothing_fits(tmp_path):
     for name in ("a.m4a", "b.m4a", "readme.txt"):
         (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(RecordingError, match=r"found 2 \.m4a, 1 \.txt; expected wav, flac, ogg, mp3 or aiff"):
+    with pytest.raises(DataError, match=r"found 2 \.m4a, 1 \.txt; expected wav, flac, ogg, mp3 or aiff"):
         folder.find(tmp_path)
 
 
@@ -102,7 +102,7 @@ def test_anomalies_are_not_learnt_as_normal(tmp_path):
     normal(tmp_path / "fault lab" / "pump", 9)  # what lies above the folder that was given says nothing
     folder.find(tmp_path / "fault lab" / "pump")
     write(tmp_path / "fault lab" / "pump" / "broken_belt.wav", hum(50))
-    with pytest.raises(RecordingError, match=r"may be anomalous: 1 \(.*broken_belt\.wav: .broken..*--ignore-names"):
+    with pytest.raises(DataError, match=r"may be anomalous: 1 \(.*broken_belt\.wav: .broken..*--ignore-names"):
         folder.find(tmp_path / "fault lab" / "pump")
     assert len(folder.find(tmp_path / "fault lab" / "pump", trust=True).sections["pump"]) == 10
     folder.find(normal(tmp_path / "one", 9), outliers=[tmp_path / "fault lab"])  # outliers may be anything
@@ -146,7 +146,7 @@ def test_copies_and_overlapping_cuts_are_named_and_left_out(tmp_path):
     assert [row.start for row in clips.itertuples() if row.recording.name == "cut2.wav"] == [1.0]
     fan = normal(tmp_path / "fan", 3, first=500)
     write(fan / "x.wav", hum(4))
-    with pytest.raises(RecordingError, match=r"x\.wav \(outlier, .*holds samples of .*day004\.wav \(normal"):
+    with pytest.raises(DataError, match=r"x\.wav \(outlier, .*holds samples of .*day004\.wav \(normal"):
         laid_out(place, tmp_path, outliers=[fan])
 
 

@@ -12,8 +12,8 @@ from asdlib.autoencoder import train as autoencoder
 from asdlib.baselines import frame_autoencoder
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier
-from asdlib.data import prepare
 from asdlib.paths import Run
+from asdlib.prepare import prepare_clips
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def trained(smoke, tmp_path, **overrides):
     before = torch.get_num_threads()
     try:
         with threadpool_limits(settings.threads):  # numpy's and scipy's, which a kernel gets by its environment
-            prepare(settings)
+            prepare_clips(settings)
             frame_autoencoder.run(settings, "fan")
             autoencoder.fit(settings, "fan", "base")
             scorer.score(settings, "fan", "base")

@@ -16,7 +16,7 @@ import pytest
 
 from asdlib.__main__ import main
 from asdlib.data import download
-from asdlib.data.download import DownloadError
+from asdlib.errors import DataError
 
 pytestmark = pytest.mark.slow
 
@@ -278,7 +278,7 @@ def test_an_archive_of_lies_about_its_sizes_is_refused(tmp_path):
     content[place : place + 4] = (1000).to_bytes(4, "little")
     path = tmp_path / NAME
     path.write_bytes(content)
-    with pytest.raises(DownloadError, match="cannot be unpacked"):
+    with pytest.raises(DataError, match="cannot be unpacked"):
         download.unpack(path, tmp_path / "temporary", tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
@@ -291,7 +291,7 @@ def test_a_full_disk_is_told_before_it_starts(server, tmp_path, monkeypatch, cap
 
 
 def test_two_downloads_do_not_meet(server, tmp_path, capsys):
-    from asdlib.artefacts import only_one
+    from asdlib.atomic import only_one
 
     with only_one(tmp_path / "in" / ".download" / "lock", "taken"):
         assert run(server, tmp_path / "in") == 2
@@ -337,28 +337,28 @@ def test_records_in_other_schemas(server, tmp_path, shape):
 @pytest.mark.parametrize("shape", USELESS)
 def test_records_that_say_too_little(server, tmp_path, shape):
     server.shape, words = USELESS[shape]
-    with pytest.raises(DownloadError, match=words):
+    with pytest.raises(DataError, match=words):
         download.download(tmp_path, ["fan"], ["development"], server.address)
 
 
 @pytest.mark.parametrize(("code", "words"), [(403, "refuses this network"), (410, "successor"), (404, "check the add")])
 def test_refusals_say_what_to_do(server, tmp_path, code, words):
     server.faults = [code]
-    with pytest.raises(DownloadError, match=words):
+    with pytest.raises(DataError, match=words):
         download.download(tmp_path, ["fan"], ["development"], server.address)
 
 
 @pytest.mark.parametrize("after", ["1800", "Wed, 21 Oct 2099 07:28:00 GMT"])
 def test_a_server_that_asks_for_half_an_hour_is_left_alone(server, tmp_path, after):
     server.faults, server.headers = [429] * 5, {"Retry-After": after}
-    with pytest.raises(DownloadError, match=r"asks to wait [0-9]+ minutes"):
+    with pytest.raises(DataError, match=r"asks to wait [0-9]+ minutes"):
         download.download(tmp_path, ["fan"], ["development"], server.address)
     assert len(server.asked) == 1
 
 
 def test_a_web_page_is_no_archive(server, tmp_path):
     server.headers = {"Content-Type": "text/html; charset=utf-8"}
-    with pytest.raises(DownloadError, match="web page in place of the archive"):
+    with pytest.raises(DataError, match="web page in place of the archive"):
         download.download(tmp_path, ["fan"], ["development"], server.address)
 
 

@@ -12,12 +12,12 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from asdlib import ensemble, scores
+from asdlib import ensemble, metrics, scores
 from asdlib.ensemble import Pool, combine, normalise, rank
 from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, EXTENSIONS, MAX, MIX, PAPER
-from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, combine_best
+from asdlib.ensemble.combine import COMBINATIONS, combine_best
 from asdlib.ensemble.select import apply, choose, defaults, halves
-from asdlib.evaluation import metrics
+from asdlib.errors import ScoreError
 from asdlib.paths import Run
 
 several = arrays(float, (4, 9), elements=st.integers(-5, 5).map(float))
@@ -65,7 +65,7 @@ def test_combinations_are_what_they_are_called(values, random):
 
 def test_a_constant_system_says_nothing():
     assert normalise(np.full((1, 3), 7.0)).tolist() == [[0.0, 0.0, 0.0]]
-    with pytest.raises(EnsembleError, match="'mean' found"):
+    with pytest.raises(ScoreError, match="'mean' found"):
         combine(np.zeros((2, 3)), "mean")
 
 
@@ -378,20 +378,20 @@ def test_source_only_and_unlabelled_sections_are_scored_too(tmp_path):
 
 def test_what_cannot_be_combined_is_said(tmp_path):
     run_settings = synthetic_scores.settings(tmp_path, ["fan"])
-    with pytest.raises(scores.ScoreError, match="make reproduce"):
+    with pytest.raises(ScoreError, match="make reproduce"):
         ensemble.run(run_settings, "fan")
     synthetic_scores.write_run(run_settings)
     path = ensemble.inputs(run_settings, "fan")[3]
     whole = scores.read(path)
     scores.write(whole.iloc[1:], path)
-    with pytest.raises(EnsembleError, match=r"classifier/c1/first has no score for 00, source, train, .*0000\.wav"):
+    with pytest.raises(ScoreError, match=r"classifier/c1/first has no score for 00, source, train, .*0000\.wav"):
         ensemble.run(run_settings, "fan")
     scores.write(whole, path)
     for path in ensemble.inputs(run_settings, "fan")[2:]:
         table = scores.read(path)
         scores.write(table[table["section"] == "00"], path)
-    with pytest.raises(EnsembleError, match="did not score the same clips"):
+    with pytest.raises(ScoreError, match="did not score the same clips"):
         ensemble.run(run_settings, "fan")
     rows = synthetic_scores.clips("fan", train=0, domains=["source"])
-    with pytest.raises(EnsembleError, match="no scored training clips"):
+    with pytest.raises(ScoreError, match="no scored training clips"):
         Pool.of(synthetic_scores.table(rows, "one", np.random.default_rng(0)), "train")

@@ -12,9 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from asdlib import AsdError, artefacts, leader, notebooks
-from asdlib.artefacts import ArtefactError
-from asdlib.notebooks import NotebookError
+from asdlib import atomic
+from asdlib.errors import ArtefactError, AsdError, NotebookError
+from asdlib.execution import notebooks, process_lifetime
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,8 @@ import json, sys, resource, traceback
 from pathlib import Path
 import numpy as np, pandas as pd, soundfile, torch
 from safetensors.torch import save_file
-from asdlib import artefacts
-from asdlib.artefacts import writing
+from asdlib import atomic
+from asdlib.atomic import writing
 
 weights = {"weight": torch.zeros(300_000)}
 WRITERS = {
@@ -112,19 +112,19 @@ def test_a_disk_that_takes_nothing_leaves_the_older_version(tmp_path, kind, note
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     (tmp_path / "runs").touch()
     with pytest.raises(ArtefactError, match=r"could not write .*runs/smoke/a.csv \((Not a directory|File exists)\)"):
-        artefacts.write_json({}, tmp_path / "runs" / "smoke" / "a.csv")
+        atomic.write_json({}, tmp_path / "runs" / "smoke" / "a.csv")
 
 
 def test_an_error_about_something_else_stays_what_it_is(tmp_path):
     for error in (ValueError("x"), PermissionError(13, "Permission denied", "/elsewhere/in.wav"), RuntimeError("y")):
-        with pytest.raises(type(error)) as info, artefacts.writing(tmp_path / "a"):
+        with pytest.raises(type(error)) as info, atomic.writing(tmp_path / "a"):
             raise error
         assert info.value is error
 
 
 def test_what_killed_processes_left_is_swept(tmp_path):
     code = (
-        "import os, sys, pathlib; from asdlib.artefacts import writing\n"
+        "import os, sys, pathlib; from asdlib.atomic import writing\n"
         "with writing(pathlib.Path(sys.argv[1]), folder=sys.argv[2] == 'folder') as temporary:\n"
         "    (temporary / 'half' if temporary.is_dir() else temporary).write_text('half')\n"
         "    os.kill(os.getpid(), 9)\n"
@@ -132,10 +132,10 @@ def test_what_killed_processes_left_is_swept(tmp_path):
     for place, kind in (("deep/model.safetensors", "file"), ("deep/model", "folder"), ("top.csv", "file")):
         done = subprocess.run([sys.executable, "-c", code, tmp_path / place, kind], check=False)
         assert done.returncode == -signal.SIGKILL
-    with artefacts.writing(tmp_path / "alive.csv") as alive:
-        assert artefacts.sweep(tmp_path, deep=False, name="other.csv") == []
-        assert len(artefacts.sweep(tmp_path, deep=False, name="top")) == 1
-        assert len(artefacts.sweep(tmp_path)) == 2
+    with atomic.writing(tmp_path / "alive.csv") as alive:
+        assert atomic.sweep(tmp_path, deep=False, name="other.csv") == []
+        assert len(atomic.sweep(tmp_path, deep=False, name="top")) == 1
+        assert len(atomic.sweep(tmp_path)) == 2
         assert alive.is_file()  # its process lives
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["alive.csv", "deep"]
 
@@ -176,8 +176,8 @@ def test_a_kernel_that_dies_before_it_answers(tmp_path, monkeypatch):
 
 _JOB = """
 import os, sys, time
-from asdlib import leader
-leader.follow()
+from asdlib.execution import process_lifetime
+process_lifetime.follow()
 print("at work", flush=True)
 time.sleep(60)
 """
@@ -186,9 +186,9 @@ time.sleep(60)
 _COMMAND = """
 import os, sys, subprocess
 from pathlib import Path
-from asdlib import leader
-with leader.leading(Path(sys.argv[1])) as pipe:
-    job = subprocess.Popen([sys.executable, "-c", sys.argv[2]], env=os.environ | {leader.PIPE: str(pipe)})
+from asdlib.execution import process_lifetime
+with process_lifetime.leading(Path(sys.argv[1])) as pipe:
+    job = subprocess.Popen([sys.executable, "-c", sys.argv[2]], env=os.environ | {process_lifetime.PIPE: str(pipe)})
     print(job.pid, pipe, flush=True)
     job.wait()
 """
@@ -200,24 +200,27 @@ def test_a_job_ends_with_the_command_that_leads_it(tmp_path, monkeypatch):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         job, pipe = running.stdout.readline().split()
         assert running.stdout.readline() == "at work\n"
-        monkeypatch.setattr(leader, "PATIENCE", 0.2)
-        with pytest.raises(AsdError, match="processes of an earlier run have not ended"), leader.leading(tmp_path):
+        monkeypatch.setattr(process_lifetime, "PATIENCE", 0.2)
+        with (
+            pytest.raises(AsdError, match="processes of an earlier run have not ended"),
+            process_lifetime.leading(tmp_path),
+        ):
             pass
         monkeypatch.undo()
         running.kill()
-    with leader.leading(tmp_path) as ours:
+    with process_lifetime.leading(tmp_path) as ours:
         state = Path(f"/proc/{job}/stat")
         assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
         assert list(tmp_path.iterdir()) == [ours]
-        late = {**os.environ, leader.PIPE: pipe}  # a job that the killed command had only just started
+        late = {**os.environ, process_lifetime.PIPE: pipe}  # a job that the killed command had only just started
         done = subprocess.run([sys.executable, "-c", _JOB], env=late, capture_output=True, text=True, check=False)
         assert done.returncode == 1 and done.stdout == ""
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_leader_a_job_just_works(monkeypatch):
-    monkeypatch.delenv(leader.PIPE, raising=False)
-    leader.follow()
+    monkeypatch.delenv(process_lifetime.PIPE, raising=False)
+    process_lifetime.follow()
 
 
 def test_a_stage_that_wants_more_memory_than_there_is_says_so(tmp_path):
@@ -243,17 +246,20 @@ def test_a_folder_without_named_pipes(tmp_path, monkeypatch):
             raise PermissionError(errno.EPERM, "Operation not permitted")
         mkfifo(path, *more)
 
-    monkeypatch.setattr(leader.os, "mkfifo", refuses)
-    monkeypatch.setattr(leader.tempfile, "tempdir", str(temporary))
-    monkeypatch.setattr(leader, "PATIENCE", 0.2)
-    with leader.leading(home) as pipe:
+    monkeypatch.setattr(process_lifetime.os, "mkfifo", refuses)
+    monkeypatch.setattr(process_lifetime.tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(process_lifetime, "PATIENCE", 0.2)
+    with process_lifetime.leading(home) as pipe:
         assert pipe.is_fifo() and pipe.is_relative_to(temporary)
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # a follower that does not end
         left = pipe.with_name("leader.1")
         os.link(pipe, left)  # that of a leader that was killed
-        with pytest.raises(AsdError, match="processes of an earlier run have not ended"), leader.leading(home):
+        with (
+            pytest.raises(AsdError, match="processes of an earlier run have not ended"),
+            process_lifetime.leading(home),
+        ):
             pass
         os.close(reader)
         left.unlink()
-    with leader.leading(home) as pipe:
+    with process_lifetime.leading(home) as pipe:
         assert pipe.is_fifo()

@@ -15,18 +15,20 @@ import pytest
 from classifier_clips import project
 from safetensors.numpy import load_file
 
-from asdlib import data, ensemble, paths, scores
-from asdlib.artefacts import SettingsError
+from asdlib import ensemble, paths, scores
 from asdlib.autoencoder import scorer as autoencoder_scorer
 from asdlib.autoencoder import train as autoencoder
-from asdlib.autoencoder.reconstruct import ModelError, Reconstructor
+from asdlib.autoencoder.reconstruct import Reconstructor
 from asdlib.baselines import frame_autoencoder, mahalanobis, mobilenet
-from asdlib.classifier import ClassifierError, embeddings
+from asdlib.classifier import embeddings
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier
-from asdlib.data import pseudo_target, roles
+from asdlib.data import roles
 from asdlib.data.audio import Waveforms
+from asdlib.data.machine_clips import open_machine
+from asdlib.errors import ArtefactError, ModelError
 from asdlib.evaluation import table1
+from asdlib.shift import shifted_clips
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +94,7 @@ def changed(settings, name: str, row: int):
     piece = slice(clip["start"], clip["start"] + clip["samples"])
     samples[piece] = np.random.default_rng(0).integers(-20_000, 20_000, clip["samples"])
     samples.flush()
-    pseudo_target.make(other, "fan")
+    shifted_clips.make(other, "fan")
     return other
 
 
@@ -100,7 +102,7 @@ def changed(settings, name: str, row: int):
 def runs(tmp_path_factory):
     """Settings, and the run folders without and with the change; the clip that was changed."""
     settings = project(tmp_path_factory.mktemp("runs"), further=(("fan", "02"),), changes=CHANGES)
-    clips = data.open_machine(settings, "fan")
+    clips = open_machine(settings, "fan")
     chosen = (clips.role == roles.HELD_OUT) & (clips.table["section"] == "00")
     row = int(clips.rows[np.flatnonzero(chosen)[0]])
     name = clips.waveforms.clips["clip"].iat[row]
@@ -153,7 +155,7 @@ def test_gaussians_of_the_embedding_are_of_clips_that_were_learnt_from(runs):
 def test_all_systems_score_the_same_clips(runs):
     settings, before, _, _ = runs
     keys = ["section", "domain", "split", "clip", "label"]
-    clips = data.open_machine(settings, "fan")
+    clips = open_machine(settings, "fan")
     expected = sorted(clips.scored[keys].itertuples(index=False, name=None))
     assert {row[0] for row in expected} == {"00", "01"}  # section 02 has no test clips
     assert sum(row[2] == "train" for row in expected) == 2 * 2 + 2  # section 00 has a target domain
@@ -190,22 +192,22 @@ def test_models_and_scores_of_another_share_of_held_out_clips_are_refused(runs):
     """
     settings = runs[0]
     other = settings.model_copy(update={"data": settings.data.model_copy(update={"held_out": 0.5})})
-    learnt = [set(np.flatnonzero(data.open_machine(each, "fan").role == roles.LEARN)) for each in (settings, other)]
+    learnt = [set(np.flatnonzero(open_machine(each, "fan").role == roles.LEARN)) for each in (settings, other)]
     assert learnt[1] < learnt[0]
     assert len(ensemble.pools(settings, "fan")) == 2
     with pytest.raises(ModelError, match=r"trained with held_out: 0.34, but the settings now"):
         Reconstructor.load(other, "fan", "base")
-    with pytest.raises(ClassifierError, match="the model there was trained with other settings"):
+    with pytest.raises(ModelError, match="the model there was trained with other settings"):
         classifier_scorer.score(other, "fan", "base")
-    with pytest.raises(SettingsError, match=r"base.scores.json: made with held_out: 0.34, while this run has 0.5"):
+    with pytest.raises(ArtefactError, match=r"base.scores.json: made with held_out: 0.34, while this run has 0.5"):
         ensemble.pools(other, "fan")
     for system in BASELINES:
         record = json.loads((runs[1] / system / "fan" / "record.json").read_text())
         assert (record["settings"]["held_out"], record["settings"]["run_seed"]) == (0.34, 0)
-    with pytest.raises(SettingsError, match=r"frame_autoencoder.fan.record.json: made with held_out: 0.34"):
+    with pytest.raises(ArtefactError, match=r"frame_autoencoder.fan.record.json: made with held_out: 0.34"):
         table1.read(other)
     reseeded = settings.model_copy(update={"seed": 1})
-    with pytest.raises(SettingsError, match=r"base.scores.json: made with run_seed: 0, while this run has 1"):
+    with pytest.raises(ArtefactError, match=r"base.scores.json: made with run_seed: 0, while this run has 1"):
         ensemble.pools(reseeded, "fan")
 
 
@@ -228,7 +230,7 @@ def test_a_section_without_labelled_test_clips_trains_all_the_same(runs):
     assert record["settings"]["sections"] == ["00", "01", "02"]
     record = json.loads((before / "mobilenet" / "fan" / "record.json").read_text())
     assert record["settings"]["classes"] == ["fan 00", "fan 01", "fan 02"]
-    clips = data.open_machine(settings, "fan")
+    clips = open_machine(settings, "fan")
     row = int(clips.rows[np.flatnonzero((clips.role == roles.LEARN) & (clips.table["section"] == "02"))[0]])
     other = changed(settings, "learnt", row)
     frame_autoencoder.run(other, "fan")

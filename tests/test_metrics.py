@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from asdlib.evaluation import metrics
-from asdlib.evaluation.metrics import MetricError, auc, pauc
+from asdlib import metrics
+from asdlib.errors import ScoreError
+from asdlib.metrics import auc, pauc
 
 EXACT = 1e-12
 
@@ -97,10 +98,10 @@ def test_resampled_areas_are_those_of_the_repeated_clips():
     ],
 )
 def test_what_has_no_auc_is_said(labels, scores, words):
-    with pytest.raises(MetricError) as info:
+    with pytest.raises(ScoreError) as info:
         auc(labels, scores)
     assert words in str(info.value)
-    with pytest.raises(MetricError, match="p is 0"):
+    with pytest.raises(ScoreError, match="p is 0"):
         pauc([0, 1], [0.1, 0.2], 0)
 
 
@@ -112,7 +113,7 @@ def test_harmonic_mean_is_scipys(values):
 def test_harmonic_mean_at_its_edges():
     assert metrics.harmonic_mean([[0.5, 1.0], [0.0, 1.0]], axis=1).tolist() == pytest.approx([2 / 3, 0.0])
     for values in ([], [0.5, -0.1]):
-        with pytest.raises(MetricError):
+        with pytest.raises(ScoreError):
             metrics.harmonic_mean(values)
 
 
@@ -148,7 +149,7 @@ def test_a_section_of_one_class_is_named_or_left_out():
     clips = synthetic_scores.clips("fan")
     clips = clips[~((clips["section"] == "01") & (clips["label"] == "anomaly"))]
     frame = synthetic_scores.table(clips, "one", np.random.default_rng(5))
-    with pytest.raises(MetricError, match="one, fan section 01 source: normal clips only"):
+    with pytest.raises(ScoreError, match="one, fan section 01 source: normal clips only"):
         metrics.sections(frame)
     assert set(metrics.sections(metrics.evaluable(frame))["section"]) == {"00"}
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib.data import names
-from asdlib.data.names import ClipName, NameFormatError, parse
+from asdlib.data.names import ClipName, parse
+from asdlib.errors import DataError
 
 DIGITS = st.text("0123456789", min_size=1, max_size=8)
 SECTION = st.text("0123456789", min_size=2, max_size=2)
@@ -93,7 +94,7 @@ def test_names_of_the_challenges(folder, file, expected):
     ],
 )
 def test_what_does_not_fit_is_named(folder, file, words):
-    with pytest.raises(NameFormatError, match=words):
+    with pytest.raises(DataError, match=words):
         parse(folder, file)
 
 

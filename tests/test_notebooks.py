@@ -12,8 +12,9 @@ import nbformat
 import pytest
 from papermill import cli as papermill_cli
 
-from asdlib import notebooks, params
-from asdlib.notebooks import NotebookError
+from asdlib import params
+from asdlib.errors import NotebookError
+from asdlib.execution import notebooks
 from asdlib.plots import style
 
 pytestmark = pytest.mark.slow
@@ -130,7 +131,7 @@ def test_a_users_own_set_up_changes_nothing(tmp_path, monkeypatch, capfd):
         "PYTHONSTARTUP": startup,
     }.items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setattr(notebooks.artefacts.tempfile, "tempdir", None)  # asked again
+    monkeypatch.setattr(notebooks.kernels.tempfile, "tempdir", None)  # asked again
     monkeypatch.delenv("IPYTHONDIR", raising=False)
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell("params = 'smoke'", metadata={"tags": ["parameters"]})]

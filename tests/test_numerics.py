@@ -7,8 +7,8 @@ from autoencoder_run import make
 
 from asdlib.autoencoder import train
 from asdlib.autoencoder.reconstruct import Reconstructor
-from asdlib.gaussian import Gaussian, GaussianError
-from asdlib.scores import ScoreError
+from asdlib.errors import ScoreError
+from asdlib.gaussian import Gaussian
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -23,7 +23,7 @@ def test_a_gaussian_of_numbers_that_are_not_finite(value):
         lambda: gaussian.towards(errors, 3.0, "own"),
         lambda: gaussian.widened(errors, 1.0),
     ):
-        with pytest.raises(GaussianError, match="contains NaN or infinity"), np.errstate(all="ignore"):
+        with pytest.raises(ScoreError, match="contains NaN or infinity"), np.errstate(all="ignore"):
             fit()
 
 

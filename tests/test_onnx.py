@@ -13,8 +13,9 @@ from detector_recordings import RATE, hum, normal, profile, write
 
 import asdlib
 from asdlib.__main__ import main
-from asdlib.detector import DetectorError, runtime
+from asdlib.detector import runtime
 from asdlib.detector.judge import Judge
+from asdlib.errors import DetectorError
 
 RUNTIME = importlib.util.find_spec("onnxruntime") is not None
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the exporter

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from asdlib import origin, params
-from asdlib.params import ParamsError, Settings
+from asdlib.errors import ParamsError
+from asdlib.params import Settings, validation
 
 HEAD = "profile: x\ntitle: t\n"
 
@@ -215,7 +216,7 @@ def test_every_key_is_described():
     def undescribed(model: type[BaseModel], where: str) -> list[str]:
         found = []
         for name, field in model.model_fields.items():
-            inner = params._kinds(field.annotation)
+            inner = validation.kinds(field.annotation)
             if inner:
                 found += undescribed(inner[0], f"{where}{name}.")
             elif not field.description:

@@ -6,9 +6,11 @@ import nbformat
 import numpy as np
 import pytest
 
-from asdlib import AsdError, notebooks, params, playground, scores
+from asdlib import params, playground, scores
 from asdlib.autoencoder import inspection
 from asdlib.classifier import embeddings
+from asdlib.errors import AsdError
+from asdlib.execution import notebooks
 from asdlib.paths import HOME, Run
 from asdlib.pooling import pool
 

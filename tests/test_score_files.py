@@ -15,7 +15,7 @@ from asdlib.__main__ import main
 from asdlib.challenge import export, files, results
 from asdlib.challenge.combine import combine
 from asdlib.challenge.evaluate import evaluate
-from asdlib.challenge.sources import OfficialError
+from asdlib.errors import ScoreError
 from asdlib.evaluation import decision
 
 pytestmark = pytest.mark.slow
@@ -156,7 +156,7 @@ def test_ground_truth_must_be_of_the_clips_that_were_scored(tmp_path, capsys):
         ([lines[0].replace(",1", ",2"), *lines[1:]], "a line reads '01targeta0000.wav,2'; expected"),
     ]:
         file.write_text("".join(changed))
-        with pytest.raises(OfficialError) as info:
+        with pytest.raises(ScoreError) as info:
             evaluate([folder, truth])
         assert words in str(info.value)
     file.unlink()
@@ -208,7 +208,7 @@ def test_what_is_missing_or_misnamed_in_a_folder_is_named(tmp_path, capsys):
 def test_only_the_same_clips_are_combined(tmp_path, normalise):
     one = write(table("one"), tmp_path / "one")
     two = write(table("two", ["fan"]), tmp_path / "two")
-    with pytest.raises(OfficialError, match="two has no scores of valve, which other systems have"):
+    with pytest.raises(ScoreError, match="two has no scores of valve, which other systems have"):
         combine([one, two], normalise, "average", tmp_path / "both")
     assert not (tmp_path / "both").exists()
     write(table("two"), two)
@@ -225,5 +225,5 @@ def test_tables_of_training_clips_only_have_nothing_to_combine(tmp_path):
         frame = table(system)
         scores.write(frame[frame["split"] == "train"], tmp_path / f"{system}.csv")
     for normalise in ("test", "train"):
-        with pytest.raises(OfficialError, match="training clips only"):
+        with pytest.raises(ScoreError, match="training clips only"):
             combine([tmp_path / "a.csv", tmp_path / "b.csv"], normalise, "average", tmp_path / "out")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib import scores
-from asdlib.scores import ScoreError
+from asdlib.errors import ScoreError
 
 
 @pytest.fixture

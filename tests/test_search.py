@@ -12,8 +12,9 @@ from asdlib.challenge.methods import ALL, CHOSEN, CROSS_FITTED, DEVELOPMENT, SAM
 from asdlib.challenge.search import CHUNK, Unit, areas, ensembles, search
 from asdlib.challenge.summary import Summary, effects, figures, growth, offered, stability
 from asdlib.challenge.systems import arrange, only
-from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, combine_best
-from asdlib.evaluation.metrics import harmonic_mean
+from asdlib.ensemble.combine import COMBINATIONS, combine_best
+from asdlib.errors import ScoreError
+from asdlib.metrics import harmonic_mean
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +125,7 @@ def test_what_is_reported_has_no_say_and_fewer_may_be_on_offer():
 def test_too_many_clips_are_refused():
     generator = np.random.default_rng(4)
     large = unit(generator, systems=2, clips=1100)
-    with pytest.raises(EnsembleError, match="1100 clips of one section"):
+    with pytest.raises(ScoreError, match="1100 clips of one section"):
         search([large], [np.ones((1, 1100), dtype=int)], [np.ones((1, 1100), dtype=int)], [1, 2], [2])
 
 

@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 import torch
 
-from asdlib import checkpoints, leader, notebooks, params, training
-from asdlib.data import DECODED
+from asdlib import checkpoints
 from asdlib.data.audio import Waveforms
-from asdlib.data.catalogue import DataError
+from asdlib.errors import DataError, ModelError
+from asdlib.execution import notebooks, process_lifetime
+from asdlib.params import yaml12
+from asdlib.paths import DECODED
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +67,7 @@ def test_no_pickle_is_opened(tmp_path, monkeypatch, kind, note):
     bad.write_bytes(pickled()[kind])
     module = torch.nn.Linear(1, 1)
     optimizer = torch.optim.Adam(module.parameters())
-    with pytest.raises(training.TrainingError, match="cannot be read as a checkpoint"):
+    with pytest.raises(ModelError, match="cannot be read as a checkpoint"):
         checkpoints.restore(bad, module, optimizer, None, {})
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -116,7 +118,7 @@ def test_no_call_that_executes_its_input():
                 seen.add(name)
                 assert words.get(needed[name][0]) == str(needed[name][1]), (path, ast.unparse(call))
     assert seen == set(needed)
-    assert issubclass(params._Loader, __import__("yaml").SafeLoader)
+    assert issubclass(yaml12.Loader, __import__("yaml").SafeLoader)
 
 
 def test_machine_names_go_through_the_snakefile_as_they_are(tmp_path, note):
@@ -157,7 +159,7 @@ def test_machine_names_go_through_the_snakefile_as_they_are(tmp_path, note):
 
 def test_a_kernel_listens_on_the_loopback_only(root, tmp_path, monkeypatch):
     """The executed notebook looks at its own sockets and at those of the process that runs it (one: the debugger's)."""
-    monkeypatch.delenv(leader.PIPE, raising=False)
+    monkeypatch.delenv(process_lifetime.PIPE, raising=False)
     monkeypatch.setattr(notebooks, "check", lambda notebook, values: None)
     code = (
         "import os, psutil\n"

@@ -10,9 +10,10 @@ import synthetic_scores
 
 from asdlib import ensemble, scores
 from asdlib.__main__ import main
-from asdlib.artefacts import write_json
+from asdlib.atomic import write_json
+from asdlib.errors import ScoreError
 from asdlib.evaluation import seeds, table1
-from asdlib.evaluation.bootstrap import EvaluationError, Resampled
+from asdlib.evaluation.bootstrap import Resampled
 from asdlib.paths import Run
 
 pytestmark = pytest.mark.slow
@@ -93,7 +94,7 @@ def test_a_new_table_1_drops_what_was_made_of_the_old(runs):
 def test_only_runs_that_differ_in_the_seed_go_together(runs, tmp_path, capsys):
     for given, words in [(runs[:1], "two or more"), ([runs[0], tmp_path], "no finished run"),
                          ([runs[0], runs[1], runs[1]], "seed 1 is among the runs already")]:  # fmt: skip
-        with pytest.raises(EvaluationError, match=words):
+        with pytest.raises(ScoreError, match=words):
             seeds.over_seeds(given)
     path = Run(runs[2]).settings
     before = path.read_text()

@@ -16,7 +16,8 @@ import psutil  # comes with Snakemake
 import pytest
 import yaml
 
-from asdlib import cluster, paths
+from asdlib import paths
+from asdlib.execution import slurm
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks")]
 
@@ -160,10 +161,10 @@ def submitted(project):
     command.kill()
     command.wait()
     wait_for(lambda: not snakemakes(here.home), "the command's Snakemake ends")
-    here.alive = cluster.jobs(here.home)
+    here.alive = slurm.jobs(here.home)
     kernel.send_signal(signal.SIGCONT)
     command = here.start()
-    wait_for(lambda: not cluster.jobs(here.home), "the jobs that were left come to their end")
+    wait_for(lambda: not slurm.jobs(here.home), "the jobs that were left come to their end")
     here.before = made(here.run)
     here.code = command.wait(timeout=LONGEST)
     print(f"\non Slurm: {time.monotonic() - began:.0f} s, killed, preempted and left alone")

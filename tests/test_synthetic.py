@@ -11,9 +11,10 @@ from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
 from asdlib import params
-from asdlib.data import audio, catalogue, faults, machines, names, sounds, synthetic, wav
-from asdlib.data.catalogue import DataError
+from asdlib.data import audio, catalogue, names, wav
 from asdlib.data.names import ClipName
+from asdlib.errors import DataError
+from asdlib.synthetic import dataset, faults, machines, sounds
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +36,7 @@ def clip(machine, domain="source", label="normal", number=0, section="00", split
     """A clip; ``fault`` is kind and severity instead of what its name implies."""
     name = ClipName(section, domain, split, label, f"{number:04d}")
     instead = {} if fault is None else dict(zip(("fault", "severity"), fault, strict=True))
-    return synthetic.waveform(params.Synthetic(**{"duration": 2.0, **changes}), RATE, machine, name, **instead)
+    return dataset.waveform(params.Synthetic(**{"duration": 2.0, **changes}), RATE, machine, name, **instead)
 
 
 def machine_sound(machine, fault="", severity=0.0, seconds=10, seed=2):
@@ -67,7 +68,7 @@ def rms(waveform):
 
 # Files ----------------------------------------------------------------------------------------------------------------
 def test_files_are_what_the_plan_expects(tmp_path):
-    assert synthetic.write(tmp_path / "a", SMALL, RATE)
+    assert dataset.write(tmp_path / "a", SMALL, RATE)
     clips = catalogue.scan(tmp_path / "a")
     assert clips.equals(catalogue.expected(SMALL))
     problems, warnings = audio.check(clips, tmp_path / "a", params.Data())
@@ -79,8 +80,8 @@ def test_files_are_what_the_plan_expects(tmp_path):
 
 
 def test_the_same_settings_give_the_same_bytes(tmp_path):
-    synthetic.write(tmp_path / "a", SMALL, RATE)
-    synthetic.write(tmp_path / "b", SMALL, RATE)
+    dataset.write(tmp_path / "a", SMALL, RATE)
+    dataset.write(tmp_path / "b", SMALL, RATE)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
     assert len(files) == 2 * (3 + 2 * 7) + 1
     contents = [(tmp_path / "a" / file).read_bytes() for file in files]
@@ -89,26 +90,26 @@ def test_the_same_settings_give_the_same_bytes(tmp_path):
 
 
 def test_a_clip_does_not_depend_on_what_is_made_beside_it(tmp_path):
-    synthetic.write(tmp_path, SMALL, RATE)
+    dataset.write(tmp_path, SMALL, RATE)
     file = "section_00_target_test_anomaly_0002_clogging.wav"
-    alone = synthetic.waveform(params.Synthetic(duration=0.5), RATE, "fan", names.parse("target_test", file))
+    alone = dataset.waveform(params.Synthetic(duration=0.5), RATE, "fan", names.parse("target_test", file))
     assert np.array_equal(wav.read(tmp_path / "fan" / "target_test" / file, params.Data()), alone)
     assert not np.array_equal(alone, clip("fan", "target", "anomaly", 2, duration=0.5, seed=1))
 
 
 def test_only_its_own_data_are_replaced(tmp_path, capsys):
     root = tmp_path / "demo"
-    synthetic.write(root, SMALL, RATE)
+    dataset.write(root, SMALL, RATE)
     before = root.stat().st_ino
-    assert not synthetic.write(root, SMALL, RATE)
+    assert not dataset.write(root, SMALL, RATE)
     assert root.stat().st_ino == before
     other = SMALL.model_copy(update={"test_normal": 2})
-    assert synthetic.write(root, other, RATE)
+    assert dataset.write(root, other, RATE)
     assert len(catalogue.scan(root)) == 2 * (3 + 2 * 8)
-    assert json.loads((root / synthetic.MARK).read_text())["test_normal"] == 2
-    (root / synthetic.MARK).unlink()
+    assert json.loads((root / dataset.MARK).read_text())["test_normal"] == 2
+    (root / dataset.MARK).unlink()
     with pytest.raises(DataError, match=r"not synthesised .*data.synthetic to null"):
-        synthetic.write(root, SMALL, RATE)
+        dataset.write(root, SMALL, RATE)
     assert len(catalogue.scan(root)) == 2 * (3 + 2 * 8)
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
@@ -119,7 +120,7 @@ def test_every_machine(machine):
     """Level, no clipping, clips differ, and each fault changes the sound of its own machine."""
     clips = [clip(machine, number=number) for number in range(4)]
     assert all(np.abs(waveform.astype(int)).max() < 32767 for waveform in clips)
-    assert all(0.3 < rms(waveform) / 32767 / synthetic.LEVEL < 3 for waveform in clips)
+    assert all(0.3 < rms(waveform) / 32767 / dataset.LEVEL < 3 for waveform in clips)
     assert not np.array_equal(clips[0], clips[1])
     sound = machine_sound(machine, seconds=3)
     for kind, fault in faults.FAULTS[machine].items():
@@ -143,13 +144,13 @@ def test_a_fan_turns_at_its_speed():
     waveform = clip("fan", duration=10.0, snr=40.0)
     spectrum = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform))))
     peak = (1000 + spectrum[1000:4000].argmax()) / 10  # Hz
-    blades = peak / (24 * synthetic.place(0, "fan", "00", "source").speed)
+    blades = peak / (24 * dataset.place(0, "fan", "00", "source").speed)
     assert 4.5 < blades < 9.5 and abs(blades - round(blades)) < 0.05 * blades
 
 
 def test_a_valve_clicks_in_its_cycle():
     """Open and close: two clicks a cycle of 1.5 a second times speed."""
-    place = synthetic.place(0, "valve", "00", "source")
+    place = dataset.place(0, "valve", "00", "source")
     envelope = np.abs(clip("valve", duration=10.0, snr=40.0).astype(float))
     clicks, _ = find_peaks(envelope, height=0.25 * envelope.max(), distance=RATE // 10)
     assert len(clicks) == pytest.approx(2 * 1.5 * place.speed * 10, abs=2)
@@ -158,7 +159,7 @@ def test_a_valve_clicks_in_its_cycle():
 def test_sections_and_domains_differ():
     for machine in names.MACHINES:
         source, target, other = (
-            synthetic.place(0, machine, *where) for where in (("00", "source"), ("00", "target"), ("01", "source"))
+            dataset.place(0, machine, *where) for where in (("00", "source"), ("00", "target"), ("01", "source"))
         )
         assert 0.03 < abs(target.speed / source.speed - 1) < 0.11
         assert target.size == source.size and target.louder > source.louder

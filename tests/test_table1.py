@@ -9,13 +9,14 @@ import pytest
 import synthetic_scores
 from scipy import stats
 
-from asdlib import ensemble, scores
-from asdlib.artefacts import write_json
+from asdlib import ensemble, metrics, scores
+from asdlib.atomic import write_json
 from asdlib.ensemble.pool import Pool
 from asdlib.ensemble.repeat import Looked, select
 from asdlib.ensemble.select import choose, halves
-from asdlib.evaluation import false_alarms, health, metrics, paper, render, table1
-from asdlib.evaluation.bootstrap import EvaluationError, Resampled, interval, resamples, unit_weights
+from asdlib.errors import ScoreError
+from asdlib.evaluation import false_alarms, health, paper, render, table1
+from asdlib.evaluation.bootstrap import Resampled, interval, resamples, unit_weights
 from asdlib.evaluation.repeated import repeat_machine
 from asdlib.evaluation.rows import BLOCKS, SYSTEMS
 from asdlib.paths import Run
@@ -325,7 +326,7 @@ def test_false_alarms_are_measured_for_every_section(done):
 def test_what_is_missing_is_said(tmp_path):
     run_settings = synthetic_scores.settings(tmp_path)
     synthetic_scores.write_run(run_settings)
-    with pytest.raises(scores.ScoreError, match="ensemble"):
+    with pytest.raises(ScoreError, match="ensemble"):
         table1.run(run_settings)
 
 
@@ -391,7 +392,7 @@ def test_rows_must_share_their_clips():
     frame = frame_of({"one": np.arange(len(clips)), "two": np.arange(len(clips))}, clips)
     same = Resampled(frame, 0.1, 20, 0)
     assert (same.difference(("one", ""), ("two", "")) == 0).all()
-    with pytest.raises(EvaluationError, match=r"two .* has no score for .*which other rows have"):
+    with pytest.raises(ScoreError, match=r"two .* has no score for .*which other rows have"):
         Resampled(frame.iloc[:-1], 0.1, 20, 0)
 
 

@@ -22,7 +22,8 @@ from torch import nn
 
 from asdlib import checkpoints, paths, training
 from asdlib.autoencoder.dropout import Dropout
-from asdlib.training import Compute, TrainingError
+from asdlib.errors import ModelError
+from asdlib.training import Compute
 
 CPU = Compute(torch.device("cpu"), "float32", 1)
 STEPS = 12
@@ -257,7 +258,7 @@ def stopped(tmp_path):
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     checkpoint = stopped(tmp_path)
-    with pytest.raises(TrainingError, match=r"stopped\.pt: the checkpoint belongs to other settings; delete it"):
+    with pytest.raises(ModelError, match=r"stopped\.pt: the checkpoint belongs to other settings; delete it"):
         Task().train(checkpoint, settings={**SETTINGS, "learning_rate": 0.02})
     assert checkpoint.is_file()
 
@@ -272,7 +273,7 @@ def test_a_broken_or_malicious_checkpoint_is_refused(tmp_path, monkeypatch, cont
     monkeypatch.chdir(tmp_path)
     checkpoint = stopped(tmp_path)
     checkpoint.write_bytes(checkpoint.read_bytes()[:2000] if content is None else content)
-    with pytest.raises(TrainingError, match=r"stopped\.pt: cannot be read as a checkpoint .*delete it"):
+    with pytest.raises(ModelError, match=r"stopped\.pt: cannot be read as a checkpoint .*delete it"):
         Task().train(checkpoint)
     assert not (tmp_path / "hacked").exists()
 
@@ -287,7 +288,7 @@ def test_a_diverging_loss_names_the_step_and_keeps_the_checkpoint(tmp_path, valu
         return {name: part + value for name, part in losses.items()} if step == 4 else losses
 
     task.loss = diverging
-    with pytest.raises(TrainingError, match=r"training diverged: loss is (nan|inf) at step 5; lower the learning rate"):
+    with pytest.raises(ModelError, match=r"training diverged: loss is (nan|inf) at step 5; lower the learning rate"):
         task.train(checkpoint, checkpoint_seconds=0)
     state = torch.load(checkpoint, weights_only=True)
     assert state["step"] == 4
@@ -341,14 +342,14 @@ def test_compute():
 
 def test_a_missing_device_is_refused():
     present = torch.cuda.device_count()
-    with pytest.raises(TrainingError, match=f"device: cuda:{present} was set"):
+    with pytest.raises(ModelError, match=f"device: cuda:{present} was set"):
         training.compute(settings(device=f"cuda:{present}"))
 
 
 def test_a_missing_compiler_is_said(monkeypatch):
     monkeypatch.setattr(training.shutil, "which", lambda name: None)
     assert not training.compute(settings()).compile
-    with pytest.raises(TrainingError, match=r"compile: true needs a C\+\+ compiler.*set compile: false"):
+    with pytest.raises(ModelError, match=r"compile: true needs a C\+\+ compiler.*set compile: false"):
         training.compute(settings(compile=True))
 
 
@@ -362,7 +363,7 @@ def test_a_gradient_that_is_not_finite_names_the_step(tmp_path):
         return losses | {"loss": losses["loss"] + (weight * 0).sum().sqrt()} if step == 4 else losses
 
     task.loss = diverging
-    with pytest.raises(TrainingError, match=r"training diverged: the gradient's norm is nan at step 5; lower the"):
+    with pytest.raises(ModelError, match=r"training diverged: the gradient's norm is nan at step 5; lower the"):
         task.train(checkpoint, checkpoint_seconds=0)
     state = torch.load(checkpoint, weights_only=True)
     assert state["step"] == 4 and all(torch.isfinite(tensor).all() for tensor in state["module"].values())
@@ -380,7 +381,7 @@ def test_no_broken_weights_get_into_a_checkpoint_or_a_model(tmp_path):
             return loss(step, generator)
 
         task.loss = overflowing
-        with pytest.raises(TrainingError, match=rf"training diverged: 0.weight is no longer finite at step {STEPS}"):
+        with pytest.raises(ModelError, match=rf"training diverged: 0.weight is no longer finite at step {STEPS}"):
             task.train(checkpoint, checkpoint_seconds=seconds)
         assert checkpoint.is_file() == (seconds == 0)
 

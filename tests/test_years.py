@@ -8,13 +8,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from asdlib import params
+from asdlib import metrics, params
 from asdlib.__main__ import main
 from asdlib.challenge import rules
 from asdlib.data import catalogue
-from asdlib.data.catalogue import DataError
-from asdlib.evaluation import metrics
-from asdlib.evaluation.metrics import MetricError
+from asdlib.errors import DataError, ScoreError
 
 DOMAINS = ("source", "target")
 
@@ -203,7 +201,7 @@ def test_2020_takes_plain_means():
     table, score = rules.figures(unequal, 2020)
     fan, pump = (table.loc[table["machine"] == name, ["auc", "pauc"]].to_numpy().mean() for name in ("fan", "pump"))
     assert score == pytest.approx((fan + pump) / 2)
-    with pytest.raises(MetricError, match="the year 2019 was asked for"):
+    with pytest.raises(ScoreError, match="the year 2019 was asked for"):
         rules.figures(frame, 2019)
 
 

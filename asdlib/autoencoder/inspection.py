@@ -5,14 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from asdlib import AsdError, paths
+from asdlib import paths
 from asdlib.autoencoder import scorer
 from asdlib.autoencoder.reconstruct import Reconstruction, Reconstructor
 from asdlib.data.audio import Waveforms
-
-
-class ScorerError(AsdError):
-    """Raised when scorers are missing or a clip does not exist."""
+from asdlib.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -40,17 +37,17 @@ def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveforms: 
         waveforms: Waveforms that include the clip; None for those of the run.
 
     Raises:
-        ScorerError: The scorers are missing, or the clip does not exist.
+        ModelError: The scorers are missing, or the clip does not exist.
     """
     net = Reconstructor.load(settings, machine, candidate)
     net = net if waveforms is None else replace(net, waveforms=waveforms)
     path = paths.Run.of(settings).system("autoencoder", machine, candidate) / "scorers.safetensors"
     if not path.is_file():
-        raise ScorerError(f"{path}: no scorers; run notebook 04_reconstruction_errors to fit them, or make reproduce")
+        raise ModelError(f"{path}: no scorers; run notebook 04_reconstruction_errors to fit them, or make reproduce")
     table = net.waveforms.clips
     found = np.flatnonzero((table["split"] == clip["split"]) & (table["clip"] == clip["clip"]))
     if len(found) == 0:
-        raise ScorerError(f"{machine} has no {clip['split']} clip {clip['clip']!r}; choose one from its score table")
+        raise ModelError(f"{machine} has no {clip['split']} clip {clip['clip']!r}; choose one from its score table")
     row, options = int(found[0]), net.branch.scorer
     error, gaussians = next(net.errors([row], scorer.kinds(options))), scorer.load(path)
     frames = scorer.frame_scores(error, gaussians, table["section"].iat[row], table["domain"].iat[row], options)
@@ -69,5 +66,5 @@ def typical(table: pd.DataFrame, section: str, domain: str, label: str) -> pd.Se
     same = (table["section"] == section) & (table["domain"] == domain) & (table["label"] == label)
     chosen = table[same & (table["split"] == "test")].sort_values(["score", "clip"])
     if chosen.empty:
-        raise ScorerError(f"section {section} has no {label} test clip of the {domain} domain; choose another")
+        raise ModelError(f"section {section} has no {label} test clip of the {domain} domain; choose another")
     return chosen.iloc[len(chosen) // 2]

@@ -12,15 +12,13 @@ from safetensors.torch import load_model
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from asdlib import AsdError, data, params, paths, scores, training
+from asdlib import params, paths, scores, training
 from asdlib.autoencoder import specaugment, train
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.data.audio import Waveforms
+from asdlib.data.machine_clips import open_machine
+from asdlib.errors import ModelError
 from asdlib.features import LogMel, edge_frames, interior, log_mels
-
-
-class ModelError(AsdError):
-    """Raised when a trained model is missing or belongs to other settings or data."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Reconstructor:
         Raises:
             ModelError: The model does not exist, or was trained with other settings or data.
         """
-        clips = data.open_machine(settings, machine)
+        clips = open_machine(settings, machine)
         waveforms, sections = clips.waveforms, clips.sections
         trained = settings.trained_as("autoencoder", candidate)
         folder = paths.Run.of(settings).system("autoencoder", machine, trained)

@@ -25,7 +25,8 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
-from asdlib import artefacts, origin, paths, scores
+from asdlib import atomic, origin, paths, records, scores
+from asdlib.data.machine_clips import open_machine
 from asdlib.gaussian import Gaussian
 from asdlib.pooling import pool
 
@@ -72,12 +73,11 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     Returns:
         The score table of all variants, systems ``autoencoder/<candidate>/<variant>``, in the order of the settings.
     """
-    from asdlib import data
     from asdlib.autoencoder.reconstruct import Reconstructor
     from asdlib.data import roles
 
     began = time.monotonic()
-    clips, net = data.open_machine(settings, machine), Reconstructor.load(settings, machine, candidate)
+    clips, net = open_machine(settings, machine), Reconstructor.load(settings, machine, candidate)
     options, folder = net.branch.scorer, paths.Run.of(settings).system("autoencoder", machine, candidate)
     table, wanted = clips.table, kinds(options)
     planned = table["section"].isin(clips.planned).to_numpy()
@@ -118,16 +118,16 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     deviation = net.model.deviation.cpu().numpy()
     shown = table[planned]
     bands = band_errors(shown, *(means[kind][planned] for kind in ("signed", "absolute")), deviation)
-    with artefacts.writing(folder / "bands.csv") as temporary:
+    with atomic.writing(folder / "bands.csv") as temporary:
         bands.to_csv(temporary, index=False, lineterminator="\n")
-    record = artefacts.record(
+    record = records.record(
         settings.common() | settings.candidate("autoencoder", candidate).model_dump(mode="json"),
         seed=net.seed,
         device=net.compute.describe(),
         data=net.waveforms.fingerprint,
         seconds=time.monotonic() - began,
     )
-    artefacts.write_json(record, folder / "scores.json")
+    atomic.write_json(record, folder / "scores.json")
     scores.write(result.reset_index(drop=True), folder / "scores.csv")
     return result.reset_index(drop=True)
 
@@ -139,7 +139,7 @@ def fit(known: Errors, learnt: Errors, options, pseudo: Errors | None = None) ->
         known: Held-out source clips and the target training clips, of all sections.
         learnt: Source clips that the network learnt from, for ``clip_signed``. A section has fewer held-out clips than
             there are dimensions, and means over time are hardly affected by overfitting.
-        options: :class:`asdlib.params.AutoencoderScorer`.
+        options: :class:`asdlib.params.autoencoder.AutoencoderScorer`.
         pseudo: Pseudo-target clips, if the target's Gaussians are to be fitted on them.
 
     Returns:
@@ -173,7 +173,7 @@ def cross_fitted(
 
     Returns:
         The score in every variant, by position of the clip in ``known`` and by the domain as which it is scored: its
-        own, ``source``, and ``target``, as a reference clip (:attr:`asdlib.data.MachineClips.scored`).
+        own, ``source``, and ``target``, as a reference clip (:attr:`asdlib.data.machine_clips.MachineClips.scored`).
     """
     source = (known.table["domain"] == "source").to_numpy()
     fold = np.full(len(source), -1)
@@ -237,7 +237,7 @@ def of_clip(
         gaussians: Gaussians of all sections and domains, as returned by :func:`load`.
         section: Section of the clip.
         domain: Domain of the clip, or the domain as which to score it.
-        options: :class:`asdlib.params.AutoencoderScorer`.
+        options: :class:`asdlib.params.autoencoder.AutoencoderScorer`.
     """
     frames = {
         copies: of_frames(error, gaussians, section, domain, options, copies) for copies in _copy_poolings(options)
@@ -279,10 +279,10 @@ def group_of(section: str, domain: str, groups: str) -> str:
 
 
 def pseudo_target_errors(settings, net: "Reconstructor", machine: str) -> Errors | None:
-    """Compute the errors of the pseudo-target clips (:mod:`asdlib.data.pseudo_target`); None without such clips."""
-    from asdlib.data import pseudo_target
+    """Compute the errors of the pseudo-target clips (:mod:`asdlib.shift.shifted_clips`); None without such clips."""
+    from asdlib.shift import shifted_clips
 
-    found = pseudo_target.open_rows(settings, machine, net.sections)
+    found = shifted_clips.open_rows(settings, machine, net.sections)
     if found is None:
         return None
     waveforms, rows = found
@@ -302,7 +302,7 @@ def fit_frames(
     Args:
         table: Catalogue rows of the clips to fit on.
         errors: Their errors, ``(frames, dims)`` each.
-        options: :class:`asdlib.params.AutoencoderScorer`.
+        options: :class:`asdlib.params.autoencoder.AutoencoderScorer`.
         shifted: Errors of pseudo-target frames by section, ``(frames, dims)``, if the target is to be fitted on them.
 
     Returns:
@@ -384,7 +384,7 @@ def _save(gaussians: dict[str, Gaussian], path: Path) -> None:
     arrays = {}
     for name, gaussian in gaussians.items():
         arrays |= {f"{name}/mean": gaussian.mean, f"{name}/cholesky": gaussian.cholesky}
-    with artefacts.writing(path) as temporary:
+    with atomic.writing(path) as temporary:
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
 
 

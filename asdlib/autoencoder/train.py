@@ -9,12 +9,14 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from asdlib import artefacts, checkpoints, data, paths, training
+from asdlib import atomic, checkpoints, paths, records, training
 from asdlib.autoencoder import specaugment
 from asdlib.autoencoder.model import Autoencoder
-from asdlib.data import pseudo_target, roles
+from asdlib.data import roles
 from asdlib.data.audio import Waveforms
+from asdlib.data.machine_clips import open_machine
 from asdlib.features import LogMel, interior, log_mels
+from asdlib.shift import shifted_clips
 
 _CHECKED_BATCHES = 4
 """number of batches on which to check a trained network"""
@@ -34,7 +36,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     began = time.monotonic()
     branch, run = settings.candidate("autoencoder", candidate), paths.Run.of(settings)
     options, compute = branch.training, training.compute(settings)
-    clips = data.open_machine(settings, machine)
+    clips = open_machine(settings, machine)
     waveforms, sections, table = clips.waveforms, clips.sections, clips.table
     stored = stored_settings(settings, machine, candidate, sections, waveforms.fingerprint)
     learn = clips.rows[clips.role == roles.LEARN]
@@ -46,7 +48,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     shifted = None
     if options.pseudo_target and options.pseudo_target_by == "shift":
         held_out = table["clip"][clips.role == roles.HELD_OUT]
-        shifted = pseudo_target.open_rows(settings, machine, sections, without=held_out)
+        shifted = shifted_clips.open_rows(settings, machine, sections, without=held_out)
     batches = Batches.load(waveforms, learn, sections, log_mel, shifted)
     model.deviation, model.mean = torch.std_mean(batches.frames, dim=0)
     model.deviation.clamp_(min=_QUIET)
@@ -69,13 +71,13 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     )
     training.refresh_batch_norm(model, lambda generator: loss(model, batches, branch, generator), compute, seed)
     explained = explained_share(model, batches, branch, compute, seed)
-    with artefacts.writing(run.system("autoencoder", machine, candidate), folder=True) as folder:
+    with atomic.writing(run.system("autoencoder", machine, candidate), folder=True) as folder:
         save_model(model, str(folder / "model.safetensors"))
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
         used = table[["section", "domain", "clip"]].assign(role=clips.role)
         used[used["role"] != ""].to_csv(folder / "clips.csv", index=False, lineterminator="\n")
         seconds = time.monotonic() - began + history.attrs[training.BEFORE]
-        record = artefacts.record(
+        record = records.record(
             stored,
             seed=seed,
             device=compute.describe(),
@@ -85,7 +87,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
             explained_share=explained,
             health=health(explained),
         )
-        artefacts.write_json(record, folder / "record.json")
+        atomic.write_json(record, folder / "record.json")
     checkpoints.finish(checkpoint)
     return history
 

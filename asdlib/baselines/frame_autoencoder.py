@@ -16,10 +16,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from asdlib import artefacts, checkpoints, data, paths, scores, training
+from asdlib import checkpoints, paths, records, scores, training
 from asdlib.baselines.machine import write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.data import roles
+from asdlib.data.machine_clips import open_machine
 from asdlib.features import LogMel
 
 SYSTEM = "frame_autoencoder"
@@ -44,15 +45,16 @@ def run(settings, machine: str) -> pd.DataFrame:
     All sections with training clips are used for training.
 
     Returns:
-        The score table of the clips of :attr:`asdlib.data.MachineClips.scored`, with mean squared errors in dB squared.
+        The score table of the clips of :attr:`asdlib.data.machine_clips.MachineClips.scored`,
+        with mean squared errors in dB squared.
 
     Raises:
-        BaselineError: A clip is shorter than one vector.
+        ModelError: A clip is shorter than one vector.
         DataError: The machine type has no systems in this run.
     """
     began = time.monotonic()
     baseline, folders, compute = settings.frame_autoencoder, paths.Run.of(settings), training.compute(settings)
-    opened = data.open_machine(settings, machine)
+    opened = open_machine(settings, machine)
     waveforms, rows, clips = opened.waveforms, opened.rows, opened.table
     stored = {
         "machine": machine,
@@ -94,7 +96,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     error = errors(model, Windows(spectrograms, baseline.frames))
     table = scores.table(opened.scored, SYSTEM, error[opened.scored.index])
     explained = 1 - float(error[learn].mean()) / _variance(spectrograms, learn)
-    record = artefacts.record(
+    record = records.record(
         stored,
         seed=seed,
         device=compute.describe(),

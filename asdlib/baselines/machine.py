@@ -6,11 +6,7 @@ import pandas as pd
 from safetensors.torch import save_file
 from torch import Tensor
 
-from asdlib import AsdError, artefacts, scores
-
-
-class BaselineError(AsdError):
-    """Raised for a machine type or a clip that a baseline cannot use."""
+from asdlib import atomic, scores
 
 
 def write(
@@ -22,12 +18,12 @@ def write(
         folder: The system's folder, :meth:`asdlib.paths.Run.system`.
         table: Score table, for ``scores.csv``.
         model: Named tensors, for ``model.safetensors``.
-        record: Record returned by :func:`asdlib.artefacts.record`, for ``record.json``.
+        record: Record returned by :func:`asdlib.records.record`, for ``record.json``.
         history: Training history, one row per step, for ``history.csv``.
     """
-    with artefacts.writing(folder, folder=True) as temporary:
+    with atomic.writing(folder, folder=True) as temporary:
         save_file({name: tensor.contiguous().cpu() for name, tensor in model.items()}, temporary / "model.safetensors")
         if history is not None:
             history.to_csv(temporary / "history.csv", index=False, lineterminator="\n")
         scores.write(table, temporary / "scores.csv")
-        artefacts.write_json(record, temporary / "record.json")
+        atomic.write_json(record, temporary / "record.json")

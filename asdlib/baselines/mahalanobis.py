@@ -11,7 +11,7 @@ like test clips. With hundreds of dimensions and equally few clips, the distance
 on is only a third of that of a new clip.
 
 ``mahalanobis_shift`` has a separate Gaussian for the target domain, fitted on pseudo-target clips
-(:mod:`asdlib.data.pseudo_target`) and slightly widened by the shift that the target clips still show. It measures the
+(:mod:`asdlib.shift.shifted_clips`) and slightly widened by the shift that the target clips still show. It measures the
 effect of pseudo-target clips alone, without any network.
 """
 
@@ -21,12 +21,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from asdlib import artefacts, data, paths, scores, training
+from asdlib import paths, records, scores, training
 from asdlib.baselines.machine import write
-from asdlib.data import pseudo_target, roles
+from asdlib.data import roles
 from asdlib.data.audio import Waveforms
+from asdlib.data.machine_clips import open_machine
 from asdlib.features import LogMel, log_mels
 from asdlib.gaussian import Gaussian
+from asdlib.shift import shifted_clips
 
 SYSTEM, SHIFTED = "mahalanobis", "mahalanobis_shift"
 
@@ -35,12 +37,13 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
     """Fit one Gaussian per section (or one per section and domain), score all clips, and write the system's folder.
 
     Args:
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         machine: Machine type.
         system: ``mahalanobis`` or ``mahalanobis_shift``.
 
     Returns:
-        The score table of the clips of :attr:`asdlib.data.MachineClips.scored`, with Mahalanobis distances.
+        The score table of the clips of :attr:`asdlib.data.machine_clips.MachineClips.scored`,
+        with Mahalanobis distances.
 
     Raises:
         DataError: The machine type has no systems in this run.
@@ -48,12 +51,12 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
     """
     began = time.monotonic()
     baseline, compute = settings.mahalanobis, training.compute(settings)
-    opened = data.open_machine(settings, machine)
+    opened = open_machine(settings, machine)
     waveforms, clips, scored = opened.waveforms, opened.table, opened.scored
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     vectors = np.stack([summary(spectrum) for spectrum in log_mels(waveforms, opened.rows, log_mel)])
     scores.finite(clips, vectors, "the log-mel")
-    made = pseudo_target.open_rows(settings, machine, opened.planned) if system == SHIFTED else None
+    made = shifted_clips.open_rows(settings, machine, opened.planned) if system == SHIFTED else None
 
     score, model = np.empty(len(scored)), {}
     for section in opened.planned:
@@ -72,7 +75,7 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
             model |= {f"{section}.target.mean": gaussian.mean, f"{section}.target.cholesky": gaussian.cholesky}
 
     table = scores.table(scored, system, score)
-    record = artefacts.record(
+    record = records.record(
         {
             "machine": machine,
             "sections": opened.planned,

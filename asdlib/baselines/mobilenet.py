@@ -16,11 +16,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
-from asdlib import artefacts, checkpoints, data, paths, scores, training
-from asdlib.baselines.machine import BaselineError, write
+from asdlib import checkpoints, paths, records, scores, training
+from asdlib.baselines.machine import write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.data import catalogue, roles
 from asdlib.data.audio import Waveforms
+from asdlib.data.machine_clips import open_machine
+from asdlib.errors import ModelError
 from asdlib.features import LogMel
 
 SYSTEM = "mobilenet"
@@ -64,17 +66,17 @@ def run(settings, machine: str) -> pd.DataFrame:
     ``precision: auto`` means float32 here, since depthwise convolutions are not faster in bfloat16 on a CPU.
 
     Returns:
-        The score table of the clips of :attr:`asdlib.data.MachineClips.scored`.
+        The score table of the clips of :attr:`~asdlib.data.machine_clips.MachineClips.scored`.
 
     Raises:
-        BaselineError: A clip is shorter than a window, or the whole run has only one section.
+        ModelError: A clip is shorter than a window, or the whole run has only one section.
         DataError: The machine type has no systems in this run.
     """
     began = time.monotonic()
     baseline, folders = settings.mobilenet, paths.Run.of(settings)
     precision = "float32" if settings.precision == "auto" else settings.precision
     compute = training.compute(settings.model_copy(update={"precision": precision}))
-    opened = data.open_machine(settings, machine)
+    opened = open_machine(settings, machine)
     waveforms, rows, clips = opened.waveforms, opened.rows, opened.table
     sources = [(waveforms, rows)]
     if clips["section"].nunique() == 1:
@@ -134,7 +136,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     own = learn[learn < len(rows)]
     right = pd.Series(odds[own] < 0)  # the clip's own section is likelier than all others together
     accuracy = float(right.groupby(clips["section"].to_numpy()[own]).mean().mean())
-    record = artefacts.record(
+    record = records.record(
         stored,
         seed=seed,
         device=compute.describe(),
@@ -177,7 +179,7 @@ def _other_machines(settings, machine: str) -> list[tuple[Waveforms, np.ndarray]
     plan, folders = catalogue.plan(settings), paths.Run.of(settings)
     others = [other for other in [*plan.machines, *plan.outliers] if other != machine]
     if not others:
-        raise BaselineError(
+        raise ModelError(
             f"{machine} has only one section and the run no other machine type, so MobileNetV2 has nothing to "
             "distinguish; add another section, or normal recordings of another machine type, to "
             f"{settings.data.root}"

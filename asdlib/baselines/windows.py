@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asdlib.baselines.machine import BaselineError
 from asdlib.data.audio import Waveforms
+from asdlib.errors import ModelError
 from asdlib.features import LogMel, log_mels
 
 
@@ -22,14 +22,14 @@ class Spectrograms:
         shortest: Minimum number of frames per clip.
 
     Raises:
-        BaselineError: A clip is shorter; the message names it.
+        ModelError: A clip is shorter; the message names it.
     """
 
     def __init__(self, sources: list[tuple[Waveforms, np.ndarray]], log_mel: LogMel, shortest: int):
         tables = [waveforms.clips.iloc[rows] for waveforms, rows in sources]
         for path, samples in ((row.path, row.samples) for table in tables for row in table.itertuples()):
             if log_mel.frames(samples) < shortest:
-                raise BaselineError(
+                raise ModelError(
                     f"{path}: {samples} samples give {log_mel.frames(samples)} frames of log-mel; expected at least "
                     f"{shortest}; remove the clip, or lower frames or hop_length of the baseline"
                 )

@@ -9,10 +9,10 @@ import pandas as pd
 from asdlib import scores
 from asdlib.challenge import files
 from asdlib.challenge.export import write_clips
-from asdlib.challenge.sources import OfficialError
 from asdlib.ensemble import combine as combine_scores
 from asdlib.ensemble import rank
 from asdlib.ensemble.pool import Pool
+from asdlib.errors import ScoreError
 
 
 def combine(
@@ -35,14 +35,14 @@ def combine(
         The score table of the ensemble. From 2022 on its domain is ``source`` where nothing tells it.
 
     Raises:
-        OfficialError: There is one system only, or a system lacks a machine type.
-        EnsembleError: The systems did not score the same clips, or there are no training clips to normalise by.
+        ScoreError: There is one system only, or a system lacks a machine type.
+        ScoreError: The systems did not score the same clips, or there are no training clips to normalise by.
     """
     official = files.read(given, year=year)
     frame = official.frame
     systems = list(dict.fromkeys(frame["system"]))
     if len(systems) < 2:
-        raise OfficialError(f"{systems[0]} is the only system in these files; combining needs two or more")
+        raise ScoreError(f"{systems[0]} is the only system in these files; combining needs two or more")
     if normalise != "train":  # systems may differ in the training clips that they tell of
         frame = frame[frame["split"] == "test"]
     domains = frame["domain"].replace("", "source")
@@ -51,7 +51,7 @@ def combine(
     for machine, part in frame.groupby("machine", sort=True):
         lacking = [system for system in systems if system not in set(part["system"])]
         if lacking:
-            raise OfficialError(f"{lacking[0]} has no scores of {machine}, which other systems have; "
+            raise ScoreError(f"{lacking[0]} has no scores of {machine}, which other systems have; "
                                 "expected the same machine types in all")  # fmt: skip
         pool = Pool.of(part, "train" if normalise == "train" else "test")
         members = np.arange(len(pool.systems))
@@ -63,7 +63,7 @@ def combine(
                 values = pool.ensemble(members, by, group)
             parts.append(scores.table(pool.clips.iloc[group.columns], f"{by} of {len(members)}", values))
     if not parts:
-        raise OfficialError("these files hold training clips only; expected scores of test clips")
+        raise ScoreError("these files hold training clips only; expected scores of test clips")
     keys = ["machine", "section", "split", "clip"]
     told = frame.drop_duplicates([*keys, "told"])[[*keys, "told"]] if official.year >= 2022 else None
     result = pd.concat(parts, ignore_index=True)

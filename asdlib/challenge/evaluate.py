@@ -8,8 +8,8 @@ import pandas as pd
 
 from asdlib.challenge import files, results, rules, years
 from asdlib.challenge.files import CLIP, Official
-from asdlib.challenge.sources import OfficialError
-from asdlib.evaluation.metrics import UNIT, cells
+from asdlib.errors import ScoreError
+from asdlib.metrics import UNIT, cells
 
 FIGURES = {"auc": "AUC", "pauc": "pAUC", "precision": "prec.", "recall": "recall", "f1": "F1"}
 
@@ -38,16 +38,16 @@ def evaluate(
         an object}}``. Clips without a label are left out, which standard error then says.
 
     Raises:
-        OfficialError: Nothing is labelled, the domain of a clip is unknown where the year's rule needs it, decisions
+        ScoreError: Nothing is labelled, the domain of a clip is unknown where the year's rule needs it, decisions
             are asked for and some scored clip has none, or a comparison is asked for and there is no ``result.csv``.
-        MetricError: A section has clips of one class only; the message names it.
+        ScoreError: A section has clips of one class only; the message names it.
     """
     given = list(given)
     official = files.read(given, year=year)
     test = official.frame[official.frame["split"] == "test"]
     labelled = test[test["label"] != "unknown"]
     if labelled.empty:
-        raise OfficialError(
+        raise ScoreError(
             "none of these clips is labelled, in its name or in the table; give the folder of ground truth files, too"
         )
     if len(labelled) < len(test):
@@ -57,7 +57,7 @@ def evaluate(
     nowhere = labelled[labelled["domain"] == ""]
     if len(nowhere):
         row = nowhere.iloc[0]
-        raise OfficialError(
+        raise ScoreError(
             f"nothing says of which domain clip {row['clip']} of {row['machine']} section {row['section']} is, which "
             f"the rule of DCASE{official.year} needs; give the folder ground_truth_domain, too"
         )
@@ -69,7 +69,7 @@ def evaluate(
             f"note: the official score is without {', '.join(lacking)}, of which there are no scores", file=sys.stderr
         )
     if compare and not official.results:
-        raise OfficialError("no result.csv lies next to these scores; expected one in the folder of each system")
+        raise ScoreError("no result.csv lies next to these scores; expected one in the folder of each system")
     several = labelled.duplicated(CLIP).any()
     found = {}
     for system, part in labelled.groupby("system", sort=False) if several else [("", labelled.assign(system=""))]:
@@ -87,7 +87,7 @@ def _with_decisions(labelled: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFra
     lacking = both[both["decision"].isna()]
     if len(lacking):
         row = lacking.iloc[0]
-        raise OfficialError(f"clip {row['clip']} of {row['system']} ({row['machine']}) has a score, but no decision; "
+        raise ScoreError(f"clip {row['clip']} of {row['system']} ({row['machine']}) has a score, but no decision; "
                             "expected a decision_result file for every anomaly_score file")  # fmt: skip
     return both
 

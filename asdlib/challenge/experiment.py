@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import artefacts
+from asdlib import atomic, records
 from asdlib.challenge import files, rules
 from asdlib.challenge.methods import CLASSIFIER, FAMILIES, INLIER, INLIER_2021, evaluate_cell
 from asdlib.challenge.summary import Summary, effects, figures, growth, offered, stability
@@ -77,11 +77,11 @@ def run(realdata: Path, out: Path, count: int = 1000, jobs: int = 2) -> None:
     for name, parts in tables.items():
         table = pd.concat(parts, ignore_index=True)
         table = table[["year", *table.columns.drop("year")]]
-        with artefacts.writing(out / f"{name}.csv") as temporary:
+        with atomic.writing(out / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    facts = {"resamples": count, "seed": 0, "commit": artefacts.commit(), "seconds": round(time.monotonic() - started)}
+    facts = {"resamples": count, "seed": 0, "commit": records.commit(), "seconds": round(time.monotonic() - started)}
     facts |= {"date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "machines": len(summary.machines)}
-    with artefacts.writing(out / "record.json") as temporary:
+    with atomic.writing(out / "record.json") as temporary:
         temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import params, paths, scores
-from asdlib.artefacts import writing
+from asdlib.atomic import writing
 from asdlib.challenge import results, years
 from asdlib.challenge.file_names import KINDS, file_name
-from asdlib.challenge.sources import OfficialError
+from asdlib.errors import ScoreError
 from asdlib.evaluation.decision import decide, thresholds
-from asdlib.evaluation.metrics import UNIT
+from asdlib.metrics import UNIT
 
 
 def export(
@@ -38,15 +38,13 @@ def export(
         The folders written.
 
     Raises:
-        OfficialError: The folder holds no scores.
-        MetricError: A machine or section has no training scores with which to set a threshold.
+        ScoreError: The folder holds no scores.
+        ScoreError: A machine or section has no training scores with which to set a threshold.
     """
     run, out = Path(run), Path(out)
     tables = sorted(file for system in (*paths.BASELINES, "ensemble") for file in run.glob(f"{system}/*/scores.csv"))
     if not tables:
-        raise OfficialError(
-            f"{run}: no scores found; expected a run folder such as runs/demo (make reproduce makes one)"
-        )
+        raise ScoreError(f"{run}: no scores found; expected a run folder such as runs/demo (make reproduce makes one)")
     settings = paths.Run(run).settings
     stored = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
     evaluation = params.Evaluation.model_validate(stored.get("evaluation", {}))

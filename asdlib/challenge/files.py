@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import AsdError, scores
+from asdlib import scores
 from asdlib.challenge import file_names, years
 from asdlib.challenge.file_names import EXPECTED, GROUND_TRUTH, KINDS
-from asdlib.challenge.sources import File, OfficialError, find, systems
+from asdlib.challenge.sources import File, find, systems
 from asdlib.data import ground_truth, lists
-from asdlib.evaluation.metrics import UNIT
+from asdlib.errors import AsdError, ScoreError
+from asdlib.metrics import UNIT
 
 CLIP = [*UNIT, "split", "clip"]
 """what names a clip"""
@@ -60,7 +61,7 @@ def read(given: Iterable[Path | str], column: str = "score", year: int | None = 
         year: Of the challenge; None to recognise it.
 
     Raises:
-        OfficialError: A path holds no scores, a file is missing in a folder, is there twice, has other content than a
+        ScoreError: A path holds no scores, a file is missing in a folder, is there twice, has other content than a
             name and a number per line, or is of another year than the others; or ground truth and scores are not of the
             same clips.
         ScoreError: A score table breaks the contract.
@@ -75,7 +76,7 @@ def read(given: Iterable[Path | str], column: str = "score", year: int | None = 
         told = [(kind, file) for file in source.files if (kind := _truth(file))]
         tables = [file for file in source.files if _is_table(file, source.whole)] if column == "score" else []
         if source.whole and not (here or told or tables or source.again):
-            raise OfficialError(f"{source.path}: no {column} file found; {EXPECTED}, or score tables")
+            raise ScoreError(f"{source.path}: no {column} file found; {EXPECTED}, or score tables")
         root = source.path.resolve()
         if source.whole:
             for parts, files in systems(here):
@@ -93,7 +94,7 @@ def read(given: Iterable[Path | str], column: str = "score", year: int | None = 
             )
     if not official and not frames:
         more = ", or score tables" if column == "score" else ""
-        raise OfficialError(f"no {column}s were given; expected {KINDS[column]} files, folders of them{more}")
+        raise ScoreError(f"no {column}s were given; expected {KINDS[column]} files, folders of them{more}")
 
     recognised, others = _recognise(official, truths, frames, year)
     for key, system in official.items():
@@ -143,7 +144,7 @@ def _folder(file: File) -> str:
 def _refuse_odd_names(files: Iterable[File]) -> None:
     odd = [file for file in files if file_names.looks_official(file.name) and not _kind(file)]
     if odd:
-        raise OfficialError(f"{odd[0].where}: not the name of an official file; {EXPECTED}, or ground_truth_ likewise")
+        raise ScoreError(f"{odd[0].where}: not the name of an official file; {EXPECTED}, or ground_truth_ likewise")
 
 
 def _is_table(file: File, whole: bool) -> bool:
@@ -185,7 +186,7 @@ def _recognise(
 
 def _narrow(possible: set[int], mine: set[int], where: str, before: str) -> set[int]:
     if not possible & mine:
-        raise OfficialError(
+        raise ScoreError(
             f"{where}: these are scores of DCASE{_span(mine)}, but {before} is of DCASE{_span(possible)}; expected "
             "scores of one year (--year YEAR takes all as of that year)"
         )
@@ -208,14 +209,14 @@ def _complete(files: list[File], year: int) -> None:
         for section, there in sorted(sections.items()):
             for domain in sorted(domains - there):
                 name = file_names.file_name(names[0].kind, year, machine, section, domain)
-                raise OfficialError(
+                raise ScoreError(
                     f"{_folder(files[0])}: {name} is missing, but other files of {machine} section {section} and of "
                     f"the domain {domain} are there; expected every section in every domain (or give the files singly)"
                 )
     for machine, section in years.missing_sections(year, {machine: set(found[machine]) for machine in found}):
         domain = min(set().union(*found[machine].values()))
         name = file_names.file_name(names[0].kind, year, machine, section, domain)
-        raise OfficialError(
+        raise ScoreError(
             f"{_folder(files[0])}: {name} is missing, but files of the other sections or machine types are there; "
             "expected every section of every machine type (or give the files singly)"
         )
@@ -233,11 +234,11 @@ def _read_clips(files: list[File], column: str, year: int) -> pd.DataFrame:
     twice = pd.concat([rows["file"], parts["key"]], axis=1).duplicated()
     if twice.any():
         clip = rows.loc[twice, "clip"].iloc[0]
-        raise OfficialError(f"{where(twice)}: clip {clip} has more than one {column}; expected one")
+        raise ScoreError(f"{where(twice)}: clip {clip} has more than one {column}; expected one")
     odd = ~rows["value"].isin([0, 1]) & (column == "decision")
     if odd.any():
         clip, value = rows.loc[odd, ["clip", "value"]].iloc[0]
-        raise OfficialError(f"{where(odd)}: the decision of {clip} is {value:g}; expected 0 (normal) or 1 (anomaly)")
+        raise ScoreError(f"{where(odd)}: the decision of {clip} is {value:g}; expected 0 (normal) or 1 (anomaly)")
     for part in ("section", "domain"):
         odd = (parts[part] != "") & (names[part] != "") & (parts[part] != names[part])
         if odd.any():
@@ -246,7 +247,7 @@ def _read_clips(files: list[File], column: str, year: int) -> pd.DataFrame:
                 parts.loc[odd, part].iloc[0],
                 names.loc[odd, part].iloc[0],
             )
-            raise OfficialError(
+            raise ScoreError(
                 f"{where(odd)}: clip {clip} is of the {part} {found}, but the name of the file says {expected}; "
                 f"expected clips of one {part}"
             )
@@ -255,7 +256,7 @@ def _read_clips(files: list[File], column: str, year: int) -> pd.DataFrame:
     if mixed.any():
         file = rows["file"] == rows.loc[mixed, "file"].iloc[0]
         clips = rows.loc[file].groupby(kind, sort=False)["clip"].first().tolist()
-        raise OfficialError(
+        raise ScoreError(
             f"{where(mixed)}: holds {clips[0]} and {clips[1]}, which are not of one part of one challenge; expected "
             "development clips or evaluation clips"
         )
@@ -283,7 +284,7 @@ def _refuse_gaps(files: list[File], rows: pd.DataFrame, parts: pd.DataFrame, col
     ):
         if mine.max() - numbers.min() >= len(mine):
             lacking = sorted(set(range(numbers.min(), mine.max())) - set(mine))
-            raise OfficialError(
+            raise ScoreError(
                 f"{files[number].where}: the {label} clip {lacking[0]:04d} of the {domain} domain has no {column}, "
                 f"{len(lacking)} clip(s) in all; expected a {column} for every clip"
             )
@@ -302,7 +303,7 @@ def _refuse_cuts(files: list[File], rows: pd.DataFrame, parts: pd.DataFrame, yea
         peers += [frozenset(kind for kind in kinds if kind.split()[0] in domains) for kinds in held]
         lacking = sorted(kind for kind in frozenset().union(*peers) - mine if kind.startswith(name.domain) and mine)
         if lacking:
-            raise OfficialError(
+            raise ScoreError(
                 f"{files[number].where}: no {lacking[0]} clips, which other files of the system have; expected the "
                 "scores of all clips"
             )
@@ -310,7 +311,7 @@ def _refuse_cuts(files: list[File], rows: pd.DataFrame, parts: pd.DataFrame, yea
     most = sizes.mode().iloc[0]
     for number, size in sizes.items():
         if year == 2022 and official[number] and size < most == years.CLIPS_2022:
-            raise OfficialError(
+            raise ScoreError(
                 f"{files[number].where}: {size} clips have a score; expected {most}, as every section of DCASE2022 has "
                 "and the other files hold"
             )
@@ -329,13 +330,11 @@ def _read_pairs(file: File) -> pd.DataFrame:
         if not clip or not math.isfinite(value):
             found = ",".join(cells)
             found = found if len(found) < 120 else found[:120] + "..."
-            raise OfficialError(
-                f"{file.where}, line {number}: found {found!r}; expected a file name and a finite number"
-            )
+            raise ScoreError(f"{file.where}, line {number}: found {found!r}; expected a file name and a finite number")
         clips.append(lists.base_name(clip))
         values.append(value)
     if not clips:
-        raise OfficialError(f"{file.where}: the file is empty; expected a file name and a number per line")
+        raise ScoreError(f"{file.where}: the file is empty; expected a file name and a number per line")
     return pd.DataFrame({"clip": clips, "value": values})
 
 
@@ -356,7 +355,7 @@ def _label(frame: pd.DataFrame, truths: list[tuple[str, File]]) -> pd.DataFrame:
     As in the official evaluator, a file of ground truth must have the very clips that were scored.
 
     Raises:
-        OfficialError: They are not the same clips; or two files of ground truth, or one and the names of the clips,
+        ScoreError: They are not the same clips; or two files of ground truth, or one and the names of the clips,
             contradict each other.
     """
     if not truths:
@@ -371,7 +370,7 @@ def _label(frame: pd.DataFrame, truths: list[tuple[str, File]]) -> pd.DataFrame:
             mine, names = dict(zip(keys, values, strict=True)), dict(zip(keys, clips, strict=True))
             other = known.setdefault((what, unit), (file, mine, names))
             if other[1] != mine:
-                raise OfficialError(
+                raise ScoreError(
                     f"{file.where}: contradicts {other[0].where}; expected one ground truth; remove one of them"
                 )
     for (what, unit), (file, values, names) in known.items():
@@ -382,7 +381,7 @@ def _label(frame: pd.DataFrame, truths: list[tuple[str, File]]) -> pd.DataFrame:
                 key = min(odd)
                 which = "score" if key in values else what
                 clip = names.get(key) or frame.loc[scored.index[scored == key][0], "clip"]
-                raise OfficialError(
+                raise ScoreError(
                     f"{file.where}: clip {clip} has no {which}, {len(odd)} clip(s) in all (scores of {system}); "
                     "expected the same clips in scores and ground truth"
                 )
@@ -391,7 +390,7 @@ def _label(frame: pd.DataFrame, truths: list[tuple[str, File]]) -> pd.DataFrame:
             against = (named != "") & (named != told)
             if against.any():
                 clip = frame.loc[against.index[against][0], "clip"]
-                raise OfficialError(
+                raise ScoreError(
                     f"{file.where}: says that {clip} is {told[against].iloc[0]}, but it is {named[against].iloc[0]} by "
                     "its name or table; expected the ground truth of these clips"
                 )
@@ -408,11 +407,11 @@ def _truth_files(truths: list[tuple[str, File]]) -> Iterator[tuple[str, tuple[st
             else:
                 listed = [("", clip, value) for clip, value in ground_truth.values(file.read())]
         except AsdError as error:
-            raise OfficialError(f"{file.where}: {error}") from None
+            raise ScoreError(f"{file.where}: {error}") from None
         rows = pd.DataFrame(listed, columns=["machine", "clip", "value"])
         twice = rows.duplicated(["machine", "clip"])
         if twice.any():
-            raise OfficialError(f"{file.where}: clip {rows.loc[twice, 'clip'].iloc[0]} is listed twice; expected once")
+            raise ScoreError(f"{file.where}: clip {rows.loc[twice, 'clip'].iloc[0]} is listed twice; expected once")
         if kind != "list":
             name = file_names.parse(file.name)
             yield kind, name.unit if name.domain else name.unit[:2], file, rows["clip"].tolist(), rows["value"].tolist()

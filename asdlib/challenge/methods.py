@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from asdlib.challenge.search import Found, Unit, areas, search, singles
 from asdlib.challenge.systems import Cell, Systems, only
 from asdlib.ensemble.combine import COMBINATIONS, normalise
-from asdlib.evaluation.metrics import harmonic_mean
+from asdlib.metrics import harmonic_mean
 
 P = 0.1
 """largest false positive rate of pAUC"""

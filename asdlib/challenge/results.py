@@ -11,11 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import scores
-from asdlib.artefacts import writing
+from asdlib.atomic import writing
 from asdlib.challenge import rules
-from asdlib.challenge.sources import File, OfficialError, find
+from asdlib.challenge.sources import File, find
 from asdlib.data import lists
-from asdlib.evaluation.metrics import UNIT, decisions, evaluable, harmonic_mean
+from asdlib.errors import ScoreError
+from asdlib.metrics import UNIT, decisions, evaluable, harmonic_mean
 
 FIGURES = {"auc": "AUC", "pauc": "pAUC", "precision": "precision", "recall": "recall", "f1": "F1 score"}
 """columns of our tables, and how the challenge calls them"""
@@ -33,7 +34,7 @@ def read(path: Path | str | File) -> pd.DataFrame:
         after the point that the file gives.
 
     Raises:
-        OfficialError: The file holds no section.
+        ScoreError: The file holds no section.
     """
     file = path if isinstance(path, File) else find([path])[0].files[0]
     found: dict[tuple[str, str, str], dict[str, float]] = {}
@@ -54,7 +55,7 @@ def read(path: Path | str | File) -> pd.DataFrame:
                     for one in [domain] if domain else domains:
                         found.setdefault((machine, match[1].zfill(2), one), {})[name] = float(text)
     if not found:
-        raise OfficialError(
+        raise ScoreError(
             f"{file.where}: no section found; expected an official result.csv with {', '.join(FIGURES.values())}"
         )
     table = pd.DataFrame.from_dict(found, orient="index")

@@ -2,7 +2,7 @@
 
 ========= ===============================================================================================
 2020      AUC and pAUC of each machine ID; the score is the mean over machine types of their IDs' means
-2021      AUC and pAUC of each section and domain; harmonic mean of all (:mod:`asdlib.evaluation.metrics`)
+2021      AUC and pAUC of each section and domain; harmonic mean of all (:mod:`asdlib.metrics`)
 2022-2025 AUC of each section and domain: its normal clips against the anomalies of *both* domains, since one threshold
           must serve both; one pAUC a section over both domains; harmonic mean of all AUC and pAUC
 ========= ===============================================================================================
@@ -11,8 +11,9 @@
 import numpy as np
 import pandas as pd
 
+from asdlib import metrics
 from asdlib.challenge.years import YEARS
-from asdlib.evaluation import metrics
+from asdlib.errors import ScoreError
 
 _ONE_THRESHOLD = (
     "AUC of a section and domain: its normal clips against the anomalies of both domains; one pAUC per section, over "
@@ -38,10 +39,10 @@ def figures(frame: pd.DataFrame, year: int, p: float = 0.1) -> tuple[pd.DataFram
         rows of both domains of a section, and counts once.
 
     Raises:
-        MetricError: A section lacks normal or anomalous clips.
+        ScoreError: A section lacks normal or anomalous clips.
     """
     if year not in YEARS:
-        raise metrics.MetricError(f"the year {year} was asked for; expected one of {', '.join(map(str, YEARS))}")
+        raise ScoreError(f"the year {year} was asked for; expected one of {', '.join(map(str, YEARS))}")
     if year <= 2021:
         table = metrics.sections(frame, p).drop(columns="system")
         return table, score(table, year)
@@ -54,8 +55,8 @@ def figures(frame: pd.DataFrame, year: int, p: float = 0.1) -> tuple[pd.DataFram
                 used = part[(part["domain"] == domain) | (part["label"] == "anomaly")]
                 area = metrics.auc(used["label"].to_numpy(), used["score"].to_numpy())
                 rows.append((machine, section, domain, float(area), float(whole)))
-        except metrics.MetricError as error:
-            raise metrics.MetricError(f"{machine} section {section}: {error}") from None
+        except ScoreError as error:
+            raise ScoreError(f"{machine} section {section}: {error}") from None
     table = pd.DataFrame(rows, columns=[*metrics.UNIT, "auc", "pauc"])
     return table, score(table, year)
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, normalise, rank
-from asdlib.evaluation.metrics import harmonic_mean
+from asdlib.ensemble.combine import COMBINATIONS, normalise, rank
+from asdlib.errors import ScoreError
+from asdlib.metrics import harmonic_mean
 
 CHUNK = 8
 """resamples at a time: what they need stays in the processor's cache"""
@@ -70,7 +71,7 @@ class Found:
 def areas(
     scores: np.ndarray, weightings: Sequence[np.ndarray], anomaly: np.ndarray, counted: np.ndarray, p: float
 ) -> list[np.ndarray]:
-    """AUC and pAUC (:mod:`asdlib.evaluation.metrics`) of many score vectors under many resamples.
+    """AUC and pAUC (:mod:`asdlib.metrics`) of many score vectors under many resamples.
 
     Args:
         scores: (resamples, vectors, clips), or (1, vectors, clips) if they are the same in all resamples.
@@ -112,7 +113,7 @@ def _ranked(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _weighted_areas(order, tied, last, weights, anomaly, counted, p: float) -> np.ndarray:
     """AUC and pAUC from ordered clips and how often each resample holds them: (resamples, vectors, 2)."""
     if weights.shape[-1] > _MASK:
-        raise EnsembleError(f"{weights.shape[-1]} clips of one section; the search takes {_MASK} at most")
+        raise ScoreError(f"{weights.shape[-1]} clips of one section; the search takes {_MASK} at most")
     pack = np.where(anomaly, 1, (1 << _BITS) + (counted.astype(np.int32) << 2 * _BITS)).astype(np.int32)
     steps = (weights.astype(np.int32) * pack).ravel()[order]
     counts = np.cumsum(steps, axis=-1, dtype=np.int32)

@@ -6,15 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from asdlib import AsdError
 from asdlib.challenge import file_names
+from asdlib.errors import ScoreError
 
 LARGEST = 200_000_000
 """bytes of one file in an archive, beyond which it is no list of scores"""
-
-
-class OfficialError(AsdError):
-    """Score files that cannot be used; the message names the file, what was found and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +54,12 @@ def find(given: Iterable[Path | str]) -> list[Source]:
     Hidden files and folders, and what macOS adds to archives, are passed over.
 
     Raises:
-        OfficialError: There is nothing at a path, or an archive cannot be read.
+        ScoreError: There is nothing at a path, or an archive cannot be read.
     """
     sources, seen = [], set()
     for path in map(Path, given):
         if not path.exists():
-            raise OfficialError(f"{path}: no such file or folder; expected official score files or a score table")
+            raise ScoreError(f"{path}: no such file or folder; expected official score files or a score table")
         if path.is_dir():
             files = _in_folder(path)
         elif path.suffix.lower() == ".zip":
@@ -95,13 +91,11 @@ def _in_archive(path: Path) -> list[File]:
                 if item.is_dir() or not item.filename.lower().endswith(".csv") or _hidden(parts):
                     continue
                 if item.file_size > LARGEST:
-                    raise OfficialError(
-                        f"{path}: {item.filename} has {item.file_size:,} bytes; expected a list of scores"
-                    )
+                    raise ScoreError(f"{path}: {item.filename} has {item.file_size:,} bytes; expected a list of scores")
                 read = functools.partial(_extract, path, item.filename)
                 found.append(File(f"{path}/{item.filename}", None, parts[:-1], read))
     except (zipfile.BadZipFile, OSError) as error:
-        raise OfficialError(f"{path}: not a zip archive that can be read ({error}); pack it again") from None
+        raise ScoreError(f"{path}: not a zip archive that can be read ({error}); pack it again") from None
     if found and all(file.relative[:1] == found[0].relative[:1] for file in found) and found[0].relative:
         found = [File(file.where, None, file.relative[1:], file.read) for file in found]  # the folder that was packed
     return found
@@ -111,7 +105,7 @@ def _load(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise OfficialError(f"{path}: cannot be read ({error.strerror}); expected a list of scores") from None
+        raise ScoreError(f"{path}: cannot be read ({error.strerror}); expected a list of scores") from None
 
 
 def _extract(path: Path, member: str) -> bytes:
@@ -119,7 +113,7 @@ def _extract(path: Path, member: str) -> bytes:
         with zipfile.ZipFile(path) as archive:
             return archive.read(member)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
-        raise OfficialError(f"{path}: {member} cannot be read ({error}); pack it again without a password") from None
+        raise ScoreError(f"{path}: {member} cannot be read ({error}); pack it again without a password") from None
 
 
 def _hidden(parts: tuple[str, ...]) -> bool:
@@ -140,7 +134,7 @@ def systems(files: list[File]) -> list[tuple[tuple[str, ...], list[File]]]:
         For each system the folders that lead to it (none for the whole of what was given), and its files.
 
     Raises:
-        OfficialError: Two files in one folder are of the same machine type, section and domain.
+        ScoreError: Two files in one folder are of the same machine type, section and domain.
     """
     return _apart(files, ()) if files else []
 
@@ -173,7 +167,7 @@ def _by_variant(files: list[File], at: tuple[str, ...]) -> list[tuple[tuple[str,
         parsed = file_names.parse(file.name)
         other = first.setdefault((*parsed.unit, parsed.variant), file)
         if other is not file:
-            raise OfficialError(
+            raise ScoreError(
                 f"{file.where}: {other.name} is of the same machine type, section and domain; expected one file for "
                 "each; remove one of the two"
             )

@@ -25,7 +25,7 @@ from asdlib.challenge.methods import (
 from asdlib.challenge.systems import Cell, Systems
 from asdlib.ensemble.combine import COMBINATIONS
 from asdlib.evaluation.bootstrap import interval
-from asdlib.evaluation.metrics import harmonic_mean
+from asdlib.metrics import harmonic_mean
 
 
 class Summary:

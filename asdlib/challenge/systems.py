@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from asdlib.challenge.search import Unit
-from asdlib.ensemble.combine import EnsembleError
 from asdlib.ensemble.select import halves
+from asdlib.errors import ScoreError
 from asdlib.evaluation.bootstrap import resamples
 
 Cell = tuple[str, str]
@@ -54,7 +54,7 @@ def arrange(
         seed: Of the resamples and the halves.
 
     Raises:
-        EnsembleError: The systems did not score the same clips.
+        ScoreError: The systems did not score the same clips.
     """
     names = tuple(dict.fromkeys(name for family in families.values() for name in family))
     cells: dict[Cell, list[Unit]] = {}
@@ -64,7 +64,7 @@ def arrange(
     for (machine, section), part in frame.groupby(["machine", "section"], sort=True):
         wide = part.pivot(index=["domain", "clip", "label"], columns="system", values="score").sort_index()
         if wide[list(names)].isna().any(axis=None):
-            raise EnsembleError(
+            raise ScoreError(
                 f"the systems did not score the same clips of {machine} section {section}; expected the same"
             )
         clips = wide.index.to_frame(index=False).assign(machine=machine, section=section, split="test")

@@ -1,13 +1,7 @@
 """Binary classification branch (Sec. 2.2), with one model per machine type and section."""
 
-from asdlib import AsdError
-
 STAGES = ("source training", "fine-tuning")
 FILES = {"source training": "source.safetensors", "fine-tuning": "target.safetensors"}
 """file names of a section's models, by stage"""
 OUTLIER, NORMAL = 0, 1
 """row indices of the centroids, equal to the labels of the classes"""
-
-
-class ClassifierError(AsdError):
-    """Raised when a classifier cannot be built, trained or used; the message says why and what to do."""

@@ -20,7 +20,7 @@ class ArcFace(nn.Module):
 
     Args:
         dimensions: Length of an embedding.
-        settings: :class:`asdlib.params.ArcFace`.
+        settings: :class:`asdlib.params.classifier.ArcFace`.
     """
 
     def __init__(self, dimensions: int, settings):

@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from asdlib import paths
-from asdlib.classifier import ClassifierError, augment
+from asdlib.classifier import augment
 from asdlib.classifier.resident import Windows
 from asdlib.classifier.windows import samples_of
-from asdlib.data import catalogue, open_machine, pseudo_target, roles
+from asdlib.data import catalogue, roles
 from asdlib.data.audio import Waveforms
-from asdlib.data.wav import FULL_SCALE
+from asdlib.data.machine_clips import open_machine
+from asdlib.errors import ModelError
+from asdlib.shift import shifted_clips
+from asdlib.units import FULL_SCALE
 
 DATASETS = {"MIMII DUE": ("fan", "gearbox", "pump", "slider", "valve"), "ToyADMOS2": ("ToyCar", "ToyTrain")}
 """machine types of DCASE2021 by the data set from which they come"""
@@ -81,16 +84,16 @@ class Batches:
     that machine types with many sections or clips do not dominate smaller ones.
 
     Args:
-        settings: :class:`asdlib.params.Classifier`.
+        settings: :class:`asdlib.params.classifier.Classifier`.
         clips: Normal training clips of all machine types that may be used (:func:`groups`).
         machine: The positive machine type.
         section: The positive section.
         device: Device of the batches.
-        shifted: Pseudo-target clips (:mod:`asdlib.data.pseudo_target`) of the section and of its outliers, which
+        shifted: Pseudo-target clips (:mod:`asdlib.shift.shifted_clips`) of the section and of its outliers, which
             fine-tuning then uses instead of Mixup with target clips.
 
     Raises:
-        ClassifierError: The section has no source training clips, or there are no negatives of the requested kind.
+        ModelError: The section has no source training clips, or there are no negatives of the requested kind.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class Batches:
         self.settings, self.device = settings.batches, torch.device(device)
         own = {part.domain: part for part in clips if (part.machine, part.section) == (machine, section)}
         if "source" not in own:
-            raise ClassifierError(
+            raise ModelError(
                 f"section {section} of {machine} has no normal source training clips; add some, or exclude the section "
                 "with data.sections"
             )
@@ -121,7 +124,7 @@ class Batches:
             negatives += [part for part in shifted if part.machine in candidates and part.section != section]
         self.all_negatives = _tree(negatives) if settings.batches.target_negatives else self.source_negatives
         if not self.source_negatives:
-            raise ClassifierError(
+            raise ModelError(
                 f"classifier.batches.negatives is {settings.batches.negatives!r}, but apart from section {section} of "
                 f"{machine} there are no source training clips in {', '.join(candidates)}; add some, add further "
                 "machine types to the data, or choose other negatives"
@@ -131,7 +134,7 @@ class Batches:
 
     @classmethod
     def open(cls, settings, candidate: str, machine: str, section: str, device="cpu") -> "Batches":
-        """Draw from the decoded clips of a run (settings: :class:`asdlib.params.Settings`)."""
+        """Draw from the decoded clips of a run (settings: :class:`asdlib.params.settings.Settings`)."""
         branch, run, plan = (
             settings.candidate("classifier", candidate),
             paths.Run.of(settings),
@@ -146,7 +149,7 @@ class Batches:
         clips = [part for name in wanted for part in known[name]]
         shifted = None
         if branch.batches.pseudo_target_by == "shift":
-            shifted = groups(pseudo_target.open_clips(settings, machine), held_out)
+            shifted = groups(shifted_clips.open_clips(settings, machine), held_out)
         return cls(branch, clips, machine, section, device, shifted)
 
     @property
@@ -174,7 +177,7 @@ class Batches:
         batch is mixed among itself, as in :meth:`source`.
         """
         if self.target is None:
-            raise ClassifierError(
+            raise ModelError(
                 f"section {self.normal.section} of {self.normal.machine} has no target training clips to fine-tune on"
             )
         rng, half, targets = _random(generator), self.settings.batch_size // 2, self.settings.target_clips
@@ -250,7 +253,7 @@ def machines(negatives: str, machine: str, clips: list[Clips]) -> list[str]:
         clips: All clips that may be used.
 
     Raises:
-        ClassifierError: ``dataset`` was chosen for a machine type that belongs to neither data set.
+        ModelError: ``dataset`` was chosen for a machine type that belongs to neither data set.
     """
     known = sorted({part.machine for part in clips})
     sections = {part.section for part in clips if (part.machine, part.domain) == (machine, "source")}
@@ -261,7 +264,7 @@ def machines(negatives: str, machine: str, clips: list[Clips]) -> list[str]:
     for members in DATASETS.values():
         if machine in members:
             return [name for name in known if name in members]
-    raise ClassifierError(
+    raise ModelError(
         f"classifier.batches.negatives is 'dataset', but {machine} is in none of their machine types "
         f"({', '.join(name for members in DATASETS.values() for name in members)}); use all or machine"
     )

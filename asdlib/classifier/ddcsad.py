@@ -24,7 +24,7 @@ class Ddcsad(nn.Module):
 
     Args:
         dimensions: D, length of an embedding.
-        settings: :class:`asdlib.params.Ddcsad`.
+        settings: :class:`asdlib.params.classifier.Ddcsad`.
         epoch_steps: Steps per epoch, for the rule ``epoch``.
     """
 

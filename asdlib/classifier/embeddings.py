@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from asdlib import artefacts, params, paths
-from asdlib.classifier import FILES, NORMAL, OUTLIER, STAGES, ClassifierError
+from asdlib import params, paths, records
+from asdlib.classifier import FILES, NORMAL, OUTLIER, STAGES
 from asdlib.classifier.windows import samples_of, starts, window
 from asdlib.data import roles
 from asdlib.data.audio import Waveforms
+from asdlib.errors import ModelError
 from asdlib.pooling import pool
 
 CLIP = ["machine", "section", "domain", "split", "clip", "label"]
@@ -42,25 +43,25 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         centroids of a stage (see ``scorer.centroids``) are labelled ``normal`` and ``outlier`` and have no measures.
 
     Raises:
-        ClassifierError: The section's models are missing or were trained with other settings.
+        ModelError: The section's models are missing or were trained with other settings.
     """
     from asdlib import training
     from asdlib.classifier import model as models
     from asdlib.classifier.batches import Batches, held_out_clips
     from asdlib.classifier.train import recipe
-    from asdlib.data import pseudo_target
+    from asdlib.shift import shifted_clips
 
     trained = settings.trained_as("classifier", candidate)
     folder = paths.Run.of(settings).system("classifier", machine, trained, section)
     branch, batches = settings.candidate("classifier", candidate), Batches.open(settings, candidate, machine, section)
-    _check(folder, recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint))
+    _check(folder, recipe(settings, machine, section, candidate), records.fingerprint(batches.fingerprint))
     own = batches.normal.waveforms
     parts = [("section", own, np.flatnonzero(own.clips["section"] == section))]
     for part in batches.outliers(OUTLIERS, training.generator(settings.seed, "outliers", machine, section)):
         parts.append(("outlier", part.waveforms, part.rows))
     shifted = None
     if branch.scorer.target_from == "pseudo_target":
-        shifted = pseudo_target.open_rows(settings, machine, [section])
+        shifted = shifted_clips.open_rows(settings, machine, [section])
         parts += [("pseudo-target", *shifted)] if shifted else []
     clips = pd.concat([waveforms.clips.iloc[rows][CLIP].assign(kind=kind) for kind, waveforms, rows in parts])
     clips = clips.reset_index(drop=True)
@@ -156,7 +157,7 @@ def read(settings, machine: str, candidate: str) -> tuple[pd.DataFrame, np.ndarr
     """Read table and embeddings of a machine type and candidate, as written by :func:`write`."""
     folder = paths.Run.of(settings).system("classifier", machine, candidate)
     if not (folder / "embeddings.npy").is_file():
-        raise ClassifierError(f"{folder}: no embeddings; run notebook 06_embeddings, or make reproduce")
+        raise ModelError(f"{folder}: no embeddings; run notebook 06_embeddings, or make reproduce")
     return load(folder)
 
 
@@ -171,12 +172,12 @@ def load(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def _check(folder: Path, expected: dict, data: str) -> None:
-    """Raise :class:`ClassifierError` if ``folder`` has no model, or a model of other settings or data."""
+    """Raise :class:`ModelError` if ``folder`` has no model, or a model of other settings or data."""
     if not (folder / "record.json").is_file():
-        raise ClassifierError(f"{folder}: no model; train it with notebook 05_train_classifier, or make reproduce")
+        raise ModelError(f"{folder}: no model; train it with notebook 05_train_classifier, or make reproduce")
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     if record["settings"] != json.loads(json.dumps(expected)) or record["data_fingerprint"] != data:
-        raise ClassifierError(
+        raise ModelError(
             f"{folder}: the model there was trained with other settings or other clips; train it again with notebook "
             "05_train_classifier, or restore its settings"
         )

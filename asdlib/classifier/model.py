@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from asdlib import paths, training
-from asdlib.classifier import ClassifierError
 from asdlib.classifier.arcface import ArcFace
 from asdlib.classifier.ddcsad import Ddcsad
-from asdlib.data.wav import FULL_SCALE
+from asdlib.errors import ModelError
 from asdlib.features import LogMel
+from asdlib.units import FULL_SCALE
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="IProgress not found")  # for timm's progress bars, which are not shown
@@ -40,7 +40,7 @@ class Classifier(nn.Module):
     centred and scaled by batch statistics, since both bfloat16 and pretrained weights work best with inputs near 0.
 
     Args:
-        settings: :class:`asdlib.params.Classifier`.
+        settings: :class:`asdlib.params.classifier.Classifier`.
         sample_rate: Sampling rate in Hz.
         normalisation: Mean and standard deviation of the positive machine type's waveforms, in -1 to 1.
         epoch_steps: Steps per epoch, for centroids that change once per epoch.
@@ -49,7 +49,7 @@ class Classifier(nn.Module):
         input ``(batch, samples)`` in -1 to 1; output :class:`Output`.
 
     Raises:
-        ClassifierError: The backbone is unknown, or its weights are unavailable.
+        ModelError: The backbone is unknown, or its weights are unavailable.
     """
 
     def __init__(self, settings, sample_rate: int, normalisation: tuple[float, float] = (0.0, 1.0), epoch_steps=1):
@@ -76,7 +76,7 @@ class Classifier(nn.Module):
         image = self.image_norm(self.image(waveform)).contiguous(memory_format=torch.channels_last)
         features = self.backbone.forward_features(image)
         if features.ndim != 4 or features.shape[1] != self.backbone.num_features:
-            raise ClassifierError(
+            raise ModelError(
                 f"classifier.model.backbone: its output has shape {tuple(features.shape)}; expected a convolutional "
                 f"network's (batch, {self.backbone.num_features}, height, width); choose another timm model"
             )
@@ -119,18 +119,18 @@ def backbone(name: str, pretrained: bool | str) -> nn.Module:
         pretrained: False for random weights, true for weights that timm downloads, or a local safetensors file.
 
     Raises:
-        ClassifierError: The model is unknown, or the weights do not exist, cannot be downloaded or do not fit.
+        ModelError: The model is unknown, or the weights do not exist, cannot be downloaded or do not fit.
     """
     if not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=3)
         hint = f"did you mean {', '.join(close)}?" if close else "timm.list_models() lists all"
-        raise ClassifierError(f"classifier.model.backbone: timm has no model {name!r}; {hint}")
+        raise ModelError(f"classifier.model.backbone: timm has no model {name!r}; {hint}")
     options: dict = {"pretrained": bool(pretrained)}
     if isinstance(pretrained, str):
         file = paths.home() / pretrained
         if file.suffix != ".safetensors" or not file.is_file():
             found = "is not a safetensors file" if file.is_file() else "does not exist"
-            raise ClassifierError(
+            raise ModelError(
                 f"classifier.model.pretrained: {file} {found}; expected false, true or the path of a safetensors file"
             )
         options["pretrained_cfg_overlay"] = {"file": str(file)}
@@ -143,7 +143,7 @@ def backbone(name: str, pretrained: bool | str) -> nn.Module:
         remedy = (
             "download them to a safetensors file and give its path here" if pretrained is True else "check the file"
         )
-        raise ClassifierError(
+        raise ModelError(
             f"classifier.model.pretrained: the weights of {name} could not be loaded ({type(error).__name__}: "
             f"{reason}); {remedy}, or set it to false"
         ) from None
@@ -174,7 +174,7 @@ def load(path: Path, settings, sample_rate: int) -> Classifier:
 
     Args:
         path: File written by :func:`asdlib.classifier.train.fit`.
-        settings: :class:`asdlib.params.Classifier` with which it was trained.
+        settings: :class:`asdlib.params.classifier.Classifier` with which it was trained.
         sample_rate: Sampling rate in Hz.
     """
     without_weights = settings.model.model_copy(update={"pretrained": False})  # they come from the file

@@ -29,11 +29,12 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
-from asdlib import artefacts, origin, paths, scores
-from asdlib.artefacts import writing
-from asdlib.classifier import STAGES, ClassifierError, embeddings
+from asdlib import atomic, origin, paths, records, scores
+from asdlib.atomic import writing
+from asdlib.classifier import STAGES, embeddings
 from asdlib.data import catalogue, roles
 from asdlib.data.audio import Waveforms
+from asdlib.errors import ModelError
 from asdlib.gaussian import Gaussian
 
 MAHALANOBIS = ("mahalanobis", "source_mahalanobis")
@@ -50,7 +51,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     ``record.json`` atomically. The record's ``accuracy`` is from :func:`accuracies`.
 
     Args:
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         machine: Machine type.
         candidate: Name in ``classifier_candidates``.
 
@@ -58,7 +59,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
         The score table of all variants, systems ``classifier/<candidate>/<variant>``, in the order of the settings.
 
     Raises:
-        ClassifierError: A section's models are missing or were trained with other settings.
+        ModelError: A section's models are missing or were trained with other settings.
     """
     from asdlib import training  # imports PyTorch, which the rest of this module does not need
 
@@ -70,13 +71,13 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     )
     sections = catalogue.plan(settings).machines.get(machine)
     if not sections:
-        raise ClassifierError(f"{machine} has no section with labelled test clips, so there is nothing to score")
+        raise ModelError(f"{machine} has no section with labelled test clips, so there is nothing to score")
     parts = [embeddings.table(settings, machine, section, candidate, compute) for section in sections]
     table = pd.concat([part for part, _ in parts], ignore_index=True)
     embedding = scores.finite(table, np.concatenate([part for _, part in parts]), "the embedding")
     result = variants(table, embedding, candidate, branch.scorer)
     accuracy = accuracies(table)
-    record = artefacts.record(
+    record = records.record(
         settings.common() | branch.model_dump(mode="json"),
         seed=settings.seed,
         device=compute.describe(),
@@ -89,7 +90,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     with writing(run.system("classifier", machine, candidate), folder=True) as folder:
         scores.write(result, folder / "scores.csv")
         embeddings.write(table, embedding, folder)
-        artefacts.write_json(record, folder / "record.json")
+        atomic.write_json(record, folder / "record.json")
     return result
 
 
@@ -180,7 +181,7 @@ def variants(
         table: Outputs of the models.
         embedding: One embedding per row of ``table``.
         candidate: Name of the candidate, used in the names of the systems.
-        options: :class:`asdlib.params.ClassifierScorer`.
+        options: :class:`asdlib.params.classifier.ClassifierScorer`.
         normal: Reference statistics; by default those of the normal clips of ``table``.
     """
     normal = normal or Normal.fit(table, embedding, options)
@@ -202,7 +203,7 @@ def without_labels(options):
 
 
 def scored(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the score table for every model, as in :attr:`asdlib.data.MachineClips.scored`.
+    """Return the rows of the score table for every model, as in :attr:`asdlib.data.machine_clips.MachineClips.scored`.
 
     These are test clips, held-out training clips, and the latter again as reference clips of the target domain. The
     index is kept.

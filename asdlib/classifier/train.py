@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from asdlib import artefacts, checkpoints, paths, training
-from asdlib.artefacts import writing
+from asdlib import atomic, checkpoints, paths, records, training
+from asdlib.atomic import writing
 from asdlib.classifier import FILES, STAGES
 from asdlib.classifier.batches import Batch, Batches, held_out_clips, normalisation
 from asdlib.classifier.model import Classifier, parameters
@@ -24,7 +24,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     stage resumes from its own checkpoint, and the finished first stage is kept while the second one runs.
 
     Args:
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         machine: Positive machine type.
         section: Positive section.
         candidate: Name in ``classifier_candidates``.
@@ -34,7 +34,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         (of the backbone).
 
     Raises:
-        asdlib.AsdError: Clips or weights are missing, or the training diverged.
+        asdlib.errors.AsdError: Clips or weights are missing, or the training diverged.
     """
     began = time.monotonic()
     branch, run, compute = (
@@ -43,7 +43,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         training.compute(settings),
     )
     batches = Batches.open(settings, candidate, machine, section, compute.device)
-    what, data = recipe(settings, machine, section, candidate), artefacts.fingerprint(batches.fingerprint)
+    what, data = recipe(settings, machine, section, candidate), records.fingerprint(batches.fingerprint)
     facts = what | {"data": data, "compute": compute.describe()}
     seed = training.derive(settings.seed, "classifier", machine, section, branch.seed)
     source, target = (
@@ -91,7 +91,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         before += tuning.attrs[training.BEFORE]
         history = pd.concat([history, tuning], ignore_index=True)
         models[FILES[STAGES[1]]] = _tensors(model)
-    record = artefacts.record(
+    record = records.record(
         what,
         seed=seed,
         device=compute.describe(),
@@ -105,7 +105,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         for name, tensors in models.items():
             save_file(tensors, folder / name)
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
-        artefacts.write_json(record, folder / "record.json")
+        atomic.write_json(record, folder / "record.json")
     checkpoints.finish(source, target)
     return history
 

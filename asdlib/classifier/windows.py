@@ -6,7 +6,7 @@ from asdlib.data.audio import Waveforms
 
 
 def samples_of(settings) -> int:
-    """Return the samples of a window of ``images.frames`` frames (:class:`asdlib.params.Classifier`)."""
+    """Return the samples of a window of ``images.frames`` frames (:class:`asdlib.params.classifier.Classifier`)."""
     return (settings.images.frames - 1) * settings.features.hop_length
 
 

@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 import xxhash
 
-from asdlib import artefacts
-from asdlib.data import DECODED, wav
-from asdlib.data.catalogue import DataError, listed
-from asdlib.data.doubts import Doubts, Summary
+from asdlib import atomic, records
+from asdlib.data import wav
+from asdlib.data.catalogue import listed
+from asdlib.data.quality import Doubts, Summary
+from asdlib.errors import DataError
+from asdlib.paths import DECODED
 
 
 def check_headers(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None = None) -> list[str]:
@@ -29,7 +31,7 @@ def check_headers(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] 
         try:
             samples = wav.probe(Path(root) / path, data)
             problems += _too_short(Path(root) / path, samples, data, needed)
-        except wav.ClipError as error:
+        except DataError as error:
             problems.append(str(error))
     return problems
 
@@ -40,11 +42,11 @@ def check(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None =
     Args:
         clips: Catalogue rows.
         root: The data root.
-        data: Settings (:class:`asdlib.params.Data`).
-        needed: Minimum number of samples of a clip, by the setting that requires it (:func:`asdlib.data.shortest`).
+        data: Settings (:class:`asdlib.params.data.Data`).
+        needed: Minimum number of samples of a clip, by the setting that requires it (``Settings.shortest_clips``).
 
     Returns:
-        Problems and warnings (:mod:`asdlib.data.doubts`), one sentence each.
+        Problems and warnings (:mod:`asdlib.data.quality`), one sentence each.
     """
     problems, doubts = [], Doubts(data.sample_rate)
     for path, split, label in zip(clips["path"], clips["split"], clips["label"], strict=True):
@@ -52,7 +54,7 @@ def check(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None =
             samples, note = wav.read_with_note(Path(root) / path, data)
             doubts.hear(path, split, label, Summary.of(samples), note)
             problems += _too_short(Path(root) / path, len(samples), data, needed)
-        except wav.ClipError as error:
+        except DataError as error:
             problems.append(str(error))
     return problems, doubts.sentences()
 
@@ -78,7 +80,7 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
         clips: Catalogue rows of one machine type.
         root: The data root, to which ``clips.path`` is relative.
         folder: Folder to write, :meth:`asdlib.paths.Run.data` of the machine.
-        data: Settings (:class:`asdlib.params.Data`).
+        data: Settings (:class:`asdlib.params.data.Data`).
 
     Raises:
         DataError: Clips cannot be used; the message lists at most 20 problems and their total number.
@@ -87,13 +89,13 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
     if _recorded(folder).get("files_state") == state:
         return False
     began = time.monotonic()
-    with artefacts.writing(folder, folder=True) as temporary:
+    with atomic.writing(folder, folder=True) as temporary:
         path = temporary / "waveforms.npy"
         written = _write(clips, root, path, data, np.int16) or _write(clips, root, path, data, np.float32)
         lengths, digest, doubts = written
         table = clips.assign(start=np.cumsum([0, *lengths[:-1]]), samples=lengths)
         table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
-        record = artefacts.record(
+        record = records.record(
             {"sample_rate": data.sample_rate, "channels": data.channels},
             seed=0,
             device="processor",
@@ -102,7 +104,7 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
             files_state=state,
             warnings=doubts.sentences(),
         )
-        artefacts.write_json(record, temporary / "record.json")
+        atomic.write_json(record, temporary / "record.json")
     return True
 
 
@@ -180,7 +182,7 @@ def _write(
         for clip in clips.itertuples():
             try:
                 waveform, note = wav.read_with_note(os.path.join(root, clip.path), data)
-            except wav.ClipError as error:
+            except DataError as error:
                 problems.append(str(error))
                 continue
             if waveform.dtype != np.int16 and dtype is np.int16:
@@ -218,4 +220,4 @@ def _state(clips: pd.DataFrame, root: Path, data) -> str:
         ) from None
     files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in zip(clips["path"], stats, strict=True)]
     rows = clips.astype(str).to_numpy().tolist()
-    return artefacts.fingerprint([str(Path(root).resolve()), data.sample_rate, data.channels, files, rows])
+    return records.fingerprint([str(Path(root).resolve()), data.sample_rate, data.channels, files, rows])

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import AsdError, artefacts, paths
+from asdlib import paths, records
 from asdlib.data import ground_truth, names
-from asdlib.data.faults import fault
+from asdlib.errors import DataError
+from asdlib.synthetic.faults import fault
 
 COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "path", "attributes"]
 """Columns of the catalogue; all are strings, ``path`` is relative to the data root."""
@@ -29,10 +30,6 @@ FEWEST = 3
 """source training clips that a section needs: the autoencoder, its scorer and the Gaussians share them"""
 
 LISTED = 20  # problems that an error lists before it only counts
-
-
-class DataError(AsdError):
-    """Raised for unusable data; the message names folder or file, what was found and expected, and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +69,7 @@ def state(settings) -> str:
         raise DataError(
             f"{error.filename}: {error.strerror.lower()}; it was there a moment ago; rerun the command"
         ) from None
-    return artefacts.fingerprint([[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats])
+    return records.fingerprint([[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats])
 
 
 def scan(root: Path) -> pd.DataFrame:
@@ -109,7 +106,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
         unused += [f"{machine}/{name}" for name in inside if folders and name not in names.FOLDERS]
         try:
             names.check_machine(machine)
-        except names.NameFormatError as error:
+        except DataError as error:
             problems += [f"{shown(root / machine)}: {error}"] if folders else []
             continue
         for folder in folders:
@@ -123,7 +120,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
                     continue
                 try:
                     name = ground_truth.complete(machine, names.parse(folder, file), labels)
-                except names.NameFormatError as error:
+                except DataError as error:
                     problems.append(f"{shown(root / path)}: {error}")
                     continue
                 other = seen.setdefault((machine, name.split, file), path)

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
 
-from asdlib import AsdError
-from asdlib.artefacts import only_one, write_json
+from asdlib.atomic import only_one, write_json
 from asdlib.data.catalogue import nearest
 from asdlib.data.names import MACHINES
+from asdlib.errors import DataError
 
 ZENODO = "https://zenodo.org"
 PARTS = {
@@ -43,10 +43,6 @@ UNPACKED = 1.5  # estimated unpacked bytes per byte of an archive, as recordings
 BOMB = 20  # genuine archives of recordings unpack to fewer bytes per byte than this
 _BLOCK = 1 << 20
 _AGAIN = "run the same command again to resume"
-
-
-class DownloadError(AsdError):
-    """Recordings that could not be fetched; the message names the archive, what happened, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def download(folder: Path, machines: list[str], parts: list[str], address: str =
         address: Address of Zenodo, or of a mirror with the same interface.
 
     Raises:
-        DownloadError: Zenodo cannot be reached, lacks an archive or gives one that does not match its record; an
+        DataError: Zenodo cannot be reached, lacks an archive or gives one that does not match its record; an
             archive holds what it should not; the disk is too small.
     """
     folder = Path(folder).expanduser()
@@ -79,7 +75,7 @@ def download(folder: Path, machines: list[str], parts: list[str], address: str =
     parts = [parts] if isinstance(parts, str) else list(parts)
     for machine in machines:
         if machine not in MACHINES:
-            raise DownloadError(f"--machine: DCASE2021 has no machine type {machine!r}{nearest(machine, MACHINES)}")
+            raise DataError(f"--machine: DCASE2021 has no machine type {machine!r}{nearest(machine, MACHINES)}")
     wanted = []
     for part in parts:
         record, pattern = PARTS[part]
@@ -103,7 +99,7 @@ def archives(record: int, names: list[str], address: str = ZENODO) -> list[Archi
     """Look the archives ``names`` up in a record: where they are, their sizes and MD5s."""
     where = f"{address.rstrip('/')}/api/records/{record}"
     if urllib.parse.urlsplit(where).scheme not in ("http", "https"):
-        raise DownloadError(f"{address}: not an address to download from; expected https://...")
+        raise DataError(f"{address}: not an address to download from; expected https://...")
     for attempt in range(RETRIES + 1):
         try:
             with _open(where) as answer:
@@ -112,7 +108,7 @@ def archives(record: int, names: list[str], address: str = ZENODO) -> list[Archi
         except _TRANSIENT as error:
             _pause(where, attempt, error)
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise DownloadError(
+            raise DataError(
                 f"{where}: the answer is no record with a list of files; check the address, or try again later: "
                 "Zenodo may be under maintenance"
             ) from None
@@ -125,7 +121,7 @@ def archives(record: int, names: list[str], address: str = ZENODO) -> list[Archi
         size, checksum = str(entry.get("size", entry.get("filesize"))), str(entry.get("checksum")).lower()
         checksum = checksum.removeprefix("md5:")
         if not re.fullmatch("[1-9][0-9]*", size) or not re.fullmatch(r"[0-9a-f]{32}", checksum):
-            raise DownloadError(
+            raise DataError(
                 f"{where}: states no size or MD5 of {name}; expected both to verify it; try again later, or download "
                 f"it by hand from {address.rstrip('/')}/records/{record}"
             )
@@ -133,7 +129,7 @@ def archives(record: int, names: list[str], address: str = ZENODO) -> list[Archi
     missing = [name for name in names if name not in found]
     if missing:
         there = ", ".join(map(str, entries)) or "no files"
-        raise DownloadError(
+        raise DataError(
             f"{where}: has no {', '.join(missing)}; it has {there}; check --machine and --address, or download it by "
             f"hand from {address.rstrip('/')}/records/{record}"
         )
@@ -178,7 +174,7 @@ def fetch(archive: Archive, store: Path) -> Path:
         corrupt, most = corrupt + 1, 0
         print(f"{archive.name}: does not match the size and MD5 of its record; once more from the start", flush=True)
         if corrupt == 3:
-            raise DownloadError(
+            raise DataError(
                 f"{archive.name}: {corrupt} downloads did not match the MD5 {archive.md5} of the record; try again "
                 "later, or over another network"
             )
@@ -188,7 +184,7 @@ def unpack(path: Path, temporary: Path, folder: Path) -> dict[str, int]:
     """Unpack an archive below ``folder``, by way of the folder ``temporary``; the files' paths and sizes.
 
     Raises:
-        DownloadError: It is damaged, or holds a path outside the folder, a link, a password or a bomb; then nothing of
+        DataError: It is damaged, or holds a path outside the folder, a link, a password or a bomb; then nothing of
             it is put in place.
     """
     shutil.rmtree(temporary, ignore_errors=True)
@@ -198,7 +194,7 @@ def unpack(path: Path, temporary: Path, folder: Path) -> dict[str, int]:
             _trust(path, members)
             needed = sum(member.file_size for member in members)
             if needed > shutil.disk_usage(path.parent).free:
-                raise DownloadError(f"{path.name}: needs {_size(needed)} unpacked, more than is free; {_AGAIN}")
+                raise DataError(f"{path.name}: needs {_size(needed)} unpacked, more than is free; {_AGAIN}")
             for member in members:
                 target = temporary / member.filename
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -207,7 +203,7 @@ def unpack(path: Path, temporary: Path, folder: Path) -> dict[str, int]:
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, FileExistsError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         path.unlink()
-        raise DownloadError(
+        raise DataError(
             f"{path.name}: cannot be unpacked ({error}); run the command again to download it again"
         ) from None
     for member in members:
@@ -225,7 +221,7 @@ def _leftover(member: zipfile.ZipInfo) -> bool:
 
 
 def _trust(path: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Raise :class:`DownloadError` unless all members are plain files inside the folder, of a believable size."""
+    """Raise :class:`DataError` unless all members are plain files inside the folder, of a believable size."""
     for member in members:
         name = PurePosixPath(member.filename)
         outside = (
@@ -234,13 +230,13 @@ def _trust(path: Path, members: list[zipfile.ZipInfo]) -> None:
         kind = stat.S_IFMT(member.external_attr >> 16)
         what = "a path outside the folder" if outside else "no plain file" if kind not in (0, stat.S_IFREG) else None
         if what or not name.parts or name.parts[0].startswith("."):
-            raise DownloadError(
+            raise DataError(
                 f"{path}: holds {member.filename!r}, {what or 'a hidden path'}; expected recordings only; nothing of "
                 "it was unpacked: delete it and report this"
             )
     total = sum(member.file_size for member in members)
     if total > BOMB * path.stat().st_size:
-        raise DownloadError(
+        raise DataError(
             f"{path}: would unpack to {_size(total)}, over {BOMB} times its size; expected recordings, which hardly "
             "shrink; nothing of it was unpacked: delete it and report this"
         )
@@ -257,7 +253,7 @@ _REMEDIES = {
 
 
 def _open(address: str, start: int = 0):
-    """Ask for ``address``, from byte ``start`` on; an answer that no retry would change is a DownloadError."""
+    """Ask for ``address``, from byte ``start`` on; an answer that no retry would change is a DataError."""
     request = urllib.request.Request(address, headers={"User-Agent": "asdlib"})
     if start:
         request.add_header("Range", f"bytes={start}-")
@@ -268,7 +264,7 @@ def _open(address: str, start: int = 0):
         if error.code in (408, 416, 425, 429) or error.code >= 500:
             raise
         remedy = _REMEDIES.get(error.code, "check the address")
-        raise DownloadError(f"{address}: the server answers {error.code} {error.reason}; {remedy}") from None
+        raise DataError(f"{address}: the server answers {error.code} {error.reason}; {remedy}") from None
 
 
 def _append(archive: Archive, part: Path) -> None:
@@ -282,7 +278,7 @@ def _append(archive: Archive, part: Path) -> None:
         raise
     with answer:
         if answer.headers.get_content_type() == "text/html":
-            raise DownloadError(
+            raise DataError(
                 f"{archive.address}: gives a web page in place of the archive, as a login or a captcha would; try "
                 "again over another network, or download it by hand"
             )
@@ -308,9 +304,9 @@ def _pause(what: str, attempt: int, reason: object) -> None:
     asked = _asked(reason.headers.get("Retry-After", "")) if isinstance(reason, urllib.error.HTTPError) else 0.0
     reason = str(reason) or "no answer"
     if asked > PATIENCE:
-        raise DownloadError(f"{what}: the server asks to wait {asked / 60:.0f} minutes ({reason}); later {_AGAIN}")
+        raise DataError(f"{what}: the server asks to wait {asked / 60:.0f} minutes ({reason}); later {_AGAIN}")
     if attempt >= RETRIES:
-        raise DownloadError(f"{what}: gave up after {attempt + 1} attempts ({reason}); check the network; {_AGAIN}")
+        raise DataError(f"{what}: gave up after {attempt + 1} attempts ({reason}); check the network; {_AGAIN}")
     seconds = min(max(PAUSE * 2**attempt, asked), LONGEST_PAUSE)
     print(f"{what}: {reason}; once more in {seconds:.0f} s", flush=True)
     time.sleep(seconds)
@@ -332,7 +328,7 @@ def _room(folder: Path, left: list[Archive]) -> None:
         f"{len(left)} archive(s), {_size(total)} to download; about {_size(needed)} of disk needed, {_size(free)} free"
     )
     if needed > free:
-        raise DownloadError(
+        raise DataError(
             f"{folder}: {_size(free)} free; expected about {_size(needed)}; free some, choose another folder, or fewer "
             "machine types by --machine"
         )

@@ -15,9 +15,9 @@ import dataclasses
 import re
 from pathlib import Path
 
-from asdlib import AsdError
 from asdlib.data import lists
 from asdlib.data.names import ClipName
+from asdlib.errors import AsdError
 
 KINDS = {"ground_truth_data": ("normal", "anomaly"), "ground_truth_domain": ("source", "target")}
 """folders, and what 0 and 1 in their files stand for"""

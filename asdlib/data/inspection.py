@@ -8,11 +8,13 @@ import pandas as pd
 import torch
 
 from asdlib import paths
-from asdlib.data import catalogue, faults, names, pseudo_target, synthetic
+from asdlib.data import catalogue, names
 from asdlib.data.audio import Waveforms
-from asdlib.data.wav import FULL_SCALE
 from asdlib.features import LogMel, log_mels
 from asdlib.params import Features
+from asdlib.shift import shifted_clips
+from asdlib.synthetic import dataset, faults
+from asdlib.units import FULL_SCALE
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def kinds(settings) -> list[Example]:
     examples = []
     for kind, fault in {"": None, **faults.FAULTS[machine]}.items():
         severity = fault.quantity.clear if fault else 0.0
-        waveform = synthetic.waveform(made, rate, machine, name, fault=kind, severity=severity) / FULL_SCALE
+        waveform = dataset.waveform(made, rate, machine, name, fault=kind, severity=severity) / FULL_SCALE
         title = f"{kind.replace('_', ' ')} ({fault.family})" if fault else f"{machine}, section {section}: no fault"
         decibel = log_mel(torch.from_numpy(waveform)[None])[0].numpy()
         examples.append(Example(title, rate, waveform, decibel))
@@ -111,9 +113,9 @@ def spectra(settings, at_most: int = 100) -> pd.DataFrame:
 
 
 def shifts(settings) -> pd.DataFrame:
-    """Return the estimated shift of each section: ``machine, section`` and :data:`asdlib.data.shift.NAMES`."""
+    """Return the estimated shift of each section: ``machine, section`` and :data:`asdlib.shift.physical.NAMES`."""
     machines = catalogue.plan(settings).machines
-    tables = [pseudo_target.shifts(settings, machine).assign(machine=machine) for machine in machines]
+    tables = [shifted_clips.shifts(settings, machine).assign(machine=machine) for machine in machines]
     return pd.concat(tables).set_index(["machine", "section"])
 
 

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from asdlib import AsdError
+from asdlib.errors import DataError
 
 MACHINES = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
 """The machine types of DCASE2021."""
@@ -32,10 +32,6 @@ _SECTION = re.compile(
 )
 _BARE = re.compile(r"section_(?P<section>[0-9]{2})_(?P<test>test_)?(?P<number>[0-9]+)\.wav")
 _ID = re.compile(r"(?:(?P<label>normal|anomaly)_)?id_(?P<section>[0-9]{2})_(?P<number>[0-9]+)\.wav")
-
-
-class NameFormatError(AsdError):
-    """Raised for a file name that does not fit the grammar; the message says what was found and expected."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +81,9 @@ _GRAPH = set("{}*?[].\\")  # characters with a meaning in patterns and in names 
 
 
 def check_machine(machine: str) -> None:
-    """Raise :class:`NameFormatError` unless a folder's name can be the name of a machine type."""
+    """Raise :class:`DataError` unless a folder's name can be the name of a machine type."""
     if machine in _RESERVED or not machine.isprintable() or _GRAPH & set(machine):
-        raise NameFormatError(
+        raise DataError(
             f"the folder of a machine type is called {machine!r}; expected printable characters other than "
             f"{' '.join(sorted(_GRAPH))}, and not {', '.join(_RESERVED)}; rename it"
         )
@@ -97,13 +93,13 @@ def parse(folder: str, file: str) -> ClipName:
     """Parse a file name and the name of its folder.
 
     Raises:
-        NameFormatError: The name does not fit the grammar, contradicts its folder, or calls a training clip anything
+        DataError: The name does not fit the grammar, contradicts its folder, or calls a training clip anything
             but normal; or it contains line breaks, control characters or bytes that are not text.
     """
     if not file.isprintable():
-        raise NameFormatError("the name contains unprintable characters; expected a plain name; rename the file")
+        raise DataError("the name contains unprintable characters; expected a plain name; rename the file")
     if folder not in FOLDERS:
-        raise NameFormatError(f"the folder is {folder!r}; expected one of {', '.join(FOLDERS)}")
+        raise DataError(f"the folder is {folder!r}; expected one of {', '.join(FOLDERS)}")
     if match := _SECTION.fullmatch(file):
         parts = match.groupdict()
         name = ClipName(**{**parts, "label": parts["label"] or "unknown", "attributes": parts["attributes"] or ""})
@@ -116,13 +112,11 @@ def parse(folder: str, file: str) -> ClipName:
         grammar = 2025 if match["test"] else 2022
         name = ClipName(match["section"], "source", "test", "unknown", match["number"], grammar=grammar)
         if folder != "test":
-            raise NameFormatError(f"the name tells no domain, the folder is {folder}; expected it in test")
+            raise DataError(f"the name tells no domain, the folder is {folder}; expected it in test")
     else:
-        raise NameFormatError("the name does not fit section_NN_<source|target>_<train|test>_<normal|anomaly>_NNNN.wav")
+        raise DataError("the name does not fit section_NN_<source|target>_<train|test>_<normal|anomaly>_NNNN.wav")
     if folder not in (name.split, f"{name.domain}_{name.split}"):
-        raise NameFormatError(f"the name says {name.domain} {name.split}, the folder says {folder}; move or rename it")
+        raise DataError(f"the name says {name.domain} {name.split}, the folder says {folder}; move or rename it")
     if name.split == "train" and name.label != "normal":
-        raise NameFormatError(
-            f"a training clip with the label {name.label}; expected normal: training clips are normal ones"
-        )
+        raise DataError(f"a training clip with the label {name.label}; expected normal: training clips are normal ones")
     return name

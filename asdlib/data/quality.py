@@ -1,71 +1,131 @@
-"""Recognise recordings of anomalies by their names and folders, before a model learns them as normal."""
+"""Warn about clips that are usable but may make the results misleading, in one sentence per kind, with a count."""
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass
 
-from asdlib import AsdError
-from asdlib.data import names
+import numpy as np
+import xxhash
 
-_SAYS = re.compile(
-    r"ab?normal(ly|ity|ities)?|abnorm|anomal(y|ies|ous)|faults?|faulty|defect(s|ive)?|broken|break(down|age)|damaged?"
-    r"|failures?|failed|failing|malfunction(s|ing)?|cracked|worn|imbalanced?|unbalanced?|misaligned|misalignment|leaking"
-)
-_NOT_BEFORE = {"no", "non", "not", "without", "zero", "un", "never", "before", "anti"}
-_NOT_AFTER = {"free", "less", "detection", "detector", "detect", "score", "scores", "recognition"}
+SECOND_LIMIT = 1.0
+"""seconds; shorter clips contain little information, and the windows of the profiles are longer"""
+
+CLIPPED = 0.001
+"""share of samples at full scale above which a clip counts as clipped"""
+
+QUIET = 33
+"""steps of 16 bits (-60 dBFS): a clip whose peak is below this counts as quiet"""
+
+SHOWN = 3  # paths that a sentence names
 
 
-def suspected_anomalies(paths: Iterable[Path | str], folder: Path | str | None = None) -> list[str]:
-    """Find recordings that their names or folders call anomalous, or that are test clips of DCASE without a label.
+@dataclass(frozen=True)
+class Summary:
+    """Properties of a clip's samples that are kept after the samples are released."""
+
+    length: int
+    """in samples"""
+    silent: bool
+    clipped: bool
+    quiet: bool
+    digest: bytes
+    """XXH3, 128 bits: equal for equal samples; not secure against deliberate collisions"""
+
+    @classmethod
+    def of(cls, samples: np.ndarray) -> "Summary":
+        """Summarise a clip in units of 1/32768: int16 or float32, one sample at least."""
+        low, high = samples.min(), samples.max()
+        full = 0
+        if low <= -32768 or high >= 32767:  # most clips stay below, and are looked through once
+            full = np.count_nonzero((samples >= 32767) | (samples <= -32768))
+        silent, quiet = bool(low == high), bool(-QUIET < low and high < QUIET)
+        return cls(len(samples), silent, full > CLIPPED * len(samples), quiet, xxhash.xxh3_128_digest(samples))
+
+
+class Doubts:
+    """Collects what is odd about the clips of a data folder.
 
     Args:
-        paths: Recordings that are meant to be normal.
-        folder: The folder that the user gave: its own name and everything below it count. Without it, the file and the
-            folder that it lies in.
-
-    Returns:
-        A sentence per suspected recording.
-
-    >>> suspected_anomalies(["fan/id_00/abnormal/0001.wav", "fan/id_00/normal/0001.wav", "no_fault/1.wav"])
-    ["fan/id_00/abnormal/0001.wav: 'abnormal' in its path"]
+        sample_rate: Sampling rate in Hz.
     """
-    sentences = []
-    for path in map(Path, paths):
-        parts = path.parts[-2:]
-        if folder is not None and path.is_relative_to(folder):
-            parts = (Path(folder).resolve().name, *path.relative_to(folder).parts)
-        word = next((word for part in parts for word in _words(part)), None)
-        if word is not None:
-            sentences.append(f"{path}: {word!r} in its path")
-        elif _unlabelled_test_clip(path):
-            sentences.append(f"{path}: a test clip of DCASE without a label, which may be an anomaly")
-    return sentences
+
+    def __init__(self, sample_rate: int):
+        self.sample_rate = sample_rate
+        self._short, self._silent, self._clipped, self._quiet = [], [], [], []
+        self._first: dict[bytes, tuple[str, str, str]] = {}  # digest of the samples: path, split and label
+        self._leaks, self._contradictions, self._twice = [], [], []
+        self._headers: dict[str, list[str]] = {}  # what is wrong with headers, numbers aside: paths, with the sentences
+
+    def hear(self, path: str, split: str, label: str, clip: Summary, note: str = "") -> None:
+        """Add a clip.
+
+        Args:
+            path: Path of the clip, as it should appear in messages.
+            split: ``train`` or ``test``.
+            label: ``normal``, ``anomaly`` or ``unknown``.
+            clip: Summary of its samples.
+            note: Problem with its header (:attr:`asdlib.data.recording.Recording.note`).
+        """
+        if note:
+            self._headers.setdefault(re.sub(r"\d+", "", note), []).append(f"{path}: {note}")
+        if clip.length < SECOND_LIMIT * self.sample_rate:
+            self._short.append(path)
+        if clip.silent:
+            self._silent.append(path)
+        elif clip.clipped:
+            self._clipped.append(path)
+        elif clip.quiet:
+            self._quiet.append(path)
+        other, other_split, other_label = self._first.setdefault(clip.digest, (path, split, label))
+        if other == path:
+            return
+        pair = f"{path} as {other}"
+        if split != other_split:
+            self._leaks.append(pair)
+        elif {label, other_label} == {"normal", "anomaly"}:
+            self._contradictions.append(pair)
+        else:
+            self._twice.append(pair)
+
+    def sentences(self) -> list[str]:
+        """Return one sentence for each kind of problem found."""
+        kinds = [
+            (
+                self._leaks,
+                "clips that hold the same samples in training and test, so scores would flatter; remove one of each",
+            ),
+            (
+                self._contradictions,
+                "clips that hold the same samples, once called normal and once anomalous; correct the labels",
+            ),
+            (
+                self._twice,
+                "clips that hold the same samples as another of the same split; each counts as a separate clip",
+            ),
+            (self._silent, "silent clips (all samples equal); check the microphone, or remove them"),
+            (
+                self._clipped,
+                f"clipped clips (over {CLIPPED:.1%} of the samples at full scale); record at a lower level",
+            ),
+            (
+                self._quiet,
+                "quiet clips (peak below -60 dBFS), of which 16 bits and the log-mel, which ends at -100 dB, keep "
+                "little; record at a higher level, or scale all clips of the machine by one common factor",
+            ),
+            (self._short, f"clips shorter than {SECOND_LIMIT:g} s; record longer ones, as a window needs more"),
+        ]
+        headers = [
+            f"{notes[0]}" + (f" (and {len(notes) - 1} more clips of this kind)" if notes[1:] else "")
+            for notes in self._headers.values()
+        ]
+        return [f"{named(paths)}: {words}" for paths, words in kinds if paths] + headers
 
 
-def _words(part: str) -> list[str]:
-    """Words of a file or folder name that say anomaly.
+def named(paths: Iterable[str]) -> str:
+    """Format the number of paths and the first of them.
 
-    >>> _words("section_00_source_test_anomaly_0001.wav"), _words("pumpBroken2"), _words("fault-detection")
-    (['anomaly'], ['broken'], [])
+    >>> named(["a.wav", "b.wav", "c.wav", "d.wav"])
+    '4 (a.wav, b.wav, c.wav, ...)'
     """
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part)
-    tokens = [token.lower() for token in re.findall(r"[^\W\d_]+", split)]
-    around = ["", *tokens, ""]
-    return [
-        word
-        for before, word, after in zip(around, tokens, around[2:], strict=False)
-        if _SAYS.fullmatch(word) and before not in _NOT_BEFORE and after not in _NOT_AFTER
-    ]
-
-
-def _unlabelled_test_clip(path: Path) -> bool:
-    try:
-        name = names.parse(path.parent.name, path.name)
-    except AsdError:
-        try:
-            name = names.parse("test", path.name)  # in a folder of another name
-        except AsdError:
-            return False
-        if name.grammar == 2020:  # its names do not tell training from test clips
-            return False
-    return name.split == "test" and name.label == "unknown"
+    paths = list(paths)
+    return f"{len(paths)} ({', '.join(paths[:SHOWN])}{', ...' if len(paths) > SHOWN else ''})"

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asdlib import AsdError
 from asdlib.data import containers
+from asdlib.errors import DataError
+from asdlib.units import FULL_SCALE
 
-FULL_SCALE = 32768
 """value of amplitude 1"""
 LOUDEST = 2.0
 """largest amplitude of float samples: filters overshoot 1 a little; more is another scale"""
@@ -28,10 +28,6 @@ _COMPRESSED = {
     "MPEG": ("MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I"),
 }
 _EXACT = ("PCM_S8", "PCM_U8", "PCM_16")  # subtypes that int16 holds
-
-
-class ClipError(AsdError):
-    """A recording that cannot be used; the message names the file, what was found, what was expected, what to do."""
 
 
 def is_recording(path: Path) -> bool:
@@ -59,7 +55,7 @@ class Recording:
         note: What is wrong with the header although all samples are there, a sentence; else empty.
 
     Raises:
-        ClipError: The file is missing, no audio, in a container or encoding that is not read, empty or truncated.
+        DataError: The file is missing, no audio, in a container or encoding that is not read, empty or truncated.
     """
 
     def __init__(self, path: Path | str):
@@ -67,7 +63,7 @@ class Recording:
         try:
             self._stream = open(path, "rb", buffering=0)
         except OSError as error:
-            raise ClipError(f"{path}: cannot be opened ({error.strerror.lower()}); expected a wav file") from None
+            raise DataError(f"{path}: cannot be opened ({error.strerror.lower()}); expected a wav file") from None
         try:
             size = os.fstat(self._stream.fileno()).st_size
             if not size:
@@ -86,7 +82,7 @@ class Recording:
         except (ValueError, OSError) as error:
             self.close()
             reason = error.strerror.lower() if isinstance(error, OSError) else error
-            raise ClipError(f"{path}: {reason}") from None
+            raise DataError(f"{path}: {reason}") from None
         except BaseException:
             self.close()
             raise
@@ -117,7 +113,7 @@ class Recording:
             mean: True for the mean of all channels, False for the first.
 
         Raises:
-            ClipError: Samples cannot be decoded, are fewer than promised, NaN, or beyond full scale.
+            DataError: Samples cannot be decoded, are fewer than promised, NaN, or beyond full scale.
         """
         frames = self.frames - start if frames is None else frames
         exact = self.subtype in _EXACT
@@ -125,9 +121,9 @@ class Recording:
         try:
             samples = self._decode(start, frames, kind)
         except (soundfile.LibsndfileError, RuntimeError, MemoryError) as error:
-            raise ClipError(f"{self.path}: cannot be decoded ({error}); copy it again or remove it") from None
+            raise DataError(f"{self.path}: cannot be decoded ({error}); copy it again or remove it") from None
         if len(samples) != frames:
-            raise ClipError(
+            raise DataError(
                 f"{self.path}: {len(samples)} samples could be read, the header promises {frames}; {containers.REPAIR}"
             )
         if not mean or self.channels == 1:
@@ -138,12 +134,12 @@ class Recording:
             return samples
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         if bad:
-            raise ClipError(
+            raise DataError(
                 f"{self.path}: {bad} sample(s) are NaN or infinite; expected finite ones; export or record it again"
             )
         peak = float(np.abs(samples).max(initial=0))
         if peak > LOUDEST and self.subtype in ("FLOAT", "DOUBLE"):
-            raise ClipError(
+            raise DataError(
                 f"{self.path}: samples reach {peak:.4g}; expected -1 to 1; scale all clips of the machine by one "
                 "common factor"
             )

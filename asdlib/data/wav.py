@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asdlib.data.recording import FULL_SCALE, ClipError, Recording
+from asdlib.data.recording import Recording
+from asdlib.errors import DataError
+from asdlib.units import FULL_SCALE
 
-__all__ = ["FULL_SCALE", "ClipError", "opened", "probe", "read", "write"]
+__all__ = ["DataError", "opened", "probe", "read", "write"]
 
 _HEADER = struct.Struct("<4sI8sIHHIIHH4sI")  # lengths, format, channels, rate, bytes a second and a sample, bits
 
@@ -22,10 +24,10 @@ def probe(path: str | Path, data) -> int:
 
     Args:
         path: The file.
-        data: Settings (:class:`asdlib.params.Data`): ``sample_rate`` and ``channels`` count here.
+        data: Settings (:class:`asdlib.params.data.Data`): ``sample_rate`` and ``channels`` count here.
 
     Raises:
-        ClipError: It cannot be used (:class:`~asdlib.data.recording.Recording`), or has another rate or too many
+        DataError: It cannot be used (:class:`~asdlib.data.recording.Recording`), or has another rate or too many
             channels.
     """
     with opened(path, data) as recording:
@@ -44,7 +46,7 @@ def opened(path: str | Path, data) -> Recording:
         problem = f"{recording.channels} channels; expected 1; set data.channels to first or mean, or give mono files"
     if problem:
         recording.close()
-        raise ClipError(f"{path}: {problem}")
+        raise DataError(f"{path}: {problem}")
     return recording
 
 
@@ -53,12 +55,12 @@ def read(path: str | Path, data, start: int = 0, samples: int | None = None) -> 
 
     Args:
         path: The file.
-        data: Settings (:class:`asdlib.params.Data`).
+        data: Settings (:class:`asdlib.params.data.Data`).
         start: First sample to read.
         samples: How many; to the end by default.
 
     Raises:
-        ClipError: The clip is invalid (see :func:`probe`), or has samples that are NaN or beyond full scale.
+        DataError: The clip is invalid (see :func:`probe`), or has samples that are NaN or beyond full scale.
     """
     return read_with_note(path, data, start, samples)[0]
 

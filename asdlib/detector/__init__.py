@@ -2,17 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from asdlib import AsdError
+from asdlib.errors import DetectorError
 
 if TYPE_CHECKING:
     from asdlib.detector.detector import Detector
     from asdlib.detector.judge import Verdict
 
 __all__ = ["Detector", "DetectorError", "Verdict"]
-
-
-class DetectorError(AsdError):
-    """A detector that cannot be made, loaded or used; the message says why and what to do."""
 
 
 def __getattr__(name: str):

@@ -15,7 +15,7 @@ def card(
 
     Args:
         facts: Of the detector.
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         clips: Of :func:`asdlib.detector.folder.lay_out`.
         calibration: By section and domain, then branch.
     """

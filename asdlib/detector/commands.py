@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from asdlib import AsdError, artefacts
-from asdlib.detector import DetectorError, sources, store
+from asdlib import atomic
+from asdlib.detector import sources, store
 from asdlib.detector.judge import Judge
 from asdlib.detector.watch import watch
+from asdlib.errors import AsdError, DetectorError
 
 NORMAL, ANOMALY, ERROR, LEVEL = 0, 1, 2, 3
 """exit codes of ``score``"""
@@ -71,7 +72,7 @@ def fit(
     from asdlib.detector.detector import Detector  # with scikit-learn, which score does without
 
     detector = Detector(profile, false_alarm_rate, overrides, level_limit)
-    with artefacts.only_one(work / "lock", f"{out}: another command is fitting it; wait until it has ended"):
+    with atomic.only_one(work / "lock", f"{out}: another command is fitting it; wait until it has ended"):
         try:
             detector.fit(
                 normal, changed=changed, outliers=outliers, work=work, jobs=jobs, ignore_names=ignore_names
@@ -176,7 +177,7 @@ def expanded(clips: Iterable[Path]) -> list[Path]:
     """Replace folders by the recordings in them, and ``-`` by the list of files on standard input.
 
     Raises:
-        RecordingError: A folder holds no recording.
+        DataError: A folder holds no recording.
     """
     result = []
     for path in clips:

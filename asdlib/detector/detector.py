@@ -14,11 +14,13 @@ import soundfile
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 
-from asdlib import artefacts, data, params
-from asdlib.detector import DetectorError, estimate, folder, level, make, runtime, sources, store, train
+from asdlib import atomic, params, records
+from asdlib.detector import estimate, folder, level, make, runtime, sources, store, train
 from asdlib.detector.judge import Judge, Verdict, check_rate
 from asdlib.detector.recordings import lengths
 from asdlib.detector.store import Facts, Stored
+from asdlib.errors import DetectorError
+from asdlib.prepare import prepare_clips
 
 
 class Detector(OutlierMixin, BaseEstimator):
@@ -31,7 +33,7 @@ class Detector(OutlierMixin, BaseEstimator):
     Args:
         profile: Settings of the networks: the name of a file in ``params/``, or a path to one.
         false_alarm_rate: Rate that the thresholds aim at, for one window. It can be set at any time.
-        overrides: Settings to change, as in :func:`asdlib.params.load`.
+        overrides: Settings to change, as in :func:`asdlib.params.settings.load`.
         level_limit: How many dB the level of a recording may lie outside of what was learnt. Within, the level does not
             count; beyond, the verdict is that the level changed. 0 makes the level a part of the sound.
 
@@ -97,7 +99,7 @@ class Detector(OutlierMixin, BaseEstimator):
             ignore_names: Learn also from recordings whose names say that they are anomalous.
 
         Raises:
-            asdlib.AsdError: Recordings or settings that cannot be used.
+            asdlib.errors.AsdError: Recordings or settings that cannot be used.
         """
         began = time.monotonic()
         check_rate(self.false_alarm_rate)
@@ -109,7 +111,7 @@ class Detector(OutlierMixin, BaseEstimator):
         heard = folder.find(_as_files(X, place / "arrays"), changed, outliers, ignore_names)
         settings = train.settings(self.profile, self.overrides or {}, place)
         asked = [settings.resolved(), repr(heard), self.level_limit, self.false_alarm_rate]
-        settings = train.settings(self.profile, self.overrides or {}, place / artefacts.fingerprint(asked))
+        settings = train.settings(self.profile, self.overrides or {}, place / records.fingerprint(asked))
         clips = folder.lay_out(heard, settings, self.false_alarm_rate, self.level_limit)
         for warning in clips.attrs["warnings"]:
             print(f"warning: {warning}", flush=True)
@@ -118,7 +120,7 @@ class Detector(OutlierMixin, BaseEstimator):
         took = estimate.spoken(estimate.seconds(settings, chosen, codes, jobs))
         count = len(chosen["autoencoder"]) + len(chosen["classifier"]) * len(codes)
         print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
-        data.prepare(settings)
+        prepare_clips(settings)
         facts = Facts(
             format=store.FORMAT,
             sections=list(heard.sections),
@@ -135,7 +137,7 @@ class Detector(OutlierMixin, BaseEstimator):
         )
         train.train(settings, chosen, facts.codes, jobs)
         made = Path(settings.runs) / "made"
-        with artefacts.writing(made, folder=True) as target:
+        with atomic.writing(made, folder=True) as target:
             make.write(target, settings, facts, clips, began)
         self._take(store.load(made), made)
         self.warnings_ = clips.attrs["warnings"]
@@ -154,7 +156,7 @@ class Detector(OutlierMixin, BaseEstimator):
             ignore_names: As in :meth:`fit`.
 
         Raises:
-            asdlib.AsdError: Recordings that cannot be used, too few of them, or a section that is not known.
+            asdlib.errors.AsdError: Recordings that cannot be used, too few of them, or a section that is not known.
         """
         judge = self._fitted()
         place = Path(tempfile.mkdtemp(prefix="asdlib-"))
@@ -174,7 +176,7 @@ class Detector(OutlierMixin, BaseEstimator):
             DetectorError: Something else is there; or the folder that this detector was loaded from has gone.
         """
         store.vacant(Path(path))
-        with artefacts.writing(path, folder=True) as target:
+        with atomic.writing(path, folder=True) as target:
             self._copy_to(target)
             judge = self._fitted()
             if judge.rate != judge.stored.facts.false_alarm_rate:
@@ -242,7 +244,7 @@ class Detector(OutlierMixin, BaseEstimator):
             changed: Whether it was recorded under the changed conditions of :meth:`fit`.
 
         Raises:
-            asdlib.AsdError: A recording that cannot be used, or a section that is not known.
+            asdlib.errors.AsdError: A recording that cannot be used, or a section that is not known.
         """
         return self._fitted().judge(source, section, changed)
 

@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from asdlib import AsdError, artefacts, training
+from asdlib import atomic, training
 from asdlib.data import catalogue
+from asdlib.data.anomaly_names import suspected_anomalies
 from asdlib.data.names import ClipName
-from asdlib.data.quality import suspected_anomalies
 from asdlib.detector import level, overlap, recordings, sources, statistics
 from asdlib.detector.recordings import LONGEST, MACHINE
-from asdlib.detector.sources import RecordingError, named
+from asdlib.detector.sources import named
+from asdlib.errors import AsdError, DataError
 
 FEWEST = 8
 """normal clips that a section must have"""
@@ -64,7 +65,7 @@ def find(
         trust: Take recordings for normal whatever their names say.
 
     Raises:
-        RecordingError: A folder is missing or empty, or has both files and sub-folders, or a section is not known, or
+        DataError: A folder is missing or empty, or has both files and sub-folders, or a section is not known, or
             a recording is given twice, or names say that recordings are anomalous.
     """
     if isinstance(normal, str | Path):
@@ -72,13 +73,13 @@ def find(
     else:
         sections = {"all": [Path(path) for path in normal]}
         if not sections["all"]:
-            raise RecordingError("no recordings given; expected files, or a folder of them")
+            raise DataError("no recordings given; expected files, or a folder of them")
     shifted = _sections(Path(changed)) if changed is not None else {}
     if shifted and len(sections) == len(shifted) == 1:
         shifted = dict(zip(sections, shifted.values(), strict=True))
     unknown = sorted(set(shifted) - set(sections))
     if unknown:
-        raise RecordingError(
+        raise DataError(
             f"{changed}: {unknown[0]!r} is no section of {normal}; expected sub-folders named {', '.join(sections)}"
         )
     folders = [outliers] if isinstance(outliers, str | Path) else outliers
@@ -92,11 +93,11 @@ def find(
             for path in files:
                 before = uses.setdefault(path.resolve(), (use, name))
                 if before[0] != use:
-                    raise RecordingError(
+                    raise DataError(
                         f"{path}: given as {before[0]} and as {use}; expected one of them; leave it out of one"
                     )
                 if before[1] != name:
-                    raise RecordingError(
+                    raise DataError(
                         f"{path}: given twice, with {before[1]} and with {name}; expected folders that do not overlap; "
                         "leave out one of them"
                     )
@@ -104,10 +105,10 @@ def find(
 
 
 def _check_names(group: dict[str, list[Path]], top: Path | str | None) -> None:
-    """Raise :class:`RecordingError` if names say that recordings are not normal."""
+    """Raise :class:`DataError` if names say that recordings are not normal."""
     told = suspected_anomalies([path for files in group.values() for path in files], top)
     if told:
-        raise RecordingError(
+        raise DataError(
             f"recordings that are to be learnt as normal may be anomalous: {named(told)}; a detector that learns them "
             "does not find them; move them elsewhere and fit without them, or, if all of them are normal, give "
             "--ignore-names (ignore_names=True)"
@@ -136,7 +137,7 @@ def survey(recordings_: Recordings, data) -> tuple[dict[Path, Survey], list[str]
         what the user should know, a sentence each.
 
     Raises:
-        RecordingError: A recording shares samples with one of another use or section.
+        DataError: A recording shares samples with one of another use or section.
     """
     seen, bands = overlap.Seen(), statistics.Bands(data.sample_rate)
     role, found, copies, cuts, silent = {}, {}, [], [], []
@@ -150,7 +151,7 @@ def survey(recordings_: Recordings, data) -> tuple[dict[Path, Survey], list[str]
                     silent.append(path)
                     continue
                 if one.earlier is not None and role[one.earlier] != (use, name):
-                    raise RecordingError(
+                    raise DataError(
                         f"{path} ({use}, {name}) holds samples of {one.earlier} ({', '.join(role[one.earlier])}); "
                         "expected recordings that share none; leave out one of them"
                     )
@@ -228,7 +229,7 @@ def lay_out(heard: Recordings, settings, false_alarm_rate: float, level_limit: f
 
     Args:
         heard: Of :func:`find`.
-        settings: :class:`asdlib.params.Settings`; its seed draws what is held out.
+        settings: :class:`asdlib.params.settings.Settings`; its seed draws what is held out.
         false_alarm_rate: Rate that the held-out clips must suffice for, if there are enough.
         level_limit: 0 to leave levels as they are; otherwise every clip is brought to one level.
 
@@ -253,7 +254,7 @@ def lay_out(heard: Recordings, settings, false_alarm_rate: float, level_limit: f
             strange += [words for _, words in unlike]
             clips = cut(own, found, data, seconds, apart=len(own) < FEW_FILES)
             if domain == "source" and len(clips) < FEWEST:
-                raise RecordingError(
+                raise DataError(
                     f"section {name!r} has {len(clips)} normal clip(s) of {seconds:.1f} s; expected at least {FEWEST}, "
                     "better a hundred or more; record more, or leave the section out"
                 )
@@ -293,13 +294,13 @@ def lay_out(heard: Recordings, settings, false_alarm_rate: float, level_limit: f
     table.attrs |= {"seconds": seconds, "target": target, "warnings": warnings}
     if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == state:
         return table
-    with artefacts.writing(root, folder=True) as temporary:
+    with atomic.writing(root, folder=True) as temporary:
         for row, wave in zip(table.itertuples(), _waves(table, data, seconds), strict=True):
             place = temporary / row.machine / row.folder / row.clip
             place.parent.mkdir(parents=True, exist_ok=True)
             samples = recordings.to_int16(wave, 0.0 if target is None else target - row.level)
             soundfile.write(place, samples, data.sample_rate, subtype="PCM_16")
-        artefacts.write_json(state, temporary / mark.name)
+        atomic.write_json(state, temporary / mark.name)
     return table
 
 
@@ -376,7 +377,7 @@ def window_seconds(heard: Recordings, found: dict[Path, Survey], data) -> float:
     """
     own = [path for files in heard.sections.values() for path in files if path in found]
     if not own:
-        raise RecordingError("no recording can be learnt from: all are silent; check the microphone")
+        raise DataError("no recording can be learnt from: all are silent; check the microphone")
     longest = LONGEST
     for files in heard.sections.values():
         lengths = [recordings.opened(path, data).seconds for path in files if path in found]
@@ -387,7 +388,7 @@ def window_seconds(heard: Recordings, found: dict[Path, Survey], data) -> float:
 
 
 def check_all(heard: Recordings, data) -> None:
-    """Raise :class:`RecordingError` with all recordings that cannot be used, in one message."""
+    """Raise :class:`DataError` with all recordings that cannot be used, in one message."""
     problems = []
     for group in (heard.sections, heard.changed, heard.outliers):
         for path in itertools.chain.from_iterable(group.values()):
@@ -396,7 +397,7 @@ def check_all(heard: Recordings, data) -> None:
             except AsdError as error:
                 problems.append(str(error))
     if problems:
-        raise RecordingError(catalogue.listed("recordings that cannot be used", problems))
+        raise DataError(catalogue.listed("recordings that cannot be used", problems))
 
 
 def _sections(folder: Path) -> dict[str, list[Path]]:
@@ -404,14 +405,14 @@ def _sections(folder: Path) -> dict[str, list[Path]]:
     inner = {place.name: sources.listed(place) for place in sorted(folder.iterdir()) if place.is_dir()}
     inner = {name: paths for name, paths in inner.items() if paths and not name.startswith(".")}
     if files and inner:
-        raise RecordingError(
+        raise DataError(
             f"{folder}: recordings and sub-folders with recordings ({', '.join(inner)}); expected either files, one "
             "section, or sub-folders, one per section; move the files"
         )
     if len(inner) > 100:
-        raise RecordingError(f"{folder}: {len(inner)} sub-folders with recordings; expected at most 100 sections")
+        raise DataError(f"{folder}: {len(inner)} sub-folders with recordings; expected at most 100 sections")
     if not files and not inner:
-        raise RecordingError(f"{folder}: no recording in it or in its sub-folders; {sources.contents(folder)}")
+        raise DataError(f"{folder}: no recording in it or in its sub-folders; {sources.contents(folder)}")
     return inner or {folder.resolve().name: files}
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from asdlib.data.audio import Waveforms
-from asdlib.detector import DetectorError, calibration, level, networks, recordings, runtime, spans, store
+from asdlib.detector import calibration, level, networks, recordings, runtime, spans, store
 from asdlib.detector.calibration import ENSEMBLE, STATISTICS
 from asdlib.detector.sources import Recording
 from asdlib.detector.statistics import Bands
 from asdlib.detector.store import Stored
+from asdlib.errors import DetectorError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,14 +9,15 @@ import librosa
 import numpy as np
 import pandas as pd
 
-from asdlib import artefacts, paths, scores, training
+from asdlib import atomic, paths, records, scores, training
 from asdlib.data.audio import Waveforms
-from asdlib.detector import DetectorError, calibration, folder, level, networks, recordings, spans, statistics, store
+from asdlib.detector import calibration, folder, level, networks, recordings, spans, statistics, store
 from asdlib.detector.card import card
 from asdlib.detector.judge import Judge, hear
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.statistics import Bands, Statistics
 from asdlib.detector.store import Facts, Stored
+from asdlib.errors import DetectorError
 
 COLUMNS = ["machine", "name", "section", "domain", "split", "recording", "start", "level"]
 """of ``recordings.csv``"""
@@ -55,7 +56,7 @@ def write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: floa
     _reference(target, nets, usual, facts, settings.data.sample_rate, windows, held_out.reset_index(drop=True))
     resolved = settings.resolved() | {"runs": "", "device": "auto"}
     resolved["data"] = resolved["data"] | {"root": ""}
-    record = artefacts.record(
+    record = records.record(
         resolved,
         seed=settings.seed,
         device=training.compute(settings).describe(),
@@ -65,8 +66,8 @@ def write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: floa
     )
     del record["settings"]  # in a file of its own
     facts = facts.model_copy(update={"record": record})
-    artefacts.write_json(resolved, target / "settings.json")
-    artefacts.write_json(facts.model_dump(mode="json"), target / "detector.json")
+    atomic.write_json(resolved, target / "settings.json")
+    atomic.write_json(facts.model_dump(mode="json"), target / "detector.json")
     listed = clips.assign(recording=[path.name for path in clips["recording"]])
     listed[COLUMNS].round({"level": 2}).to_csv(target / store.CLIPS, index=False, lineterminator="\n")
     _write_card(target, store.load(target), facts)
@@ -82,7 +83,7 @@ def calibrate(judge: Judge, target: Path, heard: folder.Recordings, changed: boo
         changed: Whether they were recorded under the changed conditions.
 
     Raises:
-        asdlib.AsdError: They cannot be used, or there are too few.
+        asdlib.errors.AsdError: They cannot be used, or there are too few.
     """
     stored, domain = judge.stored, "target" if changed else "source"
     facts, data = stored.facts, stored.settings.data

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asdlib import artefacts
+from asdlib import atomic
 from asdlib.autoencoder import scorer
 from asdlib.autoencoder.reconstruct import Reconstructor, pool_copies
 from asdlib.classifier.windows import samples_of
-from asdlib.detector import DetectorError, runtime, store
+from asdlib.detector import runtime, store
 from asdlib.detector.networks import alone
 from asdlib.detector.pytorch import PyTorch
+from asdlib.errors import DetectorError
 from asdlib.features import interior
 
 TOLERANCE = 1e-3
@@ -106,8 +107,8 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
     if out and out.exists() and not (out / runtime.INDEX).is_file():
         raise DetectorError(f"{out}: exists and holds no {runtime.INDEX} of ours; give another folder")
     described, out = {}, out or detector / runtime.FOLDER
-    artefacts.sweep(out.parent, deep=False, name=out.name)
-    with artefacts.writing(out, folder=True) as folder:
+    atomic.sweep(out.parent, deep=False, name=out.name)
+    with atomic.writing(out, folder=True) as folder:
         for name, module, samples, outputs in networks(facts, settings, detector):
             module.eval()
             _write(module, samples, outputs, folder / name)
@@ -127,7 +128,7 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
             sections=facts.sections,
             files=described,
         )
-        artefacts.write_json(index.model_dump(mode="json"), folder / runtime.INDEX)
+        atomic.write_json(index.model_dump(mode="json"), folder / runtime.INDEX)
     return [out / name for name in described]
 
 

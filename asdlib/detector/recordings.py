@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from asdlib.data.wav import FULL_SCALE
-from asdlib.detector.sources import Recording, RecordingError, open_recording
+from asdlib.detector.sources import Recording, open_recording
+from asdlib.errors import DataError
+from asdlib.units import FULL_SCALE
 
 MACHINE = "machine"
 """the machine type that the user's recordings become"""
@@ -26,17 +27,17 @@ def opened(source: str | Path | tuple | Recording, data) -> Recording:
     """Open a recording that the networks can listen to.
 
     Raises:
-        asdlib.AsdError: It cannot be read, is sampled at a lower rate than ``data.sample_rate``, or is shorter than
-            :data:`SHORTEST`.
+        asdlib.errors.AsdError: It cannot be read, is sampled at a lower rate than ``data.sample_rate``, or is shorter
+            than :data:`SHORTEST`.
     """
     recording = open_recording(source, data)
     if recording.rate < data.sample_rate:
-        raise RecordingError(
+        raise DataError(
             f"{recording.name}: sampled at {recording.rate} Hz; expected {data.sample_rate} or more, to which the "
             f"networks listen; record it again, or fit a detector with data.sample_rate={recording.rate}"
         )
     if recording.seconds < SHORTEST:
-        raise RecordingError(
+        raise DataError(
             f"{recording.name}: {recording.seconds:.2f} s long; expected at least {SHORTEST:g} s; remove it"
         )
     return recording
@@ -100,7 +101,7 @@ def windows(recording: Recording, rate: int, seconds: float, places: Sequence[fl
         Where the window begins, in seconds, and its samples, float64, full scale 1.
 
     Raises:
-        asdlib.AsdError: The recording is incomplete or damaged.
+        asdlib.errors.AsdError: The recording is incomplete or damaged.
     """
     native, length = round(seconds * recording.rate), round(seconds * rate)
     for begin in begins(recording, seconds) if places is None else places:

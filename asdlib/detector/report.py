@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from asdlib import AsdError, artefacts
-from asdlib.detector import DetectorError
+from asdlib import atomic
 from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.judge import Judge
 from asdlib.detector.recordings import fitting
 from asdlib.detector.sources import Recording, open_recording
+from asdlib.errors import AsdError, DetectorError
 
 EXCERPT = 60.0
 """seconds of a longer recording that a report plays and shows, around its first span"""
@@ -263,7 +263,7 @@ def _stacked(pictures: Sequence[bytes]) -> bytes:
 
 
 def _write(out: Path, content: bytes) -> None:
-    with artefacts.writing(out) as temporary:
+    with atomic.writing(out) as temporary:
         temporary.write_bytes(content)
 
 

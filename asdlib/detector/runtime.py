@@ -16,12 +16,12 @@ import numpy as np
 import xxhash
 from pydantic import Field
 
-from asdlib import artefacts, params, scores
+from asdlib import atomic, params, scores
 from asdlib.classifier import FILES
 from asdlib.data.audio import Waveforms
-from asdlib.data.wav import FULL_SCALE
-from asdlib.detector import DetectorError
 from asdlib.detector.networks import classifier_models
+from asdlib.errors import DetectorError
+from asdlib.units import FULL_SCALE
 
 FOLDER, INDEX = "onnx", "onnx.json"
 
@@ -72,7 +72,7 @@ def adopt(folder: Path) -> None:
     """Make the ONNX files of a detector, if there are some, those of the detector as it is now described."""
     if (folder / FOLDER / INDEX).is_file():
         index = _index(folder / FOLDER / INDEX).model_copy(update={"detector": identity(folder)})
-        artefacts.write_json(index.model_dump(mode="json"), folder / FOLDER / INDEX)
+        atomic.write_json(index.model_dump(mode="json"), folder / FOLDER / INDEX)
 
 
 def installed() -> bool:

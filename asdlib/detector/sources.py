@@ -7,17 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from asdlib import AsdError
 from asdlib.data import recording
-from asdlib.data.recording import FULL_SCALE, SUFFIXES, is_recording
+from asdlib.data.recording import SUFFIXES, is_recording
+from asdlib.errors import DataError
+from asdlib.units import FULL_SCALE
 
-__all__ = ["READABLE", "SUFFIXES", "Recording", "RecordingError", "is_recording", "open_recording"]
+__all__ = ["READABLE", "SUFFIXES", "DataError", "Recording", "is_recording", "open_recording"]
 READABLE = "wav, flac, ogg, mp3 or aiff"
 """the formats, for sentences"""
-
-
-class RecordingError(AsdError):
-    """A recording that cannot be used; the message names the file, what was found, what was expected, what to do."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +42,10 @@ def open_recording(source: str | Path | tuple[np.ndarray, int] | Recording, data
     Args:
         source: Path of an audio file; or samples with their sampling rate in Hz, ``(samples,)`` or ``(samples,
             channels)``, floating-point with full scale 1, or integers.
-        data: Settings (:class:`asdlib.params.Data`): ``channels`` says what to do with several.
+        data: Settings (:class:`asdlib.params.data.Data`): ``channels`` says what to do with several.
 
     Raises:
-        asdlib.AsdError: It cannot be read.
+        asdlib.errors.AsdError: It cannot be read.
     """
     if isinstance(source, Recording):
         return source
@@ -62,7 +59,7 @@ def listed(place: Path) -> list[Path]:
     """List the recordings directly in a folder, sorted; hidden files are passed over.
 
     Raises:
-        RecordingError: ``place`` is no folder.
+        DataError: ``place`` is no folder.
     """
     return sorted(path for path in _folder(place).iterdir() if _is_wanted(path))
 
@@ -71,11 +68,11 @@ def below(place: Path) -> list[Path]:
     """List the recordings in a folder and its sub-folders, sorted.
 
     Raises:
-        RecordingError: ``place`` is no folder, or holds no recordings; the message says what it holds.
+        DataError: ``place`` is no folder, or holds no recordings; the message says what it holds.
     """
     files = sorted(path for path in _folder(place).rglob("*") if _is_wanted(path))
     if not files:
-        raise RecordingError(f"{place}: no recording in it or in its sub-folders; {contents(place)}")
+        raise DataError(f"{place}: no recording in it or in its sub-folders; {contents(place)}")
     return files
 
 
@@ -104,7 +101,7 @@ def _is_wanted(path: Path) -> bool:
 def _folder(place: Path) -> Path:
     if not place.is_dir():
         found = "is a file" if place.exists() else "no such folder"
-        raise RecordingError(f"{place}: {found}; expected a folder of recordings ({READABLE})")
+        raise DataError(f"{place}: {found}; expected a folder of recordings ({READABLE})")
     return place
 
 
@@ -113,16 +110,16 @@ def _of_array(source: tuple, data) -> Recording:
         samples, rate = source
         samples, rate = np.asarray(samples), int(rate)
     except (TypeError, ValueError):
-        raise RecordingError("a tuple that is no recording; expected (samples, sampling rate in Hz)") from None
+        raise DataError("a tuple that is no recording; expected (samples, sampling rate in Hz)") from None
     name = f"array {samples.shape} at {rate} Hz"
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fiu" or not samples.size or rate <= 0:
-        raise RecordingError(
+        raise DataError(
             f"{name} of {samples.dtype}: expected numbers, (samples,) or (samples, channels), and a rate above 0"
         )
     if samples.dtype.kind == "u":
-        raise RecordingError(f"{name} of {samples.dtype}: expected signed integers, or floating-point numbers")
+        raise DataError(f"{name} of {samples.dtype}: expected signed integers, or floating-point numbers")
     if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
-        raise RecordingError(f"{name}: more channels than samples; expected (samples, channels); transpose it")
+        raise DataError(f"{name}: more channels than samples; expected (samples, channels); transpose it")
     scale = 1.0 if samples.dtype.kind == "f" else -float(np.iinfo(samples.dtype).min)
     samples = samples.reshape(len(samples), -1)
     _check_channels(name, samples.shape[1], data)
@@ -157,7 +154,7 @@ class _File:
 
 def _check_channels(name: str, channels: int, data) -> None:
     if channels != 1 and data.channels == "refuse":
-        raise RecordingError(
+        raise DataError(
             f"{name}: {channels} channels; expected 1; set data.channels to first or mean, or give mono recordings"
         )
 
@@ -166,7 +163,5 @@ def _mono(name: str, samples: np.ndarray, data) -> np.ndarray:
     wave = samples.mean(axis=1) if data.channels == "mean" and samples.shape[1] > 1 else samples[:, 0]
     bad = int(np.count_nonzero(~np.isfinite(wave)))
     if bad:
-        raise RecordingError(
-            f"{name}: {bad} sample(s) are NaN or infinite; expected finite ones; export or record it again"
-        )
+        raise DataError(f"{name}: {bad} sample(s) are NaN or infinite; expected finite ones; export or record it again")
     return wave

@@ -28,10 +28,11 @@ import pandas as pd
 from pydantic import Field
 from safetensors.numpy import load_file, save_file
 
-from asdlib import artefacts, params, scores
-from asdlib.detector import DetectorError, networks, runtime, statistics
+from asdlib import atomic, params, scores
+from asdlib.detector import networks, runtime, statistics
 from asdlib.detector.level import Learnt
 from asdlib.detector.spans import Usual
+from asdlib.errors import DetectorError
 
 FORMAT = 4
 CALIBRATION, CLIPS, USUAL, CARD = "calibration", "recordings.csv", "usual.safetensors", "card.md"
@@ -184,7 +185,7 @@ def references(table: pd.DataFrame, samples: int) -> dict[tuple[str, str, int], 
 
 def revise(folder: Path, facts: Facts) -> None:
     """Replace what a detector says of itself; its ONNX files stay its own."""
-    artefacts.write_json(facts.model_dump(mode="json"), folder / "detector.json")
+    atomic.write_json(facts.model_dump(mode="json"), folder / "detector.json")
     runtime.adopt(folder)
 
 
@@ -195,7 +196,7 @@ def save_usual(values: dict[tuple[str, str, int], Usual], path: Path) -> None:
         for (section, domain, samples), value in values.items()
         for field in dataclasses.fields(value)
     }
-    with artefacts.writing(path) as temporary:
+    with atomic.writing(path) as temporary:
         save_file(arrays, temporary)
 
 

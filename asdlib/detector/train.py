@@ -6,15 +6,16 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from asdlib import leader, params, paths
+from asdlib import params, paths
 from asdlib.autoencoder import scorer as autoencoder_scorer
 from asdlib.autoencoder import train as autoencoder_train
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier_train
-from asdlib.detector import DetectorError
 from asdlib.detector.folder import Recordings
 from asdlib.detector.recordings import MACHINE
-from asdlib.notebooks import Prefixed
+from asdlib.errors import DetectorError
+from asdlib.execution import process_lifetime
+from asdlib.execution.notebooks import Prefixed
 
 
 def settings(profile: str | Path, overrides: dict, work: Path) -> params.Settings:
@@ -62,7 +63,7 @@ def train(made: params.Settings, chosen: dict[str, list[str]], sections: list[st
     tasks = [("autoencoder", name, "") for name in chosen["autoencoder"]]
     tasks += [("classifier", name, section) for name in chosen["classifier"] for section in sections]
     tasks = [(made.resolved(), *task) for task in tasks]
-    with leader.leading(Path(made.runs)) as pipe:  # waits until processes of an earlier call have ended
+    with process_lifetime.leading(Path(made.runs)) as pipe:  # waits until processes of an earlier call have ended
         if jobs == 1 or len(tasks) == 1:
             for task in tasks:
                 run(*task)
@@ -76,7 +77,7 @@ def train(made: params.Settings, chosen: dict[str, list[str]], sections: list[st
 def _side_by_side(tasks: list[tuple], jobs: int, pipe: Path) -> None:
     """Run tasks in processes of their own, which end with this one, however it ends."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, leader.follow_in_pool, (str(pipe),))
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, process_lifetime.follow_in_pool, (str(pipe),))
     try:
         for future in [pool.submit(run, *task) for task in tasks]:
             future.result()

@@ -15,9 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from asdlib import AsdError
-from asdlib.detector import DetectorError
 from asdlib.detector.sources import is_recording
+from asdlib.errors import AsdError, DetectorError
 
 JOURNAL = "asdlib-scores.jsonl"
 """ending of the journal's name, after that of the folder; the whole name where the journal lies inside the folder"""
@@ -54,8 +53,8 @@ def watch(
 
     Args:
         folder: Folder to watch. It may be emptied, and even disappear for a while.
-        judge: Function from a path to the values of a verdict; raises :class:`asdlib.AsdError` for a recording that
-            cannot be used.
+        judge: Function from a path to the values of a verdict; raises :class:`asdlib.errors.AsdError` for a recording
+            that cannot be used.
         every: Seconds between looks.
         journal: File for the verdicts (default: :func:`journal_of`).
         settled: Seconds for which a recording must not have changed.

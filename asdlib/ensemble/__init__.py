@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 
 from asdlib import scores
-from asdlib.artefacts import made_with, record, write_json, writing
+from asdlib.atomic import write_json, writing
 from asdlib.ensemble.agreement import agreement
 from asdlib.ensemble.blocks import BLOCKS, BRANCHES, EXTENSION_ROWS, ROWS
-from asdlib.ensemble.combine import COMBINATIONS, EnsembleError, combine, normalise, rank
+from asdlib.ensemble.combine import COMBINATIONS, combine, normalise, rank
 from asdlib.ensemble.pool import Pool
 from asdlib.ensemble.select import Choice, apply, choose, defaults, halves
+from asdlib.errors import ScoreError
 from asdlib.paths import Run
+from asdlib.records import check_settings, record
 
 __all__ = [
     "BLOCKS",
@@ -23,7 +25,7 @@ __all__ = [
     "EXTENSION_ROWS",
     "ROWS",
     "SELECTIONS",
-    "EnsembleError",
+    "ScoreError",
     "combine",
     "normalise",
     "pools",
@@ -51,7 +53,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     of the split ``train``, which no system was trained on: a clip's score is then the same whatever else is tested.
 
     Args:
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         machine: Machine type whose candidates have been scored.
 
     Returns:
@@ -111,26 +113,26 @@ def pools(settings, machine: str, reference: str | None = None) -> tuple[Pool, P
     """Load the pools of the autoencoder and the classifier branch, on the same clips.
 
     Args:
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         machine: Machine type whose candidates have been scored.
         reference: Clips by which to normalise scores, ``test`` or ``train``; None to follow the settings.
 
     Raises:
         ScoreError: A candidate has not been scored.
-        SettingsError: It was scored with other settings.
-        EnsembleError: The candidates did not score the same clips, or the machine has no test clips.
+        ArtefactError: It was scored with other settings.
+        ScoreError: The candidates did not score the same clips, or the machine has no test clips.
     """
     for branch, name in (("autoencoder", "scores.json"), ("classifier", "record.json")):
         for candidate in getattr(settings, f"{branch}_candidates"):
             made = Run.of(settings).system(branch, machine, candidate) / name
-            made_with(made, settings.common() | settings.candidate(branch, candidate).model_dump(mode="json"))
+            check_settings(made, settings.common() | settings.candidate(branch, candidate).model_dump(mode="json"))
     frame = scores.read(inputs(settings, machine))
     if not (frame["split"] == "test").any():
-        raise EnsembleError(f"{machine} has no scored test clips; an ensemble needs some")
+        raise ScoreError(f"{machine} has no scored test clips; an ensemble needs some")
     branch = frame["system"].str.partition("/")[0]
     both = [Pool.of(frame[branch == name], reference or settings.ensemble.normalise) for name in BRANCHES]
     if not both[0].clips.equals(both[1].clips):
-        raise EnsembleError(
+        raise ScoreError(
             f"{machine}: the autoencoders ({len(both[0].clips)} clips) and the classifiers ({len(both[1].clips)}) did "
             "not score the same clips; score both branches again on the same data"
         )

@@ -39,7 +39,7 @@ class Block:
         """Return the indices of the systems that the block's rows of a branch may choose from.
 
         Args:
-            settings: :class:`asdlib.params.Settings`.
+            settings: :class:`asdlib.params.settings.Settings`.
             branch: ``autoencoder`` or ``classifier``.
             systems: ``<branch>/<candidate>/<variant>``, in the order of the settings.
             single: For the row of one system instead of the ensemble's.

@@ -4,13 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from asdlib import AsdError
+from asdlib.errors import ScoreError
 
 COMBINATIONS = ("average", "median", "maximum", "ranking")
-
-
-class EnsembleError(AsdError):
-    """Raised when scores cannot be combined; the message says which and why."""
 
 
 def normalise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
@@ -65,7 +61,7 @@ def combine(scores: np.ndarray, by: str, reference: np.ndarray | None = None) ->
 def combine_best(scores: np.ndarray, by: str, sizes: Sequence[int], reference: np.ndarray | None = None) -> np.ndarray:
     """:func:`combine` of the first N systems for every N of ``sizes`` at once; shape (len(sizes), clips)."""
     if by not in COMBINATIONS:
-        raise EnsembleError(f"combination {by!r} found; expected one of {', '.join(COMBINATIONS)}")
+        raise ScoreError(f"combination {by!r} found; expected one of {', '.join(COMBINATIONS)}")
     if by == "median":
         return np.stack([np.median(scores[:size], axis=0) for size in sizes])
     rows = np.asarray(sizes) - 1

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from asdlib.ensemble.combine import EnsembleError, combine_best, normalise, rank
+from asdlib.ensemble.combine import combine_best, normalise, rank
+from asdlib.errors import ScoreError
 
 KEYS = ["section", "domain", "split", "clip"]
 
@@ -46,14 +47,14 @@ class Pool:
                 ``train``: of its reference clips, the rows of the split ``train``, which no system was trained on.
 
         Raises:
-            EnsembleError: The systems did not score the same clips, or there are no reference clips.
+            ScoreError: The systems did not score the same clips, or there are no reference clips.
         """
         systems = list(dict.fromkeys(frame["system"]))
         wide = frame.pivot(index=KEYS, columns="system", values="score")[systems].sort_index()
         if wide.isna().any(axis=None):
             system = wide.columns[wide.isna().any()][0]
             where = ", ".join(wide.index[wide[system].isna()][0])
-            raise EnsembleError(
+            raise ScoreError(
                 f"{system} has no score for {where}, which other systems of the pool have; score them on the same clips"
             )
         clips = frame.drop_duplicates(KEYS).set_index(KEYS).loc[wide.index, ["machine", "label"]].reset_index()
@@ -105,7 +106,7 @@ def _groups(clips: pd.DataFrame, reference: str) -> dict[tuple[str, str], Group]
         columns = (clips["section"] == section) & (clips["domain"] == domain)
         used = columns & (test if reference == "test" else ~test)
         if not used.any():
-            raise EnsembleError(
+            raise ScoreError(
                 f"section {section}, {domain} domain, has no scored training clips; normalising by training scores "
                 "needs some that no system was trained on (normalising by test scores does without)"
             )

@@ -16,7 +16,7 @@ import numpy as np
 
 from asdlib.ensemble.blocks import BLOCKS, BRANCHES, Block, candidate_of
 from asdlib.ensemble.pool import Group, Pool
-from asdlib.evaluation.metrics import areas, harmonic_mean, resampled_areas
+from asdlib.metrics import areas, harmonic_mean, resampled_areas
 
 CHUNK = 64
 """resamples whose ensembles are computed at a time, which bounds the memory"""
@@ -109,7 +109,7 @@ def select(autoencoder: Pool, classifier: Pool, settings, domain: str, units: di
     Args:
         autoencoder: Pool of the autoencoder branch.
         classifier: Pool of the classifier branch, on the same clips.
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         domain: ``source`` or ``target``.
         units: By section, the clips that may be looked at; both labels in each, in every resample.
     """

@@ -70,7 +70,7 @@ def choose(autoencoder: Pool, classifier: Pool, settings, looked: np.ndarray) ->
     Args:
         autoencoder: Pool of the autoencoder branch.
         classifier: Pool of the classifier branch, on the same clips.
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         looked: Clips whose labels may be used, shape (clips,).
     """
     labels = autoencoder.clips["label"].to_numpy()

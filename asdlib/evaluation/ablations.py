@@ -14,7 +14,8 @@ import pandas as pd
 
 from asdlib import origin, params, scores
 from asdlib.data import catalogue
-from asdlib.evaluation.bootstrap import EvaluationError, Resampled, interval
+from asdlib.errors import ScoreError
+from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.seeds import OTHERWISE_EQUAL
 from asdlib.evaluation.table1 import write_csv
 from asdlib.paths import Run
@@ -48,7 +49,7 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
         variant and by the paper's, every other variant of the first candidate with its paper's variant.
 
     Raises:
-        EvaluationError: A run is missing or not scored, settings differ in something else, or a seed comes twice.
+        ScoreError: A run is missing or not scored, settings differ in something else, or a seed comes twice.
     """
     runs = [Run(Path(run)) for run in runs]
     first = _settings(runs[0])
@@ -58,9 +59,9 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
         odd = [key for key in type(first).model_fields if getattr(settings, key) != getattr(first, key)]
         odd = [key for key in odd if key not in OTHERWISE_EQUAL]
         if odd:
-            raise EvaluationError(f"{run.folder}: {odd[0]} is not as in {runs[0].folder}; expected another seed only")
+            raise ScoreError(f"{run.folder}: {odd[0]} is not as in {runs[0].folder}; expected another seed only")
         if settings.seed in resampled:
-            raise EvaluationError(f"{run.folder}: seed {settings.seed} is among the runs already; expected another")
+            raise ScoreError(f"{run.folder}: seed {settings.seed} is among the runs already; expected another")
         # The resamples are those of the first seed for all, so that differences are paired over seeds, too.
         evaluation = settings.evaluation
         resampled[settings.seed] = Resampled(_scores(run, settings), evaluation.p, evaluation.bootstrap, first.seed)
@@ -109,9 +110,7 @@ def change(settings, branch: str, candidate: str) -> str:
 
 def _settings(run: Run):
     if not run.settings.is_file():
-        raise EvaluationError(
-            f"{run.folder}: no run; `python -m asdlib reproduce scores --profile ablations` makes one"
-        )
+        raise ScoreError(f"{run.folder}: no run; `python -m asdlib reproduce scores --profile ablations` makes one")
     return params.Settings.model_validate_json(run.settings.read_text(encoding="utf-8"))
 
 
@@ -126,9 +125,7 @@ def _scores(run: Run, settings) -> pd.DataFrame:
     ]
     missing = [path for path in files if not path.is_file()]
     if missing:
-        raise EvaluationError(
-            f"{missing[0]}: not scored; `python -m asdlib reproduce scores` with its settings does it"
-        )
+        raise ScoreError(f"{missing[0]}: not scored; `python -m asdlib reproduce scores` with its settings does it")
     return scores.read(files).assign(row=lambda frame: frame["system"], selection="", fold="")
 
 

@@ -22,17 +22,13 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from asdlib import AsdError
-from asdlib.evaluation.metrics import UNIT, evaluable, harmonic_mean, resampled_areas
+from asdlib.errors import ScoreError
+from asdlib.metrics import UNIT, evaluable, harmonic_mean, resampled_areas
 
 Key = tuple[str, str]
 """row and selection; the selection is empty for rows that select nothing"""
 Unit = tuple[str, str, str]
 """machine, section and domain"""
-
-
-class EvaluationError(AsdError):
-    """Scores that cannot be evaluated together; the message says which and why."""
 
 
 @dataclass
@@ -82,7 +78,7 @@ class Resampled:
             repeated: Further rows, on the same clips and resamples (:func:`unit_weights`); they are not in ``frame``.
 
         Raises:
-            EvaluationError: The rows do not hold the same clips.
+            ScoreError: The rows do not hold the same clips.
         """
         repeated = repeated or Repeated()
         self._figures: dict[tuple, np.ndarray | None] = {}
@@ -103,7 +99,7 @@ class Resampled:
             self.clips[unit] = len(wide)
             for key, scores in wide.items():
                 if scores.isna().any():
-                    raise EvaluationError(
+                    raise ScoreError(
                         f"{' '.join(key)} has no score for {wide.index[scores.isna()][0][0]} ({' '.join(unit)}), "
                         "which other rows have; score all systems on the same clips"
                     )

@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from asdlib.evaluation.metrics import UNIT, MetricError
+from asdlib.errors import ScoreError
+from asdlib.metrics import UNIT
 
 EXCHANGEABLE = "source"
 """the domain whose reference clips are of the same kind as its normal test clips"""
@@ -49,11 +50,11 @@ def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
         The threshold, and ``maximum likelihood``, ``moments`` or ``quantile``.
 
     Raises:
-        MetricError: There are fewer than two scores, or all are equal.
+        ScoreError: There are fewer than two scores, or all are equal.
     """
     scores = np.asarray(scores, dtype=np.float64)
     if len(scores) < 2 or np.ptp(scores) == 0:
-        raise MetricError(f"{len(scores)} training score(s), all equal; a gamma distribution needs scores that differ")
+        raise ScoreError(f"{len(scores)} training score(s), all equal; a gamma distribution needs scores that differ")
     from scipy import stats  # half a second, for this alone
 
     low, high = np.percentile(scores, [25, 75])
@@ -107,7 +108,7 @@ def empirical_threshold(scores: np.ndarray, quantile: float = 0.9) -> tuple[floa
     """
     scores = np.sort(np.asarray(scores, dtype=np.float64))
     if not len(scores):
-        raise MetricError("no training scores; a threshold needs some")
+        raise ScoreError("no training scores; a threshold needs some")
     k = _order(len(scores), quantile)
     return float(scores[k - 1]), 1 - k / (len(scores) + 1)
 
@@ -158,7 +159,7 @@ def thresholds(
         NaN for gamma, for a machine's threshold and in the target domain, since nothing is promised there.
 
     Raises:
-        MetricError: There are no reference clips with which to set a threshold.
+        ScoreError: There are no reference clips with which to set a threshold.
     """
     train, test = frame[frame["split"] == "train"], frame[frame["split"] == "test"]
     rows, known = [], {}
@@ -183,8 +184,8 @@ def thresholds(
                 else:
                     threshold, bound = empirical_threshold(scores, quantile)
                     known[key] = threshold, "order statistic", bound
-            except MetricError as error:
-                raise MetricError(f"{machine} section {section} {domain}: {error}") from None
+            except ScoreError as error:
+                raise ScoreError(f"{machine} section {section} {domain}: {error}") from None
         threshold, found, bound = known[key]
         promised = by == "section" and domain == EXCHANGEABLE
         rows.append((machine, section, domain, threshold, found, len(used), bound if promised else np.nan))

@@ -8,8 +8,8 @@ import pandas as pd
 
 from asdlib import ensemble, scores
 from asdlib.ensemble.blocks import BRANCHES
-from asdlib.evaluation.metrics import UNIT
 from asdlib.evaluation.rows import SYSTEMS
+from asdlib.metrics import UNIT
 from asdlib.paths import BASELINES, Run
 
 FLAT = 1e-3
@@ -69,7 +69,7 @@ def health(settings, frame: pd.DataFrame, machines: list[str]) -> pd.DataFrame:
     """Look at all systems of a run: those of Table 1 and all candidates.
 
     Args:
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         frame: Score rows with the further columns ``row, selection`` (:func:`asdlib.evaluation.table1.read`).
         machines: Machine types of the run.
 

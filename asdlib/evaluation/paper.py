@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from asdlib.ensemble.blocks import AE_ENSEMBLE, BC_ENSEMBLE, MAX, MIX
-from asdlib.evaluation.metrics import cells as cells_of
-from asdlib.evaluation.metrics import harmonic_mean
+from asdlib.metrics import cells as cells_of
+from asdlib.metrics import harmonic_mean
 
 MACHINES = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
 DOMAINS = ("source", "target")

@@ -16,7 +16,7 @@ from asdlib.ensemble.pool import Pool
 from asdlib.ensemble.repeat import Looked, Selection, select
 from asdlib.ensemble.select import domains, halves
 from asdlib.evaluation.bootstrap import Repeated, Unit, unit_weights
-from asdlib.evaluation.metrics import areas
+from asdlib.metrics import areas
 
 OTHER = {"first": "second", "second": "first"}
 
@@ -25,7 +25,7 @@ def repeat(settings, machines: Iterable[str], split_seed: int | None = None) -> 
     """Evaluate the rows that select of all machine types.
 
     Args:
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         machines: Machine types whose candidates have been scored.
         split_seed: Seed of the halves and of the resamples; None for the run's.
     """

@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 
 from asdlib import params
+from asdlib.errors import ScoreError
 from asdlib.evaluation import claims
-from asdlib.evaluation.bootstrap import EvaluationError, Key, Resampled
+from asdlib.evaluation.bootstrap import Key, Resampled
 from asdlib.evaluation.table1 import KEYS, agreements, paired, resampled, write_csv
 from asdlib.paths import Run
 from asdlib.tables import read_table
@@ -78,22 +79,22 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
         fractions; figures that some run lacks are left out.
 
     Raises:
-        EvaluationError: A run is not finished, or settings differ in something else, or do not differ in the seed.
+        ScoreError: A run is not finished, or settings differ in something else, or do not differ in the seed.
     """
     runs = [Run(Path(run)) for run in runs]
     if len(runs) < 2:
-        raise EvaluationError(f"{len(runs)} run(s) given; a deviation over seeds needs two or more")
+        raise ScoreError(f"{len(runs)} run(s) given; a deviation over seeds needs two or more")
     tables, seeds, first, loaded = [], [], None, []
     for run in runs:
         if not (run.table1.is_file() and run.settings.is_file()):
-            raise EvaluationError(f"{run.folder}: no finished run; make reproduce makes table1.csv and settings.json")
+            raise ScoreError(f"{run.folder}: no finished run; make reproduce makes table1.csv and settings.json")
         settings = {"compile": False} | json.loads(run.settings.read_text(encoding="utf-8"))  # added later
         first = first or settings
         odd = [key for key in settings if key not in OTHERWISE_EQUAL and settings[key] != first.get(key)]
         if odd:
-            raise EvaluationError(f"{run.folder}: {odd[0]} is not as in {runs[0].folder}; expected another seed only")
+            raise ScoreError(f"{run.folder}: {odd[0]} is not as in {runs[0].folder}; expected another seed only")
         if settings["seed"] in seeds:
-            raise EvaluationError(f"{run.folder}: seed {settings['seed']} is among the runs already; expected another")
+            raise ScoreError(f"{run.folder}: seed {settings['seed']} is among the runs already; expected another")
         seeds.append(settings["seed"])
         loaded.append(_settings(run, settings))
         tables.append(read_table(run.table1).set_index(KEYS)["value"])

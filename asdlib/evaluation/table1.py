@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 
 from asdlib import ensemble, paths, scores
-from asdlib.artefacts import made_with, record, write_json, writing
+from asdlib.atomic import write_json, writing
 from asdlib.data import catalogue
 from asdlib.evaluation import claims, false_alarms, health, paper, render, verdict
 from asdlib.evaluation.bootstrap import Resampled, interval
-from asdlib.evaluation.metrics import evaluable
 from asdlib.evaluation.repeated import repeat
 from asdlib.evaluation.rows import ROWS, SYSTEMS
+from asdlib.metrics import evaluable
+from asdlib.records import check_settings, record
 from asdlib.tables import read_table
 
 KEYS = ["row", "machine", "domain", "selection"]
@@ -84,7 +85,7 @@ def resampled(settings, frame: pd.DataFrame | None = None, split_seed: int | Non
     """Every row under resampled clips, with the selection repeated in each resample.
 
     Args:
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         frame: Score rows, as returned by :func:`read`; None to read them.
         split_seed: Seed of the halves and of the resamples; None for the run's.
     """
@@ -106,7 +107,7 @@ def read(settings) -> pd.DataFrame:
     """The score rows of :func:`inputs` with the further columns ``row``, ``selection`` and ``fold``."""
     for path in inputs(settings):
         system = path.relative_to(paths.Run.of(settings).folder).parts[0]
-        made_with(path.with_name("record.json"), _made_with(settings, system))
+        check_settings(path.with_name("record.json"), _made_with(settings, system))
     frame = scores.read(inputs(settings)).fillna({"selection": "", "fold": ""})
     names = {system: row for row, system in SYSTEMS.items()}
     frame["row"] = frame["system"].map(lambda system: names.get(system, system.split("/", 2)[-1]))

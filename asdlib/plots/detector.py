@@ -10,9 +10,10 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from asdlib.data.recording import FULL_SCALE, Recording
+from asdlib.data.recording import Recording
 from asdlib.detector import Verdict
 from asdlib.plots import style
+from asdlib.units import FULL_SCALE
 
 
 def normal(held_out: pd.DataFrame, verdicts: Sequence[Verdict] = ()) -> Figure:

@@ -4,23 +4,26 @@ The constructor of a settings class takes every field by keyword, and each field
 signature would only repeat them. Types are shown as they are read (``int``), without the checks behind them.
 """
 
+from types import ModuleType
 from typing import get_type_hints
 
 import asdlib.detector.store  # noqa: F401  before autodoc imports it as a type checker would, which pydantic cannot do
 from asdlib import params
+from asdlib.params.types import Strict
 
 
 def without_fields(app, what, name, thing, options, signature, returns):
     """Drop the signature of settings classes."""
-    if what == "class" and issubclass(thing, params.Strict):
+    if what == "class" and issubclass(thing, Strict):
         return "", None
     return None
 
 
 def plain_types(app):
     """Annotate the fields of settings classes with their bare types."""
-    for model in vars(params).values():
-        if isinstance(model, type) and issubclass(model, params.Strict):
+    modules = [value for value in vars(params).values() if isinstance(value, ModuleType)]
+    for model in [model for module in modules for model in vars(module).values()]:
+        if isinstance(model, type) and issubclass(model, Strict):
             hints = get_type_hints(model)
             model.__annotations__.update({name: hints[name] for name in model.__annotations__})
 

@@ -1,7 +1,7 @@
 """Model the domain shift by three physical causes: the machine's speed, the microphone's response, the background.
 
 Three target clips are too few to show how normal target clips vary, but enough to show how they differ from the source.
-The shift is therefore estimated and applied to the many source clips (:mod:`asdlib.data.pseudo_target`).
+The shift is therefore estimated and applied to the many source clips (:mod:`asdlib.shift.shifted_clips`).
 The paper has no such step: it mixes source and target clips (Sec. 2.2); see the book's page of deviations.
 
 In mel band b at frequency f the shifted power is ``g(f) S(f / speed) + n(f)``, with S the source clip's power, g a
@@ -17,9 +17,9 @@ from scipy import signal
 from scipy.optimize import least_squares
 from sklearn.covariance import ledoit_wolf
 
-from asdlib.data.wav import FULL_SCALE
 from asdlib.features import LogMel
 from asdlib.params import Features
+from asdlib.units import FULL_SCALE
 
 CLIPS, FRAMES = 50, 100
 """at most as many source clips, and frames of each, equally spaced, estimate a shift"""

@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,14 +58,12 @@ def kernels(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     if not sys.platform.startswith("linux"):
         yield environment
         return
-    from asdlib.artefacts import socket_folder
-
     with socket_folder() as folder:
         address = f"{folder}/socket"
         write_specification(folder, [sys.executable, "-P", "-S", __file__, address, "-f", "{connection_file}"])
         # In its own session, keyboard interrupts do not reach it; it ends when its standard input is closed.
         process = subprocess.Popen(
-            [sys.executable, "-m", "asdlib.warm", address],
+            [sys.executable, "-m", "asdlib.execution.kernels", address],
             stdin=subprocess.PIPE,
             start_new_session=True,
             env=environment | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
@@ -75,6 +74,21 @@ def kernels(environment: dict[str, str]) -> Iterator[dict[str, str]]:
         finally:
             process.stdin.close()
             process.wait()
+
+
+@contextlib.contextmanager
+def socket_folder() -> Iterator[Path]:
+    """Create a temporary folder whose path is short enough for sockets (about 100 characters at most)."""
+    usual = tempfile.gettempdir()
+    for place in (usual, os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/dev/shm"):
+        if place and len(os.fsencode(place)) <= 60 and os.access(place, os.W_OK | os.X_OK):
+            with tempfile.TemporaryDirectory(prefix="asdlib", dir=place, ignore_cleanup_errors=True) as folder:
+                yield Path(folder)
+            return
+
+    from asdlib.errors import AsdError  # not at the top: kernels start this file without our packages
+
+    raise AsdError(f"{usual}: the path is too long for sockets (over 60 characters); set TMPDIR to a shorter one")
 
 
 def write_specification(folder: Path, argv: list[str]) -> None:

@@ -8,7 +8,9 @@ import subprocess
 import pytest
 
 import asdlib
-from asdlib import artefacts
+from asdlib import atomic, records
+from asdlib.errors import ArtefactError
+from asdlib.execution import kernels
 
 
 class Interrupted(BaseException):
@@ -20,9 +22,9 @@ class Interrupted(BaseException):
 def test_an_unfinished_file_leaves_no_trace(tmp_path, error, older):
     path = tmp_path / "deep" / "value.csv"
     if older:
-        with artefacts.writing(path) as temporary:
+        with atomic.writing(path) as temporary:
             temporary.write_text("old")
-    with pytest.raises(error), artefacts.writing(path) as temporary:
+    with pytest.raises(error), atomic.writing(path) as temporary:
         temporary.write_text("half")
         assert not path.exists() or path.read_text() == "old"
         raise error
@@ -34,9 +36,9 @@ def test_an_unfinished_file_leaves_no_trace(tmp_path, error, older):
 def test_an_unfinished_folder_leaves_no_trace(tmp_path, error, older):
     path = tmp_path / "deep" / "model"
     if older:
-        with artefacts.writing(path, folder=True) as temporary:
+        with atomic.writing(path, folder=True) as temporary:
             (temporary / "old").write_text("old")
-    with pytest.raises(error), artefacts.writing(path, folder=True) as temporary:
+    with pytest.raises(error), atomic.writing(path, folder=True) as temporary:
         (temporary / "new").write_text("half")
         assert not (path / "new").exists()
         raise error
@@ -47,7 +49,7 @@ def test_an_unfinished_folder_leaves_no_trace(tmp_path, error, older):
 def test_a_folder_replaces_the_older_one(tmp_path):
     path = tmp_path / "model"
     for name in ("old", "new"):
-        with artefacts.writing(path, folder=True) as temporary:
+        with atomic.writing(path, folder=True) as temporary:
             (temporary / name).write_text(name)
     assert [file.name for file in path.iterdir()] == ["new"]
     assert [folder.name for folder in tmp_path.iterdir()] == ["model"]
@@ -55,7 +57,7 @@ def test_a_folder_replaces_the_older_one(tmp_path):
 
 def test_a_folder_that_cannot_be_put_in_place_leaves_the_older_one(tmp_path, monkeypatch):
     path = tmp_path / "model"
-    with artefacts.writing(path, folder=True) as temporary:
+    with atomic.writing(path, folder=True) as temporary:
         (temporary / "old").write_text("old")
     rename = type(path).rename
 
@@ -65,17 +67,17 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_older_one(tmp_path, mon
         return rename(self, target)
 
     monkeypatch.setattr(type(path), "rename", failing)
-    with pytest.raises(OSError, match="no space"), artefacts.writing(path, folder=True) as temporary:
+    with pytest.raises(OSError, match="no space"), atomic.writing(path, folder=True) as temporary:
         (temporary / "new").write_text("new")
     assert [file.name for file in path.iterdir()] == ["old"]
     assert [folder.name for folder in tmp_path.iterdir()] == ["model"]
 
 
 def test_others_can_read_what_was_written(tmp_path):
-    with artefacts.writing(tmp_path / "file.txt") as temporary:
+    with atomic.writing(tmp_path / "file.txt") as temporary:
         assert temporary.suffix == ".txt"  # libraries choose a format by it
         temporary.write_text("x")
-    with artefacts.writing(tmp_path / "folder", folder=True):
+    with atomic.writing(tmp_path / "folder", folder=True):
         pass
     assert (tmp_path / "file.txt").stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
@@ -83,23 +85,23 @@ def test_others_can_read_what_was_written(tmp_path):
 
 def test_json_is_whole_readable_and_without_nan(tmp_path):
     path = tmp_path / "value.json"
-    artefacts.write_json({"b": "ä", "a": [1, 2.5, None]}, path)
+    atomic.write_json({"b": "ä", "a": [1, 2.5, None]}, path)
     assert json.loads(path.read_text(encoding="utf-8")) == {"b": "ä", "a": [1, 2.5, None]}
     assert "ä" in path.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="not JSON compliant"):
-        artefacts.write_json({"a": float("nan")}, path)
+        atomic.write_json({"a": float("nan")}, path)
     assert json.loads(path.read_text(encoding="utf-8"))["b"] == "ä"
 
 
 def test_fingerprint():
-    assert artefacts.fingerprint({"a": 1, "b": [2]}) == artefacts.fingerprint({"b": [2], "a": 1})
-    assert artefacts.fingerprint({"a": 1}) != artefacts.fingerprint({"a": 2})
-    assert len(artefacts.fingerprint({})) == 12
+    assert records.fingerprint({"a": 1, "b": [2]}) == records.fingerprint({"b": [2], "a": 1})
+    assert records.fingerprint({"a": 1}) != records.fingerprint({"a": 2})
+    assert len(records.fingerprint({})) == 12
 
 
 def test_record_says_what_made_it():
-    record = artefacts.record({"a": 1}, seed=3, device="thing", data="abc", seconds=1.234, parameters=5)
-    assert record["settings"] == {"a": 1} and record["settings_fingerprint"] == artefacts.fingerprint({"a": 1})
+    record = records.record({"a": 1}, seed=3, device="thing", data="abc", seconds=1.234, parameters=5)
+    assert record["settings"] == {"a": 1} and record["settings_fingerprint"] == records.fingerprint({"a": 1})
     assert (record["seed"], record["device"], record["data_fingerprint"]) == (3, "thing", "abc")
     assert record["wall_seconds"] == 1.23 and record["parameters"] == 5
     assert 10e6 < record["peak_bytes"] < 1e12, "bytes of a Python process"
@@ -128,21 +130,21 @@ def repository(tmp_path):
 
 def project(folder, name="asdlib"):
     (folder / "asdlib").mkdir(parents=True)
-    (folder / "asdlib" / "artefacts.py").write_text("x")
+    (folder / "asdlib" / "atomic.py").write_text("x")
     (folder / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n')
     return folder
 
 
 def test_commit_tells_changes(tmp_path, monkeypatch, repository):
     folder = project(tmp_path / "clone")
-    monkeypatch.setattr(artefacts, "__file__", str(folder / "asdlib" / "artefacts.py"))
+    monkeypatch.setattr(records, "__file__", str(folder / "asdlib" / "records.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    assert artefacts.commit() == "unknown"
+    assert records.commit() == "unknown"
     git = repository(folder)
     head = git("rev-parse", "--short=12", "HEAD")
-    assert artefacts.commit() == head
+    assert records.commit() == head
     (folder / "pyproject.toml").write_text('[project]\nname = "asdlib"\nversion = "2"\n')
-    assert artefacts.commit() == head + "+changes"
+    assert records.commit() == head + "+changes"
 
 
 def test_no_commit_but_ours_is_recorded(tmp_path, monkeypatch, repository):
@@ -151,36 +153,36 @@ def test_no_commit_but_ours_is_recorded(tmp_path, monkeypatch, repository):
     inside = project(theirs / ".venv" / "lib" / "site-packages")
     (theirs / ".gitignore").write_text(".venv\n")
     repository(theirs)
-    monkeypatch.setattr(artefacts, "__file__", str(inside / "asdlib" / "artefacts.py"))
-    assert artefacts.commit() == "unknown"
+    monkeypatch.setattr(records, "__file__", str(inside / "asdlib" / "records.py"))
+    assert records.commit() == "unknown"
     copied = project(tmp_path / "copied", name="their-work")
     repository(copied)
-    monkeypatch.setattr(artefacts, "__file__", str(copied / "asdlib" / "artefacts.py"))
-    assert artefacts.commit() == "unknown"
+    monkeypatch.setattr(records, "__file__", str(copied / "asdlib" / "records.py"))
+    assert records.commit() == "unknown"
     ours = project(tmp_path / "ours")
     head = repository(ours)("rev-parse", "--short=12", "HEAD")
-    monkeypatch.setattr(artefacts, "__file__", str(ours / "asdlib" / "artefacts.py"))
+    monkeypatch.setattr(records, "__file__", str(ours / "asdlib" / "records.py"))
     for name, value in (("GIT_DIR", theirs / ".git"), ("GIT_WORK_TREE", theirs), ("GIT_INDEX_FILE", theirs / "index")):
         monkeypatch.setenv(name, str(value))
-    assert artefacts.commit() == head
+    assert records.commit() == head
 
 
 def test_what_other_settings_made_is_not_mixed_in(tmp_path):
     path = tmp_path / "record.json"
-    artefacts.made_with(path, {"a": 1})  # no record, no evidence
-    artefacts.write_json({"settings": {"a": [1, 2], "b": {"c": 3}, "more": 4}}, path)
-    artefacts.made_with(path, {"a": (1, 2), "b": {"c": 3}})
+    records.check_settings(path, {"a": 1})  # no record, no evidence
+    atomic.write_json({"settings": {"a": [1, 2], "b": {"c": 3}, "more": 4}}, path)
+    records.check_settings(path, {"a": (1, 2), "b": {"c": 3}})
     for wanted in ({"a": [1]}, {"b": {"c": 4}}, {"new": 1}):
-        with pytest.raises(artefacts.SettingsError, match=r"record.json: made with .*, while this run has .*; delete"):
-            artefacts.made_with(path, wanted)
+        with pytest.raises(ArtefactError, match=r"record.json: made with .*, while this run has .*; delete"):
+            records.check_settings(path, wanted)
 
 
 def test_a_lock_is_held_by_one_and_dropped(tmp_path):
     path = tmp_path / "deep" / "lock"
-    with artefacts.only_one(path, "taken"):
-        with pytest.raises(asdlib.AsdError, match="taken"), artefacts.only_one(path, "taken"):
+    with atomic.only_one(path, "taken"):
+        with pytest.raises(asdlib.AsdError, match="taken"), atomic.only_one(path, "taken"):
             pass
-    with artefacts.only_one(path, "taken"):
+    with atomic.only_one(path, "taken"):
         pass
 
 
@@ -190,21 +192,21 @@ def test_a_lock_without_locks_of_the_file_system(tmp_path, monkeypatch):
     def refuses(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(artefacts.fcntl, "flock", refuses)
+    monkeypatch.setattr(atomic.fcntl, "flock", refuses)
     path = tmp_path / "lock"
-    with artefacts.only_one(path, "taken"):
+    with atomic.only_one(path, "taken"):
         with (
             pytest.raises(asdlib.AsdError, match=r"taken .*lock.holder: .*delete the file"),
-            artefacts.only_one(path, "taken"),
+            atomic.only_one(path, "taken"),
         ):
             pass
     ended = subprocess.Popen(["true"])
     ended.wait()
-    (tmp_path / "lock.holder").write_text(f"{artefacts.socket.gethostname()} {ended.pid}")
-    with artefacts.only_one(path, "taken"):
+    (tmp_path / "lock.holder").write_text(f"{kernels.socket.gethostname()} {ended.pid}")
+    with atomic.only_one(path, "taken"):
         pass
     (tmp_path / "lock.holder").write_text("another-machine 1")
-    with pytest.raises(asdlib.AsdError, match="another-machine 1"), artefacts.only_one(path, "taken"):
+    with pytest.raises(asdlib.AsdError, match="another-machine 1"), atomic.only_one(path, "taken"):
         pass
 
 
@@ -214,8 +216,8 @@ def test_a_lock_in_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch, cod
         raise OSError(code, os.strerror(code), str(path))
 
     monkeypatch.setattr("builtins.open", refuses)  # whoever runs this may be root, who may write everywhere
-    with pytest.raises(artefacts.ArtefactError, match=r"could not write .*lock \(.*choose another folder"):
-        with artefacts.only_one(tmp_path / "lock", "taken"):
+    with pytest.raises(ArtefactError, match=r"could not write .*lock \(.*choose another folder"):
+        with atomic.only_one(tmp_path / "lock", "taken"):
             pass
 
 
@@ -224,18 +226,18 @@ def test_files_are_written_where_there_are_no_modes(tmp_path, monkeypatch):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(type(tmp_path), "chmod", refuses)
-    artefacts.write_json({"a": 1}, tmp_path / "a.json")
+    atomic.write_json({"a": 1}, tmp_path / "a.json")
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
 
 
 def test_sockets_have_room_whatever_tmpdir_is(tmp_path, monkeypatch):
     long = tmp_path / ("x" * 120)
     long.mkdir()
-    monkeypatch.setattr(artefacts.tempfile, "tempdir", str(long))
-    with artefacts.socket_folder() as folder, artefacts.socket.socket(artefacts.socket.AF_UNIX) as socket:
+    monkeypatch.setattr(kernels.tempfile, "tempdir", str(long))
+    with kernels.socket_folder() as folder, kernels.socket.socket(kernels.socket.AF_UNIX) as socket:
         socket.bind(str(folder / "kernel-12345"))
         assert folder.is_dir()
     assert not folder.exists()
-    monkeypatch.setattr(artefacts.os, "access", lambda *_: False)
-    with pytest.raises(artefacts.ArtefactError, match="set TMPDIR to a shorter one"), artefacts.socket_folder():
+    monkeypatch.setattr(kernels.os, "access", lambda *_: False)
+    with pytest.raises(asdlib.AsdError, match="set TMPDIR to a shorter one"), kernels.socket_folder():
         pass

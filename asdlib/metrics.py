@@ -11,16 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from asdlib import AsdError
+from asdlib.errors import ScoreError
 
 UNIT = ["machine", "section", "domain"]
 """what one AUC is computed on"""
 CELL = ["machine", "domain"]
 """what one cell of Table 1 summarises"""
-
-
-class MetricError(AsdError):
-    """Scores or labels from which no figure can be computed; the message says which and why."""
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> np.ndarray | float:
@@ -31,7 +27,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> np.ndarray | float:
         scores: Shape (..., clips), finite.
 
     Raises:
-        MetricError: One class only, a score that is not finite, or shapes that do not fit.
+        ScoreError: One class only, a score that is not finite, or shapes that do not fit.
 
     >>> float(auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]))
     0.75
@@ -105,7 +101,7 @@ def _areas(hits: np.ndarray, alarms: np.ndarray, ps: Sequence[float]) -> list[np
     result = []
     for p in ps:
         if not 0 < p <= 1:
-            raise MetricError(f"p is {p}; expected a false positive rate above 0 and at most 1")
+            raise ScoreError(f"p is {p}; expected a false positive rate above 0 and at most 1")
         if p == 1:
             result.append(np.sum(step * (y - 0.5 * rise), axis=-1))
             continue
@@ -118,7 +114,7 @@ def _areas(hits: np.ndarray, alarms: np.ndarray, ps: Sequence[float]) -> list[np
 
 
 def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as booleans (True = anomaly) and scores as float64, or :class:`MetricError`."""
+    """Labels as booleans (True = anomaly) and scores as float64, or :class:`ScoreError`."""
     labels, scores = np.asarray(labels), np.asarray(scores, dtype=np.float64)
     if labels.dtype.kind in "OUST":
         odd = sorted({str(label) for label in labels} - {"normal", "anomaly"})
@@ -127,14 +123,14 @@ def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarra
         odd = [str(label) for label in np.setdiff1d(labels, [0, 1])]
         positive = labels.astype(bool)
     if odd:
-        raise MetricError(f"label {odd[0]!r} found; expected normal or anomaly (0 or 1)")
+        raise ScoreError(f"label {odd[0]!r} found; expected normal or anomaly (0 or 1)")
     if labels.ndim != 1 or scores.ndim < 1 or scores.shape[-1] != len(labels):
-        raise MetricError(f"labels have shape {labels.shape} and scores {scores.shape}; expected (n,) and (..., n)")
+        raise ScoreError(f"labels have shape {labels.shape} and scores {scores.shape}; expected (n,) and (..., n)")
     if positive.all() or not positive.any():
         only = "anomalous" if len(labels) and positive.all() else "normal" if len(labels) else "no"
-        raise MetricError(f"{only} clips only ({len(labels)}); an AUC needs both classes")
+        raise ScoreError(f"{only} clips only ({len(labels)}); an AUC needs both classes")
     if not np.isfinite(scores).all():
-        raise MetricError(f"{(~np.isfinite(scores)).sum()} score(s) are NaN or infinite; expected finite numbers")
+        raise ScoreError(f"{(~np.isfinite(scores)).sum()} score(s) are NaN or infinite; expected finite numbers")
     return np.asarray(positive, dtype=bool), scores
 
 
@@ -146,7 +142,7 @@ def harmonic_mean(values: ArrayLike, axis: int | tuple[int, ...] | None = None) 
     """
     values = np.asarray(values, dtype=np.float64)
     if values.size == 0 or (values < 0).any():
-        raise MetricError("a harmonic mean needs at least one value and none below zero")
+        raise ScoreError("a harmonic mean needs at least one value and none below zero")
     with np.errstate(divide="ignore"):
         return 1 / np.mean(1 / values, axis=axis)
 
@@ -168,7 +164,7 @@ def sections(frame: pd.DataFrame, p: float = 0.1) -> pd.DataFrame:
         Columns ``system, machine, section, domain, auc, pauc``, one row each, in the order of the keys.
 
     Raises:
-        MetricError: A group has one class only, or a score is not finite; the message names the group.
+        ScoreError: A group has one class only, or a score is not finite; the message names the group.
     """
     test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
     keys = ["system", *UNIT]
@@ -176,9 +172,9 @@ def sections(frame: pd.DataFrame, p: float = 0.1) -> pd.DataFrame:
     for key, group in test.groupby([*keys, "fold"] if "fold" in test else keys, dropna=False, observed=True):
         try:
             values = areas(group["label"].to_numpy(), group["score"].to_numpy(), (1.0, p))
-        except MetricError as error:
+        except ScoreError as error:
             system = f"{key[0]}, " if key[0] else ""
-            raise MetricError(f"{system}{key[1]} section {key[2]} {key[3]}: {error}") from None
+            raise ScoreError(f"{system}{key[1]} section {key[2]} {key[3]}: {error}") from None
         rows.append((*key[:4], *map(float, values)))
     result = pd.DataFrame(rows, columns=[*keys, "auc", "pauc"])
     return result.groupby(keys, as_index=False, sort=True)[["auc", "pauc"]].mean()

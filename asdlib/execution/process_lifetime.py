@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from asdlib import AsdError
-from asdlib.artefacts import fingerprint
+from asdlib.errors import AsdError
+from asdlib.records import fingerprint
 
 PIPE = "ASDLIB_LEADER"
 """environment variable with the path of the pipe"""

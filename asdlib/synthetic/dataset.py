@@ -19,8 +19,10 @@ import numpy as np
 import soundfile
 from scipy import fft
 
-from asdlib import artefacts
-from asdlib.data import catalogue, faults, machines, names, sounds
+from asdlib import atomic
+from asdlib.data import catalogue, names
+from asdlib.errors import DataError
+from asdlib.synthetic import faults, machines, sounds
 
 VERSION = "2026-11-26"
 """Changes whenever the sound changes, so that older data are made again."""
@@ -61,11 +63,11 @@ def write(root: Path, synthetic, rate: int) -> bool:
 
     Args:
         root: The data root. What an earlier call wrote there with other settings is replaced.
-        synthetic: Settings (:class:`asdlib.params.Synthetic`).
+        synthetic: Settings (:class:`asdlib.params.data.Synthetic`).
         rate: Sampling rate in Hz.
 
     Raises:
-        asdlib.data.catalogue.DataError: The folder holds something else; recordings are never overwritten.
+        asdlib.errors.DataError: The folder holds something else; recordings are never overwritten.
     """
     root = Path(root)
     made = {"version": VERSION, "sample_rate": rate, **synthetic.model_dump(mode="json")}
@@ -74,13 +76,13 @@ def write(root: Path, synthetic, rate: int) -> bool:
         if json.loads(mark.read_text(encoding="utf-8")) == made:
             return False
     elif root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise catalogue.DataError(
+        raise DataError(
             f"{root}: holds data that were not synthesised (it has no {MARK}); set data.synthetic to null to use "
             "them, or data.root to a new folder"
         )
     clips = catalogue.expected(synthetic)
     began = logged = time.monotonic()
-    with artefacts.writing(root, folder=True) as temporary:
+    with atomic.writing(root, folder=True) as temporary:
         for folder in sorted({path.rpartition("/")[0] for path in clips["path"]}):
             (temporary / folder).mkdir(parents=True)
         for done, (machine, path) in enumerate(zip(clips["machine"], clips["path"], strict=True), start=1):
@@ -90,7 +92,7 @@ def write(root: Path, synthetic, rate: int) -> bool:
             if time.monotonic() - logged >= 10:
                 logged = time.monotonic()
                 print(f"synthetic data: {done}/{len(clips)} clips", flush=True)
-        artefacts.write_json(made, temporary / MARK)
+        atomic.write_json(made, temporary / MARK)
     print(f"synthetic data: {len(clips)} clips in {root.name}, made in {time.monotonic() - began:.1f} s", flush=True)
     return True
 
@@ -99,12 +101,12 @@ def waveform(synthetic, rate: int, machine: str, name: names.ClipName, **changes
     """One clip as int16, shape ``(samples,)``.
 
     Args:
-        synthetic: Settings (:class:`asdlib.params.Synthetic`).
+        synthetic: Settings (:class:`asdlib.params.data.Synthetic`).
         rate: Sampling rate in Hz.
         machine: Machine type.
         name: The clip.
-        changes: ``fault`` and ``severity`` (see :mod:`asdlib.data.faults`) instead of what the name implies; the clip
-            is the same in all else.
+        changes: ``fault`` and ``severity`` (see :mod:`asdlib.synthetic.faults`) instead of what the name implies; the
+            clip is the same in all else.
     """
     seed, section, number = synthetic.seed, name.section, int(name.number)
     here = place(seed, machine, section, name.domain)

@@ -12,27 +12,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asdlib import artefacts, paths, training
-from asdlib.data import PSEUDO_TARGET, roles
+from asdlib import atomic, paths, records, training
+from asdlib.data import roles
 from asdlib.data.audio import Waveforms
-from asdlib.data.catalogue import DataError
-from asdlib.data.wav import FULL_SCALE
+from asdlib.errors import DataError
+from asdlib.paths import SHIFTED
 from asdlib.tables import read_table
+from asdlib.units import FULL_SCALE
 
 
 def make(settings, machine: str) -> bool:
     """Make the pseudo-target clips of a machine type; return False if this was done before and nothing has changed.
 
     Writes ``waveforms.npy`` and ``clips.csv`` as :func:`asdlib.data.audio.decode` does, ``shifts.csv``, which holds the
-    estimated :class:`asdlib.data.shift.Shift` of each section, and ``record.json``, whole or not at all. A section
+    estimated :class:`asdlib.shift.physical.Shift` of each section, and ``record.json``, whole or not at all. A section
     without target training clips, or with fewer than two source clips to learn from, gets none. Held-out clips are
     carried through the shift too, but it is estimated without them (:mod:`asdlib.data.roles`).
 
     Args:
-        settings: :class:`asdlib.params.Settings`.
+        settings: :class:`asdlib.params.settings.Settings`.
         machine: A machine type whose clips are decoded.
     """
-    from asdlib.data import shift  # with libraries that take a second, for whoever only reads
+    from asdlib.shift import physical  # with libraries that take a second, for whoever only reads
 
     began, options, run = time.monotonic(), settings.data.pseudo_target, paths.Run.of(settings)
     waveforms, folder = Waveforms.open(run.data(machine)), run.pseudo_target(machine)
@@ -41,7 +42,7 @@ def make(settings, machine: str) -> bool:
     before = _record(folder)
     if before and (before["settings"], before["source_fingerprint"]) == (what, waveforms.fingerprint):
         return False
-    front, clips = shift.Front(settings.data.sample_rate), waveforms.clips
+    front, clips = physical.Front(settings.data.sample_rate), waveforms.clips
     role = roles.roles(clips, settings.data.held_out, settings.seed)
     kind = waveforms.samples.dtype  # as fine as the clips that they are made of
     tables, samples, shifts = [clips.iloc[:0]], [np.zeros(0, kind)], []
@@ -51,33 +52,33 @@ def make(settings, machine: str) -> bool:
         learn = source[role[source] == roles.LEARN]
         if len(learn) < 2 or not len(target):
             continue
-        rows, learn = _spread(source, options.clips), _spread(learn, shift.CLIPS)
+        rows, learn = _spread(source, options.clips), _spread(learn, physical.CLIPS)
         seed = training.derive(settings.seed, "pseudo-target", machine, section)
         heard, known, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (rows, learn, target))
-        found = shift.estimate(known, few, settings.data.sample_rate, options.jitter, seed)
+        found = physical.estimate(known, few, settings.data.sample_rate, options.jitter, seed)
         shifts.append({"section": section} | found.as_dict())
         made = [
-            shift.apply(found, clip, front, options.jitter, training.derive(seed, name)) * FULL_SCALE
+            physical.apply(found, clip, front, options.jitter, training.derive(seed, name)) * FULL_SCALE
             for name, clip in zip(clips["clip"][rows], heard, strict=True)
         ]
         samples += [(np.rint(clip) if kind == np.int16 else clip).astype(kind) for clip in made]
         tables.append(clips.loc[rows].assign(domain="target", path="", samples=[len(clip) for clip in made]))
     table, samples = pd.concat(tables, ignore_index=True), np.concatenate(samples)
     table["start"] = table["samples"].cumsum() - table["samples"]
-    with artefacts.writing(folder, folder=True) as temporary:
+    with atomic.writing(folder, folder=True) as temporary:
         np.save(temporary / "waveforms.npy", samples)
         table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
-        columns = ["section", *shift.NAMES]
+        columns = ["section", *physical.NAMES]
         pd.DataFrame(shifts, columns=columns).to_csv(temporary / "shifts.csv", index=False, lineterminator="\n")
-        record = artefacts.record(
+        record = records.record(
             what,
             seed=settings.seed,
             device="processor",
-            data=artefacts.fingerprint([what, waveforms.fingerprint, shifts]),
+            data=records.fingerprint([what, waveforms.fingerprint, shifts]),
             seconds=time.monotonic() - began,
             source_fingerprint=waveforms.fingerprint,
         )
-        artefacts.write_json(record, temporary / "record.json")
+        atomic.write_json(record, temporary / "record.json")
     return True
 
 
@@ -108,7 +109,7 @@ def open_rows(
 
 
 def shifts(settings, machine: str) -> pd.DataFrame:
-    """Return the estimated shift of each section, columns ``section`` and :data:`asdlib.data.shift.NAMES`."""
+    """Return the estimated shift of each section, columns ``section`` and :data:`asdlib.shift.physical.NAMES`."""
     open_clips(settings, machine)
     return read_table(paths.Run.of(settings).pseudo_target(machine) / "shifts.csv")
 
@@ -119,5 +120,5 @@ def _spread(rows: pd.Index, count: int) -> pd.Index:
 
 
 def _record(folder: Path) -> dict | None:
-    whole = all((folder / name).is_file() for name in PSEUDO_TARGET)
+    whole = all((folder / name).is_file() for name in SHIFTED)
     return json.loads((folder / "record.json").read_text(encoding="utf-8")) if whole else None

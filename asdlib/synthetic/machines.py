@@ -3,7 +3,7 @@
 A machine is a function of its :class:`Conditions`: draws from ``unit`` are what the section's machine is (blades,
 teeth, resonances) and come out equal for every clip; draws from ``rng`` belong to the clip, draws from ``chance`` to
 its fault. So a clip with a fault is the clip without it, changed in nothing else. Levels are relative;
-:mod:`asdlib.data.synthetic` sets the gain.
+:mod:`asdlib.synthetic.dataset` sets the gain.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from asdlib.data import sounds
+from asdlib.synthetic import sounds
 
 EVENTS = 0.012
 """Deviation of the intervals between a normal machine's strokes, of the interval: no rhythm is perfect."""
@@ -36,7 +36,7 @@ class Conditions:
     size: float
     """relative; a larger machine resonates lower"""
     fault: str = ""
-    """a kind of :mod:`asdlib.data.faults`, empty for a normal clip"""
+    """a kind of :mod:`asdlib.synthetic.faults`, empty for a normal clip"""
     severity: float = 0.0
     """in the unit of the fault's quantity"""
     chance: np.random.Generator | None = None
@@ -114,8 +114,8 @@ class Conditions:
     def plus(self, sound: np.ndarray, added: np.ndarray) -> np.ndarray:
         """``sound`` and what the fault adds, at the clip's severity: level over machine and factory.
 
-        The measure is :func:`asdlib.data.sounds.level_over`; the factory is that of the source domain. A clip that is
-        too short for the event stays as it is.
+        The measure is :func:`asdlib.synthetic.sounds.level_over`; the factory is that of the source domain. A clip that
+        is too short for the event stays as it is.
         """
         if not added.any():
             return sound

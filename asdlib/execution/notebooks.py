@@ -16,12 +16,10 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from asdlib import AsdError, artefacts, leader, params, paths, warm
-from asdlib.artefacts import writing
-
-
-class NotebookError(AsdError):
-    """Raised when a notebook cannot be executed with the given parameters, or when one of its cells fails."""
+from asdlib import params, paths
+from asdlib.atomic import writing
+from asdlib.errors import NotebookError
+from asdlib.execution import kernels, process_lifetime
 
 
 def parameters(notebook: Path) -> dict:
@@ -91,9 +89,9 @@ def surroundings(folder: Path) -> dict[str, str]:
         folder: Temporary folder for the kernel's own files.
     """
     paths_before = os.environ.get("JUPYTER_PATH", "")
-    if not warm.is_ours(paths_before.partition(os.pathsep)[0]):
+    if not kernels.is_ours(paths_before.partition(os.pathsep)[0]):
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        warm.write_specification(folder, argv)
+        kernels.write_specification(folder, argv)
         paths_before = os.pathsep.join(filter(None, [str(folder), paths_before]))
     return {
         "JUPYTER_PATH": paths_before,
@@ -134,11 +132,11 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     from traitlets.config import Config
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    leader.follow()
+    process_lifetime.follow()
     began = time.monotonic()
     lines = Prefixed(output.stem)
     with writing(output) as temporary, contextlib.ExitStack() as stack:
-        folder = stack.enter_context(artefacts.socket_folder())
+        folder = stack.enter_context(kernels.socket_folder())
         stack.enter_context(_changed_environment(environment(settings) | surroundings(folder)))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # from libraries that start the kernel; the kernel has its own filters

@@ -11,7 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from asdlib import notebooks, params, warm
+from asdlib import params
+from asdlib.execution import kernels, notebooks
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forked kernels are for Linux")
 
@@ -28,7 +29,7 @@ print(json.dumps([os.getpid(), os.getppid(), *seen, os.environ["MARK"], os.getcw
 @pytest.fixture(scope="module")
 def environment():
     given = os.environ | notebooks.environment(params.load("smoke")) | {"MARK": "given"}
-    with warm.kernels(given) as environment:
+    with kernels.kernels(given) as environment:
         yield environment
 
 
@@ -57,7 +58,7 @@ def test_two_notebooks_share_the_imports_and_nothing_else(tmp_path, environment)
 
 
 def test_without_the_warm_process_a_kernel_starts_as_any_other(tmp_path):
-    with warm.kernels(os.environ | {"MARK": "given"}) as environment:
+    with kernels.kernels(os.environ | {"MARK": "given"}) as environment:
         folder = environment["JUPYTER_PATH"].partition(os.pathsep)[0]
         specification = Path(folder, "kernels", "python3", "kernel.json")
         kernel = json.loads(specification.read_text(encoding="utf-8"))

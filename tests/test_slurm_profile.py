@@ -7,9 +7,10 @@ import sys
 import pytest
 import yaml
 
-from asdlib import AsdError, cluster
 from asdlib.data.names import MACHINES
-from asdlib.reproduce import alone
+from asdlib.errors import AsdError
+from asdlib.execution import slurm
+from asdlib.execution.reproduce import alone
 
 pytestmark = pytest.mark.slow
 
@@ -33,27 +34,27 @@ def squeue(tmp_path, monkeypatch):
 
 def test_only_jobs_of_this_folder_are_ours(squeue, tmp_path):
     home, other = tmp_path / "a home | here", tmp_path / "other"
-    (home / cluster.LOGS).mkdir(parents=True)
+    (home / slurm.LOGS).mkdir(parents=True)
     lines = [f"7|asdlib_1f0c|{home}", f"8|asdlib_1f0c|{other}", f"9|bash|{home}", f"10|asdlib_77|{home}"]
     squeue("\n".join(lines) + "\n")
-    assert cluster.jobs(home) == ["10", "7"]
+    assert slurm.jobs(home) == ["10", "7"]
 
 
 def test_waits_until_they_have_ended(squeue, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cluster, "PATIENCE", 0.0)
+    monkeypatch.setattr(slurm, "PATIENCE", 0.0)
     squeue(f"7|asdlib_1f0c|{tmp_path}\n")
-    cluster.wait(tmp_path)
+    slurm.wait(tmp_path)
     assert capsys.readouterr().out == ""  # nothing was submitted from here, so nobody is asked
-    (tmp_path / cluster.LOGS).mkdir(parents=True)
-    cluster.wait(tmp_path)
+    (tmp_path / slurm.LOGS).mkdir(parents=True)
+    slurm.wait(tmp_path)
     assert "1 job(s) of an earlier command: 7" in capsys.readouterr().out
 
 
 def test_a_slurm_that_does_not_answer_is_no_empty_one(squeue, tmp_path):
     squeue("", code=1)
-    (tmp_path / cluster.LOGS).mkdir(parents=True)
+    (tmp_path / slurm.LOGS).mkdir(parents=True)
     with pytest.raises(AsdError, match="nothing was started"):
-        cluster.jobs(tmp_path)
+        slurm.jobs(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_profile_that_cannot_be_used_is_one_sentence(tmp_path, monkeypatch, te
     if text is not None:
         (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(AsdError, match=re.escape(words)):
-        cluster.profile(tmp_path)
+        slurm.profile(tmp_path)
 
 
 def test_every_stage_has_its_memory_and_time(root):

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from asdlib import cluster, notebooks, params, paths, warm
-from asdlib.artefacts import only_one, sweep, write_json
+from asdlib import params, paths
+from asdlib.atomic import only_one, sweep, write_json
 from asdlib.data import catalogue
-from asdlib.leader import PIPE, leading
+from asdlib.execution import kernels, notebooks, slurm
+from asdlib.execution.process_lifetime import PIPE, leading
 
 CANCELLING = 60.0  # seconds allowed for cancelling the jobs on a cluster
 
@@ -32,17 +33,17 @@ def reproduce(
         jobs: Number of CPU cores to use.
         dry_run: Only print what would run.
         targets: Rules or files to build; all by default.
-        submit: Folder of a Snakemake profile that submits the stages to a cluster (:mod:`asdlib.cluster`); the profile
-            then determines how many jobs run at a time.
+        submit: Folder of a Snakemake profile that submits the stages to a cluster (:mod:`asdlib.execution.slurm`); the
+            profile then determines how many jobs run at a time.
 
     Returns:
         Snakemake's exit code.
 
     Raises:
-        asdlib.AsdError: The settings or the data cannot be used, or another run is active in this folder.
+        asdlib.errors.AsdError: The settings or the data cannot be used, or another run is active in this folder.
     """
     home = paths.home().resolve()
-    where = cluster.profile(submit, dry_run) if submit else ["--cores", str(jobs)]
+    where = slurm.profile(submit, dry_run) if submit else ["--cores", str(jobs)]
     settings = params.load(profile, overrides)
     plan = catalogue.plan(settings)
     for machine, sections in plan.machines.items():
@@ -66,7 +67,7 @@ def reproduce(
     quiet = ["--quiet", "rules", "host", "progress"]
     with alone(home), leading(home / ".snakemake") as pipe:
         if not dry_run:
-            cluster.wait(home)
+            slurm.wait(home)
             _sweep(settings)
         write_json({"profile": profile, "overrides": overrides}, config)
         began = time.time()
@@ -77,9 +78,9 @@ def reproduce(
         else:
             extra = [*quiet, "--dry-run"] if dry_run else quiet
             warmed = not (dry_run or submit)  # for jobs on this machine
-            with warm.kernels(environment) if warmed else contextlib.nullcontext(environment) as environment:
+            with kernels.kernels(environment) if warmed else contextlib.nullcontext(environment) as environment:
                 code = _run([*command, *extra], environment, home, CANCELLING if submit else 0.0)
-        if not cluster.jobs(home):
+        if not slurm.jobs(home):
             _sweep(settings)  # after jobs that were killed while the run continued
             if code == 0 and not (dry_run or targets):  # Snakemake's hook does not run if nothing was left to do
                 forget_finished(paths.Run.of(settings))
@@ -105,7 +106,7 @@ def alone(home: Path) -> Iterator[None]:
     """Hold a lock so that no other ``make reproduce`` or manually started Snakemake runs in the project ``home``.
 
     Raises:
-        asdlib.AsdError: Another one is running.
+        asdlib.errors.AsdError: Another one is running.
     """
     busy = f"{home / '.snakemake'}: another `make reproduce` or Snakemake is running in this folder; wait until it ends"
     with only_one(home / ".snakemake" / "reproduce.lock", busy):
@@ -130,7 +131,7 @@ def _ask(command: list[str], environment: dict[str, str], home: Path) -> int:
     done = subprocess.run(
         [*command, "--dry-run"], check=False, env=environment, cwd=home, stdout=subprocess.PIPE, text=True
     )
-    print(done.stdout if done.returncode else cluster.describe(cluster.stages(done.stdout)), flush=True)
+    print(done.stdout if done.returncode else slurm.describe(slurm.stages(done.stdout)), flush=True)
     return done.returncode
 
 

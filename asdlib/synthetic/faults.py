@@ -2,7 +2,7 @@
 
 Real faults rarely just raise the mean spectrum. A bearing ticks, a fan surges, a valve misses a stroke. So most kinds
 here live in time (a rhythm, a modulation, single events) and only some in the mean spectrum; :data:`Family` says
-which. How a fault changes the sound is written in :mod:`asdlib.data.machines`.
+which. How a fault changes the sound is written in :mod:`asdlib.synthetic.machines`.
 
 Severities follow one rule for all machine types and kinds, stated in the units in which hearing is measured: the range
 of a :class:`Quantity` starts at about twice what a listener just notices (where the fault can be missed) and ends where

@@ -1,8 +1,8 @@
 """Run the stages on a cluster, where Snakemake submits them according to a Snakemake profile (``params/slurm``).
 
 Submitted jobs keep running when the command that submitted them is killed or its machine restarts. The next command
-therefore waits until they have ended, as it does for processes on its own machine (:mod:`asdlib.leader`). Otherwise two
-jobs might train the same model at the same time.
+therefore waits until they have ended, as it does for processes on its own machine
+(:mod:`asdlib.execution.process_lifetime`). Otherwise two jobs might train the same model at the same time.
 """
 
 import getpass
@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from asdlib import AsdError
+from asdlib.errors import AsdError
 
 PREFIX = "asdlib"
 """prefix of our jobs' names in Slurm: ``slurm-jobname-prefix`` of the profile"""

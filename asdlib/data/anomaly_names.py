@@ -1,0 +1,71 @@
+"""Recognise recordings of anomalies by their names and folders, before a model learns them as normal."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from asdlib.data import names
+from asdlib.errors import AsdError
+
+_SAYS = re.compile(
+    r"ab?normal(ly|ity|ities)?|abnorm|anomal(y|ies|ous)|faults?|faulty|defect(s|ive)?|broken|break(down|age)|damaged?"
+    r"|failures?|failed|failing|malfunction(s|ing)?|cracked|worn|imbalanced?|unbalanced?|misaligned|misalignment|leaking"
+)
+_NOT_BEFORE = {"no", "non", "not", "without", "zero", "un", "never", "before", "anti"}
+_NOT_AFTER = {"free", "less", "detection", "detector", "detect", "score", "scores", "recognition"}
+
+
+def suspected_anomalies(paths: Iterable[Path | str], folder: Path | str | None = None) -> list[str]:
+    """Find recordings that their names or folders call anomalous, or that are test clips of DCASE without a label.
+
+    Args:
+        paths: Recordings that are meant to be normal.
+        folder: The folder that the user gave: its own name and everything below it count. Without it, the file and the
+            folder that it lies in.
+
+    Returns:
+        A sentence per suspected recording.
+
+    >>> suspected_anomalies(["fan/id_00/abnormal/0001.wav", "fan/id_00/normal/0001.wav", "no_fault/1.wav"])
+    ["fan/id_00/abnormal/0001.wav: 'abnormal' in its path"]
+    """
+    sentences = []
+    for path in map(Path, paths):
+        parts = path.parts[-2:]
+        if folder is not None and path.is_relative_to(folder):
+            parts = (Path(folder).resolve().name, *path.relative_to(folder).parts)
+        word = next((word for part in parts for word in _words(part)), None)
+        if word is not None:
+            sentences.append(f"{path}: {word!r} in its path")
+        elif _unlabelled_test_clip(path):
+            sentences.append(f"{path}: a test clip of DCASE without a label, which may be an anomaly")
+    return sentences
+
+
+def _words(part: str) -> list[str]:
+    """Words of a file or folder name that say anomaly.
+
+    >>> _words("section_00_source_test_anomaly_0001.wav"), _words("pumpBroken2"), _words("fault-detection")
+    (['anomaly'], ['broken'], [])
+    """
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part)
+    tokens = [token.lower() for token in re.findall(r"[^\W\d_]+", split)]
+    around = ["", *tokens, ""]
+    return [
+        word
+        for before, word, after in zip(around, tokens, around[2:], strict=False)
+        if _SAYS.fullmatch(word) and before not in _NOT_BEFORE and after not in _NOT_AFTER
+    ]
+
+
+def _unlabelled_test_clip(path: Path) -> bool:
+    try:
+        name = names.parse(path.parent.name, path.name)
+    except AsdError:
+        try:
+            name = names.parse("test", path.name)  # in a folder of another name
+        except AsdError:
+            return False
+        if name.grammar == 2020:  # its names do not tell training from test clips
+            return False
+    return name.split == "test" and name.label == "unknown"

@@ -1,0 +1,63 @@
+"""Open the decoded clips of a machine type, with the role of each in the run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from asdlib import paths
+from asdlib.data import catalogue, roles
+from asdlib.data.audio import Waveforms
+from asdlib.errors import DataError
+
+
+@dataclass(frozen=True)
+class MachineClips:
+    """Clips of one machine type that are used in a run, with the role of each."""
+
+    waveforms: Waveforms
+    """all decoded clips of the machine type"""
+    rows: np.ndarray
+    """rows of ``waveforms.clips`` to use: all training clips, and the test clips of the planned sections"""
+    sections: list[str]
+    """sections with training clips, in order; all of them are trained on"""
+    planned: list[str]
+    """sections with labelled test clips, which are scored"""
+    role: np.ndarray
+    """role of each of ``rows``, as returned by :func:`asdlib.data.roles.roles`"""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Catalogue rows of the clips to use, numbered from 0."""
+        return self.waveforms.clips.iloc[self.rows].reset_index(drop=True)
+
+    @property
+    def scored(self) -> pd.DataFrame:
+        """Catalogue rows of the score table; the index gives the position of each in ``rows``.
+
+        These are the test clips, the held-out training clips and, if the section has target clips, the held-out clips
+        again with the domain ``target``. The latter are reference clips that are scored like target clips, since three
+        target training clips are too few to estimate a variance. Every score in the table is thus out-of-sample.
+        """
+        table = self.table[self.table["section"].isin(self.planned)]
+        held_out = table[self.role[table.index] == roles.HELD_OUT]
+        target = held_out["section"].isin(table.loc[table["domain"] == "target", "section"])
+        return pd.concat([table[table["split"] == "test"], held_out, held_out[target].assign(domain="target")])
+
+
+def open_machine(settings, machine: str) -> MachineClips:
+    """Open the decoded clips of a machine type that has systems in the run.
+
+    Raises:
+        asdlib.errors.DataError: The machine type is not in the plan of the run, or not decoded yet.
+    """
+    machines = catalogue.plan(settings).machines
+    if machine not in machines:
+        hint = catalogue.nearest(machine, machines)
+        raise DataError(f"machine {machine!r} has no systems in the profile {settings.profile}{hint}")
+    waveforms = Waveforms.open(paths.Run.of(settings).data(machine))
+    clips, planned = waveforms.clips, list(machines[machine])
+    train = clips["split"] == "train"
+    rows = np.flatnonzero(train | clips["section"].isin(planned))
+    role = roles.roles(clips.iloc[rows], settings.data.held_out, settings.seed)
+    return MachineClips(waveforms, rows, sorted(set(clips.loc[train, "section"])), planned, role)

@@ -1,0 +1,1 @@
+"""How the stages run: `make reproduce`, papermill, kernels, process lifetimes and Slurm."""

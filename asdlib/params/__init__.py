@@ -1,0 +1,41 @@
+"""Define the settings in ``params/*.yaml``, typed, documented and strictly validated.
+
+The defaults below are the paper's settings where the paper states them, and ours where it does not (the book's page of
+deviations lists those). ``params/paper.yaml`` spells out all of them; the other profiles list only what they change.
+An unknown key, a wrong type or a value out of range raises an error with the key's full name.
+"""
+
+from asdlib.errors import ParamsError
+from asdlib.params.autoencoder import Autoencoder, AutoencoderModel, AutoencoderScorer, SpecAugment
+from asdlib.params.classifier import ArcFace, Classifier, ClassifierScorer, Ddcsad
+from asdlib.params.data import Data, Features, PseudoTarget, Synthetic
+from asdlib.params.ensemble import Evaluation
+from asdlib.params.settings import Settings, load, section, value
+from asdlib.params.types import ClassifierVariant, Strict, Variant, WindowPooling
+from asdlib.params.validation import merged
+
+__all__ = [
+    "ArcFace",
+    "Autoencoder",
+    "AutoencoderModel",
+    "AutoencoderScorer",
+    "Classifier",
+    "ClassifierScorer",
+    "ClassifierVariant",
+    "Data",
+    "Ddcsad",
+    "Evaluation",
+    "Features",
+    "ParamsError",
+    "PseudoTarget",
+    "Settings",
+    "SpecAugment",
+    "Strict",
+    "Synthetic",
+    "Variant",
+    "WindowPooling",
+    "load",
+    "merged",
+    "section",
+    "value",
+]

@@ -1,0 +1,68 @@
+"""Validate settings, and say what is wrong with a key in one sentence."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from asdlib.errors import ParamsError
+from asdlib.params.types import Strict
+
+
+def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` updated with ``overrides``, which may have nested or dotted keys; both stay unchanged."""
+    result = dict(values)
+    for key, value in overrides.items():
+        head, _, rest = str(key).partition(".")
+        if rest:
+            value = {rest: value}
+        below = result.get(head)
+        result[head] = merged(below if isinstance(below, dict) else {}, value) if isinstance(value, dict) else value
+    return result
+
+
+def validated(model: type[Strict], values: dict[str, Any], where: str | Path):
+    try:
+        return model.model_validate(values)
+    except ParamsError as error:  # from a candidate
+        raise ParamsError("\n".join(f"{where}: {line}" for line in str(error).splitlines())) from None
+    except ValidationError as error:
+        raise ParamsError("\n".join(f"{where}: {_sentence(model, item)}" for item in error.errors())) from None
+
+
+def _sentence(model: type[Strict], item: dict) -> str:
+    """Format a pydantic error as a sentence that names the key, the value found and the remedy."""
+    location = [str(part) for part in item["loc"]]
+    key = ".".join(location)
+    if item["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{nearest(location[-1], _keys(model, location[:-1]))}"
+    if item["type"] == "missing":
+        return f"the key {key!r} is missing; add it"
+    found = "" if item["type"] == "value_error" else f", found {json.dumps(item['input'], default=str)}"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}{found}" if key else message
+
+
+def _keys(model: type[Strict], location: list[str]) -> list[str]:
+    for part in location:
+        field = model.model_fields.get(part)
+        inner = kinds(field.annotation) if field else []
+        if not inner:
+            return []
+        model = inner[0]
+    return list(model.model_fields)
+
+
+def kinds(annotation: Any) -> list[type[Strict]]:
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        return [annotation]
+    return [kind for part in getattr(annotation, "__args__", ()) for kind in kinds(part)]
+
+
+def nearest(name: str, known) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of {', '.join(known)}" if known else ""

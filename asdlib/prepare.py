@@ -1,0 +1,46 @@
+"""Prepare the clips of a run, the first stage: synthesise, check and decode them, and carry some through the shift."""
+
+import time
+
+import pandas as pd
+
+from asdlib import paths
+from asdlib.data import audio, catalogue
+from asdlib.shift import shifted_clips
+from asdlib.synthetic import dataset
+
+
+def prepare_clips(settings, needed: dict[str, int] | None = None) -> pd.DataFrame:
+    """Prepare the clips of a run: synthesise (if set), catalogue, check and decode them, and make pseudo-target clips.
+
+    Args:
+        settings: :class:`asdlib.params.settings.Settings`.
+        needed: Minimum number of samples of a clip, as returned by ``Settings.shortest_clips``.
+
+    Returns:
+        The catalogue of all machine types in the run, including outliers.
+
+    Raises:
+        asdlib.errors.DataError: The data cannot be used; all problems are listed together.
+    """
+    data, run = settings.data, paths.Run.of(settings)
+    root = paths.home() / data.root
+    if data.synthetic:
+        dataset.write(root, data.synthetic, data.sample_rate)
+    clips = catalogue.select(catalogue.scan(root), data)
+    plan = catalogue.planned(clips, data)
+    machines = [*plan.machines, *plan.outliers]
+    clips = clips[clips["machine"].isin(machines)].reset_index(drop=True)
+    audio.refuse(audio.check_headers(clips, root, data, needed))
+    for machine in machines:
+        began = time.monotonic()
+        rows = clips[clips["machine"] == machine].reset_index(drop=True)
+        done = audio.decode(rows, root, run.data(machine), data)
+        role = f"sections {', '.join(plan.machines[machine])}" if machine in plan.machines else "outliers only"
+        how = f"decoded in {time.monotonic() - began:.1f} s" if done else "decoded before"
+        print(f"{machine}: {len(rows)} clips, {role}, {how}", flush=True)
+        for warning in audio.warnings(run.data(machine)):
+            print(f"warning: {warning}", flush=True)
+        if machine in plan.machines:
+            shifted_clips.make(settings, machine)
+    return clips

@@ -1,0 +1,1 @@
+"""The embedded demonstration data: synthetic machines, their faults and their factory."""
