@@ -7,8 +7,9 @@ import soundfile
 from librosa import feature, power_to_db
 
 from asdlib import params, paths
-from asdlib.data import inspection, prepare
+from asdlib.data import inspection
 from asdlib.plots import data as figures
+from asdlib.prepare import prepare_clips
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +22,7 @@ def settings(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     data = params.Data(root=str(home / "data"), synthetic=params.Synthetic(**SYNTHETIC, **COUNTS))
     settings = params.Settings(profile="t", title="t", runs=str(home / "runs"), data=data)
-    prepare(settings)
+    prepare_clips(settings)
     return settings
 
 
