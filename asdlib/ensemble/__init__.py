@@ -91,7 +91,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         made = record(
             about | {"candidates": [system for pool in selecting for system in pool.systems]},
             seed=settings.seed,
-            device="processor",
+            device="CPU",
             data=fingerprint(inputs(settings, machine)),
             seconds=time.monotonic() - started,
         )

@@ -22,7 +22,7 @@ OTHER = {"first": "second", "second": "first"}
 
 
 def repeat(settings, machines: Iterable[str], split_seed: int | None = None) -> Repeated:
-    """Evaluate the rows that select of all machine types.
+    """Evaluate the selecting rows of all machine types.
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.
@@ -36,7 +36,7 @@ def repeat(settings, machines: Iterable[str], split_seed: int | None = None) -> 
 
 
 def repeat_machine(autoencoder: Pool, classifier: Pool, settings, split_seed: int | None = None) -> Repeated:
-    """Evaluate the rows that select of one machine type; arguments as above, and the pools of both branches."""
+    """Evaluate the selecting rows of one machine type, given the pools of both branches; see :func:`repeat`."""
     seed = settings.seed if split_seed is None else split_seed
     pools = dict(zip(BRANCHES, (autoencoder, classifier), strict=True))
     clips, p, result = autoencoder.clips, settings.evaluation.p, Repeated()
@@ -88,17 +88,21 @@ def _cross_fit(pools, settings, domain: str, units: dict[Unit, Looked], half: np
 
 
 def _part(looked: Looked, use: np.ndarray) -> Looked:
-    """The clips where ``use`` (clips of the pool,) is true."""
+    """Keep the clips where ``use``, shape (clips of the pool,), is true."""
     return Looked(looked.columns[use[looked.columns]], looked.weights[:, use[looked.columns]])
 
 
 def _scores(selection: Selection, pools: dict[str, Pool], section: str, columns: np.ndarray) -> dict[str, np.ndarray]:
-    """The scores of all rows of both blocks, shape (1 + resamples, clips) each."""
+    """Compute the scores of all rows of both blocks, shape (1 + resamples, clips) each."""
     return {row: scores for block in BLOCKS for row, scores in selection.scores(block, pools, section, columns).items()}
 
 
 def _areas(labels, scores: np.ndarray, looked: Looked, p: float, use: np.ndarray | None = None) -> np.ndarray:
-    """AUC and pAUC of what each resample chose, (2, 1 + resamples, 2), where ``use`` is true: there, and on all."""
+    """Compute AUC and pAUC of each resample's choice where ``use`` is true, on the resample and on all clips once.
+
+    Returns:
+        Shape (2, 1 + resamples, 2).
+    """
     inside = slice(None) if use is None else use[looked.columns]
     labels, scores = labels[looked.columns][inside], scores[:, inside]
     found = [areas(labels, scores, (1.0, p), weights) for weights in (looked.weights[:, inside], None)]
