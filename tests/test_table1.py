@@ -12,8 +12,8 @@ from scipy import stats
 from asdlib import ensemble, metrics, scores
 from asdlib.atomic import write_json
 from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.repeat import Looked, select
-from asdlib.ensemble.select import choose, halves
+from asdlib.ensemble.repeat import Visible, select
+from asdlib.ensemble.select import choose, split_halves
 from asdlib.errors import ScoreError
 from asdlib.evaluation import false_alarms, health, paper, render, table1
 from asdlib.evaluation.bootstrap import Resampled, interval, resamples, unit_weights
@@ -181,7 +181,7 @@ def test_rows_without_a_choice_stand_by_halves_next_to_cross_fitted_ones(done):
     run_settings, out, table = done
     frame = scores.read([out.scores("mahalanobis", machine) for machine in ("fan", "valve")])
     frame = frame.sort_values(["machine", "section", "domain", "split", "clip"])
-    folds = [halves(part.reset_index(drop=True), run_settings.seed) for _, part in frame.groupby("machine")]
+    folds = [split_halves(part.reset_index(drop=True), run_settings.seed) for _, part in frame.groupby("machine")]
     frame = frame.assign(fold=np.concatenate(folds))
     frame = frame[frame["split"] == "test"]
     expected = metrics.cells(metrics.sections(frame), ["system"])["value"].iloc[0]
@@ -256,7 +256,7 @@ def test_resampled_selections_are_those_that_the_resampled_clips_give():
     for section in ("00", "01"):
         columns = np.flatnonzero((clips["section"] == section) & (clips["split"] == "test"))
         weights = resamples(clips["label"].to_numpy()[columns], 3, [int(section)])
-        units[section] = Looked(columns, weights)
+        units[section] = Visible(columns, weights)
     chosen = select(*pools.values(), run_settings, "source", units)
     for number in range(4):
         drawn = []
