@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import atomic, paths, records, training
-from asdlib.data import roles
+from asdlib.data import catalogue, roles
 from asdlib.data.audio import Waveforms
 from asdlib.errors import DataError
 from asdlib.paths import SHIFTED
@@ -106,6 +106,14 @@ def open_rows(
     clips = waveforms.clips
     rows = np.flatnonzero(clips["section"].isin(sections) & ~clips["clip"].isin(without))
     return (waveforms, rows) if len(rows) else None
+
+
+def all_shifts(settings) -> pd.DataFrame:
+    """Return the estimated shifts of a run, indexed by ``machine`` and ``section``; columns as in :func:`shifts`."""
+    machines = catalogue.plan(settings).machines
+    return pd.concat([shifts(settings, machine).assign(machine=machine) for machine in machines]).set_index(
+        ["machine", "section"]
+    )
 
 
 def shifts(settings, machine: str) -> pd.DataFrame:
