@@ -143,7 +143,7 @@ def stored_settings(settings, machine: str, candidate: str, sections: list[str],
     options = settings.candidate("autoencoder", candidate)
     branch = options.model_dump(mode="json", exclude={"scorer", "origin"})
     if options.training.pseudo_target and options.training.pseudo_target_by == "shift":
-        branch["shifted_clips"] = settings.data.pseudo_target.model_dump(mode="json")
+        branch["shifted_clips"] = settings.data.shifted.model_dump(mode="json")
     return {
         "machine": machine,
         "sections": sections,
