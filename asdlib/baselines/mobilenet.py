@@ -108,9 +108,9 @@ def run(settings, machine: str) -> pd.DataFrame:
         return model(images(windows.cut(index)))
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        index = epochs.batch(step)
+        index = training.to_device(epochs.batch(step), compute.device)
         logits = output(index)
-        section = target[windows.clip[index.to(compute.device)]]
+        section = target[windows.clip[index]]
         return {"loss": nn.functional.cross_entropy(logits.float(), section)}
 
     facts = stored | {"compute": compute.describe()}  # other devices give other bits
