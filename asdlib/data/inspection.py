@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from asdlib import paths
-from asdlib.data import catalogue, names
+from asdlib.data import names, plan
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, log_mels
 from asdlib.params import Features
@@ -38,7 +38,7 @@ def pairs(settings) -> dict[str, tuple[Example, Example]]:
     normal clips. The normal one is the nearest.
     """
     result = {}
-    for machine, sections in catalogue.plan(settings).machines.items():
+    for machine, sections in plan.read(settings).machines.items():
         waveforms, log_mel = _open(settings, machine)
         clips = waveforms.clips
         test = clips[(clips["section"] == sections[0]) & (clips["split"] == "test") & (clips["label"] != "unknown")]
@@ -100,7 +100,7 @@ def spectra(settings, at_most: int = 100) -> pd.DataFrame:
         frames and clips, in dB).
     """
     tables = []
-    for machine, sections in catalogue.plan(settings).machines.items():
+    for machine, sections in plan.read(settings).machines.items():
         waveforms, log_mel = _open(settings, machine)
         frequency = librosa.mel_frequencies(log_mel.n_mels + 2, fmax=settings.data.sample_rate / 2)[1:-1]
         planned = waveforms.clips[waveforms.clips["section"].isin(sections)]
@@ -114,7 +114,7 @@ def spectra(settings, at_most: int = 100) -> pd.DataFrame:
 
 def shifts(settings) -> pd.DataFrame:
     """Return the estimated shift of each section: ``machine, section`` and :data:`asdlib.shift.physical.NAMES`."""
-    machines = catalogue.plan(settings).machines
+    machines = plan.read(settings).machines
     tables = [shifted_clips.shifts(settings, machine).assign(machine=machine) for machine in machines]
     return pd.concat(tables).set_index(["machine", "section"])
 
