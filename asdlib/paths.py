@@ -3,6 +3,7 @@
 A run folder is ``runs/<profile>/``::
 
     settings.json                                   the resolved settings of the whole run
+    plan.json                                       its machine types and sections
     data/<machine>/                                 clips.csv, waveforms.npy (catalogue and decoded clips)
     shifted/<machine>/                              the same for shifted clips, and shifts.csv
     <system>/<machine>/                             model and scores of a system without candidates (the baselines)
@@ -24,21 +25,31 @@ from pathlib import Path
 from asdlib.records import fingerprint
 
 HOME = "ASDLIB_HOME"
-FINISHED = ".done.pt"
-"""suffix of the file that keeps a finished training (:func:`asdlib.checkpoints.finished`)"""
-KEEP_FINISHED = "ASDLIB_KEEP_FINISHED"
-"""environment variable that makes the jobs of a workflow keep finished trainings until the workflow has ended
+"""environment variable that names the project's folder"""
 
-Snakemake removes the outputs of a job that was killed before Snakemake noted its end, even complete ones.
-"""
-DECODED = ("clips.csv", "waveforms.npy", "record.json")
+RECORD = "record.json"
+"""what made the files next to it (:mod:`asdlib.records`)"""
+SCORES = "scores.csv"
+"""score table of one system and machine type (:mod:`asdlib.scores`)"""
+MODEL = "model.safetensors"
+HISTORY = "history.csv"
+"""training history, one row per step"""
+CLIPS, WAVEFORMS = "clips.csv", "waveforms.npy"
+SHIFTS = "shifts.csv"
+"""estimated domain shift of each section"""
+CHOICES, AGREEMENT = "choices.csv", "agreement.csv"
+"""what the ensembles chose, and how alike their candidates rank the clips"""
+FINISHED = ".done.pt"
+"""suffix of the file that keeps a finished training (:mod:`asdlib.checkpoints`)"""
+
+DECODED = (CLIPS, WAVEFORMS, RECORD)
 """files of a decoded machine type (:func:`asdlib.data.audio.decode`)"""
-SHIFTED = ("clips.csv", "waveforms.npy", "shifts.csv", "record.json")
+SHIFTED = (CLIPS, WAVEFORMS, SHIFTS, RECORD)
 """files of the shifted clips of a machine type (:func:`asdlib.shift.shifted_clips.make`)"""
 BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis", "mahalanobis_shift")
 
 
-def home() -> Path:
+def project_root() -> Path:
     """Return the project's folder, to which relative paths in the settings refer.
 
     This is ``ASDLIB_HOME`` if set, else the nearest folder at or above the working directory that contains ``params/``
@@ -64,11 +75,16 @@ class Run:
     @classmethod
     def of(cls, settings) -> "Run":
         """Return the run that belongs to ``settings``, in ``settings.runs / settings.profile``."""
-        return cls(home() / settings.runs / settings.profile)
+        return cls(project_root() / settings.runs / settings.profile)
 
     @property
     def settings(self) -> Path:
         return self.folder / "settings.json"
+
+    @property
+    def plan(self) -> Path:
+        """Machine types and sections of the run (:mod:`asdlib.data.plan`)."""
+        return self.folder / "plan.json"
 
     @property
     def table1(self) -> Path:
@@ -135,7 +151,7 @@ class Run:
 
     def scores(self, system: str, machine: str, candidate: str | None = None) -> Path:
         """Return the path of one system's score table (see :mod:`asdlib.scores`)."""
-        return self.system(system, machine, candidate) / "scores.csv"
+        return self.system(system, machine, candidate) / SCORES
 
     def checkpoint(self, system: str, machine: str, candidate: str | None, stage: str, settings: dict) -> Path:
         """Return the checkpoint of a training of this stage; each set of settings has its own file."""

@@ -32,7 +32,7 @@ def test_average_spectra_against_librosa(settings):
     assert len(table) == 2 * 2 * 6 * 128
     one = table[(table["machine"] == "valve") & (table["section"] == "02") & (table["domain"] == "target")]
     one = one[one["label"] == "anomaly"]
-    folder = paths.home() / settings.data.root / "valve" / "target_test"
+    folder = paths.project_root() / settings.data.root / "valve" / "target_test"
     levels = []
     for path in sorted(folder.glob("section_02_*anomaly*.wav")):
         waveform, rate = soundfile.read(path, dtype="float32")

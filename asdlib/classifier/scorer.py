@@ -32,7 +32,7 @@ from safetensors.numpy import load_file, save_file
 from asdlib import atomic, origin, paths, records, scores
 from asdlib.atomic import writing
 from asdlib.classifier import STAGES, embeddings
-from asdlib.data import catalogue, roles
+from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
 from asdlib.errors import ModelError
 from asdlib.gaussian import Gaussian
@@ -69,7 +69,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
         paths.Run.of(settings),
         training.compute(settings),
     )
-    sections = catalogue.plan(settings).machines.get(machine)
+    sections = plan.read(settings).machines.get(machine)
     if not sections:
         raise ModelError(f"{machine} has no section with labelled test clips, so there is nothing to score")
     parts = [embeddings.table(settings, machine, section, candidate, compute) for section in sections]

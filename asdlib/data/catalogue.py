@@ -53,7 +53,7 @@ def plan(settings) -> Plan:
         DataError: The data are missing or lack what the run needs; the message names each machine and section.
     """
     data = settings.data
-    clips = expected(data.synthetic) if data.synthetic else scan(paths.home() / data.root)
+    clips = expected(data.synthetic) if data.synthetic else scan(paths.project_root() / data.root)
     return planned(select(clips, data), data)
 
 
@@ -61,7 +61,7 @@ def state(settings) -> str:
     """Return a digest of names, sizes and times of the recordings, to notice new ones; empty for synthetic data."""
     if settings.data.synthetic:
         return ""
-    root = paths.home() / settings.data.root
+    root = paths.project_root() / settings.data.root
     try:
         stats = [(path, (root / path).stat()) for path in scan(root)["path"]]
     except OSError as error:

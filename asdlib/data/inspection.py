@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import paths
-from asdlib.data import catalogue
+from asdlib.data import plan
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, log_mels
 from asdlib.units import FULL_SCALE
@@ -34,7 +34,7 @@ def pairs(settings) -> dict[str, tuple[Example, Example]]:
     normal clips. The normal one is the nearest.
     """
     result = {}
-    for machine, sections in catalogue.plan(settings).machines.items():
+    for machine, sections in plan.read(settings).machines.items():
         waveforms, log_mel = _open(settings, machine)
         clips = waveforms.clips
         test = clips[(clips["section"] == sections[0]) & (clips["split"] == "test") & (clips["label"] != "unknown")]
@@ -62,7 +62,7 @@ def spectra(settings, at_most: int = 100) -> pd.DataFrame:
         frames and clips, in dB).
     """
     tables = []
-    for machine, sections in catalogue.plan(settings).machines.items():
+    for machine, sections in plan.read(settings).machines.items():
         waveforms, log_mel = _open(settings, machine)
         frequency = librosa.mel_frequencies(log_mel.n_mels + 2, fmax=settings.data.sample_rate / 2)[1:-1]
         planned = waveforms.clips[waveforms.clips["section"].isin(sections)]

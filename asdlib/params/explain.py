@@ -51,5 +51,5 @@ def description(keys: Sequence[str]) -> str | None:
 
 
 if __name__ == "__main__":
-    path = paths.home() / "params" / "paper.yaml"
+    path = paths.project_root() / "params" / "paper.yaml"
     path.write_text(explained(path.read_text(encoding="utf-8")), encoding="utf-8")
