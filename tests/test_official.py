@@ -211,7 +211,7 @@ def test_a_gamma_fit_that_does_not_hold_is_replaced_and_named(monkeypatch):
     frame = synthetic_scores.table(clips, "one", np.random.default_rng(0))
     assert (decision.thresholds(frame)["method"] == "maximum likelihood").all()
     monkeypatch.setattr(stats.gamma, "fit", lambda *_, **__: (1.0, -50.0, 0.1))  # a search that went astray
-    with pytest.warns(UserWarning, match="one, fan: no gamma distribution .* that of the moments"):
+    with pytest.warns(UserWarning, match="one, fan: no gamma distribution .* from the moments"):
         table = decision.thresholds(frame)
     assert (table["method"] == "moments").all()
     train = frame.loc[frame["split"] == "train", "score"]
@@ -274,7 +274,7 @@ def test_thresholds_by_machine_or_section():
     clips = synthetic_scores.clips("fan", train=40, target=25)
     frame = synthetic_scores.table(clips, "one", np.random.default_rng(0))
     frame.loc[frame["section"] == "01", "score"] += 50
-    with pytest.warns(UserWarning, match="one, fan: no gamma .* of the quantile"):  # of two sections that lie apart
+    with pytest.warns(UserWarning, match="one, fan: no gamma .* from the quantile"):  # of two sections that lie apart
         by_machine = decision.thresholds(frame)
     assert by_machine["threshold"].nunique() == 1 and (by_machine["clips"] == 130).all()
     by_section = decision.thresholds(frame, method="empirical", by="section").set_index(["section", "domain"])

@@ -151,7 +151,7 @@ def test_ground_truth_must_be_of_the_clips_that_were_scored(tmp_path, capsys):
     file = truth / NAME.replace("anomaly_score", "ground_truth")
     lines = file.read_text().splitlines(keepends=True)
     for changed, words in [
-        (lines[1:], "clip 01targeta0000.wav has no label, 1 clip(s) in all (scores of one)"),
+        (lines[1:], "clip 01targeta0000.wav has no label, 1 clip(s) in total (scores of one)"),
         ([*lines, "more.wav,0\n"], "clip more.wav has no score"),
         ([lines[0].replace(",1", ",2"), *lines[1:]], "a line reads '01targeta0000.wav,2'; expected"),
     ]:
@@ -182,7 +182,7 @@ def test_decisions_are_read_where_they_are_asked_for(tmp_path, capsys):
     code, _, err = commanded(capsys, "evaluate", folder, "--decisions")
     assert code == 2 and "0000 of the target domain has no decision" in err
     code, _, err = commanded(capsys, "evaluate", folder / NAME, "--decisions")
-    assert code == 2 and "no decisions were given" in err
+    assert code == 2 and "no decisions found" in err
 
 
 # Refused --------------------------------------------------------------------------------------------------------------

@@ -8,12 +8,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from asdlib.challenge import experiment, methods, verdicts
+from asdlib.challenge.areas import areas
 from asdlib.challenge.methods import ALL, CHOSEN, CROSS_FITTED, DEVELOPMENT, SAME_HALF, SINGLE
-from asdlib.challenge.search import CHUNK, Unit, areas, ensembles, search
-from asdlib.challenge.summary import Summary, effects, figures, growth, offered, stability
-from asdlib.challenge.systems import arrange, only
+from asdlib.challenge.search import CHUNK, Unit, ensembles, search
+from asdlib.challenge.summary import Summary, effects, figures, growth, stability
+from asdlib.challenge.systems import arrange, restrict
 from asdlib.ensemble.combine import COMBINATIONS, combine_best
 from asdlib.errors import ScoreError
+from asdlib.evaluation.claims import CONTRADICTED, HOLDS, UNDECIDED
 from asdlib.metrics import harmonic_mean
 
 pytestmark = pytest.mark.slow
@@ -112,7 +114,7 @@ def test_what_is_reported_has_no_say_and_fewer_may_be_on_offer():
     few = search(units, drawn, drawn, [2, 3], [2, 3], offered=offered)
     for k in range(6):
         mine = search(
-            only(units, np.sort(offered[k])),
+            restrict(units, np.sort(offered[k])),
             [w[k : k + 1] for w in drawn],
             [w[k : k + 1] for w in drawn],
             [2, 3],
@@ -198,19 +200,19 @@ def test_the_first_resample_holds_every_clip_and_the_tables_are_whole(on_noise):
     mine = whole.query("family == 'all'")["value"].item()
     assert mine == pytest.approx(harmonic_mean(cells["value"].to_numpy()), abs=1e-12)
     judged = verdicts.claims(summary, systems)
-    assert set(judged["verdict"]) <= {verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN}
+    assert set(judged["verdict"]) <= {HOLDS, CONTRADICTED, UNDECIDED}
     assert set(judged["selection"]) == {*methods.SELECTIONS, "none"}
     agreed = stability(summary, 7)
     assert agreed["cells"].sum() == agreed["chosen"].sum() == 4 and agreed["resamples"].sum() == pytest.approx(1)
-    counts = offered(summary).groupby("on_offer").size()
+    counts = reduced_offers(summary).groupby("on_offer").size()
     assert counts.to_dict() == {2: 4, 3: 4, 5: 4}
 
 
 def test_a_verdict_needs_both_intervals():
     found = {"effect": 0.02, "low": 0.01, "high": 0.03, "block_low": 0.005, "block_high": 0.04}
-    assert verdicts.verdict(found) == "holds" and verdicts.verdict(found, -1) == "does not hold"
-    assert verdicts.verdict(found | {"block_low": -0.01}) == "undecided"
-    assert verdicts.verdict(found | {"low": np.nan, "high": np.nan}) == "holds"
+    assert verdicts.decide(found) == HOLDS and verdicts.decide(found, -1) == CONTRADICTED
+    assert verdicts.decide(found | {"block_low": -0.01}) == UNDECIDED
+    assert verdicts.decide(found | {"low": np.nan, "high": np.nan}) == HOLDS
 
 
 def test_real_systems_are_arranged_by_their_families(realdata):

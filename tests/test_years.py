@@ -201,7 +201,7 @@ def test_2020_takes_plain_means():
     table, score = rules.figures(unequal, 2020)
     fan, pump = (table.loc[table["machine"] == name, ["auc", "pauc"]].to_numpy().mean() for name in ("fan", "pump"))
     assert score == pytest.approx((fan + pump) / 2)
-    with pytest.raises(ScoreError, match="the year 2019 was asked for"):
+    with pytest.raises(ScoreError, match="the year 2019 was requested"):
         rules.figures(frame, 2019)
 
 
