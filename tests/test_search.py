@@ -11,7 +11,7 @@ from asdlib.challenge import experiment, methods, verdicts
 from asdlib.challenge.areas import areas
 from asdlib.challenge.methods import ALL, CHOSEN, CROSS_FITTED, DEVELOPMENT, SAME_HALF, SINGLE
 from asdlib.challenge.search import CHUNK, Unit, ensembles, search
-from asdlib.challenge.summary import Summary, effects, figures, growth, stability
+from asdlib.challenge.summary import Summary, effects, figures, growth, reduced_offers, stability
 from asdlib.challenge.systems import arrange, restrict
 from asdlib.ensemble.combine import COMBINATIONS, combine_best
 from asdlib.errors import ScoreError
