@@ -232,6 +232,17 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("runs", type=Path, nargs="+", help="run folders, for example runs/ablations")
     command.set_defaults(command=_ablations)
 
+    command = commands.add_parser(
+        "compare",
+        help="compare Table 1 and the claims of two runs, or of a run and stored tables, cell by cell",
+        description="Print 'identical', or the cells that differ and the recorded settings, devices, versions and "
+        "commits that may explain it. Exits with 0 if the tables are equal, 1 if they differ, and 2 on invalid input.",
+    )
+    command.add_argument("first", type=Path, metavar="RUN", help="run folder, for example runs/demo")
+    words = "another run folder, or stored tables, for example book/results/demo"
+    command.add_argument("second", type=Path, metavar="RUN-OR-STORED-TABLE", help=words)
+    command.set_defaults(command=_compare)
+
     words = "combine score files of any systems into the official score files of their ensemble"
     command = commands.add_parser("combine", help=words, description=words[0].upper() + words[1:] + " (Sec. 2.3).")
     command.add_argument("paths", type=Path, nargs="+", help=f"{kinds}, of two systems or more on the same clips")
@@ -431,6 +442,14 @@ def _seeds(given) -> int:
     table = seeds.over_seeds(given.runs)
     print(json.dumps({"figures": table.to_dict("records")}, indent=2) if given.json else seeds.describe(table))
     return 0
+
+
+def _compare(given) -> int:
+    from asdlib.evaluation.compare import compare
+
+    comparison = compare(given.first, given.second)
+    print(comparison.describe())
+    return 0 if comparison.identical else 1
 
 
 def _combine(given) -> int:

@@ -375,7 +375,7 @@ def test_what_ground_truth_must_say(tmp_path):
         evaluate([tmp_path])
     named = system(tmp_path / "named", 2023, ("bearing",))
     put(tmp_path / "wrong" / "ground_truth_bearing_section_00_test.csv", [(clip, 0) for clip in named["clip"]])
-    with pytest.raises(ScoreError, match="is normal, but it is anomaly by its name"):
+    with pytest.raises(ScoreError, match="is normal here, but anomaly by its name"):
         evaluate([tmp_path / "named", tmp_path / "wrong"])
 
 
