@@ -1,8 +1,8 @@
 """Kill a smoke run with SIGKILL at random moments, and compare the result with an undisturbed run.
 
 Run ``python benchmarks/chaos.py --kills 100 --seed 0``; it prints one line per kill and a summary. A kill hits a
-kernel, the process that forks kernels, a papermill process, Snakemake, the command itself, or all of them at once, like a power
-failure. Each kill waits for its place (a stage, a training, the first seconds of the command) and strikes at a random
+kernel, the process that forks kernels, a papermill process, Snakemake, the command itself, or all of them at once, like
+a power failure. Each kill waits for its place (a stage, a training, the first seconds of the command) and strikes at a random
 moment after the run has reached it, so that one pass through the graph takes all kills on machines of any speed.
 ``tests/test_chaos.py`` runs fewer.
 """
@@ -50,7 +50,7 @@ TRAININGS = (
     "mobilenet",
     "autoencoder",
     "classifier",
-)  # a kill in a training waits for a checkpoint
+)  # a kill waits for a checkpoint
 START = "the start"
 AFTER = {START: 8.0, **dict.fromkeys(STAGES, 3.0), **dict.fromkeys(TRAININGS, 0.3)}
 """seconds within which a kill strikes after the run has reached its place"""

@@ -1,4 +1,4 @@
-"""The search for ensembles in every resample: against scikit-learn and a plain loop, and what no choice may know."""
+"""Test the search for ensembles in every resample against scikit-learn and a plain loop, and for leaks of labels."""
 
 import itertools
 
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.slow
 
 
 def unit(generator, systems=6, clips=60, lift=1.0, digits=None):
-    """Random scores of systems of increasing worth; half of the clips are of the domain that counts."""
+    """Draw scores of increasingly good systems; half of the clips are of the domain that counts."""
     anomaly = np.arange(clips) % 2 == 1
     scores = generator.normal(size=(systems, clips)) + lift * anomaly * np.linspace(0.2, 1, systems)[:, None]
     return Unit.of(scores if digits is None else np.round(scores, digits), anomaly, np.arange(clips) < clips // 2)
 
 
 def weights(generator, unit, count):
-    """Resamples within label and domain, the first of which holds every clip once."""
+    """Draw resamples within label and domain; the first contains every clip once."""
     drawn = np.ones((count, len(unit.anomaly)), dtype=np.int64)
     for label, first in itertools.product((False, True), repeat=2):
         inside = np.flatnonzero(
@@ -40,7 +40,7 @@ def weights(generator, unit, count):
 
 
 def reference(scores, weights, unit):
-    """AUC and pAUC by scikit-learn, each clip as often as the resample holds it."""
+    """Compute AUC and pAUC with scikit-learn, each clip as often as the resample contains it."""
     used = unit.anomaly | unit.counted
     repeated, labels = np.repeat(scores, weights), np.repeat(unit.anomaly, weights)
     auc = roc_auc_score(np.repeat(unit.anomaly[used], weights[used]), np.repeat(scores[used], weights[used]))
@@ -71,7 +71,7 @@ def test_ensembles_of_the_first_n_are_those_of_the_ensemble_package():
 
 
 def test_a_search_is_a_plain_loop():
-    """Ranks the systems, tries every N and combination and picks the best, in each resample by itself."""
+    """Rank the systems, try every N and combination and pick the best, separately in each resample."""
     generator = np.random.default_rng(2)
     units, count, sizes = [unit(generator) for _ in range(2)], CHUNK + 3, [1, 2, 3, 4, 5, 6]
     select = [weights(generator, part, count) for part in units]
@@ -133,7 +133,7 @@ def test_too_many_clips_are_refused():
 
 # The experiment -------------------------------------------------------------------------------------------------------
 def table(lift, systems=7, machines=("bearing", "fan"), seed=0):
-    """Scores of systems on a challenge of 2022; ``lift`` is what an anomaly adds."""
+    """Draw scores of systems on a challenge of 2022; anomalies are higher by ``lift``."""
     generator, rows = np.random.default_rng(seed), []
     for machine, section, domain, label in itertools.product(
         machines, ("00", "01", "02"), ("source", "target"), ("normal", "anomaly")
@@ -151,7 +151,7 @@ FAMILIES = {"inlier models": [f"s{k}" for k in range(4)], "classifiers": [f"s{k}
 
 @pytest.fixture(scope="module")
 def on_noise():
-    """Every cell of systems that know nothing."""
+    """Evaluate every cell of systems with random scores."""
     systems = arrange(table(0.0), 2022, FAMILIES, 20)
     return systems, {cell: methods.evaluate_cell(systems, cell) for cell in systems.cells}
 

@@ -83,7 +83,7 @@ def equal(one: nn.Module, other: nn.Module) -> bool:
 @pytest.mark.skipif(not shutil.which("c++"), reason="PyTorch's compiler wants one of C++")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's compiler
 def test_compiled_training_learns_the_same_and_can_be_interrupted(tmp_path):
-    """Dropout, whose factors the compiler draws otherwise, is left out where losses are compared."""
+    """Leave out dropout, for which the compiler draws other numbers, where losses are compared."""
 
     def task(rate):
         made = Task("one cycle")
@@ -354,7 +354,7 @@ def test_a_missing_compiler_is_said(monkeypatch):
 
 
 def test_a_gradient_that_is_not_finite_names_the_step(tmp_path):
-    """The loss may be finite where its gradient is not: the square root at 0."""
+    """A loss may be finite although its gradient is not, as for the square root at 0."""
     task, checkpoint = Task(), tmp_path / "diverging.pt"
     loss, weight = task.loss, task.module[0].weight
 
