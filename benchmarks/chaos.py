@@ -1,10 +1,10 @@
 """Kill a smoke run with SIGKILL at random moments, and compare the result with an undisturbed run.
 
 Run ``python benchmarks/chaos.py --kills 100 --seed 0``; it prints one line per kill and a summary. A kill hits a
-kernel, the process that forks kernels, a papermill process, Snakemake, the command itself, or all of them at once, like
-a power failure. Each kill waits for its place (a stage, a training, the first seconds of the command) and strikes at a random
-moment after the run has reached it, so that one pass through the graph takes all kills on machines of any speed.
-``tests/test_chaos.py`` runs fewer.
+kernel, the process that forks kernels, a papermill process, Snakemake, the command itself, or all of them at once,
+like a power failure. Each kill waits for its place (a stage, a training, the first seconds of the command) and strikes
+at a random moment after the run has reached it, so that one pass through the graph takes all kills on machines of any
+speed. ``tests/test_chaos.py`` runs fewer.
 """
 
 import argparse

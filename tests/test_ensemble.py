@@ -150,7 +150,7 @@ def test_the_choice_is_the_best_there_is(tmp_path):
 
 
 def test_twins_never_count_twice(tmp_path):
-    """Two candidates with the same scores are one network, so the second best is another one, and fixed uses it once."""
+    """Two candidates with the same scores are one network, so the second best is another one; fixed uses it once."""
     run_settings = synthetic_scores.settings(tmp_path, candidates=3, ensemble={"sizes": [2]})
     rows, generator = synthetic_scores.clips("fan", ["00"]), np.random.default_rng(0)
     best = synthetic_scores.table(rows, "", generator, 3.0)["score"]

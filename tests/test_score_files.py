@@ -113,7 +113,7 @@ def test_what_spreadsheets_and_other_systems_do_to_files(tmp_path):
 
 # The official evaluator -----------------------------------------------------------------------------------------------
 def test_the_official_evaluators_procedure_gives_result_csv(tmp_path):
-    """Files are named by machine, section and domain, with one sorted row per clip, 0 or 1 for decisions (METHOD, 7)."""
+    """Files are named by machine, section and domain, with a sorted row per clip, 0 or 1 for decisions (METHOD, 7)."""
     folder = write(table("one"), tmp_path / "one")
     for row in results.read(folder / "result.csv").to_dict("records"):
         columns = []
@@ -194,9 +194,7 @@ def test_what_is_missing_or_misnamed_in_a_folder_is_named(tmp_path, capsys):
     (folder / "anomaly_score_fan_section_1_target_test.csv").unlink()
     code, out, err = commanded(capsys, "evaluate", folder, "--json")
     assert code == 2 and out == "" and f"{NAME} is missing" in err
-    assert (
-        evaluate(sorted(folder.glob("anomaly_score_*")))["official_score"] > 0
-    )  # files passed one by one need not be complete
+    assert evaluate(sorted(folder.glob("anomaly_score_*")))["official_score"] > 0  # need not be complete
     for file in folder.glob("anomaly_score_*_target_*"):
         file.unlink()
     assert len(evaluate([folder])["sections"]) == 4  # one domain only: DCASE2020 has no other
