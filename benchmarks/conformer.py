@@ -13,7 +13,7 @@ MELS = 128
 
 
 class Block(nn.Module):
-    """The Conformer block as in its paper: dropout everywhere, attention with its weights, Conv1d."""
+    """Plain Conformer block as in its paper: dropout everywhere, attention with its weights, Conv1d."""
 
     def __init__(self, size: int, heads: int, kernel: int, expansion: int, rate: float):
         super().__init__()
@@ -41,7 +41,7 @@ class Block(nn.Module):
 
 
 def run(folder: Path) -> list[dict]:
-    """Compare at the sizes of the profiles, batch and mean crop too; the limit is the matrix rate of that precision."""
+    """Compare at the size, batch and mean crop of each profile; the limit is the rate of matrix products."""
     return [of(profile) for profile in ("paper", "quick")]
 
 
