@@ -163,7 +163,7 @@ def test_no_step_of_the_classifier_waits_for_the_device(monkeypatch, tmp_path, s
     assert [count for count in steps(monkeypatch, tmp_path, model, loss) if count] == [3]
 
 
-# From the documentation of torch.use_deterministic_algorithms (PyTorch 2.14), and float sums that older versions refuse.
+# From the documentation of torch.use_deterministic_algorithms (PyTorch 2.14), and float sums, which 2.11 refuses.
 REFUSED = re.compile(
     r"avg_pool3d_backward|_?adaptive_avg_pool[23]d_backward|adaptive_max_pool2d_backward|fractional_max_pool[23]d_backward"
     r"|max_unpool\dd|max_pool3d.*_backward|upsample_(linear|bilinear|bicubic|trilinear).*_backward|cumsum|cumprod"
