@@ -1,7 +1,8 @@
 """Does the paper's own size help? Train its networks on a folder of recordings, longer than ``quick`` does.
 
 The base autoencoder is trained for 10,000 steps, ResNet34 for 2,000 and 200 steps of fine-tuning, and next to them the
-base candidates of the profile ``quick``, on the same clips with the same clips held out. A training that was
+base candidates of the profile ``quick``, on the same clips with the same clips held out. Unlike the paper's, these
+networks start from random weights, so that no download is needed. A training that was
 interrupted resumes, and a finished one is not repeated: rerun the same command until the table appears.
 """
 
