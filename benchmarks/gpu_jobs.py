@@ -5,7 +5,7 @@ import io
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +57,9 @@ class Job:
                 scheduler,
                 steps=steps,
                 seed=0,
-                compute=compute,
+                compute=replace(compute, checkpoint_seconds=seconds),
                 checkpoint=checkpoint,
                 settings={"steps": steps},
-                checkpoint_seconds=seconds,
             )
         checkpoint.with_suffix(".done.pt").unlink()
 

@@ -16,7 +16,7 @@ from asdlib import atomic, metrics, origin, params, paths, records, training
 from asdlib.autoencoder import scorer, train
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier_train
-from asdlib.data import catalogue
+from asdlib.data import plan
 
 SHARES = (0.4, 0.1)
 """of the rate of a large matrix product, which a training might reach: assumed, to state a time before it starts"""
@@ -52,10 +52,10 @@ def profiles(data: Path, runs: Path, device: str, changes: dict) -> list[params.
 def announce(settings: params.Settings, compute: training.Compute) -> None:
     """Print how long the longer trainings take if they reach an assumed share of a matrix product's rate."""
     counted = pd.read_csv(COUNTED).set_index(["branch", "candidate"])["operations_a_step"]
-    plan = catalogue.plan(settings).machines
+    machines = plan.read(settings).machines
     options = settings.classifier.training
-    amount = counted["autoencoder", "base"] * settings.autoencoder.training.steps * len(plan)
-    steps = (options.steps + options.finetune_steps) * sum(map(len, plan.values()))
+    amount = counted["autoencoder", "base"] * settings.autoencoder.training.steps * len(machines)
+    steps = (options.steps + options.finetune_steps) * sum(map(len, machines.values()))
     amount += counted["classifier", "base"] * steps
     rate = matrix_rate(precision(compute), 4096, compute.device)
     few, many = (amount / (share * rate) / 60 for share in SHARES)
@@ -70,7 +70,7 @@ def announce(settings: params.Settings, compute: training.Compute) -> None:
 def scores(settings: params.Settings) -> pd.DataFrame:
     """Train and score what is not done yet, and return the scores of the paper's variants."""
     run, parts = paths.Run.of(settings), []
-    for machine, sections in catalogue.plan(settings).machines.items():
+    for machine, sections in plan.read(settings).machines.items():
         if not (run.system("autoencoder", machine, "base") / "record.json").is_file():
             train.fit(settings, machine, "base")
         parts.append(scorer.score(settings, machine, "base"))

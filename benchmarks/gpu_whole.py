@@ -26,8 +26,8 @@ from asdlib import params, paths, training
 from asdlib.autoencoder import scorer, train
 from asdlib.classifier import embeddings
 from asdlib.classifier import train as classifier_train
-from asdlib.data import audio, catalogue, names
-from asdlib.synthetic import dataset
+from asdlib.data import audio, catalogue, names, plan
+from asdlib.synthetic import dataset, faults
 
 ROOT = Path(__file__).parents[1]
 COUNTED = ROOT / "book" / "results" / "paper_run.csv"
@@ -46,8 +46,8 @@ def write_clip(work: tuple[Path, params.Synthetic, int, str, str]) -> None:
 
 def make_clips(settings: params.Settings) -> pd.DataFrame:
     """Write the synthetic recordings of the settings with all cores, and return their catalogue."""
-    data, root = settings.data, paths.home() / settings.data.root
-    clips = catalogue.expected(data.synthetic)
+    data, root = settings.data, paths.project_root() / settings.data.root
+    clips = catalogue.expected(data.synthetic, faults.fault)
     for path in clips["path"]:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
     work = [(root, data.synthetic, data.sample_rate, *row) for row in clips[["machine", "path"]].to_numpy()]
@@ -58,11 +58,12 @@ def make_clips(settings: params.Settings) -> pd.DataFrame:
 
 
 def decode(settings: params.Settings) -> None:
-    """Catalogue and decode the recordings, without pseudo-target clips, which the paper's candidates do not use."""
-    clips = catalogue.select(catalogue.scan(paths.home() / settings.data.root), settings.data)
+    """Plan the run and decode the recordings, without shifted clips, which the paper's candidates do not use."""
+    data, root, run = settings.data, paths.project_root() / settings.data.root, paths.Run.of(settings)
+    clips = catalogue.select(catalogue.scan(root), data)
+    plan.write(catalogue.planned(clips, data), settings)
     for machine, rows in clips.groupby("machine"):
-        folder = paths.Run.of(settings).data(machine)
-        audio.decode(rows.reset_index(drop=True), paths.home() / settings.data.root, folder, settings.data)
+        audio.decode(rows.reset_index(drop=True), root, run.data(machine), data)
 
 
 def two_lengths(settings: params.Settings, key: str, steps: int, fit: Callable) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from asdlib import paths
 from asdlib.classifier import augment
 from asdlib.classifier.resident import Windows
 from asdlib.classifier.windows import samples_of
-from asdlib.data import catalogue, roles
+from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
 from asdlib.data.machine_clips import open_machine
 from asdlib.errors import ModelError
@@ -136,15 +136,15 @@ class Batches:
     @classmethod
     def open(cls, settings, candidate: str, machine: str, section: str, device="cpu") -> "Batches":
         """Draw from the decoded clips of a run (settings: :class:`asdlib.params.settings.Settings`)."""
-        branch, run, plan = (
+        branch, run, planned = (
             settings.candidate("classifier", candidate),
             paths.Run.of(settings),
-            catalogue.plan(settings),
+            plan.read(settings),
         )
         held_out = held_out_clips(settings, machine)
         known = {
             name: groups(Waveforms.open(run.data(name)), held_out if name == machine else ())
-            for name in sorted({*plan.machines, *plan.outliers})
+            for name in sorted({*planned.machines, *planned.outliers})
         }
         wanted = machines(branch.batches.negatives, machine, [part for parts in known.values() for part in parts])
         clips = [part for name in wanted for part in known[name]]
