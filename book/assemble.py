@@ -36,6 +36,8 @@ from asdlib.tables import read_table
 SOURCES = Path(__file__).parent
 RERUN = SOURCES / "results" / "official_ae_rerun.csv"
 """the official autoencoder on DCASE2021, trained by somebody else, by our metric"""
+GPU = SOURCES / "results" / "gpu" / "figures.csv"
+"""what `make gpu` measured, if it was run"""
 ABLATIONS = SOURCES / "results" / "ablations"
 """runs of several seeds with one thing changed"""
 REAL = SOURCES / "results" / "toycar"
@@ -170,10 +172,11 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/benchmarks.md": provenance.benchmarks(SOURCES / "results" / "benchmarks.csv"),
         "generated/growth.md": provenance.growth(SOURCES / "results" / "growth.csv"),
         "generated/paper_run.md": provenance.paper_run(SOURCES / "results" / "paper_run.csv"),
+        "generated/gpu.md": provenance.gpu(GPU),
         "generated/service.md": provenance.service(SOURCES / "results" / "service.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),
-        "generated/absent.md": provenance.absent(table, settings),
+        "generated/absent.md": provenance.absent(table, settings, GPU),
         "generated/settings.yaml": yaml.safe_dump(settings.resolved(), sort_keys=False),
     }
     for machine in machines:

@@ -80,7 +80,7 @@ class Classifier(nn.Module):
                 f"classifier.model.backbone: its output has shape {tuple(features.shape)}; expected a convolutional "
                 f"network's (batch, {self.backbone.num_features}, height, width); choose another timm model"
             )
-        embedding = features.float().mean((2, 3))
+        embedding = features.to(self.fully_connected.weight.dtype).mean((2, 3))
         hidden = F.relu(self.dropout(embedding))
         with torch.autocast(hidden.device.type, enabled=False):  # logits need more resolution than bfloat16 has
             logit = self.fully_connected(hidden).squeeze(1)
