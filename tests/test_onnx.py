@@ -151,6 +151,6 @@ def test_without_the_runtime_pytorch_judges(place, tmp_path, monkeypatch):
     copy = shutil.copytree(place / "detector", tmp_path / "copy")
     (copy / "onnx").mkdir()
     (copy / "onnx" / "onnx.json").write_text("{}", encoding="utf-8")
-    monkeypatch.setattr(runtime, "installed", lambda: False)
+    monkeypatch.setattr(runtime, "is_installed", lambda: False)
     verdicts = [Judge.load(folder).judge(place / "hum.wav", "one") for folder in (copy, place / "detector")]
     assert verdicts[0] == verdicts[1]

@@ -6,7 +6,7 @@ distribution, whatever that of the scores. Those of the target domain are source
 three target clips set no threshold: of them nothing can be promised.
 
 For autoencoders this holds nearly: a reference clip is scored by Gaussians that were fitted on the clips of other
-folds, a new clip by Gaussians of all folds (:func:`asdlib.autoencoder.scorer.cross_fitted`), which fit it a little
+folds, a new clip by Gaussians of all folds (:func:`asdlib.autoencoder.gaussians.cross_fit`), which fit it a little
 better. So there are rather fewer false alarms than stated: on noise with 25 reference clips that differ from each
 other, 5 or 6 % in place of 8 %.
 """
