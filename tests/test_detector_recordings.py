@@ -20,7 +20,7 @@ DATA = params.Data(root="", sample_rate=RATE)
 
 def laid_out(place, tmp_path, **more):
     """The clips that ``fit`` would make of a folder, and the settings."""
-    made = train.settings(profile(tmp_path), {}, tmp_path / "work")
+    made = train.build_settings(profile(tmp_path), {}, tmp_path / "work")
     return folder.lay_out(folder.find(place, **more), made, 0.1, level.LIMIT), made
 
 

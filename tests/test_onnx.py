@@ -1,6 +1,7 @@
 """A detector's networks as ONNX files say of a recording what PyTorch says."""
 
 import importlib.util
+import inspect
 import json
 import pickle
 import shutil
@@ -15,6 +16,8 @@ import asdlib
 from asdlib.__main__ import main
 from asdlib.detector import runtime
 from asdlib.detector.judge import Judge
+from asdlib.detector.networks import Backend
+from asdlib.detector.pytorch import PyTorch
 from asdlib.errors import DetectorError
 
 RUNTIME = importlib.util.find_spec("onnxruntime") is not None
@@ -56,6 +59,13 @@ def exported(place):
 def test_what_is_missing_is_said(place, capsys):
     assert main(["onnx", str(place / "detector"), str(place / "out")]) == 2
     assert "pip install 'asdlib[onnx]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["errors", "outputs"])
+def test_both_back_ends_follow_the_protocol(method):
+    expected = inspect.signature(getattr(Backend, method))
+    for kind in (PyTorch, runtime.OnnxRuntime):
+        assert inspect.signature(getattr(kind, method)) == expected
 
 
 @needed

@@ -113,22 +113,22 @@ class Detector(OutlierMixin, BaseEstimator):
         place = Path(work if work is not None else tempfile.mkdtemp(prefix="asdlib-"))
         if work is None:
             weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        heard = folder.find(write_files(X, place / "arrays"), changed, outliers, ignore_names)
-        settings = train.settings(self.profile, self.overrides or {}, place)
-        asked = [settings.resolved(), repr(heard), self.level_limit, self.false_alarm_rate]
-        settings = train.settings(self.profile, self.overrides or {}, place / records.fingerprint(asked))
-        clips = folder.lay_out(heard, settings, self.false_alarm_rate, self.level_limit)
+        recordings = folder.find(write_files(X, place / "arrays"), changed, outliers, ignore_names)
+        settings = train.build_settings(self.profile, self.overrides or {}, place)
+        asked = [settings.resolved(), repr(recordings), self.level_limit, self.false_alarm_rate]
+        settings = train.build_settings(self.profile, self.overrides or {}, place / records.fingerprint(asked))
+        clips = folder.lay_out(recordings, settings, self.false_alarm_rate, self.level_limit)
         for warning in clips.attrs["warnings"]:
             print(f"warning: {warning}", flush=True)
-        chosen, missing = train.candidates(settings, heard)
-        codes = [f"{number:02d}" for number in range(len(heard.sections))]
+        chosen, missing = train.choose_candidates(settings, recordings)
+        codes = [f"{number:02d}" for number in range(len(recordings.sections))]
         took = estimate.spoken(estimate.seconds(settings, chosen, codes, jobs))
         count = len(chosen["autoencoder"]) + len(chosen["classifier"]) * len(codes)
         print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
         prepare_clips(settings)
         facts = Facts(
             format=FORMAT,
-            sections=list(heard.sections),
+            sections=list(recordings.sections),
             seconds=clips.attrs["seconds"],
             lengths=lengths(clips.attrs["seconds"]),
             level_limit=self.level_limit,
@@ -136,15 +136,15 @@ class Detector(OutlierMixin, BaseEstimator):
             levels=make.levels(clips),
             false_alarm_rate=self.false_alarm_rate,
             missing=missing,
-            outliers=list(heard.outliers),
+            outliers=list(recordings.outliers),
             record={},
             **chosen,
         )
         train.train(settings, chosen, facts.codes, jobs)
-        made = Path(settings.runs) / "made"
-        with atomic.writing(made, folder=True) as target:
+        written = Path(settings.runs) / "made"
+        with atomic.writing(written, folder=True) as target:
             make.write(target, settings, facts, clips, began)
-        self._take(store.load(made), made)
+        self._take(store.load(written), written)
         self.warnings_ = clips.attrs["warnings"]
         return self
 
@@ -166,12 +166,12 @@ class Detector(OutlierMixin, BaseEstimator):
         judge = self._fitted()
         place = Path(tempfile.mkdtemp(prefix="asdlib-"))
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        heard = folder.find(write_files(X, place / "arrays"), trust=ignore_names)
+        recordings = folder.find(write_files(X, place / "arrays"), trust=ignore_names)
         if section is not None or len(judge.stored.facts.sections) == 1:
-            files = [path for group in heard.sections.values() for path in group]
-            heard = folder.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
+            files = [path for group in recordings.sections.values() for path in group]
+            recordings = folder.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
         self._copy_to(place / "made")
-        make.calibrate(judge, place / "made", heard, changed)
+        make.calibrate(judge, place / "made", recordings, changed)
         return self._take(store.load(place / "made"), place / "made")
 
     def save(self, path: str | Path) -> None:

@@ -16,34 +16,34 @@ FORMAT = 4
 
 
 class Facts(params.Strict):
-    """``detector.json``."""
+    """Content of ``detector.json``."""
 
     format: int
-    """4; any other is refused"""
+    """version of the format; any other than :data:`FORMAT` is refused"""
     sections: Annotated[list[str], Field(min_length=1, max_length=100)]
-    """names, in the order of the numbers that stand for them"""
+    """names of the sections, in the order of their numbers"""
     seconds: Annotated[float, Field(gt=0)]
-    """length of a window"""
+    """length of a window in seconds"""
     lengths: Annotated[list[float], Field(min_length=1)]
-    """lengths of windows, in seconds, that there are thresholds for, longest first"""
+    """lengths of windows, in seconds, for which there are thresholds, longest first"""
     level_limit: Annotated[float, Field(ge=0)]
-    """dB outside of what was learnt from which on a level has changed; 0: levels are part of the sound"""
+    """dB outside the range that was learnt beyond which the level has changed; 0 makes levels a part of the sound"""
     level: float | None
-    """dB re full scale that every window is brought to, if any"""
+    """level to which every window is brought, in dB re full scale, if any"""
     levels: dict[str, Learnt]
-    """what was learnt of levels, by section and domain (``00/source``)"""
+    """levels of the normal recordings by section and domain (``00/source``)"""
     false_alarm_rate: Annotated[float, Field(gt=0, lt=1)]
-    """aimed at, for one window"""
+    """intended rate of false alarms, for one window"""
     autoencoder: Annotated[list[str], Field(min_length=1)]
-    """candidates"""
+    """candidates of the autoencoder branch"""
     classifier: list[str]
-    """candidates; empty if there were no outliers"""
+    """candidates of the classifier branch; empty if there were no outliers"""
     missing: list[str]
-    """candidates of the profile that could not be trained, and why"""
+    """candidates of the profile that could not be trained, each with the reason"""
     outliers: list[str]
     """names of the outliers' folders"""
     record: dict
-    """what made it"""
+    """record of how it was made (:mod:`asdlib.records`)"""
 
     @property
     def codes(self) -> list[str]:
@@ -51,7 +51,7 @@ class Facts(params.Strict):
         return [f"{number:02d}" for number in range(len(self.sections))]
 
     def samples(self, sample_rate: int) -> list[int]:
-        """``lengths`` in samples."""
+        """Return ``lengths`` in samples."""
         return [round(seconds * sample_rate) for seconds in self.lengths]
 
 
