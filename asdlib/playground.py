@@ -7,7 +7,6 @@ they were target clips.
 
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pandas as pd
 
@@ -27,6 +26,7 @@ from asdlib.detector.pytorch import PyTorch
 from asdlib.detector.recordings import to_int16
 from asdlib.detector.store import Stored
 from asdlib.errors import DataError
+from asdlib.features import mel_frequencies
 from asdlib.units import FULL_SCALE
 
 CLIPS = 40
@@ -63,7 +63,7 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> tuple[
     found = np.flatnonzero(clips["clip"] == clip)
     if len(found):
         return clips.iloc[found[0]], opened.waveforms.read(int(found[0]))
-    path = next((path for path in (Path(clip), paths.home() / clip) if path.is_file()), None)
+    path = next((path for path in (Path(clip), paths.project_root() / clip) if path.is_file()), None)
     if path is None:
         listed = paths.Run.of(settings).data(machine) / "clips.csv"
         raise DataError(f"{clip!r} is neither a file nor the name of a clip of {machine}; {listed} lists all names")
@@ -215,5 +215,5 @@ def _summarise_frames(
     waves = clips.waveforms.read_each(_spread(held_out))
     windows = [Window(to_int16(wave / FULL_SCALE), section, domain) for wave in waves]
     _, frames, errors = zip(*(candidate.score(window) for window in windows), strict=True)
-    edges = librosa.mel_frequencies(errors[0].shape[1] + 2, fmin=0, fmax=rate / 2)
+    edges = mel_frequencies(errors[0].shape[1] + 2, rate / 2)
     return FrameStatistics.of(frames, errors, candidate.step, edges)

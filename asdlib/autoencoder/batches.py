@@ -9,6 +9,7 @@ from torch import Tensor
 
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, interior, log_mels
+from asdlib.training import to_device
 
 
 class Batches:
@@ -74,8 +75,8 @@ class Batches:
         if pseudo and not shifted:
             decibel = torch.cat([self.mix(decibel[:pseudo], section[:pseudo], generator), decibel[pseudo:]])
         valid = torch.arange(length) < self.lengths[chosen][:, None]
-        padding = None if valid.all() else valid.to(decibel.device, non_blocking=True)
-        return decibel, section.to(decibel.device, non_blocking=True), padding
+        padding = None if valid.all() else to_device(valid, decibel.device)
+        return decibel, to_device(section, decibel.device), padding
 
     def mix(self, decibel: Tensor, section: Tensor, generator: torch.Generator) -> Tensor:
         """Make pseudo-target crops by averaging the power of each crop with that of a target clip of its section.
@@ -87,7 +88,7 @@ class Batches:
         weight = torch.rand(len(section), generator=generator).clamp(1e-6, 1 - 1e-6)
         lottery = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0)
         other = self._crop(lottery.argmax(1), decibel.shape[1], generator)
-        weight = torch.where(candidates.any(1), weight, 0.0).to(decibel.device)[:, None, None]
+        weight = to_device(torch.where(candidates.any(1), weight, 0.0), decibel.device)[:, None, None]
         nepers = math.log(10) / 10  # natural logarithm of power per dB
         return torch.logaddexp(decibel * nepers + torch.log1p(-weight), other * nepers + weight.log()) / nepers
 
@@ -97,4 +98,4 @@ class Batches:
         offset = (torch.rand(len(clips), generator=generator, dtype=torch.float64) * room).long()
         within = torch.minimum(offset[:, None] + torch.arange(length), self.lengths[clips][:, None] - 1)
         index = self.starts[clips][:, None] + within
-        return self.frames[index.to(self.frames.device, non_blocking=True)]
+        return self.frames[to_device(index, self.frames.device)]

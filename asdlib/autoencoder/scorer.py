@@ -43,7 +43,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     clips, net = open_trained(settings, machine, candidate)
     options, folder = net.settings.scorer, paths.Run.of(settings).system("autoencoder", machine, candidate)
     shifted = None
-    if options.target_from == "pseudo_target":
+    if options.target_from == "shifted":
         found = shifted_clips.open_rows(settings, machine, clips.sections)
         shifted = found and Errors.of(
             found[0].clips.iloc[found[1]], list(clip_errors(net, *found, clips.sections, error_kinds(options)))

@@ -56,7 +56,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     # Resuming from a checkpoint of another device or other shifted clips would not be bit-for-bit reproducible.
     facts = stored | {"compute": compute.describe(), "pseudo_target": shifted[0].fingerprint if shifted else None}
     checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
-    history = training.train(
+    history, earlier = training.train(
         model,
         lambda step, generator: {"loss": loss(model, batches, branch, generator)},
         optimizer,
@@ -74,7 +74,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
         used = table[["section", "domain", "clip"]].assign(role=clips.role)
         used[used["role"] != ""].to_csv(folder / "clips.csv", index=False, lineterminator="\n")
-        seconds = time.monotonic() - began + history.attrs[training.BEFORE]
+        seconds = time.monotonic() - began + earlier
         record = records.record(
             stored,
             seed=seed,
@@ -86,7 +86,8 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
             health=health(explained),
         )
         atomic.write_json(record, folder / "record.json")
-    checkpoints.finish(checkpoint)
+    if not settings.keep_finished:
+        checkpoints.finished(checkpoint).unlink(missing_ok=True)
     return history
 
 
@@ -124,7 +125,7 @@ def loss(model: Autoencoder, batches: Batches, branch, generator: torch.Generato
     options = branch.training
     crops, section, valid = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
     features = model.standardise(crops)
-    gains = specaugment.gains(branch.specaugment, *features.shape, generator).to(features.device, non_blocking=True)
+    gains = specaugment.gains(branch.specaugment, *features.shape, generator, features.device)
     error = model(features * gains, section, valid).float() - model.target(features, section)
     return masked_mean(error.abs() if options.loss == "l1" else error.square(), valid)
 
@@ -141,7 +142,7 @@ def stored_settings(settings, machine: str, candidate: str, sections: list[str],
     options = settings.candidate("autoencoder", candidate)
     branch = options.model_dump(mode="json", exclude={"scorer", "origin"})
     if options.training.pseudo_target and options.training.pseudo_target_by == "shift":
-        branch["shifted_clips"] = settings.data.pseudo_target.model_dump(mode="json")
+        branch["shifted_clips"] = settings.data.shifted.model_dump(mode="json")
     return {
         "machine": machine,
         "sections": sections,

@@ -16,10 +16,11 @@ from asdlib.classifier.clips import Clips, group_clips, held_out_clips
 from asdlib.classifier.negatives import Negatives, choose_machines
 from asdlib.classifier.resident import Windows
 from asdlib.classifier.windows import samples_of
-from asdlib.data import catalogue
+from asdlib.data import plan
 from asdlib.data.audio import Waveforms
 from asdlib.errors import ModelError
 from asdlib.shift import shifted_clips
+from asdlib.training import to_device
 from asdlib.units import FULL_SCALE
 
 
@@ -93,11 +94,11 @@ class Batches:
     def open(cls, settings, candidate: str, machine: str, section: str, device="cpu") -> "Batches":
         """Draw from the decoded clips of a run (settings: :class:`asdlib.params.settings.Settings`)."""
         branch = settings.candidate("classifier", candidate)
-        run, plan = paths.Run.of(settings), catalogue.plan(settings)
+        run, planned = paths.Run.of(settings), plan.read(settings)
         held_out = held_out_clips(settings, machine)
         known = {
             name: group_clips(Waveforms.open(run.data(name)), held_out if name == machine else ())
-            for name in sorted({*plan.machines, *plan.outliers})
+            for name in sorted({*planned.machines, *planned.outliers})
         }
         every = [part for parts in known.values() for part in parts]
         clips = [part for name in choose_machines(branch.batches.negatives, machine, every) for part in known[name]]
@@ -185,7 +186,7 @@ class Batches:
         return augment.noise(augment.volume(waveform, self._tensor(gain)), torch.from_numpy(snr).float(), generator)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
-        return torch.as_tensor(values, dtype=torch.float32).to(self.device, non_blocking=True)
+        return to_device(torch.as_tensor(values, dtype=torch.float32), self.device)
 
 
 def _random(generator: torch.Generator) -> np.random.Generator:

@@ -74,7 +74,7 @@ def open_trained(
     parts = [("section", own, np.flatnonzero(own.clips["section"] == section))]
     for part in batches.outliers(OUTLIERS, training.generator(settings.seed, "outliers", machine, section)):
         parts.append(("outlier", part.waveforms, part.rows))
-    if branch.scorer.target_from == "pseudo_target":
+    if branch.scorer.target_from == "shifted":
         shifted = shifted_clips.open_rows(settings, machine, [section])
         parts += [("shifted", *shifted)] if shifted else []
     files = {stage: folder / FILES[stage] for stage in STAGES if (folder / FILES[stage]).is_file()}

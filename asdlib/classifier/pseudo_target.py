@@ -10,6 +10,7 @@ from torch import Tensor
 from asdlib.classifier.augment import mixup
 from asdlib.classifier.clips import Clips
 from asdlib.classifier.negatives import Negatives
+from asdlib.training import to_device
 
 
 def draw_partners(
@@ -39,7 +40,7 @@ def mix(
     """
     rest = pure + len(waveform) - size  # the first row that is mixed with another row of the batch
     partner = [*range(pure), *range(size, len(waveform)), *(rest + rng.permutation(size - rest))]
-    partner = torch.tensor(partner).to(waveform.device, non_blocking=True)
+    partner = to_device(torch.tensor(partner), waveform.device)
     share = np.append(np.ones(pure), rng.beta(alpha, alpha, size - pure))
-    weight = torch.as_tensor(share, dtype=torch.float32).to(waveform.device, non_blocking=True)
+    weight = to_device(torch.as_tensor(share, dtype=torch.float32), waveform.device)
     return mixup(waveform[:size], waveform[partner], weight), mixup(label[:size], label[partner], weight), share

@@ -9,7 +9,7 @@ from asdlib import atomic, paths, records, scores, training
 from asdlib.atomic import writing
 from asdlib.classifier import embeddings
 from asdlib.classifier.combination import score_variants
-from asdlib.data import catalogue, roles
+from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
 from asdlib.errors import ModelError
 
@@ -37,7 +37,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     began = time.monotonic()
     branch, run = settings.candidate("classifier", candidate), paths.Run.of(settings)
     compute = training.compute(settings)
-    sections = catalogue.plan(settings).machines.get(machine)
+    sections = plan.read(settings).machines.get(machine)
     if not sections:
         raise ModelError(f"{machine} has no section with labelled test clips, so there is nothing to score")
     parts = [embeddings.table(settings, machine, section, candidate, compute) for section in sections]

@@ -55,13 +55,13 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         target.unlink(missing_ok=True)  # belongs to a source training by other code
         if not source.is_file():
             initialise(model, batches, compute, seed, branch.ddcsad.weight == "balanced")
-    history = train_stage(model, batches, STAGES[0], branch, compute, seed, source, belongs_to)
-    models, before = {FILES[STAGES[0]]: _tensors(model)}, history.attrs[training.BEFORE]
+    history, earlier = train_stage(model, batches, STAGES[0], branch, compute, seed, source, belongs_to)
+    models = {FILES[STAGES[0]]: _tensors(model)}
     if batches.target is None:
         print(f"section {section} of {machine} has no target training clips: no fine-tuning", flush=True)
     elif branch.training.finetune_steps:
-        tuning = train_stage(model, batches, STAGES[1], branch, compute, seed, target, belongs_to)
-        before += tuning.attrs[training.BEFORE]
+        tuning, more = train_stage(model, batches, STAGES[1], branch, compute, seed, target, belongs_to)
+        earlier += more
         history = pd.concat([history, tuning], ignore_index=True)
         models[FILES[STAGES[1]]] = _tensors(model)
     record = records.record(
@@ -69,7 +69,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         seed=seed,
         device=compute.describe(),
         data=data,
-        seconds=time.monotonic() - began + before,
+        seconds=time.monotonic() - began + earlier,
         precision=compute.precision,
         parameters=count_parameters(model),
         pretrained=branch.model.pretrained,
@@ -79,7 +79,9 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
             save_file(tensors, folder / name)
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
         atomic.write_json(record, folder / "record.json")
-    checkpoints.finish(source, target)
+    if not settings.keep_finished:
+        for checkpoint in (source, target):
+            checkpoints.finished(checkpoint).unlink(missing_ok=True)
     return history
 
 
@@ -92,7 +94,7 @@ def train_stage(
     seed: int,
     checkpoint: Path,
     belongs_to: dict,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, float]:
     """Train a network in one stage, on the source domain or for the target domain.
 
     Args:
@@ -106,7 +108,7 @@ def train_stage(
         belongs_to: Settings that the checkpoint belongs to.
 
     Returns:
-        The history, with the column ``stage``.
+        The history, with the column ``stage``, and the seconds that earlier starts took.
     """
     options, draw, steps, factor = branch.training, batches.source, branch.training.steps, 1.0
     if name == STAGES[1]:
@@ -120,7 +122,7 @@ def train_stage(
         return model.losses(batch.waveform, batch.label)
 
     seed = training.derive(seed, name)
-    history = training.train(
+    history, earlier = training.train(
         model,
         loss,
         optimizer,
@@ -132,7 +134,7 @@ def train_stage(
         settings=belongs_to,
     )
     training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), compute, seed)
-    return history.assign(stage=name)[["stage", *history.columns]]
+    return history.assign(stage=name)[["stage", *history.columns]], earlier
 
 
 def recipe(settings, machine: str, section: str, candidate: str) -> dict:

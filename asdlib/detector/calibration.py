@@ -1,7 +1,7 @@
 """Turn scores into percentiles and decisions, with the scores of normal clips that no network learnt from.
 
 A new normal window and the held-out ones are exchangeable, so its rank among them is uniform whatever the distribution
-of scores, which bounds the rate of false alarms (:func:`asdlib.evaluation.decision.empirical_threshold`). The score of
+of scores, which bounds the rate of false alarms (:func:`asdlib.evaluation.empirical.empirical_threshold`). The score of
 a recording of several windows is the highest of theirs, and the rate is that of whole recordings. No held-out set is
 large enough for that, so the tail above the third quartile of the held-out scores is modelled as exponential.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from asdlib.ensemble import combine, normalise
-from asdlib.evaluation.decision import empirical_threshold
+from asdlib.evaluation.empirical import empirical_threshold
 
 ENSEMBLE, STATISTICS = "ensemble", "statistics"
 """names of the combination of all branches, and of the branch without a network"""
