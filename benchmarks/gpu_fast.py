@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from asdlib.autoencoder.reconstruct import Reconstructor
 from gpu_jobs import Job, autoencoder_job, classifier_job, noise_clips, plain_autoencoder_rate, plain_classifier_rate
 from gpu_table import Table
 from measure import matrix_rate, seconds
@@ -13,7 +14,6 @@ from torch.profiler import ProfilerActivity, profile
 
 from asdlib import params, training
 from asdlib.autoencoder.model import Autoencoder
-from asdlib.autoencoder.reconstruct import Reconstructor
 from asdlib.classifier.embeddings import embed
 from asdlib.classifier.model import Classifier, Runner
 from asdlib.data.audio import Waveforms

@@ -20,10 +20,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from asdlib import params, training
 from asdlib.autoencoder import train as autoencoder_train
+from asdlib.autoencoder.batches import Batches as AutoencoderBatches
+from asdlib.autoencoder.errors import pool_copies
 from asdlib.autoencoder.model import Autoencoder
-from asdlib.autoencoder.reconstruct import pool_copies
 from asdlib.baselines import frame_autoencoder, mobilenet
-from asdlib.classifier.batches import Batches, groups
+from asdlib.classifier.batches import Batches
+from asdlib.classifier.clips import group_clips
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.resident import Windows
 
@@ -76,19 +78,20 @@ def steps(monkeypatch, tmp_path, module, loss) -> list[int]:
     """Train for three steps on ``meta``; the numbers of steps whose losses were asked for at a time."""
     asked = []
 
-    def collect(pending, rows, names):
-        asked.append(len(pending))
-        rows += [[len(rows) + 1, *[0.0] * (len(names) - 1)] for _ in pending]
-        pending.clear()
+    def collect(progress):
+        asked.append(progress.waiting)
+        rows = progress._rows
+        rows += [[len(rows) + 1, *[0.0] * (len(progress._names) - 1)] for _ in progress._pending]
+        progress._pending.clear()
 
     monkeypatch.setattr(torch, "autocast", lambda *which, **how: contextlib.nullcontext())  # meta knows none
-    monkeypatch.setattr(training, "_collect", collect)
+    monkeypatch.setattr(training._Progress, "collect", collect)
     monkeypatch.setattr(training, "_check_weights", lambda module, step: None)
     optimizer = torch.optim.Adam(module.parameters(), foreach=True)
     constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     compute = training.Compute(META, "float32", 1)
     with NoBlockingCopies():
-        history = training.train(
+        history, _ = training.train(
             module,
             loss,
             optimizer,
@@ -113,9 +116,7 @@ def test_no_step_of_the_autoencoder_waits_for_the_device(monkeypatch, tmp_path, 
     }
     branch = params.Autoencoder.model_validate(values)
     lengths, section = torch.tensor([12, 15, 10]), torch.tensor([0, 1, 0])
-    batches = autoencoder_train.Batches(
-        torch.empty(37, 6, device=META), lengths, section, torch.tensor([False, False, True])
-    )
+    batches = AutoencoderBatches(torch.empty(37, 6, device=META), lengths, section, torch.tensor([False, False, True]))
     model = Autoencoder(branch.model, 6, 2).to(META)
     asked = steps(
         monkeypatch,
@@ -150,7 +151,7 @@ def test_no_step_of_the_classifier_waits_for_the_device(monkeypatch, tmp_path, s
     # meta has no generators of random numbers: the noise is drawn by a CPU's, which changes no shape.
     generator = torch.Generator
     monkeypatch.setattr(torch, "Generator", lambda device="cpu": generator())
-    clips = groups(waveforms(counts, samples=lambda number: 3000 + 900 * number))
+    clips = group_clips(waveforms(counts, samples=lambda number: 3000 + 900 * number))
     batches = Batches(settings, clips, "fan", "00", META)
     assert batches.windows.samples.device.type == "meta"
     model = Classifier(settings, RATE, epoch_steps=batches.epoch_steps).to(META)

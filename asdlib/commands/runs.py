@@ -3,8 +3,8 @@
 import json
 
 from asdlib.evaluation import ablations as gains
-from asdlib.evaluation.compare import compare as compare_runs
 from asdlib.evaluation import seeds as repetitions
+from asdlib.evaluation.compare import compare as compare_runs
 
 
 def seeds(given) -> int:
