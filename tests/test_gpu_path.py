@@ -60,18 +60,18 @@ def steps(monkeypatch, tmp_path, module, loss) -> list[int]:
     """Train for three steps on ``meta``; the numbers of steps whose losses were asked for at a time."""
     asked = []
 
-    def collect(pending, rows, names):
-        asked.append(len(pending))
-        rows += [[len(rows) + 1, *[0.0] * (len(names) - 1)] for _ in pending]
-        pending.clear()
+    def collect(progress):
+        asked.append(progress.waiting)
+        progress._rows += [[0.0] * len(progress._names) for _ in range(progress.waiting)]
+        progress._pending.clear()
 
     monkeypatch.setattr(torch, "autocast", lambda *which, **how: contextlib.nullcontext())  # meta knows none
-    monkeypatch.setattr(training, "_collect", collect)
+    monkeypatch.setattr(training._Progress, "collect", collect)
     monkeypatch.setattr(training, "_check_weights", lambda module, step: None)
     optimizer = torch.optim.Adam(module.parameters(), foreach=True)
     constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     compute = training.Compute(META, "float32", 1)
-    history = training.train(
+    history, _ = training.train(
         module,
         loss,
         optimizer,
