@@ -61,7 +61,7 @@ def values(wildcards):
 def data(wildcards):
     """Return the decoded clips of all machine types, since a classifier takes its outliers from the other types."""
     decoded = [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
-    return decoded + [run.pseudo_target(machine) / name for machine in plan.machines for name in SHIFTED]
+    return decoded + [run.shifted(machine) / name for machine in plan.machines for name in SHIFTED]
 
 
 # Snakemake compares the command as it stands here when it looks for stages to rerun, and fills in these variables only

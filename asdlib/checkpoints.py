@@ -113,7 +113,7 @@ def _read(checkpoint: Path) -> dict:
 @functools.cache
 def code() -> str:
     """Return a fingerprint of the code that computes a model: our own modules and the versions of the libraries."""
-    versions = [metadata.version(name) for name in ("torch", "torchvision", "timm", "librosa", "numpy")]
+    versions = [metadata.version(name) for name in ("torch", "torchvision", "timm", "numpy")]
     package, digest = Path(__file__).parent, hashlib.sha256(" ".join(versions).encode())
     for part in _CODE:
         for path in sorted((package / part).rglob("*.py")) if (package / part).is_dir() else [package / part]:

@@ -56,11 +56,14 @@ def compute(settings) -> Compute:
         )
     torch.set_num_threads(settings.threads)
     if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # makes cuBLAS deterministic
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # makes cuBLAS deterministic; read at its first use
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.allow_tf32 = False  # float32 means float32, on every machine
+        # With warn_only, the backward pass of the fused attention would stay non-deterministic.
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # for debugging; costs a kernel per new tensor
+        # float32 means float32, on every machine. After the newer fp32_precision, the compiler of PyTorch 2.9 fails.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if settings.compile and not any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))):
         raise ModelError("compile: true needs a C++ compiler, but none was found; install g++, or set compile: false")
     precision = settings.precision

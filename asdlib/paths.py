@@ -5,7 +5,7 @@ A run folder is ``runs/<profile>/``::
     settings.json                                   the resolved settings of the whole run
     plan.json                                       its machine types and sections
     data/<machine>/                                 clips.csv, waveforms.npy (catalogue and decoded clips)
-    pseudo_target/<machine>/                        the same for pseudo-target clips, shifts.csv
+    shifted/<machine>/                              the same for shifted clips, and shifts.csv
     <system>/<machine>/                             model and scores of a system without candidates (the baselines)
     autoencoder/<machine>/<candidate>/              model.safetensors, history.csv, scores.csv, ...
     classifier/<machine>/<section>/<candidate>/     source.safetensors, target.safetensors, history.csv, ...
@@ -140,9 +140,9 @@ class Run:
         """Return the folder of a machine's catalogue (``clips.csv``) and decoded clips (``waveforms.npy``)."""
         return self.folder / "data" / machine
 
-    def pseudo_target(self, machine: str) -> Path:
-        """Return the folder of a machine's pseudo-target clips (:mod:`asdlib.shift.shifted_clips`)."""
-        return self.folder / "pseudo_target" / machine
+    def shifted(self, machine: str) -> Path:
+        """Return the folder of a machine's shifted clips (:mod:`asdlib.shift.shifted_clips`)."""
+        return self.folder / "shifted" / machine
 
     def system(self, system: str, machine: str, candidate: str | None = None, section: str | None = None) -> Path:
         """Return the folder of one trained system; only the classifier's models have a ``section``."""

@@ -11,7 +11,7 @@ from asdlib.synthetic import dataset
 
 
 def prepare_clips(settings, needed: dict[str, int] | None = None) -> pd.DataFrame:
-    """Prepare the clips of a run: synthesise (if set), catalogue, check and decode them, and make pseudo-target clips.
+    """Prepare the clips of a run: synthesise (if set), catalogue, check and decode them, and make shifted clips.
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.

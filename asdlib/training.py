@@ -26,6 +26,16 @@ def generator(seed: int, *keys: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(derive(seed, *keys))
 
 
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a CPU tensor to ``device`` without waiting for the computations that a GPU still has to do.
+
+    From ordinary memory CUDA copies large tensors only after these; from page-locked memory it need not wait.
+    """
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
 class Epochs:
     """Shuffled batches over epochs; the indices in batch k depend only on the seed and k.
 

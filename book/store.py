@@ -110,7 +110,7 @@ def facts(settings: dict, runs: list[Path]) -> dict:
         "title": settings["title"],
         "profile": settings["profile"],
         "commit": ", ".join(sorted({record["commit"] for record in records})),
-        "device": "; ".join(sorted({record["device"] for record in records} - {"processor"})),
+        "device": "; ".join(sorted({record["device"] for record in records} - {"processor", "CPU"})),
         "date": max(record["date"] for record in records),
         "hours": sum(record["wall_seconds"] for record in records) / 3600,
     }

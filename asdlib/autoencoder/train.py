@@ -127,7 +127,7 @@ def loss(model: Autoencoder, batches: "Batches", branch, generator: torch.Genera
     options = branch.training
     crops, section, valid = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
     features = model.standardise(crops)
-    gains = specaugment.gains(branch.specaugment, *features.shape, generator).to(features.device, non_blocking=True)
+    gains = specaugment.gains(branch.specaugment, *features.shape, generator, features.device)
     error = model(features * gains, section, valid).float() - model.target(features, section)
     return masked_mean(error.abs() if options.loss == "l1" else error.square(), valid)
 
@@ -144,7 +144,7 @@ def stored_settings(settings, machine: str, candidate: str, sections: list[str],
     options = settings.candidate("autoencoder", candidate)
     branch = options.model_dump(mode="json", exclude={"scorer", "origin"})
     if options.training.pseudo_target and options.training.pseudo_target_by == "shift":
-        branch["shifted_clips"] = settings.data.pseudo_target.model_dump(mode="json")
+        branch["shifted_clips"] = settings.data.shifted.model_dump(mode="json")
     return {
         "machine": machine,
         "sections": sections,
@@ -232,8 +232,8 @@ class Batches:
         if pseudo and not shifted:
             decibel = torch.cat([self.mixed(decibel[:pseudo], section[:pseudo], generator), decibel[pseudo:]])
         valid = torch.arange(length) < self.lengths[chosen][:, None]
-        padding = None if valid.all() else valid.to(decibel.device, non_blocking=True)
-        return decibel, section.to(decibel.device, non_blocking=True), padding
+        padding = None if valid.all() else training.to_device(valid, decibel.device)
+        return decibel, training.to_device(section, decibel.device), padding
 
     def mixed(self, decibel: Tensor, section: Tensor, generator: torch.Generator) -> Tensor:
         """Make pseudo-target crops by averaging the power of each crop with that of a target clip of its section.
@@ -245,7 +245,7 @@ class Batches:
         weight = torch.rand(len(section), generator=generator).clamp(1e-6, 1 - 1e-6)
         lottery = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0)
         other = self._crop(lottery.argmax(1), decibel.shape[1], generator)
-        weight = torch.where(candidates.any(1), weight, 0.0).to(decibel.device)[:, None, None]
+        weight = training.to_device(torch.where(candidates.any(1), weight, 0.0), decibel.device)[:, None, None]
         nepers = math.log(10) / 10  # natural logarithm of power per dB
         return torch.logaddexp(decibel * nepers + torch.log1p(-weight), other * nepers + weight.log()) / nepers
 
@@ -255,4 +255,4 @@ class Batches:
         offset = (torch.rand(len(clips), generator=generator, dtype=torch.float64) * room).long()
         within = torch.minimum(offset[:, None] + torch.arange(length), self.lengths[clips][:, None] - 1)
         index = self.starts[clips][:, None] + within
-        return self.frames[index.to(self.frames.device, non_blocking=True)]
+        return self.frames[training.to_device(index, self.frames.device)]

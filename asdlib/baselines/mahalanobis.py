@@ -10,9 +10,9 @@ The Gaussian is fitted on the same clips that every other system of the run lear
 like test clips. With hundreds of dimensions and equally few clips, the distance of a clip that the Gaussian was fitted
 on is only a third of that of a new clip.
 
-``mahalanobis_shift`` has a separate Gaussian for the target domain, fitted on pseudo-target clips
+``mahalanobis_shift`` has a separate Gaussian for the target domain, fitted on shifted clips
 (:mod:`asdlib.shift.shifted_clips`) and slightly widened by the shift that the target clips still show. It measures the
-effect of pseudo-target clips alone, without any network.
+effect of shifted clips alone, without any network.
 """
 
 import numpy as np
@@ -85,7 +85,7 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
 
 
 def _learnt(made: tuple[Waveforms, np.ndarray], section: str, learn: pd.Series) -> np.ndarray:
-    """Return the rows of a section's pseudo-target clips that were derived from the clips ``learn``."""
+    """Return the rows of a section's shifted clips that were derived from the clips ``learn``."""
     clips = made[0].clips.iloc[made[1]]
     return made[1][((clips["section"] == section) & clips["clip"].isin(learn)).to_numpy()]
 

@@ -141,9 +141,9 @@ def _train(
         return model(images(windows.cut(index)))
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        index = epochs.batch(step)
+        index = training.to_device(epochs.batch(step), compute.device)
         logits = output(index)
-        section = target[windows.clip[index.to(compute.device)]]
+        section = target[windows.clip[index]]
         return {"loss": nn.functional.cross_entropy(logits.float(), section)}
 
     history, earlier = training.train(

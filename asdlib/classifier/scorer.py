@@ -17,7 +17,7 @@ There are several variants, each of which counts as a system:
 All but the first are extensions or ablations (:mod:`asdlib.origin`). Logit and distance are normalised to mean 0 and
 variance 1 over the section's held-out training clips with the same model, because a posterior in 0 to 1 would hardly
 count next to an unbounded distance. The score of a clip therefore does not depend on other test clips. With
-``scorer.target_from: pseudo_target``, pseudo-target clips derived from held-out clips replace these for target clips.
+``scorer.target_from: shifted``, shifted clips derived from held-out clips replace these for target clips.
 """
 
 import time

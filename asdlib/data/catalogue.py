@@ -6,7 +6,7 @@ Only names are read and no file is opened, because the Snakefile computes the pl
 import dataclasses
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +14,6 @@ import pandas as pd
 from asdlib import paths, records
 from asdlib.data import ground_truth, names
 from asdlib.errors import DataError
-from asdlib.synthetic.faults import fault
 
 COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "path", "attributes"]
 """Columns of the catalogue; all are strings, ``path`` is relative to the data root."""
@@ -133,8 +132,14 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
     return _table(rows), problems, unused
 
 
-def expected(synthetic) -> pd.DataFrame:
-    """Return the catalogue of synthetic data with these settings; anomalous clips have the fault as attribute."""
+def expected(synthetic, fault: Callable[[str, int], str] | None = None) -> pd.DataFrame:
+    """Return the catalogue of synthetic data with these settings.
+
+    Args:
+        synthetic: Settings (:class:`asdlib.params.data.Synthetic`).
+        fault: Function from a machine type and the number of an anomalous clip to the attribute in its name; None for
+            no attributes, which is enough for a plan.
+    """
     for machine in synthetic.machines:
         if machine not in names.MACHINES:
             raise DataError(
@@ -151,7 +156,7 @@ def expected(synthetic) -> pd.DataFrame:
         for section in synthetic.sections:
             for domain, split, label, count in counts:
                 for index in range(count):
-                    kind = fault(machine, index) if label == "anomaly" else ""
+                    kind = fault(machine, index) if fault and label == "anomaly" else ""
                     name = names.ClipName(section, domain, split, label, f"{index:04d}", kind)
                     rows.append(_row(machine, name, f"{machine}/{name.folder}/{name.file}"))
     return _table(rows)

@@ -12,7 +12,7 @@ from asdlib.ensemble.agreement import agreement
 from asdlib.ensemble.blocks import BLOCKS, BRANCHES, EXTENSION_ROWS, ROWS
 from asdlib.ensemble.combine import COMBINATIONS, combine, normalise, rank
 from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.select import Choice, apply, choose, defaults, halves
+from asdlib.ensemble.select import Choice, apply, choose, defaults, split_halves
 from asdlib.errors import ScoreError
 from asdlib.paths import AGREEMENT, CHOICES, RECORD, SCORES, Run
 from asdlib.records import check_settings
@@ -34,23 +34,24 @@ __all__ = [
 ]
 
 SELECTIONS = ("development", "cross-fitted", "fixed")
-"""selections by all test labels (the paper), by the labels of the other half, and by none
+"""selection by all test labels (the paper), by the labels of the other half, and without labels
 
-``fixed`` uses nothing of the test set: neither labels nor the statistics of its scores.
+``fixed`` uses nothing of the test set, neither labels nor the statistics of its scores.
 """
 COLUMNS = [*scores.COLUMNS, "selection", "fold"]
 
 
 def run(settings, machine: str) -> pd.DataFrame:
-    """Make the ensembles of one machine and write ``runs/<profile>/ensemble/<machine>/``.
+    """Compute the ensembles of one machine and write ``runs/<profile>/ensemble/<machine>/``.
 
     ``scores.csv`` is a score table with two more columns: ``selection`` (:data:`SELECTIONS`), and ``fold``, the half
-    to which a clip of the cross-fitted selection belongs (the choice looked at the other half only). Its systems are
-    named ``ensemble/<selection>/<row>``. ``choices.csv`` says what was chosen, ``agreement.csv`` how alike the
-    candidates of the paper's block rank the clips.
+    to which a clip of the cross-fitted selection belongs (the choice used only the other half). Its systems are named
+    ``ensemble/<selection>/<row>``. ``choices.csv`` lists the choices, ``agreement.csv`` how alike the candidates of the
+    paper's block rank the clips.
 
-    ``development`` and ``cross-fitted`` normalise as ``settings.ensemble.normalise`` says, ``fixed`` always by the rows
-    of the split ``train``, which no system was trained on: a clip's score is then the same whatever else is tested.
+    ``development`` and ``cross-fitted`` normalise by the clips that ``settings.ensemble.normalise`` names, ``fixed``
+    always by the rows of the split ``train``, which no system was trained on, so that a clip's score does not depend on
+    the other test clips.
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.
@@ -64,7 +65,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     by_training = selecting if settings.ensemble.normalise == "train" else pools(settings, machine, "train")
     clips = selecting[0].clips
     labelled = ((clips["split"] == "test") & (clips["label"] != "unknown")).to_numpy()
-    half = halves(clips, settings.seed)
+    half = split_halves(clips, settings.seed)
     chosen = {
         ("development", ""): choose(*selecting, settings, labelled),
         ("cross-fitted", "first"): choose(*selecting, settings, half == "second"),
@@ -80,12 +81,12 @@ def run(settings, machine: str) -> pd.DataFrame:
             tables.append(table.assign(selection=selection, fold=fold))
     result = pd.concat(tables, ignore_index=True)[COLUMNS]
     scores.check(result, stage.folder / SCORES)
-    depends = settings.common() | {
+    relevant = settings.common() | {
         name: getattr(settings, name).model_dump(mode="json") for name in ("ensemble", "evaluation")
     }
-    depends["candidates"] = [system for pool in selecting for system in pool.systems]
+    relevant["candidates"] = [system for pool in selecting for system in pool.systems]
     data = fingerprint(inputs(settings, machine))
-    with stage.writing(depends, seed=settings.seed, data=data) as folder:
+    with stage.writing(relevant, seed=settings.seed, data=data) as folder:
         write_table(result, folder / SCORES)
         write_table(_choices(chosen), folder / CHOICES)
         write_table(agreement(*selecting, settings), folder / AGREEMENT)
@@ -111,17 +112,17 @@ def pools(settings, machine: str, reference: str | None = None) -> tuple[Pool, P
         reference: Clips by which to normalise scores, ``test`` or ``train``; None to follow the settings.
 
     Raises:
-        ScoreError: A candidate has not been scored.
-        ArtefactError: It was scored with other settings.
-        ScoreError: The candidates did not score the same clips, or the machine has no test clips.
+        ScoreError: A candidate has not been scored, the candidates did not score the same clips, or the machine has no
+            test clips.
+        ArtefactError: A candidate was scored with other settings.
     """
     for branch, name in (("autoencoder", "scores.json"), ("classifier", RECORD)):
         for candidate in getattr(settings, f"{branch}_candidates"):
-            made = Run.of(settings).system(branch, machine, candidate) / name
-            check_settings(made, settings.common() | settings.candidate(branch, candidate).model_dump(mode="json"))
+            path = Run.of(settings).system(branch, machine, candidate) / name
+            check_settings(path, settings.common() | settings.candidate(branch, candidate).model_dump(mode="json"))
     frame = scores.read(inputs(settings, machine))
     if not (frame["split"] == "test").any():
-        raise ScoreError(f"{machine} has no scored test clips; an ensemble needs some")
+        raise ScoreError(f"{machine} has no scored test clips; an ensemble needs at least one")
     branch = frame["system"].str.partition("/")[0]
     both = [Pool.of(frame[branch == name], reference or settings.ensemble.normalise) for name in BRANCHES]
     if not both[0].clips.equals(both[1].clips):

@@ -1,4 +1,4 @@
-"""Make pseudo-target clips from source training clips, by applying the shift that the few target clips show.
+"""Make shifted clips from source training clips, by applying the shift that the few target clips show.
 
 They are stored decoded, in the same format as a machine type's own clips, so that they can be read in the same way.
 Each has the name of the source clip from which it was made, and its ``domain`` is target.
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import paths, records
-from asdlib.data import roles
+from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
 from asdlib.errors import DataError
 from asdlib.paths import CLIPS, RECORD, SHIFTED, SHIFTS, WAVEFORMS
@@ -24,7 +24,7 @@ from asdlib.units import FULL_SCALE
 
 
 def make(settings, machine: str) -> bool:
-    """Make the pseudo-target clips of a machine type; return False if this was done before and nothing has changed.
+    """Make the shifted clips of a machine type; return False if this was done before and nothing has changed.
 
     Writes ``waveforms.npy`` and ``clips.csv`` as :func:`asdlib.data.audio.decode` does, ``shifts.csv``, which holds the
     estimated :class:`asdlib.shift.physical.Shift` of each section, and ``record.json``, whole or not at all. A section
@@ -35,8 +35,8 @@ def make(settings, machine: str) -> bool:
         settings: :class:`asdlib.params.settings.Settings`.
         machine: A machine type whose clips are decoded.
     """
-    stage, options, run = Stage(settings), settings.data.pseudo_target, paths.Run.of(settings)
-    waveforms, folder = Waveforms.open(run.data(machine)), run.pseudo_target(machine)
+    stage, options, run = Stage(settings), settings.data.shifted, paths.Run.of(settings)
+    waveforms, folder = Waveforms.open(run.data(machine)), run.shifted(machine)
     what = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, "held_out": settings.data.held_out}
     what |= options.model_dump(mode="json")
     before = _record(folder)
@@ -75,21 +75,21 @@ def make(settings, machine: str) -> bool:
 
 
 def open_clips(settings, machine: str) -> Waveforms:
-    """Open the pseudo-target clips of a machine type.
+    """Open the shifted clips of a machine type.
 
     Raises:
         DataError: They have not been made.
     """
-    folder = paths.Run.of(settings).pseudo_target(machine)
+    folder = paths.Run.of(settings).shifted(machine)
     if not _record(folder):
-        raise DataError(f"{folder}: no pseudo-target clips; run notebook 01_data, or make reproduce")
+        raise DataError(f"{folder}: no shifted clips; run notebook 01_data, or make reproduce")
     return Waveforms.open(folder)
 
 
 def open_rows(
     settings, machine: str, sections: Collection[str], without: Collection[str] = ()
 ) -> tuple[Waveforms, np.ndarray] | None:
-    """Open the pseudo-target clips of some sections, except those made from the clips named in ``without``.
+    """Open the shifted clips of some sections, except those made from the clips named in ``without``.
 
     Returns:
         The clips and the rows to use; None if there are none.
@@ -100,10 +100,18 @@ def open_rows(
     return (waveforms, rows) if len(rows) else None
 
 
+def all_shifts(settings) -> pd.DataFrame:
+    """Return the estimated shifts of a run, indexed by ``machine`` and ``section``; columns as in :func:`shifts`."""
+    machines = plan.read(settings).machines
+    return pd.concat([shifts(settings, machine).assign(machine=machine) for machine in machines]).set_index(
+        ["machine", "section"]
+    )
+
+
 def shifts(settings, machine: str) -> pd.DataFrame:
     """Return the estimated shift of each section, columns ``section`` and :data:`asdlib.shift.physical.NAMES`."""
     open_clips(settings, machine)
-    return read_table(paths.Run.of(settings).pseudo_target(machine) / SHIFTS)
+    return read_table(paths.Run.of(settings).shifted(machine) / SHIFTS)
 
 
 def _spread(rows: pd.Index, count: int) -> pd.Index:
