@@ -1,7 +1,6 @@
 """Two stages of training: what they write, and that a killed one goes on to the same bits."""
 
 import copy
-import functools
 import itertools
 import json
 
@@ -82,9 +81,8 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(trained, monkeypatc
         return plain(self, generator)
 
     monkeypatch.setattr(Batches, stage, dies)
-    monkeypatch.setattr(training, "train", functools.partial(training.train, checkpoint_seconds=0))
     with pytest.raises(KeyboardInterrupt):
-        train.fit(settings, "fan", "00", "base")
+        train.fit(settings.model_copy(update={"checkpoint_seconds": 0.0}), "fan", "00", "base")
     assert not folder(settings).exists()
     torch.manual_seed(123)
     source = Batches.source
@@ -241,10 +239,9 @@ def test_fine_tuning_does_not_go_on_after_a_source_training_of_other_code(traine
 
     with monkeypatch.context() as patch:
         patch.setattr(Batches, "finetuning", dies)
-        patch.setattr(training, "train", functools.partial(training.train, checkpoint_seconds=0))
         patch.setattr(checkpoints, "code", lambda: "older")
         with pytest.raises(KeyboardInterrupt):
-            train.fit(settings, "fan", "00", "base")
+            train.fit(settings.model_copy(update={"checkpoint_seconds": 0.0}), "fan", "00", "base")
     there = paths.Run.of(settings).checkpoints
     assert sorted(path.name.split(".")[4] for path in there.iterdir()) == ["source", "target"]
     capsys.readouterr()
