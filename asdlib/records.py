@@ -82,7 +82,7 @@ def record(settings: dict, *, seed: int, device: str, data: str, seconds: float,
     Args:
         settings: The resolved settings that the artefact depends on.
         seed: Seed of the artefact's random numbers.
-        device: Human-readable device, as returned by :meth:`asdlib.training.Compute.describe`.
+        device: Human-readable device, as returned by :meth:`asdlib.compute.Compute.describe`.
         data: Fingerprint of the input data.
         seconds: Wall time in seconds.
         more: Further entries for this artefact (number of parameters, precision, pretrained weights ...).

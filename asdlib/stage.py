@@ -24,7 +24,7 @@ class Stage:
         machine: Machine type.
         candidate: Candidate, for the branches that have some.
         section: Section, for a classifier's models.
-        compute: :class:`asdlib.training.Compute`; None if the stage uses neither PyTorch nor a GPU.
+        compute: :class:`asdlib.compute.Compute`; None if the stage uses neither PyTorch nor a GPU.
     """
 
     def __init__(
