@@ -12,8 +12,9 @@ from classifier_clips import project
 from safetensors.torch import load_file
 
 from asdlib import checkpoints, params, paths, training
-from asdlib.classifier import model, train
+from asdlib.classifier import train
 from asdlib.classifier.batches import Batches
+from asdlib.classifier.model import Classifier, TrainedClassifier
 from asdlib.errors import ModelError, ParamsError
 
 pytestmark = pytest.mark.slow
@@ -123,7 +124,8 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(trained, stage,
     """Average mean and variance of 30 batches, layer by layer, under the weights in the file."""
     settings = trained[0]
     branch, place = settings.candidate("classifier", "base"), folder(settings)
-    stored, net = load_file(place / f"{stage}.safetensors"), model.load(place / f"{stage}.safetensors", branch, 16_000)
+    file = place / f"{stage}.safetensors"
+    stored, net = load_file(file), TrainedClassifier.load(file, branch, 16_000, training.compute(settings)).network
     batches, seen = Batches.open(settings, "base", "fan", "00"), {}
 
     def keep(name):
@@ -259,7 +261,7 @@ def test_the_balanced_weight_makes_ddcsad_as_large_as_the_cross_entropy(trained)
     assert branch.ddcsad.weight == "balanced"
     batches = Batches.open(settings, "base", "fan", "00")
     torch.manual_seed(0)
-    net = model.Classifier(branch, 16_000, (0.0, 0.2), batches.epoch_steps)
+    net = Classifier(branch, 16_000, (0.0, 0.2), batches.epoch_steps)
     plain = copy.deepcopy(net).train()
     train.initialise(net, batches, compute, 7, balanced=True)
     outputs = []

@@ -21,7 +21,7 @@ from sklearn.exceptions import NotFittedError
 import asdlib
 from asdlib import params
 from asdlib.__main__ import main
-from asdlib.detector import commands, folder, recordings, spans
+from asdlib.detector import commands, folder, localize, recordings
 from asdlib.detector.watch import JOURNAL, journal_of, watch
 from asdlib.errors import DataError, DetectorError
 
@@ -68,7 +68,7 @@ def test_an_anomaly_is_found_with_its_time_and_frequency(detector, odd):
     (span,) = verdict.spans
     assert span["branch"] == "autoencoder" and verdict.nearest["recording"].startswith("day")
     assert verdict.above == verdict.normals == 10 and abs(verdict.level) < 6
-    assert span["start"] == pytest.approx(1.0, abs=spans.SMOOTH) and span["end"] == pytest.approx(1.4, abs=spans.SMOOTH)
+    assert (span["start"], span["end"]) == pytest.approx((1.0, 1.4), abs=localize.SMOOTH)
     low, high = span["frequencies"][0]
     assert low < 5000 < high and high - low < 3000
 
@@ -86,6 +86,10 @@ def test_scikit_learns_conventions(detector, odd, usual):
     samples, margins = detector.score_samples(pair), detector.decision_function(pair)
     assert samples[0] > samples[1]  # the lower, the more abnormal
     assert margins[0] > 0 > margins[1]
+    np.testing.assert_array_equal(margins, samples - detector.offset_)
+    verdicts = [detector.judge(clip) for clip in pair]
+    assert detector.offset_ == -verdicts[0].threshold  # of one window of the first section
+    np.testing.assert_allclose(samples, [-verdict.score for verdict in verdicts], rtol=1e-12)
     assert detector.predict(pair).tolist() == [1, -1]
     fresh = clone(asdlib.Detector("smoke", 0.2))
     assert fresh.get_params() == {
@@ -96,6 +100,25 @@ def test_scikit_learns_conventions(detector, odd, usual):
     }
     with pytest.raises(NotFittedError):
         fresh.predict(pair)
+
+
+def test_scores_of_all_sections_and_lengths_share_one_offset(detector, home):
+    clips = [write(home / "right" / "one.wav", hum(1400, pitch=700))]
+    clips.append(write(home / "left" / "three.wav", hum(1401, seconds=6)))
+    verdicts = [detector.judge(clip) for clip in clips]
+    assert all(verdict.threshold != -detector.offset_ for verdict in verdicts)
+    margins = [verdict.threshold - verdict.score for verdict in verdicts]
+    np.testing.assert_allclose(detector.score_samples(clips) - detector.offset_, margins, rtol=1e-12)
+
+
+def test_a_clone_of_a_loaded_detector_is_fitted_with_its_settings(detector, home, tmp_path):
+    fresh = clone(detector)
+    assert fresh.profile["classifier"]["model"]["backbone"] == "test_resnet" and not hasattr(fresh, "sections_")
+    fresh.set_params(overrides={"autoencoder.training.steps": 2})
+    fresh.fit(normal(tmp_path / "own", 12))
+    settings = fresh._fitted().stored.settings
+    assert settings.autoencoder.training.steps == 2
+    assert settings.autoencoder.features == detector._fitted().stored.settings.autoencoder.features
 
 
 def test_a_clip_is_judged_by_its_content_alone(detector, odd, home):

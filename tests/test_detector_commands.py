@@ -260,8 +260,8 @@ def test_a_detector_is_not_replaced_by_accident(place, capsys):
 
 
 def test_durations_are_estimated(tmp_path):
-    made = train.settings(profile(tmp_path), {}, tmp_path)
-    longer = train.settings(profile(tmp_path), {"autoencoder.training.steps": 60_000}, tmp_path)
+    made = train.build_settings(profile(tmp_path), {}, tmp_path)
+    longer = train.build_settings(profile(tmp_path), {"autoencoder.training.steps": 60_000}, tmp_path)
     chosen = {"autoencoder": ["base"], "classifier": ["base"]}
     assert 0 < estimate.seconds(made, chosen, ["00"], 1) < 60 < estimate.seconds(longer, chosen, ["00"], 1)
 

@@ -20,7 +20,7 @@ DATA = params.Data(root="", sample_rate=RATE)
 
 def laid_out(place, tmp_path, **more):
     """The clips that ``fit`` would make of a folder, and the settings."""
-    made = train.settings(profile(tmp_path), {}, tmp_path / "work")
+    made = train.build_settings(profile(tmp_path), {}, tmp_path / "work")
     return folder.lay_out(folder.find(place, **more), made, 0.1, level.LIMIT), made
 
 
@@ -223,9 +223,9 @@ def test_the_oddest_moment_is_found():
     spectra = [bands(recordings.to_int16(hum(seed))) for seed in range(40)]
     usual = statistics.Statistics.fit(spectra, range(40), bands.step)
     odd = bands(recordings.to_int16(hum(99, burst=(1.0, 1.4))))
-    moment = usual.oddest(odd, bands)
+    moment = usual.find_oddest(odd, bands)
     assert moment.start == pytest.approx(1.0, abs=0.15) and moment.end == pytest.approx(1.4, abs=0.15)
     assert moment.low < 5000 < moment.high and moment.excess > 10
     plain, found = usual.scores(bands(recordings.to_int16(hum(98))), bands.step), usual.scores(odd, bands.step)
     assert all(found[name] > plain[name] for name in plain)
-    assert usual.closest(spectra[7]) == 7
+    assert usual.find_nearest(spectra[7]) == 7

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from asdlib import params, training
 from asdlib.autoencoder import train as autoencoder_train
+from asdlib.autoencoder.batches import Batches as AutoencoderBatches
 from asdlib.autoencoder.model import Autoencoder
-from asdlib.classifier.batches import Batches, groups
+from asdlib.classifier.batches import Batches
+from asdlib.classifier.clips import group_clips
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.resident import Windows
 
@@ -95,9 +97,7 @@ def test_no_step_of_the_autoencoder_waits_for_the_device(monkeypatch, tmp_path, 
     }
     branch = params.Autoencoder.model_validate(values)
     lengths, section = torch.tensor([12, 15, 10]), torch.tensor([0, 1, 0])
-    batches = autoencoder_train.Batches(
-        torch.empty(37, 6, device=META), lengths, section, torch.tensor([False, False, True])
-    )
+    batches = AutoencoderBatches(torch.empty(37, 6, device=META), lengths, section, torch.tensor([False, False, True]))
     model = Autoencoder(branch.model, 6, 2).to(META)
     asked = steps(
         monkeypatch,
@@ -124,7 +124,7 @@ def test_no_step_of_the_classifier_waits_for_the_device(monkeypatch, tmp_path, s
     # meta has no generators of random numbers: the noise is drawn by a CPU's, which changes no shape.
     generator = torch.Generator
     monkeypatch.setattr(torch, "Generator", lambda device="cpu": generator())
-    clips = groups(waveforms(counts, samples=lambda number: 3000 + 900 * number))
+    clips = group_clips(waveforms(counts, samples=lambda number: 3000 + 900 * number))
     batches = Batches(settings, clips, "fan", "00", META)
     assert batches.windows.samples.device.type == "meta"
     model = Classifier(settings, RATE, epoch_steps=batches.epoch_steps).to(META)

@@ -18,7 +18,6 @@ from safetensors.numpy import load_file
 from asdlib import ensemble, paths, scores
 from asdlib.autoencoder import scorer as autoencoder_scorer
 from asdlib.autoencoder import train as autoencoder
-from asdlib.autoencoder.reconstruct import Reconstructor
 from asdlib.baselines import frame_autoencoder, mahalanobis, mobilenet
 from asdlib.classifier import embeddings
 from asdlib.classifier import scorer as classifier_scorer
@@ -196,7 +195,7 @@ def test_models_and_scores_of_another_share_of_held_out_clips_are_refused(runs):
     assert learnt[1] < learnt[0]
     assert len(ensemble.pools(settings, "fan")) == 2
     with pytest.raises(ModelError, match=r"trained with held_out: 0.34, but the settings now"):
-        Reconstructor.load(other, "fan", "base")
+        autoencoder_scorer.open_trained(other, "fan", "base")
     with pytest.raises(ModelError, match="the model there was trained with other settings"):
         classifier_scorer.score(other, "fan", "base")
     with pytest.raises(ArtefactError, match=r"base.scores.json: made with held_out: 0.34, while this run has 0.5"):
@@ -217,8 +216,8 @@ def test_an_autoencoder_of_other_pseudo_target_clips_is_refused(runs):
     made = settings.data.shifted.model_copy(update={"jitter": 0.5})
     other = settings.model_copy(update={"data": settings.data.model_copy(update={"shifted": made})})
     with pytest.raises(ModelError, match=r'shifted_clips: \{"clips": 200, "jitter": 2.0\}'):
-        Reconstructor.load(other, "fan", "shifted")
-    assert Reconstructor.load(other, "fan", "base").sections == ["00", "01", "02"]
+        autoencoder_scorer.open_trained(other, "fan", "shifted")
+    assert autoencoder_scorer.open_trained(other, "fan", "base")[0].sections == ["00", "01", "02"]
 
 
 def test_a_section_without_labelled_test_clips_trains_all_the_same(runs):

@@ -1,7 +1,6 @@
 """Train the classifier of one section: on the source domain, then fine-tuning for the target domain (Sec. 2.2)."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +11,9 @@ from safetensors.torch import save_file
 from asdlib import atomic, checkpoints, paths, records, training
 from asdlib.atomic import writing
 from asdlib.classifier import FILES, STAGES
-from asdlib.classifier.batches import Batch, Batches, held_out_clips, normalisation
-from asdlib.classifier.model import Classifier, parameters
+from asdlib.classifier.batches import Batches
+from asdlib.classifier.clips import held_out_clips, measure_normalisation
+from asdlib.classifier.model import Classifier, count_parameters
 
 
 def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
@@ -37,68 +37,41 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         asdlib.errors.AsdError: Clips or weights are missing, or the training diverged.
     """
     began = time.monotonic()
-    branch, run, compute = (
-        settings.candidate("classifier", candidate),
-        paths.Run.of(settings),
-        training.compute(settings),
-    )
+    branch, run = settings.candidate("classifier", candidate), paths.Run.of(settings)
+    compute = training.compute(settings)
     batches = Batches.open(settings, candidate, machine, section, compute.device)
-    what, data = recipe(settings, machine, section, candidate), records.fingerprint(batches.fingerprint)
-    facts = what | {"data": data, "compute": compute.describe()}
+    wanted, data = recipe(settings, machine, section, candidate), records.fingerprint(batches.fingerprint)
+    belongs_to = wanted | {"data": data, "compute": compute.describe()}
     seed = training.derive(settings.seed, "classifier", machine, section, branch.seed)
     source, target = (
-        run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", facts) for stage in ("source", "target")
+        run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", belongs_to)
+        for stage in ("source", "target")
     )
 
-    def stage(name: str, draw: Callable[[torch.Generator], Batch], steps: int, factor: float, checkpoint: Path):
-        rates = branch.training.backbone_learning_rate * factor, branch.training.head_learning_rate * factor
-        optimizer = torch.optim.Adam(model.groups(*rates), fused=True)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=list(rates), total_steps=steps)
-
-        def loss(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
-            batch = draw(generator)
-            return model.losses(batch.waveform, batch.label)
-
-        history, earlier = training.train(
-            model,
-            loss,
-            optimizer,
-            scheduler,
-            steps=steps,
-            seed=training.derive(seed, name),
-            compute=compute,
-            checkpoint=checkpoint,
-            settings=facts,
-        )
-        seen = training.derive(seed, name)
-        training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), compute, seen)
-        return history.assign(stage=name)[["stage", *history.columns]], earlier
-
     torch.manual_seed(training.derive(seed, "weights"))
-    statistics = normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
+    statistics = measure_normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
     model = Classifier(branch, settings.data.sample_rate, statistics, batches.epoch_steps).to(compute.device)
     if not checkpoints.is_finished(source):
         target.unlink(missing_ok=True)  # belongs to a source training by other code
         if not source.is_file():
             initialise(model, batches, compute, seed, branch.ddcsad.weight == "balanced")
-    history, earlier = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
+    history, earlier = train_stage(model, batches, STAGES[0], branch, compute, seed, source, belongs_to)
     models = {FILES[STAGES[0]]: _tensors(model)}
     if batches.target is None:
         print(f"section {section} of {machine} has no target training clips: no fine-tuning", flush=True)
     elif branch.training.finetune_steps:
-        steps, factor = branch.training.finetune_steps, branch.training.finetune_factor
-        tuning, more = stage(STAGES[1], batches.finetuning, steps, factor, target)
+        tuning, more = train_stage(model, batches, STAGES[1], branch, compute, seed, target, belongs_to)
         earlier += more
         history = pd.concat([history, tuning], ignore_index=True)
         models[FILES[STAGES[1]]] = _tensors(model)
     record = records.record(
-        what,
+        wanted,
         seed=seed,
         device=compute.describe(),
         data=data,
         seconds=time.monotonic() - began + earlier,
         precision=compute.precision,
-        parameters=parameters(model),
+        parameters=count_parameters(model),
         pretrained=branch.model.pretrained,
     )
     with writing(run.system("classifier", machine, candidate, section), folder=True) as folder:
@@ -110,6 +83,58 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         for checkpoint in (source, target):
             checkpoints.finished(checkpoint).unlink(missing_ok=True)
     return history
+
+
+def train_stage(
+    model: Classifier,
+    batches: Batches,
+    name: str,
+    branch,
+    compute: training.Compute,
+    seed: int,
+    checkpoint: Path,
+    belongs_to: dict,
+) -> tuple[pd.DataFrame, float]:
+    """Train a network in one stage, on the source domain or for the target domain.
+
+    Args:
+        model: The network, which is changed.
+        batches: Source of the section's batches.
+        name: Stage, of :data:`asdlib.classifier.STAGES`.
+        branch: :class:`asdlib.params.classifier.Classifier`.
+        compute: Device and precision.
+        seed: Seed of the training.
+        checkpoint: File to resume from.
+        belongs_to: Settings that the checkpoint belongs to.
+
+    Returns:
+        The history, with the column ``stage``, and the seconds that earlier starts took.
+    """
+    options, draw, steps, factor = branch.training, batches.source, branch.training.steps, 1.0
+    if name == STAGES[1]:
+        draw, steps, factor = batches.finetuning, options.finetune_steps, options.finetune_factor
+    rates = options.backbone_learning_rate * factor, options.head_learning_rate * factor
+    optimizer = torch.optim.Adam(model.groups(*rates), fused=True)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=list(rates), total_steps=steps)
+
+    def loss(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        batch = draw(generator)
+        return model.losses(batch.waveform, batch.label)
+
+    seed = training.derive(seed, name)
+    history, earlier = training.train(
+        model,
+        loss,
+        optimizer,
+        scheduler,
+        steps=steps,
+        seed=seed,
+        compute=compute,
+        checkpoint=checkpoint,
+        settings=belongs_to,
+    )
+    training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), compute, seed)
+    return history.assign(stage=name)[["stage", *history.columns]], earlier
 
 
 def recipe(settings, machine: str, section: str, candidate: str) -> dict:

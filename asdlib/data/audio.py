@@ -9,6 +9,7 @@ import json
 import mmap
 import os
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from asdlib.data.catalogue import listed
 from asdlib.data.quality import Doubts, Summary
 from asdlib.errors import DataError
 from asdlib.paths import DECODED
+
+RELEASED = 32
+"""number of clips that :meth:`Waveforms.read_each` reads before it releases their memory"""
 
 
 def check_headers(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None = None) -> list[str]:
@@ -157,6 +161,14 @@ class Waveforms:
         if start < 0 or samples < 0 or start + samples > length:
             raise ValueError(f"samples {start} to {start + samples} of clip {row} asked for, which has {length}")
         return np.array(self.samples[first + start : first + start + samples])
+
+    def read_each(self, rows: Iterable[int]) -> Iterator[np.ndarray]:
+        """Read clips one by one, in the order of ``rows``, in constant memory."""
+        for count, row in enumerate(rows, 1):
+            yield self.read(row)
+            if count % RELEASED == 0:
+                self.release()
+        self.release()
 
     def release(self) -> None:
         """Release the memory-mapped pages read so far, so that memory use stays constant; they can be read again."""

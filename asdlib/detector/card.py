@@ -3,9 +3,9 @@
 import pandas as pd
 
 from asdlib.detector.calibration import CONFIDENCE, ENSEMBLE, Calibration
+from asdlib.detector.facts import Facts
 from asdlib.detector.folder import FEW_FILES
 from asdlib.detector.recordings import MACHINE
-from asdlib.detector.store import Facts
 
 
 def card(

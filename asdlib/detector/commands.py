@@ -61,7 +61,7 @@ def fit(
         AsdError: Recordings, settings or the place to write to cannot be used; or there is a detector, which is not to
             be replaced.
     """
-    store.vacant(out)
+    store.check_vacant(out)
     if out.exists() and not replace:
         raise DetectorError(
             f"{out}: there is a detector already; give another place, or --replace, which replaces it once the new one "
@@ -94,7 +94,7 @@ def calibrate(
         The model card.
     """
     out = out or place
-    store.vacant(out)
+    store.check_vacant(out)
     from asdlib.detector.detector import Detector
 
     detector = Detector.load(place)

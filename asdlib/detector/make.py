@@ -11,12 +11,15 @@ import pandas as pd
 
 from asdlib import atomic, paths, records, scores, training
 from asdlib.data.audio import Waveforms
-from asdlib.detector import calibration, folder, level, networks, recordings, spans, statistics, store
+from asdlib.detector import calibration, collect, folder, level, recordings, statistics, store
 from asdlib.detector.card import card
-from asdlib.detector.judge import Judge, hear
+from asdlib.detector.facts import Facts
+from asdlib.detector.judge import Judge
+from asdlib.detector.localize import FrameStatistics
+from asdlib.detector.networks import Window, measure_window
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.statistics import Bands, Statistics
-from asdlib.detector.store import Facts, Stored
+from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
 
 COLUMNS = ["machine", "name", "section", "domain", "split", "recording", "start", "level"]
@@ -43,10 +46,10 @@ def write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: floa
         began: When the fit began, by the monotonic clock.
     """
     for name in facts.autoencoder:
-        networks.keep_autoencoder(settings, name, target / "autoencoder" / name)
+        collect.copy_autoencoder(settings, name, target / "autoencoder" / name)
     for name in facts.classifier:
-        networks.keep_classifier(settings, name, facts.codes, target / "classifier" / name)
-    nets = store.networks_of(settings, facts, target)
+        collect.write_classifier(settings, name, facts.codes, target / "classifier" / name)
+    nets = store.open_networks(settings, facts, target)
     waveforms = Waveforms.open(paths.Run.of(settings).data(MACHINE))
     warnings, clips = clips.attrs["warnings"], clips.reset_index(drop=True)
     usual = _statistics(waveforms, clips, facts, settings.data.sample_rate)
@@ -147,7 +150,7 @@ def revise(target: Path, stored: Stored, facts: Facts) -> None:
 
 
 def _write_card(target: Path, stored: Stored, facts: Facts) -> None:
-    limits = calibration.limits(stored.reference, facts.false_alarm_rate, stored.settings.ensemble.combinations[0])
+    limits = calibration.calibrate(stored.reference, facts.false_alarm_rate, stored.settings.ensemble.combinations[0])
     whole = facts.samples(stored.settings.data.sample_rate)[0]
     limits = {(section, domain): parts for (section, domain, samples), parts in limits.items() if samples == whole}
     (target / store.CARD).write_text(card(facts, stored.settings, stored.clips, limits), encoding="utf-8")
@@ -172,14 +175,14 @@ def _reference(
     for number, (samples, clip) in enumerate(windows):
         for size in sizes:
             part = piece(samples, size, number, rate, facts.level)
-            heard = hear(*nets, usual, bands, networks.alone(part, clip["section"], clip["domain"]))
-            values[size].append(heard.scores)
+            measured = measure_window(*nets, usual, bands, Window(part, clip["section"], clip["domain"]))
+            values[size].append(measured.scores)
             key = clip["section"], clip["domain"], size
-            frames.setdefault(key, []).append((heard.frames, heard.errors))
+            frames.setdefault(key, []).append((measured.frames, measured.errors))
     step = next(iter(nets[0].values())).step
     for size in sizes:
-        measured, path = pd.DataFrame(values[size]), target / store.CALIBRATION / f"{size}.csv"
-        parts = [scores.table(held_out, system, measured[system]) for system in measured]
+        found, path = pd.DataFrame(values[size]), target / store.CALIBRATION / f"{size}.csv"
+        parts = [scores.table(held_out, system, found[system]) for system in found]
         if path.is_file():
             before = scores.read(path)
             new = set(zip(held_out["section"], held_out["domain"], strict=True))
@@ -189,9 +192,9 @@ def _reference(
         scores.write(pd.concat(parts, ignore_index=True), path)
     first = next(iter(frames.values()))[0][1]
     edges = librosa.mel_frequencies(first.shape[1] + 2, fmin=0, fmax=rate / 2)
-    found = {key: spans.Usual.of(*zip(*some, strict=True), step, edges) for key, some in frames.items()}
-    before = store.usual(target) if (target / store.USUAL).is_file() else {}
-    store.save_usual(before | found, target / store.USUAL)
+    found = {key: FrameStatistics.of(*zip(*some, strict=True), step, edges) for key, some in frames.items()}
+    before = store.load_frames(target) if (target / store.FRAMES).is_file() else {}
+    store.save_frames(before | found, target / store.FRAMES)
 
 
 def piece(samples: np.ndarray, size: int, number: int, rate: int, target: float | None) -> np.ndarray:
@@ -229,5 +232,5 @@ def _statistics(waveforms: Waveforms, clips: pd.DataFrame, facts: Facts, rate: i
         for (section, domain), parts in spectra.items():
             if domain == "target" and len(parts) >= _FEW:
                 changed, indices = zip(*parts, strict=True)
-                result[section, domain, size] = result[section, "source", size].shifted(changed, indices, bands.step)
+                result[section, domain, size] = result[section, "source", size].widen(changed, indices, bands.step)
     return result
