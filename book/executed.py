@@ -11,6 +11,7 @@ import nbformat
 
 from asdlib.errors import AsdError
 from asdlib.paths import BASELINES, RECORD, Run, project_root
+from asdlib.records import read_records
 from asdlib.workflow import BY_NAME
 
 LINES = 12
@@ -72,7 +73,8 @@ class Executed:
         }
         stage = BY_NAME.get(self.stage)
         paths = [folder / RECORD for folder in folders[stage.rule]] if stage else []
-        return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+        found = [read_records(path) for path in paths if path.is_file()]
+        return [records[-1 if stage.rule == "score_autoencoder" else 0] for records in found]
 
 
 def seconds(notebook: nbformat.NotebookNode) -> float:
