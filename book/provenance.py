@@ -13,7 +13,8 @@ from tables import BLANK, table
 
 from asdlib.evaluation import paper
 from asdlib.evaluation.rows import EXTENSIONS, ROWS
-from asdlib.paths import Run
+from asdlib.paths import RECORD, Run
+from asdlib.records import read_records
 
 NOTEBOOKS = Path(__file__).parent / "notebooks.csv"
 """what each notebook asks, reads and writes"""
@@ -200,8 +201,7 @@ def service(path: Path) -> str:
 
 def records(run: Run) -> list[dict]:
     """All records of a run, what the artefacts say made them, oldest first."""
-    paths = [*run.folder.rglob("*record.json"), *run.folder.rglob("scores.json")]
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found = [record for path in run.folder.rglob(RECORD) for record in read_records(path)]
     return sorted(found, key=lambda record: record["date"])
 
 

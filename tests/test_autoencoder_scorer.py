@@ -1,7 +1,5 @@
 """Gaussians, poolings and scores of the autoencoder against scipy, numpy and their own definitions."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,11 +12,11 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import multivariate_normal, trim_mean
 from sklearn.covariance import LedoitWolf
 
-from asdlib import metrics, paths, scores
+from asdlib import metrics, paths, records, scores
 from asdlib.autoencoder import clip_scores, gaussians, inspection, scorer, train
 from asdlib.autoencoder.errors import TrainedAutoencoder, pool_copies
 from asdlib.data import roles
-from asdlib.errors import ModelError
+from asdlib.errors import ArtefactError, ModelError
 from asdlib.gaussian import Gaussian
 from asdlib.params import AutoencoderScorer
 from asdlib.pooling import pool
@@ -185,10 +183,12 @@ def test_scores_of_a_machine(folder):
     assert set(train_rows["domain"]) == {"source", "target"} and train_rows["clip"].str.contains("_source_train_").all()
     assert len(metrics.sections(table)) == len(systems) * 4
 
-    first = {path.name: path.read_bytes() for path in place.iterdir() if path.name != "scores.json"}
+    first = {path.name: path.read_bytes() for path in place.iterdir() if path.name != "record.json"}
+    trained = records.read_records(place / "record.json")[0]
     scorer.score(run, "fan", "base")
-    assert {path.name: path.read_bytes() for path in place.iterdir() if path.name != "scores.json"} == first
-    assert json.loads((place / "scores.json").read_text(encoding="utf-8"))["settings"]["scorer"]["copies"] == 3
+    assert {path.name: path.read_bytes() for path in place.iterdir() if path.name != "record.json"} == first
+    again, scoring = records.read_records(place / "record.json")
+    assert again == trained and scoring["settings"]["scorer"]["copies"] == 3
 
 
 def clip_errors(clips, net: TrainedAutoencoder) -> list[dict[str, np.ndarray]]:
@@ -414,7 +414,7 @@ def test_a_model_that_is_missing_or_another(folder):
     run = settings(folder, autoencoder_candidates={"base": {}, "other": {"seed": 1}})
     with pytest.raises(ModelError, match=r"other: no trained autoencoder; run notebook 03_train"):
         scorer.score(run, "fan", "other")
-    with pytest.raises(ModelError, match=r"was trained with model: .*; restore the settings of the training"):
+    with pytest.raises(ArtefactError, match=r"record.json: made with model: .*; delete that folder"):
         scorer.score(settings(folder, autoencoder__model__dropout=0.5), "fan", "base")
     train.fit(run, "fan", "other")
     with pytest.raises(ModelError, match="no scorers; run notebook 04"):

@@ -201,7 +201,7 @@ def test_a_training_learns_and_can_be_interrupted(folder, monkeypatch):
 
     monkeypatch.setattr(training, "train", killed)
     with pytest.raises(KeyboardInterrupt):
-        train.fit(run.model_copy(update={"checkpoint_seconds": 0}), "fan", "base")
+        train.fit(run.model_copy(update={"checkpoint_seconds": 0.0}), "fan", "base")
     monkeypatch.setattr(training, "train", plain)
     pd.testing.assert_frame_equal(train.fit(run, "fan", "base"), whole)
     assert place.read_bytes() == expected

@@ -21,6 +21,7 @@ from asdlib import metrics, params, scores
 from asdlib.errors import AsdError
 from asdlib.evaluation import claims, false_alarms, health, paper
 from asdlib.paths import Run
+from asdlib.workflow import BY_NAME
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
@@ -321,7 +322,7 @@ def test_notebooks_are_in_order_and_leftovers_of_other_settings_are_left_out(tmp
     assert found[6:8] == ["05_train_classifier.fan.00.base", "05_train_classifier.fan.01.base"]
 
 
-@pytest.mark.parametrize("stage", contents.STAGES)
+@pytest.mark.parametrize("stage", BY_NAME)
 def test_a_stage_without_notebook_is_named(tmp_path, stage):
     run, settings = a_run(tmp_path, [name for name in NAMES if not name.startswith(stage)])
     with pytest.raises(AsdError, match=rf"{stage}.*make reproduce"):
@@ -583,7 +584,7 @@ def test_the_readme_has_the_costs_of_the_stored_demonstration():
     costs = BOOK / "results" / "demo" / "costs.csv"
     assert store.with_map(readme, costs) == readme, "python book/store.py --profile demo demo writes it"
     assert store.with_map(re.sub(r"\d+ × [\d.]+", "?", readme), costs) == readme, "whatever stood there"
-    assert list(pd.read_csv(costs)["notebook"]) == list(contents.STAGES)
+    assert list(pd.read_csv(costs)["notebook"]) == list(BY_NAME)
 
 
 # The stored run -------------------------------------------------------------------------------------------------------

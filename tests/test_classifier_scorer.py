@@ -16,7 +16,7 @@ from asdlib import params, paths, scores, training
 from asdlib.classifier import combination, embeddings, inspection, maps, outputs, scorer, train, windows
 from asdlib.classifier.model import TrainedClassifier
 from asdlib.data.audio import Waveforms
-from asdlib.errors import ModelError
+from asdlib.errors import ArtefactError, ModelError
 
 pytestmark = pytest.mark.slow
 
@@ -206,7 +206,7 @@ def test_saturated_posteriors_do_not_tie():
 def test_clear_errors(scored):
     settings = scored[0]
     other = settings.model_copy(update={"classifier_candidates": {"base": {"images": {"frames": 16}}}})
-    with pytest.raises(ModelError, match=r"fan.00.base: the model there was trained with other settings"):
+    with pytest.raises(ArtefactError, match=r"fan.00.base.record.json: made with "):
         scorer.score(other, "fan", "base")
     with pytest.raises(ModelError, match="valve has no section with labelled test clips"):
         scorer.score(settings, "valve", "base")

@@ -83,7 +83,7 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(trained, monkeypatc
 
     monkeypatch.setattr(Batches, stage, dies)
     with pytest.raises(KeyboardInterrupt):
-        train.fit(settings.model_copy(update={"checkpoint_seconds": 0}), "fan", "00", "base")
+        train.fit(settings.model_copy(update={"checkpoint_seconds": 0.0}), "fan", "00", "base")
     assert not folder(settings).exists()
     torch.manual_seed(123)
     source = Batches.source
@@ -243,7 +243,7 @@ def test_fine_tuning_does_not_go_on_after_a_source_training_of_other_code(traine
         patch.setattr(Batches, "finetuning", dies)
         patch.setattr(checkpoints, "code", lambda: "older")
         with pytest.raises(KeyboardInterrupt):
-            train.fit(settings.model_copy(update={"checkpoint_seconds": 0}), "fan", "00", "base")
+            train.fit(settings.model_copy(update={"checkpoint_seconds": 0.0}), "fan", "00", "base")
     there = paths.Run.of(settings).checkpoints
     assert sorted(path.name.split(".")[4] for path in there.iterdir()) == ["source", "target"]
     capsys.readouterr()

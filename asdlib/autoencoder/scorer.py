@@ -4,14 +4,12 @@ The network gives the errors (:mod:`asdlib.autoencoder.errors`), Gaussians are f
 (:mod:`asdlib.autoencoder.gaussians`), and score the others (:mod:`asdlib.autoencoder.clip_scores`).
 """
 
-import json
-import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from asdlib import atomic, paths, records, scores
+from asdlib import paths, scores
 from asdlib.autoencoder import clip_scores, train
 from asdlib.autoencoder.clip_scores import error_kinds, score_clip
 from asdlib.autoencoder.errors import TrainedAutoencoder
@@ -21,7 +19,11 @@ from asdlib.data.audio import Waveforms
 from asdlib.data.machine_clips import MachineClips, open_machine
 from asdlib.errors import ModelError
 from asdlib.gaussian import Gaussian
+from asdlib.paths import BANDS, MODEL, RECORD, SCORES
+from asdlib.records import SCORING, check_settings
 from asdlib.shift import shifted_clips
+from asdlib.stage import Stage
+from asdlib.tables import write_table
 
 FILE = "scorers.safetensors"
 """file of the fitted Gaussians in a candidate's folder"""
@@ -33,15 +35,14 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     """Score the test clips and the held-out training clips of a machine type, and write the scores.
 
     Besides ``scores.csv``, this writes ``scorers.safetensors`` (the Gaussians over frames and over clips),
-    ``bands.csv`` (mean error of each mel band in dB, by section, domain, split and label) and ``scores.json`` (the
-    record) to the candidate's folder.
+    ``bands.csv`` (mean error of each mel band in dB, by section, domain, split and label) to the candidate's folder,
+    and adds to its record.
 
     Returns:
         The score table of all variants, systems ``autoencoder/<candidate>/<variant>``, in the order of the settings.
     """
-    began = time.monotonic()
     clips, net = open_trained(settings, machine, candidate)
-    options, folder = net.settings.scorer, paths.Run.of(settings).system("autoencoder", machine, candidate)
+    stage, options = Stage(settings, "autoencoder", machine, candidate, compute=net.compute), net.settings.scorer
     shifted = None
     if options.target_from == "shifted":
         found = shifted_clips.open_rows(settings, machine, clips.sections)
@@ -58,18 +59,11 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     deviation = net.model.deviation.cpu().numpy()
     bands = band_errors(clips.table[planned], *(means[kind][planned] for kind in MEANS), deviation)
 
-    clip_scores.save(gaussians, folder / FILE)
-    with atomic.writing(folder / "bands.csv") as temporary:
-        bands.to_csv(temporary, index=False, lineterminator="\n")
-    record = records.record(
-        settings.common() | settings.candidate("autoencoder", candidate).model_dump(mode="json"),
-        seed=net.seed,
-        device=net.compute.describe(),
-        data=clips.waveforms.fingerprint,
-        seconds=time.monotonic() - began,
-    )
-    atomic.write_json(record, folder / "scores.json")
-    scores.write(result, folder / "scores.csv")
+    depends = settings.common() | settings.candidate("autoencoder", candidate).model_dump(mode="json")
+    with stage.adding(depends, seed=net.seed, data=clips.waveforms.fingerprint, part=SCORING) as folder:
+        clip_scores.save(gaussians, folder / FILE)
+        write_table(bands, folder / BANDS)
+        scores.write(result, folder / SCORES)
     return result
 
 
@@ -77,22 +71,18 @@ def open_trained(settings, machine: str, candidate: str) -> tuple[MachineClips, 
     """Open a machine type's clips and load the autoencoder that was trained on them.
 
     Raises:
-        ModelError: The model does not exist, or was trained with other settings or data.
+        ModelError: The model does not exist.
+        ArtefactError: It was trained with other settings or other clips.
     """
     clips = open_machine(settings, machine)
     folder = paths.Run.of(settings).system("autoencoder", machine, settings.trained_as("autoencoder", candidate))
-    again = "run notebook 03_train_autoencoder to train it, or make reproduce"
-    if not (folder / "record.json").is_file():
-        raise ModelError(f"{folder}: no trained autoencoder; {again}")
-    stored = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]
-    wanted = train.stored_settings(settings, machine, candidate, clips.sections, clips.waveforms.fingerprint)
-    odd = [key for key in wanted if stored.get(key) != wanted[key]]
-    if odd:
+    if not (folder / RECORD).is_file():
         raise ModelError(
-            f"{folder}: the autoencoder was trained with {odd[0]}: {json.dumps(stored.get(odd[0]))}, but the "
-            f"settings now have {json.dumps(wanted[odd[0]])}; restore the settings of the training, or {again}"
+            f"{folder}: no trained autoencoder; run notebook 03_train_autoencoder to train it, or make reproduce"
         )
-    file = folder / "model.safetensors"
+    wanted = train.stored_settings(settings, machine, candidate, clips.sections, clips.waveforms.fingerprint)
+    check_settings(folder / RECORD, wanted)
+    file = folder / MODEL
     return clips, TrainedAutoencoder.load(file, settings, machine, candidate, len(clips.sections))
 
 

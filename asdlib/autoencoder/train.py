@@ -1,20 +1,21 @@
 """Train the autoencoder (Sec. 2.1 and 3.1), one model per machine type over all its sections and both domains."""
 
-import time
-
 import pandas as pd
 import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from asdlib import atomic, checkpoints, paths, records, training
+from asdlib import training
 from asdlib.autoencoder import specaugment
 from asdlib.autoencoder.batches import Batches
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.data import roles
-from asdlib.data.machine_clips import open_machine
 from asdlib.features import LogMel
+from asdlib.paths import CLIPS, HISTORY, MODEL
+from asdlib.seeds import derive
 from asdlib.shift import shifted_clips
+from asdlib.stage import Stage
+from asdlib.tables import write_table
 
 _CHECKED_BATCHES = 4
 """number of batches on which to check a trained network"""
@@ -31,16 +32,15 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         The history: one row per step with ``step``, ``loss`` (mean over elements, standardised log-mel) and
         ``learning_rate``.
     """
-    began = time.monotonic()
-    branch, run = settings.candidate("autoencoder", candidate), paths.Run.of(settings)
-    options, compute = branch.training, training.compute(settings)
-    clips = open_machine(settings, machine)
+    branch, compute = settings.candidate("autoencoder", candidate), training.compute(settings)
+    stage, options = Stage(settings, "autoencoder", machine, candidate, compute=compute), branch.training
+    clips = stage.clips
     waveforms, sections, table = clips.waveforms, clips.sections, clips.table
     stored = stored_settings(settings, machine, candidate, sections, waveforms.fingerprint)
     learn = clips.rows[clips.role == roles.LEARN]
-    seed = training.derive(settings.seed, "autoencoder", machine, branch.seed)
+    seed = derive(settings.seed, "autoencoder", machine, branch.seed)
 
-    torch.manual_seed(training.derive(seed, "weights"))
+    torch.manual_seed(derive(seed, "weights"))
     model = Autoencoder(branch.model, branch.features.n_mels, len(sections)).to(compute.device)
     log_mel = LogMel(branch.features, settings.data.sample_rate).to(compute.device)
     shifted = None
@@ -53,9 +53,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
 
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
-    # Resuming from a checkpoint of another device or other shifted clips would not be bit-for-bit reproducible.
-    facts = stored | {"compute": compute.describe(), "pseudo_target": shifted[0].fingerprint if shifted else None}
-    checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
+    belongs_to = stored | {"shifted_clips_fingerprint": shifted[0].fingerprint if shifted else None}
     history, earlier = training.train(
         model,
         lambda step, generator: {"loss": loss(model, batches, branch, generator)},
@@ -63,31 +61,20 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
         steps=options.steps,
         seed=seed,
-        compute=compute,
-        checkpoint=checkpoint,
-        settings=facts,
+        **stage.resuming(belongs_to),
     )
     training.refresh_batch_norm(model, lambda generator: loss(model, batches, branch, generator), compute, seed)
     explained = explained_share(model, batches, branch, compute, seed)
-    with atomic.writing(run.system("autoencoder", machine, candidate), folder=True) as folder:
-        save_model(model, str(folder / "model.safetensors"))
-        history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
+    about = {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "explained_share": explained,
+        "health": health(explained),
+    }
+    with stage.writing(stored, seed=seed, data=waveforms.fingerprint, earlier=earlier, **about) as folder:
+        save_model(model, str(folder / MODEL))
+        write_table(history, folder / HISTORY)
         used = table[["section", "domain", "clip"]].assign(role=clips.role)
-        used[used["role"] != ""].to_csv(folder / "clips.csv", index=False, lineterminator="\n")
-        seconds = time.monotonic() - began + earlier
-        record = records.record(
-            stored,
-            seed=seed,
-            device=compute.describe(),
-            data=waveforms.fingerprint,
-            seconds=seconds,
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
-            explained_share=explained,
-            health=health(explained),
-        )
-        atomic.write_json(record, folder / "record.json")
-    if not settings.keep_finished:
-        checkpoints.finished(checkpoint).unlink(missing_ok=True)
+        write_table(used[used["role"] != ""], folder / CLIPS)
     return history
 
 

@@ -1,6 +1,5 @@
 """Compute embedding, logit and distances of each clip with a section's models, before and after fine-tuning."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +37,8 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         centroids of a stage (see ``scorer.centroids``) are labelled ``normal`` and ``outlier`` and have no measures.
 
     Raises:
-        ModelError: The section's models are missing or were trained with other settings.
+        ModelError: The section's models are missing.
+        ArtefactError: They were trained with other settings or other clips.
     """
     networks, parts = open_trained(settings, machine, section, candidate, compute)
     clips = pd.concat([waveforms.clips.iloc[rows][CLIP].assign(kind=kind) for kind, waveforms, rows in parts])
@@ -65,11 +65,15 @@ def open_trained(
         The models by stage; and the clips as kind (``section``, ``outlier`` or ``shifted``), waveforms and rows.
 
     Raises:
-        ModelError: The section's models are missing or were trained with other settings.
+        ModelError: The section's models are missing.
+        ArtefactError: They were trained with other settings or other clips.
     """
     branch, batches = settings.candidate("classifier", candidate), Batches.open(settings, candidate, machine, section)
     folder = paths.Run.of(settings).system("classifier", machine, settings.trained_as("classifier", candidate), section)
-    _check(folder, recipe(settings, machine, section, candidate), records.fingerprint(batches.fingerprint))
+    if not (folder / paths.RECORD).is_file():
+        raise ModelError(f"{folder}: no model; train it with notebook 05_train_classifier, or make reproduce")
+    wanted, data = recipe(settings, machine, section, candidate), records.fingerprint(batches.fingerprint)
+    records.check_settings(folder / paths.RECORD, wanted, data=data)
     own = batches.normal.waveforms
     parts = [("section", own, np.flatnonzero(own.clips["section"] == section))]
     for part in batches.outliers(OUTLIERS, training.generator(settings.seed, "outliers", machine, section)):
@@ -146,15 +150,3 @@ def load(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
         folder / "embeddings.csv", keep_default_na=False, na_values=dict.fromkeys(numbers, ""), dtype=text
     )
     return table, np.load(folder / "embeddings.npy", allow_pickle=False)
-
-
-def _check(folder: Path, expected: dict, data: str) -> None:
-    """Raise :class:`ModelError` if ``folder`` has no model, or a model of other settings or data."""
-    if not (folder / "record.json").is_file():
-        raise ModelError(f"{folder}: no model; train it with notebook 05_train_classifier, or make reproduce")
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    if record["settings"] != json.loads(json.dumps(expected)) or record["data_fingerprint"] != data:
-        raise ModelError(
-            f"{folder}: the model there was trained with other settings or other clips; train it again with notebook "
-            "05_train_classifier, or restore its settings"
-        )

@@ -1,17 +1,15 @@
 """Score all clips of a machine type with its sections' classifiers (Sec. 2.2): the stage of notebook 06."""
 
-import time
-
 import numpy as np
 import pandas as pd
 
-from asdlib import atomic, paths, records, scores, training
-from asdlib.atomic import writing
+from asdlib import scores, training
 from asdlib.classifier import embeddings
 from asdlib.classifier.combination import score_variants
 from asdlib.data import plan, roles
-from asdlib.data.audio import Waveforms
 from asdlib.errors import ModelError
+from asdlib.paths import SCORES
+from asdlib.stage import Stage
 
 REJECTED = 0.5
 """share of its own training clips above which a classifier that calls them outliers is reported"""
@@ -32,11 +30,11 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
         The score table of all variants, systems ``classifier/<candidate>/<variant>``, in the order of the settings.
 
     Raises:
-        ModelError: A section's models are missing or were trained with other settings.
+        ModelError: A section's models are missing.
+        ArtefactError: They were trained with other settings or other clips.
     """
-    began = time.monotonic()
-    branch, run = settings.candidate("classifier", candidate), paths.Run.of(settings)
-    compute = training.compute(settings)
+    branch, compute = settings.candidate("classifier", candidate), training.compute(settings)
+    stage = Stage(settings, "classifier", machine, candidate, compute=compute)
     sections = plan.read(settings).machines.get(machine)
     if not sections:
         raise ModelError(f"{machine} has no section with labelled test clips, so there is nothing to score")
@@ -45,20 +43,15 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     embedding = scores.finite(table, np.concatenate([part for _, part in parts]), "the embedding")
     result = score_variants(table, embedding, candidate, branch.scorer)
     accuracy = accuracies(table)
-    record = records.record(
-        settings.common() | branch.model_dump(mode="json"),
-        seed=settings.seed,
-        device=compute.describe(),
-        data=Waveforms.open(run.data(machine)).fingerprint,
-        seconds=time.monotonic() - began,
-        precision=compute.precision,
-        accuracy=accuracy.to_dict("records"),
-        health=health(accuracy),
-    )
-    with writing(run.system("classifier", machine, candidate), folder=True) as folder:
-        scores.write(result, folder / "scores.csv")
+    about = {
+        "precision": compute.precision,
+        "accuracy": accuracy.to_dict("records"),
+        "health": health(accuracy),
+    }
+    depends, data = settings.common() | branch.model_dump(mode="json"), stage.clips.waveforms.fingerprint
+    with stage.writing(depends, seed=settings.seed, data=data, **about) as folder:
+        scores.write(result, folder / SCORES)
         embeddings.write(table, embedding, folder)
-        atomic.write_json(record, folder / "record.json")
     return result
 
 

@@ -22,7 +22,7 @@ from asdlib.data import wav
 from asdlib.data.catalogue import listed
 from asdlib.data.quality import Doubts, Summary
 from asdlib.errors import DataError
-from asdlib.paths import DECODED
+from asdlib.paths import DECODED, RECORD
 
 RELEASED = 32
 """number of clips that :meth:`Waveforms.read_each` reads before it releases their memory"""
@@ -108,7 +108,7 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
             files_state=state,
             warnings=doubts.sentences(),
         )
-        atomic.write_json(record, temporary / "record.json")
+        atomic.write_json(record, temporary / RECORD)
     return True
 
 
@@ -219,7 +219,7 @@ def _write_header(stream: io.BufferedIOBase, dtype: type, samples: int) -> None:
 def _recorded(folder: Path) -> dict:
     """Return the record of decoded clips, or an empty one unless all files that :func:`decode` writes exist."""
     whole = all((Path(folder) / name).is_file() for name in DECODED)
-    return json.loads((Path(folder) / "record.json").read_text(encoding="utf-8")) if whole else {}
+    return json.loads((Path(folder) / RECORD).read_text(encoding="utf-8")) if whole else {}
 
 
 def _state(clips: pd.DataFrame, root: Path, data) -> str:

@@ -109,10 +109,10 @@ def run_task(resolved: dict, branch: str, candidate: str, section: str) -> None:
     name = " ".join(part for part in (branch, candidate, section and f"section {section}") if part)
     with contextlib.redirect_stdout(Prefixed(name)):
         if branch == "classifier":
-            if not (folder / "record.json").is_file():
+            if not (folder / paths.RECORD).is_file():
                 classifier_train.fit(settings, MACHINE, section, candidate)
             return
-        if not (folder / "record.json").is_file():
+        if not (folder / paths.RECORD).is_file():
             autoencoder_train.fit(settings, MACHINE, candidate)
-        if not (folder / "scores.csv").is_file():
+        if not (folder / paths.SCORES).is_file():
             autoencoder_scorer.score(settings, MACHINE, candidate)
