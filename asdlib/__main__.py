@@ -370,7 +370,7 @@ def _report(given) -> int:
     from asdlib.detector import commands, report
     from asdlib.detector.judge import Judge
 
-    clips = commands.expanded(given.recordings)
+    clips = commands.expand(given.recordings)
     judged = report.report(Judge.load(given.detector), clips, given.out, given.section, given.changed)
     print(given.out)
     return 0 if judged == len(clips) else 2

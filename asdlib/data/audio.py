@@ -18,9 +18,9 @@ import xxhash
 
 from asdlib import atomic, records
 from asdlib.data import wav
-from asdlib.data.catalogue import listed
 from asdlib.data.quality import Doubts, Summary
 from asdlib.errors import DataError
+from asdlib.messages import listed
 from asdlib.paths import DECODED
 
 
@@ -51,8 +51,9 @@ def check(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None =
     problems, doubts = [], Doubts(data.sample_rate)
     for path, split, label in zip(clips["path"], clips["split"], clips["label"], strict=True):
         try:
-            samples, note = wav.read_with_note(Path(root) / path, data)
-            doubts.hear(path, split, label, Summary.of(samples), note)
+            with wav.open_clip(Path(root) / path, data) as recording:
+                samples = recording.read()
+            doubts.hear(path, split, label, Summary.of(samples), recording.note)
             problems += _too_short(Path(root) / path, len(samples), data, needed)
         except DataError as error:
             problems.append(str(error))
@@ -181,7 +182,8 @@ def _write(
         _write_header(stream, dtype, 0)
         for clip in clips.itertuples():
             try:
-                waveform, note = wav.read_with_note(os.path.join(root, clip.path), data)
+                with wav.open_clip(os.path.join(root, clip.path), data) as recording:
+                    waveform = recording.read()
             except DataError as error:
                 problems.append(str(error))
                 continue
@@ -190,7 +192,7 @@ def _write(
             summary = Summary.of(waveform)
             stream.write(np.asarray(waveform, np.dtype(dtype).newbyteorder("<")))
             lengths.append(summary.length)
-            doubts.hear(clip.path, clip.split, clip.label, summary, note)
+            doubts.hear(clip.path, clip.split, clip.label, summary, recording.note)
             digest.update(clip.clip.encode() + b"\0" + summary.digest)
         refuse(problems)
         stream.seek(0)

@@ -1,11 +1,12 @@
 """Warn about clips that are usable but may make the results misleading, in one sentence per kind, with a count."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import xxhash
+
+from asdlib.messages import named
 
 SECOND_LIMIT = 1.0
 """seconds; shorter clips contain little information, and the windows of the profiles are longer"""
@@ -15,8 +16,6 @@ CLIPPED = 0.001
 
 QUIET = 33
 """steps of 16 bits (-60 dBFS): a clip whose peak is below this counts as quiet"""
-
-SHOWN = 3  # paths that a sentence names
 
 
 @dataclass(frozen=True)
@@ -119,13 +118,3 @@ class Doubts:
             for notes in self._headers.values()
         ]
         return [f"{named(paths)}: {words}" for paths, words in kinds if paths] + headers
-
-
-def named(paths: Iterable[str]) -> str:
-    """Format the number of paths and the first of them.
-
-    >>> named(["a.wav", "b.wav", "c.wav", "d.wav"])
-    '4 (a.wav, b.wav, c.wav, ...)'
-    """
-    paths = list(paths)
-    return f"{len(paths)} ({', '.join(paths[:SHOWN])}{', ...' if len(paths) > SHOWN else ''})"

@@ -14,9 +14,11 @@ import soundfile
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 
-from asdlib import atomic, params, records
-from asdlib.detector import estimate, folder, level, make, runtime, sources, store, train
+from asdlib import atomic, records
+from asdlib.data.recording import Recording
+from asdlib.detector import estimate, level, make, runtime, sources, store, train
 from asdlib.detector.judge import Judge, Verdict, check_rate
+from asdlib.detector.layout import lay_out
 from asdlib.detector.recordings import lengths
 from asdlib.detector.store import Facts, Stored
 from asdlib.errors import DetectorError
@@ -108,27 +110,27 @@ class Detector(OutlierMixin, BaseEstimator):
         place = Path(work if work is not None else tempfile.mkdtemp(prefix="asdlib-"))
         if work is None:
             weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        heard = folder.find(_as_files(X, place / "arrays"), changed, outliers, ignore_names)
+        heard = sources.find(_as_files(X, place / "arrays"), changed, outliers, ignore_names)
         settings = train.settings(self.profile, self.overrides or {}, place)
         asked = [settings.resolved(), repr(heard), self.level_limit, self.false_alarm_rate]
         settings = train.settings(self.profile, self.overrides or {}, place / records.fingerprint(asked))
-        clips = folder.lay_out(heard, settings, self.false_alarm_rate, self.level_limit)
-        for warning in clips.attrs["warnings"]:
+        layout = lay_out(heard, settings, self.false_alarm_rate, self.level_limit)
+        for warning in layout.warnings:
             print(f"warning: {warning}", flush=True)
         chosen, missing = train.candidates(settings, heard)
         codes = [f"{number:02d}" for number in range(len(heard.sections))]
-        took = estimate.spoken(estimate.seconds(settings, chosen, codes, jobs))
+        took = estimate.in_words(estimate.seconds(settings, chosen, codes, jobs))
         count = len(chosen["autoencoder"]) + len(chosen["classifier"]) * len(codes)
         print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
         prepare_clips(settings)
         facts = Facts(
             format=store.FORMAT,
             sections=list(heard.sections),
-            seconds=clips.attrs["seconds"],
-            lengths=lengths(clips.attrs["seconds"]),
+            seconds=layout.seconds,
+            lengths=lengths(layout.seconds),
             level_limit=self.level_limit,
-            level=clips.attrs["target"],
-            levels=make.levels(clips),
+            level=layout.level,
+            levels=make.levels(layout.clips),
             false_alarm_rate=self.false_alarm_rate,
             missing=missing,
             outliers=list(heard.outliers),
@@ -138,9 +140,9 @@ class Detector(OutlierMixin, BaseEstimator):
         train.train(settings, chosen, facts.codes, jobs)
         made = Path(settings.runs) / "made"
         with atomic.writing(made, folder=True) as target:
-            make.write(target, settings, facts, clips, began)
+            make.write(target, settings, facts, layout, began)
         self._take(store.load(made), made)
-        self.warnings_ = clips.attrs["warnings"]
+        self.warnings_ = layout.warnings
         return self
 
     def calibrate(
@@ -161,10 +163,10 @@ class Detector(OutlierMixin, BaseEstimator):
         judge = self._fitted()
         place = Path(tempfile.mkdtemp(prefix="asdlib-"))
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        heard = folder.find(_as_files(X, place / "arrays"), trust=ignore_names)
+        heard = sources.find(_as_files(X, place / "arrays"), trust=ignore_names)
         if section is not None or len(judge.stored.facts.sections) == 1:
             files = [path for group in heard.sections.values() for path in group]
-            heard = folder.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
+            heard = sources.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
         self._copy_to(place / "made")
         make.calibrate(judge, place / "made", heard, changed)
         return self._take(store.load(place / "made"), place / "made")
@@ -302,7 +304,7 @@ def _sources(X: str | Path | Sequence, sample_rate: int | None) -> list:
     """The recordings that a user gives, each as a path or a pair of samples and sampling rate."""
     if isinstance(X, str | Path):
         if Path(X).is_dir():
-            return [path for files in folder.find(X, trust=True).sections.values() for path in files]
+            return [path for files in sources.find(X, trust=True).sections.values() for path in files]
         return [Path(X)]
     if isinstance(X, tuple) and len(X) == 2 and np.ndim(X[1]) == 0 and np.ndim(X[0]) > 0:
         return [X]  # one pair
@@ -320,16 +322,16 @@ def _sources(X: str | Path | Sequence, sample_rate: int | None) -> list:
 
 
 def _as_files(X: str | Path | Sequence, place: Path) -> str | Path | list[Path]:
-    """What :func:`asdlib.detector.folder.find` takes: arrays are written to ``place`` as wav files."""
+    """What :func:`asdlib.detector.sources.find` takes: arrays are written to ``place`` as wav files."""
     if isinstance(X, str | Path):
         return X
     result = []
     for index, source in enumerate(_sources(X, None)):
         if isinstance(source, tuple):
-            recording = sources.open_recording(source, params.Data(root=""))
+            recording = Recording(source)
             path = place / f"array{index:05d}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, recording.read(0, recording.frames), recording.rate, subtype="FLOAT")
+            soundfile.write(path, recording.waveform(), recording.sample_rate, subtype="FLOAT")
             os.utime(path, (0, 0))  # an interrupted call that is given again finds the same files
             source = path
         result.append(Path(source))

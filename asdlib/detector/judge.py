@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from asdlib.data.audio import Waveforms
+from asdlib.data.recording import Recording
 from asdlib.detector import calibration, level, networks, recordings, runtime, spans, store
 from asdlib.detector.calibration import ENSEMBLE, STATISTICS
-from asdlib.detector.sources import Recording
 from asdlib.detector.statistics import Bands
 from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
@@ -46,6 +46,8 @@ class Verdict:
     """of an anomaly: ``start`` and ``end`` in seconds, ``frequencies`` as ranges in Hz, ``branch``, which says so"""
     nearest: dict | None
     """of an anomaly: ``recording`` and ``start`` of the normal clip that sounds most alike"""
+    note: str
+    """what is wrong with the header of the file although all samples were read; usually empty"""
 
     def as_dict(self) -> dict:
         """Return plain values, for JSON."""
@@ -112,7 +114,7 @@ class Judge:
     def judge(self, source: str | Path | tuple | Recording, section: str | None = None, changed: bool = False):
         """As :meth:`asdlib.detector.detector.Detector.judge`, which this does."""
         facts, rate = self.stored.facts, self.stored.settings.data.sample_rate
-        recording = recordings.opened(source, self.stored.settings.data)
+        recording = recordings.open_recording(source, self.stored.settings.data)
         code, domain = self.section(source, section), "target" if changed else "source"
         seconds = recordings.fitting(recording.seconds, facts.lengths)
         count = max(recording.seconds / seconds, 1.0)
@@ -156,6 +158,7 @@ class Judge:
             branches=_branches(values, thresholds, limits, count, anomaly),
             spans=found,
             nearest=self._nearest(worst[1]) if anomaly else None,
+            note=recording.note,
         )
 
     def _nearest(self, heard: "Heard") -> dict:
