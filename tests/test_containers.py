@@ -10,7 +10,7 @@ import soundfile
 
 from asdlib import params
 from asdlib.data import wav
-from asdlib.data.quality import Doubts, Summary
+from asdlib.data.quality import QualityCheck, Summary
 from asdlib.data.recording import Recording
 from asdlib.errors import DataError
 
@@ -210,11 +210,11 @@ def test_other_encodings_match_libsndfile(tmp_path):
 
 
 def test_notes_about_headers_become_warnings():
-    doubts = Doubts(RATE)
+    quality = QualityCheck(RATE)
     for number in range(3):
         clip = Summary.of(PCM + number)
-        doubts.hear(f"{number}.wav", "train", "normal", clip, f"its header promises {number} bytes")
-    assert doubts.sentences() == ["0.wav: its header promises 0 bytes (and 2 more clips of this kind)"]
+        quality.add(f"{number}.wav", "train", "normal", clip, f"its header promises {number} bytes")
+    assert quality.sentences() == ["0.wav: its header promises 0 bytes (and 2 more clips of this kind)"]
 
 
 def test_any_bytes_are_read_or_refused_in_a_sentence(tmp_path, note):

@@ -21,7 +21,7 @@ from sklearn.exceptions import NotFittedError
 import asdlib
 from asdlib import params
 from asdlib.__main__ import main
-from asdlib.detector import commands, cutting, recordings, sources, spans
+from asdlib.detector import cutting, output, recordings, sources, spans
 from asdlib.detector.watch import JOURNAL, default_journal, watch
 from asdlib.errors import DataError, DetectorError
 
@@ -315,11 +315,11 @@ def test_score_prints_and_exits(home, odd, usual, capsys):
     assert main(["score", place, str(usual), "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     verdict = json.loads(line)
-    assert list(verdict) == commands.KEYS
+    assert list(verdict) == output.KEYS
     assert verdict["clip"] == str(usual) and verdict["anomaly"] is False and verdict["spans"] == []
     assert main(["score", place, str(usual), str(odd), "--csv"]) == 1
     head, first, second = capsys.readouterr().out.splitlines()
-    assert head == ",".join(commands.COLUMNS) and len(first.split(",")) == len(commands.COLUMNS)
+    assert head == ",".join(output.COLUMNS) and len(first.split(",")) == len(output.COLUMNS)
     assert second.startswith(str(odd)) and "Hz" in second
     assert main(["score", place, "nowhere.wav", str(odd)]) == 2
     said = capsys.readouterr()

@@ -24,7 +24,7 @@ from opened_files import opened_files
 import asdlib
 from asdlib.__main__ import main, parser
 from asdlib.data.recording import Recording
-from asdlib.detector import commands, estimate, report, train, watch
+from asdlib.detector import commands, estimate, output, report, train, watch
 from asdlib.detector.judge import Judge
 from asdlib.errors import DataError, DetectorError
 
@@ -73,7 +73,7 @@ def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     (tmp_path / "none" / "x.m4a").mkdir(parents=True)
     with pytest.raises(DataError, match="no recording in it"):
         commands.expand([tmp_path / "none"])
-    monkeypatch.setattr(commands, "_MANY", 2)
+    monkeypatch.setattr(output, "_MANY", 2)
     assert main(["score", str(place / "detector"), *map(str, names)]) == 0
     said = capsys.readouterr()
     assert "2 of 2 recordings: 0 anomalies, 0 errors" in said.err
@@ -99,8 +99,8 @@ def test_a_verdict_tells_what_is_wrong_with_the_header(judge, place, tmp_path, c
     assert verdict.score == whole.score and whole.note == "" and "never finished" in verdict.note
     for form in ("json", "csv", "text"):
         entry = verdict.as_dict() | {"time": "now", "detector": judge.identity}
-        assert verdict.note in commands.format_verdict(entry, form)
-    assert "note:" not in commands.format_verdict(whole.as_dict() | {"time": "now", "detector": ""}, "text")
+        assert verdict.note in output.format_verdict(entry, form)
+    assert "note:" not in output.format_verdict(whole.as_dict() | {"time": "now", "detector": ""}, "text")
 
 
 def test_a_verdict_says_by_what_and_agrees_with_itself(judge, place):
@@ -109,9 +109,9 @@ def test_a_verdict_says_by_what_and_agrees_with_itself(judge, place):
         entry = verdict.as_dict() | {"time": "now", "detector": judge.identity}
         blamed = [branch for branch, part in verdict.branches.items() if part["anomaly"]]
         assert bool(blamed) == verdict.anomaly == (verdict.score > verdict.threshold) == bool(verdict.spans)
-        text = commands.format_verdict(entry, "text")
+        text = output.format_verdict(entry, "text")
         assert ("objected" in text) == ("ANOMALY" in text) == ("nearest normal clip" in text) == verdict.anomaly
-        parsed = json.loads(commands.format_verdict(entry, "json"))
+        parsed = json.loads(output.format_verdict(entry, "json"))
         assert {"threshold", "level", "time", "detector"} <= set(parsed)
     assert verdict.anomaly and f"above all {verdict.normals} normal clips" in text and verdict.percentile > 99
 

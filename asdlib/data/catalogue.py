@@ -52,7 +52,7 @@ def plan(settings) -> Plan:
     """
     data = settings.data
     clips = expected(data.synthetic) if data.synthetic else scan(paths.home() / data.root)
-    return planned(select(clips, data), data)
+    return make_plan(select(clips, data), data)
 
 
 def state(settings) -> str:
@@ -73,7 +73,7 @@ def scan(root: Path) -> pd.DataFrame:
     """Return the catalogue of a folder: one row per clip, columns :data:`COLUMNS`, sorted.
 
     Raises:
-        DataError: The folder is missing or holds no clip, a name does not fit :mod:`asdlib.data.names`, or something
+        DataError: The folder is missing or contains no clip, a name does not fit :mod:`asdlib.data.names`, or something
             cannot be opened.
     """
     clips, problems, _ = walk(root)
@@ -91,7 +91,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
     """
     root = Path(root)
     if not root.is_dir():
-        return _table([]), [f"{printable(root)}: no such folder; data.root must hold {names.EXPECTED}"], []
+        return _table([]), [f"{printable(root)}: no such folder; data.root must contain {names.EXPECTED}"], []
     rows, unused, seen = [], [], {}
     machines, _, problems = _entries(root)
     labels, odd = ground_truth.read(root)
@@ -161,17 +161,17 @@ def expected(synthetic, fault: Callable[[str, int], str] | None = None) -> pd.Da
 
 
 def select(clips: pd.DataFrame, data) -> pd.DataFrame:
-    """The rows that take part by ``data.sections``; :class:`DataError` if one asked for is not there."""
+    """Select the clips of ``data.sections``; raise :class:`DataError` if a machine type or section does not exist."""
     for key, column in (("machines", "machine"), ("sections", "section")):
         there = sorted(set(clips[column]))
         for name in getattr(data, key) or []:
             if name not in there:
-                raise DataError(f"data.{key}: {data.root} holds no {column} {name!r}{nearest(name, there)}")
+                raise DataError(f"data.{key}: {data.root} has no {column} {name!r}{nearest(name, there)}")
     return clips if data.sections is None else clips[clips["section"].isin(data.sections)].reset_index(drop=True)
 
 
-def planned(clips: pd.DataFrame, data) -> Plan:
-    """The plan that a catalogue allows (see :func:`plan`), or :class:`DataError` that lists all that it lacks."""
+def make_plan(clips: pd.DataFrame, data) -> Plan:
+    """Make the plan for a catalogue (see :func:`plan`); raise :class:`DataError` with everything that it lacks."""
     result, problems = assess(clips, data)
     if problems:
         raise DataError(listed(f"{data.root}: clips that cannot be used", problems))
@@ -179,7 +179,7 @@ def planned(clips: pd.DataFrame, data) -> Plan:
 
 
 def assess(clips: pd.DataFrame, data) -> tuple[Plan, list[str]]:
-    """The plan, and what the catalogue lacks for it, a sentence each."""
+    """Return the plan for a catalogue, and what the catalogue lacks for it, one sentence each."""
     counts = clips.groupby(["machine", "section", "domain", "split", "label"]).size().to_dict()
     tested = sorted({key[:2] for key in counts if key[3] == "test" and key[4] != "unknown"})
     machines: dict[str, list[str]] = {}
@@ -225,7 +225,7 @@ def _nothing(root: Path, machines: list[str], unused: list[str]) -> str:
     if unused:
         return f"no wav file found, but for example {printable(unused[0])}"
     if inner := [folder for folder in machines if folder in names.FOLDERS]:
-        return f"holds {inner[0]}/ itself, so it looks like the folder of one machine type; give the folder above"
+        return f"contains {inner[0]}/ itself, so it looks like the folder of one machine type; give the folder above"
     inside = sorted(entry.name for entry in os.scandir(root))
     return f"no clips found, but for example {printable(inside[0])}" if inside else "the folder is empty"
 

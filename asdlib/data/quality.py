@@ -41,8 +41,8 @@ class Summary:
         return cls(len(samples), silent, full > CLIPPED * len(samples), quiet, xxhash.xxh3_128_digest(samples))
 
 
-class Doubts:
-    """Collects what is odd about the clips of a data folder.
+class QualityCheck:
+    """Collect warnings about the clips of a data folder.
 
     Args:
         sample_rate: Sampling rate in Hz.
@@ -55,7 +55,7 @@ class Doubts:
         self._leaks, self._contradictions, self._twice = [], [], []
         self._headers: dict[str, list[str]] = {}  # what is wrong with headers, numbers aside: paths, with the sentences
 
-    def hear(self, path: str, split: str, label: str, clip: Summary, note: str = "") -> None:
+    def add(self, path: str, split: str, label: str, clip: Summary, note: str = "") -> None:
         """Add a clip.
 
         Args:
@@ -91,15 +91,15 @@ class Doubts:
         kinds = [
             (
                 self._leaks,
-                "clips that hold the same samples in training and test, so scores would flatter; remove one of each",
+                "clips that contain the same samples in training and test, so scores would flatter; remove one of each",
             ),
             (
                 self._contradictions,
-                "clips that hold the same samples, once called normal and once anomalous; correct the labels",
+                "clips that contain the same samples, once called normal and once anomalous; correct the labels",
             ),
             (
                 self._twice,
-                "clips that hold the same samples as another of the same split; each counts as a separate clip",
+                "clips that contain the same samples as another of the same split; each counts as a separate clip",
             ),
             (self._silent, "silent clips (all samples equal); check the microphone, or remove them"),
             (

@@ -140,10 +140,10 @@ class Recording:
                 f"{self.name}: samples reach {peak:.4g}; expected -1 to 1; scale all clips of the machine by one "
                 "common factor"
             )
-        return narrowed(np.multiply(samples, FULL_SCALE, dtype=samples.dtype).astype(np.float32))
+        return _narrow(np.multiply(samples, FULL_SCALE, dtype=samples.dtype).astype(np.float32))
 
 
-def narrowed(samples: np.ndarray) -> np.ndarray:
+def _narrow(samples: np.ndarray) -> np.ndarray:
     """Return float samples as int16 if that holds them exactly, as it does for 16 bits in a wider file."""
     low, high = samples.min(initial=0), samples.max(initial=0)
     if low < -FULL_SCALE or high >= FULL_SCALE:

@@ -17,6 +17,7 @@ from asdlib.data import catalogue, roles
 from asdlib.data.audio import Waveforms
 from asdlib.errors import DataError
 from asdlib.paths import SHIFTED
+from asdlib.shift import physical
 from asdlib.tables import read_table
 from asdlib.units import FULL_SCALE
 
@@ -33,8 +34,6 @@ def make(settings, machine: str) -> bool:
         settings: :class:`asdlib.params.settings.Settings`.
         machine: A machine type whose clips are decoded.
     """
-    from asdlib.shift import physical  # with libraries that take a second, for whoever only reads
-
     began, options, run = time.monotonic(), settings.data.shifted, paths.Run.of(settings)
     waveforms, folder = Waveforms.open(run.data(machine)), run.shifted(machine)
     what = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, "held_out": settings.data.held_out}
@@ -73,7 +72,7 @@ def make(settings, machine: str) -> bool:
         record = records.record(
             what,
             seed=settings.seed,
-            device="processor",
+            device="CPU",
             data=records.fingerprint([what, waveforms.fingerprint, shifts]),
             seconds=time.monotonic() - began,
             source_fingerprint=waveforms.fingerprint,
