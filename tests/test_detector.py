@@ -218,7 +218,7 @@ def test_of_a_single_recording_the_end_is_held_out():
         (lambda place: place, "no recording in it or in its sub-folders; found nothing"),
         (
             lambda place: normal(normal(place, 1) / "more", 1).parent,
-            "recordings and sub-folders with recordings (more)",
+            "as well as sub-folders with recordings (more)",
         ),
         (lambda place: normal(place, 3), "has 6 normal clip(s) of 1.0 s; expected at least 8"),
         (lambda place: write(normal(place, 9) / "bad.wav", hum(0)).write_bytes(b"RIFF") and place, "bad.wav"),
@@ -380,7 +380,7 @@ def test_what_cannot_be_reached_is_passed_over(tmp_path):
 
 def test_odd_journals_are_refused(tmp_path):
     (tmp_path / JOURNAL).write_text("something else\n")
-    with pytest.raises(DetectorError, match="not a journal of this command"):
+    with pytest.raises(DetectorError, match="not a journal of score --watch"):
         next(watch(tmp_path, lambda path: {}))
     with pytest.raises(DetectorError, match="no such folder"):
         next(watch(tmp_path / "no", lambda path: {}))

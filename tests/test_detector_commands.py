@@ -242,7 +242,7 @@ def test_a_history_has_a_row_per_day(tmp_path, capsys):
     assert "2026-01-12" in (tmp_path / "history.html").read_text()
     assert main(["history", str(journal), "--out", str(tmp_path / "history.png")]) == 0
     journal.write_text("[1]")
-    with pytest.raises(DetectorError, match="holds something else than verdicts"):
+    with pytest.raises(DetectorError, match="contains something other than verdicts"):
         report.history([journal], tmp_path / "history.html")
 
 
@@ -278,7 +278,7 @@ def test_a_detector_is_not_replaced_by_accident(place, capsys):
     given = ["fit", str(place / "own"), "--out", str(place / "detector"), "--profile", str(place / "tiny.yaml")]
     before = (place / "detector" / "detector.json").read_bytes()
     assert main(given) == 2
-    assert "there is a detector already" in capsys.readouterr().err
+    assert "there is already a detector" in capsys.readouterr().err
     assert (place / "detector" / "detector.json").read_bytes() == before
 
 

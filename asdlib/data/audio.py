@@ -61,6 +61,7 @@ def check(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None =
 
 
 def _too_short(path: Path, samples: int, data, needed: dict[str, int] | None) -> list[str]:
+    """Return a sentence if a clip is shorter than the longest minimum, else none."""
     key, least = max((needed or {"": 0}).items(), key=lambda item: item[1])
     if samples >= least:
         return []

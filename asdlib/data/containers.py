@@ -53,6 +53,7 @@ def uncompressed(stream: BinaryIO, size: int) -> Samples | None:
 
 # RIFF and its kin -----------------------------------------------------------------------------------------------------
 def _wave(file: File, base: int, kind: bytes) -> Samples:
+    """Find the samples of a RIFF, RIFX, RF64 or BW64 file whose header begins at ``base``."""
     order = ">" if kind == b"RIFX" else "<"
     whole = struct.unpack(order + "I", file.at(base + 4, 4))[0]
     encoding, long, found, long_data = None, kind in (b"RF64", b"BW64"), None, 0xFFFFFFFF
@@ -96,10 +97,11 @@ def _format(body: bytes, order: str) -> Encoding:
         raise ValueError(f"holds WAV with {name} samples; expected WAV, PCM or float; convert it")
     if width == 3 and align == 4 * channels:
         raise ValueError(f"holds 24-bit samples in 4 bytes each but does not say in which of them; {EXPORT}")
-    return _checked(Encoding(subtype, "BIG" if order == ">" else "LITTLE", channels, rate, width * channels))
+    return _check(Encoding(subtype, "BIG" if order == ">" else "LITTLE", channels, rate, width * channels))
 
 
-def _checked(encoding: Encoding) -> Encoding:
+def _check(encoding: Encoding) -> Encoding:
+    """Refuse numbers of channels and sampling rates that no recording has."""
     if not 0 < encoding.channels <= 1024 or not 0 < encoding.sample_rate < 2**31:
         raise ValueError(
             f"not readable as audio ({encoding.channels} channels at {encoding.sample_rate} Hz); expected a wav file; "
@@ -110,11 +112,13 @@ def _checked(encoding: Encoding) -> Encoding:
 
 # Sony's Wave64 --------------------------------------------------------------------------------------------------------
 def _guid(name: bytes) -> bytes:
+    """Return the identifier of a W64 chunk."""
     tail = "2e91cf11a5d628db04c10000" if name == b"riff" else "f3acd3118cd100c04f8edb8a"
     return name + bytes.fromhex(tail)
 
 
 def _sony(file: File, base: int) -> Samples:
+    """Find the samples of a W64 file."""
     whole, encoding = struct.unpack("<Q", file.at(base + 16, 8).ljust(8, b"\0"))[0], None
     for name, body, length in _sony_chunks(file, base + 40):
         if name == b"fmt ":
@@ -126,6 +130,7 @@ def _sony(file: File, base: int) -> Samples:
 
 
 def _sony_chunks(file: File, place: int) -> Chunks:
+    """Yield the chunks of a W64 file from ``place`` on."""
     while place + 24 <= file.size:
         head = file.at(place, 24)
         if not NAME.fullmatch(head[:4]):
@@ -137,6 +142,7 @@ def _sony_chunks(file: File, place: int) -> Chunks:
 
 # AIFF -----------------------------------------------------------------------------------------------------------------
 def _aiff(file: File, base: int, form: bytes) -> Samples:
+    """Find the samples of an AIFF or AIFF-C file."""
     whole = struct.unpack(">I", file.at(base + 4, 4))[0]
     comm, found, end, note = b"", None, 0, ""
     chunks = partial(riff_chunks, file, order=">")
@@ -155,7 +161,7 @@ def _aiff(file: File, base: int, form: bytes) -> Samples:
         raise ValueError("not readable as audio (no chunk of samples); expected a wav file; " + REPAIR)
     channels, promised, bits = struct.unpack(">hIh", comm[:8])
     exponent, mantissa = struct.unpack(">HQ", comm[8:18])
-    rate = min(mantissa * 2 ** (exponent & 0x7FFF) >> 16383 + 63, 2**31)  # 80 bits of floating point
+    rate = min(mantissa * 2 ** (exponent & 0x7FFF) >> 16383 + 63, 2**31)  # a floating-point number of 80 bits
     code = comm[18:22] if form == b"AIFC" else b"NONE"
     if code not in _AIFC:
         raise ValueError(f"holds AIFF with {code.decode('latin-1')!r} samples; expected PCM or float; convert it")
@@ -163,7 +169,7 @@ def _aiff(file: File, base: int, form: bytes) -> Samples:
     subtype = {"PCM": _PCM | {1: "PCM_S8"}, "U8": {1: "PCM_U8"}, "FLOAT": _FLOAT}[kind].get(width)
     if subtype is None:
         raise ValueError(f"holds AIFF with {bits}-bit samples; expected PCM or float; convert it")
-    encoding = _checked(Encoding(subtype, endian, channels, rate, width * channels))
+    encoding = _check(Encoding(subtype, endian, channels, rate, width * channels))
     frames = (end - found) // encoding.width
     if promised > frames and not note:
         raise ValueError(f"truncated: the header promises {promised} samples, the file holds {frames}; {REPAIR}")

@@ -1,4 +1,4 @@
-"""Hold the samples of a recording: an uncompressed file, a compressed file, or an array.
+"""Access the samples of a recording: of an uncompressed file, a compressed file, or an array.
 
 Each class has the attributes ``container``, ``subtype``, ``sample_rate``, ``channels``, ``frames`` and ``note`` of
 :class:`asdlib.data.recording.Recording`, a method ``decode``, and ``close``.
@@ -54,7 +54,7 @@ def _cannot_be_opened(path: Path | str, error: OSError) -> DataError:
 
 
 class Uncompressed:
-    """Samples at a known place of a file."""
+    """Samples at a known position of a file."""
 
     def __init__(self, path: Path | str, stream: io.RawIOBase, samples: Samples):
         self.path, self._stream, self._samples, self._encoding = path, stream, samples, samples.encoding
@@ -90,6 +90,7 @@ class Uncompressed:
         return samples
 
     def close(self) -> None:
+        """Close the file; :meth:`decode` opens it again."""
         self._stream.close()
 
 
@@ -130,11 +131,13 @@ class Compressed:
         return self._sound.read(frames, kind, always_2d=True)
 
     def close(self) -> None:
+        """Release the file; :meth:`decode` opens it again."""
         if self._sound is not None:
             self._sound.close()
 
 
 def _sound(content: bytearray) -> soundfile.SoundFile:
+    """Open the contents of a file with libsndfile."""
     try:
         return soundfile.SoundFile(io.BytesIO(content))
     except (soundfile.LibsndfileError, RuntimeError) as error:
