@@ -13,11 +13,12 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 
 from asdlib import atomic, records
-from asdlib.detector import estimate, folder, level, make, runtime, store, train
+from asdlib.detector import estimate, level, make, runtime, sources, store, train
 from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.facts import FORMAT, Facts
 from asdlib.detector.inputs import list_recordings, write_files
 from asdlib.detector.judge import Judge, Verdict, check_rate
+from asdlib.detector.layout import lay_out
 from asdlib.detector.recordings import lengths
 from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
@@ -113,27 +114,27 @@ class Detector(OutlierMixin, BaseEstimator):
         place = Path(work if work is not None else tempfile.mkdtemp(prefix="asdlib-"))
         if work is None:
             weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        recordings = folder.find(write_files(X, place / "arrays"), changed, outliers, ignore_names)
+        recordings = sources.find(write_files(X, place / "arrays"), changed, outliers, ignore_names)
         settings = train.build_settings(self.profile, self.overrides or {}, place)
         asked = [settings.resolved(), repr(recordings), self.level_limit, self.false_alarm_rate]
         settings = train.build_settings(self.profile, self.overrides or {}, place / records.fingerprint(asked))
-        clips = folder.lay_out(recordings, settings, self.false_alarm_rate, self.level_limit)
-        for warning in clips.attrs["warnings"]:
+        layout = lay_out(recordings, settings, self.false_alarm_rate, self.level_limit)
+        for warning in layout.warnings:
             print(f"warning: {warning}", flush=True)
         chosen, missing = train.choose_candidates(settings, recordings)
         codes = [f"{number:02d}" for number in range(len(recordings.sections))]
-        took = estimate.spoken(estimate.seconds(settings, chosen, codes, jobs))
+        took = estimate.in_words(estimate.seconds(settings, chosen, codes, jobs))
         count = len(chosen["autoencoder"]) + len(chosen["classifier"]) * len(codes)
         print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
         prepare_clips(settings)
         facts = Facts(
             format=FORMAT,
             sections=list(recordings.sections),
-            seconds=clips.attrs["seconds"],
-            lengths=lengths(clips.attrs["seconds"]),
+            seconds=layout.seconds,
+            lengths=lengths(layout.seconds),
             level_limit=self.level_limit,
-            level=clips.attrs["target"],
-            levels=make.levels(clips),
+            level=layout.level,
+            levels=make.levels(layout.clips),
             false_alarm_rate=self.false_alarm_rate,
             missing=missing,
             outliers=list(recordings.outliers),
@@ -143,9 +144,9 @@ class Detector(OutlierMixin, BaseEstimator):
         train.train(settings, chosen, facts.codes, jobs)
         written = Path(settings.runs) / "made"
         with atomic.writing(written, folder=True) as target:
-            make.write(target, settings, facts, clips, began)
+            make.write(target, settings, facts, layout, began)
         self._take(store.load(written), written)
-        self.warnings_ = clips.attrs["warnings"]
+        self.warnings_ = layout.warnings
         return self
 
     def calibrate(
@@ -166,10 +167,10 @@ class Detector(OutlierMixin, BaseEstimator):
         judge = self._fitted()
         place = Path(tempfile.mkdtemp(prefix="asdlib-"))
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        recordings = folder.find(write_files(X, place / "arrays"), trust=ignore_names)
+        recordings = sources.find(write_files(X, place / "arrays"), trust=ignore_names)
         if section is not None or len(judge.stored.facts.sections) == 1:
             files = [path for group in recordings.sections.values() for path in group]
-            recordings = folder.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
+            recordings = sources.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
         self._copy_to(place / "made")
         make.calibrate(judge, place / "made", recordings, changed)
         return self._take(store.load(place / "made"), place / "made")

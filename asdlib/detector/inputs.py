@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asdlib import params
-from asdlib.detector import folder, sources
+from asdlib.data.recording import Recording
+from asdlib.detector import sources
 from asdlib.errors import DetectorError
 
 
@@ -16,7 +16,7 @@ def list_recordings(X: str | Path | Sequence, sample_rate: int | None) -> list:
     """Return the recordings in ``X``, each as a path or a pair of samples and sampling rate."""
     if isinstance(X, str | Path):
         if Path(X).is_dir():
-            return [path for files in folder.find(X, trust=True).sections.values() for path in files]
+            return [path for files in sources.find(X, trust=True).sections.values() for path in files]
         return [Path(X)]
     if isinstance(X, tuple) and len(X) == 2 and np.ndim(X[1]) == 0 and np.ndim(X[0]) > 0:
         return [X]  # one pair
@@ -34,16 +34,16 @@ def list_recordings(X: str | Path | Sequence, sample_rate: int | None) -> list:
 
 
 def write_files(X: str | Path | Sequence, place: Path) -> str | Path | list[Path]:
-    """Return ``X`` as files for :func:`asdlib.detector.folder.find`; arrays are written to ``place`` as WAV files."""
+    """Return ``X`` as files for :func:`asdlib.detector.sources.find`; arrays are written to ``place`` as WAV files."""
     if isinstance(X, str | Path):
         return X
     result = []
     for index, source in enumerate(list_recordings(X, None)):
         if isinstance(source, tuple):
-            recording = sources.open_recording(source, params.Data(root=""))
+            recording = Recording(source)
             path = place / f"array{index:05d}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, recording.read(0, recording.frames), recording.rate, subtype="FLOAT")
+            soundfile.write(path, recording.waveform(), recording.sample_rate, subtype="FLOAT")
             os.utime(path, (0, 0))  # so that an interrupted call, repeated, finds the same files
             source = path
         result.append(Path(source))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from asdlib.data.recording import Recording
 from asdlib.detector import calibration, level, recordings, runtime, store
 from asdlib.detector.calibration import ENSEMBLE, STATISTICS
 from asdlib.detector.localize import localize
 from asdlib.detector.networks import Measurement, Window, measure_window
-from asdlib.detector.sources import Recording
 from asdlib.detector.statistics import Bands
 from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
@@ -48,6 +48,8 @@ class Verdict:
     """of an anomaly: ``start`` and ``end`` in seconds, ``frequencies`` as ranges in Hz, ``branch`` that found it"""
     nearest: dict | None
     """of an anomaly: ``recording`` and ``start`` of the most similar normal clip, if statistics know it"""
+    note: str
+    """what is wrong with the header of the file although all samples were read; usually empty"""
 
     def as_dict(self) -> dict:
         """Return plain values, for JSON."""
@@ -117,7 +119,7 @@ class Judge:
     def judge(self, source: str | Path | tuple | Recording, section: str | None = None, changed: bool = False):
         """Judge one recording; see :meth:`asdlib.detector.detector.Detector.judge`."""
         facts, rate = self.stored.facts, self.stored.settings.data.sample_rate
-        recording = recordings.opened(source, self.stored.settings.data)
+        recording = recordings.open_recording(source, self.stored.settings.data)
         code, domain = self.section(source, section), "target" if changed else "source"
         seconds = recordings.fitting(recording.seconds, facts.lengths)
         count = max(recording.seconds / seconds, 1.0)
@@ -161,6 +163,7 @@ class Judge:
             branches=_branches(values, thresholds, limits, count, anomaly),
             spans=found,
             nearest=self._nearest(worst[1]) if anomaly else None,
+            note=recording.note,
         )
 
     def _nearest(self, measured: Measurement) -> dict | None:

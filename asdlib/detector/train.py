@@ -11,8 +11,8 @@ from asdlib.autoencoder import scorer as autoencoder_scorer
 from asdlib.autoencoder import train as autoencoder_train
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier_train
-from asdlib.detector.folder import Recordings
 from asdlib.detector.recordings import MACHINE
+from asdlib.detector.sources import Recordings
 from asdlib.errors import DetectorError
 from asdlib.execution import process_lifetime
 from asdlib.execution.prefixed import Prefixed
