@@ -163,11 +163,11 @@ def _survive(home: Path, plan: list[Kill], jobs: int, result: Survived) -> None:
         assert code == 0 or len(plan) < left, f"the command failed by itself with {code}:\n{text[-4000:]}"
         now = _steps(run)
         for name, step in saved.items():
-            used = f"going on from step {step} of" in text or now.get(name) == step  # its training was not reached
+            used = f"resuming from step {step} of" in text or now.get(name) == step  # its training was not reached
             assert used, f"{name} (step {step}) was not used:\n{text[-4000:]}"
-        kept = len(re.findall(r"going on from step (\d+) of \1 ", text))
+        kept = len(re.findall(r"resuming from step (\d+) of \1 ", text))
         result.kept += kept
-        result.resumed += text.count("going on from step") - kept
+        result.resumed += text.count("resuming from step") - kept
         again = [path.name for path, was in ended.items() if path.exists() and path.stat().st_mtime_ns != was]
         assert not again, f"finished trainings were repeated: {again}"
         if code == 0 and not plan:

@@ -305,6 +305,7 @@ def test_a_choice_knows_no_label_that_it_may_not_look_at(seed):
     assert choose(*pools, run_settings, np.ones(len(half), dtype=bool)) == []
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6))
 @settings(max_examples=5, deadline=None)
 def test_on_noise_only_development_finds_a_gain(tmp_path_factory, seed):

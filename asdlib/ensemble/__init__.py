@@ -1,7 +1,6 @@
 """Normalise, combine and select the systems of both branches (Sec. 2.3)."""
 
 import hashlib
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,15 +8,16 @@ import numpy as np
 import pandas as pd
 
 from asdlib import scores
-from asdlib.atomic import write_json, writing
 from asdlib.ensemble.agreement import agreement
 from asdlib.ensemble.blocks import BLOCKS, BRANCHES, EXTENSION_ROWS, ROWS
 from asdlib.ensemble.combine import COMBINATIONS, combine, normalise, rank
 from asdlib.ensemble.pool import Pool
 from asdlib.ensemble.select import Choice, apply, choose, defaults, split_halves
 from asdlib.errors import ScoreError
-from asdlib.paths import Run
-from asdlib.records import check_settings, record
+from asdlib.paths import AGREEMENT, CHOICES, RECORD, SCORES, Run
+from asdlib.records import check_settings
+from asdlib.stage import Stage
+from asdlib.tables import write_table
 
 __all__ = [
     "BLOCKS",
@@ -60,7 +60,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     Returns:
         The score table.
     """
-    started = time.monotonic()
+    stage = Stage(settings, "ensemble", machine)
     selecting = pools(settings, machine)
     by_training = selecting if settings.ensemble.normalise == "train" else pools(settings, machine, "train")
     clips = selecting[0].clips
@@ -80,23 +80,16 @@ def run(settings, machine: str) -> pd.DataFrame:
             table = scores.table(clips[use], f"ensemble/{selection}/{row}", values[use])
             tables.append(table.assign(selection=selection, fold=fold))
     result = pd.concat(tables, ignore_index=True)[COLUMNS]
-    folder = Run.of(settings).system("ensemble", machine)
+    scores.check(result, stage.folder / SCORES)
     relevant = settings.common() | {
         name: getattr(settings, name).model_dump(mode="json") for name in ("ensemble", "evaluation")
     }
-    with writing(folder, folder=True) as temporary:
-        scores.check(result, folder / "scores.csv")
-        result.to_csv(temporary / "scores.csv", index=False, lineterminator="\n")
-        _choices(chosen).to_csv(temporary / "choices.csv", index=False, lineterminator="\n")
-        agreement(*selecting, settings).to_csv(temporary / "agreement.csv", index=False, lineterminator="\n")
-        description = record(
-            relevant | {"candidates": [system for pool in selecting for system in pool.systems]},
-            seed=settings.seed,
-            device="CPU",
-            data=fingerprint(inputs(settings, machine)),
-            seconds=time.monotonic() - started,
-        )
-        write_json(description, temporary / "record.json")
+    relevant["candidates"] = [system for pool in selecting for system in pool.systems]
+    data = fingerprint(inputs(settings, machine))
+    with stage.writing(relevant, seed=settings.seed, data=data) as folder:
+        write_table(result, folder / SCORES)
+        write_table(_choices(chosen), folder / CHOICES)
+        write_table(agreement(*selecting, settings), folder / AGREEMENT)
     return result
 
 
@@ -123,7 +116,7 @@ def pools(settings, machine: str, reference: str | None = None) -> tuple[Pool, P
             test clips.
         ArtefactError: A candidate was scored with other settings.
     """
-    for branch, name in (("autoencoder", "scores.json"), ("classifier", "record.json")):
+    for branch, name in (("autoencoder", "scores.json"), ("classifier", RECORD)):
         for candidate in getattr(settings, f"{branch}_candidates"):
             path = Run.of(settings).system(branch, machine, candidate) / name
             check_settings(path, settings.common() | settings.candidate(branch, candidate).model_dump(mode="json"))

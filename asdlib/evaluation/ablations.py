@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from asdlib import origin, params, scores
-from asdlib.data import catalogue
+from asdlib.data import plan
 from asdlib.errors import ScoreError
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.seeds import refuse_other_settings
-from asdlib.evaluation.table1 import write_csv
 from asdlib.paths import Run
+from asdlib.tables import write_table
 
 BRANCHES = ("autoencoder", "classifier")
 DOMAINS = ("source", "target", "all")
@@ -73,7 +73,7 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
             compared = (branch, candidate, variant, than, change(first, branch, candidate), domain)
             rows.append((*compared, len(runs), one[:, 0].mean(), spread[0], difference, spread[1], low, high))
     table = pd.DataFrame(rows, columns=[*COLUMNS, *FIGURES])
-    write_csv(table, runs[0].ablations)
+    write_table(table, runs[0].ablations)
     return table
 
 
@@ -114,7 +114,7 @@ def _settings(run: Run):
 
 def _scores(run: Run, settings) -> pd.DataFrame:
     """Return all candidates' scores, with each system as a separate row that selects nothing."""
-    machines = catalogue.plan(settings).machines
+    machines = plan.read(settings).machines
     files = [
         run.scores(branch, machine, candidate)
         for machine in machines

@@ -20,9 +20,9 @@ from asdlib import params
 from asdlib.errors import ScoreError
 from asdlib.evaluation import claims_extensions, claims_paper
 from asdlib.evaluation.bootstrap import Key, Resampled
-from asdlib.evaluation.table1 import KEYS, paired, read_agreements, resample, write_csv
+from asdlib.evaluation.table1 import KEYS, paired, read_agreements, resample
 from asdlib.paths import Run
-from asdlib.tables import read_table
+from asdlib.tables import read_table, write_table
 
 OTHERWISE_EQUAL = ("seed", "runs")
 """settings in which the runs may differ; ``runs`` is their folder"""
@@ -99,7 +99,7 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
     wide = pd.concat(tables, axis=1).dropna()
     result = pd.DataFrame({"seeds": len(runs), "mean": wide.mean(axis=1), "deviation": wide.std(axis=1, ddof=1)})
     result = result.reset_index()
-    write_csv(result, runs[0].seeds)
+    write_table(result, runs[0].seeds)
     _judge(runs[0], loaded)
     return result
 
@@ -130,7 +130,7 @@ def _judge(first: Run, settings: list[params.Settings]) -> None:
         first.claims_extensions: claims_extensions.judge(samples, evaluation.confidence),
     }
     for path, table in tables.items():
-        write_csv(table, first.over_seeds(path))
+        write_table(table, first.over_seeds(path))
 
 
 def describe(table: pd.DataFrame) -> str:

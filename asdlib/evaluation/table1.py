@@ -5,22 +5,23 @@ Rows that carry the paper's names contain only the paper's method; everything el
 """
 
 import itertools
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from asdlib import ensemble, paths, scores
-from asdlib.atomic import write_json, writing
-from asdlib.data import catalogue
+from asdlib.atomic import write_json, write_text
+from asdlib.data import plan
 from asdlib.evaluation import claims_extensions, claims_paper, false_alarms, health, paper, render
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.repeated import repeat
 from asdlib.evaluation.rows import ROWS, SYSTEMS
 from asdlib.evaluation.values import name_alarms, name_values
-from asdlib.records import check_settings, record
-from asdlib.tables import read_table
+from asdlib.paths import AGREEMENT, RECORD
+from asdlib.records import check_settings
+from asdlib.stage import Stage
+from asdlib.tables import read_table, write_table
 
 KEYS = ["row", "machine", "domain", "selection"]
 ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers are given for orientation only."
@@ -45,8 +46,7 @@ def run(settings) -> pd.DataFrame:
     Raises:
         ScoreError: A machine type of the plan has not been scored or has no ensemble.
     """
-    started = time.monotonic()
-    out = paths.Run.of(settings)
+    stage, out = Stage(settings), paths.Run.of(settings)
     frame = read(settings)
     evaluation = settings.evaluation
     samples = resample(settings, frame)
@@ -58,27 +58,22 @@ def run(settings) -> pd.DataFrame:
     notes = health.health(settings, frame, samples.machines)
     note = ORIENTATION if settings.data.synthetic is not None else ""
     layout = (table, settings.title, note, ensemble.SELECTIONS, samples.machines, health.sentences(notes))
-    write_csv(table, out.table1)
-    write_csv(differences, out.differences)
-    for path in (out.table1, out.differences, out.claims, out.claims_extensions):
-        out.over_seeds(path).unlink(missing_ok=True)  # it was computed from the table that is replaced
-    write_csv(tested, out.claims)
-    write_csv(extensions, out.claims_extensions)
-    write_csv(alarms, out.false_alarms)
-    write_csv(notes, out.health)
-    write_text(render.markdown(*layout), out.table1.with_suffix(".md"))
-    write_text(render.latex(*layout), out.table1.with_suffix(".tex"))
     judged = {"claims": tested, "extensions": extensions}
     named = name_values(table, differences, optimism(differences), judged, frame, settings) | name_alarms(alarms)
-    write_json(named | {"health_notes": len(health.sentences(notes))}, out.values)
-    description = record(
-        {"evaluation": evaluation.model_dump(mode="json")},
-        seed=settings.seed,
-        device="CPU",
-        data=ensemble.fingerprint(inputs(settings)),
-        seconds=time.monotonic() - started,
-    )
-    write_json(description, out.table1.with_name("table1.record.json"))
+    data = ensemble.fingerprint(inputs(settings))
+    relevant = {"evaluation": evaluation.model_dump(mode="json")}
+    with stage.adding(relevant, seed=settings.seed, data=data) as folder:
+        write_table(table, folder / out.table1.name)
+        write_table(differences, folder / out.differences.name)
+        write_table(tested, folder / out.claims.name)
+        write_table(extensions, folder / out.claims_extensions.name)
+        write_table(alarms, folder / out.false_alarms.name)
+        write_table(notes, folder / out.health.name)
+        write_text(render.markdown(*layout), folder / out.table1.with_suffix(".md").name)
+        write_text(render.latex(*layout), folder / out.table1.with_suffix(".tex").name)
+        write_json(named | {"health_notes": len(health.sentences(notes))}, folder / out.values.name)
+    for path in (out.table1, out.differences, out.claims, out.claims_extensions):
+        out.over_seeds(path).unlink(missing_ok=True)  # computed from the table that this one replaces
     return table
 
 
@@ -91,7 +86,7 @@ def resample(settings, frame: pd.DataFrame | None = None, split_seed: int | None
         split_seed: Seed of the halves and of the resamples; None for the seed of the run.
     """
     frame = read(settings) if frame is None else frame
-    repeated = repeat(settings, catalogue.plan(settings).machines, split_seed)
+    repeated = repeat(settings, plan.read(settings).machines, split_seed)
     without = frame[frame["selection"].isin(["", "fixed"])].assign(fold="")
     seed, evaluation = settings.seed if split_seed is None else split_seed, settings.evaluation
     return Resampled(without, evaluation.p, evaluation.bootstrap, seed, repeated)
@@ -100,7 +95,7 @@ def resample(settings, frame: pd.DataFrame | None = None, split_seed: int | None
 def inputs(settings) -> list[Path]:
     """List the score tables behind Table 1: those of the baselines and of the ensembles of all machine types."""
     out = paths.Run.of(settings)
-    machines = catalogue.plan(settings).machines
+    machines = plan.read(settings).machines
     return [out.scores(system, machine) for machine in machines for system in (*paths.BASELINES, "ensemble")]
 
 
@@ -108,7 +103,7 @@ def read(settings) -> pd.DataFrame:
     """Read the score rows of :func:`inputs`, with the further columns ``row``, ``selection`` and ``fold``."""
     for path in inputs(settings):
         system = path.relative_to(paths.Run.of(settings).folder).parts[0]
-        check_settings(path.with_name("record.json"), _relevant_settings(settings, system))
+        check_settings(path.with_name(RECORD), _relevant_settings(settings, system))
     frame = scores.read(inputs(settings)).fillna({"selection": "", "fold": ""})
     names = {system: row for row, system in SYSTEMS.items()}
     frame["row"] = frame["system"].map(lambda system: names.get(system, system.split("/", 2)[-1]))
@@ -124,8 +119,8 @@ def _relevant_settings(settings, system: str) -> dict:
 def read_agreements(settings) -> pd.DataFrame:
     """Read how alike the candidates rank the clips (:mod:`asdlib.ensemble.agreement`), for all machine types."""
     out = paths.Run.of(settings)
-    folders = [out.system("ensemble", machine) for machine in catalogue.plan(settings).machines]
-    return pd.concat([read_table(folder / "agreement.csv") for folder in folders])
+    folders = [out.system("ensemble", machine) for machine in plan.read(settings).machines]
+    return pd.concat([read_table(folder / AGREEMENT) for folder in folders])
 
 
 def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
@@ -190,15 +185,3 @@ def optimism(differences: pd.DataFrame) -> pd.DataFrame:
     return differences.loc[same & pair, ["row", "machine", "domain", "difference", "low", "high"]].reset_index(
         drop=True
     )
-
-
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, whole or not at all."""
-    with writing(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write a text file, whole or not at all."""
-    with writing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
