@@ -31,7 +31,7 @@ KINDS = {  # part of the command line of each kind of process
     "papermill": "asdlib execute",
     "Snakemake": "-m snakemake",
     "command": "asdlib reproduce",
-    "lender of kernels": "-m asdlib.execution.kernels",
+    "lender of kernels": "-m asdlib.execution.kernel_fork",
     "kernel": "ipykernel_launcher",
 }
 VICTIMS = ("kernel", "papermill", "lender of kernels", "Snakemake", "command", "all at once")
@@ -190,8 +190,9 @@ def _quiet(home: Path) -> None:
 
 def _once(home: Path, plan: list[Kill], jobs: int, output, result: Survived) -> int:
     """Run the command once, kill as planned, remove these kills from ``plan``, and return the exit code."""
-    environment = os.environ | {MARK: str(home), "ASDLIB_CHECKPOINT_SECONDS": "0"}
-    command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--jobs", str(jobs), "table1"]
+    environment = os.environ | {MARK: str(home)}
+    command = [sys.executable, "-m", "asdlib", "reproduce", "table1", "--profile", "smoke", "--jobs", str(jobs)]
+    command += ["--set", "checkpoint_seconds=0"]
     began, since = time.time(), {START: time.monotonic()}
     run = subprocess.Popen(command, cwd=home, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
