@@ -24,6 +24,7 @@ import psutil  # comes with Snakemake
 import torch
 
 from asdlib.paths import FINISHED
+from asdlib.workflow import BY_NAME
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "ASDLIB_CHAOS"  # environment variable that identifies all processes of a run, including orphans
@@ -35,22 +36,9 @@ KINDS = {  # part of the command line of each kind of process
     "kernel": "ipykernel_launcher",
 }
 VICTIMS = ("kernel", "papermill", "lender of kernels", "Snakemake", "command", "all at once")
-STAGES = (  # a kill in a stage waits until its notebook is executed
-    "01_data",
-    "02_baselines",
-    "03_train_autoencoder",
-    "04_reconstruction_errors",
-    "05_train_classifier",
-    "06_embeddings",
-    "07_ensemble",
-    "08_table1",
-)
-TRAININGS = (
-    "frame_autoencoder",
-    "mobilenet",
-    "autoencoder",
-    "classifier",
-)  # a kill waits for a checkpoint
+STAGES = tuple(BY_NAME)
+"""a kill in a stage waits for the beginning of its executed notebook"""
+TRAININGS = ("frame_autoencoder", "mobilenet", "autoencoder", "classifier")  # and one inside, for a checkpoint
 START = "the start"
 AFTER = {START: 8.0, **dict.fromkeys(STAGES, 3.0), **dict.fromkeys(TRAININGS, 0.3)}
 """seconds within which a kill strikes after the run has reached its place"""
@@ -191,7 +179,7 @@ def _quiet(home: Path) -> None:
 def _once(home: Path, plan: list[Kill], jobs: int, output, result: Survived) -> int:
     """Run the command once, kill as planned, remove these kills from ``plan``, and return the exit code."""
     environment = os.environ | {MARK: str(home)}
-    command = [sys.executable, "-m", "asdlib", "reproduce", "table1", "--profile", "smoke", "--jobs", str(jobs)]
+    command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--jobs", str(jobs), "table1"]
     command += ["--set", "checkpoint_seconds=0"]
     began, since = time.time(), {START: time.monotonic()}
     run = subprocess.Popen(command, cwd=home, env=environment, stdout=output, stderr=subprocess.STDOUT)

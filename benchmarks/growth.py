@@ -23,7 +23,8 @@ import torch
 
 from asdlib import atomic, params, records, training
 from asdlib.baselines.mahalanobis import summary
-from asdlib.classifier.batches import Batches, groups
+from asdlib.classifier.batches import Batches
+from asdlib.classifier.clips import group_clips
 from asdlib.data import audio
 from asdlib.ensemble.combine import COMBINATIONS
 from asdlib.ensemble.select import choose
@@ -108,7 +109,7 @@ def machines(folder: Path, size: int) -> float:
     parts = []
     for name in paper.MACHINES[:size]:
         waveforms = audio.Waveforms.open(folder / f"decoded{max(CLIPS)}")
-        parts += groups(dataclasses.replace(waveforms, clips=waveforms.clips.assign(machine=name)))
+        parts += group_clips(dataclasses.replace(waveforms, clips=waveforms.clips.assign(machine=name)))
     branch = params.Classifier(features={"hop_length": 512, "n_mels": 128}, images={"frames": 64})
     batches = Batches(branch, parts, paper.MACHINES[0], "00")
     began = time.perf_counter()

@@ -72,10 +72,18 @@ def compare(
 
 
 def seconds(do: Callable) -> float:
-    """Return the wall time of one call."""
+    """Return the wall time of one call, including what it leaves to a GPU."""
+    synchronize()
     began = time.perf_counter()
     do()
+    synchronize()
     return time.perf_counter() - began
+
+
+def synchronize() -> None:
+    """Wait for all GPU work; does nothing without a GPU."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def step(loss: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer) -> Callable[[], None]:
@@ -95,9 +103,9 @@ def precision(compute: training.Compute) -> torch.dtype:
     return getattr(torch, compute.precision)
 
 
-def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
+def matrix_rate(dtype: torch.dtype, size: int = 2048, device: torch.device | str = "cpu") -> float:
     """Return the floating-point operations per second of a large matrix product."""
-    one, other = torch.randn(2, size, size).to(dtype)
+    one, other = torch.randn(2, size, size, device=device).to(dtype)
     one @ other
     return 2 * size**3 / min(seconds(lambda: one @ other) for _ in range(3))
 

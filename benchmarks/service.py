@@ -53,7 +53,7 @@ def main() -> None:
         detector = Detector("detector", overrides=TWO_STEPS).fit(folder / "normal", outliers=[folder / "other"])
         detector.save(folder / "pytorch")
         kinds = {"PyTorch": folder / "pytorch"}
-        if runtime.installed():
+        if runtime.is_installed():
             kinds["ONNX Runtime"] = Path(shutil.copytree(folder / "pytorch", folder / "onnx"))
             onnx.export(folder / "onnx")
         for kind, where in kinds.items():

@@ -145,7 +145,7 @@ def test_companions_for_prose_and_print(done):
     assert tex.count(r"\begin{tabular}") == tex.count(r"\bottomrule") == 6
     difference = 100 * (values["ae_fixed_fan_source"] - 0.7182)
     assert f"| AE, difference | {difference:+.2f}" in text and f"AE, difference & {difference:+.2f}" in tex
-    assert "data_fingerprint" in json.loads(out.table1.with_name("table1.record.json").read_text())
+    assert "data_fingerprint" in json.loads((out.folder / "record.json").read_text())
 
 
 def test_paper_run_and_difference_stand_below_each_other(done):

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from asdlib import checkpoints, paths, training
+from asdlib import checkpoints, compute, params, training
 from asdlib.autoencoder.dropout import Dropout
 from asdlib.errors import ModelError
 from asdlib.training import Compute
@@ -61,9 +61,9 @@ class Task:
         error = (self.module(x) - y).square().mean()
         return {"loss": error, "half": error / 2}
 
-    def train(self, checkpoint, settings=SETTINGS, **more):
-        more = {"checkpoint_seconds": 1e9, "compute": CPU, **more}
-        return training.train(
+    def train(self, checkpoint, settings=SETTINGS, compute=CPU, checkpoint_seconds=1e9, **more):
+        """Train and return the history."""
+        history, self.earlier = training.train(
             self.module,
             self.loss,
             self.optimizer,
@@ -72,8 +72,10 @@ class Task:
             seed=self.seed,
             checkpoint=checkpoint,
             settings=settings,
+            compute=dataclasses.replace(compute, checkpoint_seconds=checkpoint_seconds),
             **more,
         )
+        return history
 
 
 def equal(one: nn.Module, other: nn.Module) -> bool:
@@ -122,6 +124,7 @@ def test_interrupted_equals_uninterrupted(tmp_path, schedule, die_at):
     torch.manual_seed(999)  # the state of the process must not matter
     pd.testing.assert_frame_equal(resumed.train(checkpoint), history, check_exact=True)
     assert equal(resumed.module, whole.module)
+    assert resumed.earlier > 0 == whole.earlier
     assert not checkpoint.exists()
 
 
@@ -138,13 +141,6 @@ def test_what_has_ended_is_not_trained_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(checkpoints, "code", lambda: "other code")
     with pytest.raises(KeyboardInterrupt):
         again.train(checkpoint)
-    monkeypatch.undo()
-    monkeypatch.setenv(paths.KEEP_FINISHED, "1")
-    checkpoints.finish(checkpoint)
-    assert checkpoints.is_finished(checkpoint)
-    monkeypatch.delenv(paths.KEEP_FINISHED)
-    checkpoints.finish(checkpoint)
-    assert list(tmp_path.iterdir()) == []
 
 
 _SCRIPT = """
@@ -201,7 +197,7 @@ def test_it_learns_what_least_squares_gives(tmp_path):
     )
     module = nn.Linear(3, 1, bias=False).double()
     optimizer = torch.optim.SGD(module.parameters(), lr=0.2)
-    history = training.train(
+    history, _ = training.train(
         module,
         lambda step, generator: {"loss": (module(x) - y).square().mean()},
         optimizer,
@@ -235,11 +231,11 @@ def test_the_history_names_all_losses_and_the_rate_of_each_step(tmp_path):
 def test_no_steps_are_no_change(tmp_path):
     task, untouched = Task(), Task()
     optimizer = task.optimizer
-    history = training.train(
+    history, earlier = training.train(
         task.module, task.loss, optimizer, task.scheduler,
         steps=0, seed=0, compute=CPU, checkpoint=tmp_path / "none.pt", settings={},
     )  # fmt: skip
-    assert len(history) == 0 and "loss" in history
+    assert len(history) == 0 and "loss" in history and earlier == 0
     assert equal(task.module, untouched.module)
 
 
@@ -328,7 +324,9 @@ def test_derived_seeds_differ_and_keep():
 
 
 def settings(**more):
-    return SimpleNamespace(**{"device": "cpu", "precision": "auto", "threads": 1, "compile": False, **more})
+    return SimpleNamespace(
+        **{"device": "cpu", "precision": "auto", "threads": 1, "compile": False, "checkpoint_seconds": 60, **more}
+    )
 
 
 def test_compute():
@@ -349,7 +347,7 @@ def test_a_missing_device_is_refused():
 
 
 def test_a_missing_compiler_is_said(monkeypatch):
-    monkeypatch.setattr(training.shutil, "which", lambda name: None)
+    monkeypatch.setattr(compute.shutil, "which", lambda name: None)
     assert not training.compute(settings()).compile
     with pytest.raises(ModelError, match=r"compile: true needs a C\+\+ compiler.*set compile: false"):
         training.compute(settings(compile=True))
@@ -415,13 +413,10 @@ def test_large_gradients_are_applied_without_clipping(tmp_path):
     assert equal(module, by_hand)
 
 
-def test_the_environment_says_how_often_to_save(tmp_path, monkeypatch):
-    monkeypatch.setenv(training.CHECKPOINT_SECONDS, "0")
-    checkpoint, task = tmp_path / "a.pt", Task()
-    task.die_at = 3
-    with pytest.raises(KeyboardInterrupt):
-        task.train(checkpoint, checkpoint_seconds=None)
-    assert torch.load(checkpoint, weights_only=True)["step"] == 3
+def test_settings_say_how_often_to_save_and_results_do_not_depend_on_it():
+    settings = params.load("smoke", {"checkpoint_seconds": 0.5, "keep_finished": True})
+    assert training.compute(settings).checkpoint_seconds == 0.5
+    assert settings.resolved() == params.load("smoke").resolved()
 
 
 class Refreshed(nn.Module):
@@ -469,7 +464,14 @@ def test_refreshing_depends_on_the_seed_only_and_leaves_a_network_without_batch_
 
 @pytest.mark.parametrize(
     ("module", "counts"),
-    [("seeds.py", True), ("training.py", True), ("classifier/batches.py", True), ("plots/style.py", False)],
+    [
+        ("seeds.py", True),
+        ("training.py", True),
+        ("data/roles.py", True),
+        ("classifier/batches.py", True),
+        ("data/catalogue.py", False),
+        ("plots/style.py", False),
+    ],
 )
 def test_what_a_training_reached_belongs_to_the_code_that_computes_it(tmp_path, module, counts):
     """Of a copy of the package: what draws the random numbers is part of it, what draws figures is not."""

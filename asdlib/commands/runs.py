@@ -3,8 +3,8 @@
 import json
 
 from asdlib.evaluation import ablations as gains
-from asdlib.evaluation import compare as comparisons
 from asdlib.evaluation import seeds as repetitions
+from asdlib.evaluation.compare import compare as compare_runs
 
 
 def seeds(given) -> int:
@@ -21,7 +21,7 @@ def ablations(given) -> int:
 
 
 def compare(given) -> int:
-    """Print how the tables of a run differ from those of another one."""
-    comparison = comparisons.compare(given.first, given.second)
+    """Compare the tables of two runs, and return 1 if they differ."""
+    comparison = compare_runs(given.first, given.second)
     print(comparison.describe())
     return 0 if comparison.identical else 1
