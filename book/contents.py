@@ -12,7 +12,7 @@ from tables import table
 import asdlib
 
 PARTS = {  # part: chapter: stages whose first notebook follows it
-    "The paper": {"paper": []},
+    "The paper": {"basics": [], "paper": []},
     "Step by step": {
         "data": ["01_data"],
         "baselines": ["02_baselines"],

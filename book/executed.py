@@ -14,6 +14,10 @@ from asdlib.paths import BASELINES, Run, home
 
 LINES = 12
 """lines of a cell's printed output that a page shows; the downloaded notebook has all"""
+BOILERPLATE = re.compile(
+    r"(import|from) (?:.*\n)+?(?:\n|(?:import|from|style|run|settings|section|branch|print|folder)\b.*\n?)*$"
+)
+"""a cell that imports and loads settings, and shows nothing"""
 
 
 @dataclass(frozen=True)
@@ -90,18 +94,17 @@ def title(notebook: nbformat.NotebookNode) -> str:
     return heading.removeprefix("# ")
 
 
-def as_page(
-    item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp: str, first: bool = True
-) -> nbformat.NotebookNode:
+def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp: str) -> nbformat.NotebookNode:
     """The notebook as a page of the book: whose it is in the title, then what made it; parameters hidden.
+
+    Cells that load settings or import are left out, since they are the same everywhere; the downloaded notebook has
+    them. Figures have the page's name before theirs, since chapters show some of them under their own.
 
     Args:
         item: Which notebook.
         notebook: As it was executed.
         record: What made its artefacts; may be empty.
         stamp: What the data are and which run this is.
-        first: Whether it is the first of its stage, whose figures chapters refer to by their names; those of all others
-            have the page's name before theirs.
     """
     page = deepcopy(notebook)
     heading, _, text = page.cells[0].source.partition("\n")
@@ -115,10 +118,12 @@ def as_page(
                 tags.add("hide-input")
             elif "parameters" in tags and given:  # defaults that were not used
                 tags.add("remove-cell")
+            if BOILERPLATE.match(cell.source) and not any("data" in output for output in cell.outputs):
+                tags.add("remove-cell")
             cell.metadata["tags"] = sorted(tags)
             cell.outputs = [shortened(output) for output in joined(cell.outputs)]
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
-            if figure and not first:
+            if figure:
                 figure["name"] = f"{item.page.removeprefix('notebooks/')}-{figure['name']}"
     return page
 

@@ -9,7 +9,9 @@ from asdlib import paths
 from asdlib.autoencoder import scorer
 from asdlib.autoencoder.reconstruct import Reconstruction, Reconstructor
 from asdlib.data.audio import Waveforms
+from asdlib.data.inspection import Example
 from asdlib.errors import ModelError
+from asdlib.units import FULL_SCALE
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,10 @@ class Inspection:
     """int16, ``(samples,)``"""
     sample_rate: int
     """Hz"""
+
+    def example(self, title: str) -> Example:
+        """Return the clip as :func:`asdlib.plots.sound.players` takes it."""
+        return Example(title, self.sample_rate, self.waveform / FULL_SCALE, self.spectra.original)
 
 
 def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveforms: Waveforms | None = None) -> Inspection:

@@ -43,20 +43,6 @@ def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int =
     return figure
 
 
-def mixture(images: np.ndarray, shares: list[float]) -> Figure:
-    """What Mixup makes of a normal and an outlier window, from label 1 to label 0; images as in :func:`batch`."""
-    figure, axes = plt.subplots(1, len(shares), figsize=(8, 2.4), sharey=True)
-    low, high = np.percentile(images, [1, 99.9])
-    for axis, image, share in zip(axes, images, shares, strict=True):
-        picture = axis.imshow(image, cmap=SPECTROGRAM, vmin=low, vmax=high)
-        axis.set_title(f"label {share:g}")
-        axis.grid(False)
-    axes[0].set_ylabel("mel band")
-    figure.supxlabel("frame", fontsize="medium")
-    figure.colorbar(picture, ax=axes, label="dB")
-    return figure
-
-
 def training(history: pd.DataFrame) -> Figure:
     """Plot losses and learning rate of the backbone over the steps of both stages."""
     names = {"loss": "sum", "bce": "cross-entropy", "ddcsad": "DDCSAD", "arcface": "ArcFace"}
