@@ -74,7 +74,8 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     for name in ("_static", "_ext"):
         shutil.copytree(SOURCES / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(SOURCES / "references.bib", source / "references.bib")
-    for path in [*run.folder.glob("*.csv"), *run.folder.glob("table1.*"), paths.home() / "params" / "paper.yaml"]:
+    profile = paths.project_root() / "params" / "paper.yaml"
+    for path in [*run.folder.glob("*.csv"), *run.folder.glob("table1.*"), profile]:
         shutil.copyfile(path, source / "downloads" / path.name)
     shutil.copyfile(RERUN, source / "downloads" / RERUN.name)
     for path in (SOURCES / "results").glob("*/*.*"):  # runs whose recordings are not part of the project
@@ -104,7 +105,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     style.use()
     total = table[(table["machine"] == "all") & (table["domain"] == "all")]
     evaluation.intervals(total, printed(machines), "the paper").savefig(source / "generated" / "table1.svg")
-    shutil.copyfile(paths.home() / "book" / "results" / "demo" / "table1.png", source / "_static" / "preview.png")
+    shutil.copyfile(SOURCES / "results" / "demo" / "table1.png", source / "_static" / "preview.png")
     evaluation.false_alarms(false_alarms.read(run.false_alarms)).savefig(source / "generated" / "false_alarms.svg")
     with plt.rc_context({"svg.hashsalt": "asdlib"}):
         growth = scaling.growth(pd.read_csv(SOURCES / "results" / "growth.csv"))
@@ -179,7 +180,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/reliability.md": tables.reliability(SOURCES / "results" / "reliability" / "figures.csv"),
         "generated/cost.md": provenance.cost(costs),
         "generated/notebooks.md": tables.table(
-            provenance.notebook_map(costs).rename(columns=str.capitalize),
+            provenance.notebook_map(costs).rename(columns=lambda name: name[:1].upper() + name[1:]),
             "All notebooks: minutes of this run (how many times, on average) and the most memory that one held.",
             "notebooks-table",
             "llllrr",
@@ -234,7 +235,8 @@ def check_stored() -> None:
 
 
 def values(settings, numbers: dict[str, float]) -> dict:
-    """What chapters may name in ``{{ }}``: the run's numbers as text, and ``settings`` and ``values`` as they are.
+    """What chapters may name in ``{{ }}``: the run's numbers as text, and ``settings``, ``published`` (those
+    of ``params/paper.yaml``) and ``values`` as they are.
 
     Fractions become per cent with two digits, as in the paper's table; counts stay what they are.
 
@@ -244,7 +246,7 @@ def values(settings, numbers: dict[str, float]) -> dict:
     texts = {
         name: f"{100 * value:.2f}" if isinstance(value, float) else f"{value:,}" for name, value in numbers.items()
     }
-    return texts | {"settings": settings.resolved(), "values": numbers}
+    return texts | {"settings": settings.resolved(), "published": params.load("paper").resolved(), "values": numbers}
 
 
 def build(source: Path, output: Path, builder: str = "html") -> Path:
@@ -289,7 +291,7 @@ def main(arguments: list[str] | None = None) -> int:
             table1 = Executed.of(there(Run.of(params.load(given.profile)).notebook("08_table1")))
             overrides = table1.read().metadata.papermill.parameters.get("overrides", {})
         settings = params.load(given.profile, overrides)
-        output = paths.home() / "book" / "_build" / settings.profile
+        output = paths.project_root() / "book" / "_build" / settings.profile
         shutil.rmtree(output, ignore_errors=True)
         assemble(settings, overrides, output / "source")
         print(build(output / "source", output))

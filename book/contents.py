@@ -65,7 +65,11 @@ def contents(notebooks: list[Executed], machines: list[str]) -> dict:
     for machine in machines:
         below = [item.page for item in notebooks if item.machine == machine and item not in first.values()]
         others.append(_entry(f"machines/{machine}", below))
-    return {"format": "jb-book", "root": "index", "parts": [*parts, {"caption": "All runs", "chapters": others}]}
+    return {
+        "format": "jb-book",
+        "root": "index",
+        "parts": [*parts, {"caption": "All runs", "numbered": True, "chapters": others}],
+    }
 
 
 def firsts(notebooks: list[Executed]) -> dict[str, Executed]:

@@ -24,11 +24,11 @@ def baselines(run: Run, settings, machine: str) -> str:
     frame = metrics.sections(scores.read([run.scores(name, machine) for name in BASELINES]), settings.evaluation.p)
     cells = metrics.cells(frame).pivot(index="domain", columns="system", values="value")
     trained = cells[["frame_autoencoder", "mobilenet"]].max(axis=1)
-    lines = [
-        f"* {machine}, {domain}: *Mahalanobis* reaches {percent(cells.at[domain, 'mahalanobis'])} %, the better "
-        f"network {percent(best)} %: the simple distance is {'not ' if cells.at[domain, 'mahalanobis'] >= best else ''}behind."
-        for domain, best in trained.items()
-    ]
+    lines = []
+    for domain, best in trained.items():
+        value = cells.at[domain, "mahalanobis"]
+        words = f"*Mahalanobis* reaches {percent(value)} %, the better network {percent(best)} %"
+        lines.append(f"* {machine}, {domain}: {words}; the simple distance is {'not ' if value >= best else ''}behind.")
     return "\n".join(lines)
 
 

@@ -89,7 +89,7 @@ def benchmarks(path: Path) -> str:
             f"{row.reference_seconds:.3g}",
             f"{row.ratio:.1f} ({row.low:.1f} to {row.high:.1f})",
             f"{row.goal:g}",
-            BLANK if pd.isna(row.share_of_limit) else f"{row.share_of_limit:.0%}",
+            BLANK if pd.isna(row.share_of_limit) else f"{100 * row.share_of_limit:.0f} %",
         )
         for row in measured.itertuples()
     ]
@@ -137,7 +137,7 @@ def paper_run(path: Path) -> str:
     columns = ["Branch", "Trainings", "Operations", "GPU hours", "Longest training, min"]
     caption = (
         f"An estimate, not a measurement: operations of all candidates of `params/paper.yaml`, counted at commit "
-        f"`{counted['commit'].iat[0]}`; hours if a training reaches {SHARES[1]:.0%} to {SHARES[0]:.0%} of "
+        f"`{counted['commit'].iat[0]}`; hours if a training reaches {100 * SHARES[1]:.0f} % to {100 * SHARES[0]:.0f} % of "
         f"{GPU_RATE / 1e12:.0f} · 10¹² operations a second (NVIDIA A100, bfloat16, data sheet). Starting kernels, "
         "decoding, scoring and the baselines come on top."
     )
@@ -177,7 +177,9 @@ def facts(made: list[dict], spent: float) -> str:
         spent: Seconds of all notebooks together.
     """
     day = f"{datetime.fromisoformat(made[-1]['date']):%-d %B %Y}"
-    devices = "; ".join(dict.fromkeys(record["device"] for record in made if record["device"] != "processor"))
+    devices = "; ".join(
+        dict.fromkeys(record["device"] for record in made if record["device"] not in ("processor", "CPU"))
+    )
     commits = ", ".join(dict.fromkeys(f"`{record['commit']}`" for record in made))
     return f"{day}; {spent / 60:.0f} min in all notebooks; {devices}; commit {commits}."
 

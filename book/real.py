@@ -16,7 +16,8 @@ from asdlib import metrics
 from asdlib.ensemble.blocks import BLOCKS, EXTENSIONS, ROWS
 from asdlib.evaluation import false_alarms
 from asdlib.evaluation.bootstrap import Resampled, interval
-from asdlib.evaluation.table1 import SYSTEMS, slug
+from asdlib.evaluation.rows import SYSTEMS
+from asdlib.evaluation.values import slug
 from asdlib.plots import autoencoder, baselines, classifier, evaluation, style
 
 PAGES = ("real", "real_autoencoder", "real_classifier", "real_ensembles")
@@ -262,7 +263,7 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
     text = {"section": str, "model": str}
     figures = {
         "table1": evaluation.intervals(table1[(table1["machine"] == "all") & (table1["domain"] == "all")]),
-        "claims": evaluation.claims(verdicts.four_words(verdicts.read(folder / "claims.csv"))),
+        "claims": evaluation.claims(verdicts.read(folder / "claims.csv")),
         "scorer": autoencoder.distributions(_only(scores, [one + name for name in ("l1", "median", "clip_signed")])),
         "bands": autoencoder.bands(pd.read_csv(folder / "bands.csv", dtype=text)),
         "losses_autoencoder": autoencoder.training(pd.read_csv(folder / "losses_autoencoder.csv")),

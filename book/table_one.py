@@ -65,7 +65,7 @@ def stored(folder: Path) -> str:
 
 def printed() -> str:
     """The paper's table, "all" as printed and as its cells give it."""
-    wide = render.printed()
+    wide = render.format_printed()
     wide.columns = [" ".join(key) for key in wide.columns]
     caption = "The paper's Table 1, per cent; the last column is the harmonic mean of the row's cells."
     return table(wide.reset_index(names="Method"), caption, "table1-paper", "l" + "r" * wide.shape[1])

@@ -1,5 +1,6 @@
 """Results as MyST tables: Table 1, the audit of the printed one, the claims. Only differences are computed."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ VERDICTS = {True: "yes", False: "**no**"}
 
 
 def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", widths: str = "") -> str:
-    """A data frame of texts as a captioned, numbered MyST table.
+    """A data frame of texts as a captioned, numbered MyST table; columns that are empty throughout are left out.
 
     Args:
         frame: What it shows.
@@ -22,7 +23,11 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
         widths: Relative widths of the columns of a table of words, for example ``2 1 3``; numbers need none.
     """
     rules = {"l": ":--", "r": "--:", "c": ":-:"}
-    lines = [list(frame.columns), [rules[letter] for letter in align or "l" * frame.shape[1]]]
+    kept = [number for number in range(frame.shape[1]) if not len(frame) or (frame.iloc[:, number] != BLANK).any()]
+    align = "".join((align or "l" * frame.shape[1])[number] for number in kept)
+    widths = " ".join(widths.split()[number] for number in kept) if widths else ""
+    frame = frame.iloc[:, kept]
+    lines = [list(frame.columns), [rules[letter] for letter in align]]
     lines += [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in frame.to_numpy()]
     rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     options = {":name:": name, ":class:": "words" if widths else "numbers" * ("r" in align), ":widths:": widths}
@@ -43,7 +48,7 @@ def signed(value: float) -> str:
     return BLANK if pd.isna(value) else f"{100 * value:+.2f}".replace("-", "−")
 
 
-# Audit -----------------------------------------------------------------------------------------------------
+# Audit ----------------------------------------------------------------------------------------------------------------
 def audit() -> str:
     """The printed column "all" beside what the printed cells give."""
     frame = paper.audit()
@@ -77,7 +82,7 @@ def larger() -> str:
 
 def rerun(sections: pd.DataFrame) -> str:
     """Another run of the official autoencoder on DCASE2021, by our metric, beside the paper's first row."""
-    frame = paper.beside_first_row(sections)
+    frame = paper.compare_first_row(sections)
     shown = frame[["machine", "domain"]].rename(columns=str.capitalize)
     shown["This run of it"], shown["Printed"] = frame["value"].map(percent), frame["paper"].map(percent)
     shown["Difference"] = frame["difference"].map(signed)
@@ -180,7 +185,7 @@ def health_notes(frame: pd.DataFrame) -> str:
     lines = health.sentences(frame)
     if not lines:
         return "No system of this run has scores that do not vary, and no training noticed anything odd of itself."
-    listed = "\n".join(f"* {line}" for line in lines)
+    listed = re.sub(r"(\d)%", r"\1 %", "\n".join(f"* {line}" for line in lines))
     return f":::{{warning}}\nRows and systems that do not work in this run:\n\n{listed}\n:::\n"
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-from asdlib.plots.style import COLOURS, SPECTROGRAM
+from asdlib.plots.style import CLASSIFIER, COLOURS, SPECTROGRAM
 
 MARKERS = {"source": "o", "target": "^"}
 _GROUPS = [("learn", "normal"), ("held out", "normal"), ("", "normal"), ("", "anomaly")]
@@ -46,12 +46,13 @@ def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int =
 def training(history: pd.DataFrame) -> Figure:
     """Plot losses and learning rate of the backbone over the steps of both stages."""
     names = {"loss": "sum", "bce": "cross-entropy", "ddcsad": "DDCSAD", "arcface": "ArcFace"}
+    dashes = {"loss": "-", "bce": "--", "ddcsad": ":", "arcface": "-."}
     losses = [name for name in names if name in history]
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(8, 5), sharex=True, gridspec_kw={"height_ratios": [3, 1]}, squeeze=True
     )
     for name in losses:
-        top.plot(history.index + 1, history[name], label=names[name], linewidth=1)
+        top.plot(history.index + 1, history[name], dashes[name], color=CLASSIFIER, label=names[name], linewidth=1.2)
     bottom.plot(history.index + 1, history["learning_rate"], color="black", linewidth=1)
     for axis in (top, bottom):
         for start in np.flatnonzero(history["stage"] != history["stage"].shift())[1:]:

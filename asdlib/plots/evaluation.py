@@ -20,6 +20,10 @@ VERDICTS = {"holds": ("black", "o"), "contradicted": ("black", "X"), "undecided"
 """shade and marker of each verdict on a claim whose effect was measured"""
 
 
+MOST = 15
+"""systems of each branch that :func:`pool` shows"""
+
+
 def colour(row: str) -> str:
     """Return the colour of a row of Table 1: of its branch, of ensembles of both, or of baselines."""
     if row.startswith(("AE+BC", "mix")):
@@ -28,12 +32,15 @@ def colour(row: str) -> str:
 
 
 def pool(table: pd.DataFrame) -> Figure:
-    """Plot the systems that can be chosen, best first, with one dot per domain.
+    """Plot the systems that can be chosen, best first, with one dot per domain; at most :data:`MOST` of each branch.
 
     Args:
         table: Columns ``system, domain, value``.
     """
-    order = table.groupby("system")["value"].mean().sort_values().index
+    means = table.groupby("system")["value"].mean().sort_values()
+    branch = means.index.str.split("/").str[0]
+    order = means.groupby(branch).tail(MOST).sort_values().index
+    table = table[table["system"].isin(order)]
     figure, axis = plt.subplots(figsize=(8, 1.2 + 0.24 * len(order)))
     for domain, part in table.groupby("domain"):
         axis.scatter(100 * part["value"], order.get_indexer(part["system"]), color=COLOURS[domain], label=domain, s=28)
@@ -41,7 +48,8 @@ def pool(table: pd.DataFrame) -> Figure:
     axis.set_yticks(range(len(order)), order, fontsize="small")
     for label in axis.get_yticklabels():
         label.set_color("#2F7FAF" if label.get_text().startswith("autoencoder") else "#A8527F")
-    axis.set(xlabel="harmonic mean of AUC and pAUC in %", ylim=(-0.7, len(order) - 0.3))
+    words = f" (best {MOST} of each branch, of {len(means)})" if len(means) > len(order) else ""
+    axis.set(xlabel=f"harmonic mean of AUC and pAUC in %{words}", ylim=(-0.7, len(order) - 0.3))
     axis.legend(loc="lower right")
     return figure
 
@@ -67,7 +75,8 @@ def agreement(table: pd.DataFrame) -> Figure:
         axis.set_title(f"{label} clips")
         for (i, j), value in np.ndenumerate(grid.to_numpy() if len(names) <= 10 else np.empty((0, 0))):
             if np.isfinite(value):
-                axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize="x-small")
+                shade = "white" if abs(value) > 0.6 else "black"  # on the dark ends of the colour map
+                axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize="x-small", color=shade)
     figure.colorbar(image, ax=axes, label="rank correlation", shrink=0.7)
     return figure
 
