@@ -137,7 +137,8 @@ def paper_run(path: Path) -> str:
     columns = ["Branch", "Trainings", "Operations", "GPU hours", "Longest training, min"]
     caption = (
         f"An estimate, not a measurement: operations of all candidates of `params/paper.yaml`, counted at commit "
-        f"`{counted['commit'].iat[0]}`; hours if a training reaches {100 * SHARES[1]:.0f} % to {100 * SHARES[0]:.0f} % of "
+        f"`{counted['commit'].iat[0]}`; hours if a training reaches {100 * SHARES[1]:.0f} % "
+        f"to {100 * SHARES[0]:.0f} % of "
         f"{GPU_RATE / 1e12:.0f} · 10¹² operations a second (NVIDIA A100, bfloat16, data sheet). Starting kernels, "
         "decoding, scoring and the baselines come on top."
     )
