@@ -13,6 +13,7 @@ from tables import BLANK, table
 
 from asdlib.evaluation import paper
 from asdlib.evaluation.rows import EXTENSIONS, ROWS
+from asdlib.execution.exploring import flattened
 from asdlib.paths import Run
 
 NOTEBOOKS = Path(__file__).parent / "notebooks.csv"
@@ -213,17 +214,6 @@ def computed(settings, made: list[dict], tools: dict[str, str]) -> str:
             ),
         ]
     )
-
-
-def flattened(values: dict, prefix: str = "") -> dict[str, object]:
-    """Nested settings with dotted names."""
-    result = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value and not key.endswith("_candidates"):
-            result |= flattened(value, f"{prefix}{key}.")
-        else:
-            result[prefix + key] = value
-    return result
 
 
 def departures(settings, published) -> str:
