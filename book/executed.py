@@ -14,10 +14,6 @@ from asdlib.paths import BASELINES, Run, project_root
 
 LINES = 12
 """lines of a cell's printed output that a page shows; the downloaded notebook has all"""
-BOILERPLATE = re.compile(
-    r"(import|from) (?:.*\n)+?(?:\n|(?:import|from|style|run|settings|section|branch|print|folder)\b.*\n?)*$"
-)
-"""a cell that imports and loads settings, and shows nothing"""
 
 
 @dataclass(frozen=True)
@@ -97,8 +93,9 @@ def title(notebook: nbformat.NotebookNode) -> str:
 def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp: str) -> nbformat.NotebookNode:
     """The notebook as a page of the book: whose it is in the title, then what made it; parameters hidden.
 
-    Cells that load settings or import are left out, since they are the same everywhere; the downloaded notebook has
-    them. Figures have the page's name before theirs, since chapters show some of them under their own.
+    Cells tagged ``boilerplate``, which load settings or import, are left out, since they are the same everywhere; the
+    downloaded notebook has them. Figures have the page's name before theirs, since chapters show some of them under
+    their own.
 
     Args:
         item: Which notebook.
@@ -118,8 +115,8 @@ def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp
                 tags.add("hide-input")
             elif "parameters" in tags and given:  # defaults that were not used
                 tags.add("remove-cell")
-            if BOILERPLATE.match(cell.source) and not any("data" in output for output in cell.outputs):
-                tags.add("remove-cell")
+            if "boilerplate" in tags:
+                tags.add("remove-input" if any("data" in output for output in cell.outputs) else "remove-cell")
             cell.metadata["tags"] = sorted(tags)
             cell.outputs = [shortened(output) for output in joined(cell.outputs)]
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
