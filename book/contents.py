@@ -50,7 +50,7 @@ def contents(notebooks: list[Executed], machines: list[str]) -> dict:
     by machine type.
 
     Args:
-        notebooks: All of the run, in order, at least one a stage.
+        notebooks: All of the run, in order, at least one per stage.
         machines: Machine types, in order.
     """
     first = firsts(notebooks)
@@ -82,7 +82,7 @@ def _entry(page: str, below: list[str]) -> dict:
 
 
 def api() -> dict[str, tuple[str, list[str]]]:
-    """Pages of the API reference, one for the package itself and one a subpackage: page to title and modules."""
+    """Pages of the API reference, one for the package itself and one per subpackage: page to title and modules."""
     result = {"api/asdlib": ("asdlib", ["asdlib"])}
     for module in pkgutil.iter_modules(asdlib.__path__, "asdlib."):
         if module.ispkg:

@@ -49,7 +49,7 @@ class Executed:
         notebook = nbformat.read(self.path, as_version=4)
         papermill = notebook.metadata.get("papermill", {})
         if papermill.get("exception") or not papermill.get("end_time"):
-            raise AsdError(f"{self.path}: did not run to its end; run make reproduce, which goes on there")
+            raise AsdError(f"{self.path}: did not run to its end; run make reproduce, which resumes there")
         return notebook
 
     def record(self, run: Run) -> dict:

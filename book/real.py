@@ -111,7 +111,7 @@ def systems(samples: Resampled, branch: str, confidence: float) -> str:
         name = row.split("/")[1:] if row != REFERENCE else [f"*{REFERENCE}*", tables.BLANK]
         texts = [percent(by["source"][0]), percent(by["target"][0]), percent(*by["all"])]
         shown.append([*name, *texts, tables.effect(*less) if less else tables.BLANK])
-    columns = ["Candidate", "Variant", "Source", "Target", "All (interval)", f"Less *{REFERENCE}*"]
+    columns = ["Candidate", "Variant", "Source", "Target", "All (interval)", f"Minus *{REFERENCE}*"]
     caption = (
         f"Every {branch} candidate and variant on the stand-in, best first: harmonic mean of AUC and pAUC, per cent; "
         f"the paired difference to *{REFERENCE}* in percentage points."

@@ -98,5 +98,5 @@ def _html(name: str, cell: nbformat.NotebookNode, caption: str, most: int | None
     parts = [output["data"]["text/html"] for output in cell.outputs if "text/html" in output.get("data", {})]
     if not parts:
         raise AsdError(f"the cell {name!r} shows nothing; run make reproduce with this version of the notebooks")
-    text = "\n".join("".join(part) for part in parts[:most])
+    text = "\n".join(f'<div class="scrolls">{"".join(part)}</div>' for part in parts[:most])
     return f"```{{raw}} html\n{text}\n```\n\n{caption}\n"

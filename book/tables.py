@@ -50,7 +50,7 @@ def signed(value: float) -> str:
 
 # Audit ----------------------------------------------------------------------------------------------------------------
 def audit() -> str:
-    """The printed column "all" beside what the printed cells give."""
+    """The printed column "all" next to what the printed cells give."""
     frame = paper.audit()
     shown = pd.DataFrame(
         {
@@ -66,12 +66,12 @@ def audit() -> str:
             "Target": frame["target"].map(percent),
         }
     )
-    caption = "Harmonic means of the printed cells beside the printed column “all”, per cent."
+    caption = "Harmonic means of the printed cells next to the printed column “all”, per cent."
     return table(shown, caption, "audit-table", "l" + "r" * 4 + "crc" + "rr")
 
 
 def larger() -> str:
-    """The row *max* beside the two ensembles, cell by cell."""
+    """The row *max* next to the two ensembles, cell by cell."""
     frame = paper.larger_of_ensembles()
     shown = frame[["machine", "domain"]].rename(columns=str.capitalize)
     for column in frame.columns[2:5]:
@@ -81,7 +81,7 @@ def larger() -> str:
 
 
 def rerun(sections: pd.DataFrame) -> str:
-    """Another run of the official autoencoder on DCASE2021, by our metric, beside the paper's first row."""
+    """Another run of the official autoencoder on DCASE2021, by our metric, next to the paper's first row."""
     frame = paper.compare_first_row(sections)
     shown = frame[["machine", "domain"]].rename(columns=str.capitalize)
     shown["This run of it"], shown["Printed"] = frame["value"].map(percent), frame["paper"].map(percent)
@@ -93,7 +93,7 @@ def rerun(sections: pd.DataFrame) -> str:
 
 
 def ablations(folder: Path) -> str:
-    """What each changed setting does in the stored runs: which change is shown to matter, then a table a branch."""
+    """What each changed setting does in the stored runs: which change is shown to matter, then one table per branch."""
     frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
     parts = []
     for branch, part in frame.groupby("branch", sort=False):
@@ -120,7 +120,7 @@ def ablations(folder: Path) -> str:
 
 
 def _shown_to_matter(everything: pd.DataFrame) -> list[str]:
-    """A line a verdict on the changes of one branch: those whose whole interval lies above or below zero, the rest."""
+    """One line per verdict on the changes of one branch: those whose whole interval lies above or below zero, the rest."""
     gain, lose = everything["low"] > 0, everything["high"] < 0
     lines = []
     for words, part in (

@@ -42,9 +42,9 @@ def claims(frame: pd.DataFrame, stored: pd.DataFrame, systems: pd.DataFrame, nam
     rows = [
         {
             "This run": marked(item.verdict),
+            "The paper says": f"“{item.claim}” ({item.source})",
             "Real toy cars": marked(there.get(item.test, NOT_RUN)),
             "Real score files": _on_systems(item.claim, systems),
-            "The paper says": f"“{item.claim}” ({item.source})",
             "Tested as: effect in this run": _tested(item),
             "Rests on": _basis(item),
         }
@@ -54,7 +54,7 @@ def claims(frame: pd.DataFrame, stored: pd.DataFrame, systems: pd.DataFrame, nam
         "The paper's sentences, judged on the paper's rows. Effects in percentage points (correlations times 100), "
         f"with their intervals; of several leads the decisive one. {MULTIPLICITY}"
     )
-    return table(pd.DataFrame(rows), caption, f"{name}-table", "", "3 3 4 7 8 3")
+    return table(pd.DataFrame(rows), caption, f"{name}-table", "", "3 7 3 4 8 3")
 
 
 def of_one_run(frame: pd.DataFrame, name: str) -> str:

@@ -518,8 +518,8 @@ def test_claims_show_verdict_first_and_real_data_beside_it():
     text = verdicts.claims(frame, stored, systems.read(assemble.SYSTEMS, "claims"))
     lines = [line for line in text.splitlines() if line.startswith("| <span")]
     first = [part.strip() for part in lines[0].strip("|").split(" | ")]
-    assert "contradicted" in first[0] and "holds" in first[1] and "holds" in first[2] and "2021" in first[2]
-    assert first[3] == "“outperform the baseline significantly” (Sec. 4)"
+    assert "contradicted" in first[0] and "holds" in first[2] and "holds" in first[3] and "2021" in first[3]
+    assert first[1] == "“outperform the baseline significantly” (Sec. 4)"
     assert "**−1.00 (−2.00 to −0.10)**; selected as in the paper +3.00" in first[4]
     assert first[5] == "480 clips, 2 sections, 3 seeds"
     assert "not run" in lines[1] and "c: no songs" in lines[1] and claims.MULTIPLICITY in text

@@ -79,5 +79,5 @@ def verdicts(followed: list[Followed]) -> pd.DataFrame:
     for item in followed:
         right = [name for name, share in item.lower.items() if name != "mix" and share >= 0.9]
         why = {0: "neither branch hears it", 1: f"only the {(right or [''])[0]} hears it", 2: "both branches hear it"}
-        rows.append({"clip": item.title} | item.lower | {"why": why[len(right)]})
+        rows.append({"clip": item.title.partition(": ")[0]} | item.lower | {"why": why[len(right)]})
     return pd.DataFrame(rows).set_index("clip")

@@ -55,7 +55,7 @@ def pool(table: pd.DataFrame) -> Figure:
 
 
 def agreement(table: pd.DataFrame) -> Figure:
-    """Rank correlations of candidates within a label, averaged over sections, as a map; a panel a label.
+    """Plot rank correlations of candidates within a label, averaged over sections, as a map, one panel per label.
 
     Args:
         table: Columns ``label, first, second, correlation`` (:mod:`asdlib.ensemble.agreement`).
@@ -233,7 +233,7 @@ def claims(table: pd.DataFrame) -> Figure:
 
 
 def _claim(item) -> str:
-    """The verdict on a claim and what was tested, in lines that fit beside a narrow panel."""
+    """The verdict on a claim and what was tested, in lines that fit next to a narrow panel."""
     test = item.test.removesuffix(", all machine types").replace("AE+BC ensemble ", "").split(" (minus their")[0]
     return textwrap.fill(f"{item.verdict.upper()}: {test.partition('; ')[0]}", 40)
 
