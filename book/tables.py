@@ -120,7 +120,7 @@ def ablations(folder: Path) -> str:
 
 
 def _shown_to_matter(everything: pd.DataFrame) -> list[str]:
-    """One line per verdict on the changes of one branch: those whose whole interval lies above or below zero, the rest."""
+    """One line per verdict on the changes of one branch: the interval lies above zero, below it, or neither."""
     gain, lose = everything["low"] > 0, everything["high"] < 0
     lines = []
     for words, part in (

@@ -305,6 +305,7 @@ def test_chapters_show_what_notebooks_made(tmp_path):
     assert (made / "sounds.md").read_text().count("<audio") == 2
     assert (made / "sounds-first.md").read_text().count("<audio") == 1
     cells[1].outputs = []
+    (tmp_path / "other" / "downloads").mkdir(parents=True)
     with pytest.raises(AsdError, match=r"'sounds' shows nothing; run make reproduce"):
         shown.shown({item: original}, run, tmp_path / "other")
 
