@@ -50,7 +50,9 @@ def follow(settings, machine: str, table: pd.DataFrame) -> list[Followed]:
     test = table[(table["split"] == "test") & (table["section"] == first) & table["label"].isin(["normal", "anomaly"])]
     test = test[test["domain"] == test["domain"].min()]
     wide = test[test["system"].isin([f"ensemble/fixed/{row}" for row in BRANCHES.values()])]
-    wide = wide.pivot(index=["clip", "label", "domain", "section", "split"], columns="system", values="score")
+    wide = wide.pivot(
+        index=["machine", "clip", "label", "domain", "section", "split"], columns="system", values="score"
+    )
     wide = wide.set_axis([name.split("/", 2)[2] for name in wide.columns], axis=1).sort_values([MIX]).reset_index()
     normal, anomalous = (wide[wide["label"] == label] for label in ("normal", "anomaly"))
     chosen = {
