@@ -9,6 +9,8 @@ VENV ?= .venv
 export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
+# Several processes, one thread each; tests that share an expensive fixture stay in one process (tests/conftest.py).
+PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(or $(JOBS),2) --dist loadgroup
 
 .PHONY: help reproduce book pdf ablations test check reliability slurm lint bench lab environment clean
 
@@ -29,11 +31,11 @@ ablations: $(READY) ## measure the gain of each part with seeds 0, 1 and 2, abou
 		$(if $(JOBS),--jobs $(JOBS)) --set seed=$$seed runs=runs/seed$$seed || exit; done
 	python -m asdlib ablations runs/seed0/ablations runs/seed1/ablations runs/seed2/ablations
 
-test: $(READY) lint ## run all tests, including the smoke profile end to end
-	python -m pytest
+test: $(READY) lint ## run all tests, including the smoke profile end to end: JOBS=2
+	$(PYTEST)
 
-check: $(READY) lint ## run the quick tests in about a minute: lint, docstring examples, unit tests
-	python -m pytest -m "not slow"
+check: $(READY) lint ## run the quick tests in about a minute: lint, docstring examples, unit tests: JOBS=2
+	$(PYTEST) -m "not slow"
 
 lint: $(READY) ## run ruff on code and notebooks, and check that notebooks have no outputs
 	ruff check . && ruff format --check .

@@ -8,40 +8,35 @@ candidate reruns only that candidate.
 
 import contextlib
 import json
-import os
 import re
-import shlex
 import sys
 
-from asdlib.execution import process_lifetime
 from asdlib import params as parameters
 from asdlib.atomic import write_json
-from asdlib.paths import DECODED
-from asdlib.paths import SHIFTED
 from asdlib.data import catalogue
-from asdlib.execution.notebooks import COMMON
-from asdlib.paths import BASELINES, KEEP_FINISHED, Run, home
+from asdlib.data import plan as plans
+from asdlib.execution import process_lifetime
 from asdlib.execution.reproduce import alone, forget_finished
+from asdlib.paths import BASELINES, CHOICES, DECODED, MODEL, RECORD, SHIFTED, Run, project_root
+from asdlib.workflow import BY_RULE as stages
 
-process_lifetime.follow()  # ends with `make reproduce`, if that started it
+leader = "" if workflow.remote_exec else config.get("leader", "")  # of `make reproduce`; jobs on a cluster outlive it
+if leader:
+    process_lifetime.follow(leader)
 profile = config.get("profile", "demo")
-overrides = config.get("overrides", {})  # passed by --configfile, as the command line turns null and numbers into strings
+overrides = config.get("overrides", {})  # from a --configfile, as --config turns null and numbers into strings
 settings = parameters.load(profile, overrides)
-plan = catalogue.plan(settings)
+plan = catalogue.Plan(**config["plan"]) if "plan" in config else catalogue.plan(settings)
 run = Run.of(settings)
 trained_as = settings.trained_as
 autoencoders, classifiers = list(settings.autoencoder_candidates), list(settings.classifier_candidates)
 gpu = int(settings.device.startswith("cuda"))  # jobs on a GPU; `--resources gpu=1` runs one at a time
-python = shlex.quote(sys.executable)
-# Not in the params of the rules, where an override would rerun every stage instead of only those that depend on it.
-os.environ[COMMON] = json.dumps({"params": profile, "overrides": overrides})
-os.environ[KEEP_FINISHED] = "1"  # a job killed after its training, but before its end is noted, need not train again
 
 
-def needs(*keys, branch=None, trains=False):
+def relevant_settings(*keys, branch=None, trains=False):
     """Return the settings that a stage depends on, as JSON; when they change, Snakemake reruns the stage.
 
-    A training does not depend on the scorer or the origin of its branch, since other post-processing needs no new model.
+    A training does not depend on the scorer or the origin of its branch: other post-processing needs no new model.
     """
 
     def resolve(wildcards):
@@ -66,10 +61,16 @@ def values(wildcards):
 def data(wildcards):
     """Return the decoded clips of all machine types, since a classifier takes its outliers from the other types."""
     decoded = [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
-    return decoded + [run.pseudo_target(machine) / name for machine in plan.machines for name in SHIFTED]
+    return decoded + [run.shifted(machine) / name for machine in plan.machines for name in SHIFTED]
 
 
-execute = f"{python} -m asdlib execute {{input.notebook:q}} {{log:q}} --parameters {{params.values:q}}"
+# Snakemake compares the command as it stands here when it looks for stages to rerun, and fills in these variables only
+# when it runs a job: another profile or override thus reruns only the stages that depend on it. A job that is killed
+# after its training, but before Snakemake notes its end, need not train again.
+python = sys.executable
+common = json.dumps({"params": profile, "overrides": overrides | {"keep_finished": True}})
+execute = "{python:q} -m asdlib execute {input.notebook:q} {log:q} --parameters {common:q} {params.values:q}"
+execute += " --leader {leader:q}"
 
 
 wildcard_constraints:
@@ -86,11 +87,10 @@ until_the_end = contextlib.ExitStack()
 
 
 onstart:
-    if process_lifetime.PIPE not in os.environ:  # started by hand; `make reproduce` takes the lock itself
-        until_the_end.enter_context(alone(home()))
-    elif workflow.non_local_exec:  # jobs on a cluster outlive this process and the command
-        del os.environ[process_lifetime.PIPE]
+    if not leader:  # started by hand; `make reproduce` takes the lock itself
+        until_the_end.enter_context(alone(project_root()))
     write_json(settings.resolved(), run.settings)
+    plans.write(plan, settings)
 
 
 onsuccess:
@@ -99,19 +99,19 @@ onsuccess:
 
 rule all:
     input:
-        home() / "book" / "_build" / settings.profile / "_build" / "html" / "index.html",
+        project_root() / "book" / "_build" / settings.profile / "_build" / "html" / "index.html",
 
 
 rule data:
     input:
-        notebook="notebooks/01_data.ipynb",
+        notebook=stages["data"].file,
     output:
         data(None),
     log:
-        run.notebook("01_data"),
+        stages["data"].log(run),
     params:
         values=values,
-        needs=needs(),
+        settings=relevant_settings(),
         files=lambda wildcards: catalogue.state(settings),  # a function, so that not every cluster job evaluates it
     threads: settings.threads
     shell:
@@ -121,14 +121,14 @@ rule data:
 rule baselines:
     input:
         data,
-        notebook="notebooks/02_baselines.ipynb",
+        notebook=stages["baselines"].file,
     output:
         [run.scores(system, "{machine}") for system in BASELINES],
     log:
-        run.notebook("02_baselines", "{machine}"),
+        stages["baselines"].log(run),
     params:
         values=values,
-        needs=needs("frame_autoencoder", "mobilenet", "mahalanobis"),
+        settings=relevant_settings("frame_autoencoder", "mobilenet", "mahalanobis"),
     threads: settings.threads
     resources:
         gpu=gpu,
@@ -139,15 +139,15 @@ rule baselines:
 rule train_autoencoder:
     input:
         data,
-        notebook="notebooks/03_train_autoencoder.ipynb",
+        notebook=stages["train_autoencoder"].file,
     output:
-        run.system("autoencoder", "{machine}", "{candidate}") / "model.safetensors",
-        run.system("autoencoder", "{machine}", "{candidate}") / "record.json",
+        run.system("autoencoder", "{machine}", "{candidate}") / MODEL,
+        run.system("autoencoder", "{machine}", "{candidate}") / RECORD,
     log:
-        run.notebook("03_train_autoencoder", "{machine}", "{candidate}"),
+        stages["train_autoencoder"].log(run),
     params:
         values=values,
-        needs=needs(branch="autoencoder", trains=True),
+        settings=relevant_settings(branch="autoencoder", trains=True),
     threads: settings.threads
     resources:
         gpu=gpu,
@@ -160,16 +160,16 @@ rule score_autoencoder:
         data,
         lambda wildcards: (
             run.system("autoencoder", wildcards.machine, trained_as("autoencoder", wildcards.candidate))
-            / "model.safetensors"
+            / MODEL
         ),
-        notebook="notebooks/04_reconstruction_errors.ipynb",
+        notebook=stages["score_autoencoder"].file,
     output:
         run.scores("autoencoder", "{machine}", "{candidate}"),
     log:
-        run.notebook("04_reconstruction_errors", "{machine}", "{candidate}"),
+        stages["score_autoencoder"].log(run),
     params:
         values=values,
-        needs=needs(branch="autoencoder"),
+        settings=relevant_settings(branch="autoencoder"),
     threads: settings.threads
     resources:
         gpu=gpu,
@@ -180,15 +180,15 @@ rule score_autoencoder:
 rule train_classifier:
     input:
         data,
-        notebook="notebooks/05_train_classifier.ipynb",
+        notebook=stages["train_classifier"].file,
     output:
         run.system("classifier", "{machine}", "{candidate}", "{section}") / "source.safetensors",
-        run.system("classifier", "{machine}", "{candidate}", "{section}") / "record.json",
+        run.system("classifier", "{machine}", "{candidate}", "{section}") / RECORD,
     log:
-        run.notebook("05_train_classifier", "{machine}", "{section}", "{candidate}"),
+        stages["train_classifier"].log(run),
     params:
         values=values,
-        needs=needs(branch="classifier", trains=True),
+        settings=relevant_settings(branch="classifier", trains=True),
     threads: settings.threads
     resources:
         gpu=gpu,
@@ -204,14 +204,14 @@ rule score_classifier:
             / "source.safetensors"
             for section in plan.machines[wildcards.machine]
         ],
-        notebook="notebooks/06_embeddings.ipynb",
+        notebook=stages["score_classifier"].file,
     output:
         run.scores("classifier", "{machine}", "{candidate}"),
     log:
-        run.notebook("06_embeddings", "{machine}", "{candidate}"),
+        stages["score_classifier"].log(run),
     params:
         values=values,
-        needs=needs(branch="classifier"),
+        settings=relevant_settings(branch="classifier"),
     threads: settings.threads
     resources:
         gpu=gpu,
@@ -230,15 +230,15 @@ rule ensemble:
     input:
         [run.scores("autoencoder", "{machine}", candidate) for candidate in autoencoders],
         [run.scores("classifier", "{machine}", candidate) for candidate in classifiers],
-        notebook="notebooks/07_ensemble.ipynb",
+        notebook=stages["ensemble"].file,
     output:
         run.scores("ensemble", "{machine}"),
-        run.system("ensemble", "{machine}") / "choices.csv",
+        run.system("ensemble", "{machine}") / CHOICES,
     log:
-        run.notebook("07_ensemble", "{machine}"),
+        stages["ensemble"].log(run),
     params:
         values=values,
-        needs=needs("ensemble", "evaluation"),
+        settings=relevant_settings("ensemble", "evaluation"),
         order=[autoencoders, classifiers],  # the first candidate of each is used without labels
     shell:
         execute
@@ -247,7 +247,7 @@ rule ensemble:
 rule table1:
     input:
         [run.scores(system, machine) for system in (*BASELINES, "ensemble") for machine in plan.machines],
-        notebook="notebooks/08_table1.ipynb",
+        notebook=stages["table1"].file,
     output:
         run.table1,
         run.values,
@@ -256,10 +256,10 @@ rule table1:
         run.false_alarms,
         run.health,
     log:
-        run.notebook("08_table1"),
+        stages["table1"].log(run),
     params:
         values=values,
-        needs=needs("evaluation", "title"),
+        settings=relevant_settings("evaluation", "title"),
     shell:
         execute
 
@@ -272,11 +272,11 @@ rule book:
         run.claims_extensions,
         run.false_alarms,
         run.health,
-        [path for pattern in ("*.md", "*.csv", "*.bib", "*.py", "_config.yml", "_static/*", "_ext/*.py", "results/**/*.*") for path in sorted((home() / "book").glob(pattern))],
+        [path for pattern in ("*.md", "*.csv", "*.bib", "*.py", "_config.yml", "_static/*", "_ext/*.py", "results/**/*.*") for path in sorted((project_root() / "book").glob(pattern))],
     output:
         rules.all.input,
     params:
         overrides=json.dumps(overrides),
         profile=profile,
     shell:
-        f"{python} book/assemble.py --profile {{params.profile:q}} --overrides {{params.overrides:q}}"
+        "{python:q} book/assemble.py --profile {params.profile:q} --overrides {params.overrides:q}"

@@ -14,16 +14,16 @@ from pathlib import Path
 
 from asdlib.errors import ArtefactError, AsdError
 
-_PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas", "librosa")
-
 
 @contextlib.contextmanager
-def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
+def writing(path: Path | str, folder: bool = False, last: str | None = None) -> Iterator[Path]:
     """Write to a temporary path next to ``path``, then flush and rename it, so that ``path`` is never incomplete.
 
     Args:
         path: Final path; its parent folder is created if it is missing.
         folder: True to write a folder (which replaces an existing one), False to write a file.
+        last: For a folder whose other files are kept, the file to remove before the new files are moved into it and to
+            put in place after them: where it exists, all the others belong to it.
 
     Yields:
         The temporary path to write to. It is removed on an exception, and ``path`` stays unchanged. :func:`sweep`
@@ -33,22 +33,25 @@ def writing(path: Path | str, folder: bool = False) -> Iterator[Path]:
         ArtefactError: The disk is full, read-only or broken, whichever exception the writing library raised.
     """
     path, temporary = Path(path), None
+    place = path if last is None else path / last
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(path, folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(place, folder)
         yield temporary
         for file in temporary.rglob("*") if folder else [temporary]:
             _flush(file)
         with contextlib.suppress(OSError):  # some file systems have no permissions
             temporary.chmod(0o755 if folder else 0o644)
-        if folder:
+        if last is not None:
+            _move(temporary, path, last)
+        elif folder:
             _swap(temporary, path)
         else:
             temporary.replace(path)
         with contextlib.suppress(OSError):  # some network file systems cannot flush a folder
-            _flush(path.parent)
+            _flush(place.parent)
     except BaseException as error:
-        reason = _refusal(error, path.parent)  # before removing the temporary file frees space
+        reason = _refusal(error, place.parent)  # before removing the temporary file frees space
         if temporary is not None:
             _remove(temporary)
         if reason is None:
@@ -102,6 +105,14 @@ def _swap(temporary: Path, path: Path) -> None:
             old.rename(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _move(temporary: Path, folder: Path, last: str) -> None:
+    """Move all files of ``temporary`` to ``folder``, the file ``last`` after the others."""
+    (folder / last).unlink(missing_ok=True)
+    for file in sorted(temporary.iterdir(), key=lambda file: (file.name == last, file.name)):
+        file.replace(folder / file.name)
+    temporary.rmdir()
 
 
 def _flush(path: Path) -> None:
@@ -212,8 +223,12 @@ def _only_one_by_name(path: Path, sentence: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def write_json(value: object, path: Path | str) -> None:
-    """Write ``value`` atomically as indented JSON; raise ``ValueError`` on NaN."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def write_text(text: str, path: Path | str) -> None:
+    """Write a text file atomically, in UTF-8."""
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(value: object, path: Path | str) -> None:
+    """Write ``value`` atomically as indented JSON; raise ``ValueError`` on NaN."""
+    write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)

@@ -2,13 +2,12 @@
 
 Snakemake removes the outputs of a job that was killed before Snakemake noted its end, even complete ones. Finished
 trainings are therefore also kept outside of these outputs, for the same code to reuse, until the workflow has ended
-(:data:`asdlib.paths.KEEP_FINISHED`).
+(``keep_finished`` of the settings, :meth:`asdlib.stage.Stage.writing`).
 """
 
 import functools
 import hashlib
 import json
-import os
 from importlib import metadata
 from pathlib import Path
 
@@ -16,20 +15,23 @@ import torch
 
 from asdlib.atomic import writing
 from asdlib.errors import ModelError
-from asdlib.paths import FINISHED, KEEP_FINISHED
+from asdlib.paths import FINISHED
 
-# Source files that a trained model depends on.
 _CODE = (
     "checkpoints.py",
+    "compute.py",
     "features.py",
     "seeds.py",
     "training.py",
     "units.py",
-    "shift",
+    "data/machine_clips.py",
+    "data/roles.py",
     "autoencoder",
-    "classifier",
     "baselines",
+    "classifier",
+    "shift",
 )
+"""source files that compute a model, given its settings and decoded clips, which a checkpoint names itself"""
 
 
 def finished(checkpoint: Path) -> Path:
@@ -45,16 +47,6 @@ def is_finished(checkpoint: Path) -> bool:
     """
     done = finished(checkpoint)
     return done.is_file() and _read(done).get("code") == code()
-
-
-def finish(*checkpoints: Path) -> None:
-    """Remove finished trainings whose model has been written, unless :data:`asdlib.paths.KEEP_FINISHED` is set.
-
-    Their folder is kept because another job may be about to write to it.
-    """
-    if not os.environ.get(KEEP_FINISHED):
-        for checkpoint in checkpoints:
-            finished(checkpoint).unlink(missing_ok=True)
 
 
 def save(checkpoint: Path, step: int, module, optimizer, scheduler, settings, names, rows, seconds) -> None:
@@ -121,7 +113,7 @@ def _read(checkpoint: Path) -> dict:
 @functools.cache
 def code() -> str:
     """Return a fingerprint of the code that computes a model: our own modules and the versions of the libraries."""
-    versions = [metadata.version(name) for name in ("torch", "torchvision", "timm", "librosa", "numpy")]
+    versions = [metadata.version(name) for name in ("torch", "torchvision", "timm", "numpy")]
     package, digest = Path(__file__).parent, hashlib.sha256(" ".join(versions).encode())
     for part in _CODE:
         for path in sorted((package / part).rglob("*.py")) if (package / part).is_dir() else [package / part]:

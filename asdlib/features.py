@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,34 @@ from asdlib.units import FULL_SCALE
 
 FLOOR = 1e-10
 """power below which log-mel stays at -100 dB, as in librosa's ``power_to_db``"""
+
+
+def mel_frequencies(count: int, highest: float) -> np.ndarray:
+    """Return ``count`` frequencies in Hz from 0 to ``highest``, equally spaced on Slaney's mel scale.
+
+    The scale is linear up to 1 kHz (15 mel) and logarithmic above: a factor of 6.4 takes 27 mel.
+
+    >>> mel_frequencies(4, 1000.0).round(1).tolist()
+    [0.0, 333.3, 666.7, 1000.0]
+    """
+    width, knee, step = 200.0 / 3, 1000.0, np.log(6.4) / 27.0
+    top = highest / width if highest < knee else knee / width + np.log(highest / knee) / step
+    mels = np.linspace(0.0, top, count)
+    return np.where(mels < knee / width, width * mels, knee * np.exp(step * (mels - knee / width)))
+
+
+def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> np.ndarray:
+    """Return triangular mel filters of equal area, ``(mels, bins)`` in float32.
+
+    They are those of ``librosa.filters.mel``, which needs a compiler of its own (numba) that takes a second to import
+    and lags behind new versions of numpy.
+    """
+    edges = mel_frequencies(n_mels + 2, sample_rate / 2)
+    distance = edges[:, None] - np.fft.rfftfreq(n_fft, 1 / sample_rate)
+    width = np.diff(edges)[:, None]
+    triangles = np.minimum(-distance[:-2] / width[:-1], distance[2:] / width[1:])
+    filters = np.maximum(0, triangles).astype(np.float32)
+    return (filters * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
 
 
 class LogMel(nn.Module):
@@ -31,7 +58,7 @@ class LogMel(nn.Module):
     def __init__(self, settings, sample_rate: int):
         super().__init__()
         self.n_fft, self.hop_length, self.n_mels = settings.n_fft, settings.hop_length, settings.n_mels
-        mel = librosa.filters.mel(sr=sample_rate, n_fft=self.n_fft, n_mels=self.n_mels)  # (mels, bins)
+        mel = mel_filters(sample_rate, self.n_fft, self.n_mels)
         self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
         self.register_buffer("mel", torch.from_numpy(np.ascontiguousarray(mel.T)), persistent=False)
         # Mel filters are zero almost everywhere. Multiplying each quarter of the filters only with the bins that it

@@ -1,7 +1,7 @@
 """Compute AUC, partial AUC and their harmonic means (Sec. 3.1), the only figures of merit in this project.
 
-All functions take many score vectors at once: ``labels`` has shape (clips,), ``scores`` (..., clips), and the result
-the leading shape. Higher scores are more anomalous. AUC and pAUC equal scikit-learn's ``roc_auc_score`` (ties count
+All functions accept many score vectors at once: ``labels`` has shape (clips,), ``scores`` (..., clips), and the result
+has the leading shape. Higher scores are more anomalous. AUC and pAUC equal scikit-learn's ``roc_auc_score`` (ties count
 one half; pAUC is standardised after McClish, 1989, so that chance is 0.5).
 """
 
@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from asdlib.errors import ScoreError
 
 UNIT = ["machine", "section", "domain"]
-"""what one AUC is computed on"""
+"""keys of the clips that one AUC is computed on"""
 CELL = ["machine", "domain"]
-"""what one cell of Table 1 summarises"""
+"""keys of one cell of Table 1"""
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> np.ndarray | float:
@@ -27,7 +27,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> np.ndarray | float:
         scores: Shape (..., clips), finite.
 
     Raises:
-        ScoreError: One class only, a score that is not finite, or shapes that do not fit.
+        ScoreError: There is only one class, a score is not finite, or the shapes do not match.
 
     >>> float(auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]))
     0.75
@@ -46,15 +46,15 @@ def pauc(labels: ArrayLike, scores: ArrayLike, p: float = 0.1) -> np.ndarray | f
 def areas(
     labels: ArrayLike, scores: ArrayLike, ps: Sequence[float], weights: np.ndarray | None = None
 ) -> list[np.ndarray | float]:
-    """The standardised area up to each false positive rate of ``ps`` (1 for AUC), from one sort of the scores.
+    """Compute the standardised area up to each false positive rate of ``ps`` (1 for AUC), from one sort of the scores.
 
     Args:
         labels: Shape (clips,).
         scores: Shape (..., clips).
         ps: False positive rates.
-        weights: How often each clip counts, integers that broadcast to the shape of ``scores``; None for once.
+        weights: How often each clip counts, integers that broadcast to the shape of ``scores``; None for once each.
     """
-    positive, scores = checked(labels, scores)
+    positive, scores = check_scores(labels, scores)
     order = np.argsort(-scores, axis=-1, kind="stable")
     descending = np.take_along_axis(scores, order, axis=-1)
     positive = positive[order]
@@ -64,7 +64,7 @@ def areas(
         counts = np.take_along_axis(np.broadcast_to(weights, scores.shape), order, axis=-1)
         hits = np.cumsum(counts * positive, axis=-1)
         alarms = np.cumsum(counts, axis=-1) - hits
-    if (descending[..., 1:] == descending[..., :-1]).any():  # a tie is one oblique step: go from its end to the next's
+    if (descending[..., 1:] == descending[..., :-1]).any():  # a tie is one oblique step: connect the ends of ties
         last = np.ones(scores.shape, dtype=bool)
         last[..., :-1] = descending[..., 1:] != descending[..., :-1]
         end = np.maximum.accumulate(np.where(last, np.arange(scores.shape[-1]), -1), axis=-1)
@@ -73,18 +73,18 @@ def areas(
 
 
 def resampled_areas(labels: ArrayLike, scores: ArrayLike, weights: np.ndarray, ps: Sequence[float]) -> np.ndarray:
-    """:func:`areas` of one score vector under many resamples of the clips, from one sort for all of them.
+    """Compute :func:`areas` of one score vector under many resamples of the clips, from a single sort.
 
     Args:
         labels: Shape (clips,).
         scores: Shape (clips,).
-        weights: How often each resample holds each clip, shape (resamples, clips); each holds both classes.
+        weights: How often each resample contains each clip, shape (resamples, clips); each contains both classes.
         ps: False positive rates.
 
     Returns:
         Shape (resamples, len(ps)).
     """
-    positive, scores = checked(labels, scores)
+    positive, scores = check_scores(labels, scores)
     order = np.argsort(-scores, kind="stable")
     descending = scores[order]
     ends = np.flatnonzero(np.append(descending[1:] != descending[:-1], True))
@@ -95,7 +95,7 @@ def resampled_areas(labels: ArrayLike, scores: ArrayLike, weights: np.ndarray, p
 
 
 def _areas(hits: np.ndarray, alarms: np.ndarray, ps: Sequence[float]) -> list[np.ndarray]:
-    """Standardised areas up to false positive rates ``ps`` below the ROC through cumulative counts (..., points)."""
+    """Compute standardised areas up to false positive rates ``ps`` under the ROC of cumulative counts (..., points)."""
     x, y = alarms / alarms[..., -1:], hits / hits[..., -1:]
     step, rise = np.diff(x, axis=-1, prepend=0), np.diff(y, axis=-1, prepend=0)
     result = []
@@ -113,8 +113,8 @@ def _areas(hits: np.ndarray, alarms: np.ndarray, ps: Sequence[float]) -> list[np
     return result
 
 
-def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as booleans (True = anomaly) and scores as float64, or :class:`ScoreError`."""
+def check_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Convert labels to booleans (True = anomaly) and scores to float64, or raise a :class:`ScoreError`."""
     labels, scores = np.asarray(labels), np.asarray(scores, dtype=np.float64)
     if labels.dtype.kind in "OUST":
         odd = sorted({str(label) for label in labels} - {"normal", "anomaly"})
@@ -135,20 +135,20 @@ def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarra
 
 
 def harmonic_mean(values: ArrayLike, axis: int | tuple[int, ...] | None = None) -> np.ndarray | float:
-    """Harmonic mean over ``axis`` (all axes by default) of values that are not negative; 0 if one of them is 0.
+    """Compute the harmonic mean over ``axis`` (all axes by default) of non-negative values; 0 if one of them is 0.
 
     >>> float(harmonic_mean([0.5, 1.0]))
     0.6666666666666666
     """
     values = np.asarray(values, dtype=np.float64)
     if values.size == 0 or (values < 0).any():
-        raise ScoreError("a harmonic mean needs at least one value and none below zero")
+        raise ScoreError("a harmonic mean needs at least one value, and no value below zero")
     with np.errstate(divide="ignore"):
         return 1 / np.mean(1 / values, axis=axis)
 
 
 def evaluable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Select the labelled test clips of those (machine, section, domain) in which both classes occur."""
+    """Select the labelled test clips of each machine, section and domain in which both classes occur."""
     test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
     classes = test.groupby(UNIT, observed=True)["label"].transform("nunique")
     return test[classes == 2]
@@ -158,13 +158,13 @@ def sections(frame: pd.DataFrame, p: float = 0.1) -> pd.DataFrame:
     """Compute AUC and pAUC of every system, machine, section and domain of a score table.
 
     Only labelled test clips count. Where the table has a column ``fold`` (:mod:`asdlib.ensemble`), each half is
-    evaluated by itself and the mean of the halves is reported.
+    evaluated separately and the mean of the halves is reported.
 
     Returns:
-        Columns ``system, machine, section, domain, auc, pauc``, one row each, in the order of the keys.
+        Columns ``system, machine, section, domain, auc, pauc``, in the order of the keys.
 
     Raises:
-        ScoreError: A group has one class only, or a score is not finite; the message names the group.
+        ScoreError: A group has only one class, or a score is not finite; the message names the group.
     """
     test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
     keys = ["system", *UNIT]
@@ -197,19 +197,19 @@ def cells(table: pd.DataFrame, by: Sequence[str] = ("system", "machine", "domain
 
 
 def official_score(table: pd.DataFrame) -> float:
-    """Harmonic mean over all AUC and pAUC of machines x sections x domains: the challenge's ranking score."""
+    """Compute the harmonic mean over all AUC and pAUC, the challenge's ranking score."""
     return float(harmonic_mean(table[["auc", "pauc"]]))
 
 
 def decisions(labels: ArrayLike, decided: ArrayLike) -> dict[str, float]:
-    """Precision, recall and F1 score of 0/1 decisions (or ``scores > threshold``); 0 where nothing is found.
+    """Compute precision, recall and F1 score of 0/1 decisions (or ``scores > threshold``); 0 if nothing is detected.
 
     >>> decisions([0, 0, 1, 1], [0, 1, 1, 1])["recall"]
     1.0
     """
-    positive, decided = checked(labels, decided)
-    hits, called, there = (positive & (decided > 0)).sum(), (decided > 0).sum(), positive.sum()
-    precision = hits / called if called else 0.0
-    recall = hits / there
+    positive, decided = check_scores(labels, decided)
+    hits, alarms = (positive & (decided > 0)).sum(), (decided > 0).sum()
+    precision = hits / alarms if alarms else 0.0
+    recall = hits / positive.sum()
     f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
     return {"precision": float(precision), "recall": float(recall), "f1": float(f1)}

@@ -1,6 +1,6 @@
 """List which scores are the paper's and which are our extensions, for selection, Table 1 and claims.
 
-A row of Table 1 that carries the paper's name chooses only from systems whose candidate *and* score variant are both
+A row of Table 1 with the paper's name chooses only from systems whose candidate *and* score variant are both
 the paper's. A candidate states its origin in its settings (``origin``); the origin of a variant is defined here.
 """
 
@@ -12,7 +12,7 @@ EXTENSION_VARIANTS = {
 }
 """score variants that the paper does not describe, by branch; every other variant is the paper's
 
-The rows of the extensions use the first of them where no label chooses.
+Without labels, the rows of the extensions use the first of them.
 """
 
 
@@ -32,8 +32,8 @@ def of_variant(branch: str, variant: str) -> str:
 def first(branch: str, variants: list[str], origin: str) -> str:
     """Return the variant to use without labels.
 
-    Of the paper's variants this is the first in the order of the settings, of the extensions the first in the order of
-    :data:`EXTENSION_VARIANTS`; where there is none of the origin, the first of all.
+    For the paper it is the first of the paper's variants in the settings, for extensions the first of
+    :data:`EXTENSION_VARIANTS` that is in the settings; if there is no variant of that origin, it is the first one.
 
     >>> first("autoencoder", ["median", "l1", "clip_signed"], EXTENSION)
     'clip_signed'

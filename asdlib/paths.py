@@ -3,8 +3,9 @@
 A run folder is ``runs/<profile>/``::
 
     settings.json                                   the resolved settings of the whole run
+    plan.json                                       its machine types and sections
     data/<machine>/                                 clips.csv, waveforms.npy (catalogue and decoded clips)
-    pseudo_target/<machine>/                        the same for pseudo-target clips, shifts.csv
+    shifted/<machine>/                              the same for shifted clips, and shifts.csv
     <system>/<machine>/                             model and scores of a system without candidates (the baselines)
     autoencoder/<machine>/<candidate>/              model.safetensors, history.csv, scores.csv, ...
     classifier/<machine>/<section>/<candidate>/     source.safetensors, target.safetensors, history.csv, ...
@@ -24,21 +25,31 @@ from pathlib import Path
 from asdlib.records import fingerprint
 
 HOME = "ASDLIB_HOME"
-FINISHED = ".done.pt"
-"""suffix of the file that keeps a finished training (:func:`asdlib.checkpoints.finished`)"""
-KEEP_FINISHED = "ASDLIB_KEEP_FINISHED"
-"""environment variable that makes the jobs of a workflow keep finished trainings until the workflow has ended
+"""environment variable that names the project's folder"""
 
-Snakemake removes the outputs of a job that was killed before Snakemake noted its end, even complete ones.
-"""
-DECODED = ("clips.csv", "waveforms.npy", "record.json")
+RECORD = "record.json"
+"""what made the files next to it (:mod:`asdlib.records`)"""
+SCORES = "scores.csv"
+"""score table of one system and machine type (:mod:`asdlib.scores`)"""
+MODEL = "model.safetensors"
+HISTORY = "history.csv"
+"""training history, one row per step"""
+CLIPS, WAVEFORMS = "clips.csv", "waveforms.npy"
+SHIFTS = "shifts.csv"
+"""estimated domain shift of each section"""
+CHOICES, AGREEMENT = "choices.csv", "agreement.csv"
+"""what the ensembles chose, and how alike their candidates rank the clips"""
+FINISHED = ".done.pt"
+"""suffix of the file that keeps a finished training (:mod:`asdlib.checkpoints`)"""
+
+DECODED = (CLIPS, WAVEFORMS, RECORD)
 """files of a decoded machine type (:func:`asdlib.data.audio.decode`)"""
-SHIFTED = ("clips.csv", "waveforms.npy", "shifts.csv", "record.json")
+SHIFTED = (CLIPS, WAVEFORMS, SHIFTS, RECORD)
 """files of the shifted clips of a machine type (:func:`asdlib.shift.shifted_clips.make`)"""
 BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis", "mahalanobis_shift")
 
 
-def home() -> Path:
+def project_root() -> Path:
     """Return the project's folder, to which relative paths in the settings refer.
 
     This is ``ASDLIB_HOME`` if set, else the nearest folder at or above the working directory that contains ``params/``
@@ -64,11 +75,16 @@ class Run:
     @classmethod
     def of(cls, settings) -> "Run":
         """Return the run that belongs to ``settings``, in ``settings.runs / settings.profile``."""
-        return cls(home() / settings.runs / settings.profile)
+        return cls(project_root() / settings.runs / settings.profile)
 
     @property
     def settings(self) -> Path:
         return self.folder / "settings.json"
+
+    @property
+    def plan(self) -> Path:
+        """Machine types and sections of the run (:mod:`asdlib.data.plan`)."""
+        return self.folder / "plan.json"
 
     @property
     def table1(self) -> Path:
@@ -124,9 +140,9 @@ class Run:
         """Return the folder of a machine's catalogue (``clips.csv``) and decoded clips (``waveforms.npy``)."""
         return self.folder / "data" / machine
 
-    def pseudo_target(self, machine: str) -> Path:
-        """Return the folder of a machine's pseudo-target clips (:mod:`asdlib.shift.shifted_clips`)."""
-        return self.folder / "pseudo_target" / machine
+    def shifted(self, machine: str) -> Path:
+        """Return the folder of a machine's shifted clips (:mod:`asdlib.shift.shifted_clips`)."""
+        return self.folder / "shifted" / machine
 
     def system(self, system: str, machine: str, candidate: str | None = None, section: str | None = None) -> Path:
         """Return the folder of one trained system; only the classifier's models have a ``section``."""
@@ -135,7 +151,7 @@ class Run:
 
     def scores(self, system: str, machine: str, candidate: str | None = None) -> Path:
         """Return the path of one system's score table (see :mod:`asdlib.scores`)."""
-        return self.system(system, machine, candidate) / "scores.csv"
+        return self.system(system, machine, candidate) / SCORES
 
     def checkpoint(self, system: str, machine: str, candidate: str | None, stage: str, settings: dict) -> Path:
         """Return the checkpoint of a training of this stage; each set of settings has its own file."""

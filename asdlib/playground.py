@@ -48,7 +48,7 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> Wavefo
     if len(found):
         row = int(found[0])
         return Waveforms(clips.iloc[[row]].assign(start=0, split="test"), waveforms.read(row), "")
-    path = next((path for path in (Path(clip), paths.home() / clip) if path.is_file()), None)
+    path = next((path for path in (Path(clip), paths.project_root() / clip) if path.is_file()), None)
     if path is None:
         listed = paths.Run.of(settings).data(machine) / "clips.csv"
         raise DataError(f"{clip!r} is neither a file nor the name of a clip of {machine}; {listed} lists all names")

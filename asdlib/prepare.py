@@ -1,17 +1,17 @@
-"""Prepare the clips of a run, the first stage: synthesise, check and decode them, and carry some through the shift."""
+"""Run the first stage: synthesise, check and decode the clips, and make pseudo-target clips from some of them."""
 
 import time
 
 import pandas as pd
 
 from asdlib import paths
-from asdlib.data import audio, catalogue
+from asdlib.data import audio, catalogue, plan
 from asdlib.shift import shifted_clips
 from asdlib.synthetic import dataset
 
 
 def prepare_clips(settings, needed: dict[str, int] | None = None) -> pd.DataFrame:
-    """Prepare the clips of a run: synthesise (if set), catalogue, check and decode them, and make pseudo-target clips.
+    """Prepare the clips of a run: synthesise (if set), catalogue, check and decode them, and make shifted clips.
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.
@@ -24,23 +24,24 @@ def prepare_clips(settings, needed: dict[str, int] | None = None) -> pd.DataFram
         asdlib.errors.DataError: The data cannot be used; all problems are listed together.
     """
     data, run = settings.data, paths.Run.of(settings)
-    root = paths.home() / data.root
+    root = paths.project_root() / data.root
     if data.synthetic:
         dataset.write(root, data.synthetic, data.sample_rate)
     clips = catalogue.select(catalogue.scan(root), data)
-    plan = catalogue.planned(clips, data)
-    machines = [*plan.machines, *plan.outliers]
+    planned = catalogue.planned(clips, data)
+    machines = [*planned.machines, *planned.outliers]
     clips = clips[clips["machine"].isin(machines)].reset_index(drop=True)
     audio.refuse(audio.check_headers(clips, root, data, needed))
+    plan.write(planned, settings)
     for machine in machines:
         began = time.monotonic()
         rows = clips[clips["machine"] == machine].reset_index(drop=True)
         done = audio.decode(rows, root, run.data(machine), data)
-        role = f"sections {', '.join(plan.machines[machine])}" if machine in plan.machines else "outliers only"
+        role = f"sections {', '.join(planned.machines[machine])}" if machine in planned.machines else "outliers only"
         how = f"decoded in {time.monotonic() - began:.1f} s" if done else "decoded before"
         print(f"{machine}: {len(rows)} clips, {role}, {how}", flush=True)
         for warning in audio.warnings(run.data(machine)):
             print(f"warning: {warning}", flush=True)
-        if machine in plan.machines:
+        if machine in planned.machines:
             shifted_clips.make(settings, machine)
     return clips

@@ -96,14 +96,20 @@ def record(settings: dict, *, seed: int, device: str, data: str, seconds: float,
         "commit": commit(),
         "versions": {
             "python": platform.python_version(),
-            "asdlib": metadata.version("asdlib"),
-            **{name: metadata.version(name) for name in _PACKAGES},
+            **{name: _version(name) for name in ("asdlib", *_PACKAGES)},
         },
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(seconds, 2),
         "peak_bytes": peak_memory(),
         **more,
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # training needs no librosa, and GPU machines may lack it
+        return "not installed"
 
 
 def peak_memory() -> int:

@@ -1,8 +1,8 @@
 """Define the score table, the interface between all systems and their evaluation.
 
 It has one row per clip and system. A system may write several variants of its score (post-processing choices); each
-counts as its own system, named ``<branch>/<candidate>/<variant>``. Training clips are included because normalisation by
-training scores and decision thresholds need them. Higher scores are more anomalous.
+counts as a separate system, named ``<branch>/<candidate>/<variant>``. Training clips are included because
+normalisation by training scores and decision thresholds need them. Higher scores are more anomalous.
 """
 
 import re
@@ -39,20 +39,20 @@ def table(clips: pd.DataFrame, system: str, score: np.ndarray) -> pd.DataFrame:
 
 
 def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
-    """Return ``frame`` if it is a valid score table, else raise a :class:`ScoreError` that names ``origin``."""
+    """Return ``frame`` if it is a valid score table, or raise a :class:`ScoreError` that names ``origin``."""
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
         raise ScoreError(f"{origin}: the column(s) {', '.join(missing)} are missing; expected {', '.join(COLUMNS)}")
     for column, allowed in (("domain", DOMAINS), ("split", SPLITS), ("label", LABELS)):
-        odd = sorted(set(frame[column].astype(str)) - set(allowed))
-        if odd:
-            raise ScoreError(f"{origin}: {column} {odd[0]!r} found; expected one of {', '.join(allowed)}")
-    odd = sorted(name for name in set(frame["machine"].astype(str)) if not _MACHINE.fullmatch(name))
-    if odd:
-        raise ScoreError(f"{origin}: machine {odd[0]!r} found; expected a name that can be part of a file's name")
-    odd = sorted(section for section in set(frame["section"].astype(str)) if not _SECTION.fullmatch(section))
-    if odd:
-        raise ScoreError(f"{origin}: section {odd[0]!r} found; expected two digits such as 00")
+        invalid = sorted(set(frame[column].astype(str)) - set(allowed))
+        if invalid:
+            raise ScoreError(f"{origin}: {column} {invalid[0]!r} found; expected one of {', '.join(allowed)}")
+    invalid = sorted(name for name in set(frame["machine"].astype(str)) if not _MACHINE.fullmatch(name))
+    if invalid:
+        raise ScoreError(f"{origin}: machine {invalid[0]!r} found; expected a name that can be part of a file name")
+    invalid = sorted(section for section in set(frame["section"].astype(str)) if not _SECTION.fullmatch(section))
+    if invalid:
+        raise ScoreError(f"{origin}: section {invalid[0]!r} found; expected two digits such as 00")
     score = pd.to_numeric(frame["score"], errors="coerce").to_numpy(dtype=np.float64)
     bad = ~np.isfinite(score)
     if bad.any():
@@ -63,28 +63,28 @@ def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
             f"{row['system']}"
         )
     keys = ["system", "machine", "section", "domain", "split", "clip"]
-    twice = frame.duplicated(keys)
-    if twice.any():
-        row = frame.loc[twice].iloc[0]
+    repeated = frame.duplicated(keys)
+    if repeated.any():
+        row = frame.loc[repeated].iloc[0]
         raise ScoreError(
             f"{origin}: clip {row['clip']} of system {row['system']} has more than one score; expected one"
         )
     return frame
 
 
-def finite(clips: pd.DataFrame, values: np.ndarray, what: str) -> np.ndarray:
-    """Return ``values`` if all are finite, else raise a :class:`ScoreError` that names the first clip with others.
+def finite(clips: pd.DataFrame, values: np.ndarray, name: str) -> np.ndarray:
+    """Return ``values`` if all are finite, or raise a :class:`ScoreError` that names the first clip with others.
 
     Args:
         clips: Rows of the catalogue.
-        values: One number or vector per clip, ``(clips, ...)``.
-        what: Name of the values in the message.
+        values: Number or vector of each clip, shape ``(clips, ...)``.
+        name: Name of the values in the message.
     """
     bad = ~np.isfinite(values).reshape(len(clips), -1).all(1)
     if bad.any():
         row = clips.loc[bad].iloc[0]
         raise ScoreError(
-            f"clip {row['clip']} (machine {row['machine']}, section {row['section']}): {what} contains NaN or "
+            f"clip {row['clip']} (machine {row['machine']}, section {row['section']}): {name} contains NaN or "
             f"infinity; expected finite numbers. {bad.sum()} clip(s) in total; check the training of the model"
         )
     return values
@@ -107,9 +107,9 @@ def read(paths: Path | Iterable[Path]) -> pd.DataFrame:
         try:
             frame = pd.read_csv(path, keep_default_na=False, dtype=_TEXT, encoding="utf-8-sig")
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            found = " ".join(str(error).split())
-            raise ScoreError(f"{path}: not a score table ({found}); expected CSV with {', '.join(COLUMNS)}") from None
-        if not isinstance(frame.index, pd.RangeIndex):  # pandas uses surplus columns on the left as the index
+            reason = " ".join(str(error).split())
+            raise ScoreError(f"{path}: not a score table ({reason}); expected CSV with {', '.join(COLUMNS)}") from None
+        if not isinstance(frame.index, pd.RangeIndex):  # pandas used surplus columns on the left as the index
             raise ScoreError(f"{path}: rows have more values than the header has columns; expected equal numbers")
         if frame.empty:
             raise ScoreError(f"{path}: no rows; expected one row per clip")

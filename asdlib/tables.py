@@ -1,8 +1,10 @@
-"""Read the CSV tables of a run."""
+"""Read and write the CSV tables of a run."""
 
 from pathlib import Path
 
 import pandas as pd
+
+from asdlib.atomic import writing
 
 NAMES = (
     "attributes", "candidate", "clip", "domain", "label", "machine", "path", "row", "section", "selection", "split",
@@ -27,3 +29,9 @@ def read_table(path: Path | str) -> pd.DataFrame:
         keep_default_na=False,
         na_values={name: ["", "nan", "NaN"] for name in columns if name not in NAMES},
     )
+
+
+def write_table(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a table as CSV, whole or not at all."""
+    with writing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")

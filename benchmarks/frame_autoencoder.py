@@ -47,7 +47,7 @@ def run(folder: Path) -> list[dict]:
             settings={},
             log_seconds=1e9,
         )
-        checkpoints.finish(checkpoint)
+        checkpoints.finished(checkpoint).unlink()
 
     plain = network(WIDTH * MELS)
     adam = torch.optim.Adam(plain.parameters(), lr=1e-3)

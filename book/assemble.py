@@ -66,7 +66,8 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     for name in ("_static", "_ext"):
         shutil.copytree(SOURCES / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(SOURCES / "references.bib", source / "references.bib")
-    for path in [*run.folder.glob("*.csv"), *run.folder.glob("table1.*"), paths.home() / "params" / "paper.yaml"]:
+    profile = paths.project_root() / "params" / "paper.yaml"
+    for path in [*run.folder.glob("*.csv"), *run.folder.glob("table1.*"), profile]:
         shutil.copyfile(path, source / "downloads" / path.name)
     shutil.copyfile(RERUN, source / "downloads" / RERUN.name)
     for path in (SOURCES / "results").glob("*/*.*"):  # runs whose recordings are not part of the project
@@ -237,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
             table1 = Executed.of(there(Run.of(params.load(given.profile)).notebook("08_table1")))
             overrides = table1.read().metadata.papermill.parameters.get("overrides", {})
         settings = params.load(given.profile, overrides)
-        output = paths.home() / "book" / "_build" / settings.profile
+        output = paths.project_root() / "book" / "_build" / settings.profile
         shutil.rmtree(output, ignore_errors=True)
         assemble(settings, overrides, output / "source")
         print(build(output / "source", output))

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 
 from asdlib.errors import AsdError
-from asdlib.paths import BASELINES, Run, home
+from asdlib.paths import BASELINES, Run, project_root
 
 LINES = 12
 """lines of a cell's printed output that a page shows; the downloaded notebook has all"""
@@ -151,7 +151,7 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 def shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A printed output without what carriage returns overwrote, without this machine's folders, of :data:`LINES`."""
     if output.output_type == "stream":
-        text = output.text.replace(f"{home()}/", "").removesuffix("\n")
+        text = output.text.replace(f"{project_root()}/", "").removesuffix("\n")
         lines = [line.rpartition("\r")[2] for line in text.split("\n")]
         if len(lines) > LINES:
             left = len(lines) - LINES + 1

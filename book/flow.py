@@ -17,7 +17,7 @@ from asdlib.plots import style
 
 def graph(profile: str, overrides: dict) -> dict[str, set[str]]:
     """Each rule of the Snakefile and the rules that it needs, as Snakemake itself gives them."""
-    home = paths.home()
+    home = paths.project_root()
     command = [sys.executable, "-m", "snakemake", "--directory", home, "--snakefile", home / "Snakefile", "--nolock"]
     with tempfile.TemporaryDirectory() as folder:  # a file, since --config would make null a string
         config = Path(folder) / "config.json"

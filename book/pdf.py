@@ -24,7 +24,7 @@ def print_pdf(profile: str) -> Path:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise AsdError(f"none of {', '.join(BROWSERS)} is installed; one of them prints the PDF")
-    output = paths.home() / "book" / "_build" / params.load(profile).profile
+    output = paths.project_root() / "book" / "_build" / params.load(profile).profile
     if not (output / "source" / "_toc.yml").is_file():
         raise AsdError(f"{output / 'source'}: no assembled book; run make book PROFILE={profile}")
     page, result = assemble.build(output / "source", output, "singlehtml"), output / "book.pdf"

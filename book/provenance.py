@@ -177,7 +177,9 @@ def facts(made: list[dict], spent: float) -> str:
         spent: Seconds of all notebooks together.
     """
     day = f"{datetime.fromisoformat(made[-1]['date']):%-d %B %Y}"
-    devices = "; ".join(dict.fromkeys(record["device"] for record in made if record["device"] != "processor"))
+    devices = "; ".join(
+        dict.fromkeys(record["device"] for record in made if record["device"] not in ("processor", "CPU"))
+    )
     commits = ", ".join(dict.fromkeys(f"`{record['commit']}`" for record in made))
     return f"{day}; {spent / 60:.0f} min in all notebooks; {devices}; commit {commits}."
 

@@ -14,7 +14,8 @@ from asdlib import metrics
 from asdlib.ensemble.blocks import BLOCKS, EXTENSIONS, ROWS
 from asdlib.evaluation import false_alarms
 from asdlib.evaluation.bootstrap import Resampled, interval
-from asdlib.evaluation.table1 import SYSTEMS, slug
+from asdlib.evaluation.rows import SYSTEMS
+from asdlib.evaluation.values import slug
 from asdlib.plots import autoencoder, baselines, classifier, evaluation, style
 
 PAGES = ("real", "real_autoencoder", "real_classifier", "real_ensembles")

@@ -30,14 +30,13 @@ import real
 from assemble import ordered, there
 
 from asdlib import params, paths, scores
-from asdlib.atomic import write_json
+from asdlib.atomic import write_json, write_text
 from asdlib.classifier import embeddings, maps
 from asdlib.errors import AsdError
 from asdlib.evaluation import ablations
-from asdlib.evaluation.table1 import write_csv, write_text
 from asdlib.paths import Run
 from asdlib.plots import evaluation, style
-from asdlib.tables import read_table
+from asdlib.tables import read_table, write_table
 
 RESULTS = Path(__file__).parent / "results"
 README = "demo"
@@ -58,7 +57,7 @@ def store(profile: str, name: str, tuned: bool) -> Path:
     Raises:
         AsdError: The run is not there, or not finished.
     """
-    run = Run(paths.home() / params.load(profile).runs / profile)
+    run = Run(paths.project_root() / params.load(profile).runs / profile)
     settings = json.loads(there(run.settings).read_text(encoding="utf-8"))
     table = read_table(there(run.table1))
     machines = [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"]
@@ -75,15 +74,15 @@ def store(profile: str, name: str, tuned: bool) -> Path:
         total = table[(table["machine"] == "all") & (table["domain"] == "all")]
         evaluation.intervals(total).savefig(folder / "table1.png")
         notebooks = {item: item.read() for item in ordered(run, params.Settings(**settings), machines)}
-        write_csv(provenance.costs(notebooks, run), folder / "costs.csv")
-        readme = paths.home() / "README.md"
+        write_table(provenance.costs(notebooks, run), folder / "costs.csv")
+        readme = paths.project_root() / "README.md"
         write_text(with_map(readme.read_text(encoding="utf-8"), folder / "costs.csv"), readme)
     else:
         differences = pd.read_csv(there(run.differences), keep_default_na=False)
         pairs = [pair in real.GAINS for pair in zip(differences["row"], differences["than"], strict=True)]
         shown = differences[pairs]  # of thousands, those that the book shows
         shown = shown[shown["machine"] == "all"]
-        write_csv(shown, folder / run.differences.name)
+        write_table(shown, folder / run.differences.name)
         keep(run, settings, machines, folder)
     record = facts(settings, [run.folder]) | {"machines": machines, "settings_tuned_on_these_clips": tuned}
     write_json(record | {"settings": settings}, folder / "record.json")
@@ -96,7 +95,7 @@ def keep_ablations(runs: list[Path], tuned: bool) -> Path:
     settings = json.loads(Run(runs[0]).settings.read_text(encoding="utf-8"))
     folder = RESULTS / "ablations"
     folder.mkdir(parents=True, exist_ok=True)
-    write_csv(table, folder / Run(runs[0]).ablations.name)
+    write_table(table, folder / Run(runs[0]).ablations.name)
     settings["data"]["root"] = Path(settings["data"]["root"]).name  # where it lay says nothing to others
     record = facts(settings, runs) | {"settings_tuned_on_these_clips": tuned, "settings": settings}
     write_json(record, folder / "record.json")
@@ -111,7 +110,7 @@ def facts(settings: dict, runs: list[Path]) -> dict:
         "title": settings["title"],
         "profile": settings["profile"],
         "commit": ", ".join(sorted({record["commit"] for record in records})),
-        "device": "; ".join(sorted({record["device"] for record in records} - {"processor"})),
+        "device": "; ".join(sorted({record["device"] for record in records} - {"processor", "CPU"})),
         "date": max(record["date"] for record in records),
         "hours": sum(record["wall_seconds"] for record in records) / 3600,
     }
@@ -127,7 +126,7 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
     for name in ("choices", "agreement"):
         found = [run.system("ensemble", machine) / f"{name}.csv" for machine in machines]
         parts = [pd.read_csv(there(path), dtype=str, keep_default_na=False) for path in found]
-        write_csv(pd.concat(parts), folder / f"{name}.csv")
+        write_table(pd.concat(parts), folder / f"{name}.csv")
     machine = machines[0]
     autoencoder, classifier = (next(iter(settings[f"{branch}_candidates"])) for branch in ("autoencoder", "classifier"))
     section = min(path.name for path in run.system("classifier", machine).glob("[0-9][0-9]"))

@@ -8,9 +8,9 @@ import pandas as pd
 
 from asdlib.ensemble import EXTENSION_ROWS, ROWS
 from asdlib.evaluation import health, paper, render
+from asdlib.evaluation.claims import ARITHMETIC, BASIS, MULTIPLICITY
 from asdlib.evaluation.rows import BLOCKS, block_of
 from asdlib.evaluation.table1 import optimism as optimism_of
-from asdlib.evaluation.verdict import ARITHMETIC, BASIS
 from asdlib.tables import read_table
 
 BLANK = "–"
@@ -69,7 +69,7 @@ def table1(frame: pd.DataFrame, machines: Sequence[str], which: str = "This run"
     """
     parts = []
     for selection, words in SELECTIONS.items():
-        wide = render.texts(frame, selection, machines)
+        wide = render.format_cells(frame, selection, machines)
         wide = wide[[("all", "all"), *(key for key in wide.columns if key[0] in machines)]]  # all first: it is wide
         wide.columns = ["all (interval)", *(" ".join(key) for key in wide.columns[1:])]
         halves = " Rows that select nothing are means over the same halves." * (selection == "cross-fitted")
@@ -103,7 +103,7 @@ def stored(folder: Path) -> str:
 
 def printed() -> str:
     """The paper's table, "all" as printed and as its cells give it."""
-    wide = render.printed()
+    wide = render.format_printed()
     wide.columns = [" ".join(key) for key in wide.columns]
     caption = "The paper's Table 1, per cent; the last column is the harmonic mean of the row's cells."
     return table(wide.reset_index(names="Method"), caption, "table1-paper", "l" + "r" * wide.shape[1])
@@ -125,7 +125,7 @@ def beside(frame: pd.DataFrame, machines: Sequence[str]) -> str:
 
 
 def _everything(frame: pd.DataFrame, machines: Sequence[str]) -> str:
-    shown = render.beside(frame, "development", machines)["all"]
+    shown = render.compare_with_paper(frame, "development", machines)["all"]
     lines = {
         "Printed": ("paper", "printed"),
         "From the cells": ("paper", "from cells"),
@@ -195,7 +195,7 @@ def larger() -> str:
 
 def rerun(sections: pd.DataFrame) -> str:
     """Another run of the official autoencoder on DCASE2021, by our metric, beside the paper's first row."""
-    frame = paper.beside_first_row(sections)
+    frame = paper.compare_first_row(sections)
     shown = frame[["machine", "domain"]].rename(columns=str.capitalize)
     shown["This run of it"], shown["Printed"] = frame["value"].map(percent), frame["paper"].map(percent)
     shown["Difference"] = frame["difference"].map(signed)
@@ -292,7 +292,7 @@ def claims(frame: pd.DataFrame, name: str = "claims", of: str = PAPER_BLOCK, fig
     """What the paper says, or what our extensions gain, the evidence, and whether it holds in a run.
 
     Args:
-        frame: Columns as in :data:`asdlib.evaluation.verdict.COLUMNS`; a run from before the last ones lacks them.
+        frame: Columns as in :data:`asdlib.evaluation.claims.COLUMNS`; a run from before the last ones lacks them.
         name: What ``{numref}`` calls the table begins with it.
         of: Block whose rows are judged.
         figure: Whether the page has a figure ``<name>-figure`` of the effects, to which their numbers then link.
@@ -316,7 +316,7 @@ def claims(frame: pd.DataFrame, name: str = "claims", of: str = PAPER_BLOCK, fig
         }
     )
     which = "What our extensions gain" if ours else "The paper's claims, judged on the paper's rows"
-    caption = f"{which}; effects in percentage points (correlations times 100), with their intervals."
+    caption = f"{which}; effects in percentage points (correlations times 100), with their intervals. {MULTIPLICITY}"
     if ours:
         shown = shown.drop(columns="In the printed table")
         return table(shown, caption, f"{name}-table", "rllrrll", "1 4 5 3 2 2 4")

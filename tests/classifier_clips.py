@@ -9,6 +9,7 @@ import soundfile
 
 from asdlib import params
 from asdlib.data.audio import Waveforms
+from asdlib.prepare import prepare_clips
 
 RATE = 16_000
 
@@ -44,7 +45,6 @@ def project(folder: Path, further: tuple[tuple[str, str], ...] = (), changes=Non
         changes: Settings to change, outside ``classifier``.
         classifier: The same, of ``classifier``.
     """
-    from asdlib.data import prepare
 
     plan = [("train", "source", "normal", 6), ("train", "target", "normal", 2)]
     plan += [(f"{domain}_test", domain, label, 2) for domain in ("source", "target") for label in ("normal", "anomaly")]
@@ -74,5 +74,5 @@ def project(folder: Path, further: tuple[tuple[str, str], ...] = (), changes=Non
     tiny = {"profile": "tiny", "title": "tones", "runs": str(folder / "runs"), "precision": "float32", "device": "cpu"}
     tiny |= {"data": {"root": str(folder / "data"), "held_out": 0.34}, "classifier": params.merged(values, classifier)}
     settings = params.Settings.model_validate(params.merged(tiny, changes or {}))
-    prepare(settings)
+    prepare_clips(settings)
     return settings

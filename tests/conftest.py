@@ -19,6 +19,16 @@ hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before the tests are selected by their markers
+def pytest_collection_modifyitems(items):
+    """Mark tests that need the smoke run as slow, and keep tests that share fixtures in one process of pytest-xdist."""
+    for item in items:
+        needs_run = "smoke" in getattr(item, "fixturenames", ())
+        if needs_run:
+            item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.xdist_group("smoke" if needs_run else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's folder."""

@@ -1,4 +1,6 @@
-"""Ablations over seeds: differences by hand, what is compared with what, and runs that may not be put together."""
+"""Test ablations over seeds: differences by hand, the comparisons, and runs that must not be combined."""
+
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,7 @@ VARIANTS = {"autoencoder": ("clip_signed", "median"), "classifier": ("mahalanobi
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Folders of two runs on random scores that differ in the seed only, two candidates a branch."""
+    """Return the folders of two runs on random scores that differ only in the seed, with two candidates per branch."""
     folders = []
     for seed in (0, 1):
         settings = synthetic_scores.settings(
@@ -66,10 +68,14 @@ def test_every_candidate_is_compared_with_the_first():
     assert ablations.change(settings, "autoencoder", "loss_l2") == "training.loss: l2 (else l1)"
 
 
-def test_only_scored_runs_of_other_seeds_go_together(runs, tmp_path):
-    for given, words in [([runs[0], tmp_path], "no run"), ([runs[0], runs[0]], "seed 0 is among the runs")]:
+def test_only_scored_runs_of_other_seeds_are_combined(runs, tmp_path):
+    for folders, words in [
+        ([runs[0], tmp_path], "not a run folder"),
+        ([runs[0], runs[0]], "another run already has seed 0"),
+    ]:
         with pytest.raises(ScoreError, match=words):
-            ablations.over_seeds(given)
-    (runs[1] / "classifier" / "fan" / "c0" / "scores.csv").unlink()
-    with pytest.raises(ScoreError, match=r"scores\.csv: not scored"):
-        ablations.over_seeds(runs)
+            ablations.over_seeds(folders)
+    unscored = shutil.copytree(runs[1], tmp_path / "unscored")
+    (unscored / "classifier" / "fan" / "c0" / "scores.csv").unlink()
+    with pytest.raises(ScoreError, match=r"c0/scores\.csv does not exist"):
+        ablations.over_seeds([runs[0], unscored])

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from scipy.io import wavfile
 from sklearn.metrics import roc_auc_score
 
-from asdlib import data as asd_data
 from asdlib import params, paths
 from asdlib.data import audio, catalogue, folder_report, wav
 from asdlib.data.audio import Waveforms
@@ -214,7 +213,7 @@ def test_decoding_twice_does_it_once(tmp_path):
 
     _, first = decode()
     assert decode() == (False, first)
-    for name in asd_data.DECODED:  # Snakemake removes a job's outputs before it runs it again
+    for name in paths.DECODED:  # Snakemake removes a job's outputs before it runs it again
         (tmp_path / "out" / name).unlink()
         assert decode() == (True, first)
     shutil.copytree(tmp_path / "in", tmp_path / "copy", copy_function=shutil.copyfile)

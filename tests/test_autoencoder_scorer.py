@@ -432,7 +432,7 @@ def test_pseudo_target_clips_tell_what_the_target_is_like():
 
 def test_errors_of_pseudo_target_clips(folder):
     """The target's Gaussians from pseudo-target clips, by scipy; those of held-out clips without their own folds."""
-    run = settings(folder, autoencoder__scorer__target_from="pseudo_target", autoencoder__origin="extension")
+    run = settings(folder, autoencoder__scorer__target_from="shifted", autoencoder__origin="extension")
     with_them, without = (scorer.score(chosen, "fan", "base") for chosen in (run, settings(folder)))  # one training
     net = Reconstructor.load(run, "fan", "base")
     waveforms, rows = shifted_clips.open_rows(run, "fan", ["00", "01"])

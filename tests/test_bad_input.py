@@ -16,8 +16,7 @@ import pytest
 import soundfile
 from scipy.io import wavfile
 
-from asdlib import data as asd_data
-from asdlib import params, scores
+from asdlib import params, paths, scores
 from asdlib.__main__ import main
 from asdlib.data import anomaly_names, catalogue, folder_report, wav
 from asdlib.data.audio import Waveforms
@@ -262,7 +261,7 @@ def test_generated_trees(template, tmp_path, monkeypatch, capsys, note):
         with pytest.raises(AsdError):
             prepare_clips(settings())
         written = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
-        assert written <= set(asd_data.DECODED), seed  # another machine type, if any: whole, and nothing half-written
+        assert written <= set(paths.DECODED), seed  # another machine type, if any: whole, and nothing half-written
         defects += len(expected)
         shutil.rmtree(root)
         shutil.rmtree(tmp_path / "runs", ignore_errors=True)

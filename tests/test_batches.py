@@ -208,6 +208,7 @@ def test_a_machine_of_one_section_takes_all_outliers():
     assert {key[0] for key in outliers(batches, "source")} == {"fan", "valve"}
 
 
+@pytest.mark.slow
 def test_open_reads_the_machines_that_may_take_part(tmp_path):
     run = project(tmp_path)
     batches = Batches.open(run, "base", "fan", "00")

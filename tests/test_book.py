@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from asdlib import metrics, params, scores
 from asdlib.errors import AsdError
-from asdlib.evaluation import false_alarms, health, paper, verdict
+from asdlib.evaluation import claims, false_alarms, health, paper
 from asdlib.paths import Run
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -426,7 +426,7 @@ def test_the_audit_shows_the_papers_cells():
 
 
 def test_claims_show_evidence_and_verdict():
-    row = ("it wins", "Sec. 4", "a less b", "", -0.01, -0.02, -0.001, "does not hold", "below zero", 0.03, np.nan,
+    row = ("it wins", "Sec. 4", "a less b", "", -0.01, -0.02, -0.001, "contradicted", "below zero", 0.03, np.nan,
            480, 2, 3)  # fmt: skip
     absent = (
         "it sings",
@@ -436,18 +436,18 @@ def test_claims_show_evidence_and_verdict():
         np.nan,
         np.nan,
         np.nan,
-        "cannot be tested here",
+        "not run",
         "no songs",
         *[np.nan] * 5,
     )
-    text = tables.claims(pd.DataFrame([row, absent], columns=verdict.COLUMNS))
+    text = tables.claims(pd.DataFrame([row, absent], columns=claims.COLUMNS))
     first = "{ref}`1 <claims-figure>`"  # what was measured is in the figure, under its number
     assert cell(text, "The paper says", first) == "“it wins” (Sec. 4)"
     assert cell(text, "Effect", first) == "−1.00 (−2.00 to −0.10)"
-    assert cell(text, "Verdict", first) == "**does not hold**: below zero"
+    assert cell(text, "Verdict", first) == "**contradicted**: below zero"
     assert cell(text, "In the printed table", first) == tables.BLANK
     assert cell(text, "Rests on", first) == "480 clips, 2 section(s), 3 seed(s)"
-    ours = tables.claims(pd.DataFrame([row], columns=verdict.COLUMNS), "x", tables.EXTENSION_BLOCK, figure=False)
+    ours = tables.claims(pd.DataFrame([row], columns=claims.COLUMNS), "x", tables.EXTENSION_BLOCK, figure=False)
     assert cell(ours, "Statement", "1") == "it wins" and "The paper" not in ours and "printed" not in ours
     assert cell(text, "The paper says", "2") == "“it sings” (Sec. 4)" and cell(text, "Effect", "2") == tables.BLANK
 

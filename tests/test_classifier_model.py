@@ -158,6 +158,7 @@ def test_number_of_parameters():
     assert module.parameters(model) == sum(sizes) > 100_000
 
 
+@pytest.mark.slow
 def test_the_fast_path_trains_like_float32_in_the_usual_layout():
     """bfloat16 and channels last, against float32 and batch, channels, height, width."""
     fast = make(model={"dropout": 0.0}).train()

@@ -221,7 +221,7 @@ def test_the_scorer_may_change_without_a_new_training(scored):
     settings = scored[0].model_copy(update={"runs": scored[0].runs + "again"})
     paths.Run.of(settings).folder.parent.mkdir()
     paths.Run.of(settings).folder.symlink_to(paths.Run.of(scored[0]).folder)
-    changes = {"origin": "extension", "scorer": {"variants": ["distance", "w25_max"], "target_from": "pseudo_target"}}
+    changes = {"origin": "extension", "scorer": {"variants": ["distance", "w25_max"], "target_from": "shifted"}}
     changed = params.merged(settings.classifier.model_dump(mode="json"), changes)
     settings = settings.model_copy(update={"classifier": params.Classifier.model_validate(changed)})
     result = scorer.score(settings, "fan", "base")
@@ -265,7 +265,7 @@ def test_images_for_the_notebooks(scored):
 
 def test_target_clips_are_compared_with_pseudo_target_clips(scored):
     """Stored outputs again, with pseudo-target clips beside the section's own."""
-    changed = {"classifier.scorer": {"target_from": "pseudo_target", "variants": ["mahalanobis", "w50_mean"]}}
+    changed = {"classifier.scorer": {"target_from": "shifted", "variants": ["mahalanobis", "w50_mean"]}}
     changed |= {"classifier.origin": "extension"}
     settings = params.Settings.model_validate(params.merged(scored[0].resolved(), changed))
     table = scorer.score(settings, "fan", "base")

@@ -106,11 +106,11 @@ def test_wrong_input_is_one_sentence(smoke):
 def test_the_same_seed_gives_the_same_bits(smoke, tmp_path):
     """One stage again, elsewhere: same settings, seed, device and threads, same bytes."""
     from asdlib import params
-    from asdlib.data import prepare
+    from asdlib.prepare import prepare_clips
 
     root = str(smoke / "data" / "smoke")
     settings = params.load(smoke / "params" / "smoke.yaml", {"runs": str(tmp_path), "data.root": root})
-    prepare(settings)
+    prepare_clips(settings)
     from asdlib.baselines import frame_autoencoder
 
     frame_autoencoder.run(settings, "fan")

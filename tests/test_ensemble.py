@@ -16,7 +16,7 @@ from asdlib import ensemble, metrics, scores
 from asdlib.ensemble import Pool, combine, normalise, rank
 from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, EXTENSIONS, MAX, MIX, PAPER
 from asdlib.ensemble.combine import COMBINATIONS, combine_best
-from asdlib.ensemble.select import apply, choose, defaults, halves
+from asdlib.ensemble.select import apply, choose, defaults, split_halves
 from asdlib.errors import ScoreError
 from asdlib.paths import Run
 
@@ -276,13 +276,13 @@ def mixed(pool, rows):
 def test_halves_are_equal_within_each_label_and_seeded():
     clips = synthetic_scores.clips("fan", test=7)
     clips.loc[clips.index[-1], "label"] = "unknown"
-    half = halves(clips, 0)
+    half = split_halves(clips, 0)
     sizes = pd.crosstab([clips["section"], clips["domain"], clips["split"], clips["label"]], half)
     assert (sizes.loc[(slice(None), slice(None), "test", "normal"), "first"] == 4).all()
     assert (sizes.loc[(slice(None), slice(None), "test", "normal"), "second"] == 3).all()
     assert set(half[(clips["split"] == "train") | (clips["label"] == "unknown")]) == {""}
-    assert (halves(clips, 0) == half).all() and (halves(clips, 1) != half).any()
-    assert set(halves(synthetic_scores.clips("fan", test=1), 0)) == {""}  # too few to halve
+    assert (split_halves(clips, 0) == half).all() and (split_halves(clips, 1) != half).any()
+    assert set(split_halves(synthetic_scores.clips("fan", test=1), 0)) == {""}  # too few to halve
 
 
 @given(st.integers(0, 10**6))
@@ -290,7 +290,7 @@ def test_halves_are_equal_within_each_label_and_seeded():
 def test_a_choice_knows_no_label_that_it_may_not_look_at(seed):
     run_settings = synthetic_scores.settings(".", candidates=3)
     pools = made(seed=3, test=8)
-    half = halves(pools[0].clips, 0)
+    half = split_halves(pools[0].clips, 0)
     hidden = half != "first"
     generator = np.random.default_rng(seed)
     before = choose(*pools, run_settings, half == "first"), defaults(*pools, run_settings)
@@ -305,6 +305,7 @@ def test_a_choice_knows_no_label_that_it_may_not_look_at(seed):
     assert choose(*pools, run_settings, np.ones(len(half), dtype=bool)) == []
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6))
 @settings(max_examples=5, deadline=None)
 def test_on_noise_only_development_finds_a_gain(tmp_path_factory, seed):

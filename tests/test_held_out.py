@@ -49,7 +49,7 @@ CHANGES = {
         "shifted": {
             "origin": "extension",
             "training": {"pseudo_target": 0.5, "pseudo_target_by": "shift"},
-            "scorer": {"target_from": "pseudo_target"},
+            "scorer": {"target_from": "shifted"},
         },
     },
     "classifier.training": {"steps": 3, "finetune_steps": 2},
@@ -58,7 +58,7 @@ CHANGES = {
         "shifted": {
             "origin": "extension",
             "batches": {"pseudo_target_by": "shift"},
-            "scorer": {"target_from": "pseudo_target"},
+            "scorer": {"target_from": "shifted"},
         },
     },
 }
@@ -120,7 +120,7 @@ def test_no_network_learns_from_a_held_out_clip(runs):
 def test_neither_do_shifts_and_centroids(runs):
     _, before, after, name = runs
     for part in ("fan/shifts.csv", "fan/clips.csv"):
-        assert (before / "pseudo_target" / part).read_bytes() == (after / "pseudo_target" / part).read_bytes()
+        assert (before / "shifted" / part).read_bytes() == (after / "shifted" / part).read_bytes()
     for candidate in ("base", "shifted"):
         place = Path("classifier") / "fan" / candidate
         (table, known), (_, other) = embeddings.load(before / place), embeddings.load(after / place)
@@ -214,8 +214,8 @@ def test_models_and_scores_of_another_share_of_held_out_clips_are_refused(runs):
 def test_an_autoencoder_of_other_pseudo_target_clips_is_refused(runs):
     """The estimated shift's jitter makes other clips; only networks that learn from such clips depend on it."""
     settings = runs[0]
-    made = settings.data.pseudo_target.model_copy(update={"jitter": 0.5})
-    other = settings.model_copy(update={"data": settings.data.model_copy(update={"pseudo_target": made})})
+    made = settings.data.shifted.model_copy(update={"jitter": 0.5})
+    other = settings.model_copy(update={"data": settings.data.model_copy(update={"shifted": made})})
     with pytest.raises(ModelError, match=r'shifted_clips: \{"clips": 200, "jitter": 2.0\}'):
         Reconstructor.load(other, "fan", "shifted")
     assert Reconstructor.load(other, "fan", "base").sections == ["00", "01", "02"]

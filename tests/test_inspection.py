@@ -7,8 +7,10 @@ import soundfile
 from librosa import feature, power_to_db
 
 from asdlib import params, paths
-from asdlib.data import inspection, prepare
+from asdlib.data import inspection
 from asdlib.plots import data as figures
+from asdlib.prepare import prepare_clips
+from asdlib.synthetic import inspection as fault_inspection
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +23,7 @@ def settings(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     data = params.Data(root=str(home / "data"), synthetic=params.Synthetic(**SYNTHETIC, **COUNTS))
     settings = params.Settings(profile="t", title="t", runs=str(home / "runs"), data=data)
-    prepare(settings)
+    prepare_clips(settings)
     return settings
 
 
@@ -30,7 +32,7 @@ def test_average_spectra_against_librosa(settings):
     assert len(table) == 2 * 2 * 6 * 128
     one = table[(table["machine"] == "valve") & (table["section"] == "02") & (table["domain"] == "target")]
     one = one[one["label"] == "anomaly"]
-    folder = paths.home() / settings.data.root / "valve" / "target_test"
+    folder = paths.project_root() / settings.data.root / "valve" / "target_test"
     levels = []
     for path in sorted(folder.glob("section_02_*anomaly*.wav")):
         waveform, rate = soundfile.read(path, dtype="float32")
@@ -52,8 +54,8 @@ def test_differences_by_hand(settings):
 
 def test_kinds_of_faults(settings):
     """The same clip with each kind of fault; recordings have none."""
-    without, *examples = inspection.kinds(settings)
-    kinds = inspection.fault_kinds(settings)
+    without, *examples = fault_inspection.kinds(settings)
+    kinds = fault_inspection.fault_kinds(settings)
     assert [example.title.split(" (")[0] for example in examples] == list(kinds.loc["fan"].index)
     assert list(kinds.index.unique("machine")) == ["fan", "valve"]
     assert all(not np.array_equal(example.waveform, without.waveform) for example in examples)
@@ -62,7 +64,7 @@ def test_kinds_of_faults(settings):
     assert sum(bool(axis.get_images()) for axis in figure.axes) == 1 + len(examples)
     plt.close(figure)
     recordings = settings.model_copy(update={"data": params.Data()})
-    assert len(inspection.fault_kinds(recordings)) == 0 and inspection.kinds(recordings) == []
+    assert len(fault_inspection.fault_kinds(recordings)) == 0 and fault_inspection.kinds(recordings) == []
     assert figures.kinds([]) is None
 
 

@@ -27,6 +27,7 @@ def test_a_gaussian_of_numbers_that_are_not_finite(value):
             fit()
 
 
+@pytest.mark.slow
 def test_a_reconstruction_that_is_not_finite_names_the_clip(tmp_path):
     tiny = make(tmp_path)
     train.fit(tiny, "fan", "base")

@@ -19,7 +19,7 @@ from asdlib.challenge import export, files, results
 from asdlib.challenge.combine import combine
 from asdlib.challenge.evaluate import evaluate
 from asdlib.errors import ScoreError
-from asdlib.evaluation import decision
+from asdlib.evaluation import decision, empirical
 
 pytestmark = pytest.mark.slow
 
@@ -237,7 +237,7 @@ def test_the_stated_interval_of_false_alarms_holds_as_often_as_it_says():
     generator, inside = np.random.default_rng(0), []
     for _ in range(2000):
         drawn = generator.standard_t(2, size=90)
-        threshold, _ = decision.empirical_threshold(drawn[:60], 0.9)
+        threshold, _ = empirical.empirical_threshold(drawn[:60], 0.9)
         inside.append(low <= (drawn[60:] > threshold).mean() <= high)
     assert 0.95 <= np.mean(inside) + 3 * np.sqrt(0.05 / 2000) and np.mean(inside) < 0.995
     # of 3 reference and 2 tested clips: the maximum of 3 is exceeded by both in 1 of 10 orders, by one in 3
@@ -251,7 +251,7 @@ def test_the_stated_interval_of_false_alarms_holds_as_often_as_it_says():
 
 def test_nothing_is_promised_in_the_target_domain():
     clips = synthetic_scores.clips("fan", ["00"], train=60, target=60)
-    found = decision.measured(synthetic_scores.table(clips, "one", np.random.default_rng(0))).set_index("domain")
+    found = decision.measure_rates(synthetic_scores.table(clips, "one", np.random.default_rng(0))).set_index("domain")
     assert np.isnan(found.loc["target", ["low", "high", "bound"]].astype(float)).all()
     assert found.loc["source", ["low", "high"]].tolist() == list(decision.false_alarm_interval(60, 30))
     assert found["normal"].tolist() == [30, 30]
@@ -263,7 +263,7 @@ def test_the_empirical_threshold_keeps_its_promise(count):
     generator, alarms = np.random.default_rng(count), []
     for _ in range(2000):
         drawn = generator.standard_t(2, size=count + 1)
-        threshold, bound = decision.empirical_threshold(drawn[:-1], 0.9)
+        threshold, bound = empirical.empirical_threshold(drawn[:-1], 0.9)
         alarms.append(drawn[-1] > threshold)
     assert bound == pytest.approx(max(0.1, 1 / (count + 1)), abs=1 / (count + 1))
     assert bound <= 0.1 + 1e-12 or count == 3

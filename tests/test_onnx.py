@@ -18,7 +18,10 @@ from asdlib.detector.judge import Judge
 from asdlib.errors import DetectorError
 
 RUNTIME = importlib.util.find_spec("onnxruntime") is not None
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the exporter
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),  # of the exporter
+]
 needed = pytest.mark.skipif(not RUNTIME, reason="onnxruntime is not installed (pip install 'asdlib[onnx]')")
 
 

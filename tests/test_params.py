@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from asdlib import origin, params
 from asdlib.errors import ParamsError
 from asdlib.params import Settings, validation
+from asdlib.params.explain import explained
 
 HEAD = "profile: x\ntitle: t\n"
 
@@ -32,6 +33,11 @@ def load(tmp_path):
         ("sed: 3", "unknown key 'sed'; did you mean 'seed'?"),
         ("data: {roots: a}", "unknown key 'data.roots'; did you mean 'root'?"),
         ("data: {synthetic: {machine: [fan]}}", "unknown key 'data.synthetic.machine'; did you mean 'machines'?"),
+        ("data: {pseudo_target: {}}", "unknown key 'data.pseudo_target'; it is called 'data.shifted' now"),
+        (
+            "autoencoder: {scorer: {target_from: pseudo_target}}",
+            "target_from: Input should be 'clips' or 'shifted', found \"pseudo_target\"",
+        ),
         ("mahalanobis: {zzz: 1}", "unknown key 'mahalanobis.zzz'; expected one of features"),
         ("mobilenet: {epochs: 0}", "mobilenet.epochs: Input should be greater than 0, found 0"),
         ("mobilenet: {epochs: 2.5}", "mobilenet.epochs: Input should be a valid integer.*found 2.5"),
@@ -251,10 +257,16 @@ def test_the_paper_profile_spells_out_every_default(root):
     }
 
 
+def test_the_paper_profile_explains_every_key_in_the_words_of_its_definition(root):
+    """To renew the comments: python -m asdlib.params.explain."""
+    written = (root / "params" / "paper.yaml").read_text(encoding="utf-8")
+    assert written == explained(written)
+
+
 def test_candidates_that_differ_in_the_scorer_share_one_training():
     candidates = {"base": {}, "copies": {"scorer": {"copies": 3}}, "wide": {"model": {"latent": 9}},
                   "wide_max": {"model": {"latent": 9}, "scorer": {"variants": ["max_of_max"]}},
-                  "shift": {"origin": "extension", "scorer": {"target_from": "pseudo_target"}}}  # fmt: skip
+                  "shift": {"origin": "extension", "scorer": {"target_from": "shifted"}}}  # fmt: skip
     settings = params.load("smoke", {"autoencoder_candidates": candidates})
     found = {name: settings.trained_as("autoencoder", name) for name in candidates}
     assert found == {"base": "base", "copies": "base", "wide": "wide", "wide_max": "wide", "shift": "base"}
@@ -269,9 +281,9 @@ def test_candidates_that_differ_in_the_scorer_share_one_training():
             {"training.pseudo_target": 1, "training.pseudo_target_by": "shift"},
             "training.pseudo_target is 1.0",
         ),
-        ("autoencoder", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
+        ("autoencoder", {"scorer": {"target_from": "shifted"}}, 'scorer.target_from is "shifted"'),
         ("classifier", {"batches": {"pseudo_target_by": "shift"}}, 'batches.pseudo_target_by is "shift"'),
-        ("classifier", {"scorer": {"target_from": "pseudo_target"}}, 'scorer.target_from is "pseudo_target"'),
+        ("classifier", {"scorer": {"target_from": "shifted"}}, 'scorer.target_from is "shifted"'),
         ("autoencoder", {"scorer": {"masking": False}}, "scorer.masking is false"),
         ("autoencoder", {"scorer": {"groups": "machine"}}, 'scorer.groups is "machine"'),
         ("classifier", {"ddcsad": {"weight": 0.0}}, "ddcsad.weight is 0.0"),

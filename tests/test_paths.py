@@ -12,11 +12,11 @@ def test_home_is_the_nearest_folder_with_params(tmp_path, monkeypatch):
     inner = tmp_path / "notebooks" / "deep"
     inner.mkdir(parents=True)
     monkeypatch.chdir(inner)
-    assert paths.home() in (inner, *(parent for parent in inner.parents if (parent / "params").is_dir()))
+    assert paths.project_root() in (inner, *(parent for parent in inner.parents if (parent / "params").is_dir()))
     (tmp_path / "params").mkdir()
-    assert paths.home() == tmp_path
+    assert paths.project_root() == tmp_path
     monkeypatch.setenv(paths.HOME, "/elsewhere")
-    assert paths.home() == Path("/elsewhere")
+    assert paths.project_root() == Path("/elsewhere")
 
 
 def test_relative_runs_count_from_home_and_absolute_ones_do_not(monkeypatch):

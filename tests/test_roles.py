@@ -5,7 +5,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdlib.data import MachineClips, roles
+from asdlib.data import roles
+from asdlib.data.machine_clips import MachineClips
 
 
 def catalogue(sources: int, targets: int = 3, section: str = "00", tests: int = 4) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Table 1 over seeds: mean and deviation by hand, and runs that may not be put together."""
+"""Test Table 1 over seeds: mean and deviation by hand, and runs that must not be combined."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Folders of three finished runs on random scores that differ in the seed only."""
+    """Return the folders of three finished runs on random scores that differ only in the seed."""
     folders = []
     for seed in (0, 1, 2):
         root = tmp_path_factory.mktemp(f"seed{seed}")
@@ -52,7 +52,7 @@ def test_mean_and_deviation_are_those_of_the_tables(runs, capsys):
 
 
 def test_seeds_are_a_level_of_the_intervals():
-    """The variance over resamples is that over seeds within a resample, over their number, and that of their mean."""
+    """Check that the variance of the mean over seeds adds the variance over clips and that over seeds."""
     generator, count = np.random.default_rng(0), 4000
     clips = synthetic_scores.clips("fan", ["00"], domains=["source"])
     labels = (clips["label"] == "anomaly").to_numpy()
@@ -77,13 +77,13 @@ def test_claims_and_differences_over_seeds_are_of_the_mean(runs):
     first = Run(runs[0])
     tables = [first.over_seeds(path) for path in (first.claims, first.claims_extensions, first.differences)]
     judged, extensions, differences = (pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in tables)
-    assert set(judged["seeds"].dropna()) == {3} and (extensions["verdict"] == "cannot be tested here").all()
+    assert set(judged["seeds"].dropna()) == {3} and (extensions["verdict"] == "not run").all()
     pick = "row == 'AE ensemble' and selection == 'fixed' and than == 'Baseline (AE)' and machine == domain == 'all'"
     each = [pd.read_csv(Run(run).differences, keep_default_na=False).query(pick)["difference"].item() for run in runs]
     assert differences.query(pick)["difference"].item() == pytest.approx(np.mean(each))
 
 
-def test_a_new_table_1_drops_what_was_made_of_the_old(runs):
+def test_a_new_table_1_removes_tables_computed_from_the_old_one(runs):
     seeds.over_seeds(runs)
     settings = synthetic_scores.settings(runs[0].parent, ["fan"], test=10, evaluation={"bootstrap": 0})
     table1.run(settings)
@@ -91,20 +91,20 @@ def test_a_new_table_1_drops_what_was_made_of_the_old(runs):
     assert not run.seeds.exists() and not run.over_seeds(run.claims).exists()
 
 
-def test_only_runs_that_differ_in_the_seed_go_together(runs, tmp_path, capsys):
-    for given, words in [(runs[:1], "two or more"), ([runs[0], tmp_path], "no finished run"),
-                         ([runs[0], runs[1], runs[1]], "seed 1 is among the runs already")]:  # fmt: skip
+def test_only_runs_that_differ_in_the_seed_are_combined(runs, tmp_path, capsys):
+    for folders, words in [(runs[:1], "two or more"), ([runs[0], tmp_path], "not a finished run"),
+                         ([runs[0], runs[1], runs[1]], "another run already has seed 1")]:  # fmt: skip
         with pytest.raises(ScoreError, match=words):
-            seeds.over_seeds(given)
+            seeds.over_seeds(folders)
     path = Run(runs[2]).settings
     before = path.read_text()
     write_json(json.loads(before) | {"precision": "bfloat16"}, path)
     assert main(["seeds", *map(str, runs)]) == 2
-    assert "precision is not as in" in capsys.readouterr().err and not Run(runs[0]).seeds.exists()
+    assert "precision differs from" in capsys.readouterr().err and not Run(runs[0]).seeds.exists()
     path.write_text(before)
 
 
-def test_runs_from_before_a_setting_go_with_later_ones(runs, tmp_path):
+def test_runs_from_before_a_setting_existed_combine_with_later_ones(runs, tmp_path):
     old = shutil.copytree(runs[1], tmp_path / "old")
     settings = json.loads(Run(old).settings.read_text(encoding="utf-8"))
     assert settings.pop("compile") is False

@@ -79,7 +79,7 @@ def test_speed_moves_every_frequency(front):
     assert np.abs(np.fft.rfft(made)).argmax() * RATE / len(made) == pytest.approx(1050, abs=1.5)  # Hz, one bin
 
 
-def test_pseudo_target_clips_lie_decoded_beside_the_others(tmp_path):
+def test_shifted_clips_lie_decoded_beside_the_others(tmp_path):
     settings = project(tmp_path)
     made, own = shifted_clips.open_clips(settings, "fan"), Waveforms.open(paths.Run.of(settings).data("fan"))
     source = own.clips[(own.clips["split"] == "train") & (own.clips["domain"] == "source")]
@@ -93,29 +93,29 @@ def test_pseudo_target_clips_lie_decoded_beside_the_others(tmp_path):
     assert rows.tolist() == list(range(2, len(made)))
 
 
-def test_pseudo_target_clips_are_made_once_and_again_alike(tmp_path):
+def test_shifted_clips_are_made_once_and_again_alike(tmp_path):
     settings = project(tmp_path)
-    folder = paths.Run.of(settings).pseudo_target("fan")
+    folder = paths.Run.of(settings).shifted("fan")
     before = {name: (folder / name).read_bytes() for name in ("waveforms.npy", "clips.csv", "shifts.csv")}
     assert not shifted_clips.make(settings, "fan")
     (folder / "record.json").unlink()  # as if it had been interrupted
-    with pytest.raises(DataError, match="no pseudo-target clips; run notebook 01_data"):
+    with pytest.raises(DataError, match="no shifted clips; run notebook 01_data"):
         shifted_clips.open_clips(settings, "fan")
     assert shifted_clips.make(settings, "fan")
     assert before == {name: (folder / name).read_bytes() for name in before}
-    data = settings.data.model_copy(update={"pseudo_target": params.PseudoTarget(clips=3)})
+    data = settings.data.model_copy(update={"shifted": params.ShiftedClips(clips=3)})
     assert shifted_clips.make(settings.model_copy(update={"data": data}), "fan")
     assert len(shifted_clips.open_clips(settings, "fan")) == 3
 
 
-def test_pseudo_target_clips_are_as_fine_as_the_others(tmp_path):
+def test_shifted_clips_are_as_fine_as_the_others(tmp_path):
     """Of quiet recordings of more than 16 bits, made the same way but for the rounding."""
     coarse = shifted_clips.open_clips(project(tmp_path / "coarse"), "fan")
     settings = project(tmp_path / "fine")
     folder = paths.Run.of(settings).data("fan")
     samples = np.load(folder / "waveforms.npy")
     np.save(folder / "waveforms.npy", samples.astype(np.float32))
-    (paths.Run.of(settings).pseudo_target("fan") / "record.json").unlink()
+    (paths.Run.of(settings).shifted("fan") / "record.json").unlink()
     assert shifted_clips.make(settings, "fan")
     fine = shifted_clips.open_clips(settings, "fan")
     assert coarse.samples.dtype == np.int16 and fine.samples.dtype == np.float32

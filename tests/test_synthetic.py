@@ -70,7 +70,7 @@ def rms(waveform):
 def test_files_are_what_the_plan_expects(tmp_path):
     assert dataset.write(tmp_path / "a", SMALL, RATE)
     clips = catalogue.scan(tmp_path / "a")
-    assert clips.equals(catalogue.expected(SMALL))
+    assert clips.equals(catalogue.expected(SMALL, faults.fault))
     problems, warnings = audio.check(clips, tmp_path / "a", params.Data())
     assert problems == [] and len(warnings) == 1 and "shorter than 1 s" in warnings[0]
     assert {wav.probe(tmp_path / "a" / path, params.Data()) for path in clips["path"]} == {RATE // 2}
@@ -477,7 +477,7 @@ def test_no_system_reads_the_kind(root):
     for package in ("autoencoder", "baselines", "classifier", "ensemble", "evaluation"):
         for path in sorted((root / "asdlib" / package).rglob("*.py")):
             text = path.read_text(encoding="utf-8")
-            assert "data.faults" not in text and "import faults" not in text and '"attributes"' not in text, path
+            assert "asdlib.synthetic" not in text and '"attributes"' not in text, path
     for name in ("scores.py", "features.py", "gaussian.py", "training.py"):
         assert "attributes" not in (root / "asdlib" / name).read_text(encoding="utf-8"), name
 

@@ -12,8 +12,8 @@ from scipy import stats
 from asdlib import ensemble, metrics, scores
 from asdlib.atomic import write_json
 from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.repeat import Looked, select
-from asdlib.ensemble.select import choose, halves
+from asdlib.ensemble.repeat import Visible, select
+from asdlib.ensemble.select import choose, split_halves
 from asdlib.errors import ScoreError
 from asdlib.evaluation import false_alarms, health, paper, render, table1
 from asdlib.evaluation.bootstrap import Resampled, interval, resamples, unit_weights
@@ -150,7 +150,7 @@ def test_companions_for_prose_and_print(done):
 
 def test_paper_run_and_difference_stand_below_each_other(done):
     _, _, table = done
-    beside = render.beside(table, "cross-fitted", ["fan", "valve"])
+    beside = render.compare_with_paper(table, "cross-fitted", ["fan", "valve"])
     assert list(beside.index.get_level_values("row")[::3]) == list(paper.ROWS)
     columns = [*itertools.product(["fan", "valve"], paper.DOMAINS), ("all", "from cells"), ("all", "printed")]
     assert list(beside.columns) == columns
@@ -163,7 +163,7 @@ def test_paper_run_and_difference_stand_below_each_other(done):
     assert mix["all", "from cells"].tolist() == expected  # of the same machine types
     assert mix["all", "printed"].tolist() == ["76.59", "–", "–"]  # the printed one is of seven
     seven = table[table["machine"].isin([*paper.MACHINES, "all"])]
-    whole = render.beside(seven.assign(value=seven["paper"]), "development", paper.MACHINES)
+    whole = render.compare_with_paper(seven.assign(value=seven["paper"]), "development", paper.MACHINES)
     assert set(whole.xs("difference", level="line")["all", "printed"]) == {"+0.00"}
 
 
@@ -181,13 +181,13 @@ def test_rows_without_a_choice_stand_by_halves_next_to_cross_fitted_ones(done):
     run_settings, out, table = done
     frame = scores.read([out.scores("mahalanobis", machine) for machine in ("fan", "valve")])
     frame = frame.sort_values(["machine", "section", "domain", "split", "clip"])
-    folds = [halves(part.reset_index(drop=True), run_settings.seed) for _, part in frame.groupby("machine")]
+    folds = [split_halves(part.reset_index(drop=True), run_settings.seed) for _, part in frame.groupby("machine")]
     frame = frame.assign(fold=np.concatenate(folds))
     frame = frame[frame["split"] == "test"]
     expected = metrics.cells(metrics.sections(frame), ["system"])["value"].iloc[0]
     assert figure(table, "Mahalanobis", "all", "all", "cross-fitted") == pytest.approx(expected, rel=1e-9)
     assert figure(table, "Mahalanobis", "all", "all", "") != pytest.approx(expected, rel=1e-6)
-    shown = render.texts(table, "cross-fitted", ["fan", "valve"])["all", "all"]
+    shown = render.format_cells(table, "cross-fitted", ["fan", "valve"])["all", "all"]
     assert shown["Mahalanobis"].startswith(f"{100 * expected:.2f} (")
 
 
@@ -256,7 +256,7 @@ def test_resampled_selections_are_those_that_the_resampled_clips_give():
     for section in ("00", "01"):
         columns = np.flatnonzero((clips["section"] == section) & (clips["split"] == "test"))
         weights = resamples(clips["label"].to_numpy()[columns], 3, [int(section)])
-        units[section] = Looked(columns, weights)
+        units[section] = Visible(columns, weights)
     chosen = select(*pools.values(), run_settings, "source", units)
     for number in range(4):
         drawn = []
@@ -430,6 +430,6 @@ def test_the_printed_cells_are_the_papers(root):
 def test_another_run_of_the_official_autoencoder_gives_the_first_row(root):
     """METHOD: within 1.5 points in every cell, all 57.39."""
     rerun = pd.read_csv(root / "book" / "results" / "official_ae_rerun.csv", dtype={"section": str})
-    beside = paper.beside_first_row(rerun)
+    beside = paper.compare_first_row(rerun)
     assert len(beside) == 15 and beside["difference"].abs().max() < 0.015
     assert round(100 * beside["value"].iloc[-1], 2) == 57.39

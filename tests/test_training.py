@@ -80,6 +80,7 @@ def equal(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("c++"), reason="PyTorch's compiler wants one of C++")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's compiler
 def test_compiled_training_learns_the_same_and_can_be_interrupted(tmp_path):
@@ -162,6 +163,7 @@ task.train(pathlib.Path(sys.argv[2]), checkpoint_seconds=0)
 """
 
 
+@pytest.mark.slow
 def test_kill_9_equals_uninterrupted(tmp_path, root):
     whole = Task()
     history = whole.train(tmp_path / "whole.pt")

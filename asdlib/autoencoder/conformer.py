@@ -82,8 +82,27 @@ class Convolution(nn.Module):
         if valid is None or not self.training:
             x = self.batch_norm(x.flatten(0, 1)).view_as(x)
         else:
-            x = torch.zeros_like(x).masked_scatter(valid[..., None], self.batch_norm(x[valid]).to(x.dtype))
+            x = masked_batch_norm(x, valid, self.batch_norm)
         return self.outward(F.silu(x))
+
+
+def masked_batch_norm(x: Tensor, valid: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+    """Apply batch norm as in training, with statistics of the valid frames only, in the precision of ``norm``.
+
+    ``norm(x[valid])`` would be simpler, but would have to wait until a GPU knows how many frames are valid.
+    """
+    values, weight = x.to(norm.running_mean.dtype), valid[..., None].to(norm.running_mean.dtype)
+    count = weight.sum()
+    mean = (values * weight).sum((0, 1)) / count
+    centred = values - mean
+    variance = (centred.square() * weight).sum((0, 1)) / count
+    with torch.no_grad():
+        norm.num_batches_tracked += 1
+        # Without a momentum, PyTorch averages over all batches.
+        share = 1 / norm.num_batches_tracked if norm.momentum is None else norm.momentum
+        norm.running_mean.lerp_(mean, share)
+        norm.running_var.lerp_(variance * count / (count - 1), share)
+    return (centred * (variance + norm.eps).rsqrt() * norm.weight + norm.bias).to(x.dtype)
 
 
 class ConformerBlock(nn.Module):

@@ -8,16 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from asdlib import training
 
-def keep(shape: tuple[int, ...], rate: float, generator: torch.Generator | None = None) -> Tensor:
-    """Draw a boolean mask on the CPU, true with probability ``1 - rate`` independently for each element.
+CPU = torch.device("cpu")
+
+
+def keep(
+    shape: tuple[int, ...], rate: float, generator: torch.Generator | None = None, device: torch.device = CPU
+) -> Tensor:
+    """Draw a boolean mask, true with probability ``1 - rate`` independently for each element.
 
     Args:
         shape: Shape of the mask.
         rate: Probability of false, 0 to below 1.
-        generator: CPU generator to draw from; PyTorch's default generator if None.
+        generator: CPU generator to draw from, whatever the device; PyTorch's default generator if None.
+        device: Device of the mask.
     """
-    return _sixteen_bits(shape, generator) >= _least(rate)
+    return training.to_device(_sixteen_bits(shape, generator), device) >= _least(rate)
 
 
 def _sixteen_bits(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:

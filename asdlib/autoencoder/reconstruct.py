@@ -198,7 +198,8 @@ def pool_copies(errors: Tensor, kind: str) -> Tensor:
     error, _, how = kind.partition(".")
     errors = {"signed": errors, "absolute": errors.abs(), "squared": errors.square()}[error]
     if how == "median":
-        return errors.median(1).values
+        # PyTorch's median would be the same, but has no deterministic implementation on GPUs.
+        return errors.sort(1).values[:, (errors.shape[1] - 1) // 2]
     if how == "max":
         return errors.gather(1, errors.abs().argmax(1, keepdim=True)).squeeze(1)
     return errors.mean(1)

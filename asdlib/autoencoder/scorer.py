@@ -94,7 +94,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
         for kind, rows in means.items():
             rows[index] = error[kind].mean(0, dtype=np.float64)
     learnt = Errors(table.iloc[learn].reset_index(drop=True), [], means["signed"][learn])
-    pseudo = pseudo_target_errors(settings, net, machine) if options.target_from == "pseudo_target" else None
+    pseudo = pseudo_target_errors(settings, net, machine) if options.target_from == "shifted" else None
     gaussians = fit(known, learnt, options, pseudo)
 
     scored = clips.scored

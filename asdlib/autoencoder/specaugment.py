@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from asdlib import training
-from asdlib.autoencoder.dropout import keep
+from asdlib.autoencoder.dropout import CPU, keep
 from asdlib.params import SpecAugment
 
 
@@ -30,14 +30,21 @@ def stripes(batch: int, length: int, count: int, width: tuple[int, int], generat
     return edges.cumsum(1)[:, :-1] > 0
 
 
-def gains(settings: SpecAugment, batch: int, frames: int, mels: int, generator: torch.Generator) -> Tensor:
-    """Draw factors for a standardised input, ``(batch, frames, mels)``: 0 if masked, else ``1 / (1 - dropout)``."""
+def gains(
+    settings: SpecAugment, batch: int, frames: int, mels: int, generator: torch.Generator, device: torch.device = CPU
+) -> Tensor:
+    """Draw factors for a standardised input, ``(batch, frames, mels)``: 0 if masked, else ``1 / (1 - dropout)``.
+
+    Random numbers come from the CPU ``generator``; they are combined on ``device``, which takes a quarter of the bytes
+    to copy and leaves the CPU less to do.
+    """
     count = round(settings.time_masks * frames / settings.clip_frames)
     time = stripes(batch, frames, count, settings.time_width, generator)
     frequency = stripes(batch, mels, settings.frequency_masks, settings.frequency_width, generator)
+    time, frequency = (training.to_device(mask, device) for mask in (time, frequency))
     kept = ~(time[:, :, None] | frequency[:, None, :])
     if settings.dropout:
-        kept &= keep((batch, frames, mels), settings.dropout, generator)
+        kept &= keep((batch, frames, mels), settings.dropout, generator, device)
     return kept.float().div_(1 - settings.dropout)
 
 

@@ -58,7 +58,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     # Resuming from a checkpoint of another device or other pseudo-target clips would not be bit-for-bit reproducible.
     facts = stored | {"compute": compute.describe(), "pseudo_target": shifted[0].fingerprint if shifted else None}
     checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
-    history = training.train(
+    history, earlier = training.train(
         model,
         lambda step, generator: {"loss": loss(model, batches, branch, generator)},
         optimizer,
@@ -76,7 +76,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
         used = table[["section", "domain", "clip"]].assign(role=clips.role)
         used[used["role"] != ""].to_csv(folder / "clips.csv", index=False, lineterminator="\n")
-        seconds = time.monotonic() - began + history.attrs[training.BEFORE]
+        seconds = time.monotonic() - began + earlier
         record = records.record(
             stored,
             seed=seed,
@@ -88,7 +88,8 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
             health=health(explained),
         )
         atomic.write_json(record, folder / "record.json")
-    checkpoints.finish(checkpoint)
+    if not settings.keep_finished:
+        checkpoints.finished(checkpoint).unlink(missing_ok=True)
     return history
 
 
@@ -126,7 +127,7 @@ def loss(model: Autoencoder, batches: "Batches", branch, generator: torch.Genera
     options = branch.training
     crops, section, valid = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
     features = model.standardise(crops)
-    gains = specaugment.gains(branch.specaugment, *features.shape, generator).to(features.device, non_blocking=True)
+    gains = specaugment.gains(branch.specaugment, *features.shape, generator, features.device)
     error = model(features * gains, section, valid).float() - model.target(features, section)
     return masked_mean(error.abs() if options.loss == "l1" else error.square(), valid)
 
@@ -143,7 +144,7 @@ def stored_settings(settings, machine: str, candidate: str, sections: list[str],
     options = settings.candidate("autoencoder", candidate)
     branch = options.model_dump(mode="json", exclude={"scorer", "origin"})
     if options.training.pseudo_target and options.training.pseudo_target_by == "shift":
-        branch["shifted_clips"] = settings.data.pseudo_target.model_dump(mode="json")
+        branch["shifted_clips"] = settings.data.shifted.model_dump(mode="json")
     return {
         "machine": machine,
         "sections": sections,
@@ -231,8 +232,8 @@ class Batches:
         if pseudo and not shifted:
             decibel = torch.cat([self.mixed(decibel[:pseudo], section[:pseudo], generator), decibel[pseudo:]])
         valid = torch.arange(length) < self.lengths[chosen][:, None]
-        padding = None if valid.all() else valid.to(decibel.device, non_blocking=True)
-        return decibel, section.to(decibel.device, non_blocking=True), padding
+        padding = None if valid.all() else training.to_device(valid, decibel.device)
+        return decibel, training.to_device(section, decibel.device), padding
 
     def mixed(self, decibel: Tensor, section: Tensor, generator: torch.Generator) -> Tensor:
         """Make pseudo-target crops by averaging the power of each crop with that of a target clip of its section.
@@ -244,7 +245,7 @@ class Batches:
         weight = torch.rand(len(section), generator=generator).clamp(1e-6, 1 - 1e-6)
         lottery = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0)
         other = self._crop(lottery.argmax(1), decibel.shape[1], generator)
-        weight = torch.where(candidates.any(1), weight, 0.0).to(decibel.device)[:, None, None]
+        weight = training.to_device(torch.where(candidates.any(1), weight, 0.0), decibel.device)[:, None, None]
         nepers = math.log(10) / 10  # natural logarithm of power per dB
         return torch.logaddexp(decibel * nepers + torch.log1p(-weight), other * nepers + weight.log()) / nepers
 
@@ -254,4 +255,4 @@ class Batches:
         offset = (torch.rand(len(clips), generator=generator, dtype=torch.float64) * room).long()
         within = torch.minimum(offset[:, None] + torch.arange(length), self.lengths[clips][:, None] - 1)
         index = self.starts[clips][:, None] + within
-        return self.frames[index.to(self.frames.device, non_blocking=True)]
+        return self.frames[training.to_device(index, self.frames.device)]

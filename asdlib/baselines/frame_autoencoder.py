@@ -8,7 +8,6 @@ section's target clips; here a share of each section's source clips is held out,
 and does not change what the network can express.
 """
 
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -16,12 +15,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from asdlib import checkpoints, paths, records, scores, training
-from asdlib.baselines.machine import write
+from asdlib import scores, training
+from asdlib.baselines.files import write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.data import roles
-from asdlib.data.machine_clips import open_machine
 from asdlib.features import LogMel
+from asdlib.seeds import derive
+from asdlib.stage import Stage
 
 SYSTEM = "frame_autoencoder"
 _CHUNK = 8192  # vectors per step at inference
@@ -52,26 +52,25 @@ def run(settings, machine: str) -> pd.DataFrame:
         ModelError: A clip is shorter than one vector.
         DataError: The machine type has no systems in this run.
     """
-    began = time.monotonic()
-    baseline, folders, compute = settings.frame_autoencoder, paths.Run.of(settings), training.compute(settings)
-    opened = open_machine(settings, machine)
-    waveforms, rows, clips = opened.waveforms, opened.rows, opened.table
+    baseline, compute = settings.frame_autoencoder, training.compute(settings)
+    stage = Stage(settings, SYSTEM, machine, compute=compute)
+    clips, waveforms = stage.clips, stage.clips.waveforms
     stored = {
         "machine": machine,
-        "sections": sorted(set(clips["section"])),
+        "sections": sorted(set(clips.table["section"])),
         **settings.common(),
         "data_fingerprint": waveforms.fingerprint,
         **baseline.model_dump(mode="json"),
     }
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
-    spectrograms = Spectrograms([(waveforms, rows)], log_mel, shortest=baseline.frames)
-    learn = np.flatnonzero(opened.role == roles.LEARN)
+    spectrograms = Spectrograms([(waveforms, clips.rows)], log_mel, shortest=baseline.frames)
+    learn = np.flatnonzero(clips.role == roles.LEARN)
     level = _mean_frame(spectrograms, learn)
     spectrograms.frames.sub_(level)
     vectors = Windows(spectrograms, baseline.frames, clips=learn)
 
-    seed = training.derive(settings.seed, SYSTEM, machine)
-    torch.manual_seed(training.derive(seed, "weights"))
+    seed = derive(settings.seed, SYSTEM, machine)
+    torch.manual_seed(derive(seed, "weights"))
     model = network(baseline.frames * log_mel.n_mels, baseline.hidden, baseline.bottleneck).to(compute.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=baseline.learning_rate, fused=True)
     epochs = training.Epochs(len(vectors), baseline.batch_size, seed)
@@ -80,34 +79,25 @@ def run(settings, machine: str) -> pd.DataFrame:
         vector = vectors.cut(epochs.batch(step)).flatten(1)
         return {"loss": nn.functional.mse_loss(model(vector).float(), vector)}
 
-    facts = stored | {"compute": compute.describe()}  # other devices give other bits
-    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", facts)
-    history = training.train(
+    history, earlier = training.train(
         model,
         loss,
         optimizer,
         torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
         steps=baseline.epochs * epochs.steps,
         seed=seed,
-        compute=compute,
-        checkpoint=checkpoint,
-        settings=facts,
+        **stage.resuming(stored),
     )
     error = errors(model, Windows(spectrograms, baseline.frames))
-    table = scores.table(opened.scored, SYSTEM, error[opened.scored.index])
+    table = scores.table(clips.scored, SYSTEM, error[clips.scored.index])
     explained = 1 - float(error[learn].mean()) / _variance(spectrograms, learn)
-    record = records.record(
-        stored,
-        seed=seed,
-        device=compute.describe(),
-        data=waveforms.fingerprint,
-        seconds=time.monotonic() - began + history.attrs[training.BEFORE],
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        explained_share=explained,
-        health=[] if explained > 0 else ["the network reconstructs its training clips no better than their mean"],
-    )
-    write(folders.system(SYSTEM, machine), table, {**model.state_dict(), "level": level}, record, history)
-    checkpoints.finish(checkpoint)
+    about = {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "explained_share": explained,
+        "health": [] if explained > 0 else ["the network reconstructs its training clips no better than their mean"],
+    }
+    with stage.writing(stored, seed=seed, data=waveforms.fingerprint, earlier=earlier, **about) as folder:
+        write(folder, table, {**model.state_dict(), "level": level}, history)
     return table
 
 

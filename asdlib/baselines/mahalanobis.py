@@ -10,25 +10,23 @@ The Gaussian is fitted on the same clips that every other system of the run lear
 like test clips. With hundreds of dimensions and equally few clips, the distance of a clip that the Gaussian was fitted
 on is only a third of that of a new clip.
 
-``mahalanobis_shift`` has a separate Gaussian for the target domain, fitted on pseudo-target clips
+``mahalanobis_shift`` has a separate Gaussian for the target domain, fitted on shifted clips
 (:mod:`asdlib.shift.shifted_clips`) and slightly widened by the shift that the target clips still show. It measures the
-effect of pseudo-target clips alone, without any network.
+effect of shifted clips alone, without any network.
 """
-
-import time
 
 import numpy as np
 import pandas as pd
 import torch
 
-from asdlib import paths, records, scores, training
-from asdlib.baselines.machine import write
+from asdlib import scores, training
+from asdlib.baselines.files import write
 from asdlib.data import roles
 from asdlib.data.audio import Waveforms
-from asdlib.data.machine_clips import open_machine
 from asdlib.features import LogMel, log_mels
 from asdlib.gaussian import Gaussian
 from asdlib.shift import shifted_clips
+from asdlib.stage import Stage
 
 SYSTEM, SHIFTED = "mahalanobis", "mahalanobis_shift"
 
@@ -49,9 +47,9 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
         DataError: The machine type has no systems in this run.
         ScoreError: A clip's log-mel is not finite.
     """
-    began = time.monotonic()
     baseline, compute = settings.mahalanobis, training.compute(settings)
-    opened = open_machine(settings, machine)
+    stage = Stage(settings, system, machine, compute=compute)
+    opened = stage.clips
     waveforms, clips, scored = opened.waveforms, opened.table, opened.scored
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     vectors = np.stack([summary(spectrum) for spectrum in log_mels(waveforms, opened.rows, log_mel)])
@@ -75,25 +73,19 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
             model |= {f"{section}.target.mean": gaussian.mean, f"{section}.target.cholesky": gaussian.cholesky}
 
     table = scores.table(scored, system, score)
-    record = records.record(
-        {
-            "machine": machine,
-            "sections": opened.planned,
-            **settings.common(),
-            **baseline.model_dump(mode="json"),
-        },
-        seed=settings.seed,
-        device=compute.describe(),
-        data=waveforms.fingerprint,
-        seconds=time.monotonic() - began,
-    )
-    tensors = {name: torch.from_numpy(array) for name, array in model.items()}
-    write(paths.Run.of(settings).system(system, machine), table, tensors, record)
+    depends = {
+        "machine": machine,
+        "sections": opened.planned,
+        **settings.common(),
+        **baseline.model_dump(mode="json"),
+    }
+    with stage.writing(depends, seed=settings.seed, data=waveforms.fingerprint) as folder:
+        write(folder, table, {name: torch.from_numpy(array) for name, array in model.items()})
     return table
 
 
 def _learnt(made: tuple[Waveforms, np.ndarray], section: str, learn: pd.Series) -> np.ndarray:
-    """Return the rows of a section's pseudo-target clips that were derived from the clips ``learn``."""
+    """Return the rows of a section's shifted clips that were derived from the clips ``learn``."""
     clips = made[0].clips.iloc[made[1]]
     return made[1][((clips["section"] == section) & clips["clip"].isin(learn)).to_numpy()]
 

@@ -8,22 +8,21 @@ For a machine type with only one section, p would be 1 for every clip. In this c
 including outliers, are added as further classes, one per section.
 """
 
-import time
-
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
-from asdlib import checkpoints, paths, records, scores, training
-from asdlib.baselines.machine import write
+from asdlib import paths, scores, training
+from asdlib.baselines.files import write
 from asdlib.baselines.windows import Spectrograms, Windows
-from asdlib.data import catalogue, roles
+from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
-from asdlib.data.machine_clips import open_machine
 from asdlib.errors import ModelError
 from asdlib.features import LogMel
+from asdlib.seeds import derive
+from asdlib.stage import Stage
 
 SYSTEM = "mobilenet"
 _CHUNK = 64  # windows per step at inference
@@ -72,14 +71,13 @@ def run(settings, machine: str) -> pd.DataFrame:
         ModelError: A clip is shorter than a window, or the whole run has only one section.
         DataError: The machine type has no systems in this run.
     """
-    began = time.monotonic()
-    baseline, folders = settings.mobilenet, paths.Run.of(settings)
+    baseline = settings.mobilenet
     precision = "float32" if settings.precision == "auto" else settings.precision
     compute = training.compute(settings.model_copy(update={"precision": precision}))
-    opened = open_machine(settings, machine)
-    waveforms, rows, clips = opened.waveforms, opened.rows, opened.table
-    sources = [(waveforms, rows)]
-    if clips["section"].nunique() == 1:
+    stage = Stage(settings, SYSTEM, machine, compute=compute)
+    clips, table = stage.clips, stage.clips.table
+    sources = [(clips.waveforms, clips.rows)]
+    if table["section"].nunique() == 1:
         sources += _other_machines(settings, machine)
     known = pd.concat([source.clips.iloc[chosen] for source, chosen in sources], ignore_index=True)
     names = known["machine"] + " " + known["section"]
@@ -94,13 +92,48 @@ def run(settings, machine: str) -> pd.DataFrame:
     }
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     spectrograms = Spectrograms(sources, log_mel, shortest=baseline.frames)
-    held_out = np.flatnonzero(opened.role == roles.HELD_OUT)
+    held_out = np.flatnonzero(clips.role == roles.HELD_OUT)
     learn = np.setdiff1d(np.flatnonzero(known["split"] == "train"), held_out)
+    seed = derive(settings.seed, SYSTEM, machine)
     windows = Windows(spectrograms, baseline.frames, baseline.train_hop, learn)
+    model, history, earlier = _train(stage, stored, windows, target, len(classes), seed)
 
-    seed = training.derive(settings.seed, SYSTEM, machine)
-    torch.manual_seed(training.derive(seed, "weights"))
-    model = network(len(classes), baseline.width).to(compute.device)
+    scored = Windows(spectrograms, baseline.frames, baseline.test_hop, np.arange(len(table)))
+    values = _score(model, scored, target, baseline.published_formula)
+    result = scores.table(clips.scored, SYSTEM, values[clips.scored.index])
+    odds = _score(model, scored, target, False) if baseline.published_formula else values
+    own = learn[learn < len(table)]
+    right = pd.Series(odds[own] < 0)  # the clip's own section is likelier than all others together
+    accuracy = float(right.groupby(table["section"].to_numpy()[own]).mean().mean())
+    about = {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "accuracy": accuracy,
+        "health": health(accuracy),
+    }
+    with stage.writing(stored, seed=seed, data=clips.waveforms.fingerprint, earlier=earlier, **about) as folder:
+        write(folder, result, model.state_dict(), history)
+    return result
+
+
+def _train(
+    stage: Stage, stored: dict, windows: Windows, target: Tensor, classes: int, seed: int
+) -> tuple[nn.Module, pd.DataFrame, float]:
+    """Train the network, or resume its training.
+
+    Args:
+        stage: The stage at work.
+        stored: Settings that the network depends on.
+        windows: Windows to learn from.
+        target: Class of each clip.
+        classes: Number of classes.
+        seed: Seed of weights and batches.
+
+    Returns:
+        The network, its history, and the seconds that earlier starts took.
+    """
+    baseline, compute = stage.settings.mobilenet, stage.compute
+    torch.manual_seed(derive(seed, "weights"))
+    model = network(classes, baseline.width).to(compute.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=baseline.learning_rate, fused=True)
     epochs = training.Epochs(len(windows), baseline.batch_size, seed)
 
@@ -108,47 +141,24 @@ def run(settings, machine: str) -> pd.DataFrame:
         return model(images(windows.cut(index)))
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        index = epochs.batch(step)
+        index = training.to_device(epochs.batch(step), compute.device)
         logits = output(index)
-        section = target[windows.clip[index.to(compute.device)]]
+        section = target[windows.clip[index]]
         return {"loss": nn.functional.cross_entropy(logits.float(), section)}
 
-    facts = stored | {"compute": compute.describe()}  # other devices give other bits
-    checkpoint = folders.checkpoint(SYSTEM, machine, None, "train", facts)
-    history = training.train(
+    history, earlier = training.train(
         model,
         loss,
         optimizer,
         torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
         steps=baseline.epochs * epochs.steps,
         seed=seed,
-        compute=compute,
-        checkpoint=checkpoint,
-        settings=facts,
+        **stage.resuming(stored),
     )
     training.refresh_batch_norm(
         model, lambda generator: output(torch.randint(len(windows), (64,), generator=generator)), compute, seed
     )
-    scored = Windows(spectrograms, baseline.frames, baseline.test_hop, np.arange(len(rows)))
-    values = _score(model, scored, target, baseline.published_formula)
-    table = scores.table(opened.scored, SYSTEM, values[opened.scored.index])
-    odds = _score(model, scored, target, False) if baseline.published_formula else values
-    own = learn[learn < len(rows)]
-    right = pd.Series(odds[own] < 0)  # the clip's own section is likelier than all others together
-    accuracy = float(right.groupby(clips["section"].to_numpy()[own]).mean().mean())
-    record = records.record(
-        stored,
-        seed=seed,
-        device=compute.describe(),
-        data=waveforms.fingerprint,
-        seconds=time.monotonic() - began + history.attrs[training.BEFORE],
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        accuracy=accuracy,
-        health=health(accuracy),
-    )
-    write(folders.system(SYSTEM, machine), table, model.state_dict(), record, history)
-    checkpoints.finish(checkpoint)
-    return table
+    return model, history, earlier
 
 
 def health(accuracy: float) -> list[str]:
@@ -176,13 +186,13 @@ def _score(model: nn.Module, windows: Windows, target: Tensor, published_formula
 
 def _other_machines(settings, machine: str) -> list[tuple[Waveforms, np.ndarray]]:
     """Return the training clips of all other machine types of the run, as further classes."""
-    plan, folders = catalogue.plan(settings), paths.Run.of(settings)
-    others = [other for other in [*plan.machines, *plan.outliers] if other != machine]
+    planned, run = plan.read(settings), paths.Run.of(settings)
+    others = [other for other in [*planned.machines, *planned.outliers] if other != machine]
     if not others:
         raise ModelError(
             f"{machine} has only one section and the run no other machine type, so MobileNetV2 has nothing to "
             "distinguish; add another section, or normal recordings of another machine type, to "
             f"{settings.data.root}"
         )
-    opened = [Waveforms.open(folders.data(other)) for other in others]
+    opened = [Waveforms.open(run.data(other)) for other in others]
     return [(waveforms, np.flatnonzero(waveforms.clips["split"] == "train")) for waveforms in opened]

@@ -11,6 +11,7 @@ from torch import Tensor
 from asdlib.data.audio import Waveforms
 from asdlib.errors import ModelError
 from asdlib.features import LogMel, log_mels
+from asdlib.training import to_device
 
 
 class Spectrograms:
@@ -72,7 +73,7 @@ class Windows:
 
     def cut(self, index: Tensor) -> Tensor:
         """Return the windows ``index`` (int64), ``(windows, width, mels)``."""
-        return self._frames[self._start[index.to(self._frames.device), None] + self._offset]
+        return self._frames[self._start[to_device(index, self._frames.device), None] + self._offset]
 
     def clip_means(self, values: Tensor) -> np.ndarray:
         """Average one value per window over each clip's windows, in float64."""

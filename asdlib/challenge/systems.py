@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib.challenge.search import Unit
-from asdlib.ensemble.select import halves
+from asdlib.ensemble.select import split_halves
 from asdlib.errors import ScoreError
 from asdlib.evaluation.bootstrap import resamples
 
@@ -68,7 +68,7 @@ def arrange(
                 f"the systems did not score the same clips of {machine} section {section}; expected the same"
             )
         clips = wide.index.to_frame(index=False).assign(machine=machine, section=section, split="test")
-        half, anomaly = halves(clips, seed), (clips["label"] == "anomaly").to_numpy()
+        half, anomaly = split_halves(clips, seed), (clips["label"] == "anomaly").to_numpy()
         strata = clips["domain"].to_numpy(dtype=str)
         strata = np.char.add(np.char.add(strata, clips["label"].to_numpy(dtype=str)), half)
         drawn = resamples(strata, count, [seed, *f"{machine}/{section}".encode()]).astype(np.int16)

@@ -6,6 +6,8 @@ The random values are passed as arguments, one per clip, so that the caller cont
 import torch
 from torch import Tensor
 
+from asdlib.training import to_device
+
 
 def volume(waveform: Tensor, decibels: Tensor) -> Tensor:
     """Change the level of each clip.
@@ -27,8 +29,8 @@ def noise(waveform: Tensor, snr: Tensor, generator: torch.Generator) -> Tensor:
         generator: Generator for the noise.
     """
     chosen = torch.isfinite(snr).nonzero().squeeze(1)
-    share = (10 ** (-snr[chosen] / 10)).to(waveform.device, non_blocking=True)
-    chosen = chosen.to(waveform.device, non_blocking=True)
+    share = to_device(10 ** (-snr[chosen] / 10), waveform.device)
+    chosen = to_device(chosen, waveform.device)
     clip = waveform[chosen]
     deviation = (clip.square().mean(1) * share).sqrt().unsqueeze(1)
     drawn = torch.randn(clip.shape, generator=generator, device=clip.device, dtype=clip.dtype)

@@ -15,11 +15,12 @@ from asdlib import paths
 from asdlib.classifier import augment
 from asdlib.classifier.resident import Windows
 from asdlib.classifier.windows import samples_of
-from asdlib.data import catalogue, roles
+from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
 from asdlib.data.machine_clips import open_machine
 from asdlib.errors import ModelError
 from asdlib.shift import shifted_clips
+from asdlib.training import to_device
 from asdlib.units import FULL_SCALE
 
 DATASETS = {"MIMII DUE": ("fan", "gearbox", "pump", "slider", "valve"), "ToyADMOS2": ("ToyCar", "ToyTrain")}
@@ -135,15 +136,15 @@ class Batches:
     @classmethod
     def open(cls, settings, candidate: str, machine: str, section: str, device="cpu") -> "Batches":
         """Draw from the decoded clips of a run (settings: :class:`asdlib.params.settings.Settings`)."""
-        branch, run, plan = (
+        branch, run, planned = (
             settings.candidate("classifier", candidate),
             paths.Run.of(settings),
-            catalogue.plan(settings),
+            plan.read(settings),
         )
         held_out = held_out_clips(settings, machine)
         known = {
             name: groups(Waveforms.open(run.data(name)), held_out if name == machine else ())
-            for name in sorted({*plan.machines, *plan.outliers})
+            for name in sorted({*planned.machines, *planned.outliers})
         }
         wanted = machines(branch.batches.negatives, machine, [part for parts in known.values() for part in parts])
         clips = [part for name in wanted for part in known[name]]
@@ -218,7 +219,7 @@ class Batches:
         waveform, label = self._augmented(rng, picks), self._tensor(np.append(label, normal))
         rest = pure + by_mixup
         partner = torch.tensor([*range(pure), *range(size, len(picks)), *(rest + rng.permutation(size - rest))])
-        partner = partner.to(self.device, non_blocking=True)
+        partner = to_device(partner, self.device)
         share = np.append(np.ones(pure), rng.beta(alpha, alpha, size - pure))
         first = self._tensor(share)
         mixed = augment.mixup(waveform[:size], waveform[partner], first)
@@ -239,7 +240,7 @@ class Batches:
         return augment.noise(augment.volume(waveform, self._tensor(gain)), torch.from_numpy(snr).float(), generator)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
-        return torch.as_tensor(values, dtype=torch.float32).to(self.device, non_blocking=True)
+        return to_device(torch.as_tensor(values, dtype=torch.float32), self.device)
 
 
 def machines(negatives: str, machine: str, clips: list[Clips]) -> list[str]:

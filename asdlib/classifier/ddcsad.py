@@ -75,9 +75,11 @@ class Ddcsad(nn.Module):
             return
         self.collect(embedding, label)
         self.steps = self.steps + 1
+        before, sums, weights = self.centroids, self.sums, self.weights
+        self.replace()
         if self.rule == "average":
-            before = self.centroids
-            self.replace()
             self.centroids = self.momentum * before + (1 - self.momentum) * self.centroids
-        elif self.steps % self.epoch_steps == 0:
-            self.replace()
+        else:  # a condition in Python would have to wait for a GPU
+            ended = self.steps % self.epoch_steps == 0
+            self.centroids = torch.where(ended, self.centroids, before)
+            self.sums, self.weights = torch.where(ended, self.sums, sums), torch.where(ended, self.weights, weights)

@@ -60,7 +60,7 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     for part in batches.outliers(OUTLIERS, training.generator(settings.seed, "outliers", machine, section)):
         parts.append(("outlier", part.waveforms, part.rows))
     shifted = None
-    if branch.scorer.target_from == "pseudo_target":
+    if branch.scorer.target_from == "shifted":
         shifted = shifted_clips.open_rows(settings, machine, [section])
         parts += [("pseudo-target", *shifted)] if shifted else []
     clips = pd.concat([waveforms.clips.iloc[rows][CLIP].assign(kind=kind) for kind, waveforms, rows in parts])

@@ -127,7 +127,7 @@ def backbone(name: str, pretrained: bool | str) -> nn.Module:
         raise ModelError(f"classifier.model.backbone: timm has no model {name!r}; {hint}")
     options: dict = {"pretrained": bool(pretrained)}
     if isinstance(pretrained, str):
-        file = paths.home() / pretrained
+        file = paths.project_root() / pretrained
         if file.suffix != ".safetensors" or not file.is_file():
             found = "is not a safetensors file" if file.is_file() else "does not exist"
             raise ModelError(

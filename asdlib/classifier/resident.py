@@ -8,6 +8,7 @@ from torch import Tensor
 
 from asdlib.classifier.windows import window
 from asdlib.data.audio import Waveforms
+from asdlib.training import to_device
 
 SHARE = 0.5
 """share of a device's free memory that samples may occupy"""
@@ -50,12 +51,12 @@ class Windows:
         """
         if self.samples is None:
             cut = torch.from_numpy(np.stack([window(*place, self.length) for place in places]))
-            return cut.to(self.device, non_blocking=True)
+            return to_device(cut, self.device)
         table = []
         for waveforms, row, start in places:
             first, samples = (int(waveforms.clips[name].iat[row]) for name in ("start", "samples"))
             table.append((self._first[id(waveforms)] + first + start, samples - start))
-        first, rest = torch.tensor(table).to(self.device, non_blocking=True).T[:, :, None]
+        first, rest = to_device(torch.tensor(table), self.device).T[:, :, None]
         index = torch.arange(self.length, device=self.device) % (2 * rest)
         return self.samples[first + torch.minimum(index, 2 * rest - 1 - index)]
 

@@ -17,7 +17,7 @@ There are several variants, each of which counts as a system:
 All but the first are extensions or ablations (:mod:`asdlib.origin`). Logit and distance are normalised to mean 0 and
 variance 1 over the section's held-out training clips with the same model, because a posterior in 0 to 1 would hardly
 count next to an unbounded distance. The score of a clip therefore does not depend on other test clips. With
-``scorer.target_from: pseudo_target``, pseudo-target clips derived from held-out clips replace these for target clips.
+``scorer.target_from: shifted``, shifted clips derived from held-out clips replace these for target clips.
 """
 
 import time
@@ -32,7 +32,7 @@ from safetensors.numpy import load_file, save_file
 from asdlib import atomic, origin, paths, records, scores
 from asdlib.atomic import writing
 from asdlib.classifier import STAGES, embeddings
-from asdlib.data import catalogue, roles
+from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
 from asdlib.errors import ModelError
 from asdlib.gaussian import Gaussian
@@ -69,7 +69,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
         paths.Run.of(settings),
         training.compute(settings),
     )
-    sections = catalogue.plan(settings).machines.get(machine)
+    sections = plan.read(settings).machines.get(machine)
     if not sections:
         raise ModelError(f"{machine} has no section with labelled test clips, so there is nothing to score")
     parts = [embeddings.table(settings, machine, section, candidate, compute) for section in sections]

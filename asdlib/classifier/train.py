@@ -59,7 +59,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
             batch = draw(generator)
             return model.losses(batch.waveform, batch.label)
 
-        history = training.train(
+        history, earlier = training.train(
             model,
             loss,
             optimizer,
@@ -72,7 +72,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         )
         seen = training.derive(seed, name)
         training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), compute, seen)
-        return history.assign(stage=name)[["stage", *history.columns]]
+        return history.assign(stage=name)[["stage", *history.columns]], earlier
 
     torch.manual_seed(training.derive(seed, "weights"))
     statistics = normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
@@ -81,14 +81,14 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         target.unlink(missing_ok=True)  # belongs to a source training by other code
         if not source.is_file():
             initialise(model, batches, compute, seed, branch.ddcsad.weight == "balanced")
-    history = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
-    models, before = {FILES[STAGES[0]]: _tensors(model)}, history.attrs[training.BEFORE]
+    history, earlier = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
+    models = {FILES[STAGES[0]]: _tensors(model)}
     if batches.target is None:
         print(f"section {section} of {machine} has no target training clips: no fine-tuning", flush=True)
     elif branch.training.finetune_steps:
         steps, factor = branch.training.finetune_steps, branch.training.finetune_factor
-        tuning = stage(STAGES[1], batches.finetuning, steps, factor, target)
-        before += tuning.attrs[training.BEFORE]
+        tuning, more = stage(STAGES[1], batches.finetuning, steps, factor, target)
+        earlier += more
         history = pd.concat([history, tuning], ignore_index=True)
         models[FILES[STAGES[1]]] = _tensors(model)
     record = records.record(
@@ -96,7 +96,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         seed=seed,
         device=compute.describe(),
         data=data,
-        seconds=time.monotonic() - began + before,
+        seconds=time.monotonic() - began + earlier,
         precision=compute.precision,
         parameters=parameters(model),
         pretrained=branch.model.pretrained,
@@ -106,7 +106,9 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
             save_file(tensors, folder / name)
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
         atomic.write_json(record, folder / "record.json")
-    checkpoints.finish(source, target)
+    if not settings.keep_finished:
+        for checkpoint in (source, target):
+            checkpoints.finished(checkpoint).unlink(missing_ok=True)
     return history
 
 

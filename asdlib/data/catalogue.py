@@ -6,7 +6,7 @@ Only names are read and no file is opened, because the Snakefile computes the pl
 import dataclasses
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +14,6 @@ import pandas as pd
 from asdlib import paths, records
 from asdlib.data import ground_truth, names
 from asdlib.errors import DataError
-from asdlib.synthetic.faults import fault
 
 COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "path", "attributes"]
 """Columns of the catalogue; all are strings, ``path`` is relative to the data root."""
@@ -54,7 +53,7 @@ def plan(settings) -> Plan:
         DataError: The data are missing or lack what the run needs; the message names each machine and section.
     """
     data = settings.data
-    clips = expected(data.synthetic) if data.synthetic else scan(paths.home() / data.root)
+    clips = expected(data.synthetic) if data.synthetic else scan(paths.project_root() / data.root)
     return planned(select(clips, data), data)
 
 
@@ -62,7 +61,7 @@ def state(settings) -> str:
     """Return a digest of names, sizes and times of the recordings, to notice new ones; empty for synthetic data."""
     if settings.data.synthetic:
         return ""
-    root = paths.home() / settings.data.root
+    root = paths.project_root() / settings.data.root
     try:
         stats = [(path, (root / path).stat()) for path in scan(root)["path"]]
     except OSError as error:
@@ -133,8 +132,14 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
     return _table(rows), problems, unused
 
 
-def expected(synthetic) -> pd.DataFrame:
-    """Return the catalogue of synthetic data with these settings; anomalous clips have the fault as attribute."""
+def expected(synthetic, fault: Callable[[str, int], str] | None = None) -> pd.DataFrame:
+    """Return the catalogue of synthetic data with these settings.
+
+    Args:
+        synthetic: Settings (:class:`asdlib.params.data.Synthetic`).
+        fault: Function from a machine type and the number of an anomalous clip to the attribute in its name; None for
+            no attributes, which is enough for a plan.
+    """
     for machine in synthetic.machines:
         if machine not in names.MACHINES:
             raise DataError(
@@ -151,7 +156,7 @@ def expected(synthetic) -> pd.DataFrame:
         for section in synthetic.sections:
             for domain, split, label, count in counts:
                 for index in range(count):
-                    kind = fault(machine, index) if label == "anomaly" else ""
+                    kind = fault(machine, index) if fault and label == "anomaly" else ""
                     name = names.ClipName(section, domain, split, label, f"{index:04d}", kind)
                     rows.append(_row(machine, name, f"{machine}/{name.folder}/{name.file}"))
     return _table(rows)

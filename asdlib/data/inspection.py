@@ -1,19 +1,15 @@
-"""Compute what notebook 01 shows: a normal next to an anomalous clip, kinds of faults, and average spectra."""
+"""Compute what notebook 01 shows of the clips: a normal next to an anomalous one, and average spectra."""
 
 from dataclasses import dataclass
 
 import librosa
 import numpy as np
 import pandas as pd
-import torch
 
 from asdlib import paths
-from asdlib.data import catalogue, names
+from asdlib.data import plan
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, log_mels
-from asdlib.params import Features
-from asdlib.shift import shifted_clips
-from asdlib.synthetic import dataset, faults
 from asdlib.units import FULL_SCALE
 
 
@@ -22,9 +18,9 @@ class Example:
     """A clip to look at and listen to."""
 
     title: str
-    """label, and the attributes if the file name has some"""
+    """label, followed by the attributes if the file name has any"""
     rate: int
-    """samples a second"""
+    """sampling rate in Hz"""
     waveform: np.ndarray
     """shape ``(samples,)``, in -1 to 1"""
     decibel: np.ndarray
@@ -38,7 +34,7 @@ def pairs(settings) -> dict[str, tuple[Example, Example]]:
     normal clips. The normal one is the nearest.
     """
     result = {}
-    for machine, sections in catalogue.plan(settings).machines.items():
+    for machine, sections in plan.read(settings).machines.items():
         waveforms, log_mel = _open(settings, machine)
         clips = waveforms.clips
         test = clips[(clips["section"] == sections[0]) & (clips["split"] == "test") & (clips["label"] != "unknown")]
@@ -54,53 +50,19 @@ def pairs(settings) -> dict[str, tuple[Example, Example]]:
     return result
 
 
-def kinds(settings) -> list[Example]:
-    """Show what each kind of fault changes: a synthetic clip without a fault, and the same clip with each kind.
-
-    The machine is the first of ``data.synthetic.machines``; each fault has the upper end of its severity. The log-mel
-    is finer in time than that of the systems. Empty for recordings.
-    """
-    made, rate = settings.data.synthetic, settings.data.sample_rate
-    if made is None:
-        return []
-    machine, section = made.machines[0], made.sections[0]
-    name = names.ClipName(section, "source", "test", "anomaly", "0000")
-    log_mel = LogMel(Features(n_fft=512, hop_length=128, n_mels=64), rate)
-    examples = []
-    for kind, fault in {"": None, **faults.FAULTS[machine]}.items():
-        severity = fault.quantity.clear if fault else 0.0
-        waveform = dataset.waveform(made, rate, machine, name, fault=kind, severity=severity) / FULL_SCALE
-        title = f"{kind.replace('_', ' ')} ({fault.family})" if fault else f"{machine}, section {section}: no fault"
-        decibel = log_mel(torch.from_numpy(waveform)[None])[0].numpy()
-        examples.append(Example(title, rate, waveform, decibel))
-    return examples
-
-
-def fault_kinds(settings) -> pd.DataFrame:
-    """List the kinds of faults of the synthetic machines and the range of their severity; empty for recordings."""
-    made, rows = settings.data.synthetic, []
-    for machine in made.machines if made else []:
-        for kind, fault in faults.FAULTS[machine].items():
-            of = fault.quantity
-            shown = fault.family, fault.meaning, of.name, of.faint, of.clear, of.unit
-            rows.append((machine, kind.replace("_", " "), *shown))
-    columns = ["machine", "kind", "shows in", "what happens", "severity", "from", "to", "unit"]
-    return pd.DataFrame(rows, columns=columns).set_index(["machine", "kind"])
-
-
 def spectra(settings, at_most: int = 100) -> pd.DataFrame:
-    """Average spectra of the sections with systems.
+    """Compute average spectra of the sections with systems.
 
     Args:
         settings: The run's settings; the log-mel is the autoencoder's.
-        at_most: Clips a section, domain, split and label that are averaged, equally spaced in the catalogue.
+        at_most: Number of clips per section, domain, split and label to average, equally spaced in the catalogue.
 
     Returns:
         ``machine, section, domain, split, label, frequency`` (centre of the mel band in Hz) and ``level`` (mean over
         frames and clips, in dB).
     """
     tables = []
-    for machine, sections in catalogue.plan(settings).machines.items():
+    for machine, sections in plan.read(settings).machines.items():
         waveforms, log_mel = _open(settings, machine)
         frequency = librosa.mel_frequencies(log_mel.n_mels + 2, fmax=settings.data.sample_rate / 2)[1:-1]
         planned = waveforms.clips[waveforms.clips["section"].isin(sections)]
@@ -112,18 +74,11 @@ def spectra(settings, at_most: int = 100) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def shifts(settings) -> pd.DataFrame:
-    """Return the estimated shift of each section: ``machine, section`` and :data:`asdlib.shift.physical.NAMES`."""
-    machines = catalogue.plan(settings).machines
-    tables = [shifted_clips.shifts(settings, machine).assign(machine=machine) for machine in machines]
-    return pd.concat(tables).set_index(["machine", "section"])
-
-
 def differences(spectra: pd.DataFrame) -> pd.DataFrame:
     """Compute distances between average spectra of test clips: mean absolute difference over mel bands, in dB.
 
-    One row a machine type and section: ``shift`` (target against source, normal clips), ``fault, source`` and ``fault,
-    target`` (anomalous against normal clips).
+    There is one row per machine type and section: ``shift`` (target against source, normal clips), ``fault, source``
+    and ``fault, target`` (anomalous against normal clips).
     """
     test = spectra[spectra["split"] == "test"]
     wide = test.pivot(index=["machine", "section", "frequency"], columns=["domain", "label"], values="level")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import paths
-from asdlib.data import catalogue, roles
+from asdlib.data import catalogue, plan, roles
 from asdlib.data.audio import Waveforms
 from asdlib.errors import DataError
 
@@ -51,7 +51,7 @@ def open_machine(settings, machine: str) -> MachineClips:
     Raises:
         asdlib.errors.DataError: The machine type is not in the plan of the run, or not decoded yet.
     """
-    machines = catalogue.plan(settings).machines
+    machines = plan.read(settings).machines
     if machine not in machines:
         hint = catalogue.nearest(machine, machines)
         raise DataError(f"machine {machine!r} has no systems in the profile {settings.profile}{hint}")

@@ -1,7 +1,7 @@
 """From scores to percentiles and decisions, by normal clips that no training saw.
 
 A new normal window and the held-out ones are exchangeable, so its rank among them is uniform whatever the scores'
-distribution: that bounds the rate of false alarms (:func:`asdlib.evaluation.decision.empirical_threshold`). Of a
+distribution: that bounds the rate of false alarms (:func:`asdlib.evaluation.empirical.empirical_threshold`). Of a
 recording of several windows the highest score counts, and the rate is that of the whole recording. No held-out set is
 large enough for that, so beyond the upper quarter of the held-out scores their tail is taken to be exponential.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asdlib.ensemble import combine, normalise
-from asdlib.evaluation.decision import empirical_threshold
+from asdlib.evaluation.empirical import empirical_threshold
 
 ENSEMBLE, STATISTICS = "ensemble", "statistics"
 """names of what all branches say together, and of the branch without a network"""

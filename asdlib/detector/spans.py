@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import label, uniform_filter1d
 
-from asdlib.evaluation.decision import empirical_threshold
+from asdlib.evaluation.empirical import empirical_threshold
 
 SMOOTH = 0.2
 """seconds"""

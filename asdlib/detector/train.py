@@ -15,7 +15,7 @@ from asdlib.detector.folder import Recordings
 from asdlib.detector.recordings import MACHINE
 from asdlib.errors import DetectorError
 from asdlib.execution import process_lifetime
-from asdlib.execution.notebooks import Prefixed
+from asdlib.execution.prefixed import Prefixed
 
 
 def settings(profile: str | Path, overrides: dict, work: Path) -> params.Settings:

@@ -1,7 +1,6 @@
 """Normalise, combine and select the systems of both branches (Sec. 2.3)."""
 
 import hashlib
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,15 +8,16 @@ import numpy as np
 import pandas as pd
 
 from asdlib import scores
-from asdlib.atomic import write_json, writing
 from asdlib.ensemble.agreement import agreement
 from asdlib.ensemble.blocks import BLOCKS, BRANCHES, EXTENSION_ROWS, ROWS
 from asdlib.ensemble.combine import COMBINATIONS, combine, normalise, rank
 from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.select import Choice, apply, choose, defaults, halves
+from asdlib.ensemble.select import Choice, apply, choose, defaults, split_halves
 from asdlib.errors import ScoreError
-from asdlib.paths import Run
-from asdlib.records import check_settings, record
+from asdlib.paths import AGREEMENT, CHOICES, RECORD, SCORES, Run
+from asdlib.records import check_settings
+from asdlib.stage import Stage
+from asdlib.tables import write_table
 
 __all__ = [
     "BLOCKS",
@@ -34,23 +34,24 @@ __all__ = [
 ]
 
 SELECTIONS = ("development", "cross-fitted", "fixed")
-"""selections by all test labels (the paper), by the labels of the other half, and by none
+"""selection by all test labels (the paper), by the labels of the other half, and without labels
 
-``fixed`` uses nothing of the test set: neither labels nor the statistics of its scores.
+``fixed`` uses nothing of the test set, neither labels nor the statistics of its scores.
 """
 COLUMNS = [*scores.COLUMNS, "selection", "fold"]
 
 
 def run(settings, machine: str) -> pd.DataFrame:
-    """Make the ensembles of one machine and write ``runs/<profile>/ensemble/<machine>/``.
+    """Compute the ensembles of one machine and write ``runs/<profile>/ensemble/<machine>/``.
 
     ``scores.csv`` is a score table with two more columns: ``selection`` (:data:`SELECTIONS`), and ``fold``, the half
-    to which a clip of the cross-fitted selection belongs (the choice looked at the other half only). Its systems are
-    named ``ensemble/<selection>/<row>``. ``choices.csv`` says what was chosen, ``agreement.csv`` how alike the
-    candidates of the paper's block rank the clips.
+    to which a clip of the cross-fitted selection belongs (the choice used only the other half). Its systems are named
+    ``ensemble/<selection>/<row>``. ``choices.csv`` lists the choices, ``agreement.csv`` how alike the candidates of the
+    paper's block rank the clips.
 
-    ``development`` and ``cross-fitted`` normalise as ``settings.ensemble.normalise`` says, ``fixed`` always by the rows
-    of the split ``train``, which no system was trained on: a clip's score is then the same whatever else is tested.
+    ``development`` and ``cross-fitted`` normalise by the clips that ``settings.ensemble.normalise`` names, ``fixed``
+    always by the rows of the split ``train``, which no system was trained on, so that a clip's score does not depend on
+    the other test clips.
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.
@@ -59,12 +60,12 @@ def run(settings, machine: str) -> pd.DataFrame:
     Returns:
         The score table.
     """
-    started = time.monotonic()
+    stage = Stage(settings, "ensemble", machine)
     selecting = pools(settings, machine)
     by_training = selecting if settings.ensemble.normalise == "train" else pools(settings, machine, "train")
     clips = selecting[0].clips
     labelled = ((clips["split"] == "test") & (clips["label"] != "unknown")).to_numpy()
-    half = halves(clips, settings.seed)
+    half = split_halves(clips, settings.seed)
     chosen = {
         ("development", ""): choose(*selecting, settings, labelled),
         ("cross-fitted", "first"): choose(*selecting, settings, half == "second"),
@@ -79,23 +80,16 @@ def run(settings, machine: str) -> pd.DataFrame:
             table = scores.table(clips[use], f"ensemble/{selection}/{row}", values[use])
             tables.append(table.assign(selection=selection, fold=fold))
     result = pd.concat(tables, ignore_index=True)[COLUMNS]
-    folder = Run.of(settings).system("ensemble", machine)
-    about = settings.common() | {
+    scores.check(result, stage.folder / SCORES)
+    relevant = settings.common() | {
         name: getattr(settings, name).model_dump(mode="json") for name in ("ensemble", "evaluation")
     }
-    with writing(folder, folder=True) as temporary:
-        scores.check(result, folder / "scores.csv")
-        result.to_csv(temporary / "scores.csv", index=False, lineterminator="\n")
-        _choices(chosen).to_csv(temporary / "choices.csv", index=False, lineterminator="\n")
-        agreement(*selecting, settings).to_csv(temporary / "agreement.csv", index=False, lineterminator="\n")
-        made = record(
-            about | {"candidates": [system for pool in selecting for system in pool.systems]},
-            seed=settings.seed,
-            device="processor",
-            data=fingerprint(inputs(settings, machine)),
-            seconds=time.monotonic() - started,
-        )
-        write_json(made, temporary / "record.json")
+    relevant["candidates"] = [system for pool in selecting for system in pool.systems]
+    data = fingerprint(inputs(settings, machine))
+    with stage.writing(relevant, seed=settings.seed, data=data) as folder:
+        write_table(result, folder / SCORES)
+        write_table(_choices(chosen), folder / CHOICES)
+        write_table(agreement(*selecting, settings), folder / AGREEMENT)
     return result
 
 
@@ -118,17 +112,17 @@ def pools(settings, machine: str, reference: str | None = None) -> tuple[Pool, P
         reference: Clips by which to normalise scores, ``test`` or ``train``; None to follow the settings.
 
     Raises:
-        ScoreError: A candidate has not been scored.
-        ArtefactError: It was scored with other settings.
-        ScoreError: The candidates did not score the same clips, or the machine has no test clips.
+        ScoreError: A candidate has not been scored, the candidates did not score the same clips, or the machine has no
+            test clips.
+        ArtefactError: A candidate was scored with other settings.
     """
-    for branch, name in (("autoencoder", "scores.json"), ("classifier", "record.json")):
+    for branch, name in (("autoencoder", "scores.json"), ("classifier", RECORD)):
         for candidate in getattr(settings, f"{branch}_candidates"):
-            made = Run.of(settings).system(branch, machine, candidate) / name
-            check_settings(made, settings.common() | settings.candidate(branch, candidate).model_dump(mode="json"))
+            path = Run.of(settings).system(branch, machine, candidate) / name
+            check_settings(path, settings.common() | settings.candidate(branch, candidate).model_dump(mode="json"))
     frame = scores.read(inputs(settings, machine))
     if not (frame["split"] == "test").any():
-        raise ScoreError(f"{machine} has no scored test clips; an ensemble needs some")
+        raise ScoreError(f"{machine} has no scored test clips; an ensemble needs at least one")
     branch = frame["system"].str.partition("/")[0]
     both = [Pool.of(frame[branch == name], reference or settings.ensemble.normalise) for name in BRANCHES]
     if not both[0].clips.equals(both[1].clips):

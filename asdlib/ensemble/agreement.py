@@ -10,6 +10,7 @@ from asdlib.ensemble.combine import rank
 from asdlib.ensemble.pool import Pool
 
 COLUMNS = ["machine", "section", "domain", "label", "first", "second", "correlation"]
+RESAMPLES = 2000
 
 
 def agreement(autoencoder: Pool, classifier: Pool, settings) -> pd.DataFrame:
@@ -38,3 +39,48 @@ def agreement(autoencoder: Pool, classifier: Pool, settings) -> pd.DataFrame:
             value = ranks[i] @ ranks[j] / product if product > 0 else np.nan
             rows.append((machine, section, domain, label, names[i], names[j], value))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def resample_contrast(table: pd.DataFrame) -> np.ndarray | None:
+    """Compute how much more alike candidates of one approach rank clips than candidates of both approaches.
+
+    Args:
+        table: Result of :func:`agreement` for all machines.
+
+    Returns:
+        Mean difference of the correlations, then the same in resamples of sections, domains and labels; None if there
+        are fewer than two of these, or no two candidates of one approach.
+    """
+    keys = ["machine", "section", "domain", "label"]
+    means = table.assign(same=_same_approach(table)).groupby([*keys, "same"])["correlation"].mean().unstack("same")
+    if not {True, False} <= set(means.columns):
+        return None
+    effects = (means[True] - means[False]).dropna().to_numpy()
+    return effects[_draw(len(effects))].mean(axis=1) if len(effects) > 1 else None
+
+
+def correlation_between(table: pd.DataFrame) -> pd.Series:
+    """Average the correlations of candidates of different approaches, by machine and domain."""
+    return table[~_same_approach(table)].groupby(["machine", "domain"])["correlation"].mean().dropna()
+
+
+def resample_correlation(pairs: np.ndarray) -> np.ndarray | None:
+    """Compute the rank correlation of pairs, shape (n, 2), and the same in resamples of the pairs.
+
+    Returns:
+        The correlation, then one per resample, without resamples of one pair only; None if one side is constant.
+    """
+    drawn = rank(pairs.T)[:, _draw(len(pairs))]
+    first, second = drawn - drawn.mean(axis=-1, keepdims=True)
+    scale = np.sqrt((first**2).sum(axis=-1) * (second**2).sum(axis=-1))
+    return (first * second).sum(axis=-1)[scale > 0] / scale[scale > 0] if scale[0] > 0 else None
+
+
+def _same_approach(table: pd.DataFrame) -> pd.Series:
+    return table["first"].str.partition("/")[0] == table["second"].str.partition("/")[0]
+
+
+def _draw(count: int) -> np.ndarray:
+    """Draw resamples of ``count`` places, shape (2001, count); the first contains each place once."""
+    draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
+    return np.concatenate([np.arange(count)[None], draws])

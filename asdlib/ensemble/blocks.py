@@ -21,13 +21,13 @@ class Block:
     origin: str
     """:data:`asdlib.origin.PAPER` or :data:`asdlib.origin.EXTENSION`"""
     single: dict[str, str]
-    """by branch: the row that shows one system"""
+    """the row that shows one system, by branch"""
     ensemble: dict[str, str]
-    """by branch: the row that combines several"""
+    """the row that combines several systems, by branch"""
     mix: str
-    """average of both ensembles"""
+    """the row that averages both ensembles"""
     maximum: str = ""
-    """the better of both ensembles by its labels; empty if the block has no such row"""
+    """the row of the better of both ensembles by its labels; empty if the block has none"""
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ class Block:
             settings: :class:`asdlib.params.settings.Settings`.
             branch: ``autoencoder`` or ``classifier``.
             systems: ``<branch>/<candidate>/<variant>``, in the order of the settings.
-            single: For the row of one system instead of the ensemble's.
+            single: Whether it is for the row of one system, instead of the ensemble's.
         """
         origins = [origin.of_system(settings, system) for system in systems]
         if self.origin == origin.EXTENSION:
@@ -57,8 +57,8 @@ class Block:
     def defaults(self, settings, branch: str, systems: list[str], single: bool = False) -> list[int]:
         """Return the indices of the systems that the block uses without labels, one per candidate.
 
-        Of the paper's block: the first paper variant of each paper candidate. Of the extensions: the first extension
-        variant of each extension candidate, or of each candidate where no candidate is an extension
+        For the paper's block, this is the first paper variant of each paper candidate. For the extensions, it is the
+        first extension variant of each extension candidate, or of each candidate if no candidate is an extension
         (:func:`asdlib.origin.first`).
         """
         variants: dict[str, dict[str, int]] = {}

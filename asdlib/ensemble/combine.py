@@ -24,15 +24,15 @@ def normalise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.nda
     [-1.0, 1.0]
     """
     reference = scores if reference is None else reference
-    constant = np.ptp(reference, axis=-1, keepdims=True) == 0  # whose deviation may be a rounding error, not zero
+    constant = np.ptp(reference, axis=-1, keepdims=True) == 0  # their deviation may be a rounding error, not zero
     deviation = np.where(constant, 1.0, reference.std(axis=-1, keepdims=True))
     return (scores - reference.mean(axis=-1, keepdims=True)) / deviation
 
 
 def rank(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
-    """Return the share of reference clips that score lower (ties count half), in 0 to 1; arguments as above.
+    """Return the share of reference clips that score lower (ties count half), in 0 to 1.
 
-    Any increasing transformation of scores and reference leaves it as it is.
+    Arguments as in :func:`normalise`. An increasing transformation of scores and reference does not change the result.
 
     >>> rank(np.array([5.0, 7.0, 7.0, 9.0])).tolist()
     [0.125, 0.5, 0.5, 0.875]
@@ -48,9 +48,9 @@ def combine(scores: np.ndarray, by: str, reference: np.ndarray | None = None) ->
     """Combine several systems' normalised scores into one score per clip.
 
     Args:
-        scores: Shape (systems, clips), normalised alike.
+        scores: Normalised scores, shape (systems, clips).
         by: ``average``, ``median``, ``maximum``, or ``ranking``: the mean over systems of the clip's :func:`rank`.
-        reference: For ``ranking`` only: the reference clips' scores, normalised alike; None for ``scores`` itself.
+        reference: Normalised scores of the reference clips, for ``ranking`` only; None for ``scores`` itself.
 
     Returns:
         Shape (clips,).
@@ -59,7 +59,7 @@ def combine(scores: np.ndarray, by: str, reference: np.ndarray | None = None) ->
 
 
 def combine_best(scores: np.ndarray, by: str, sizes: Sequence[int], reference: np.ndarray | None = None) -> np.ndarray:
-    """:func:`combine` of the first N systems for every N of ``sizes`` at once; shape (len(sizes), clips)."""
+    """Combine the first N systems for every N of ``sizes`` at once; shape (len(sizes), clips)."""
     if by not in COMBINATIONS:
         raise ScoreError(f"combination {by!r} found; expected one of {', '.join(COMBINATIONS)}")
     if by == "median":

@@ -1,4 +1,4 @@
-"""The systems that an ensemble may choose from, on one machine's clips."""
+"""Arrange the scores of the systems that an ensemble may choose from, on one machine's clips."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ class Group:
     columns: np.ndarray
     """training and test clips"""
     reference: np.ndarray
-    """the clips whose scores set mean, variance and ranks"""
+    """clips whose scores define mean, variance and ranks"""
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,20 @@ class Pool:
     clips: pd.DataFrame
     """columns machine, section, domain, split, clip, label"""
     groups: dict[tuple[str, str], Group]
-    """by section and domain, those that have test clips"""
+    """groups with test clips, by section and domain"""
     scores: np.ndarray
-    """(systems, clips), as the systems gave them"""
+    """(systems, clips), without normalisation"""
     normalised: np.ndarray
-    """(systems, clips), each group by its reference; zero outside the groups"""
+    """(systems, clips), each group normalised by its reference; zero outside the groups"""
 
     @classmethod
     def of(cls, frame: pd.DataFrame, reference: str) -> "Pool":
-        """Make a pool from the score table of all systems of a branch and one machine.
+        """Build a pool from the score table of all systems of a branch and one machine.
 
         Args:
-            frame: The rows of all systems (:mod:`asdlib.scores`).
-            reference: ``test``: mean and variance of the section's and domain's test clips, as the paper has it;
-                ``train``: of its reference clips, the rows of the split ``train``, which no system was trained on.
+            frame: Rows of all systems (:mod:`asdlib.scores`).
+            reference: ``test`` to normalise by the test clips of the section and domain, as in the paper; ``train`` to
+                normalise by the rows of the split ``train``, which no system was trained on.
 
         Raises:
             ScoreError: The systems did not score the same clips, or there are no reference clips.
@@ -68,7 +68,7 @@ class Pool:
 
     @cached_property
     def ranked(self) -> np.ndarray:
-        """The rank of each normalised score among its group's reference clips (:func:`.rank`); zero outside groups."""
+        """Rank of each normalised score among its group's reference clips (:func:`.rank`); zero outside the groups."""
         result = np.zeros_like(self.scores)
         for group in self.groups.values():
             both = np.union1d(group.columns, group.reference)
@@ -77,7 +77,7 @@ class Pool:
 
     @cached_property
     def branch(self) -> str:
-        """The branch that the systems belong to."""
+        """Branch that the systems belong to."""
         return self.systems[0].partition("/")[0]
 
     def ensemble(self, members: list[int], by: str, group: Group, columns: np.ndarray | None = None):
@@ -85,9 +85,9 @@ class Pool:
 
         Args:
             members: Indices of systems.
-            by: The combination.
+            by: Name of the combination.
             group: Group whose reference clips define the ranks.
-            columns: Which clips; None for all of the group.
+            columns: Clips to score; None for all clips of the group.
         """
         chosen = self.normalised[members]
         columns = group.columns if columns is None else columns
@@ -108,7 +108,7 @@ def _groups(clips: pd.DataFrame, reference: str) -> dict[tuple[str, str], Group]
         if not used.any():
             raise ScoreError(
                 f"section {section}, {domain} domain, has no scored training clips; normalising by training scores "
-                "needs some that no system was trained on (normalising by test scores does without)"
+                "needs clips that no system was trained on (normalising by test scores needs none)"
             )
         groups[section, domain] = Group(np.flatnonzero(columns), np.flatnonzero(used))
     return groups

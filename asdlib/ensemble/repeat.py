@@ -1,12 +1,12 @@
 """Make the paper's selection on all clips and on every resample of them at the same time (Sec. 2.3).
 
-A bootstrap that keeps what was selected says how sure the figures of *these* systems are, and not how sure those of the
-procedure are, which would have selected others on other clips. So every resample selects for itself: each clip counts
-as often as the resample holds it. The first "resample" of :func:`asdlib.evaluation.bootstrap.resamples` holds each clip
-once, which is the selection itself, so there is one implementation of it.
+A bootstrap that keeps the selected systems measures the uncertainty of *these* systems, and not that of the procedure,
+which would have selected others on other clips. Therefore every resample selects for itself: each clip counts as often
+as the resample contains it. The first "resample" contains each clip once, which is the selection itself, so the
+selection is implemented once.
 
-What is not repeated: the constants that normalise a system's scores, and ranks, are those of all clips in every
-resample, as they would be on nearly all of them.
+Normalisation is not repeated: the constants that normalise a system's scores, and the ranks, are those of all clips in
+every resample.
 """
 
 from collections.abc import Iterator
@@ -19,33 +19,33 @@ from asdlib.ensemble.pool import Group, Pool
 from asdlib.metrics import areas, harmonic_mean, resampled_areas
 
 CHUNK = 64
-"""resamples whose ensembles are computed at a time, which bounds the memory"""
+"""number of resamples whose ensembles are computed at once, which limits the memory"""
 
 
 @dataclass(frozen=True)
-class Looked:
+class Visible:
     """Clips of one section and domain whose labels may be used."""
 
     columns: np.ndarray
     """columns of the pool, shape (clips,)"""
     weights: np.ndarray
-    """how often each resample holds each of them, shape (resamples, clips)"""
+    """how often each resample contains each of them, shape (resamples, clips)"""
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """What was chosen for the row of an ensemble, in every resample."""
+    """Choice for the row of an ensemble in every resample."""
 
     members: np.ndarray
     """indices of systems, best first, shape (resamples, most)"""
     sizes: np.ndarray
-    """how many of them, shape (resamples,)"""
+    """number of members, shape (resamples,)"""
     by: np.ndarray
     """index of the combination, shape (resamples,)"""
     combinations: list[str]
-    """the combinations"""
+    """names of the combinations"""
     values: np.ndarray
-    """harmonic mean of AUC and pAUC on the clips that were looked at, shape (resamples,)"""
+    """harmonic mean of AUC and pAUC on the visible clips, shape (resamples,)"""
 
     def scores(self, pool: Pool, columns: np.ndarray) -> np.ndarray:
         """Return the ensemble's scores of clips in every resample, shape (resamples, clips)."""
@@ -70,10 +70,10 @@ class Selection:
         """Return every row's scores of clips of one section in every resample, shape (resamples, clips) each.
 
         Args:
-            block: Whose rows.
-            pools: By branch.
+            block: Block of rows.
+            pools: Pool of each branch.
             section: Section of the clips.
-            columns: The clips, as columns of the pools.
+            columns: Columns of the clips in the pools.
         """
         result, normalised = {}, {}
         for branch, pool in pools.items():
@@ -103,7 +103,7 @@ def _normalised(ensemble: Ensemble, pool: Pool, group: Group, columns: np.ndarra
     return (scores - reference.mean(axis=-1, keepdims=True)) / deviation
 
 
-def select(autoencoder: Pool, classifier: Pool, settings, domain: str, units: dict[str, Looked]) -> Selection:
+def select(autoencoder: Pool, classifier: Pool, settings, domain: str, units: dict[str, Visible]) -> Selection:
     """Choose for the rows of both blocks in one domain, in every resample (:func:`asdlib.ensemble.select.choose`).
 
     Args:
@@ -111,14 +111,14 @@ def select(autoencoder: Pool, classifier: Pool, settings, domain: str, units: di
         classifier: Pool of the classifier branch, on the same clips.
         settings: :class:`asdlib.params.settings.Settings`.
         domain: ``source`` or ``target``.
-        units: By section, the clips that may be looked at; both labels in each, in every resample.
+        units: Visible clips of each section; each resample contains both labels of each.
     """
     singles, ensembles = {}, {}
     p, options = settings.evaluation.p, settings.ensemble
     for branch, pool in zip(BRANCHES, (autoencoder, classifier), strict=True):
         parts, twins = {}, {}
-        for section, looked in units.items():
-            parts[section], twins[section] = _single_areas(pool, looked, p)
+        for section, visible in units.items():
+            parts[section], twins[section] = _single_areas(pool, visible, p)
         whole = harmonic_mean(np.concatenate(list(parts.values()), axis=-1), axis=-1)
         together = np.unique(np.stack(list(twins.values())), axis=1, return_inverse=True)[1].ravel()
         for block in BLOCKS:
@@ -145,11 +145,11 @@ def select(autoencoder: Pool, classifier: Pool, settings, domain: str, units: di
     return Selection(domain, singles, ensembles)
 
 
-def _single_areas(pool: Pool, looked: Looked, p: float) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and pAUC of every system, (systems, resamples, 2), and a number that systems of equal scores share."""
-    labels = pool.clips["label"].to_numpy()[looked.columns]
-    distinct, twins = np.unique(pool.scores[:, looked.columns], axis=0, return_inverse=True)
-    found = np.stack([resampled_areas(labels, scores, looked.weights, (1.0, p)) for scores in distinct])
+def _single_areas(pool: Pool, visible: Visible, p: float) -> tuple[np.ndarray, np.ndarray]:
+    """Compute AUC and pAUC, (systems, resamples, 2), and a number that systems of equal scores share, (systems,)."""
+    labels = pool.clips["label"].to_numpy()[visible.columns]
+    distinct, twins = np.unique(pool.scores[:, visible.columns], axis=0, return_inverse=True)
+    found = np.stack([resampled_areas(labels, scores, visible.weights, (1.0, p)) for scores in distinct])
     return found[twins.ravel()], twins.ravel()
 
 
@@ -169,7 +169,7 @@ def _ranked(values: np.ndarray, systems: list[int], pool: Pool, twins: np.ndarra
         twins: A number that systems of equal scores share, shape (systems,).
 
     Returns:
-        Indices of systems, shape (resamples, candidates), twins of better ones last; and how many are no twins.
+        Indices of systems, shape (resamples, candidates), twins of better ones last; and the number without twins.
     """
     candidates: dict[str, list[int]] = {}
     for k in systems:
@@ -185,9 +185,9 @@ def _ranked(values: np.ndarray, systems: list[int], pool: Pool, twins: np.ndarra
 
 
 def _best_ensemble(pool, units, order, counts, sizes, combinations, p) -> Ensemble:
-    """The best N and combination of the N best candidates in every resample; sizes beyond the candidates are left out.
+    """Choose N and the combination of the N best candidates in every resample.
 
-    Where no size of the settings fits, all candidates are taken.
+    Sizes above the number of candidates are left out. If no size of the settings fits, all candidates are used.
     """
     resamples = len(order)
     chosen_size, chosen_by = np.zeros(resamples, dtype=int), np.zeros(resamples, dtype=int)
@@ -199,10 +199,10 @@ def _best_ensemble(pool, units, order, counts, sizes, combinations, p) -> Ensemb
         for rows in _chunks(np.flatnonzero(limits == limit)):
             for number, by in enumerate(combinations):
                 parts = []
-                for looked in units.values():
-                    labels = pool.clips["label"].to_numpy()[looked.columns]
-                    vectors = _combined(pool, order[rows][:, : max(here)], by, here, looked.columns)
-                    parts += areas(labels, vectors, (1.0, p), looked.weights[rows][:, None])
+                for visible in units.values():
+                    labels = pool.clips["label"].to_numpy()[visible.columns]
+                    vectors = _combined(pool, order[rows][:, : max(here)], by, here, visible.columns)
+                    parts += areas(labels, vectors, (1.0, p), visible.weights[rows][:, None])
                 values = harmonic_mean(np.stack(parts, axis=-1), axis=-1)  # (resamples, sizes)
                 top = values.argmax(axis=1)
                 value = np.take_along_axis(values, top[:, None], axis=1)[:, 0]
@@ -222,9 +222,9 @@ def _section_ensemble(pool, units, best, count, p) -> Ensemble:
     sizes = there.sum(axis=1)
     found = Ensemble(members, sizes, np.zeros(len(sizes), dtype=int), ["average"], np.full(len(sizes), np.nan))
     values = []
-    for looked in units.values():
-        labels = pool.clips["label"].to_numpy()[looked.columns]
-        values += areas(labels, found.scores(pool, looked.columns), (1.0, p), looked.weights)
+    for visible in units.values():
+        labels = pool.clips["label"].to_numpy()[visible.columns]
+        values += areas(labels, found.scores(pool, visible.columns), (1.0, p), visible.weights)
     return Ensemble(members, sizes, found.by, found.combinations, harmonic_mean(np.stack(values, axis=-1), axis=-1))
 
 

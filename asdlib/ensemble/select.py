@@ -1,7 +1,7 @@
 """Choose systems, N and the combination by test labels, as the paper does, or without labels (Sec. 2.3).
 
-A choice looks only at the clips that it is given: all labelled test clips (``development``), half of them
-(``cross-fitted``) or none (``fixed``). Which systems a row may choose from is said by :mod:`asdlib.ensemble.blocks`.
+A choice uses only the labels of visible clips: all labelled test clips (``development``), half of them
+(``cross-fitted``) or none (``fixed``). :mod:`asdlib.ensemble.blocks` defines from which systems a row may choose.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ import pandas as pd
 
 from asdlib.ensemble.blocks import BLOCKS, BRANCHES, Block
 from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.repeat import Looked, Selection, select
+from asdlib.ensemble.repeat import Selection, Visible, select
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,17 @@ class Choice:
     row: str
     domain: str
     section: str
-    """the section that it is for; empty for all sections of the machine"""
+    """section that the choice applies to; empty for all sections of the machine"""
     members: tuple[str, ...]
     """systems, or for mix and max the names of rows"""
     combination: str
     """empty for one system"""
     value: float
-    """harmonic mean of AUC and pAUC on the clips that were looked at; NaN if none were"""
+    """harmonic mean of AUC and pAUC on the visible clips; NaN if there are none"""
 
 
-def halves(clips: pd.DataFrame, seed: int) -> np.ndarray:
-    """Split every section's and domain's labelled test clips in two, equally many of each label in both.
+def split_halves(clips: pd.DataFrame, seed: int) -> np.ndarray:
+    """Split every section's and domain's labelled test clips into two halves, each label evenly.
 
     Returns:
         ``first``, ``second`` or the empty string (training and unlabelled clips, and sections with fewer than two
@@ -51,37 +51,38 @@ def halves(clips: pd.DataFrame, seed: int) -> np.ndarray:
     return half.astype(str)
 
 
-def choose(autoencoder: Pool, classifier: Pool, settings, looked: np.ndarray) -> list[Choice]:
-    """Make the paper's choices on the labelled test clips where ``looked`` (clips,) is true, for each block of rows.
+def choose(autoencoder: Pool, classifier: Pool, settings, visible: np.ndarray) -> list[Choice]:
+    """Make the paper's choices on the visible labelled test clips, for each block of rows.
 
     * ``AE``: the best system per domain; ``AE ensemble``: the best N and combination of the N best candidates per
       domain, each by its best variant.
     * ``BC``: the best system per section and domain, since there is one model per section. ``BC ensemble``: the N best
-      candidates of each section, N x S in all, averaged on every section; a system that is among the best of several
-      sections counts as often (our reading: a model of one section cannot score another's clips, but its settings can).
-    * ``mix``: the average of the two normalised ensembles; ``max``: per domain the better of the two.
+      candidates of each section, N x S in total, averaged on every section; a system that is among the best of several
+      sections counts several times (our reading: a model of one section cannot score another section's clips, but a
+      model with its settings can).
+    * ``mix``: the average of the two normalised ensembles; ``max``: the better of the two per domain.
 
-    Two candidates that give the clips that were looked at the same scores are one network twice, and only the first
-    counts. The rows of the extensions do the same with all systems, the paper's included.
+    Two candidates that assign the same scores to the visible clips are the same network, and only the first counts. The
+    rows of the extensions do the same with all systems, including the paper's.
 
-    A domain in which ``looked`` holds no section with both labels gets no choices; a section without labels gets the
-    classifier that is best over the sections that have some.
+    A domain without a section with both labels visible gets no choices; a section without labels gets the classifier
+    that is best over the sections with labels.
 
     Args:
         autoencoder: Pool of the autoencoder branch.
         classifier: Pool of the classifier branch, on the same clips.
         settings: :class:`asdlib.params.settings.Settings`.
-        looked: Clips whose labels may be used, shape (clips,).
+        visible: Clips whose labels may be used, shape (clips,).
     """
     labels = autoencoder.clips["label"].to_numpy()
-    looked = looked & (labels != "unknown")
+    visible = visible & (labels != "unknown")
     choices = []
     for domain in domains(autoencoder):
         units = {}
         for (section, where), group in autoencoder.groups.items():
-            columns = group.columns[looked[group.columns]]
+            columns = group.columns[visible[group.columns]]
             if where == domain and len(set(labels[columns])) == 2:
-                units[section] = Looked(columns, np.ones((1, len(columns)), dtype=np.int64))
+                units[section] = Visible(columns, np.ones((1, len(columns)), dtype=np.int64))
         if units:
             selection = select(autoencoder, classifier, settings, domain, units)
             pools = dict(zip(BRANCHES, (autoencoder, classifier), strict=True))
@@ -90,7 +91,7 @@ def choose(autoencoder: Pool, classifier: Pool, settings, looked: np.ndarray) ->
 
 
 def _choices(selection: Selection, block: Block, pools: dict[str, Pool]) -> list[Choice]:
-    """Return what a selection chose for the rows of one block, on all clips that it used."""
+    """List the choices of a selection for the rows of one block, on all clips that it used."""
     choices, domain, ensembles = [], selection.domain, []
     for branch in BRANCHES:
         systems = pools[branch].systems
@@ -111,11 +112,12 @@ def _choices(selection: Selection, block: Block, pools: dict[str, Pool]) -> list
 
 
 def defaults(autoencoder: Pool, classifier: Pool, settings) -> list[Choice]:
-    """Make choices without any label and without using test clips; there is no ``max``.
+    """Make choices without labels and without test clips; there is no ``max``.
 
-    Each candidate enters by its first variant of the block (:meth:`.Block.defaults`), combined by the first
-    combination, classifiers by their average. Of candidates that give a domain's reference clips the same scores only
-    the first counts. Both pools must be normalised by training scores for the rows to be free of the test clips.
+    Each candidate is represented by its first variant of the block (:meth:`.Block.defaults`). Autoencoders are combined
+    by the first combination, classifiers by their average. Of candidates that assign the same scores to a domain's
+    reference clips, only the first counts. Both pools must be normalised by training scores to be independent of the
+    test clips.
     """
     choices = []
     for domain in domains(autoencoder):
@@ -137,7 +139,7 @@ def defaults(autoencoder: Pool, classifier: Pool, settings) -> list[Choice]:
 
 
 def _without_twins(pool: Pool, domain: str, members: list[int]) -> list[int]:
-    """Keep only the first of members that give the domain's training clips the same scores."""
+    """Keep only the first of members that assign the same scores to the domain's training clips."""
     columns = [group.columns for (_, where), group in pool.groups.items() if where == domain]
     columns = np.concatenate(columns)
     columns = columns[(pool.clips["split"].to_numpy() == "train")[columns]]

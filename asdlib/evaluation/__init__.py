@@ -1,1 +1,1 @@
-"""Sec. 3: metrics, Table 1 with intervals, the audit of the printed table, claims, and the challenge's files."""
+"""Evaluate a run (Sec. 3): Table 1 with intervals, the audit of the printed table, claims, decisions and ablations."""

@@ -13,17 +13,17 @@ import numpy as np
 import pandas as pd
 
 from asdlib import origin, params, scores
-from asdlib.data import catalogue
+from asdlib.data import plan
 from asdlib.errors import ScoreError
 from asdlib.evaluation.bootstrap import Resampled, interval
-from asdlib.evaluation.seeds import OTHERWISE_EQUAL
-from asdlib.evaluation.table1 import write_csv
+from asdlib.evaluation.seeds import refuse_other_settings
 from asdlib.paths import Run
+from asdlib.tables import write_table
 
 BRANCHES = ("autoencoder", "classifier")
 DOMAINS = ("source", "target", "all")
 ALSO_AGAINST = {"source_mahalanobis": "mahalanobis"}
-"""variants of the first candidate that are compared with another than the paper's: what fine-tuning gains by it"""
+"""variants of the first candidate that are compared with another than the paper's, to show the gain of fine-tuning"""
 COLUMNS = ["branch", "candidate", "variant", "than", "change", "domain"]
 FIGURES = ["seeds", "value", "deviation", "difference", "difference_deviation", "low", "high"]
 
@@ -34,34 +34,31 @@ def paper_variant(branch: str, variants: list[str]) -> str:
 
 
 def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
-    """Compare candidates over runs that differ in the seed only; written to the first as ``ablations.csv``.
+    """Compare candidates over runs that differ only in the seed, and write ``ablations.csv`` to the first run.
+
+    Every other candidate is compared with the first candidate, both by the first variant in the settings and by the
+    paper's variant. Every other variant of the first candidate is compared with its paper variant.
 
     Args:
         runs: Run folders in which all candidates are scored (``python -m asdlib reproduce scores``).
 
     Returns:
-        A row for each comparison and domain (``source``, ``target``, ``all``; all machine types). Columns: ``branch``;
-        ``candidate`` and ``variant``, which are compared with the system ``than`` (``candidate/variant``); ``change``,
-        the settings that the candidate changes; ``seeds``, how many; ``value``, ``deviation`` (n - 1), mean and
-        standard deviation over seeds of the harmonic mean of AUC and pAUC; ``difference`` and
-        ``difference_deviation``, the same of what it has over ``than``; ``low`` and ``high``, of the mean difference
-        over resampled clips. Fractions. Every other candidate is compared with the first by the settings' first
-        variant and by the paper's, every other variant of the first candidate with its paper's variant.
+        One row per comparison and domain (``source``, ``target``, ``all``), over all machine types. Columns:
+        ``branch``; ``candidate`` and ``variant``, which are compared with the system ``than`` (``candidate/variant``);
+        ``change``, the settings that the candidate changes; ``seeds``, the number of seeds; ``value`` and
+        ``deviation`` (n - 1), mean and standard deviation over seeds of the harmonic mean of AUC and pAUC;
+        ``difference`` and ``difference_deviation``, the same for the difference from ``than``; ``low`` and ``high``,
+        the interval of the mean difference over resampled clips. All numbers are fractions.
 
     Raises:
-        ScoreError: A run is missing or not scored, settings differ in something else, or a seed comes twice.
+        ScoreError: A run is missing or not scored, other settings differ, or two runs have the same seed.
     """
     runs = [Run(Path(run)) for run in runs]
     first = _settings(runs[0])
     resampled: dict[int, Resampled] = {}
     for run in runs:
         settings = _settings(run)
-        odd = [key for key in type(first).model_fields if getattr(settings, key) != getattr(first, key)]
-        odd = [key for key in odd if key not in OTHERWISE_EQUAL]
-        if odd:
-            raise ScoreError(f"{run.folder}: {odd[0]} is not as in {runs[0].folder}; expected another seed only")
-        if settings.seed in resampled:
-            raise ScoreError(f"{run.folder}: seed {settings.seed} is among the runs already; expected another")
+        refuse_other_settings(run, settings.resolved(), runs[0], first.resolved(), set(resampled))
         # The resamples are those of the first seed for all, so that differences are paired over seeds, too.
         evaluation = settings.evaluation
         resampled[settings.seed] = Resampled(_scores(run, settings), evaluation.p, evaluation.bootstrap, first.seed)
@@ -70,18 +67,18 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
         keys = [(f"{branch}/{name}", "") for name in (f"{candidate}/{variant}", than)]
         for domain in DOMAINS:
             one = np.stack([part.values(keys[0], domain=domain) for part in resampled.values()])
-            less = one - np.stack([part.values(keys[1], domain=domain) for part in resampled.values()])
-            difference, low, high = interval(less.mean(0), first.evaluation.confidence)
-            spread = [np.std(part[:, 0], ddof=1) if len(runs) > 1 else np.nan for part in (one, less)]
-            what = (branch, candidate, variant, than, change(first, branch, candidate), domain)
-            rows.append((*what, len(runs), one[:, 0].mean(), spread[0], difference, spread[1], low, high))
+            lead = one - np.stack([part.values(keys[1], domain=domain) for part in resampled.values()])
+            difference, low, high = interval(lead.mean(0), first.evaluation.confidence)
+            spread = [np.std(part[:, 0], ddof=1) if len(runs) > 1 else np.nan for part in (one, lead)]
+            compared = (branch, candidate, variant, than, change(first, branch, candidate), domain)
+            rows.append((*compared, len(runs), one[:, 0].mean(), spread[0], difference, spread[1], low, high))
     table = pd.DataFrame(rows, columns=[*COLUMNS, *FIGURES])
-    write_csv(table, runs[0].ablations)
+    write_table(table, runs[0].ablations)
     return table
 
 
 def comparisons(settings) -> Iterator[tuple[str, str, str, str]]:
-    """Branch, candidate, variant and what it is compared with, as :func:`over_seeds` says."""
+    """Yield branch, candidate, variant and the system to compare with, as described in :func:`over_seeds`."""
     for branch in BRANCHES:
         base, *others = getattr(settings, f"{branch}_candidates")
         variants = settings.candidate(branch, base).scorer.variants
@@ -110,13 +107,14 @@ def change(settings, branch: str, candidate: str) -> str:
 
 def _settings(run: Run):
     if not run.settings.is_file():
-        raise ScoreError(f"{run.folder}: no run; `python -m asdlib reproduce scores --profile ablations` makes one")
+        command = "python -m asdlib reproduce scores --profile ablations"
+        raise ScoreError(f"{run.folder} is not a run folder; create one with `{command}`")
     return params.Settings.model_validate_json(run.settings.read_text(encoding="utf-8"))
 
 
 def _scores(run: Run, settings) -> pd.DataFrame:
     """Return all candidates' scores, with each system as a separate row that selects nothing."""
-    machines = catalogue.plan(settings).machines
+    machines = plan.read(settings).machines
     files = [
         run.scores(branch, machine, candidate)
         for machine in machines
@@ -125,7 +123,8 @@ def _scores(run: Run, settings) -> pd.DataFrame:
     ]
     missing = [path for path in files if not path.is_file()]
     if missing:
-        raise ScoreError(f"{missing[0]}: not scored; `python -m asdlib reproduce scores` with its settings does it")
+        command = "python -m asdlib reproduce scores"
+        raise ScoreError(f"{missing[0]} does not exist; score the run with `{command}` and its settings")
     return scores.read(files).assign(row=lambda frame: frame["system"], selection="", fold="")
 
 

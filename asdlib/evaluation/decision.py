@@ -2,13 +2,13 @@
 
 The rows of the split ``train`` are *reference clips*: normal clips that no system was trained on. Those of the source
 domain are exchangeable with new normal clips of the source domain, so that the number of false alarms has a known
-distribution, whatever that of the scores. Those of the target domain are source clips scored as target clips are, since
-three target clips set no threshold: of them nothing can be promised.
+distribution, whatever the distribution of the scores. Three target clips cannot set a threshold, so the reference clips
+of the target domain are source clips, scored like target clips; nothing can be promised for that domain.
 
-For autoencoders this holds nearly: a reference clip is scored by Gaussians that were fitted on the clips of other
-folds, a new clip by Gaussians of all folds (:func:`asdlib.autoencoder.scorer.cross_fitted`), which fit it a little
-better. So there are rather fewer false alarms than stated: on noise with 25 reference clips that differ from each
-other, 5 or 6 % in place of 8 %.
+For autoencoders this holds approximately: a reference clip is scored by Gaussians that were fitted on the clips of
+other folds, a new clip by Gaussians of all folds (:func:`asdlib.autoencoder.scorer.cross_fitted`), which fit it
+slightly better. Therefore false alarms are somewhat rarer than stated: on noise with 25 distinct reference clips, 5 or
+6 % instead of 8 %.
 """
 
 import warnings
@@ -16,18 +16,20 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from asdlib.errors import ScoreError
+from asdlib.evaluation.empirical import empirical_threshold, threshold_rank
 from asdlib.metrics import UNIT
 
 EXCHANGEABLE = "source"
-"""the domain whose reference clips are of the same kind as its normal test clips"""
+"""the domain whose reference clips are exchangeable with its normal test clips"""
 CONFIDENCE = 0.95
 """confidence of the interval stated for the measured rate of false alarms"""
 FENCE = 5.0
 """interquartile ranges beyond the quartiles at which scores are cut off before a gamma distribution is fitted"""
 MOVED = 0.1
-"""standard deviations by which one clip of any loudness among 1,000 moves a gamma distribution's threshold at most"""
+"""largest shift of a gamma threshold, in standard deviations, by one clip of any loudness among 1,000"""
 LIKELIHOOD, MOMENTS, QUANTILE = "maximum likelihood", "moments", "quantile"
 
 
@@ -37,14 +39,14 @@ def gamma_threshold(scores: np.ndarray, quantile: float = 0.9) -> float:
 
 
 def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
-    """Fit a gamma distribution to normal clips' scores and return its quantile, and how it was found.
+    """Fit a gamma distribution to normal clips' scores and return its quantile and the method that found it.
 
-    Shape, location and scale are fitted by maximum likelihood, as the official baselines do, but from the moments, and
-    only a fit that holds is used: it is at least as likely as the moments', and about the share of the scores that is
-    meant to lies above the threshold (within a half of it, or three standard errors). Otherwise the moments' quantile
-    is taken, or, if that does not hold either, the quantile of the scores themselves. Scores beyond :data:`FENCE`
-    interquartile ranges are cut off first, so that one loud clip in 1,000 moves the threshold by at most
-    :data:`MOVED` standard deviations of the others.
+    Shape, location and scale are fitted by maximum likelihood, as in the official baselines, but starting from the
+    moments. The fit is used only if it is at least as likely as the distribution with those moments, and if about the
+    intended share of the scores lies above the threshold (within half of that share, or three standard errors).
+    Otherwise the quantile of the moments' distribution is used, or, if that fails the same check, the quantile of the
+    scores themselves. Scores beyond :data:`FENCE` interquartile ranges are clipped first, so that one loud clip in
+    1,000 moves the threshold by at most :data:`MOVED` standard deviations of the others.
 
     Returns:
         The threshold, and ``maximum likelihood``, ``moments`` or ``quantile``.
@@ -54,9 +56,9 @@ def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
     """
     scores = np.asarray(scores, dtype=np.float64)
     if len(scores) < 2 or np.ptp(scores) == 0:
-        raise ScoreError(f"{len(scores)} training score(s), all equal; a gamma distribution needs scores that differ")
-    from scipy import stats  # half a second, for this alone
-
+        raise ScoreError(
+            f"{len(scores)} training score(s) found, all equal; a gamma distribution needs distinct scores"
+        )
     low, high = np.percentile(scores, [25, 75])
     reach = FENCE * (high - low) if high > low else np.inf
     kept = np.clip(scores, low - reach, high + reach)
@@ -78,9 +80,9 @@ def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
 
 
 def _moments(scores: np.ndarray, skewness: float) -> tuple[float, float, float]:
-    """Shape, location and scale of the gamma distribution with the moments of scores of mean 0 and variance 1.
+    """Return shape, location and scale of the gamma distribution with the moments of scores of mean 0 and variance 1.
 
-    It has no negative skewness, and no score lies below its location.
+    A gamma distribution has no negative skewness, and no score may lie below its location.
     """
     skewness = max(skewness, 0.02)
     location = min(-2 / skewness, scores.min() - 0.01)
@@ -92,46 +94,18 @@ def _holds(share: float, quantile: float, count: int) -> bool:
     return abs(share - (1 - quantile)) <= max((1 - quantile) / 2, 3 * np.sqrt(quantile * (1 - quantile) / count))
 
 
-def empirical_threshold(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, float]:
-    """A threshold without a distribution: the k-th smallest of n normal clips' scores, and what that guarantees.
-
-    If a new normal clip and the n are exchangeable (of one section and domain, and the system was not trained on the
-    n), it exceeds the threshold with probability at most 1 - k / (n + 1), over the draw of all n + 1. k is the smallest
-    that makes this 1 - ``quantile``, or n if none does.
-
-    Returns:
-        The threshold, and that bound on the rate of false alarms.
-
-    >>> threshold, bound = empirical_threshold(np.arange(1.0, 20.0), 0.9)
-    >>> threshold, round(bound, 3)
-    (18.0, 0.1)
-    """
-    scores = np.sort(np.asarray(scores, dtype=np.float64))
-    if not len(scores):
-        raise ScoreError("no training scores; a threshold needs some")
-    k = _order(len(scores), quantile)
-    return float(scores[k - 1]), 1 - k / (len(scores) + 1)
-
-
-def _order(count: int, quantile: float) -> int:
-    """Which of ``count`` scores, from below, is the threshold."""
-    return min(int(np.ceil(np.round(quantile * (count + 1), 9))), count)
-
-
 def false_alarm_interval(
     reference: int, tested: int, quantile: float = 0.9, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """Compute the interval of the rate of false alarms measured with :func:`empirical_threshold`.
+    """Compute the interval of the rate of false alarms measured with :func:`.empirical_threshold`.
 
     With exchangeable clips the number of ``tested`` normal clips above the k-th smallest of ``reference`` scores has a
-    beta-binomial distribution: the probability to lie above it has a beta distribution with parameters n - k + 1 and k.
+    beta-binomial distribution: the probability of exceeding it has a beta distribution with parameters n - k + 1 and k.
 
     Returns:
-        The smallest and the largest rate of a central interval that holds the rate with at least ``confidence``.
+        Smallest and largest rate of a central interval that contains the rate with at least ``confidence``.
     """
-    from scipy import stats  # half a second, for this alone
-
-    k = _order(reference, quantile)
+    k = threshold_rank(reference, quantile)
     counts = stats.betabinom(tested, reference - k + 1, k)
     low, high = counts.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low / tested), float(high / tested)
@@ -149,13 +123,13 @@ def thresholds(
 
     Args:
         frame: Score rows of one system (:mod:`asdlib.scores`).
-        quantile: One minus the rate of false alarms that is aimed at.
-        method: The official gamma distribution, or :func:`empirical_threshold`.
+        quantile: One minus the intended rate of false alarms.
+        method: The official gamma distribution, or :func:`.empirical_threshold`.
         by: One threshold per machine (official), or one per section and domain, from its own reference clips only.
 
     Returns:
-        One row for each machine, section and domain that has test clips: ``machine, section, domain, threshold``,
-        ``method`` (how it was found), ``clips`` (reference clips behind it) and ``bound`` on the rate of false alarms;
+        One row per machine, section and domain with test clips: ``machine, section, domain, threshold``, ``method``
+        (how it was found), ``clips`` (number of reference clips) and ``bound`` on the rate of false alarms, which is
         NaN for gamma, for a machine's threshold and in the target domain, since nothing is promised there.
 
     Raises:
@@ -177,8 +151,8 @@ def thresholds(
                     if found != LIKELIHOOD:
                         where = machine if by == "machine" else f"{machine} section {section} {domain}"
                         warnings.warn(
-                            f"{frame['system'].iloc[0]}, {where}: no gamma distribution of largest likelihood fits the "
-                            f"{len(scores)} training scores; the threshold is that of the {found}",
+                            f"{frame['system'].iloc[0]}, {where}: no gamma distribution of maximum likelihood fits the "
+                            f"{len(scores)} training scores; the threshold comes from the {found} instead",
                             stacklevel=2,
                         )
                 else:
@@ -193,7 +167,7 @@ def thresholds(
 
 
 def decide(frame: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
-    """Return the test clips of ``frame`` with the columns ``threshold``, and ``decision``, 1 above it."""
+    """Return the test clips of ``frame`` with the columns ``threshold`` and ``decision`` (1 above it, else 0)."""
     test = frame[frame["split"] == "test"]
     test = test.merge(limits[["machine", "section", "domain", "threshold"]], on=["machine", "section", "domain"])
     return test.assign(decision=(test["score"] > test["threshold"]).astype(int))
@@ -204,22 +178,22 @@ def rates(frame: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
 
     Args:
         frame: Score rows of one system (:mod:`asdlib.scores`).
-        quantile: One minus the rate of false alarms that is aimed at.
+        quantile: One minus the intended rate of false alarms.
 
     Returns:
         Columns ``section, domain, threshold_of`` (``gamma, machine`` is the official one; ``gamma, section``;
         ``empirical, section``), ``method, clips`` as in :func:`thresholds`, ``false_alarms`` (share of normal clips
-        that are called anomalous), ``low, high`` (the interval stated for it, where one is: :func:`measured`) and
-        ``recall`` (share of anomalous clips that are called so).
+        above the threshold), ``low, high`` (the interval stated for it, if any: :func:`measure_rates`) and ``recall``
+        (share of anomalous clips above the threshold).
     """
     parts = []
     for method, by in (("gamma", "machine"), ("gamma", "section"), ("empirical", "section")):
-        parts.append(measured(frame, quantile, method, by).assign(threshold_of=f"{method}, {by}"))
+        parts.append(measure_rates(frame, quantile, method, by).assign(threshold_of=f"{method}, {by}"))
     columns = ["section", "domain", "threshold_of", "method", "clips", "false_alarms", "low", "high", "recall"]
     return pd.concat(parts).sort_values(["section", "domain"], kind="stable", ignore_index=True)[columns]
 
 
-def measured(
+def measure_rates(
     frame: pd.DataFrame,
     quantile: float = 0.9,
     method: Literal["gamma", "empirical"] = "empirical",
@@ -230,8 +204,9 @@ def measured(
     Arguments as in :func:`thresholds`.
 
     Returns:
-        What that returns and ``normal`` (how many normal test clips), ``false_alarms``, ``recall``, ``low`` and
-        ``high``: the interval of :func:`false_alarm_interval` for the measured rate, NaN where nothing is promised.
+        The table of :func:`thresholds` with the columns ``normal`` (number of normal test clips), ``false_alarms``,
+        ``recall``, ``low`` and ``high``: the interval of :func:`false_alarm_interval` for the measured rate, NaN where
+        nothing is promised.
     """
     limits = thresholds(frame, quantile, method, by)
     labelled = decide(frame, limits)

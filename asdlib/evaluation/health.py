@@ -16,20 +16,20 @@ FLAT = 1e-3
 """standard deviation within a section and domain, over the root mean square of the system's scores of the machine type,
 below which scores do not vary
 
-A thousandth is finer than bfloat16 resolves (1/256), in which networks may compute: what ranks such clips is rounding
-and not their sound. Systems that work lie above 0.01.
+A thousandth is finer than the resolution of bfloat16 (1/256), in which networks may compute, so such clips are ranked
+by rounding errors and not by their sound. Working systems lie above 0.01.
 """
 COLUMNS = ["row", "system", "machine", "section", "domain", "note"]
 
 
-def flat(frame: pd.DataFrame) -> pd.DataFrame:
+def find_flat(frame: pd.DataFrame) -> pd.DataFrame:
     """Find the systems whose scores of test clips do not vary within a section and domain.
 
     Args:
         frame: Score rows of any systems.
 
     Returns:
-        Columns ``system, machine, section, domain, note``, a row each.
+        Columns ``system, machine, section, domain, note``, one row per finding.
     """
     test = frame[frame["split"] == "test"]
     scale = test.assign(square=test["score"] ** 2).groupby(["system", "machine"], sort=False)["square"].mean() ** 0.5
@@ -42,8 +42,8 @@ def flat(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=COLUMNS[1:])
 
 
-def noticed(settings, machine: str) -> pd.DataFrame:
-    """Collect the sentences that trainings and scorings left in their records under ``health``; columns as above."""
+def collect_notes(settings, machine: str) -> pd.DataFrame:
+    """Collect the messages in the records of trainings and scorings; columns as in :func:`find_flat`."""
     run, found = Run.of(settings), []
     for system in BASELINES:
         found += _sentences(run.system(system, machine), system, machine, "")
@@ -66,7 +66,7 @@ def _sentences(folder: Path, system: str, machine: str, section: str) -> list[tu
 
 
 def health(settings, frame: pd.DataFrame, machines: list[str]) -> pd.DataFrame:
-    """Look at all systems of a run: those of Table 1 and all candidates.
+    """Check all systems of a run: those of Table 1 and all candidates.
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.
@@ -76,9 +76,9 @@ def health(settings, frame: pd.DataFrame, machines: list[str]) -> pd.DataFrame:
     Returns:
         Columns :data:`COLUMNS`; ``row`` is the row of Table 1 that shows the system, or empty.
     """
-    parts = [flat(frame)]
+    parts = [find_flat(frame)]
     for machine in machines:
-        parts += [flat(scores.read(ensemble.inputs(settings, machine))), noticed(settings, machine)]
+        parts += [find_flat(scores.read(ensemble.inputs(settings, machine))), collect_notes(settings, machine)]
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     names = {system: row for row, system in SYSTEMS.items()}
     rows = table["system"].map(
@@ -89,7 +89,7 @@ def health(settings, frame: pd.DataFrame, machines: list[str]) -> pd.DataFrame:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the table that :func:`health` made and a run keeps."""
+    """Read a table that :func:`health` returned and a run stored."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 

@@ -1,7 +1,8 @@
 """Provide the printed Table 1 of the paper, and check its consistency with its own cells.
 
-Only this module holds numbers of the paper. Every cell of a row aggregates the same number of AUC and pAUC values, so
-the column "all / harmean" must be the harmonic mean of the row's 14 cells, up to rounding; in most rows it is not.
+This is the only module with numbers of the paper. Every cell of a row aggregates the same number of AUC and pAUC
+values, so the column "all / harmean" must be the harmonic mean of the row's 14 cells, up to rounding; in most rows it
+is not.
 """
 
 import itertools
@@ -31,7 +32,7 @@ _ALL = dict(zip(_CELLS, (57.29, 59.39, 69.05, 69.08, 71.67, 73.29, 76.59, 75.68)
 INTRODUCTION = {"source": 0.8162, "target": 0.6947}
 """the introduction's figures for the ensemble of both approaches, by domain"""
 EVALUATION = 0.63745
-"""what the same authors published for the same ensemble on the challenge's evaluation sections, as a fraction
+"""result of the same authors for the same ensemble on the challenge's evaluation sections, as a fraction
 
 From the abstract of their workshop paper (:data:`EVALUATION_SOURCE`). Nobody could select on these sections.
 """
@@ -71,10 +72,10 @@ def value(row: str, machine: str = "all", domain: str = "all", machines: tuple[s
         row: Name of the row as printed.
         machine: A machine type, or ``all`` for those of ``machines``.
         domain: ``source``, ``target`` or ``all``.
-        machines: The machine types that ``all`` stands for.
+        machines: Machine types that ``all`` refers to.
     """
-    asked = (machines if machine == "all" else (machine,), DOMAINS if domain == "all" else (domain,))
-    values = [_VALUES[key] for key in itertools.product((row,), *asked) if key in _VALUES]
+    keys = (machines if machine == "all" else (machine,), DOMAINS if domain == "all" else (domain,))
+    values = [_VALUES[key] for key in itertools.product((row,), *keys) if key in _VALUES]
     return float(harmonic_mean(values)) if values else np.nan
 
 
@@ -82,7 +83,7 @@ def audit() -> pd.DataFrame:
     """Compare each row's printed "all" with the value that follows from its cells.
 
     Returns:
-        Columns ``row``; ``printed``; ``from_cells`` (harmonic mean of the 14 cells); ``difference`` (printed less
+        Columns ``row``; ``printed``; ``from_cells`` (harmonic mean of the 14 cells); ``difference`` (printed minus
         that); ``rounding`` (the largest difference that rounding can explain); ``consistent`` (difference within
         rounding); ``arithmetic`` (arithmetic mean of the cells, which no harmonic mean exceeds); ``possible``
         (printed does not exceed it); ``source`` and ``target`` (harmonic means of the 7 cells).
@@ -112,10 +113,10 @@ def audit() -> pd.DataFrame:
 
 
 def larger_of_ensembles() -> pd.DataFrame:
-    """Whether each cell of the row *max* is the larger of the two ensemble rows: chosen per cell, with the labels.
+    """Check whether each cell of the row *max* is the larger of the two ensemble rows, hence chosen with the labels.
 
     Returns:
-        Columns ``machine, domain``, one for each of the three rows, and ``is_larger``.
+        Columns ``machine, domain``, one column per row, and ``is_larger``.
     """
     wide = cells().pivot(index=["machine", "domain"], columns="row", values="value").loc[list(MACHINES)]
     wide = wide[[AE_ENSEMBLE, BC_ENSEMBLE, MAX]].reset_index()
@@ -123,14 +124,14 @@ def larger_of_ensembles() -> pd.DataFrame:
     return wide
 
 
-def beside_first_row(sections: pd.DataFrame) -> pd.DataFrame:
+def compare_first_row(sections: pd.DataFrame) -> pd.DataFrame:
     """Compare another run of the official autoencoder on DCASE2021 with the printed row *Baseline (AE)*.
 
     Args:
         sections: Its AUC and pAUC: columns ``machine, section, domain, auc, pauc``.
 
     Returns:
-        Columns ``machine, domain, value, paper, difference``; the last row is all of all.
+        Columns ``machine, domain, value, paper, difference``; the last row is over all machine types and domains.
     """
     table = cells_of(sections, ("machine", "domain"))
     total = float(harmonic_mean(sections[["auc", "pauc"]]))

@@ -16,7 +16,7 @@ def wide(table: pd.DataFrame, selection: str, column: str = "value") -> pd.DataF
 
     Args:
         table: Table 1, as returned by :func:`asdlib.evaluation.table1.run`.
-        selection: Which selection; rows that select nothing are always there, by halves next to ``cross-fitted``.
+        selection: Selection to show; rows that select nothing are always included, by halves for ``cross-fitted``.
         column: ``value``, ``low``, ``high`` or ``paper``.
 
     Returns:
@@ -27,18 +27,18 @@ def wide(table: pd.DataFrame, selection: str, column: str = "value") -> pd.DataF
     known = set(zip(table["machine"], table["domain"], strict=True))
     keys = [(m, d) for m in machines for d in paper.DOMAINS if (m, d) in known] + [("all", "all")]
     part = table[table["selection"].isin(["", selection])].sort_values("selection", kind="stable")
-    part = part.drop_duplicates(["row", "machine", "domain"], keep="last")  # by halves, where there is that
+    part = part.drop_duplicates(["row", "machine", "domain"], keep="last")  # by halves, if available
     values = part.set_index(["row", "machine", "domain"])[column]
     result = [[values.get((row, *key), np.nan) for key in keys] for row in rows]
     return pd.DataFrame(result, index=pd.Index(rows, name="row"), columns=pd.MultiIndex.from_tuples(keys))
 
 
-def texts(table: pd.DataFrame, selection: str, run: Sequence[str]) -> pd.DataFrame:
-    """:func:`wide` in per cent, with words where there is no number, and the interval in the last column.
+def format_cells(table: pd.DataFrame, selection: str, run: Sequence[str]) -> pd.DataFrame:
+    """Format :func:`wide` in per cent, with words where there is no number, and the interval in the last column.
 
     Args:
         table: The tidy table.
-        selection: Which selection.
+        selection: Selection to show.
         run: Machine types that were run.
     """
     value, low, high = (wide(table, selection, column) for column in ("value", "low", "high"))
@@ -55,23 +55,23 @@ def texts(table: pd.DataFrame, selection: str, run: Sequence[str]) -> pd.DataFra
     return result
 
 
-def blocks(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same table with the block of each row as the outer level of its index, so that the two stand apart."""
+def separate_blocks(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add the title of each row's block as the outer level of the index, to separate the two blocks."""
     titles = [block_of(row) for row in frame.index]
     return frame.set_axis(pd.MultiIndex.from_arrays([titles, frame.index], names=["", "row"]))
 
 
-def beside(table: pd.DataFrame, selection: str, run: Sequence[str]) -> pd.DataFrame:
-    """Paper, this run and their difference of every row of the paper, cell by cell, in per cent.
+def compare_with_paper(table: pd.DataFrame, selection: str, run: Sequence[str]) -> pd.DataFrame:
+    """List the paper, this run and their difference for every row of the paper, cell by cell, in per cent.
 
     Args:
         table: The tidy table.
-        selection: Which selection.
+        selection: Selection to show.
         run: Machine types that were run; their cells are shown, and "all" is over those of them that the paper has.
 
     Returns:
-        Index (row, line): the lines are ``paper``, ``this run`` and ``difference``. Columns (machine, domain), then
-        (all, from cells), and (all, printed), which compares only if the run has all of the paper's machine types.
+        Index (row, line) with the lines ``paper``, ``this run`` and ``difference``. Columns (machine, domain), then
+        (all, from cells) and (all, printed); the latter compares only if the run has all machine types of the paper.
     """
     ours, theirs = (wide(table, selection, column) for column in ("value", "paper"))
     rows = [row for row in paper.ROWS if row in ours.index]
@@ -81,18 +81,20 @@ def beside(table: pd.DataFrame, selection: str, run: Sequence[str]) -> pd.DataFr
     for row in rows:
         total = ours.loc[row, ("all", "all")]  # of the same machine types as the paper's?
         totals = [total if known == set(run) else np.nan for known in (set(shared), set(paper.MACHINES))]
-        us = np.array([*ours.loc[row, keys], *totals])
-        them = np.array([*theirs.loc[row, keys], paper.value(row, machines=shared), theirs.loc[row, ("all", "all")]])
-        lines[row, "paper"] = list(map(_percent, them))
-        lines[row, "this run"] = list(map(_percent, us))
-        lines[row, "difference"] = [f"{100 * value:+.2f}" if np.isfinite(value) else DASH for value in us - them]
+        computed = np.array([*ours.loc[row, keys], *totals])
+        whole = paper.value(row, machines=shared), theirs.loc[row, ("all", "all")]
+        published = np.array([*theirs.loc[row, keys], *whole])
+        lines[row, "paper"] = list(map(_percent, published))
+        lines[row, "this run"] = list(map(_percent, computed))
+        differences = computed - published
+        lines[row, "difference"] = [f"{100 * value:+.2f}" if np.isfinite(value) else DASH for value in differences]
     columns = pd.MultiIndex.from_tuples([*keys, ("all", "from cells"), ("all", "printed")])
     index = pd.MultiIndex.from_tuples(lines, names=["row", "line"])
     return pd.DataFrame(list(lines.values()), index, columns)
 
 
-def printed() -> pd.DataFrame:
-    """The printed table in per cent, with "all" as printed and as the cells give it."""
+def format_printed() -> pd.DataFrame:
+    """Format the printed table in per cent, with "all" as printed and as computed from the cells."""
     cells = paper.cells().set_index(["row", "machine", "domain"])["value"]
     keys = [(machine, domain) for machine in paper.MACHINES for domain in paper.DOMAINS]
     result = pd.DataFrame({key: [_percent(cells[(row, *key)]) for row in paper.ROWS] for key in keys}, paper.ROWS)
@@ -109,10 +111,11 @@ def markdown(
     """Format all selections, each also compared with the paper, and the printed table as Markdown, with ``notes``."""
     parts = [f"**{title}.** Harmonic mean of AUC and pAUC in per cent. {note}"]
     for selection in selections:
-        parts += [f"*This run, selection {selection}*", _pipes(texts(table, selection, run))]
+        parts += [f"*This run, selection {selection}*", _pipes(format_cells(table, selection, run))]
         parts += [f"*Note:* {sentence}" for sentence in notes]
-        parts += [f"*Paper, this run and difference, selection {selection}*", _pipes(beside(table, selection, run))]
-    parts += ["*The paper*", _pipes(printed())]
+        compared = compare_with_paper(table, selection, run)
+        parts += [f"*Paper, this run and difference, selection {selection}*", _pipes(compared)]
+    parts += ["*The paper*", _pipes(format_printed())]
     return "\n\n".join(parts) + "\n"
 
 
@@ -123,8 +126,8 @@ def latex(
     parts = ["% Written by asdlib; needs \\usepackage{booktabs}"]
     for selection in selections:
         caption = f"{title}, selection {selection}. Harmonic mean of AUC and pAUC in per cent. {note}".strip()
-        parts.append(_tabular(texts(table, selection, run), " ".join([caption, *notes])))
-        parts.append(_tabular(beside(table, selection, run), f"Paper, this run and difference. {caption}"))
+        parts.append(_tabular(format_cells(table, selection, run), " ".join([caption, *notes])))
+        parts.append(_tabular(compare_with_paper(table, selection, run), f"Paper, this run and difference. {caption}"))
     return "\n\n".join(parts) + "\n"
 
 
@@ -142,15 +145,15 @@ def _pipes(frame: pd.DataFrame) -> str:
 
 
 def _tabular(frame: pd.DataFrame, caption: str) -> str:
-    lines = [" & ".join([""] + [_escaped(machine) for machine, _ in frame.columns]) + r" \\"]
+    lines = [" & ".join([""] + [_escape(machine) for machine, _ in frame.columns]) + r" \\"]
     lines += [" & ".join(["Method"] + [domain for _, domain in frame.columns]) + r" \\", r"\midrule"]
     for number, (title, rows) in enumerate(_parts(frame)):
-        span = rf"\multicolumn{{{frame.shape[1] + 1}}}{{l}}{{\emph{{{_escaped(title)}}}}} \\"
+        span = rf"\multicolumn{{{frame.shape[1] + 1}}}{{l}}{{\emph{{{_escape(title)}}}}} \\"
         lines += [r"\midrule"] * bool(number) + [span] * bool(title)
-        lines += [" & ".join(map(_escaped, [_name(row), *values])) + r" \\" for row, *values in rows]
+        lines += [" & ".join(map(_escape, [_name(row), *values])) + r" \\" for row, *values in rows]
     return (
         "\\begin{table}\n"
-        f"\\caption{{{_escaped(caption)}}}\n"
+        f"\\caption{{{_escape(caption)}}}\n"
         f"\\begin{{tabular}}{{l{'r' * frame.shape[1]}}}\n\\toprule\n"
         + "\n".join(lines)
         + "\n\\bottomrule\n\\end{tabular}\n\\end{table}"
@@ -158,7 +161,7 @@ def _tabular(frame: pd.DataFrame, caption: str) -> str:
 
 
 def _parts(frame: pd.DataFrame) -> list[tuple[str, list[tuple]]]:
-    """The lines by block, with the blocks' titles; one part without a title if all are of one block."""
+    """Group the lines by block, with the titles of the blocks; a single block has no title."""
     parts: dict[str, list[tuple]] = {}
     for line in frame.itertuples(name=None):
         parts.setdefault(block_of(line[0] if isinstance(line[0], str) else line[0][0]), []).append(line)
@@ -166,11 +169,11 @@ def _parts(frame: pd.DataFrame) -> list[tuple[str, list[tuple]]]:
 
 
 def _name(row: str | tuple[str, str]) -> str:
-    """A row's name, with the line's where :func:`beside` has several."""
+    """Return the name of a row, followed by that of its line if there are several (:func:`compare_with_paper`)."""
     return row if isinstance(row, str) else f"{row[0]}, {row[1]}"
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     for sign in "&%_#":
         text = text.replace(sign, "\\" + sign)
     return text.replace(DASH, "--")

@@ -10,13 +10,13 @@ SYSTEMS = {
     MAHALANOBIS: "mahalanobis",
     MAHALANOBIS_SHIFT: "mahalanobis_shift",
 }
-"""rows that select nothing, and the systems that they show"""
+"""rows that select nothing, and their systems"""
 EXTENSIONS = (*EXTENSION_ROWS, MAHALANOBIS, MAHALANOBIS_SHIFT)
-"""the second block: what the paper lacks"""
+"""rows of the second block, which the paper lacks"""
 ROWS = (*paper.ROWS, *EXTENSIONS)
-"""the rows as printed, then ours"""
+"""rows as printed, then ours"""
 BLOCKS = {"The paper's method": paper.ROWS, "Our extensions (not in the paper)": EXTENSIONS}
-"""the blocks' titles and their rows"""
+"""titles and rows of the blocks"""
 
 
 def block_of(row: str) -> str:
@@ -29,7 +29,7 @@ def block_of(row: str) -> str:
 
 
 def key(row: str, selection: str) -> tuple[str, str]:
-    """Return row and selection as :class:`.Resampled` knows them: rows that select nothing have none.
+    """Return row and selection as the key of :class:`.Resampled`; rows that select nothing have an empty selection.
 
     >>> key("Baseline (AE)", "cross-fitted"), key("mix+", "cross-fitted")
     (('Baseline (AE)', ''), ('mix+', 'cross-fitted'))

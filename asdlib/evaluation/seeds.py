@@ -1,12 +1,12 @@
-"""Average Table 1 over several runs that differ only in the seed, which the intervals over clips do not cover.
+"""Average Table 1 over several runs that differ only in the seed, a variation that intervals over clips do not cover.
 
 The recordings stay the same (synthetic ones have a seed of their own); trainings, the halves of cross-fitting and the
 resamples differ.
 
-Differences and claims over several seeds are of the mean over them. Their intervals resample clips *and* seeds: all
-runs share the resampled clips (and the first run's halves), and each resample also draws runs, one fewer than there
-are, with replacement. So many drawn, the variance of their mean is an unbiased estimate of what another set of seeds
-would change; as many as there are would give too little of it. With two or three seeds it is a rough one.
+Differences and claims over several seeds concern the mean over seeds. Their intervals resample clips *and* seeds: all
+runs share the resampled clips (and the first run's halves), and each resample also draws n - 1 of the n runs with
+replacement. With n - 1 draws, the variance of their mean is an unbiased estimate of the effect of another set of seeds;
+with n draws it would be too small. With two or three seeds the estimate is rough.
 """
 
 import json
@@ -18,25 +18,25 @@ import pandas as pd
 
 from asdlib import params
 from asdlib.errors import ScoreError
-from asdlib.evaluation import claims
+from asdlib.evaluation import claims_extensions, claims_paper
 from asdlib.evaluation.bootstrap import Key, Resampled
-from asdlib.evaluation.table1 import KEYS, agreements, paired, resampled, write_csv
+from asdlib.evaluation.table1 import KEYS, paired, read_agreements, resample
 from asdlib.paths import Run
-from asdlib.tables import read_table
+from asdlib.tables import read_table, write_table
 
 OTHERWISE_EQUAL = ("seed", "runs")
-"""settings in which the runs may differ; ``runs`` is where they lie"""
+"""settings in which the runs may differ; ``runs`` is their folder"""
 
 
 class SeedResampled:
-    """The mean over runs of every row in every resample of clips and runs; used as one :class:`.Resampled` is."""
+    """Mean over runs of every row in every resample of clips and runs, with the interface of :class:`.Resampled`."""
 
     def __init__(self, parts: list[Resampled], count: int, seed: int):
-        """Put runs together that share resamples and halves.
+        """Join runs that share resamples and halves.
 
         Args:
-            parts: One per run.
-            count: Resamples.
+            parts: Resampled rows, one per run.
+            count: Number of resamples.
             seed: Seed of the draws of runs.
         """
         self.parts = parts
@@ -53,61 +53,68 @@ class SeedResampled:
         return np.sum(self._shares * np.stack(figures, axis=1), axis=1)
 
     def values(self, key: Key, *where, **options) -> np.ndarray | None:
-        """Return the same as :meth:`.Resampled.values`, over runs."""
+        """Average :meth:`.Resampled.values` over runs."""
         return self._mean([part.values(key, *where, **options) for part in self.parts])
 
     def difference(self, first: Key, second: Key, *where, **options) -> np.ndarray | None:
-        """Return the same as :meth:`.Resampled.difference`, over runs."""
+        """Average :meth:`.Resampled.difference` over runs."""
         return self._mean([part.difference(first, second, *where, **options) for part in self.parts])
 
     def deviation(self, key: Key) -> np.ndarray | None:
-        """Return the same as :meth:`.Resampled.deviation`, over runs."""
+        """Average :meth:`.Resampled.deviation` over runs."""
         return self._mean([part.deviation(key) for part in self.parts])
 
 
 def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
-    """Mean and standard deviation of every figure of Table 1 over runs, written to the first as ``table1_seeds.csv``.
+    """Compute mean and deviation of Table 1 over runs, and write ``table1_seeds.csv`` to the first run.
 
-    Next to it, ``table1_differences_seeds.csv``, ``claims_seeds.csv`` and ``claims_extensions_seeds.csv`` are what
-    those without ``_seeds`` are for one run, of the mean over the runs and with seeds as a level of the intervals.
+    ``table1_differences_seeds.csv``, ``claims_seeds.csv`` and ``claims_extensions_seeds.csv`` are written next to it:
+    the same tables as without ``_seeds``, for the mean over the runs and with seeds as a level of the intervals.
 
     Args:
-        runs: Run folders, two or more, with settings that differ in the seed only.
+        runs: Run folders, two or more, with settings that differ only in the seed.
 
     Returns:
-        Columns ``row, machine, domain, selection``, ``seeds`` (how many), ``mean`` and ``deviation`` (with n - 1), as
-        fractions; figures that some run lacks are left out.
+        Columns ``row, machine, domain, selection``, ``seeds`` (number of runs), ``mean`` and ``deviation`` (with
+        n - 1), as fractions; figures that some run lacks are left out.
 
     Raises:
-        ScoreError: A run is not finished, or settings differ in something else, or do not differ in the seed.
+        ScoreError: A run is not finished, other settings differ, or two runs have the same seed.
     """
     runs = [Run(Path(run)) for run in runs]
     if len(runs) < 2:
-        raise ScoreError(f"{len(runs)} run(s) given; a deviation over seeds needs two or more")
-    tables, seeds, first, loaded = [], [], None, []
+        raise ScoreError(f"{len(runs)} run(s) found; a deviation over seeds needs two or more")
+    tables, seeds, first, loaded = [], set(), None, []
     for run in runs:
         if not (run.table1.is_file() and run.settings.is_file()):
-            raise ScoreError(f"{run.folder}: no finished run; make reproduce makes table1.csv and settings.json")
+            raise ScoreError(
+                f"{run.folder} is not a finished run: table1.csv or settings.json is missing; run make reproduce first"
+            )
         settings = {"compile": False} | json.loads(run.settings.read_text(encoding="utf-8"))  # added later
         first = first or settings
-        odd = [key for key in settings if key not in OTHERWISE_EQUAL and settings[key] != first.get(key)]
-        if odd:
-            raise ScoreError(f"{run.folder}: {odd[0]} is not as in {runs[0].folder}; expected another seed only")
-        if settings["seed"] in seeds:
-            raise ScoreError(f"{run.folder}: seed {settings['seed']} is among the runs already; expected another")
-        seeds.append(settings["seed"])
+        refuse_other_settings(run, settings, runs[0], first, seeds)
+        seeds.add(settings["seed"])
         loaded.append(_settings(run, settings))
         tables.append(read_table(run.table1).set_index(KEYS)["value"])
     wide = pd.concat(tables, axis=1).dropna()
     result = pd.DataFrame({"seeds": len(runs), "mean": wide.mean(axis=1), "deviation": wide.std(axis=1, ddof=1)})
     result = result.reset_index()
-    write_csv(result, runs[0].seeds)
+    write_table(result, runs[0].seeds)
     _judge(runs[0], loaded)
     return result
 
 
+def refuse_other_settings(run: Run, settings: dict, other: Run, others: dict, seeds: set[int]) -> None:
+    """Raise a :class:`ScoreError` if runs differ in other settings than the seed, or if the seed is in ``seeds``."""
+    different = [key for key in settings if key not in OTHERWISE_EQUAL and settings[key] != others.get(key)]
+    if different:
+        raise ScoreError(f"{run.folder}: {different[0]} differs from {other.folder}; only the seed may differ")
+    if settings["seed"] in seeds:
+        raise ScoreError(f"{run.folder}: another run already has seed {settings['seed']}; expected a different seed")
+
+
 def _settings(run: Run, values: dict) -> params.Settings:
-    """The settings of a run, with the folder in which it lies now."""
+    """Return the settings of a run, with the folder where it is now."""
     folder = run.folder.resolve()
     return params.Settings.model_validate(values | {"runs": str(folder.parent), "profile": folder.name})
 
@@ -115,15 +122,15 @@ def _settings(run: Run, values: dict) -> params.Settings:
 def _judge(first: Run, settings: list[params.Settings]) -> None:
     """Write the differences and the claims over seeds to the first run."""
     evaluation, seed = settings[0].evaluation, settings[0].seed
-    samples = SeedResampled([resampled(one, split_seed=seed) for one in settings], evaluation.bootstrap, seed)
-    alike = pd.concat([agreements(one) for one in settings])
+    samples = SeedResampled([resample(one, split_seed=seed) for one in settings], evaluation.bootstrap, seed)
+    alike = pd.concat([read_agreements(one) for one in settings])
     tables = {
         first.differences: paired(samples, evaluation.confidence),
-        first.claims: claims.judge(samples, alike, evaluation.confidence),
-        first.claims_extensions: claims.judge_extensions(samples, evaluation.confidence),
+        first.claims: claims_paper.judge(samples, alike, evaluation.confidence),
+        first.claims_extensions: claims_extensions.judge(samples, evaluation.confidence),
     }
     for path, table in tables.items():
-        write_csv(table, first.over_seeds(path))
+        write_table(table, first.over_seeds(path))
 
 
 def describe(table: pd.DataFrame) -> str:

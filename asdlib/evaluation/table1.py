@@ -5,23 +5,23 @@ Rows that carry the paper's names contain only the paper's method; everything el
 """
 
 import itertools
-import re
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from asdlib import ensemble, paths, scores
-from asdlib.atomic import write_json, writing
-from asdlib.data import catalogue
-from asdlib.evaluation import claims, false_alarms, health, paper, render, verdict
+from asdlib.atomic import write_json, write_text
+from asdlib.data import plan
+from asdlib.evaluation import claims_extensions, claims_paper, false_alarms, health, paper, render
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.repeated import repeat
 from asdlib.evaluation.rows import ROWS, SYSTEMS
-from asdlib.metrics import evaluable
-from asdlib.records import check_settings, record
-from asdlib.tables import read_table
+from asdlib.evaluation.values import name_alarms, name_values
+from asdlib.paths import AGREEMENT, RECORD
+from asdlib.records import check_settings
+from asdlib.stage import Stage
+from asdlib.tables import read_table, write_table
 
 KEYS = ["row", "machine", "domain", "selection"]
 ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers are given for orientation only."
@@ -30,105 +30,101 @@ ORIENTATION = "The data are synthetic, not DCASE2021: the paper's numbers are gi
 def run(settings) -> pd.DataFrame:
     """Evaluate a run and write ``table1.csv``, its companions, ``claims.csv`` and ``values.json`` to the run folder.
 
-    ``claims.csv`` judges the paper's sentences on the paper's rows, ``claims_extensions.csv`` what our extensions gain;
-    ``false_alarms.csv`` says what decisions are worth, ``health.csv`` which systems cannot tell clips apart.
-    ``table1_differences.csv`` holds the paired difference of every two rows, and of every row by two selections;
-    ``table1.md`` and ``table1.tex`` lay the table out as the paper does; ``values.json`` names numbers for prose.
+    ``claims.csv`` judges the paper's sentences on the paper's rows, ``claims_extensions.csv`` the gains of our
+    extensions. ``false_alarms.csv`` compares intended and measured rates of false alarms, ``health.csv`` lists systems
+    that cannot distinguish clips. ``table1_differences.csv`` contains the paired differences of every two rows, and of
+    every row by two selections. ``table1.md`` and ``table1.tex`` have the paper's layout. ``values.json`` names numbers
+    for prose.
 
     Returns:
-        The tidy table: columns ``row, machine, domain, selection, value, low, high, paper``, fractions. Machine and
-        domain may be ``all``: the harmonic mean over all AUC and pAUC, which is that of the cells wherever every
-        machine type has as many sections. ``paper`` is printed for cells and for all of all, and the harmonic mean of
-        the printed cells for other ``all``. Where ``value`` is NaN the machine was not run, or the row has no such
-        selection.
+        The tidy table with the columns ``row, machine, domain, selection, value, low, high, paper``, in fractions.
+        Machine and domain may be ``all``: the harmonic mean over all AUC and pAUC, which equals the harmonic mean of
+        the cells if all machine types have equally many sections. ``paper`` is the printed number for cells and for
+        the whole table, and the harmonic mean of the printed cells for other ``all``. Where ``value`` is NaN, the
+        machine was not run or the row has no such selection.
 
     Raises:
         ScoreError: A machine type of the plan has not been scored or has no ensemble.
     """
-    started = time.monotonic()
-    out = paths.Run.of(settings)
+    stage, out = Stage(settings), paths.Run.of(settings)
     frame = read(settings)
     evaluation = settings.evaluation
-    samples = resampled(settings, frame)
+    samples = resample(settings, frame)
     table = tidy(samples, evaluation.confidence)
     differences = paired(samples, evaluation.confidence)
-    tested = claims.judge(samples, agreements(settings), evaluation.confidence)
-    extensions = claims.judge_extensions(samples, evaluation.confidence)
+    tested = claims_paper.judge(samples, read_agreements(settings), evaluation.confidence)
+    extensions = claims_extensions.judge(samples, evaluation.confidence)
     alarms = false_alarms.false_alarms(frame, evaluation.decision_quantile)
     notes = health.health(settings, frame, samples.machines)
     note = ORIENTATION if settings.data.synthetic is not None else ""
     layout = (table, settings.title, note, ensemble.SELECTIONS, samples.machines, health.sentences(notes))
-    write_csv(table, out.table1)
-    write_csv(differences, out.differences)
+    judged = {"claims": tested, "extensions": extensions}
+    named = name_values(table, differences, optimism(differences), judged, frame, settings) | name_alarms(alarms)
+    data = ensemble.fingerprint(inputs(settings))
+    relevant = {"evaluation": evaluation.model_dump(mode="json")}
+    with stage.adding(relevant, seed=settings.seed, data=data) as folder:
+        write_table(table, folder / out.table1.name)
+        write_table(differences, folder / out.differences.name)
+        write_table(tested, folder / out.claims.name)
+        write_table(extensions, folder / out.claims_extensions.name)
+        write_table(alarms, folder / out.false_alarms.name)
+        write_table(notes, folder / out.health.name)
+        write_text(render.markdown(*layout), folder / out.table1.with_suffix(".md").name)
+        write_text(render.latex(*layout), folder / out.table1.with_suffix(".tex").name)
+        write_json(named | {"health_notes": len(health.sentences(notes))}, folder / out.values.name)
     for path in (out.table1, out.differences, out.claims, out.claims_extensions):
-        out.over_seeds(path).unlink(missing_ok=True)  # it was made of the table that this one replaces
-    write_csv(tested, out.claims)
-    write_csv(extensions, out.claims_extensions)
-    write_csv(alarms, out.false_alarms)
-    write_csv(notes, out.health)
-    write_text(render.markdown(*layout), out.table1.with_suffix(".md"))
-    write_text(render.latex(*layout), out.table1.with_suffix(".tex"))
-    named = values(table, differences, tested, extensions, frame, settings) | alarm_values(alarms)
-    write_json(named | {"health_notes": len(health.sentences(notes))}, out.values)
-    made = record(
-        {"evaluation": evaluation.model_dump(mode="json")},
-        seed=settings.seed,
-        device="processor",
-        data=ensemble.fingerprint(inputs(settings)),
-        seconds=time.monotonic() - started,
-    )
-    write_json(made, out.table1.with_name("table1.record.json"))
+        out.over_seeds(path).unlink(missing_ok=True)  # computed from the table that this one replaces
     return table
 
 
-def resampled(settings, frame: pd.DataFrame | None = None, split_seed: int | None = None) -> Resampled:
-    """Every row under resampled clips, with the selection repeated in each resample.
+def resample(settings, frame: pd.DataFrame | None = None, split_seed: int | None = None) -> Resampled:
+    """Evaluate every row under resampled clips, repeating the selection in each resample.
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.
         frame: Score rows, as returned by :func:`read`; None to read them.
-        split_seed: Seed of the halves and of the resamples; None for the run's.
+        split_seed: Seed of the halves and of the resamples; None for the seed of the run.
     """
     frame = read(settings) if frame is None else frame
-    repeated = repeat(settings, catalogue.plan(settings).machines, split_seed)
+    repeated = repeat(settings, plan.read(settings).machines, split_seed)
     without = frame[frame["selection"].isin(["", "fixed"])].assign(fold="")
     seed, evaluation = settings.seed if split_seed is None else split_seed, settings.evaluation
     return Resampled(without, evaluation.p, evaluation.bootstrap, seed, repeated)
 
 
 def inputs(settings) -> list[Path]:
-    """The score tables that Table 1 is made of: those of the baselines and of the ensembles of all machine types."""
+    """List the score tables behind Table 1: those of the baselines and of the ensembles of all machine types."""
     out = paths.Run.of(settings)
-    machines = catalogue.plan(settings).machines
+    machines = plan.read(settings).machines
     return [out.scores(system, machine) for machine in machines for system in (*paths.BASELINES, "ensemble")]
 
 
 def read(settings) -> pd.DataFrame:
-    """The score rows of :func:`inputs` with the further columns ``row``, ``selection`` and ``fold``."""
+    """Read the score rows of :func:`inputs`, with the further columns ``row``, ``selection`` and ``fold``."""
     for path in inputs(settings):
         system = path.relative_to(paths.Run.of(settings).folder).parts[0]
-        check_settings(path.with_name("record.json"), _made_with(settings, system))
+        check_settings(path.with_name(RECORD), _relevant_settings(settings, system))
     frame = scores.read(inputs(settings)).fillna({"selection": "", "fold": ""})
     names = {system: row for row, system in SYSTEMS.items()}
     frame["row"] = frame["system"].map(lambda system: names.get(system, system.split("/", 2)[-1]))
     return frame
 
 
-def _made_with(settings, system: str) -> dict:
+def _relevant_settings(settings, system: str) -> dict:
     """Return the settings that a system's record must contain."""
-    made = getattr(settings, system.removesuffix("_shift")).model_dump(mode="json")  # both Mahalanobis rows have one
-    return settings.common() | ({"ensemble": made} if system == "ensemble" else made)
+    own = getattr(settings, system.removesuffix("_shift")).model_dump(mode="json")  # both Mahalanobis rows share one
+    return settings.common() | ({"ensemble": own} if system == "ensemble" else own)
 
 
-def agreements(settings) -> pd.DataFrame:
-    """How alike the candidates rank the clips (:mod:`asdlib.ensemble.agreement`), of all machine types."""
+def read_agreements(settings) -> pd.DataFrame:
+    """Read how alike the candidates rank the clips (:mod:`asdlib.ensemble.agreement`), for all machine types."""
     out = paths.Run.of(settings)
-    folders = [out.system("ensemble", machine) for machine in catalogue.plan(settings).machines]
-    return pd.concat([read_table(folder / "agreement.csv") for folder in folders])
+    folders = [out.system("ensemble", machine) for machine in plan.read(settings).machines]
+    return pd.concat([read_table(folder / AGREEMENT) for folder in folders])
 
 
 def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
-    """The table of :func:`run` from figures under resampling."""
+    """Build the table that :func:`run` returns from figures under resampling."""
     printed = paper.printed_all()
     machines = [*paper.MACHINES, *(machine for machine in resampled.machines if machine not in paper.MACHINES)]
     rows = []
@@ -149,8 +145,8 @@ def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
 def paired(resampled: Resampled, confidence: float) -> pd.DataFrame:
     """Compute paired differences of every two rows with the same selection, and of every row with two selections.
 
-    A cross-fitted row is compared with the other's figure by halves (:mod:`asdlib.evaluation.bootstrap`), so that the
-    difference may deviate a little from that of the two values in the table.
+    A cross-fitted row is compared with the other row's figure by halves (:mod:`asdlib.evaluation.bootstrap`), so that
+    the difference may deviate slightly from that of the two values in the table.
 
     Returns:
         Columns ``row, selection, than, than_selection, machine, domain, difference, low, high``.
@@ -176,7 +172,7 @@ def paired(resampled: Resampled, confidence: float) -> pd.DataFrame:
 def optimism(differences: pd.DataFrame) -> pd.DataFrame:
     """Compute how much of each row's figure is due to selection: development minus cross-fitted.
 
-    A little of it is not optimism: cross-fitting chooses on half the clips, so it chooses a little worse.
+    A small part of it is not optimism: cross-fitting chooses on half of the clips, hence slightly worse.
 
     Args:
         differences: Paired differences, as returned by :func:`paired`.
@@ -189,84 +185,3 @@ def optimism(differences: pd.DataFrame) -> pd.DataFrame:
     return differences.loc[same & pair, ["row", "machine", "domain", "difference", "low", "high"]].reset_index(
         drop=True
     )
-
-
-def values(table, differences, tested: pd.DataFrame, extensions: pd.DataFrame, frame: pd.DataFrame, settings) -> dict:
-    """Names and numbers for prose: fractions and counts, snake case; what is undefined is left out.
-
-    * ``<row>[_<selection>]_<machine>_<domain>``, and ``_low`` and ``_high``; without machine and domain for all;
-    * ``paper_<row>_printed`` and ``_from_cells``, ``_source``, ``_target``, ``_same_machines`` (its cells of the
-      machine types of this run);
-    * ``optimism_<row>``, ``_low``, ``_high``; ``<row>_less_<row>[_<selection>]``, ``_low``, ``_high``;
-    * ``paper_evaluation``: what the same authors published for the challenge's evaluation sections;
-    * ``claims_hold``, ``claims_fail``, ``claims_untested``, the same with ``extensions_``, ``machines``, ``sections``,
-      ``test_clips`` and more.
-    """
-    test = evaluable(frame)
-    named = {
-        "machines": test["machine"].nunique(),
-        "sections": len(test[["machine", "section"]].drop_duplicates()),
-        "test_clips": len(test[["machine", "section", "domain", "clip"]].drop_duplicates()),
-        "bootstrap": settings.evaluation.bootstrap,
-        "confidence": settings.evaluation.confidence,
-        "p": settings.evaluation.p,
-        "autoencoder_candidates": len(settings.autoencoder_candidates),
-        "classifier_candidates": len(settings.classifier_candidates),
-        "paper_evaluation": paper.EVALUATION,
-    }
-    for kind, judgements in (("claims", tested), ("extensions", extensions)):
-        counts = judgements["verdict"].value_counts()
-        named[kind] = len(judgements)
-        for name, found in (("hold", verdict.HOLDS), ("fail", verdict.FAILS), ("untested", verdict.UNTESTED)):
-            named[f"{kind}_{name}"] = int(counts.get(found, 0))
-
-    def add(name: tuple, item: pd.Series, column: str) -> None:
-        for suffix, key in (("", column), ("low", "low"), ("high", "high")):
-            named[slug(*name, suffix)] = item[key]
-
-    for item in table.to_dict("records"):
-        where = [part for part in (item["machine"], item["domain"]) if part != "all"]
-        add((item["row"], item["selection"], *where), item, "value")
-    run = tuple(machine for machine in paper.MACHINES if machine in set(test["machine"]))
-    for item in paper.audit().to_dict("records"):
-        for column in ("printed", "from_cells", "arithmetic", "source", "target"):
-            named[slug("paper", item["row"], column)] = item[column]
-        named[slug("paper", item["row"], "same_machines")] = paper.value(item["row"], machines=run)
-    everything = (differences["machine"] == "all") & (differences["domain"] == "all")
-    for item in optimism(differences[everything]).to_dict("records"):
-        add(("optimism", item["row"]), item, "difference")
-    for item in differences[everything].to_dict("records"):
-        if item["row"] != item["than"]:
-            selection = item["selection"] or item["than_selection"]
-            add((item["row"], "less", item["than"], selection), item, "difference")
-    return {name: value for name, value in named.items() if np.isfinite(value)}
-
-
-def alarm_values(alarms: pd.DataFrame) -> dict[str, int]:
-    """Names and counts for prose: ``alarms_<row>_inside`` of ``alarms_<row>_sections``, for rows without labels."""
-    named = {}
-    for (row, _), (inside, sections) in false_alarms.counts(alarms).items():
-        named |= {slug("alarms", row, "inside"): inside, slug("alarms", row, "sections"): sections}
-    return named
-
-
-def slug(*parts: str) -> str:
-    """A name in snake case: ``AE+BC ensemble (mix)`` is ``mix``, ``AE+ ensemble`` is ``ae_plus_ensemble``.
-
-    >>> slug("AE+BC ensemble (mix)", "cross-fitted", "ToyCar")
-    'mix_cross_fitted_toycar'
-    """
-    text = " ".join(part for part in parts if part).replace("AE+BC ensemble", "").replace("+", " plus")
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
-
-
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, whole or not at all."""
-    with writing(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write a text file, whole or not at all."""
-    with writing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

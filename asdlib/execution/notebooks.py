@@ -5,7 +5,6 @@ Papermill only warns about a misspelt parameter and does not check types; here b
 
 import contextlib
 import difflib
-import io
 import json
 import logging
 import os
@@ -13,13 +12,22 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
+
+from traitlets.config import Config
 
 from asdlib import params, paths
 from asdlib.atomic import writing
 from asdlib.errors import NotebookError
-from asdlib.execution import kernels, process_lifetime
+from asdlib.execution import kernels
+from asdlib.execution.prefixed import Prefixed
+from asdlib.workflow import BY_NAME
+
+# Without this package, papermill starts in a quarter of the time (benchmarks/kernels.py): its dependency jsonschema
+# would build a grammar of web addresses, for JSON formats that no notebook uses.
+sys.modules.setdefault("rfc3987_syntax", None)
+import papermill  # noqa: E402
+from papermill.exceptions import PapermillExecutionError  # noqa: E402
 
 
 def parameters(notebook: Path) -> dict:
@@ -36,7 +44,7 @@ def parameters(notebook: Path) -> dict:
             f"{notebook}: not a Jupyter notebook; expected one from notebooks/, for example 01_data.ipynb"
         )
     try:
-        return _papermill().inspect_notebook(str(notebook))
+        return papermill.inspect_notebook(str(notebook))
     except ValueError as error:  # its metadata name no kernel or language
         raise NotebookError(f"{notebook}: {error}; save the notebook in JupyterLab with a Python kernel") from None
 
@@ -58,48 +66,13 @@ def check(notebook: Path, values: dict) -> None:
         if type(value).__name__ != expected and not (expected == "float" and isinstance(value, int)):
             raise NotebookError(f"{notebook.name}: parameter {name!r} is {value!r}; expected a {expected}")
     settings = params.load(values.get("params", "demo"), values.get("overrides"))
-    branch = {"03": "autoencoder", "04": "autoencoder", "05": "classifier", "06": "classifier"}.get(notebook.name[:2])
-    if branch and "candidate" in values:
-        settings.candidate(branch, values["candidate"])
-
-
-COMMON = "ASDLIB_PARAMETERS"
-"""environment variable with the parameters (JSON) of all notebooks of a run: its profile and overrides"""
-
-
-def environment(settings) -> dict[str, str]:
-    """Return the environment variables set for every kernel of a run."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    threads = dict.fromkeys(names, str(settings.threads))  # so that parallel jobs do not compete for cores
-    # The last variable silences a warning of ipykernel's debugger at every start.
-    return threads | {"PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    stage = BY_NAME.get(notebook.stem)
+    if stage and stage.branch and "candidate" in values:
+        settings.candidate(stage.branch, values["candidate"])
 
 
 PATIENCE = 900
 """seconds that a kernel may take to start: imports from a busy or network file system take minutes"""
-
-
-def surroundings(folder: Path) -> dict[str, str]:
-    """Return environment variables that hide the user's Jupyter, IPython and matplotlib configuration from a kernel.
-
-    Otherwise a ``python3`` kernel elsewhere on ``JUPYTER_PATH`` might run another Python, IPython's start-up files
-    might run other code, and a ``matplotlibrc`` might change the figures.
-
-    Args:
-        folder: Temporary folder for the kernel's own files.
-    """
-    paths_before = os.environ.get("JUPYTER_PATH", "")
-    if not kernels.is_ours(paths_before.partition(os.pathsep)[0]):
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        kernels.write_specification(folder, argv)
-        paths_before = os.pathsep.join(filter(None, [str(folder), paths_before]))
-    return {
-        "JUPYTER_PATH": paths_before,
-        "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "IPYTHONDIR": str(folder / "ipython"),
-        "MATPLOTLIBRC": str(Path(find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"),
-    }
 
 
 @contextlib.contextmanager
@@ -123,21 +96,15 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     Raises:
         NotebookError: A parameter is invalid, or a cell failed; in that case the message is the cell's own error.
     """
-    if isinstance(values, dict):
-        values = json.loads(os.environ.get(COMMON, "{}")) | values
     check(notebook, values)
     settings = params.load(values.get("params", "demo"), values.get("overrides"))
-    papermill = _papermill()
-    from papermill.exceptions import PapermillExecutionError
-    from traitlets.config import Config
-
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    process_lifetime.follow()
-    began = time.monotonic()
+    began, failure = time.monotonic(), None
     lines = Prefixed(output.stem)
     with writing(output) as temporary, contextlib.ExitStack() as stack:
         folder = stack.enter_context(kernels.socket_folder())
-        stack.enter_context(_changed_environment(environment(settings) | surroundings(folder)))
+        variables = kernels.environment(settings) | kernels.isolation(folder)
+        stack.enter_context(_changed_environment(variables))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # from libraries that start the kernel; the kernel has its own filters
         try:
@@ -145,8 +112,8 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
                 str(notebook),
                 str(temporary),
                 parameters=values,
-                cwd=str(paths.home()),
-                kernel_name="python3",  # our own (see surroundings), whichever kernel the notebook was saved with
+                cwd=str(paths.project_root()),
+                kernel_name="python3",  # our own (see kernels.isolation), whichever kernel the notebook was saved with
                 start_timeout=PATIENCE,
                 progress_bar=False,
                 stdout_file=lines,
@@ -154,7 +121,6 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
                 # Sockets in a private folder: no port is opened, and parallel jobs cannot take each other's.
                 config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}),
             )
-            failure = None
         except PapermillExecutionError as error:
             failure = f"{error.ename}: {error.evalue}"
             if error.ename in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in error.evalue:
@@ -170,45 +136,3 @@ def execute(notebook: Path, output: Path, values: dict) -> float:
     if failure is not None:
         raise NotebookError(f"{output}: {failure}")
     return time.monotonic() - began
-
-
-def failures(folder: Path, since: float) -> list[str]:
-    """Return the errors in the executed notebooks of ``folder`` newer than ``since`` (Unix time in seconds)."""
-    sentences = []
-    for path in sorted(folder.glob("*.ipynb")):
-        if path.name.startswith(".") or path.stat().st_mtime < since:  # hidden: unfinished file of a killed job
-            continue
-        if not path.stat().st_size:  # its kernel died before the first cell
-            continue
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        outputs = [output for cell in cells for output in cell.get("outputs", [])]
-        errors = [output for output in outputs if output["output_type"] == "error"]
-        sentences += [f"{path}: {error['ename']}: {error['evalue']}" for error in errors]
-    return sentences
-
-
-def _papermill():
-    """Import papermill in 0.4 s instead of 1.7, by keeping its dependency jsonschema from building a URL grammar."""
-    sys.modules.setdefault("rfc3987_syntax", None)  # blocks the import; only JSON formats that no notebook uses need it
-    import papermill
-
-    return papermill
-
-
-class Prefixed(io.TextIOBase):
-    """Text stream that forwards whole lines to standard output with a prefix, to tell parallel jobs apart."""
-
-    def __init__(self, prefix: str):
-        self.prefix, self.rest = prefix, ""
-
-    def write(self, text: str) -> int:
-        *lines, self.rest = (self.rest + text).split("\n")
-        for line in lines:
-            if line.strip():
-                print(f"{self.prefix} | {line}", file=sys.__stdout__, flush=True)
-        return len(text)
-
-    def close(self) -> None:
-        if not self.closed and self.rest:
-            self.write("\n")
-        super().close()

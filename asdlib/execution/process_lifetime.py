@@ -18,9 +18,6 @@ from pathlib import Path
 from asdlib.errors import AsdError
 from asdlib.records import fingerprint
 
-PIPE = "ASDLIB_LEADER"
-"""environment variable with the path of the pipe"""
-
 PATIENCE = 60.0  # seconds that processes of an earlier run may take to end; they need about one
 
 
@@ -32,8 +29,8 @@ def leading(folder: Path) -> Iterator[Path]:
         folder: Folder in which to create the pipe; only one process at a time may lead here.
 
     Yields:
-        Path of the pipe, to be passed as :data:`PIPE` in the environment of the processes that call :func:`follow`.
-        Each leader has its own pipe, so that a process that starts late does not follow the next leader.
+        Path of the pipe, to be passed to the processes that call :func:`follow`. Each leader has its own pipe, so that
+        a process that starts late does not follow the next leader.
 
     Raises:
         AsdError: Processes of an earlier run do not end.
@@ -64,12 +61,10 @@ def leading(folder: Path) -> Iterator[Path]:
         pipe.unlink(missing_ok=True)
 
 
-def follow() -> None:
-    """End this process when the leader of its run has ended; do nothing without a leader."""
-    if not os.environ.get(PIPE):
-        return
+def follow(pipe: Path | str) -> None:
+    """End this process when the leader of its run, which yielded ``pipe`` in :func:`leading`, has ended."""
     try:
-        descriptor = os.open(os.environ[PIPE], os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:  # the leader ended before this process started
         os._exit(1)
     os.set_blocking(descriptor, True)
@@ -87,8 +82,7 @@ def follow_in_pool(pipe: str) -> None:
     This function is defined here so that a worker follows the leader before it imports anything heavy.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.environ[PIPE] = pipe
-    follow()
+    follow(pipe)
 
 
 def _followed(pipe: Path) -> bool:

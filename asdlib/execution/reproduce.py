@@ -1,6 +1,8 @@
 """Implement ``make reproduce``: validate settings and data up front, then let Snakemake run the missing stages."""
 
 import contextlib
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -11,9 +13,15 @@ from pathlib import Path
 from asdlib import params, paths
 from asdlib.atomic import only_one, sweep, write_json
 from asdlib.data import catalogue
-from asdlib.execution import kernels, notebooks, slurm
-from asdlib.execution.process_lifetime import PIPE, leading
+from asdlib.execution import kernels, slurm
+from asdlib.execution.process_lifetime import leading
 
+OPTIONS = (
+    *("--workflow-profile", "none"),
+    "--nolock",  # Snakemake's lock would outlive a killed run; ours does not (alone)
+    *("--rerun-incomplete", "--keep-going"),
+    *("--quiet", "rules", "host", "progress"),
+)
 CANCELLING = 60.0  # seconds allowed for cancelling the jobs on a cluster
 
 
@@ -42,7 +50,7 @@ def reproduce(
     Raises:
         asdlib.errors.AsdError: The settings or the data cannot be used, or another run is active in this folder.
     """
-    home = paths.home().resolve()
+    root = paths.project_root().resolve()
     where = slurm.profile(submit, dry_run) if submit else ["--cores", str(jobs)]
     settings = params.load(profile, overrides)
     plan = catalogue.plan(settings)
@@ -50,49 +58,33 @@ def reproduce(
         print(f"{machine}: sections {', '.join(sections)}", flush=True)
     if plan.outliers:
         print(f"outliers only: {', '.join(plan.outliers)}", flush=True)
-    snakemake = [sys.executable, "-m", "snakemake", "--directory", str(home), "--snakefile", str(home / "Snakefile")]
     # A dry run has its own file because jobs pending on a cluster have yet to read theirs.
-    config = home / ".snakemake" / ("dry.json" if dry_run else "config.json")
-    # Our own lock ensures that there is only one run. Snakemake's lock would outlive a killed run.
-    options = [
-        *where,
-        "--workflow-profile",
-        "none",
-        "--nolock",
-        "--rerun-incomplete",
-        "--keep-going",
-        "--configfile",
-        str(config),
-    ]
-    quiet = ["--quiet", "rules", "host", "progress"]
-    with alone(home), leading(home / ".snakemake") as pipe:
+    config = root / ".snakemake" / ("dry.json" if dry_run else "config.json")
+    options = [*(targets or []), "--directory", str(root), "--snakefile", str(root / "Snakefile")]
+    options += [*where, *OPTIONS, "--configfile", str(config), *(["--dry-run"] if dry_run else [])]
+    # Without the user's Snakemake profile and, on one machine, without settings of its plugins.
+    prefix = "SNAKEMAKE_PROFILE" if submit else "SNAKEMAKE_"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
+    environment |= kernels.environment(settings)
+    with alone(root), leading(root / ".snakemake") as leader:
         if not dry_run:
-            slurm.wait(home)
+            slurm.wait(root)
             _sweep(settings)
-        write_json({"profile": profile, "overrides": overrides}, config)
+        given = {"profile": profile, "overrides": overrides, "plan": dataclasses.asdict(plan), "leader": str(leader)}
+        write_json(given, config)
         began = time.time()
-        environment = _without_profiles(submit) | notebooks.environment(settings) | {PIPE: str(pipe)}
-        command = [*snakemake, *(targets or []), *options]
-        if submit and dry_run:
-            code = _ask(command, environment, home)
-        else:
-            extra = [*quiet, "--dry-run"] if dry_run else quiet
-            warmed = not (dry_run or submit)  # for jobs on this machine
-            with kernels.kernels(environment) if warmed else contextlib.nullcontext(environment) as environment:
-                code = _run([*command, *extra], environment, home, CANCELLING if submit else 0.0)
-        if not slurm.jobs(home):
+        here = not (submit or dry_run)  # whether notebooks run on this machine
+        with kernels.kernels(environment) if here else contextlib.nullcontext(environment) as environment:
+            module = "asdlib.execution.requested" if submit and dry_run else "snakemake"
+            command = [sys.executable, "-m", module, *options]
+            code = _run(command, environment, root, CANCELLING if submit else 0.0)
+        if not slurm.jobs(root):
             _sweep(settings)  # after jobs that were killed while the run continued
             if code == 0 and not (dry_run or targets):  # Snakemake's hook does not run if nothing was left to do
                 forget_finished(paths.Run.of(settings))
-    for sentence in notebooks.failures(paths.Run.of(settings).folder / "notebooks", began):
+    for sentence in failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below Snakemake's own output
     return code
-
-
-def _without_profiles(submit: Path | None) -> dict[str, str]:
-    """Return our environment without the user's Snakemake profile and, on one machine, without settings of plugins."""
-    ours = "SNAKEMAKE_PROFILE" if submit else "SNAKEMAKE_"
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def forget_finished(run: paths.Run) -> None:
@@ -101,21 +93,36 @@ def forget_finished(run: paths.Run) -> None:
         done.unlink(missing_ok=True)
 
 
+def failures(folder: Path, since: float) -> list[str]:
+    """Return the errors in the executed notebooks of ``folder`` newer than ``since`` (Unix time in seconds)."""
+    sentences = []
+    for path in sorted(folder.glob("*.ipynb")):
+        if path.name.startswith(".") or path.stat().st_mtime < since:  # hidden: unfinished file of a killed job
+            continue
+        if not path.stat().st_size:  # its kernel died before the first cell
+            continue
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        errors = [output for output in outputs if output["output_type"] == "error"]
+        sentences += [f"{path}: {error['ename']}: {error['evalue']}" for error in errors]
+    return sentences
+
+
 @contextlib.contextmanager
-def alone(home: Path) -> Iterator[None]:
-    """Hold a lock so that no other ``make reproduce`` or manually started Snakemake runs in the project ``home``.
+def alone(root: Path) -> Iterator[None]:
+    """Hold a lock so that no other ``make reproduce`` or manually started Snakemake runs in the project's folder.
 
     Raises:
         asdlib.errors.AsdError: Another one is running.
     """
-    busy = f"{home / '.snakemake'}: another `make reproduce` or Snakemake is running in this folder; wait until it ends"
-    with only_one(home / ".snakemake" / "reproduce.lock", busy):
+    busy = f"{root / '.snakemake'}: another `make reproduce` or Snakemake is running in this folder; wait until it ends"
+    with only_one(root / ".snakemake" / "reproduce.lock", busy):
         yield
 
 
-def _run(command: list[str], environment: dict[str, str], home: Path, patience: float) -> int:
+def _run(command: list[str], environment: dict[str, str], root: Path, patience: float) -> int:
     """Run Snakemake and return its exit code; on an interrupt, give it ``patience`` seconds to cancel its jobs."""
-    with subprocess.Popen(command, env=environment, cwd=home) as process:
+    with subprocess.Popen(command, env=environment, cwd=root) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -126,18 +133,9 @@ def _run(command: list[str], environment: dict[str, str], home: Path, patience: 
             process.kill()
 
 
-def _ask(command: list[str], environment: dict[str, str], home: Path) -> int:
-    """Print the resources that a run requests from a cluster, and return Snakemake's exit code."""
-    done = subprocess.run(
-        [*command, "--dry-run"], check=False, env=environment, cwd=home, stdout=subprocess.PIPE, text=True
-    )
-    print(done.stdout if done.returncode else slurm.describe(slurm.stages(done.stdout)), flush=True)
-    return done.returncode
-
-
 def _sweep(settings) -> None:
     """Remove the unfinished files of killed jobs in the run folder, and of a killed synthesis next to the data."""
     sweep(paths.Run.of(settings).folder)
     if settings.data.synthetic:
-        root = paths.home() / settings.data.root
+        root = paths.project_root() / settings.data.root
         sweep(root.parent, deep=False, name=root.name)

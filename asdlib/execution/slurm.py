@@ -6,13 +6,11 @@ therefore waits until they have ended, as it does for processes on its own machi
 """
 
 import getpass
-import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from asdlib.errors import AsdError
@@ -53,10 +51,10 @@ def profile(folder: Path, dry_run: bool = False) -> list[str]:
     return ["--profile", str(folder.resolve())]
 
 
-def wait(home: Path) -> None:
-    """Wait until Slurm has no more jobs that were submitted from ``home``."""
+def wait(root: Path) -> None:
+    """Wait until Slurm has no more jobs that were submitted from ``root``."""
     told: list[str] = []
-    while left := jobs(home):
+    while left := jobs(root):
         if left != told:
             print(
                 f"waiting for {len(left)} job(s) of an earlier command: {', '.join(left)}; their results are kept "
@@ -67,13 +65,13 @@ def wait(home: Path) -> None:
         time.sleep(PATIENCE)
 
 
-def jobs(home: Path) -> list[str]:
-    """Return the IDs of the pending and running Slurm jobs that were submitted from ``home``.
+def jobs(root: Path) -> list[str]:
+    """Return the IDs of the pending and running Slurm jobs that were submitted from ``root``.
 
     Raises:
         AsdError: Slurm does not answer.
     """
-    if not (home / LOGS).is_dir():  # nothing was ever submitted from here
+    if not (root / LOGS).is_dir():  # nothing was ever submitted from here
         return []
     # The plugin gives all jobs of one command the same name: our prefix and a random string.
     query = ["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%A|%j|%Z"]
@@ -82,39 +80,9 @@ def jobs(home: Path) -> list[str]:
     except (OSError, subprocess.CalledProcessError) as error:
         reason = " ".join((getattr(error, "stderr", "") or str(error)).split())
         raise AsdError(
-            f"{home / LOGS}: jobs submitted from here may still be running, but Slurm cannot be asked ({reason}), so "
+            f"{root / LOGS}: jobs submitted from here may still be running, but Slurm cannot be asked ({reason}), so "
             "nothing was started; run the command on a machine where squeue works, or remove that folder if no job is "
             "left"
         ) from None
     found = [line.split("|", 2) for line in done.stdout.splitlines()]
-    return sorted({job for job, name, folder in found if name.startswith(f"{PREFIX}_") and Path(folder) == home})
-
-
-def stages(listing: str) -> pd.DataFrame:
-    """Sum up the resources that a run requests from a cluster, by stage.
-
-    Args:
-        listing: Output of ``snakemake --dry-run``.
-
-    Returns:
-        One row per stage: ``stage``, ``jobs``, ``hours`` (the sum of the time limits) and ``gpu_hours``.
-    """
-    rows = []
-    for block in re.split(r"^(?=(?:local)?rule \w+:$)", listing, flags=re.MULTILINE)[1:]:
-        stage = block.partition(":")[0].split()[1]
-        given = re.search(r"^ +resources: (.*)$", block, flags=re.MULTILINE)
-        asked = dict(re.findall(r"(\w+)=(\d+)\b", given[1] if given else ""))
-        hours = int(asked.get("runtime", 0)) / 60
-        rows.append((stage, 1, hours, hours * int(asked.get("gpu", 0))))
-    table = pd.DataFrame(rows, columns=["stage", "jobs", "hours", "gpu_hours"])
-    return table[table["stage"] != "all"].groupby("stage", sort=False, as_index=False).sum()
-
-
-def describe(table: pd.DataFrame) -> str:
-    """Format the table of :func:`stages` as text, with its sum."""
-    total = pd.DataFrame([{"stage": "sum", **table.drop(columns="stage").sum()}])
-    rows = pd.concat([table, total]).astype({"jobs": int})
-    text = rows.rename(columns={"gpu_hours": "GPU hours"}).to_string(
-        index=False, float_format=lambda value: f"{value:.0f}"
-    )
-    return f"{text}\nhours are the summed time limits of the jobs, an upper bound on their run time"
+    return sorted({job for job, name, folder in found if name.startswith(f"{PREFIX}_") and Path(folder) == root})

@@ -8,7 +8,7 @@ An unknown key, a wrong type or a value out of range raises an error with the ke
 from asdlib.errors import ParamsError
 from asdlib.params.autoencoder import Autoencoder, AutoencoderModel, AutoencoderScorer, SpecAugment
 from asdlib.params.classifier import ArcFace, Classifier, ClassifierScorer, Ddcsad
-from asdlib.params.data import Data, Features, PseudoTarget, Synthetic
+from asdlib.params.data import Data, Features, ShiftedClips, Synthetic
 from asdlib.params.ensemble import Evaluation
 from asdlib.params.settings import Settings, load, section, value
 from asdlib.params.types import ClassifierVariant, Strict, Variant, WindowPooling
@@ -27,8 +27,8 @@ __all__ = [
     "Evaluation",
     "Features",
     "ParamsError",
-    "PseudoTarget",
     "Settings",
+    "ShiftedClips",
     "SpecAugment",
     "Strict",
     "Synthetic",

@@ -91,9 +91,9 @@ class AutoencoderTraining(Strict):
     loss: Literal["l1", "l2"] = "l1"
     """element-wise reconstruction error"""
     pseudo_target: Fraction = 0.0
-    """share of the training crops that are pseudo-target"""
+    """share of the training crops that are pseudo-target crops, made as ``pseudo_target_by`` says"""
     pseudo_target_by: PseudoTargetBy = "mixup"
-    """pseudo-target crops by Mixup of power with a target clip of their section, or by the estimated shift"""
+    """how pseudo-target crops are made: by Mixup of power with a target clip of their section, or from shifted clips"""
 
 
 class AutoencoderScorer(Strict):
@@ -108,7 +108,7 @@ class AutoencoderScorer(Strict):
     groups: Literal["section_domain", "section", "machine"] = "section_domain"
     """units that have a separate Gaussian each"""
     target_from: TargetFrom = "clips"
-    """what the target's Gaussians are fitted on: the few target clips, or pseudo-target clips"""
+    """what the target's Gaussians are fitted on: the few target clips, or shifted clips"""
     target_prior: Annotated[float, Field(ge=0)] = 300.0
     """weight of the section's source covariance in the target's, in frames; 0 uses the target clips alone"""
     target_centre: Literal["own", "source"] = "own"
@@ -149,7 +149,7 @@ class Autoencoder(Strict):
         require_papers_method(
             self,
             training__pseudo_target=self.training.pseudo_target > 0,
-            scorer__target_from=self.scorer.target_from == "pseudo_target",
+            scorer__target_from=self.scorer.target_from == "shifted",
             scorer__masking=not self.scorer.masking,
             scorer__groups=self.scorer.groups != "section_domain",
         )

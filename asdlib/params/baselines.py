@@ -53,4 +53,4 @@ class Mahalanobis(Strict):
 
     features: Features = Features()
     target_shift: Annotated[float, Field(ge=0)] = 0.1
-    """weight of the shift that the target clips still show compared with pseudo-target clips; 0 ignores it"""
+    """weight of the shift that the target clips still show compared with shifted clips; 0 ignores it"""

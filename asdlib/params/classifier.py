@@ -88,7 +88,7 @@ class ClassifierBatches(Strict):
     target_clips: Count = 16
     """target and pseudo-target clips per fine-tuning step"""
     pseudo_target_by: PseudoTargetBy = "mixup"
-    """pseudo-target clips by Mixup of target and source clips (the paper), or by the estimated shift"""
+    """how pseudo-target clips are made: by Mixup of target and source clips (the paper), or as shifted clips"""
     target_negatives: bool = True
     """whether fine-tuning also uses outliers of the target domain, so that the domain does not reveal the class"""
 
@@ -122,9 +122,9 @@ class ClassifierScorer(Strict):
 
     target_from: TargetFrom = "clips"
     """what target clips are compared with: the section's own clips (held out for logit and distance, learnt for
-    Mahalanobis), or pseudo-target clips"""
+    Mahalanobis), or shifted clips"""
     target_shift: Annotated[float, Field(ge=0)] = 0.1
-    """weight of the shift that the target clips still show next to pseudo-target clips, in Mahalanobis distances"""
+    """weight of the shift that the target clips still show compared with shifted clips, in Mahalanobis distances"""
     variants: Annotated[list[ClassifierVariant], Field(min_length=1), AfterValidator(unique)] = [
         *get_args(ClassifierVariant)
     ]
@@ -158,7 +158,7 @@ class Classifier(Strict):
             self,
             batches__pseudo_target_by=self.batches.pseudo_target_by == "shift",
             batches__mixup=self.batches.mixup == 0,
-            scorer__target_from=self.scorer.target_from == "pseudo_target",
+            scorer__target_from=self.scorer.target_from == "shifted",
             ddcsad__weight=self.ddcsad.weight == 0,
             training__finetune_steps=self.training.finetune_steps == 0,
         )

@@ -30,7 +30,7 @@ class Synthetic(Strict):
     """level of the machine over the factory background in the source domain, in dB"""
 
 
-class PseudoTarget(Strict):
+class ShiftedClips(Strict):
     """Source training clips carried through the shift that the target clips show (:mod:`asdlib.shift.physical`)."""
 
     clips: Annotated[int, BeforeValidator(number), Field(ge=2)] = 200
@@ -57,8 +57,8 @@ class Data(Strict):
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """share of each section's source training clips that no network learns from; scorers, normalisation and thresholds
     use them"""
-    pseudo_target: PseudoTarget = PseudoTarget()
-    """source training clips carried through the shift that the target clips show"""
+    shifted: ShiftedClips = ShiftedClips()
+    """shifted clips: source training clips carried through the shift that the target clips show"""
     anomalies: bool = True
     """whether a section needs anomalous test clips; false for a detector of your own machine, which has none"""
 

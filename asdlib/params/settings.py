@@ -51,6 +51,11 @@ class Settings(Strict):
     """named overrides of ``classifier``; the first is the one used without labels"""
     ensemble: Ensemble = Ensemble()
     evaluation: Evaluation = Evaluation()
+    checkpoint_seconds: Annotated[float, Field(ge=0, exclude=True)] = 60.0
+    """seconds between checkpoints of a training; shorter on machines that may be preempted, no effect on results"""
+    keep_finished: Annotated[bool, Field(exclude=True)] = False
+    """whether to keep finished trainings next to their checkpoints, which the workflow does until its end: Snakemake
+    removes the outputs of a job that was killed before Snakemake noted its end, even complete ones"""
 
     @model_validator(mode="after")
     def _candidates_fit(self):
@@ -114,10 +119,10 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     """
     path = Path(path).expanduser()
     if path.suffix not in (".yaml", ".yml"):
-        known = paths.home() / "params"
+        known = paths.project_root() / "params"
         path = (known if known.is_dir() else Path(__file__).parents[1] / "profiles") / f"{path}.yaml"
     elif not path.is_file():
-        path = paths.home() / path
+        path = paths.project_root() / path
     if not path.is_file():
         known = sorted(other.stem for other in path.parent.glob("*.yaml"))
         raise ParamsError(f"{path}: no such file; profiles in that folder: {', '.join(known) or 'none'}")
@@ -137,6 +142,21 @@ def section(name: str | int) -> str:
     ('01', '00')
     """
     return f"{name:02d}" if isinstance(name, int) and not isinstance(name, bool) else name
+
+
+def assignments(pairs: list[str]) -> dict[str, Any]:
+    """Read overrides from the values of ``--set``, each ``KEY=VALUE``.
+
+    >>> assignments(["seed=1", "data.sections=[00]"])
+    {'seed': 1, 'data.sections': ['00']}
+    """
+    overrides = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise ParamsError(f"--set {pair}: expected KEY=VALUE, for example --set seed=1")
+        overrides[key] = value(text)
+    return overrides
 
 
 def value(text: str) -> Any:

@@ -63,7 +63,7 @@ FRAME_VARIANTS = tuple(
 pooled over copies by the maximum"""
 Variant = Literal[(*FRAME_VARIANTS, "clip_signed", "l1")]
 PseudoTargetBy = Literal["mixup", "shift"]
-TargetFrom = Literal["clips", "pseudo_target"]
+TargetFrom = Literal["clips", "shifted"]
 Origin = Literal["paper", "extension"]
 WindowPooling = Literal["mean", "median", "max", "upper_mean"]
 MIXED_VARIANTS = tuple(f"w{weight}_{pooling}" for weight in (50, 25, 75) for pooling in get_args(WindowPooling))

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from pydantic import ValidationError
 
 from asdlib.errors import ParamsError
 from asdlib.params.types import Strict
+
+_RENAMED = {"data.pseudo_target": "data.shifted"}
 
 
 def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
@@ -24,6 +27,7 @@ def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 def validated(model: type[Strict], values: dict[str, Any], where: str | Path):
+    """Validate settings; the messages of :class:`ParamsError` begin with ``where``, one line per mistake."""
     try:
         return model.model_validate(values)
     except ParamsError as error:  # from a candidate
@@ -37,6 +41,8 @@ def _sentence(model: type[Strict], item: dict) -> str:
     location = [str(part) for part in item["loc"]]
     key = ".".join(location)
     if item["type"] == "extra_forbidden":
+        if key in _RENAMED:
+            return f"unknown key {key!r}; it is called {_RENAMED[key]!r} now"
         return f"unknown key {key!r}{nearest(location[-1], _keys(model, location[:-1]))}"
     if item["type"] == "missing":
         return f"the key {key!r} is missing; add it"
@@ -56,13 +62,16 @@ def _keys(model: type[Strict], location: list[str]) -> list[str]:
 
 
 def kinds(annotation: Any) -> list[type[Strict]]:
+    """Return the groups of settings that the type of a field allows."""
     if isinstance(annotation, type) and issubclass(annotation, Strict):
         return [annotation]
     return [kind for part in getattr(annotation, "__args__", ()) for kind in kinds(part)]
 
 
-def nearest(name: str, known) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Format a hint that names the known word most similar to ``name``, or all known words if none is similar."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; expected one of {', '.join(known)}" if known else ""

@@ -1,7 +1,6 @@
 """Plot what a detector of your own machine considers normal, and what it finds anomalous."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,30 +9,27 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from asdlib.data.recording import Recording
-from asdlib.detector import Verdict
 from asdlib.plots import style
-from asdlib.units import FULL_SCALE
 
 
-def normal(held_out: pd.DataFrame, verdicts: Sequence[Verdict] = ()) -> Figure:
+def normal(held_out: pd.DataFrame, verdicts: pd.DataFrame) -> Figure:
     """Plot scores of the held-out normal clips with the threshold, and those of judged recordings as ticks below.
 
     Args:
-        held_out: ``held_out_`` of a detector.
-        verdicts: Verdicts on recordings of one window.
+        held_out: Scores of the held-out clips, the attribute ``held_out_`` of a detector.
+        verdicts: One row per judged recording, with ``score``, ``threshold`` and ``anomaly``.
     """
     style.use()
     figure, axis = plt.subplots(figsize=(8, 3.5))
     scores = held_out[held_out["branch"] == "ensemble"]
     sns.histplot(scores, x="score", bins=20, color=style.NORMAL, ax=axis, label="held-out normal clips")
     for anomaly, colour in ((False, style.SOURCE), (True, style.ANOMALY)):
-        chosen = [verdict.score for verdict in verdicts if verdict.anomaly == anomaly]
+        chosen = verdicts.loc[verdicts["anomaly"] == anomaly, "score"]
         label = f"judged {'an anomaly' if anomaly else 'normal'}"
         axis.plot(chosen, np.full(len(chosen), -0.3), "|", color=colour, markersize=12, label=label)
-    for number, threshold in enumerate(sorted({verdict.threshold for verdict in verdicts})):
+    for number, threshold in enumerate(sorted(set(verdicts["threshold"]))):
         axis.axvline(threshold, color="black", linestyle="--", label=None if number else "threshold")
-    if verdicts and max(verdict.score for verdict in verdicts) > 20:
+    if verdicts["score"].max() > 20:
         axis.set_xscale("symlog", linthresh=5)
     axis.set(xlabel="score of the ensemble", ylabel="clips")
     axis.yaxis.get_major_locator().set_params(integer=True)
@@ -41,13 +37,16 @@ def normal(held_out: pd.DataFrame, verdicts: Sequence[Verdict] = ()) -> Figure:
     return figure
 
 
-def spans(verdicts: Sequence[Verdict]) -> Figure:
-    """Spectrogram of each recording, its spans framed: when and at which frequencies it sounded wrong."""
+def spans(verdicts: pd.DataFrame, recordings: Sequence[tuple[np.ndarray, int]]) -> Figure:
+    """Plot a spectrogram of each recording, with frames around its spans: when and at which frequencies it is unusual.
+
+    Args:
+        verdicts: One row per recording, with ``clip``, ``anomaly`` and ``spans``.
+        recordings: Samples, ``(samples,)``, and sampling rate in Hz of each recording.
+    """
     style.use()
     figure, axes = plt.subplots(len(verdicts), 1, squeeze=False, sharex=True, figsize=(8, 1 + 2.2 * len(verdicts)))
-    for axis, verdict in zip(axes[:, 0], verdicts, strict=True):
-        with Recording(verdict.clip) as recorded:
-            waveform, rate = recorded.read() / FULL_SCALE, recorded.sample_rate
+    for axis, verdict, (waveform, rate) in zip(axes[:, 0], verdicts.itertuples(), recordings, strict=True):
         axis.specgram(waveform + 1e-7, NFFT=1024, noverlap=512, Fs=rate, cmap=style.SPECTROGRAM)
         for span in verdict.spans:
             for low, high in span["frequencies"]:
@@ -55,20 +54,22 @@ def spans(verdicts: Sequence[Verdict]) -> Figure:
                 axis.add_patch(Rectangle(*box, fill=False, edgecolor="white", linewidth=2))
         axis.grid(False)
         word = "anomaly" if verdict.anomaly else "normal"
-        axis.set(title=f"{Path(verdict.clip).name}: {word}", ylabel="frequency (Hz)")
+        axis.set(title=f"{verdict.clip}: {word}", ylabel="frequency (Hz)")
         axis.set_xlim(0, max(axis.get_xlim()[1], len(waveform) / rate))
     axes[-1, 0].set_xlabel("time (s)")
     return figure
 
 
 def recording(wave: np.ndarray, rate: int, begin: float, verdict: dict, normals: np.ndarray) -> Figure:
-    """Spectrogram of a recording or a part of it with its spans framed, and its score among those of normal clips.
+    """Plot the spectrogram of a recording, or of a part of it, with frames around its spans, and its score.
+
+    The score is shown as a line in the histogram of those of normal clips.
 
     Args:
         wave: Samples, ``(samples,)``.
         rate: Sampling rate in Hz.
-        begin: Where the part begins, in seconds of the recording.
-        verdict: Verdict as a dictionary.
+        begin: Start of the part, in seconds from the start of the recording.
+        verdict: The verdict as a dictionary.
         normals: Scores of the held-out normal clips.
     """
     style.use()

@@ -16,8 +16,8 @@ MARKERS = {"": "o", "development": "o", "cross-fitted": "s", "fixed": "^"}
 
 VERDICTS = {
     "holds": ("#0072B2", "o"),
-    "does not hold": ("#D55E00", "X"),
-    "cannot be tested here": ("#888888", "s"),
+    "contradicted": ("#D55E00", "X"),
+    "undecided": ("#888888", "s"),
 }
 """colour and marker of each verdict on a claim"""
 

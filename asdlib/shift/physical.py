@@ -10,14 +10,13 @@ response that is a quadratic in the band's index (in dB) and n a background whos
 
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 import torch
 from scipy import signal
 from scipy.optimize import least_squares
 from sklearn.covariance import ledoit_wolf
 
-from asdlib.features import LogMel
+from asdlib.features import LogMel, mel_frequencies
 from asdlib.params import Features
 from asdlib.units import FULL_SCALE
 
@@ -56,7 +55,7 @@ class Front:
     def __init__(self, sample_rate: int):
         self.sample_rate, self.log_mel = sample_rate, LogMel(Features(), sample_rate)
         bands = self.log_mel.n_mels
-        self.frequency = librosa.mel_frequencies(bands + 2, fmax=sample_rate / 2)[1:-1]
+        self.frequency = mel_frequencies(bands + 2, sample_rate / 2)[1:-1]
         self.axis = np.linspace(-1, 1, bands)
         mel = self.log_mel.mel.double().numpy()  # (bins, mels)
         self.unit = float(self.log_mel.window.double().square().sum()) * float(mel.sum(0).mean())

@@ -1,28 +1,30 @@
-"""Make pseudo-target clips from source training clips, by applying the shift that the few target clips show.
+"""Make shifted clips from source training clips, by applying the shift that the few target clips show.
 
 They are stored decoded, in the same format as a machine type's own clips, so that they can be read in the same way.
 Each has the name of the source clip from which it was made, and its ``domain`` is target.
 """
 
 import json
-import time
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from asdlib import atomic, paths, records, training
-from asdlib.data import roles
+from asdlib import paths, records
+from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
 from asdlib.errors import DataError
-from asdlib.paths import SHIFTED
-from asdlib.tables import read_table
+from asdlib.paths import CLIPS, RECORD, SHIFTED, SHIFTS, WAVEFORMS
+from asdlib.seeds import derive
+from asdlib.shift import physical
+from asdlib.stage import Stage
+from asdlib.tables import read_table, write_table
 from asdlib.units import FULL_SCALE
 
 
 def make(settings, machine: str) -> bool:
-    """Make the pseudo-target clips of a machine type; return False if this was done before and nothing has changed.
+    """Make the shifted clips of a machine type; return False if this was done before and nothing has changed.
 
     Writes ``waveforms.npy`` and ``clips.csv`` as :func:`asdlib.data.audio.decode` does, ``shifts.csv``, which holds the
     estimated :class:`asdlib.shift.physical.Shift` of each section, and ``record.json``, whole or not at all. A section
@@ -33,10 +35,8 @@ def make(settings, machine: str) -> bool:
         settings: :class:`asdlib.params.settings.Settings`.
         machine: A machine type whose clips are decoded.
     """
-    from asdlib.shift import physical  # with libraries that take a second, for whoever only reads
-
-    began, options, run = time.monotonic(), settings.data.pseudo_target, paths.Run.of(settings)
-    waveforms, folder = Waveforms.open(run.data(machine)), run.pseudo_target(machine)
+    stage, options, run = Stage(settings), settings.data.shifted, paths.Run.of(settings)
+    waveforms, folder = Waveforms.open(run.data(machine)), run.shifted(machine)
     what = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, "held_out": settings.data.held_out}
     what |= options.model_dump(mode="json")
     before = _record(folder)
@@ -53,51 +53,43 @@ def make(settings, machine: str) -> bool:
         if len(learn) < 2 or not len(target):
             continue
         rows, learn = _spread(source, options.clips), _spread(learn, physical.CLIPS)
-        seed = training.derive(settings.seed, "pseudo-target", machine, section)
+        seed = derive(settings.seed, "pseudo-target", machine, section)
         heard, known, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (rows, learn, target))
         found = physical.estimate(known, few, settings.data.sample_rate, options.jitter, seed)
         shifts.append({"section": section} | found.as_dict())
         made = [
-            physical.apply(found, clip, front, options.jitter, training.derive(seed, name)) * FULL_SCALE
+            physical.apply(found, clip, front, options.jitter, derive(seed, name)) * FULL_SCALE
             for name, clip in zip(clips["clip"][rows], heard, strict=True)
         ]
         samples += [(np.rint(clip) if kind == np.int16 else clip).astype(kind) for clip in made]
         tables.append(clips.loc[rows].assign(domain="target", path="", samples=[len(clip) for clip in made]))
     table, samples = pd.concat(tables, ignore_index=True), np.concatenate(samples)
     table["start"] = table["samples"].cumsum() - table["samples"]
-    with atomic.writing(folder, folder=True) as temporary:
-        np.save(temporary / "waveforms.npy", samples)
-        table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
-        columns = ["section", *physical.NAMES]
-        pd.DataFrame(shifts, columns=columns).to_csv(temporary / "shifts.csv", index=False, lineterminator="\n")
-        record = records.record(
-            what,
-            seed=settings.seed,
-            device="processor",
-            data=records.fingerprint([what, waveforms.fingerprint, shifts]),
-            seconds=time.monotonic() - began,
-            source_fingerprint=waveforms.fingerprint,
-        )
-        atomic.write_json(record, temporary / "record.json")
+    data = records.fingerprint([what, waveforms.fingerprint, shifts])
+    about = {"seed": settings.seed, "data": data, "source_fingerprint": waveforms.fingerprint}
+    with stage.writing(what, folder=folder, **about) as temporary:
+        np.save(temporary / WAVEFORMS, samples)
+        write_table(table, temporary / CLIPS)
+        write_table(pd.DataFrame(shifts, columns=["section", *physical.NAMES]), temporary / SHIFTS)
     return True
 
 
 def open_clips(settings, machine: str) -> Waveforms:
-    """Open the pseudo-target clips of a machine type.
+    """Open the shifted clips of a machine type.
 
     Raises:
         DataError: They have not been made.
     """
-    folder = paths.Run.of(settings).pseudo_target(machine)
+    folder = paths.Run.of(settings).shifted(machine)
     if not _record(folder):
-        raise DataError(f"{folder}: no pseudo-target clips; run notebook 01_data, or make reproduce")
+        raise DataError(f"{folder}: no shifted clips; run notebook 01_data, or make reproduce")
     return Waveforms.open(folder)
 
 
 def open_rows(
     settings, machine: str, sections: Collection[str], without: Collection[str] = ()
 ) -> tuple[Waveforms, np.ndarray] | None:
-    """Open the pseudo-target clips of some sections, except those made from the clips named in ``without``.
+    """Open the shifted clips of some sections, except those made from the clips named in ``without``.
 
     Returns:
         The clips and the rows to use; None if there are none.
@@ -108,10 +100,18 @@ def open_rows(
     return (waveforms, rows) if len(rows) else None
 
 
+def all_shifts(settings) -> pd.DataFrame:
+    """Return the estimated shifts of a run, indexed by ``machine`` and ``section``; columns as in :func:`shifts`."""
+    machines = plan.read(settings).machines
+    return pd.concat([shifts(settings, machine).assign(machine=machine) for machine in machines]).set_index(
+        ["machine", "section"]
+    )
+
+
 def shifts(settings, machine: str) -> pd.DataFrame:
     """Return the estimated shift of each section, columns ``section`` and :data:`asdlib.shift.physical.NAMES`."""
     open_clips(settings, machine)
-    return read_table(paths.Run.of(settings).pseudo_target(machine) / "shifts.csv")
+    return read_table(paths.Run.of(settings).shifted(machine) / SHIFTS)
 
 
 def _spread(rows: pd.Index, count: int) -> pd.Index:
@@ -121,4 +121,4 @@ def _spread(rows: pd.Index, count: int) -> pd.Index:
 
 def _record(folder: Path) -> dict | None:
     whole = all((folder / name).is_file() for name in SHIFTED)
-    return json.loads((folder / "record.json").read_text(encoding="utf-8")) if whole else None
+    return json.loads((folder / RECORD).read_text(encoding="utf-8")) if whole else None

@@ -80,7 +80,7 @@ def write(root: Path, synthetic, rate: int) -> bool:
             f"{root}: holds data that were not synthesised (it has no {MARK}); set data.synthetic to null to use "
             "them, or data.root to a new folder"
         )
-    clips = catalogue.expected(synthetic)
+    clips = catalogue.expected(synthetic, faults.fault)
     began = logged = time.monotonic()
     with atomic.writing(root, folder=True) as temporary:
         for folder in sorted({path.rpartition("/")[0] for path in clips["path"]}):

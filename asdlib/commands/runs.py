@@ -1,0 +1,19 @@
+"""Compare runs that differ only in the seed."""
+
+import json
+
+from asdlib.evaluation import ablations as gains
+from asdlib.evaluation import seeds as repetitions
+
+
+def seeds(given) -> int:
+    """Print Table 1 over seeds."""
+    table = repetitions.over_seeds(given.runs)
+    print(json.dumps({"figures": table.to_dict("records")}, indent=2) if given.json else repetitions.describe(table))
+    return 0
+
+
+def ablations(given) -> int:
+    """Print the effect of each changed setting over seeds."""
+    print(gains.describe(gains.over_seeds(given.runs)))
+    return 0
