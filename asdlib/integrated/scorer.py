@@ -12,29 +12,25 @@ heads count the same. A head whose losses have no weight is left out. Held-out c
 fitted without them, and set mean and deviation of each score, per section and domain.
 """
 
-import json
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_model
 from torch.nn.utils.rnn import pad_sequence
 
-from asdlib import atomic, params, paths, records, scores, training
+from asdlib import params, scores
 from asdlib.autoencoder import scorer as errors_scorer
 from asdlib.autoencoder import specaugment
 from asdlib.autoencoder.scorer import Errors
 from asdlib.data import roles
-from asdlib.data.machine_clips import MachineClips, open_machine
-from asdlib.errors import ModelError
+from asdlib.data.machine_clips import MachineClips
 from asdlib.features import LogMel, interior, log_mels
 from asdlib.gaussian import Gaussian
 from asdlib.integrated.losses import SCALE
-from asdlib.integrated.train import SYSTEM, Learner, other_machines, recipe
+from asdlib.integrated.train import SYSTEM, Learner, seed_of
+from asdlib.stage import Stage
 
 PARTS = {"frames": "errors", "clip": "errors", "embedding": "embedding", "posterior": "embedding"}
 """scores of a clip, and the head that each comes from"""
@@ -52,72 +48,45 @@ class Heard:
     """mean over the copies, ``(clips,)``"""
 
 
-def score(settings, machine: str) -> pd.DataFrame:
-    """Score the test clips and the held-out clips of a machine type, and write the rest of the system's folder.
+@dataclass(frozen=True)
+class Scored:
+    """Scores of the rows of :attr:`asdlib.data.machine_clips.MachineClips.scored`, and what they are made of."""
 
-    ``scores.csv`` and ``record.json`` are those of every system; ``parts.csv`` holds the z-scores that were averaged
-    (columns of :data:`PARTS` that are used), one row per row of ``scores.csv``, and ``embeddings.csv`` the embeddings.
+    table: pd.DataFrame
+    """score table of the system"""
+    parts: pd.DataFrame
+    """z-score of each of :data:`PARTS` that is used, one row per row of the table"""
+    embeddings: pd.DataFrame
+    """clips of the planned sections with their embeddings, columns ``e0`` and so on"""
 
-    Raises:
-        ModelError: The network does not exist, or was trained with other settings or data.
-    """
-    began, branch, compute = time.monotonic(), settings.integrated, training.compute(settings)
-    clips, log_mel = open_machine(settings, machine), LogMel(branch.features, settings.data.sample_rate)
-    log_mel = log_mel.to(compute.device)
-    folder, seed = paths.Run.of(settings).system(SYSTEM, machine), _seed(settings, machine)
-    learner, trained = restore(settings, machine, clips, log_mel)
-    used = learner.balance.shares > 0
-    names = dict(zip(learner.balance.names, used.tolist(), strict=True))
-    heads = {"errors": names["reconstruction"], "embedding": names["outlier"] or names["section"] or names["ddcsad"]}
-    table, scored = clips.table, clips.scored
+
+def score(learner: Learner, stage: Stage) -> Scored:
+    """Score the test clips and the held-out clips of the stage's machine type with its trained network."""
+    settings, machine, clips = stage.settings, stage.machine, stage.clips
+    branch, table, scored = settings.integrated, clips.table, clips.scored
+    log_mel = LogMel(branch.features, settings.data.sample_rate).to(stage.compute.device)
     wanted = np.flatnonzero(table["section"].isin(clips.planned))
     place = np.full(len(table), -1)
     place[wanted] = np.arange(len(wanted))
-    heard = listen(learner, clips, wanted, log_mel, compute, seed)
-    role = clips.role[wanted]
-    values = raw(heard, role, place[scored.index], scored, params.AutoencoderScorer(
+    heard = listen(learner, clips, wanted, log_mel, stage.compute, seed_of(settings, machine))
+    options = params.AutoencoderScorer(
         variants=["median", "clip_signed"], target_shift=branch.scorer.target_shift
-    ))
-    held_out = (scored["split"] == "train").to_numpy()
-    parts = {name: standardised(value, scored, held_out) for name, value in values.items() if heads[PARTS[name]]}
-    fused = pd.DataFrame(parts).T.groupby(PARTS).mean().mean()
-    result = scores.table(scored, SYSTEM, fused.to_numpy())
-    record = records.record(
-        trained | {"scorer": branch.scorer.model_dump(mode="json")},
-        seed=seed,
-        device=compute.describe(),
-        data=clips.waveforms.fingerprint,
-        seconds=time.monotonic() - began,
     )
-    keys = result.drop(columns=["system", "score"])
-    embedding = pd.DataFrame(heard.embedding).add_prefix("e")
+    values = raw(heard, clips.role[wanted], place[scored.index], scored, options)
+    held_out = (scored["split"] == "train").to_numpy()
+    heads = heads_of(learner)
+    parts = {name: standardised(value, scored, held_out) for name, value in values.items() if PARTS[name] in heads}
+    fused = np.mean([np.mean([parts[name] for name in parts if PARTS[name] == head], 0) for head in heads], 0)
     shown = table.iloc[wanted][["section", "domain", "split", "label", "clip"]].reset_index(drop=True)
-    for name, frame in (("parts.csv", keys.assign(**parts)), ("embeddings.csv", pd.concat([shown, embedding], axis=1))):
-        with atomic.writing(folder / name) as temporary:
-            frame.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
-    scores.write(result, folder / "scores.csv")
-    atomic.write_json(record, folder / "record.json")
-    return result
+    embeddings = pd.concat([shown, pd.DataFrame(heard.embedding).add_prefix("e")], axis=1)
+    return Scored(scores.table(scored, SYSTEM, fused), pd.DataFrame(parts), embeddings)
 
 
-def restore(settings, machine: str, clips: MachineClips, log_mel: LogMel) -> tuple[Learner, dict]:
-    """Load the network of a machine type and the settings that it was trained with."""
-    folder = paths.Run.of(settings).system(SYSTEM, machine)
-    again = "run notebook 11_integrated to train it, or make reproduce"
-    if not (folder / "training.json").is_file():
-        raise ModelError(f"{folder}: no trained network; {again}")
-    stored = json.loads((folder / "training.json").read_text(encoding="utf-8"))["settings"]
-    wanted = recipe(settings, machine, clips.sections, clips.waveforms.fingerprint, stored.get("outliers"))
-    odd = [key for key in wanted if stored.get(key) != wanted[key]]
-    if odd:
-        raise ModelError(
-            f"{folder}: the network was trained with {odd[0]}: {json.dumps(stored.get(odd[0]))}, but the settings now "
-            f"have {json.dumps(wanted[odd[0]])}; restore the settings of the training, or {again}"
-        )
-    branch, device = settings.integrated, log_mel.window.device
-    learner = Learner(branch, branch.features.n_mels, len(clips.sections), bool(stored["outliers"]))
-    load_model(learner, str(folder / "model.safetensors"))
-    return learner.to(device).eval(), stored
+def heads_of(learner: Learner) -> list[str]:
+    """Return the heads that have learnt something: ``errors``, ``embedding`` or both."""
+    used = dict(zip(learner.balance.names, (learner.balance.shares > 0).tolist(), strict=True))
+    embeds = used["outlier"] or used["section"] or used["ddcsad"]
+    return [head for head, there in (("errors", used["reconstruction"]), ("embedding", embeds)) if there]
 
 
 @torch.inference_mode()
@@ -206,6 +175,3 @@ def standardised(values: np.ndarray, scored: pd.DataFrame, held_out: np.ndarray)
         result[rows] = (values[rows] - reference.mean()) / max(reference.std(), 1e-12)
     return result
 
-
-def _seed(settings, machine: str) -> int:
-    return training.derive(settings.seed, SYSTEM, machine, settings.integrated.seed)

@@ -7,24 +7,22 @@ learns from normal clips only, and the losses for outliers have no weight.
 """
 
 import math
-import time
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_model
 from torch import Tensor, nn
 
-from asdlib import atomic, checkpoints, paths, records, training
+from asdlib import paths, training
 from asdlib.autoencoder import specaugment
 from asdlib.autoencoder.train import Batches, masked_mean, noam
-from asdlib.data import catalogue, roles
+from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
-from asdlib.data.machine_clips import open_machine
 from asdlib.features import LogMel, interior, log_mels
 from asdlib.integrated.losses import Balance, SectionArcFace, SectionDdcsad
 from asdlib.integrated.model import Integrated
+from asdlib.stage import Stage
 
 SYSTEM = "integrated"
 _QUIET = 1e-3  # dB; minimum deviation, so that a band that never changes is not divided by almost zero
@@ -99,20 +97,17 @@ class Batch:
         self.decibel, self.valid = decibel, valid
 
 
-def fit(settings, machine: str) -> pd.DataFrame:
-    """Train the network of a machine type and write its folder, resuming an interrupted training.
-
-    The folder (``run.system("integrated", machine)``) then holds ``model.safetensors``, ``history.csv`` and
-    ``training.json`` (the record); :func:`asdlib.integrated.scorer.score` adds the rest.
+def fit(stage: Stage) -> tuple[Learner, pd.DataFrame, dict, float]:
+    """Train the network of the stage's machine type, resuming an interrupted training.
 
     Returns:
-        The history: one row per step with ``step``, the weighted ``loss``, each loss and ``learning_rate``.
+        The trained network; the history, one row per step with ``step``, the weighted ``loss``, each loss and
+        ``learning_rate``; the settings and data that the network depends on; and the seconds of earlier starts.
     """
-    began = time.monotonic()
-    branch, run, compute = settings.integrated, paths.Run.of(settings), training.compute(settings)
-    options, clips = branch.training, open_machine(settings, machine)
+    settings, machine, compute = stage.settings, stage.machine, stage.compute
+    branch, clips, seed = settings.integrated, stage.clips, seed_of(settings, machine)
+    options = branch.training
     log_mel = LogMel(branch.features, settings.data.sample_rate).to(compute.device)
-    seed = training.derive(settings.seed, SYSTEM, machine, branch.seed)
     normal = Batches.load(clips.waveforms, clips.rows[clips.role == roles.LEARN], clips.sections, log_mel)
     outliers, heard = other_machines(settings, machine, log_mel)
     torch.manual_seed(training.derive(seed, "weights"))
@@ -131,47 +126,41 @@ def fit(settings, machine: str) -> pd.DataFrame:
 
     optimizer = torch.optim.Adam(learner.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
-    stored = recipe(settings, machine, clips.sections, clips.waveforms.fingerprint, heard)
-    facts = stored | {"compute": compute.describe()}
-    checkpoint = run.checkpoint(SYSTEM, machine, "one", "train", facts)
-    history = training.train(
+    depends = {
+        "machine": machine,
+        "sections": clips.sections,
+        **settings.common(),
+        "data_fingerprint": clips.waveforms.fingerprint,
+        "outliers": heard,
+        **branch.model_dump(mode="json", exclude={"scorer"}),
+    }
+    history, earlier = training.train(
         learner,
         loss,
         optimizer,
         torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
         steps=options.steps,
         seed=seed,
-        compute=compute,
-        checkpoint=checkpoint,
-        settings=facts,
+        **stage.resuming(depends),
     )
 
     def forward(generator: torch.Generator) -> object:
         return learner.losses(Batch(normal, outliers, options, generator), generator)
 
     training.refresh_batch_norm(learner, forward, compute, seed)
-    record = records.record(
-        stored,
-        seed=seed,
-        device=compute.describe(),
-        data=clips.waveforms.fingerprint,
-        seconds=time.monotonic() - began + history.attrs[training.BEFORE],
-        parameters=sum(parameter.numel() for parameter in learner.parameters()),
-        weights=dict(zip(learner.balance.names, learner.balance.weights.tolist(), strict=True)),
-    )
-    with atomic.writing(run.system(SYSTEM, machine), folder=True) as folder:
-        save_model(learner, str(folder / "model.safetensors"))
-        history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
-        atomic.write_json(record, folder / "training.json")
-    checkpoints.finish(checkpoint)
-    return history
+    return learner.eval(), history, depends, earlier
+
+
+def seed_of(settings, machine: str) -> int:
+    """Return the seed of the network of a machine type."""
+    return training.derive(settings.seed, SYSTEM, machine, settings.integrated.seed)
 
 
 def other_machines(settings, machine: str, log_mel: LogMel) -> tuple[Batches | None, dict[str, str]]:
     """Load normal training clips of all other machine types, equally spaced, and the fingerprints of their data."""
-    plan, most = catalogue.plan(settings), settings.integrated.training.outlier_clips
+    known, most = plan.read(settings), settings.integrated.training.outlier_clips
     frames, heard = [], {}
-    for name in sorted({*plan.machines, *plan.outliers} - {machine}):
+    for name in sorted({*known.machines, *known.outliers} - {machine}):
         waveforms = Waveforms.open(paths.Run.of(settings).data(name))
         rows = np.flatnonzero((waveforms.clips["split"] == "train") & (waveforms.clips["label"] == "normal"))
         rows = rows[np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))] if len(rows) else rows
@@ -184,14 +173,3 @@ def other_machines(settings, machine: str, log_mel: LogMel) -> tuple[Batches | N
     lengths = torch.tensor([len(part) for part in frames])
     return Batches(torch.cat(frames), lengths, none, none.bool()), heard
 
-
-def recipe(settings, machine: str, sections: list[str], fingerprint: str, outliers: dict[str, str]) -> dict:
-    """Return the settings and data that a trained network depends on, to be compared with those of a stored one."""
-    return {
-        "machine": machine,
-        "sections": sections,
-        **settings.common(),
-        "data_fingerprint": fingerprint,
-        "outliers": outliers,
-        **settings.integrated.model_dump(mode="json", exclude={"scorer"}),
-    }
