@@ -10,7 +10,7 @@ from asdlib import ensemble, scores
 from asdlib.ensemble.blocks import BRANCHES
 from asdlib.evaluation.rows import SYSTEMS
 from asdlib.metrics import UNIT
-from asdlib.paths import BASELINES, Run
+from asdlib.paths import SINGLES, Run
 
 FLAT = 1e-3
 """standard deviation within a section and domain, over the root mean square of the system's scores of the machine type,
@@ -45,7 +45,7 @@ def find_flat(frame: pd.DataFrame) -> pd.DataFrame:
 def collect_notes(settings, machine: str) -> pd.DataFrame:
     """Collect the messages in the records of trainings and scorings; columns as in :func:`find_flat`."""
     run, found = Run.of(settings), []
-    for system in BASELINES:
+    for system in SINGLES:
         found += _sentences(run.system(system, machine), system, machine, "")
     for branch in BRANCHES:
         for candidate in getattr(settings, f"{branch}_candidates"):

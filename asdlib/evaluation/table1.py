@@ -96,7 +96,7 @@ def inputs(settings) -> list[Path]:
     """List the score tables behind Table 1: those of the baselines and of the ensembles of all machine types."""
     out = paths.Run.of(settings)
     machines = plan.read(settings).machines
-    return [out.scores(system, machine) for machine in machines for system in (*paths.BASELINES, "ensemble")]
+    return [out.scores(system, machine) for machine in machines for system in (*paths.SINGLES, "ensemble")]
 
 
 def read(settings) -> pd.DataFrame:

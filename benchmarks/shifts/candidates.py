@@ -112,7 +112,8 @@ def _bandwise(section, blocks, few, source, target, held) -> dict[str, Hypothesi
         before, after = (part["within"].astype(np.float64) for part in (section.learn, section.target))
         carry = _transport(before.mean(0), after[few].mean(0))
         found["CORAL"] = Hypothesis(
-            Gaussian.of(mean + shift, carry @ source.covariance @ carry.T + rest), (held - mean) @ carry.T + mean + shift
+            Gaussian.of(mean + shift, carry @ source.covariance @ carry.T + rest),
+            (held - mean) @ carry.T + mean + shift,
         )
     return found
 

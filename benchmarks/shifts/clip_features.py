@@ -2,27 +2,25 @@
 
     python benchmarks/shifts/clip_features.py DATA OUT --sets known unit_a room --seeds 0 1 2
 
-``DATA/<set>/`` are folders in the layout of DCASE2021. ``OUT/<set>.npz`` holds ``clips.csv``'s columns and one array per
-feature; ``OUT/<set>_shift_<seed>.npz`` the same features of pseudo-target clips, once with every target clip and once
-without each of them.
+``DATA/<set>/`` are folders in the layout of DCASE2021. ``OUT/<set>.npz`` holds one array per feature,
+``OUT/<set>_shift_<seed>.npz`` the same features of shifted clips, once by every target clip and once without each.
 """
 
 import argparse
+import itertools
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import soundfile
 import torch
-from scipy import signal
 
 from asdlib.data import names, roles
 from asdlib.features import LogMel, interior
 from asdlib.params import Features
 from asdlib.seeds import derive
 from asdlib.shift import physical
-
-import pandas as pd
 
 RATE, HELD_OUT, JITTER = 16_000, 0.2, 2.0
 GROUPS, OCTAVES = 16, (0.25, 0.5, 1, 2, 4, 8, 16)
@@ -46,12 +44,12 @@ def describe(decibel: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def modulation(decibel: np.ndarray) -> np.ndarray:
-    """Log power of how groups of mel bands vary in time, per octave of the rate: ``(frames, mels)`` to ``(96,)`` in dB."""
+    """Log power of how groups of mel bands vary in time, per octave of the rate, ``(frames, mels)`` to ``(96,)``."""
     grouped = decibel.reshape(len(decibel), GROUPS, -1).mean(2)
     grouped = (grouped - grouped.mean(0)) * np.hanning(len(grouped))[:, None]
     power = np.abs(np.fft.rfft(grouped, axis=0)) ** 2
     rate = np.fft.rfftfreq(len(grouped), 512 / RATE)
-    parts = [power[(rate >= low) & (rate < high)].mean(0) for low, high in zip(OCTAVES[:-1], OCTAVES[1:], strict=True)]
+    parts = [power[(rate >= low) & (rate < high)].mean(0) for low, high in itertools.pairwise(OCTAVES)]
     return 10 * np.log10(np.concatenate(parts) + 1e-3)
 
 
@@ -60,7 +58,9 @@ def read(path: Path) -> np.ndarray:
 
 
 def features_of(waves: list[np.ndarray], log_mel: LogMel) -> dict[str, np.ndarray]:
-    rows = [describe(interior(log_mel(torch.from_numpy(np.float32(w))[None])[0], log_mel).double().numpy()) for w in waves]
+    rows = [
+        describe(interior(log_mel(torch.from_numpy(np.float32(w))[None])[0], log_mel).double().numpy()) for w in waves
+    ]
     return {key: np.stack([row[key] for row in rows]).astype(np.float32) for key in rows[0]}
 
 

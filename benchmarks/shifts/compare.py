@@ -3,7 +3,7 @@
     python benchmarks/shifts/compare.py FEATURES OUT --sets known unit_a room --seeds 0 1 2
 
 ``OUT/scores.csv.gz`` gets the scores of all test clips (one column per candidate), and ``OUT/figures.csv`` the harmonic
-mean of AUC and pAUC per set, seed and candidate, of source candidates in the source and target candidates in the target.
+mean of AUC and pAUC per set, seed and candidate, in the domain that the candidate is for.
 """
 
 import argparse
@@ -43,9 +43,7 @@ def sections(folder: Path, name: str, seed: int) -> Iterator[tuple[Section, dict
             if which == section and feature != "shift":
                 without = without if without == "none" else int(without)
                 pseudo.setdefault(without, {})[feature] = (values[learn], values[~learn])
-        one = Section(
-            section, pick(known[learn]), pick(known[~learn]), pick(rows[train & ~source]), pseudo, [], seed
-        )
+        one = Section(section, pick(known[learn]), pick(known[~learn]), pick(rows[train & ~source]), pseudo, [], seed)
         tests = {domain: rows[~train & part["domain"].eq(domain).to_numpy()] for domain in ("source", "target")}
         result.append((one, {d: clips.loc[t] for d, t in tests.items()}, {d: pick(t) for d, t in tests.items()}))
     for one, _, _ in result:

@@ -34,7 +34,14 @@ def main() -> None:
                 prepare.prepare_clips(settings)
                 table = run(settings, "ToyCar")
                 parts = pd.read_csv(paths.Run.of(settings).system("integrated", "ToyCar") / PARTS, dtype=str)
-                frames = [table, *(table.assign(system=f"integrated/{k}", score=parts[k].astype(float)) for k in parts if k not in table)]
+                frames = [
+                    table,
+                    *(
+                        table.assign(system=f"integrated/{k}", score=parts[k].astype(float))
+                        for k in parts
+                        if k not in table
+                    ),
+                ]
                 pd.concat(frames).to_csv(path, index=False)
                 print(f"{name} {seed}: integrated, {time.monotonic() - began:.0f} s", flush=True)
             other = arguments.out / f"{name}_{seed}_branches.csv"
