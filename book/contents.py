@@ -19,6 +19,7 @@ PARTS = {  # part: chapter: stages whose first notebook follows it
         "autoencoder": ["03_train_autoencoder", "04_reconstruction_errors"],
         "classifier": ["05_train_classifier", "06_embeddings"],
         "ensembles": ["07_ensemble"],
+        "one_model": ["11_integrated"],
     },
     "Results": {"table1": ["08_table1"], "audit": [], "claims": [], "ablations": [], "deviations": []},
     "Real recordings": {
@@ -27,6 +28,7 @@ PARTS = {  # part: chapter: stages whose first notebook follows it
         "real_classifier": [],
         "real_ensembles": [],
         "real_systems": [],
+        "shifts": [],
     },
     "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": []},
     "Use": {"how_to_run": [], "your_machine": [], "api": [], "references": []},
@@ -40,6 +42,7 @@ STAGES = {  # stage: its rule in the Snakefile
     "06_embeddings": "score_classifier",
     "07_ensemble": "ensemble",
     "08_table1": "table1",
+    "11_integrated": "integrated",
 }
 
 

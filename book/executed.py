@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 
 from asdlib.errors import AsdError
-from asdlib.paths import BASELINES, Run, project_root
+from asdlib.paths import BASELINES, INTEGRATED, Run, project_root
 
 LINES = 12
 """lines of a cell's printed output that a page shows; the downloaded notebook has all"""
@@ -67,6 +67,7 @@ class Executed:
             "05_train_classifier": [run.system("classifier", machine, candidate, self.section) / "record.json"],
             "06_embeddings": [run.system("classifier", machine, candidate) / "record.json"],
             "07_ensemble": [run.system("ensemble", machine) / "record.json"],
+            "11_integrated": [run.system(INTEGRATED, machine) / "record.json"],
             "08_table1": [run.table1.with_name("table1.record.json")],
         }.get(self.stage, [])
         return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]

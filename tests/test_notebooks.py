@@ -29,6 +29,7 @@ STAGES = {
     "06_embeddings": ["machine", "candidate"],
     "07_ensemble": ["machine"],
     "08_table1": [],
+    "11_integrated": ["machine"],
 }
 
 

@@ -5,7 +5,7 @@ from safetensors.torch import save_model
 
 from asdlib import scores, training
 from asdlib.integrated import scorer, train
-from asdlib.paths import HISTORY, MODEL, SCORES
+from asdlib.paths import HISTORY, INTEGRATED, MODEL, SCORES
 from asdlib.stage import Stage
 from asdlib.tables import write_table
 
@@ -25,7 +25,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         asdlib.errors.AsdError: The machine type has no systems in this run, the training diverged, or a score is not
             finite.
     """
-    stage = Stage(settings, train.SYSTEM, machine, compute=training.compute(settings))
+    stage = Stage(settings, INTEGRATED, machine, compute=training.compute(settings))
     learner, history, depends, earlier = train.fit(stage)
     scored = scorer.score(learner, stage)
     more = {

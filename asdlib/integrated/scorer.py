@@ -2,8 +2,8 @@
 
 Every clip is masked several times (Sec. 2.1), and each copy is encoded once. Four scores come from that:
 
-* ``frames``: the paper's negative log-likelihood of error frames, median over time (:mod:`asdlib.autoencoder.scorer`);
-* ``clip``: the same of the clip's mean signed error;
+* ``frame_error``: the paper's negative log-likelihood of error frames, median over time;
+* ``clip_error``: the same of the clip's mean signed error;
 * ``embedding``: the Mahalanobis distance of the mean embedding from the section's training clips;
 * ``posterior``: logit of the class outlier minus the log-probability of the section that the clip claims to be of.
 
@@ -29,10 +29,11 @@ from asdlib.data.machine_clips import MachineClips
 from asdlib.features import LogMel, interior, log_mels
 from asdlib.gaussian import Gaussian
 from asdlib.integrated.losses import SCALE
-from asdlib.integrated.train import SYSTEM, Learner, seed_of
+from asdlib.integrated.train import Learner, seed_of
+from asdlib.paths import INTEGRATED
 from asdlib.stage import Stage
 
-PARTS = {"frames": "errors", "clip": "errors", "embedding": "embedding", "posterior": "embedding"}
+PARTS = {"frame_error": "errors", "clip_error": "errors", "embedding": "embedding", "posterior": "embedding"}
 """scores of a clip, and the head that each comes from"""
 
 
@@ -69,9 +70,7 @@ def score(learner: Learner, stage: Stage) -> Scored:
     place = np.full(len(table), -1)
     place[wanted] = np.arange(len(wanted))
     heard = listen(learner, clips, wanted, log_mel, stage.compute, seed_of(settings, machine))
-    options = params.AutoencoderScorer(
-        variants=["median", "clip_signed"], target_shift=branch.scorer.target_shift
-    )
+    options = params.AutoencoderScorer(variants=["median", "clip_signed"], target_shift=branch.scorer.target_shift)
     values = raw(heard, clips.role[wanted], place[scored.index], scored, options)
     held_out = (scored["split"] == "train").to_numpy()
     heads = heads_of(learner)
@@ -79,7 +78,7 @@ def score(learner: Learner, stage: Stage) -> Scored:
     fused = np.mean([np.mean([parts[name] for name in parts if PARTS[name] == head], 0) for head in heads], 0)
     shown = table.iloc[wanted][["section", "domain", "split", "label", "clip"]].reset_index(drop=True)
     embeddings = pd.concat([shown, pd.DataFrame(heard.embedding).add_prefix("e")], axis=1)
-    return Scored(scores.table(scored, SYSTEM, fused), pd.DataFrame(parts), embeddings)
+    return Scored(scores.table(scored, INTEGRATED, fused), pd.DataFrame(parts), embeddings)
 
 
 def heads_of(learner: Learner) -> list[str]:
@@ -160,7 +159,7 @@ def raw(heard: Heard, role: np.ndarray, which: np.ndarray, scored: pd.DataFrame,
             found = crossed[position[clip], domain]
         else:
             found = errors_scorer.of_clip(heard.errors.frames[clip], gaussians, section, domain, options)
-        values["frames"][row], values["clip"][row] = found["median"], found["clip_signed"]
+        values["frame_error"][row], values["clip_error"][row] = found["median"], found["clip_signed"]
         values["embedding"][row] = distances[section].distance(heard.embedding[[clip]])[0]
         values["posterior"][row] = heard.posterior[clip]
     return values
@@ -174,4 +173,3 @@ def standardised(values: np.ndarray, scored: pd.DataFrame, held_out: np.ndarray)
         reference = values[rows][held_out[rows]]
         result[rows] = (values[rows] - reference.mean()) / max(reference.std(), 1e-12)
     return result
-

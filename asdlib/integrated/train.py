@@ -22,9 +22,9 @@ from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, interior, log_mels
 from asdlib.integrated.losses import Balance, SectionArcFace, SectionDdcsad
 from asdlib.integrated.model import Integrated
+from asdlib.paths import INTEGRATED
 from asdlib.stage import Stage
 
-SYSTEM = "integrated"
 _QUIET = 1e-3  # dB; minimum deviation, so that a band that never changes is not divided by almost zero
 _NEPERS = math.log(10) / 10  # natural logarithm of power per dB
 
@@ -153,7 +153,7 @@ def fit(stage: Stage) -> tuple[Learner, pd.DataFrame, dict, float]:
 
 def seed_of(settings, machine: str) -> int:
     """Return the seed of the network of a machine type."""
-    return training.derive(settings.seed, SYSTEM, machine, settings.integrated.seed)
+    return training.derive(settings.seed, INTEGRATED, machine, settings.integrated.seed)
 
 
 def other_machines(settings, machine: str, log_mel: LogMel) -> tuple[Batches | None, dict[str, str]]:
@@ -172,4 +172,3 @@ def other_machines(settings, machine: str, log_mel: LogMel) -> tuple[Batches | N
     none = torch.zeros(len(frames), dtype=torch.long)
     lengths = torch.tensor([len(part) for part in frames])
     return Batches(torch.cat(frames), lengths, none, none.bool()), heard
-
