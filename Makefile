@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 # Several processes, one thread each; tests that share an expensive fixture stay in one process (tests/conftest.py).
 PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(or $(JOBS),2) --dist loadgroup
 
-.PHONY: help reproduce book pdf ablations test check reliability slurm lint bench lab environment clean
+.PHONY: help reproduce book pdf ablations test check reliability slurm lint bench gpu lab environment clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ slurm: $(READY) ## test the smoke profile on a temporary Slurm on this machine; 
 
 bench: $(READY) ## benchmark our code against references in about ten minutes on one core: book/results/benchmarks.csv
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 python benchmarks/table.py
+
+gpu: $(READY) ## check and time the training on a GPU, in at most eight minutes: book/results/gpu/figures.csv
+	python benchmarks/gpu.py
 
 lab: $(READY) ## open the notebooks in JupyterLab, accessible from this machine only
 	jupyter lab --ip 127.0.0.1 notebooks

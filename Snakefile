@@ -68,9 +68,10 @@ def data(wildcards):
 # when it runs a job: another profile or override thus reruns only the stages that depend on it. A job that is killed
 # after its training, but before Snakemake notes its end, need not train again.
 python = sys.executable
+follow = ["--leader", leader] if leader else []
 common = json.dumps({"params": profile, "overrides": overrides | {"keep_finished": True}})
 execute = "{python:q} -m asdlib execute {input.notebook:q} {log:q} --parameters {common:q} {params.values:q}"
-execute += " --leader {leader:q}"
+execute += " {follow:q}"
 
 
 wildcard_constraints:

@@ -22,8 +22,7 @@ def writing(path: Path | str, folder: bool = False, last: str | None = None) -> 
     Args:
         path: Final path; its parent folder is created if it is missing.
         folder: True to write a folder (which replaces an existing one), False to write a file.
-        last: For a folder whose other files are kept, the file to remove before the new files are moved into it and to
-            put in place after them: where it exists, all the others belong to it.
+        last: For a folder whose other files are kept, the file that is put in place after the other new files.
 
     Yields:
         The temporary path to write to. It is removed on an exception, and ``path`` stays unchanged. :func:`sweep`
@@ -109,7 +108,6 @@ def _swap(temporary: Path, path: Path) -> None:
 
 def _move(temporary: Path, folder: Path, last: str) -> None:
     """Move all files of ``temporary`` to ``folder``, the file ``last`` after the others."""
-    (folder / last).unlink(missing_ok=True)
     for file in sorted(temporary.iterdir(), key=lambda file: (file.name == last, file.name)):
         file.replace(folder / file.name)
     temporary.rmdir()

@@ -1,7 +1,7 @@
 """Compute log-mel spectrograms from waveforms, on any device."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -110,7 +110,7 @@ def edge_frames(log_mel: LogMel) -> int:
 
 
 def log_mels(waveforms, rows: Sequence[int], log_mel: LogMel, batch: int = 32) -> Iterator[Tensor]:
-    """Compute the log-mel spectrograms of clips, one by one in the order of ``rows``; clips may differ in length.
+    """Compute the log-mel spectrograms of decoded clips, one by one in the order of ``rows``.
 
     Args:
         waveforms: The machine's clips (:class:`asdlib.data.audio.Waveforms`).
@@ -119,11 +119,24 @@ def log_mels(waveforms, rows: Sequence[int], log_mel: LogMel, batch: int = 32) -
         batch: Number of clips on the device at a time.
 
     Yields:
+        As :func:`spectrograms`.
+    """
+    return spectrograms(waveforms.read_each(rows), log_mel, batch)
+
+
+def spectrograms(clips: Iterable[np.ndarray], log_mel: LogMel, batch: int = 32) -> Iterator[Tensor]:
+    """Compute the log-mel spectrograms of waveforms, one by one and in their order; they may differ in length.
+
+    Args:
+        clips: Waveforms ``(samples,)`` in units of 1/32768, int16 or float32.
+        log_mel: The front-end, on the device to compute on.
+        batch: Number of clips on the device at a time.
+
+    Yields:
         ``(frames, mels)`` in dB, on the device of ``log_mel``.
     """
-    samples = waveforms.clips["samples"].to_numpy()
-    for start in range(0, len(rows), batch):
-        for _, equal in itertools.groupby(rows[start : start + batch], key=lambda row: samples[row]):
-            pcm = torch.from_numpy(np.stack([waveforms.read(row) for row in equal]))
+    clips = iter(clips)
+    while chunk := list(itertools.islice(clips, batch)):
+        for _, equal in itertools.groupby(chunk, key=len):
+            pcm = torch.from_numpy(np.stack(list(equal)))
             yield from log_mel(pcm.to(log_mel.window.device) / FULL_SCALE)
-        waveforms.release()

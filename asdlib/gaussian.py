@@ -5,7 +5,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.linalg.blas import dtrmm
 
 from asdlib.errors import ScoreError
 
@@ -99,15 +98,11 @@ class Gaussian:
     @cached_property
     def _whitening(self) -> np.ndarray:
         """Inverse of ``cholesky``; one matrix product per clip is faster than solving a triangular system per clip."""
-        return np.asfortranarray(solve_triangular(self.cholesky, np.eye(len(self.mean)), lower=True))
+        return solve_triangular(self.cholesky, np.eye(len(self.mean)), lower=True)
 
     def _squared(self, samples: np.ndarray) -> np.ndarray:
-        offset = np.subtract(samples, self.mean, dtype=np.float64)
-        if not len(offset):
-            return np.zeros(0)
-        # A product with a triangular matrix needs half of the operations.
-        white = dtrmm(1.0, self._whitening, offset.T, lower=1, overwrite_b=1)
-        return np.einsum("ji,ji->i", white, white)
+        white = np.subtract(samples, self.mean, dtype=np.float64) @ self._whitening.T
+        return np.einsum("ij,ij->i", white, white)
 
     def surprise(self, errors: np.ndarray) -> np.ndarray:
         """Return the negative log-likelihood of each sample in nats, ``(samples, dims)`` to ``(samples,)``."""

@@ -1,9 +1,8 @@
-"""Score one clip with the systems of a trained run, and decide whether it is anomalous (notebook 09).
+"""Judge one clip with the networks of a trained run, in the same way as a detector judges a recording (notebook 09).
 
-This uses one candidate per branch, post-processing in the paper's order, and no labels. Both branches' scores are
-normalised by those of the section's held-out training clips, which no network has learnt from; their average is the
-*mix*. The threshold is a quantile of the held-out clips' scores. For the target domain, the held-out clips are scored
-as if they were target clips.
+This uses one candidate per branch, the paper's variant that is used without labels, and no labels. The reference clips
+are the section's held-out training clips, which no network has learnt from. For the target domain they are scored as if
+they were target clips.
 """
 
 from pathlib import Path
@@ -12,22 +11,37 @@ import numpy as np
 import pandas as pd
 
 from asdlib import origin, paths, scores, training
-from asdlib.autoencoder.inspection import Inspection
-from asdlib.classifier import FILES, STAGES, embeddings, maps
-from asdlib.classifier import model as models
-from asdlib.classifier import scorer as classifier_scorer
-from asdlib.data import wav
-from asdlib.data.audio import Waveforms
-from asdlib.data.machine_clips import open_machine
-from asdlib.ensemble.combine import normalise, rank
+from asdlib.autoencoder import scorer
+from asdlib.classifier import embeddings
+from asdlib.classifier.reference import ReferenceStatistics
+from asdlib.data import roles, wav
+from asdlib.data.machine_clips import MachineClips, open_machine
+from asdlib.detector.calibration import ENSEMBLE
+from asdlib.detector.facts import FORMAT, Facts
+from asdlib.detector.judge import Judge, Verdict
+from asdlib.detector.level import Learnt, level
+from asdlib.detector.localize import FrameStatistics
+from asdlib.detector.networks import AutoencoderCandidate, ClassifierCandidate, Window, with_one_variant
+from asdlib.detector.pytorch import PyTorch
+from asdlib.detector.recordings import to_int16
+from asdlib.detector.store import Stored
 from asdlib.errors import DataError
-from asdlib.evaluation import decision
-from asdlib.pooling import pool
+from asdlib.features import mel_frequencies
+from asdlib.units import FULL_SCALE
 
-SYSTEMS = ("autoencoder", "classifier", "mix")
+CLIPS = 40
+"""maximum number of clips from which the usual level and the usual frames are estimated"""
 
 
-def pick(settings, machine: str, clip: str, section: str, domain: str) -> Waveforms:
+class RunFacts(Facts):
+    """Facts about the networks of a run, whose sections have their own numbers."""
+
+    @property
+    def codes(self) -> list[str]:
+        return self.sections
+
+
+def pick(settings, machine: str, clip: str, section: str, domain: str) -> tuple[pd.Series, np.ndarray]:
     """Open one clip, from the run or from a file.
 
     Args:
@@ -37,133 +51,169 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> Wavefo
         section: Section to assume for a WAV file.
         domain: Domain to assume for a WAV file, ``source`` or ``target``.
 
+    Returns:
+        A row with ``machine, section, domain, split, label, clip``, and the samples in units of 1/32768.
+
     Raises:
-        DataError: There is neither a file nor a clip with this name, or the section or domain does not exist.
-        asdlib.errors.DataError: The file cannot be used.
+        DataError: There is neither a file nor a clip with this name, the section or domain does not exist, or the file
+            cannot be used.
     """
     opened = open_machine(settings, machine)
-    waveforms, sections = opened.waveforms, opened.planned
-    clips = waveforms.clips
+    clips = opened.waveforms.clips
     found = np.flatnonzero(clips["clip"] == clip)
     if len(found):
-        row = int(found[0])
-        return Waveforms(clips.iloc[[row]].assign(start=0, split="test"), waveforms.read(row), "")
+        return clips.iloc[found[0]], opened.waveforms.read(int(found[0]))
     path = next((path for path in (Path(clip), paths.project_root() / clip) if path.is_file()), None)
     if path is None:
         listed = paths.Run.of(settings).data(machine) / "clips.csv"
         raise DataError(f"{clip!r} is neither a file nor the name of a clip of {machine}; {listed} lists all names")
-    if section not in sections or domain not in scores.DOMAINS:
+    if section not in opened.planned or domain not in scores.DOMAINS:
         raise DataError(
             f"{machine} has no section {section!r} or no domain {domain!r}; choose one of the sections "
-            f"{', '.join(sections)}, and one of the domains {', '.join(scores.DOMAINS)}"
+            f"{', '.join(opened.planned)}, and one of the domains {', '.join(scores.DOMAINS)}"
         )
-    samples = wav.read(path, settings.data)
-    facts = {"machine": machine, "section": section, "domain": domain, "split": "test", "label": "unknown"}
-    place = {"clip": path.name, "path": str(path), "attributes": "", "start": 0, "samples": len(samples)}
-    return Waveforms(pd.DataFrame([facts | place])[clips.columns], samples, "")
+    values = {"machine": machine, "section": section, "domain": domain, "split": "test", "label": "unknown"}
+    return pd.Series(values | {"clip": path.name}), wav.read(path, settings.data)
 
 
-def embedded(settings, candidate: str, clip: Waveforms) -> tuple[pd.DataFrame, np.ndarray]:
-    """Embed the clip with the classifier of its section and domain, and append it to the embeddings of the run.
-
-    Returns:
-        Table and embeddings of the clip's section, as from :func:`asdlib.classifier.embeddings.read`, with the clip as
-        the last row.
-    """
-    about = clip.clips.iloc[0]
-    table, embedding = embeddings.read(settings, about["machine"], candidate)
-    same = (table["kind"] == "section") & (table["clip"] == about["clip"])  # a clip of the run is already there
-    here = ((table["model"] == about["section"]) & ~same).to_numpy()
-    table, embedding = table[here].reset_index(drop=True), embedding[here]
-    stage = STAGES[int(about["domain"] == "target" and STAGES[1] in set(table["stage"]))]
-    branch = settings.candidate("classifier", candidate)
-    trained = settings.trained_as("classifier", candidate)
-    folder = paths.Run.of(settings).system("classifier", about["machine"], trained, about["section"])
-    compute = training.compute(settings)
-    network = models.load(folder / FILES[stage], branch, settings.data.sample_rate).to(compute.device)
-    windows = embeddings.embed(models.Runner(network, compute), clip, np.array([0]), branch)
-    centres = table[(table["kind"] == "centroid") & (table["stage"] == stage)]
-    order = [int(centres.index[centres["label"] == name][0]) for name in ("outlier", "normal")]
-    row, vector = embeddings.measures(windows, embedding[order].astype(np.float64)), embeddings.means(windows)
-    row = row.assign(model=about["section"], stage=stage, kind="section", role="", **about[embeddings.CLIP])
-    table = pd.concat([table, row[embeddings.COLUMNS]], ignore_index=True)
-    return table, np.concatenate([embedding, vector.astype(np.float32)])
-
-
-def place(settings, table: pd.DataFrame, embedding: np.ndarray) -> pd.DataFrame:
-    """Map the embeddings of the model that scores the clip to the plane (:func:`asdlib.classifier.maps.maps`).
+def load_judge(settings, clip: pd.Series, autoencoder: str, classifier: str, false_alarm_rate: float = 0.1) -> Judge:
+    """Load the networks of a run as the judge of one clip.
 
     Args:
         settings: Settings of the run.
-        table: Table returned by :func:`embedded`.
-        embedding: Embeddings returned by :func:`embedded`.
-
-    Returns:
-        The maps; the clip has the kind ``picked``.
+        clip: The clip, as returned by :func:`pick`. Clips of the run get the same masks as in the run.
+        autoencoder: Name of the autoencoder candidate.
+        classifier: Name of the classifier candidate.
+        false_alarm_rate: Intended rate of false alarms.
     """
-    shown = (table["stage"] == table["stage"].iat[-1]).to_numpy()
-    part = table[shown].reset_index(drop=True)
-    part.loc[len(part) - 1, "kind"] = "picked"
-    return maps.maps(part, embedding[shown], settings.seed)
+    machine, section, domain = clip["machine"], clip["section"], clip["domain"]
+    run, rate = paths.Run.of(settings), settings.data.sample_rate
+    clips, net = scorer.open_trained(settings, machine, autoencoder)
+    networks, _ = embeddings.open_trained(settings, machine, section, classifier, training.compute(settings))
+    (key,) = scorer.mask_keys(clip.to_frame().T)
+    models = {(classifier, section, stage): network for stage, network in networks.items()}
+    backend = PyTorch(clips.sections, {autoencoder: net}, models, key)
+    folder = run.system("autoencoder", machine, autoencoder)
+    first = AutoencoderCandidate.load(settings, autoencoder, backend, folder, origin.PAPER)
+    table, embedding = embeddings.read(settings, machine, classifier)
+    options = with_one_variant(settings.candidate("classifier", classifier), "classifier", origin.PAPER)
+    statistics = ReferenceStatistics.fit(table, embedding, options.scorer)
+    second = ClassifierCandidate(
+        classifier, options, backend, embeddings.select_centroids(table, embedding), statistics
+    )
+
+    held_out = _select(clips, roles.HELD_OUT, section, "source")
+    samples = int(clips.waveforms.clips["samples"].iloc[held_out].max())
+    reference = _group_reference(run, machine, section, {"autoencoder": first, "classifier": second})
+    facts = RunFacts(
+        format=FORMAT,
+        sections=clips.sections,
+        seconds=samples / rate,
+        lengths=[samples / rate],
+        level_limit=0,
+        level=None,
+        levels=_measure_levels(clips, section, rate),
+        false_alarm_rate=false_alarm_rate,
+        autoencoder=[autoencoder],
+        classifier=[classifier],
+        missing=[],
+        outliers=[],
+        record={},
+    )
+    stored = Stored(
+        facts,
+        settings,
+        autoencoders={autoencoder: first},
+        classifiers={classifier: second},
+        reference={(section, name, samples): part for name, part in reference.items()},
+        frames={(section, domain, samples): _summarise_frames(clips, held_out, first, section, domain, rate)},
+        statistics={},
+        clips=clips.table,
+    )
+    return Judge(stored)
 
 
-def judged(
-    settings, candidates: tuple[str, str], clip: Waveforms, inspection: Inspection, table: pd.DataFrame, embedding
-) -> pd.DataFrame:
-    """Score the clip and its section's held-out training clips with both branches and with their average.
+def judge(loaded: Judge, clip: pd.Series, waveform: np.ndarray) -> Verdict:
+    """Judge the clip for which a judge was loaded.
 
     Args:
-        settings: Settings of the run.
-        candidates: Names of the autoencoder candidate and the classifier candidate.
-        clip: The clip, as returned by :func:`pick`.
-        inspection: The clip's result from :func:`asdlib.autoencoder.inspection.inspect`.
-        table: Table returned by :func:`embedded`.
-        embedding: Embeddings returned by :func:`embedded`.
-
-    Returns:
-        A score table of the three :data:`SYSTEMS`, scaled so that the scores of each branch's held-out clips have mean
-        0 and standard deviation 1. The rows of split ``test`` are the clip's.
+        loaded: The judge (:func:`load_judge`).
+        clip: Row of the clip (:func:`pick`).
+        waveform: Its samples in units of 1/32768.
     """
-    about, (first, second) = clip.clips.iloc[0], candidates
-    options = settings.candidate("autoencoder", first).scorer
-    variant = origin.first("autoencoder", options.variants, origin.PAPER)
-    system = f"autoencoder/{first}/{variant}"
-    known = scores.read(paths.Run.of(settings).scores("autoencoder", about["machine"], first))
-    here = (known["section"] == about["section"]) & (known["domain"] == about["domain"]) & (known["split"] == "train")
-    known = known[(known["system"] == system) & here]
-    value = pool(inspection.frame_scores, variant.partition("_of_")[0], options.top_share, options.percentile)
-    new = scores.table(clip.clips, system, np.array([value]))
-    branch = settings.candidate("classifier", second)
-    other = classifier_scorer.variants(table, embedding, second, branch.scorer)
-    paper = origin.first("classifier", branch.scorer.variants, origin.PAPER)
-    other = other[(other["system"] == f"classifier/{second}/{paper}") & (other["domain"] == about["domain"])]
-    same = (other["split"] == "test") & (other["clip"] == about["clip"])
-    other = pd.concat([other[other["split"] == "train"], other[same].iloc[[-1]]])
-    parts = []
-    for name, frame in zip(SYSTEMS, (pd.concat([known, new]), other), strict=False):
-        reference = frame.loc[frame["split"] == "train", "score"].to_numpy()
-        parts.append(frame.assign(system=name, score=normalise(frame["score"].to_numpy(), reference)))
-    both = parts[0].merge(parts[1][["split", "clip", "score"]], on=["split", "clip"], suffixes=("", "_other"))
-    both = both.assign(system=SYSTEMS[2], score=(both["score"] + both.pop("score_other")) / 2)
-    return pd.concat([*parts, both], ignore_index=True)
+    recording = waveform / FULL_SCALE, loaded.stored.settings.data.sample_rate
+    return loaded.judge(recording, clip["section"], changed=clip["domain"] == "target")
 
 
-def verdict(table: pd.DataFrame, quantile: float = 0.9) -> pd.DataFrame:
-    """Decide whether the clip is anomalous, with one row per system.
+def held_out_scores(loaded: Judge, clip: pd.Series) -> pd.DataFrame:
+    """Return the scores of the held-out clips with which a clip is compared, one row per clip.
+
+    Columns ``autoencoder``, ``classifier`` and ``ensemble``.
+    """
+    (samples,) = loaded.stored.facts.samples(loaded.stored.settings.data.sample_rate)
+    limits = loaded.limits[loaded.key(clip["section"], clip["domain"], samples)]
+    return pd.DataFrame({name: limit.scores for name, limit in limits.items()})
+
+
+def tabulate(verdict: Verdict) -> pd.DataFrame:
+    """Return a verdict as a table ``system, score, threshold, percentile, verdict``: the branches, then the ensemble.
+
+    The verdict of a branch says whether it caused the alarm, if there is one.
+    """
+    rows = verdict.branches | {ENSEMBLE: verdict.as_dict()}
+    table = pd.DataFrame.from_dict(rows, orient="index")[["score", "threshold", "percentile", "anomaly"]]
+    table["verdict"] = np.where(table.pop("anomaly").astype(bool), "anomaly", "normal")
+    return table.rename_axis("system").reset_index()
+
+
+def _select(clips: MachineClips, role: str, section: str, domain: str) -> np.ndarray:
+    """Return the rows of ``clips.waveforms`` of a role, section and domain."""
+    table = clips.table
+    return clips.rows[(clips.role == role) & (table["section"] == section) & (table["domain"] == domain)]
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    """Select at most :data:`CLIPS` rows, equally spaced."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, CLIPS).round().astype(int))] if len(rows) else rows
+
+
+def _measure_levels(clips: MachineClips, section: str, rate: int) -> dict[str, Learnt]:
+    """Summarise the levels of a section's training clips, by section and domain."""
+    result = {}
+    for domain in scores.DOMAINS:
+        waves = clips.waveforms.read_each(_spread(_select(clips, roles.LEARN, section, domain)))
+        levels = np.array([level(wave / FULL_SCALE, rate) for wave in waves])
+        if len(levels):
+            result[f"{section}/{domain}"] = Learnt.of(levels)
+    return result
+
+
+def _group_reference(run: paths.Run, machine: str, section: str, candidates: dict) -> dict[str, dict[str, np.ndarray]]:
+    """Return the held-out clips' scores by domain, then system, in one order of the clips.
 
     Args:
-        table: Score table returned by :func:`judged`.
-        quantile: Share of normal clips that should stay below the threshold.
-
-    Returns:
-        Columns ``system, score, percentile`` (share of the held-out clips that score lower), ``threshold, verdict``.
+        run: Folder of the run.
+        machine: Machine type.
+        section: The section.
+        candidates: The candidate of each branch, with one variant.
     """
-    rows = []
-    for name, frame in table.groupby("system", sort=False):
-        limits = decision.thresholds(frame, quantile, "empirical", "section")
-        decided = decision.decide(frame, limits).iloc[0]
-        training_scores = frame.loc[frame["split"] == "train", "score"].to_numpy()
-        share = float(rank(np.array([decided["score"]]), training_scores)[0])
-        words = "anomaly" if decided["decision"] else "normal"
-        rows.append((name, decided["score"], share, decided["threshold"], words))
-    return pd.DataFrame(rows, columns=["system", "score", "percentile", "threshold", "verdict"])
+    result: dict[str, dict[str, np.ndarray]] = {}
+    for branch, candidate in candidates.items():
+        system = f"{branch}/{candidate.name}"
+        known = scores.read(run.scores(branch, machine, candidate.name))
+        known = known[(known["section"] == section) & (known["split"] == "train")]
+        known = known[known["system"] == f"{system}/{candidate.settings.scorer.variants[0]}"].sort_values("clip")
+        for domain, part in known.groupby("domain"):
+            result.setdefault(domain, {})[system] = part["score"].to_numpy()
+    return result
+
+
+def _summarise_frames(
+    clips: MachineClips, held_out: np.ndarray, candidate: AutoencoderCandidate, section: str, domain: str, rate: int
+) -> FrameStatistics:
+    """Summarise the frames of held-out clips, scored as clips of ``domain``."""
+    waves = clips.waveforms.read_each(_spread(held_out))
+    windows = [Window(to_int16(wave / FULL_SCALE), section, domain) for wave in waves]
+    _, frames, errors = zip(*(candidate.score(window) for window in windows), strict=True)
+    edges = mel_frequencies(errors[0].shape[1] + 2, rate / 2)
+    return FrameStatistics.of(frames, errors, candidate.step, edges)

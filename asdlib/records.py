@@ -17,7 +17,11 @@ from asdlib.errors import ArtefactError
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas", "librosa")
 
 
-def check_settings(path: Path, wanted: dict) -> None:
+SCORING = "scoring"
+"""key in the record of a trained autoencoder with the record of its scoring, which is another stage"""
+
+
+def check_settings(path: Path, wanted: dict, part: str | None = None, data: str | None = None) -> None:
     """Compare the settings in a record with the current ones, so that no table mixes results of different settings.
 
     Snakemake reruns a stage when its settings change, but a notebook that was run by hand with other settings may have
@@ -26,19 +30,32 @@ def check_settings(path: Path, wanted: dict) -> None:
     Args:
         path: The record, next to the artefact; if it does not exist, nothing is checked.
         wanted: Settings that the record must contain; it may contain more.
+        part: Key of the record to compare, if the file holds that of several stages.
+        data: Fingerprint of the data that the artefact must have been made from; by default it is not compared.
 
     Raises:
         ArtefactError: A setting differs; the message names the record, the key, and the found and expected values.
     """
-    if not path.is_file():
+    remedy = "delete that folder and run make reproduce to make it again, or give the run another profile name"
+    record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    record = record if part is None else record.get(part, {})
+    if not record:
         return
-    stored = json.loads(path.read_text(encoding="utf-8"))["settings"]
     for key, value in json.loads(json.dumps(wanted)).items():
-        if stored.get(key) != value:
+        if record["settings"].get(key) != value:
             raise ArtefactError(
-                f"{path}: made with {key}: {json.dumps(stored.get(key))}, while this run has {json.dumps(value)}; "
-                "delete that folder and run make reproduce to make it again, or give the run another profile name"
+                f"{path}: made with {key}: {json.dumps(record['settings'].get(key))}, while this run has "
+                f"{json.dumps(value)}; {remedy}"
             )
+    if data is not None and record["data_fingerprint"] != data:
+        raise ArtefactError(f"{path}: made from other clips than those of this run; {remedy}")
+
+
+def read_records(path: Path) -> list[dict]:
+    """Return the records in a file: that of the stage that wrote the folder, then those of stages that added to it."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    added = [record.pop(SCORING)] if SCORING in record else []
+    return [*([record] if record else []), *added]
 
 
 def fingerprint(value: object) -> str:
@@ -82,7 +99,7 @@ def record(settings: dict, *, seed: int, device: str, data: str, seconds: float,
     Args:
         settings: The resolved settings that the artefact depends on.
         seed: Seed of the artefact's random numbers.
-        device: Human-readable device, as returned by :meth:`asdlib.training.Compute.describe`.
+        device: Human-readable device, as returned by :meth:`asdlib.compute.Compute.describe`.
         data: Fingerprint of the input data.
         seconds: Wall time in seconds.
         more: Further entries for this artefact (number of parameters, precision, pretrained weights ...).

@@ -6,6 +6,7 @@ by :meth:`Stage.resuming`.
 """
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from functools import cached_property
@@ -24,7 +25,7 @@ class Stage:
         machine: Machine type.
         candidate: Candidate, for the branches that have some.
         section: Section, for a classifier's models.
-        compute: :class:`asdlib.training.Compute`; None if the stage uses neither PyTorch nor a GPU.
+        compute: :class:`asdlib.compute.Compute`; None if the stage uses neither PyTorch nor a GPU.
     """
 
     def __init__(
@@ -80,30 +81,36 @@ class Stage:
         """
         with atomic.writing(folder or self.folder, folder=True) as temporary:
             yield temporary
-            self._record(temporary, settings, seed, data, earlier, more)
+            atomic.write_json(self._record(settings, seed, data, earlier, more), temporary / paths.RECORD)
         self._forget()
 
     @contextlib.contextmanager
-    def adding(self, settings: dict, *, seed: int, data: str, **more: object) -> Iterator[Path]:
-        """Like :meth:`writing`, but keep the other files of the folder; the record is written last.
+    def adding(
+        self, settings: dict, *, seed: int, data: str, part: str | None = None, **more: object
+    ) -> Iterator[Path]:
+        """Write files to the stage's folder together, like :meth:`writing`, but keep its other files.
+
+        Args:
+            settings: Settings that the artefacts depend on.
+            seed: Seed of the stage's random numbers.
+            data: Fingerprint of the input data.
+            part: Key in the folder's record that holds the record, if another stage has written the folder.
+            more: Further entries of the record.
 
         Yields:
-            A temporary folder, whose files are moved to the stage's folder together.
+            A temporary folder to write to. Its files are then moved to the stage's folder, the record last.
         """
         with atomic.writing(self.folder, folder=True, last=paths.RECORD) as temporary:
             yield temporary
-            self._record(temporary, settings, seed, data, 0.0, more)
+            record = self._record(settings, seed, data, 0.0, more)
+            if part is not None:
+                path = self.folder / paths.RECORD
+                record = (json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}) | {part: record}
+            atomic.write_json(record, temporary / paths.RECORD)
 
-    def _record(self, folder: Path, settings: dict, seed: int, data: str, earlier: float, more: dict) -> None:
-        record = records.record(
-            settings,
-            seed=seed,
-            device=self.device,
-            data=data,
-            seconds=time.monotonic() - self._began + earlier,
-            **more,
-        )
-        atomic.write_json(record, folder / paths.RECORD)
+    def _record(self, settings: dict, seed: int, data: str, earlier: float, more: dict) -> dict:
+        seconds = time.monotonic() - self._began + earlier
+        return records.record(settings, seed=seed, device=self.device, data=data, seconds=seconds, **more)
 
     def _forget(self) -> None:
         """Remove the finished trainings, unless the workflow keeps them until its end (``keep_finished``).

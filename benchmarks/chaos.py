@@ -1,10 +1,10 @@
-"""Kill a smoke run with SIGKILL at random a number of times, and compare it with an undisturbed run.
+"""Kill a smoke run with SIGKILL at random moments, and compare the result with an undisturbed run.
 
-Run by ``python benchmarks/chaos.py --kills 100 --seed 0``; prints a line a kill and one at the end. A kill hits a
-kernel, the process that lends kernels, a papermill, Snakemake, the command itself, or all of them at once, as a power
-cut would. Each waits for a place of its own (a stage, a training, the first seconds of the command) and strikes a
-random moment after the run is there, so that one pass through the graph takes all kills, whatever the machine's speed.
-``tests/test_chaos.py`` runs fewer.
+Run ``python benchmarks/chaos.py --kills 100 --seed 0``; it prints one line per kill and a summary. A kill hits a
+kernel, the process that forks kernels, a papermill process, Snakemake, the command itself, or all of them at once,
+like a power failure. Each kill waits for its place (a stage, a training, the first seconds of the command) and strikes
+at a random moment after the run has reached it, so that one pass through the graph takes all kills on machines of any
+speed. ``tests/test_chaos.py`` runs fewer.
 """
 
 import argparse
@@ -24,82 +24,75 @@ import psutil  # comes with Snakemake
 import torch
 
 from asdlib.paths import FINISHED
+from asdlib.workflow import BY_NAME
 
 ROOT = Path(__file__).resolve().parent.parent
-MARK = "ASDLIB_CHAOS"  # environment variable by which all processes of a run are found, orphans too
-KINDS = {  # what a process is called: words of its command line
+MARK = "ASDLIB_CHAOS"  # environment variable that identifies all processes of a run, including orphans
+KINDS = {  # part of the command line of each kind of process
     "papermill": "asdlib execute",
     "Snakemake": "-m snakemake",
     "command": "asdlib reproduce",
-    "lender of kernels": "-m asdlib.execution.kernels",
+    "lender of kernels": "-m asdlib.execution.kernel_fork",
     "kernel": "ipykernel_launcher",
 }
 VICTIMS = ("kernel", "papermill", "lender of kernels", "Snakemake", "command", "all at once")
-STAGES = (  # a kill in a stage waits for the beginning of its executed notebook
-    "01_data",
-    "02_baselines",
-    "03_train_autoencoder",
-    "04_reconstruction_errors",
-    "05_train_classifier",
-    "06_embeddings",
-    "07_ensemble",
-    "08_table1",
-)
+STAGES = tuple(BY_NAME)
+"""a kill in a stage waits for the beginning of its executed notebook"""
 TRAININGS = ("frame_autoencoder", "mobilenet", "autoencoder", "classifier")  # and one inside, for a checkpoint
 START = "the start"
 AFTER = {START: 8.0, **dict.fromkeys(STAGES, 3.0), **dict.fromkeys(TRAININGS, 0.3)}
-"""seconds within which a kill strikes once the run is at its place"""
+"""seconds within which a kill strikes after the run has reached its place"""
 LAST = STAGES[-1]
 PATTERNS = ("**/scores.csv", "**/*.safetensors", "**/waveforms.npy", "**/history.csv", "**/choices.csv", "*.csv")
-"""What must be equal byte by byte: scores, models, clips, losses, what ensembles chose, Table 1 and the claims."""
+"""files that must be equal byte by byte: scores, models, clips, losses, choices, Table 1 and claims"""
 
 
 @dataclass
 class Kill:
-    """One that is planned."""
+    """A planned kill."""
 
     victim: str
     """one of :data:`VICTIMS`"""
     place: str
     """a key of :data:`AFTER`"""
     delay: float
-    """seconds after the run is there"""
+    """seconds after the run has reached the place"""
 
 
 @dataclass
 class Survived:
-    """What a run went through."""
+    """Record of a run that was killed."""
 
     kills: Counter = field(default_factory=Counter)
-    """of each victim"""
+    """number of kills of each victim"""
     places: Counter = field(default_factory=Counter)
-    """kills at the start, in a stage, inside a training"""
+    """number of kills at the start, in each stage and in each training"""
     starts: int = 0
-    """times that the command was given"""
+    """number of times that the command was started"""
     begun: set[str] = field(default_factory=set, repr=False)
-    """executed notebooks, a temporary name each"""
+    """temporary names of executed notebooks"""
     resumed: int = 0
-    """trainings that went on from a checkpoint"""
+    """number of trainings that resumed from a checkpoint"""
     kept: int = 0
-    """trainings that were not done again though their job was killed after they had ended"""
+    """number of trainings that were not repeated although their job was killed after they had ended"""
     seconds: float = 0.0
 
     @property
     def again(self) -> int:
-        """How often a notebook was begun that had been begun before."""
+        """Number of times that a notebook was started again."""
         return len(self.begun) - len({tuple(name.split(".")[2:-2]) for name in self.begun})
 
 
 def project(home: Path) -> Path:
-    """Make ``home`` a project folder of its own, with links to this one."""
+    """Create the project folder ``home``, with links to this one."""
     home.mkdir(parents=True, exist_ok=True)
     for name in ("notebooks", "params", "Snakefile", "book"):
         (home / name).symlink_to(ROOT / name)
     return home
 
 
-def planned(kills: int, seed: int) -> list[Kill]:
-    """Kills at random: of ten, one at the start, four inside a training, five in a stage; no place before all."""
+def plan_kills(kills: int, seed: int) -> list[Kill]:
+    """Plan random kills: of ten, one at the start, four in a training, five in a stage, evenly over all places."""
     rng, plan = np.random.default_rng(seed), []
     kinds = [((START,), 1), (TRAININGS, 4), (STAGES, 5)]
     turns = {places: list(rng.permutation(places)) for places, _ in kinds}
@@ -116,29 +109,29 @@ def chaos(home: Path, kills: int, seed: int, jobs: int = 2) -> Survived:
     """Run the smoke profile up to Table 1 in ``home``, killing ``kills`` times, then to its end.
 
     Args:
-        home: Made by :func:`project`.
-        kills: How many.
+        home: Folder created by :func:`project`.
+        kills: Number of kills.
         seed: Seed of victims, places and moments.
-        jobs: Processor cores.
+        jobs: Number of CPU cores.
 
     Raises:
-        AssertionError: The run failed by itself; did again in a training more than what came after its checkpoint; left
-            processes or half-written files; or did not end. A note tells the seed.
+        AssertionError: The run failed by itself, repeated training steps before its last checkpoint, left processes or
+            incomplete files behind, or did not end. A note contains the seed.
     """
-    plan, result, began = planned(kills, seed), Survived(), time.monotonic()
+    plan, result, began = plan_kills(kills, seed), Survived(), time.monotonic()
     try:
         _survive(home, plan, jobs, result)
     except AssertionError as error:
         error.add_note(
-            f"again: python benchmarks/chaos.py --kills {kills} --seed {seed} --jobs {jobs}; so far {result}"
+            f"To repeat: python benchmarks/chaos.py --kills {kills} --seed {seed} --jobs {jobs}; so far {result}"
         )
         raise
     result.seconds = time.monotonic() - began
     return result
 
 
-def differing(run: Path, other: Path) -> list[str]:
-    """Files (:data:`PATTERNS`) of two run folders that are missing in one or differ in any byte."""
+def compare_folders(run: Path, other: Path) -> list[str]:
+    """List the files (:data:`PATTERNS`) of two run folders that are missing in one or differ in any byte."""
     names = {str(path.relative_to(folder)) for folder in (run, other) for at in PATTERNS for path in folder.glob(at)}
     assert names, f"{run} holds no results"
     return [name for name in sorted(names) if not _equal(run / name, other / name)]
@@ -158,25 +151,25 @@ def _survive(home: Path, plan: list[Kill], jobs: int, result: Survived) -> None:
         assert code == 0 or len(plan) < left, f"the command failed by itself with {code}:\n{text[-4000:]}"
         now = _steps(run)
         for name, step in saved.items():
-            used = f"going on from step {step} of" in text or now.get(name) == step  # its training did not come up
+            used = f"resuming from step {step} of" in text or now.get(name) == step  # its training was not reached
             assert used, f"{name} (step {step}) was not used:\n{text[-4000:]}"
-        kept = len(re.findall(r"going on from step (\d+) of \1 ", text))
+        kept = len(re.findall(r"resuming from step (\d+) of \1 ", text))
         result.kept += kept
-        result.resumed += text.count("going on from step") - kept
+        result.resumed += text.count("resuming from step") - kept
         again = [path.name for path, was in ended.items() if path.exists() and path.stat().st_mtime_ns != was]
-        assert not again, f"trainings that had ended were done again: {again}"
+        assert not again, f"finished trainings were repeated: {again}"
         if code == 0 and not plan:
             break
-        if code == 0:  # faster than planned: what is left strikes the last stage, which is done again
+        if code == 0:  # faster than planned: the remaining kills strike the last stage, which is repeated
             (run / "table1.csv").unlink()
             for kill in plan:
                 kill.place, kill.delay = LAST, kill.delay % 1
-    assert not (halves := list((home / "runs").rglob(".*"))), f"half-written files are left: {halves}"
+    assert not (halves := list((home / "runs").rglob(".*"))), f"incomplete files are left: {halves}"
     assert not list(run.glob("checkpoints/*")), "checkpoints are left"
 
 
 def _quiet(home: Path) -> None:
-    """Wait until what the command started has ended by itself: kernels look once a second for their parent."""
+    """Wait until all processes of the command have ended; kernels check once per second whether their parent lives."""
     began = time.monotonic()
     while there := _processes(home):
         assert time.monotonic() - began < 30, f"processes are left: {there}"
@@ -184,9 +177,10 @@ def _quiet(home: Path) -> None:
 
 
 def _once(home: Path, plan: list[Kill], jobs: int, output, result: Survived) -> int:
-    """Give the command once and kill as planned while it lasts, removing from ``plan`` what was done; its exit code."""
-    environment = os.environ | {MARK: str(home), "ASDLIB_CHECKPOINT_SECONDS": "0"}
+    """Run the command once, kill as planned, remove these kills from ``plan``, and return the exit code."""
+    environment = os.environ | {MARK: str(home)}
     command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--jobs", str(jobs), "table1"]
+    command += ["--set", "checkpoint_seconds=0"]
     began, since = time.time(), {START: time.monotonic()}
     run = subprocess.Popen(command, cwd=home, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -199,7 +193,7 @@ def _once(home: Path, plan: list[Kill], jobs: int, output, result: Survived) -> 
                     result.kills[kill.victim] += 1
                     result.places[kill.place] += 1
                     print(f"{result.kills.total()}: killed {kill.victim} in {kill.place}", flush=True)
-                    del since[kill.place]  # the next waits for another such place
+                    del since[kill.place]  # the next kill waits until such a place is reached again
                     break
             assert time.time() - began < 1800, f"the command does not end:\n{_processes(home)}"
             time.sleep(0.02)
@@ -210,20 +204,20 @@ def _once(home: Path, plan: list[Kill], jobs: int, output, result: Survived) -> 
 
 
 def _look(run: Path, began: float, since: dict[str, float], result: Survived) -> None:
-    """Note in ``since`` when the command that ``began`` then came to each place."""
+    """Store in ``since`` when the command that started at ``began`` reached each place."""
     now = time.monotonic()
     for path in run.glob("notebooks/.partial-*"):
         if path.name not in result.begun:
             result.begun.add(path.name)
             since.setdefault(path.name.split(".")[2], now)
-    for path in run.glob("checkpoints/[!.]*.pt"):  # the last step's too
+    for path in run.glob("checkpoints/[!.]*.pt"):  # including those of finished trainings
         with contextlib.suppress(FileNotFoundError):  # its training has just ended
             if path.stat().st_mtime > began:
                 since.setdefault(path.name.split(".")[0], now)
 
 
 def _strike(home: Path, kill: Kill) -> bool:
-    """Kill; False if nobody of this kind is there yet."""
+    """Kill a process; return False if there is none of this kind yet."""
     there = _processes(home)
     if kill.victim == "all at once":
         victims = [process for group in there.values() for process in group]
@@ -243,7 +237,7 @@ def _processes(home: Path) -> dict[str, list[psutil.Process]]:
             if process.environ().get(MARK) != str(home) or process.status() == psutil.STATUS_ZOMBIE:
                 continue
             line = process.cmdline()
-            if not line:  # it is just ending
+            if not line:  # it is ending
                 continue
             names = [kind for kind, words in KINDS.items() if words in " ".join(line)] if "bash" not in line[0] else []
             kind = names[0] if names else "others"
@@ -261,7 +255,7 @@ def _steps(run: Path) -> dict[str, int]:
 
 
 def _ended(run: Path) -> dict[Path, int]:
-    """What trainings reached that have ended, and when it was written."""
+    """Return the files of finished trainings, and when they were written."""
     return {path: path.stat().st_mtime_ns for path in run.glob(f"checkpoints/[!.]*{FINISHED}")}
 
 
@@ -270,17 +264,17 @@ def _equal(one: Path, other: Path) -> bool:
 
 
 def main() -> None:
-    """Run in peace, run with kills, compare."""
+    """Run undisturbed, run with kills, and compare both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        peace, war = project(Path(folder) / "peace"), project(Path(folder) / "war")
-        chaos(peace, 0, given.seed, given.jobs)
-        result = chaos(war, given.kills, given.seed, given.jobs)
-        odd = differing(peace / "runs" / "smoke", war / "runs" / "smoke")
+        undisturbed, killed = (project(Path(folder) / name) for name in ("undisturbed", "killed"))
+        chaos(undisturbed, 0, arguments.seed, arguments.jobs)
+        result = chaos(killed, arguments.kills, arguments.seed, arguments.jobs)
+        odd = compare_folders(undisturbed / "runs" / "smoke", killed / "runs" / "smoke")
     print(f"{result}; {'all bytes equal' if not odd else f'DIFFERENT: {odd}'}")
     sys.exit(1 if odd else 0)
 

@@ -15,7 +15,7 @@ BATCH, RATE = 64, 16_000
 
 
 def run(folder: Path) -> list[dict]:
-    """Compare at the paper's size; the limit is the matrix rate in the precision of training."""
+    """Compare at the paper's size; the limit is the rate of matrix products in the precision of training."""
     settings = params.Classifier(model={"backbone": "resnet34"}, ddcsad={"weight": 0.0}, origin="extension")
     features, frames = settings.features, settings.images.frames
     compute = training.compute(params.Settings(profile="benchmark", title="Noise"))

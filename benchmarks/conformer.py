@@ -13,7 +13,7 @@ MELS = 128
 
 
 class Block(nn.Module):
-    """The Conformer block as in its paper: dropout everywhere, attention with its weights, Conv1d."""
+    """Plain Conformer block as in its paper: dropout everywhere, attention with its weights, Conv1d."""
 
     def __init__(self, size: int, heads: int, kernel: int, expansion: int, rate: float):
         super().__init__()
@@ -40,8 +40,19 @@ class Block(nn.Module):
         return self.norms[2](x + 0.5 * self.second(x))
 
 
+def plain_network(size: params.AutoencoderModel, mels: int = MELS) -> nn.Module:
+    """Return a plain implementation of the autoencoder, without the section."""
+    blocks = [
+        Block(size.channels, size.heads, size.kernel, size.expansion, size.dropout) for _ in range(2 * size.blocks)
+    ]
+    latent = size.latent or size.channels
+    middle = [nn.Linear(size.channels, latent), nn.ReLU(), nn.Linear(latent, size.channels)]
+    layers = [nn.Linear(mels, size.channels), *blocks[: size.blocks], *middle, *blocks[size.blocks :]]
+    return nn.Sequential(*layers, nn.Linear(size.channels, mels))
+
+
 def run(folder: Path) -> list[dict]:
-    """Compare at the sizes of the profiles, batch and mean crop too; the limit is the matrix rate of that precision."""
+    """Compare at the size, batch and mean crop of each profile; the limit is the rate of matrix products."""
     return [of(profile) for profile in ("paper", "quick")]
 
 
@@ -53,13 +64,7 @@ def of(profile: str) -> dict:
     batch, section = torch.randn(clips, frames, MELS), torch.zeros(clips, dtype=torch.int64)
     model = Autoencoder(size, MELS, 3)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    blocks = [
-        Block(size.channels, size.heads, size.kernel, size.expansion, size.dropout) for _ in range(2 * size.blocks)
-    ]
-    latent = size.latent or size.channels
-    middle = [nn.Linear(size.channels, latent), nn.ReLU(), nn.Linear(latent, size.channels)]
-    layers = [nn.Linear(MELS, size.channels), *blocks[: size.blocks], *middle, *blocks[size.blocks :]]
-    plain = nn.Sequential(*layers, nn.Linear(size.channels, MELS))
+    plain = plain_network(size)
     plain_adam = torch.optim.Adam(plain.parameters(), lr=1e-3)
 
     def forward() -> torch.Tensor:

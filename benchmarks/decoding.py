@@ -15,7 +15,7 @@ CLIPS, SECONDS, RATE = 1000, 10, 16_000
 
 
 def run(folder: Path) -> list[dict]:
-    """Compare; the limit is the rate at which the files are read and nothing else done."""
+    """Compare; the limit is the rate of only reading the files."""
     root, data = folder / "wav", params.Data(root=str(folder))
     root.mkdir()
     noise = np.random.default_rng(0).normal(0, 0.1, SECONDS * RATE)

@@ -1,7 +1,7 @@
-"""One clip through the whole ensemble of a detector, the first answer from a cold start, and the time of imports.
+"""Benchmark the ensemble of a detector on one clip, its first answer from a cold start, and imports.
 
-The networks have the sizes of the profile ``detector``; they learn for two steps only, which changes no time of
-scoring.
+The networks have the sizes of the profile ``detector``; they are trained for two steps only, which does not change the
+time of scoring.
 """
 
 import shutil
@@ -25,7 +25,7 @@ TWO_STEPS = {
 
 
 def run(folder: Path) -> list[dict]:
-    """Judge a clip of 10 s, again and again in one process and once a process."""
+    """Judge a clip of 10 s repeatedly in one process, and once per process."""
     rng, time = np.random.default_rng(0), np.arange(SECONDS * RATE) / RATE
     for section, pitch in (("one", 300), ("two", 400)):
         (folder / "normal" / section).mkdir(parents=True)
@@ -37,8 +37,8 @@ def run(folder: Path) -> list[dict]:
     exported = shutil.copytree(place, folder / "exported.detector")
     onnx.export(exported)
     detector = Detector.load(place)
-    facts = detector._fitted().stored.facts
-    size = f"{len(facts.autoencoder)} autoencoders and {len(facts.classifier)} classifiers"
+    stored = detector._fitted().stored.facts
+    size = f"{len(stored.autoencoder)} autoencoders and {len(stored.classifier)} classifiers"
 
     def command(*words: str):
         return lambda: subprocess.run([sys.executable, *words], check=False, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""How fast all ensembles of 30 systems are searched in a thousand resamples, against scikit-learn in a loop.
+"""Benchmark the search of all ensembles of 30 systems in a thousand resamples against scikit-learn in a loop.
 
 The size is that of the experiment on real systems: 4 combinations, all N, 7 machine types, 3 sections of 200 clips, 2
 domains; the systems are ranked again in each resample.
@@ -20,7 +20,7 @@ CORES = 2
 
 
 def cell(seed: int) -> float:
-    """Search one machine type and domain; the mean value, so that it cannot be left out."""
+    """Search one machine type and domain, and return the mean value, so that the work cannot be skipped."""
     generator = np.random.default_rng(seed)
     anomaly = np.arange(CLIPS) % 2 == 1
     first = np.arange(CLIPS) < CLIPS // 2
@@ -38,13 +38,13 @@ def cell(seed: int) -> float:
 
 
 def ours() -> None:
-    """All machine types and domains, on two processes."""
+    """Search all machine types and domains in two processes."""
     with ProcessPoolExecutor(CORES) as pool:
         assert all(np.isfinite(list(pool.map(cell, range(MACHINES * DOMAINS)))))
 
 
 def run(folder: Path) -> list[dict]:
-    """Compare; scikit-learn's time is that of AUC and pAUC of some vectors, times their number, on as many cores."""
+    """Compare; the time of scikit-learn is extrapolated from AUC and pAUC of some vectors to all, on as many cores."""
     generator = np.random.default_rng(0)
     labels = np.arange(CLIPS) % 2
     scores = generator.normal(size=(SYSTEMS, CLIPS)) + labels

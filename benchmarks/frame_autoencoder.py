@@ -15,14 +15,14 @@ CLIPS, FRAMES, MELS, WIDTH, BATCH = 1000, 313, 128, 5, 512
 
 
 class Clips:
-    """Log-mel of generated clips, as :class:`asdlib.baselines.windows.Spectrograms` holds it."""
+    """Generate the log-mel of clips in the format of :class:`asdlib.baselines.windows.Spectrograms`."""
 
     frames = torch.randn(CLIPS * FRAMES, MELS, generator=torch.Generator().manual_seed(0))
     lengths = np.full(CLIPS, FRAMES)
 
 
 def run(folder: Path) -> list[dict]:
-    """Compare an epoch; the limit is the matrix rate in the precision of training."""
+    """Compare an epoch; the limit is the rate of matrix products in the precision of training."""
     compute = training.compute(params.Settings(profile="benchmark", title="Random log-mel"))
     vectors = Windows(Clips, WIDTH)
     model = network(WIDTH * MELS)

@@ -13,7 +13,7 @@ CLIPS, FRAMES, DIMS, SECTIONS = 1000, 313, 128, 3
 
 
 def run(folder: Path) -> list[dict]:
-    """Compare over sections; the limit is the matrix rate in float64."""
+    """Compare over sections; the limit is the rate of matrix products in float64."""
     rng = np.random.default_rng(0)
     errors = rng.standard_normal((CLIPS * FRAMES, DIMS), dtype=np.float32)
     gaussians = [Gaussian.fit(errors[start::40] * (1 + start)) for start in range(SECTIONS)]

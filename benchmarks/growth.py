@@ -2,7 +2,7 @@
 
 Every measurement runs in a separate process, so that the peak of resident memory is that of the measurement, including
 libraries and mapped pages of the recordings. Recordings are noise; all machine types of the second subject share one
-file, mapped separately for each. Writes ``book/results/growth.csv``, which the book's cost page draws.
+file, which each maps separately. Writes ``book/results/growth.csv``, which the book's cost page draws.
 """
 
 import dataclasses
@@ -23,7 +23,8 @@ import torch
 
 from asdlib import atomic, params, records, training
 from asdlib.baselines.mahalanobis import summary
-from asdlib.classifier.batches import Batches, groups
+from asdlib.classifier.batches import Batches
+from asdlib.classifier.clips import group_clips
 from asdlib.data import audio
 from asdlib.ensemble.combine import COMBINATIONS
 from asdlib.ensemble.select import choose
@@ -37,7 +38,7 @@ REPEATS = 3
 
 
 def main() -> None:
-    """Measure all, each size in turn so that a busy machine slows all sizes alike, and write the table."""
+    """Measure all subjects, alternating sizes so that other load slows all of them alike, and write the table."""
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -49,7 +50,7 @@ def main() -> None:
                 ("systems of a branch: choice of the ensembles", systems, SYSTEMS),
             ):
                 for size in sizes:
-                    seconds, peak = apart(do, folder, size)
+                    seconds, peak = measure_in_process(do, folder, size)
                     rows.append((work, size, repeat, seconds, peak))
                     print(f"{work}, {size}: {seconds:.2f} s, {peak / 2**30:.2f} GiB", flush=True)
     compute = training.compute(params.Settings(profile="benchmark", title="Benchmarks"))
@@ -61,8 +62,8 @@ def main() -> None:
     print(path)
 
 
-def apart(do: Callable[[Path, int], float], folder: Path, size: int) -> tuple[float, int]:
-    """Seconds of the work itself, and the peak of resident memory in bytes of a process that does nothing else."""
+def measure_in_process(do: Callable[[Path, int], float], folder: Path, size: int) -> tuple[float, int]:
+    """Measure the seconds of the work, and the peak of resident memory in bytes of a process that does nothing else."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as workers:
         return workers.apply(_measured, (do, folder, size))
@@ -75,7 +76,7 @@ def _measured(do: Callable[[Path, int], float], folder: Path, size: int) -> tupl
 
 
 def record(folder: Path, count: int) -> None:
-    """Write ``count`` wav files of noise."""
+    """Write ``count`` WAV files of noise."""
     (folder / "wav").mkdir()
     noise = np.random.default_rng(0).normal(0, 0.1, SECONDS * RATE)
     for clip in range(count):
@@ -83,7 +84,7 @@ def record(folder: Path, count: int) -> None:
 
 
 def catalogue(count: int) -> pd.DataFrame:
-    """Rows of the first ``count`` files, three of each section of the target domain."""
+    """Return catalogue rows of the first ``count`` files, three per section in the target domain."""
     names = [f"{clip:05d}.wav" for clip in range(count)]
     clips = pd.DataFrame({"clip": names, "path": [f"wav/{name}" for name in names]})
     clips["section"] = [f"{clip % 3:02d}" for clip in range(count)]
@@ -92,9 +93,9 @@ def catalogue(count: int) -> pd.DataFrame:
 
 
 def clips(folder: Path, size: int) -> float:
-    """Decode the clips and take mean and deviation of their log-mel, as the reference row does."""
+    """Decode the clips and compute mean and deviation of their log-mel, like the row Mahalanobis."""
     decoded = folder / f"decoded{size}"
-    shutil.rmtree(decoded, ignore_errors=True)  # of the repeat before
+    shutil.rmtree(decoded, ignore_errors=True)  # of the previous repeat
     began = time.perf_counter()
     audio.decode(catalogue(size), folder, decoded, params.Data(root=str(folder)))
     waveforms = audio.Waveforms.open(decoded)
@@ -108,7 +109,7 @@ def machines(folder: Path, size: int) -> float:
     parts = []
     for name in paper.MACHINES[:size]:
         waveforms = audio.Waveforms.open(folder / f"decoded{max(CLIPS)}")
-        parts += groups(dataclasses.replace(waveforms, clips=waveforms.clips.assign(machine=name)))
+        parts += group_clips(dataclasses.replace(waveforms, clips=waveforms.clips.assign(machine=name)))
     branch = params.Classifier(features={"hop_length": 512, "n_mels": 128}, images={"frames": 64})
     batches = Batches(branch, parts, paper.MACHINES[0], "00")
     began = time.perf_counter()
@@ -118,14 +119,14 @@ def machines(folder: Path, size: int) -> float:
 
 
 def systems(folder: Path, size: int) -> float:
-    """Choose the ensembles of the best 3, 5, 10 and 20, as the paper does, among ``size`` systems of each branch."""
+    """Choose the ensembles of the best 3, 5, 10 and 20 among ``size`` systems of each branch, as in the paper."""
     generator = np.random.default_rng(0)
     ensemble = {"sizes": [3, 5, 10, 20], "combinations": list(COMBINATIONS)}
     settings = selection.settings(size, ensemble)
     pools = selection.pool("autoencoder", generator, size), selection.pool("classifier", generator, size)
-    looked = np.ones(len(pools[0].clips), dtype=bool)
+    visible = np.ones(len(pools[0].clips), dtype=bool)
     began = time.perf_counter()
-    choose(*pools, settings, looked)
+    choose(*pools, settings, visible)
     return time.perf_counter() - began
 
 

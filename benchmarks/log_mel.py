@@ -16,14 +16,14 @@ CLIPS, SAMPLES, RATE = 500, 160_000, 16_000
 
 
 def run(folder: Path) -> list[dict]:
-    """Compare at the sizes of both branches; the limit is copying what is read and written."""
+    """Compare at the sizes of both branches; the limit is copying the inputs and outputs."""
     waveform = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (CLIPS, SAMPLES)).astype(np.float32))
     cores = [1, 2] if len(os.sched_getaffinity(0)) > 1 else [1]
     return [of(waveform, *sizes, threads) for sizes in ((128, 512), (256, 256)) for threads in cores]
 
 
 def of(waveform: torch.Tensor, mels: int, hop: int, threads: int) -> dict:
-    """Compare for one number of mel bands: each thread takes its share of the clips; librosa has one."""
+    """Compare for one number of mel bands; each thread processes its share of the clips, librosa uses one thread."""
     log_mel = LogMel(params.Features(n_fft=1024, hop_length=hop, n_mels=mels), RATE)
     halves = waveform.chunk(threads)
     written = log_mel(waveform)

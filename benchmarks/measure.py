@@ -1,7 +1,7 @@
 """Time code fairly on a busy machine, and measure the machine's limits.
 
-Ours and the reference take turns, so that whatever else runs slows both; the ratio is that of each turn, and its
-spread is shown. The limit is measured between the turns too.
+Our code and the reference alternate, so that other load slows both; the ratio is computed for each turn, and its range
+is reported. The limit is also measured between the turns.
 """
 
 import time
@@ -26,21 +26,21 @@ def compare(
     amount: float = 0.0,
     times: float = 1.0,
 ) -> dict:
-    """One row of the table.
+    """Compare our code with a reference, and return one row of the table.
 
     Args:
-        work: What is done.
-        ours: Does it.
-        reference: Does it as people do today; or the seconds that it may take.
-        by: What the reference is.
-        goal: The ratio asked for.
-        repeats: Turns, after one that is not counted.
-        limit: Measures what the machine can do at most, in units of ``amount`` a second.
+        work: Description of the work.
+        ours: Function that does the work.
+        reference: Function that does the work in the usual way, or the seconds that it may take.
+        by: Description of the reference.
+        goal: Intended ratio.
+        repeats: Number of turns, after one that is not counted.
+        limit: Function that measures the limit of the machine, in units of ``amount`` per second.
         amount: Number of floating-point operations or bytes that ``ours`` needs.
-        times: How often ``ours`` does what ``reference`` does once.
+        times: How often ``ours`` does the work that ``reference`` does once.
 
     Returns:
-        Medians in seconds, the ratio with its smallest and largest, and the share of the limit (nan without one).
+        Medians in seconds, the median, smallest and largest ratio, and the share of the limit (NaN without one).
     """
     ours()
     if callable(reference):
@@ -65,21 +65,29 @@ def compare(
     }
     print(
         f"{work}: {row['ours_seconds']:.3f} s, {by}: {row['reference_seconds']:.3f} s; {row['ratio']:.1f} times "
-        f"({row['low']:.1f} to {row['high']:.1f}; asked {goal:g}); share of the limit {row['share_of_limit']:.0%}",
+        f"({row['low']:.1f} to {row['high']:.1f}; goal {goal:g}); share of the limit {row['share_of_limit']:.0%}",
         flush=True,
     )
     return row
 
 
 def seconds(do: Callable) -> float:
-    """Return the wall time of one call."""
+    """Return the wall time of one call, including what it leaves to a GPU."""
+    synchronize()
     began = time.perf_counter()
     do()
+    synchronize()
     return time.perf_counter() - began
 
 
+def synchronize() -> None:
+    """Wait for all GPU work; does nothing without a GPU."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def step(loss: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer) -> Callable[[], None]:
-    """Run a training step: loss, gradient, update."""
+    """Return a function that runs a training step: loss, gradient, update."""
 
     def do() -> None:
         value = loss()
@@ -91,13 +99,13 @@ def step(loss: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer) -> 
 
 
 def precision(compute: training.Compute) -> torch.dtype:
-    """In which the matrix products of a training run."""
+    """Return the type in which the matrix products of a training are computed."""
     return getattr(torch, compute.precision)
 
 
-def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
+def matrix_rate(dtype: torch.dtype, size: int = 2048, device: torch.device | str = "cpu") -> float:
     """Return the floating-point operations per second of a large matrix product."""
-    one, other = torch.randn(2, size, size).to(dtype)
+    one, other = torch.randn(2, size, size, device=device).to(dtype)
     one @ other
     return 2 * size**3 / min(seconds(lambda: one @ other) for _ in range(3))
 
@@ -110,7 +118,7 @@ def copy_rate(megabytes: int = 256) -> float:
 
 
 def operations(do: Callable) -> int:
-    """Floating-point operations of matrix products, convolutions and attention in one call, backward pass included."""
+    """Count operations of matrix products, convolutions and attention in one call, including the backward pass."""
     with FlopCounterMode(display=False) as counter:
         do()
     return counter.get_total_flops()

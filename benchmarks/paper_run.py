@@ -2,7 +2,7 @@
 
 Floating-point operations of a forward pass of every candidate of ``params/paper.yaml`` are counted on a small batch and
 multiplied; a training step takes three times as many (the counter is wrong for the backward pass of grouped
-convolutions). Nothing is timed: the book's cost page turns operations into hours with a rate that it names.
+convolutions). Nothing is timed: the book's cost page converts operations to hours with a rate that it states.
 Writes ``book/results/paper_run.csv``.
 """
 
@@ -18,15 +18,15 @@ from asdlib.classifier.model import Classifier
 from asdlib.evaluation import paper
 
 SECTIONS = 6
-"""of a machine type, of development and evaluation set together (Sec. 3.1)"""
+"""number of sections of a machine type in the development and evaluation sets together (Sec. 3.1)"""
 BATCH = 4
-"""of the pass whose operations are counted"""
+"""size of the batch whose operations are counted"""
 BACKWARD = 2
-"""operations of a backward pass, in forward passes"""
+"""operations of a backward pass, in units of a forward pass"""
 
 
 def main() -> None:
-    """Count, and write a row a candidate: models, steps of each, operations of all."""
+    """Count operations, and write one row per candidate: number of models, steps of each, operations of all."""
     settings = params.load("paper")
     machines = len(paper.MACHINES)
     rows = []
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def autoencoder(branch) -> int:
-    """Operations of a forward pass of :data:`BATCH` crops of mean length."""
+    """Count operations of a forward pass of :data:`BATCH` crops of mean length."""
     model = Autoencoder(branch.model, branch.features.n_mels, SECTIONS)
     features = torch.randn(BATCH, sum(branch.training.crop_frames) // 2, branch.features.n_mels)
     section = torch.zeros(BATCH, dtype=torch.long)
@@ -57,7 +57,7 @@ def autoencoder(branch) -> int:
 
 
 def classifier(branch, sample_rate: int) -> int:
-    """Operations of a forward pass of :data:`BATCH` windows, log-mel included."""
+    """Count operations of a forward pass of :data:`BATCH` windows, including the log-mel."""
     branch = branch.model_copy(update={"model": branch.model.model_copy(update={"pretrained": False})})
     model = Classifier(branch, sample_rate)
     waveform = torch.randn(BATCH, (branch.images.frames - 1) * branch.features.hop_length) / 10

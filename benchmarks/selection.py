@@ -1,4 +1,4 @@
-"""How fast the ensembles choose: every N of 100 systems by every combination, against scikit-learn one by one.
+"""Benchmark the choice of ensembles, every N of 100 systems by every combination, against scikit-learn one by one.
 
 The size is the paper's: 3 sections, 2 domains, 100 + 100 test clips.
 """
@@ -19,7 +19,7 @@ SYSTEMS, SECTIONS, CLIPS = 100, 3, 100
 
 
 def pool(branch: str, generator: np.random.Generator, systems: int = SYSTEMS) -> Pool:
-    """A pool of ``systems`` that each lift anomalies by one standard deviation."""
+    """Create a pool of ``systems`` that each lift anomalies by one standard deviation."""
     keys = [
         ("fan", f"{section:02d}", domain, "test", f"{label}_{k}.wav", label)
         for section in range(SECTIONS)
@@ -36,19 +36,19 @@ def pool(branch: str, generator: np.random.Generator, systems: int = SYSTEMS) ->
 
 
 def settings(systems: int, ensemble: dict) -> params.Settings:
-    """Settings with as many candidates as the pools have systems."""
+    """Create settings with as many candidates as the pools have systems."""
     names = {f"c{k}": {} for k in range(systems)}
     values = {"autoencoder_candidates": names, "classifier_candidates": names, "ensemble": ensemble}
     return params.Settings(profile="benchmark", title="Random scores", **values)
 
 
 def run(folder: Path) -> list[dict]:
-    """Compare; scikit-learn's time is that of one system, the same for all, times their number."""
+    """Compare; the time of scikit-learn is that of one system times their number."""
     generator = np.random.default_rng(0)
     ensemble = {"sizes": list(range(1, SYSTEMS + 1)), "combinations": list(COMBINATIONS)}
     options = settings(SYSTEMS, ensemble)
     pools = pool("autoencoder", generator), pool("classifier", generator)
-    looked = np.ones(len(pools[0].clips), dtype=bool)
+    visible = np.ones(len(pools[0].clips), dtype=bool)
     group = pools[0].groups["00", "source"]
     labels = (pools[0].clips["label"] == "anomaly").to_numpy()[group.columns]
     vectors = SECTIONS * 2 * SYSTEMS * (len(COMBINATIONS) + 1)  # all N by all combinations, and the singles
@@ -62,7 +62,7 @@ def run(folder: Path) -> list[dict]:
     return [
         compare(
             f"AUC and pAUC of {vectors:,} ensembles and systems of a machine type",
-            lambda: choose(*pools, options, looked),
+            lambda: choose(*pools, options, visible),
             reference,
             by="scikit-learn in a loop, without combining",
             goal=30,

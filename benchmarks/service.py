@@ -1,8 +1,8 @@
 """Measure memory and CPU time of a detector that judges one recording after another, as a service does.
 
-Writes ``book/results/service.csv``. The networks have the sizes of the profile ``quick``; they learn for two steps
-only, which changes neither. ``python benchmarks/service.py`` needs the packages of ``asdlib[onnx]`` for the rows of
-ONNX Runtime and leaves these out without them.
+Writes ``book/results/service.csv``. The networks have the sizes of the profile ``quick``; they are trained
+for two steps only, which changes neither. ``python benchmarks/service.py`` needs the packages of ``asdlib[onnx]`` for
+the rows of ONNX Runtime, which are left out otherwise.
 """
 
 import json
@@ -31,7 +31,7 @@ print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss * 1024]), file=s
 """
 
 
-def measured(detector: Path, clip: Path, count: int) -> tuple[float, float]:
+def measure_process(detector: Path, clip: Path, count: int) -> tuple[float, float]:
     """Measure CPU seconds and peak bytes of a process that judges a recording ``count`` times."""
     command = [sys.executable, "-c", _COMMAND, "score", str(detector), *[str(clip)] * count]
     done = subprocess.run(
@@ -41,7 +41,7 @@ def measured(detector: Path, clip: Path, count: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure and write the table."""
+    """Measure all runtimes and write the table."""
     rows = []
     with tempfile.TemporaryDirectory() as place:
         folder, rng = Path(place), np.random.default_rng(0)
@@ -53,12 +53,12 @@ def main() -> None:
         detector = Detector("detector", overrides=TWO_STEPS).fit(folder / "normal", outliers=[folder / "other"])
         detector.save(folder / "pytorch")
         kinds = {"PyTorch": folder / "pytorch"}
-        if runtime.installed():
+        if runtime.is_installed():
             kinds["ONNX Runtime"] = Path(shutil.copytree(folder / "pytorch", folder / "onnx"))
             onnx.export(folder / "onnx")
         for kind, where in kinds.items():
             clip = folder / "normal" / "00.wav"
-            (first, _), (all_of_them, most) = measured(where, clip, 1), measured(where, clip, 1 + MANY)
+            (first, _), (all_of_them, most) = measure_process(where, clip, 1), measure_process(where, clip, 1 + MANY)
             rows.append((kind, first, (all_of_them - first) / MANY, most))
     table = pd.DataFrame(rows, columns=["runtime", "start_cpu_seconds", "cpu_seconds", "bytes"])
     table = table.assign(

@@ -1,4 +1,4 @@
-"""``make bench``: run every benchmark on one core and write ``book/results/benchmarks.csv``, which the book shows."""
+"""Run every benchmark on one core and write ``book/results/benchmarks.csv``, for ``make bench`` and the book."""
 
 import tempfile
 from pathlib import Path
@@ -19,7 +19,7 @@ from asdlib import atomic, params, records, training
 
 
 def main() -> None:
-    """Run all and write the table and the record."""
+    """Run all benchmarks and write the table."""
     torch.set_num_threads(1)
     rows = []
     for subject in (
@@ -37,9 +37,9 @@ def main() -> None:
             rows += subject.run(Path(folder))
     results = Path(__file__).parents[1] / "book" / "results"
     compute = training.compute(params.Settings(profile="benchmark", title="Benchmarks"))
-    facts = {"device": compute.describe(), "commit": records.commit(), "torch": torch.__version__}
+    origin = {"device": compute.describe(), "commit": records.commit(), "torch": torch.__version__}
     with atomic.writing(results / "benchmarks.csv") as temporary:
-        pd.DataFrame(rows).assign(**facts).to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")
+        pd.DataFrame(rows).assign(**origin).to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")
     print(results / "benchmarks.csv")
 
 

@@ -23,7 +23,7 @@ import real
 import systems
 import tables
 import yaml
-from contents import STAGES, api, contents, firsts, machine_page, reference_page
+from contents import api, contents, firsts, machine_page, reference_page
 from executed import Executed, as_page, seconds
 
 from asdlib import params, paths
@@ -32,10 +32,13 @@ from asdlib.evaluation import false_alarms, health
 from asdlib.paths import Run
 from asdlib.plots import evaluation, scaling, style
 from asdlib.tables import read_table
+from asdlib.workflow import BY_NAME, BY_RULE, STAGES
 
 SOURCES = Path(__file__).parent
 RERUN = SOURCES / "results" / "official_ae_rerun.csv"
 """the official autoencoder on DCASE2021, trained by somebody else, by our metric"""
+GPU = SOURCES / "results" / "gpu" / "figures.csv"
+"""what `make gpu` measured, if it was run"""
 ABLATIONS = SOURCES / "results" / "ablations"
 """runs of several seeds with one thing changed"""
 REAL = SOURCES / "results" / "toycar"
@@ -100,7 +103,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     with plt.rc_context({"svg.hashsalt": "asdlib"}):
         growth = scaling.growth(pd.read_csv(SOURCES / "results" / "growth.csv"))
         growth.savefig(source / "generated" / "growth.svg", metadata={"Date": None})
-    numbers = {rule: stages.count(stage) for stage, rule in STAGES.items()}
+    numbers = {stage.rule: stages.count(stage.name) for stage in STAGES}
     flow.draw(flow.graph(settings.profile, overrides), numbers, source / "generated" / "flow.svg")
     config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
     numbers = values(settings, json.loads(there(run.values).read_text(encoding="utf-8")))
@@ -119,8 +122,8 @@ def ordered(run: Run, settings, machines: list[str]) -> list[Executed]:
     rank = {name: number for number, name in enumerate(dict.fromkeys(["", *machines, *candidates]))}
     found = [Executed.of(path) for path in (run.folder / "notebooks").glob("*.ipynb")]
     # What an earlier run with other settings left in the folder is no part of this one.
-    found = [item for item in found if item.stage in STAGES and {item.machine, item.candidate} <= rank.keys()]
-    for stage in STAGES:
+    found = [item for item in found if item.stage in BY_NAME and {item.machine, item.candidate} <= rank.keys()]
+    for stage in BY_NAME:
         if not any(item.stage == stage for item in found):
             there(run.notebook(stage, "*"))
     return sorted(found, key=lambda item: (item.stage, rank[item.machine], rank[item.candidate], item.section))
@@ -170,10 +173,11 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/benchmarks.md": provenance.benchmarks(SOURCES / "results" / "benchmarks.csv"),
         "generated/growth.md": provenance.growth(SOURCES / "results" / "growth.csv"),
         "generated/paper_run.md": provenance.paper_run(SOURCES / "results" / "paper_run.csv"),
+        "generated/gpu.md": provenance.gpu(GPU),
         "generated/service.md": provenance.service(SOURCES / "results" / "service.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),
-        "generated/absent.md": provenance.absent(table, settings),
+        "generated/absent.md": provenance.absent(table, settings, GPU),
         "generated/settings.yaml": yaml.safe_dump(settings.resolved(), sort_keys=False),
     }
     for machine in machines:
@@ -235,7 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         overrides = given.overrides
         if overrides is None:
-            table1 = Executed.of(there(Run.of(params.load(given.profile)).notebook("08_table1")))
+            table1 = Executed.of(there(Run.of(params.load(given.profile)).notebook(BY_RULE["table1"].name)))
             overrides = table1.read().metadata.papermill.parameters.get("overrides", {})
         settings = params.load(given.profile, overrides)
         output = paths.project_root() / "book" / "_build" / settings.profile

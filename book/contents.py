@@ -10,18 +10,19 @@ from executed import Executed, seconds, title
 from tables import table
 
 import asdlib
+from asdlib.workflow import BY_NAME, BY_RULE
 
-PARTS = {  # part: chapter: stages whose first notebook follows it
+PARTS = {  # part: chapter: rules of the stages whose first notebook follows it
     "The paper": {"paper": []},
     "Step by step": {
-        "data": ["01_data"],
-        "baselines": ["02_baselines"],
-        "autoencoder": ["03_train_autoencoder", "04_reconstruction_errors"],
-        "classifier": ["05_train_classifier", "06_embeddings"],
-        "ensembles": ["07_ensemble"],
-        "one_model": ["11_integrated"],
+        "data": ["data"],
+        "baselines": ["baselines"],
+        "autoencoder": ["train_autoencoder", "score_autoencoder"],
+        "classifier": ["train_classifier", "score_classifier"],
+        "ensembles": ["ensemble"],
+        "one_model": ["integrated"],
     },
-    "Results": {"table1": ["08_table1"], "audit": [], "claims": [], "ablations": [], "deviations": []},
+    "Results": {"table1": ["table1"], "audit": [], "claims": [], "ablations": [], "deviations": []},
     "Real recordings": {
         "real": [],
         "real_autoencoder": [],
@@ -32,17 +33,6 @@ PARTS = {  # part: chapter: stages whose first notebook follows it
     },
     "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": []},
     "Use": {"how_to_run": [], "your_machine": [], "api": [], "references": []},
-}
-STAGES = {  # stage: its rule in the Snakefile
-    "01_data": "data",
-    "02_baselines": "baselines",
-    "03_train_autoencoder": "train_autoencoder",
-    "04_reconstruction_errors": "score_autoencoder",
-    "05_train_classifier": "train_classifier",
-    "06_embeddings": "score_classifier",
-    "07_ensemble": "ensemble",
-    "08_table1": "table1",
-    "11_integrated": "integrated",
 }
 
 
@@ -60,8 +50,8 @@ def contents(notebooks: list[Executed], machines: list[str]) -> dict:
     parts = []
     for caption, chapters in PARTS.items():
         entries = []
-        for chapter, stages in chapters.items():
-            below = list(api()) if chapter == "api" else [first[stage].page for stage in stages]
+        for chapter, rules in chapters.items():
+            below = list(api()) if chapter == "api" else [first[BY_RULE[rule].name].page for rule in rules]
             entries.append(_entry(chapter, below))
         parts.append({"caption": caption, "numbered": True, "chapters": entries})
     others = []
@@ -73,7 +63,7 @@ def contents(notebooks: list[Executed], machines: list[str]) -> dict:
 
 def firsts(notebooks: list[Executed]) -> dict[str, Executed]:
     """The first notebook of each stage, which follows its chapter."""
-    return {stage: next(item for item in notebooks if item.stage == stage) for stage in STAGES}
+    return {stage: next(item for item in notebooks if item.stage == stage) for stage in BY_NAME}
 
 
 def _entry(page: str, below: list[str]) -> dict:

@@ -10,7 +10,9 @@ from pathlib import Path
 import nbformat
 
 from asdlib.errors import AsdError
-from asdlib.paths import BASELINES, INTEGRATED, Run, project_root
+from asdlib.paths import BASELINES, INTEGRATED, RECORD, Run, project_root
+from asdlib.records import read_records
+from asdlib.workflow import BY_NAME
 
 LINES = 12
 """lines of a cell's printed output that a page shows; the downloaded notebook has all"""
@@ -59,18 +61,21 @@ class Executed:
     def records(self, run: Run) -> list[dict]:
         """The records of all artefacts of this notebook."""
         machine, candidate = self.machine, self.candidate
-        paths = {
-            "01_data": sorted(run.folder.glob("data/*/record.json")),
-            "02_baselines": [run.system(system, machine) / "record.json" for system in BASELINES],
-            "03_train_autoencoder": [run.system("autoencoder", machine, candidate) / "record.json"],
-            "04_reconstruction_errors": [run.system("autoencoder", machine, candidate) / "scores.json"],
-            "05_train_classifier": [run.system("classifier", machine, candidate, self.section) / "record.json"],
-            "06_embeddings": [run.system("classifier", machine, candidate) / "record.json"],
-            "07_ensemble": [run.system("ensemble", machine) / "record.json"],
-            "11_integrated": [run.system(INTEGRATED, machine) / "record.json"],
-            "08_table1": [run.table1.with_name("table1.record.json")],
-        }.get(self.stage, [])
-        return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+        folders = {
+            "data": sorted(run.folder.glob("data/*")),
+            "baselines": [run.system(system, machine) for system in BASELINES],
+            "train_autoencoder": [run.system("autoencoder", machine, candidate)],
+            "score_autoencoder": [run.system("autoencoder", machine, candidate)],
+            "train_classifier": [run.system("classifier", machine, candidate, self.section)],
+            "score_classifier": [run.system("classifier", machine, candidate)],
+            "ensemble": [run.system("ensemble", machine)],
+            "integrated": [run.system(INTEGRATED, machine)],
+            "table1": [run.folder],
+        }
+        stage = BY_NAME.get(self.stage)
+        paths = [folder / RECORD for folder in folders[stage.rule]] if stage else []
+        found = [read_records(path) for path in paths if path.is_file()]
+        return [records[-1 if stage.rule == "score_autoencoder" else 0] for records in found]
 
 
 def seconds(notebook: nbformat.NotebookNode) -> float:

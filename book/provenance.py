@@ -13,7 +13,8 @@ from tables import BLANK, table
 
 from asdlib.evaluation import paper
 from asdlib.evaluation.rows import EXTENSIONS, ROWS
-from asdlib.paths import Run
+from asdlib.paths import RECORD, Run
+from asdlib.records import read_records
 
 NOTEBOOKS = Path(__file__).parent / "notebooks.csv"
 """what each notebook asks, reads and writes"""
@@ -144,6 +145,42 @@ def paper_run(path: Path) -> str:
     return table(pd.DataFrame(rows, columns=columns), caption, "paper-run-table", "lrrrr")
 
 
+def gpu(path: Path) -> str:
+    """What ``make gpu`` measured: figures of each part, with verdicts."""
+    if not path.is_file():
+        return "Nothing was measured on a GPU: none could be had. `make gpu` does it in eight minutes.\n"
+    found = pd.read_csv(path, keep_default_na=False, na_values={"value": ""})
+    rows = [
+        (
+            row.part,
+            row.what,
+            BLANK if pd.isna(row.value) else f"{row.value:.3g} {row.unit}",
+            row.reference,
+            f"{row.verdict} ({row.tolerance})" if row.tolerance else row.verdict,
+        )
+        for row in found.itertuples()
+    ]
+    device, torch, commit = found[["device", "torch", "commit"]].iloc[0]
+    caption = f"What `make gpu` measured on {device}, PyTorch {torch}, at commit `{commit}`."
+    columns = ["Part", "Figure", "Value", "Compared with", "Verdict"]
+    return table(pd.DataFrame(rows, columns=columns), caption, "gpu-table", "lllll", "1 5 2 3 3")
+
+
+PAPER_HOURS = "whole profile without baselines"
+"""the row of ``make gpu`` with the GPU hours of the profile ``paper``"""
+
+
+def gpu_hours(measured: Path, counted: Path) -> str:
+    """GPU hours of the profile ``paper``, in a few words: extrapolated if a GPU was timed, else estimated."""
+    if measured.is_file():
+        found = pd.read_csv(measured).set_index("what")
+        if PAPER_HOURS in found.index and pd.notna(hours := found.loc[PAPER_HOURS, "value"]):
+            return f"{hours:,.0f} GPU hours, extrapolated from a measurement on {found.loc[PAPER_HOURS, 'device']}"
+    operations = pd.read_csv(counted)["operations"].sum()
+    most, least = (operations / (share * GPU_RATE) / 3600 for share in SHARES)
+    return f"{least:,.0f} to {most:,.0f} GPU hours, an estimate for an NVIDIA A100, not measured"
+
+
 def service(path: Path) -> str:
     """Memory and CPU time of a detector that runs as a service (``benchmarks/service.py``)."""
     if not path.is_file():
@@ -164,8 +201,7 @@ def service(path: Path) -> str:
 
 def records(run: Run) -> list[dict]:
     """All records of a run, what the artefacts say made them, oldest first."""
-    paths = [*run.folder.rglob("*record.json"), *run.folder.rglob("scores.json")]
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found = [record for path in run.folder.rglob(RECORD) for record in read_records(path)]
     return sorted(found, key=lambda record: record["date"])
 
 
@@ -243,8 +279,14 @@ def _code(value: object) -> str:
     return BLANK if value is None else f"`{json.dumps(value)}`"
 
 
-def absent(frame: pd.DataFrame, settings) -> str:
-    """Machine types and rows, of the paper and of our extensions, that this run does not have."""
+def absent(frame: pd.DataFrame, settings, measured: Path) -> str:
+    """Machine types and rows, of the paper and of our extensions, that this run lacks; and a GPU, if none was timed.
+
+    Args:
+        frame: Table 1 of the run.
+        settings: Settings of the run.
+        measured: What ``make gpu`` writes, if it was run.
+    """
     values = frame.dropna(subset=["value"])
     lines = []
     for machine in paper.MACHINES:
@@ -255,4 +297,6 @@ def absent(frame: pd.DataFrame, settings) -> str:
             lines.append(f"* Row {row}{' (our extension)' * (row in EXTENSIONS)}: not run.")
     if settings.data.synthetic is not None:
         lines.append("* The recordings of DCASE2021: not used. All data of this run are synthetic.")
+    if not measured.is_file():
+        lines.append("* Training on a GPU: not measured. {doc}`cost` says what is estimated instead.")
     return "\n".join(lines) or "Every machine type and row of the paper's table was run."

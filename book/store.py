@@ -34,8 +34,9 @@ from asdlib.atomic import write_json, write_text
 from asdlib.classifier import embeddings, maps
 from asdlib.errors import AsdError
 from asdlib.evaluation import ablations
-from asdlib.paths import Run
+from asdlib.paths import RECORD, Run
 from asdlib.plots import evaluation, style
+from asdlib.records import read_records
 from asdlib.tables import read_table, write_table
 
 RESULTS = Path(__file__).parent / "results"
@@ -104,8 +105,8 @@ def keep_ablations(runs: list[Path], tuned: bool) -> Path:
 
 def facts(settings: dict, runs: list[Path]) -> dict:
     """What made the runs: title, profile, commits, devices, date and hours of all their stages together."""
-    paths = [path for run in runs for path in sorted(run.glob("*/**/record.json"))]
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    paths = [path for run in runs for path in sorted(run.rglob(RECORD))]
+    records = [record for path in paths for record in read_records(path)]
     return {
         "title": settings["title"],
         "profile": settings["profile"],

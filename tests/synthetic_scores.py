@@ -1,4 +1,4 @@
-"""Score tables drawn at random, for tests of ensembles and evaluation; never a result."""
+"""Draw random score tables for tests of ensembles and evaluation; they are never results."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from asdlib.paths import SINGLES, Run
 
 
 def settings(folder, machines=("fan", "valve"), sections=("00", "01"), candidates=2, test=30, train=20, **changes):
-    """Settings of a run in ``folder`` whose data are (as if) synthetic."""
+    """Create the settings of a run in ``folder`` on synthetic data."""
     synthetic = {"machines": list(machines), "sections": list(sections), "train_source": train}
     synthetic |= {"test_normal": test, "test_anomaly": test}
     names = {f"c{k}": {} for k in range(candidates)}
@@ -25,7 +25,7 @@ def settings(folder, machines=("fan", "valve"), sections=("00", "01"), candidate
 
 
 def clips(machine, sections=("00", "01"), test=30, train=20, domains=("source", "target"), target=3):
-    """Catalogue rows of one machine; ``target`` is how many reference clips the target domain has."""
+    """Create catalogue rows of one machine with ``target`` reference clips in the target domain."""
     counts = [("train", "normal", train), ("test", "normal", test), ("test", "anomaly", test)]
     rows = [
         (machine, s, d, split, label, f"section_{s}_{d}_{split}_{label}_{k:04d}.wav")
@@ -38,13 +38,13 @@ def clips(machine, sections=("00", "01"), test=30, train=20, domains=("source", 
 
 
 def table(rows, system, generator, shift=0.0):
-    """Scores of a system that lifts anomalies by ``shift`` standard deviations."""
+    """Draw scores of a system that lifts anomalies by ``shift`` standard deviations."""
     values = generator.normal(size=len(rows)) + shift * (rows["label"] == "anomaly")
     return scores.table(rows, system, values.to_numpy())
 
 
 def write_run(run_settings, seed=0, shift=0.0, variants=("first", "second", "third")):
-    """Score tables of all candidates and baselines of the run, as the stages would write them."""
+    """Write score tables of all candidates and baselines of the run, like the stages."""
     generator, run, data = np.random.default_rng(seed), Run.of(run_settings), run_settings.data.synthetic
     for machine in data.machines:
         rows = clips(machine, data.sections, data.test_normal, data.train_source)

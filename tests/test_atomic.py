@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import socket
 import subprocess
 
 import pytest
@@ -202,7 +203,7 @@ def test_a_lock_without_locks_of_the_file_system(tmp_path, monkeypatch):
             pass
     ended = subprocess.Popen(["true"])
     ended.wait()
-    (tmp_path / "lock.holder").write_text(f"{kernels.socket.gethostname()} {ended.pid}")
+    (tmp_path / "lock.holder").write_text(f"{socket.gethostname()} {ended.pid}")
     with atomic.only_one(path, "taken"):
         pass
     (tmp_path / "lock.holder").write_text("another-machine 1")
@@ -234,8 +235,8 @@ def test_sockets_have_room_whatever_tmpdir_is(tmp_path, monkeypatch):
     long = tmp_path / ("x" * 120)
     long.mkdir()
     monkeypatch.setattr(kernels.tempfile, "tempdir", str(long))
-    with kernels.socket_folder() as folder, kernels.socket.socket(kernels.socket.AF_UNIX) as socket:
-        socket.bind(str(folder / "kernel-12345"))
+    with kernels.socket_folder() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "kernel-12345"))
         assert folder.is_dir()
     assert not folder.exists()
     monkeypatch.setattr(kernels.os, "access", lambda *_: False)

@@ -1,8 +1,5 @@
 """Gaussians, poolings and scores of the autoencoder against scipy, numpy and their own definitions."""
 
-import dataclasses
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,11 +12,11 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import multivariate_normal, trim_mean
 from sklearn.covariance import LedoitWolf
 
-from asdlib import metrics, paths, scores
-from asdlib.autoencoder import inspection, scorer, train
-from asdlib.autoencoder.reconstruct import Reconstructor, pool_copies
+from asdlib import metrics, paths, records, scores
+from asdlib.autoencoder import clip_scores, gaussians, inspection, scorer, train
+from asdlib.autoencoder.errors import TrainedAutoencoder, pool_copies
 from asdlib.data import roles
-from asdlib.errors import ModelError
+from asdlib.errors import ArtefactError, ModelError
 from asdlib.gaussian import Gaussian
 from asdlib.params import AutoencoderScorer
 from asdlib.pooling import pool
@@ -150,7 +147,7 @@ def clips_and_errors() -> tuple[pd.DataFrame, list[np.ndarray]]:
 def test_groups():
     table, parts = clips_and_errors()
     fitted = {
-        groups: scorer.fit_frames(table, parts, AutoencoderScorer(groups=groups, target_prior=30.0))
+        groups: gaussians.fit_frames(table, parts, AutoencoderScorer(groups=groups, target_prior=30.0))
         for groups in ("section_domain", "section", "machine")
     }
     np.testing.assert_allclose(fitted["machine"]["machine"].mean, np.concatenate(parts).mean(0))
@@ -160,10 +157,10 @@ def test_groups():
     np.testing.assert_allclose(both["00.source"].covariance, LedoitWolf().fit(np.concatenate(parts[:4])).covariance_)
     np.testing.assert_allclose(both["00.target"].mean, np.concatenate(parts[4:6]).mean(0))
     assert both["01.target"] is both["01.source"]  # no target clips to fit on
-    for groups, gaussians in fitted.items():
+    for groups, found in fitted.items():
         for section in ("00", "01"):
             for domain in ("source", "target"):
-                assert scorer.group_of(section, domain, groups) in gaussians
+                assert clip_scores.frame_gaussian(section, domain, AutoencoderScorer(groups=groups)) in found
 
 
 # A whole machine ------------------------------------------------------------------------------------------------------
@@ -186,20 +183,22 @@ def test_scores_of_a_machine(folder):
     assert set(train_rows["domain"]) == {"source", "target"} and train_rows["clip"].str.contains("_source_train_").all()
     assert len(metrics.sections(table)) == len(systems) * 4
 
-    first = {path.name: path.read_bytes() for path in place.iterdir() if path.name != "scores.json"}
+    first = {path.name: path.read_bytes() for path in place.iterdir() if path.name != "record.json"}
+    trained = records.read_records(place / "record.json")[0]
     scorer.score(run, "fan", "base")
-    assert {path.name: path.read_bytes() for path in place.iterdir() if path.name != "scores.json"} == first
-    assert json.loads((place / "scores.json").read_text(encoding="utf-8"))["settings"]["scorer"]["copies"] == 3
+    assert {path.name: path.read_bytes() for path in place.iterdir() if path.name != "record.json"} == first
+    again, scoring = records.read_records(place / "record.json")
+    assert again == trained and scoring["settings"]["scorer"]["copies"] == 3
 
 
-def clip_errors(net: Reconstructor, **options) -> list[dict[str, np.ndarray]]:
+def clip_errors(clips, net: TrainedAutoencoder) -> list[dict[str, np.ndarray]]:
     """Errors of all clips, from the output of the network on each masked copy: pooled over the copies by numpy."""
     found = []
-    for row in net.rows:
-        spectrum = net.log_mel(torch.from_numpy(net.waveforms.read(row)[None] / np.float32(32768)))[0][1:-1]
-        features = net.model.standardise(spectrum)
-        masks = net.gains(int(row), *features.shape).transpose(0, 1)  # (copies, frames, mels)
-        section = torch.tensor([net.sections.index(net.waveforms.clips["section"].iat[row])])
+    for row in clips.rows:
+        spectrum = net.log_mel(torch.from_numpy(clips.waveforms.read(row)[None] / np.float32(32768)))[0][1:-1]
+        features, clip = net.model.standardise(spectrum), clips.waveforms.clips.iloc[row]
+        masks = net.gains(f"{clip['section']}/{clip['split']}/{clip['clip']}", *features.shape)
+        section = torch.tensor([int(clip["section"])])
         with torch.no_grad():
             error = net.model(features * masks, section.expand(len(masks))) - net.model.target(features[None], section)
         error = error.double().numpy()
@@ -209,11 +208,11 @@ def clip_errors(net: Reconstructor, **options) -> list[dict[str, np.ndarray]]:
     return found
 
 
-def expected_scores(net, every, fitted: np.ndarray, learnt: np.ndarray, row: int, domain: str, prior: float) -> dict:
+def expected_scores(clips, every, fitted: np.ndarray, learnt: np.ndarray, row: int, domain: str, prior: float) -> dict:
     """All variants of one clip, scored as a clip of ``domain``, with scipy, scikit-learn and numpy.
 
     Args:
-        net: The network.
+        clips: The catalogue.
         every: Of :func:`clip_errors`.
         fitted: Rows whose frames fit the Gaussians: held-out source clips and the target training clips.
         learnt: Rows of source clips that the network learnt from.
@@ -221,7 +220,6 @@ def expected_scores(net, every, fitted: np.ndarray, learnt: np.ndarray, row: int
         domain: Whose Gaussians score it.
         prior: ``target_prior``.
     """
-    clips = net.waveforms.clips
     same = clips["section"] == clips["section"][row]
     source_rows, target_rows = (
         [i for i in fitted if same[i] and clips["domain"][i] == name] for name in ("source", "target")
@@ -255,19 +253,19 @@ def trim_upper(frames: np.ndarray) -> float:
 def test_scores_are_what_the_errors_say(folder):
     """All variants again with scipy, those of held-out clips by Gaussians that have not seen the clip's fold."""
     run = settings(folder, autoencoder__scorer__target_prior=40.0)
-    table, net = scorer.score(run, "fan", "base"), Reconstructor.load(run, "fan", "base")
-    clips, every = net.waveforms.clips, clip_errors(net)
+    table, (opened, net) = scorer.score(run, "fan", "base"), scorer.open_trained(run, "fan", "base")
+    clips, every = opened.waveforms.clips, clip_errors(opened, net)
     is_train, is_source = clips["split"] == "train", clips["domain"] == "source"
-    held_out = np.flatnonzero(net.role == roles.HELD_OUT)
-    learnt = np.flatnonzero((net.role == roles.LEARN) & is_source)
-    fitted = np.flatnonzero((net.role == roles.HELD_OUT) | (is_train & ~is_source))
+    held_out = np.flatnonzero(opened.role == roles.HELD_OUT)
+    learnt = np.flatnonzero((opened.role == roles.LEARN) & is_source)
+    fitted = np.flatnonzero((opened.role == roles.HELD_OUT) | (is_train & ~is_source))
     assert len(held_out) == 4 and len(learnt) == 8 and len(fitted) == 8
     checked = 0
     for (section, domain, split, clip), part in table.groupby(["section", "domain", "split", "clip"]):
         row = int(np.flatnonzero((clips["clip"] == clip) & (clips["section"] == section))[0])
         # Of two held-out clips a section each is a fold of its own: the other one alone fits its Gaussians.
         known = [other for other in fitted if split == "test" or other != row]
-        expected = expected_scores(net, every, known, learnt, row, domain, 40.0)
+        expected = expected_scores(clips, every, known, learnt, row, domain, 40.0)
         found = {system.rpartition("/")[2]: score for system, score in zip(part["system"], part["score"], strict=True)}
         assert set(found) == set(expected) == set(run.autoencoder.scorer.variants)
         for variant, value in expected.items():
@@ -282,15 +280,15 @@ def test_the_score_of_a_held_out_clip_does_not_depend_on_itself_through_the_gaus
     options = AutoencoderScorer(variants=["median", "mean_of_max", "clip_signed"], target_prior=10.0)
     keys = [("00", "source")] * 7 + [("00", "target")] * 2
     table = pd.DataFrame(keys, columns=["section", "domain"]).assign(clip=[f"{i}.wav" for i in range(9)])
-    draws = [{kind: rng.standard_normal((30, 4)) for kind in scorer.kinds(options)} for _ in keys]
-    learnt = scorer.Errors(table.iloc[:0], [], np.zeros((0, 4)))
-    plain = scorer.cross_fitted(scorer.Errors.of(table, draws), learnt, options)
+    draws = [{kind: rng.standard_normal((30, 4)) for kind in clip_scores.error_kinds(options)} for _ in keys]
+    learnt = gaussians.Errors(table.iloc[:0], [], np.zeros((0, 4)))
+    plain = gaussians.cross_fit(gaussians.Errors.of(table, draws), learnt, options)
     assert sorted(plain) == [(clip, domain) for clip in range(7) for domain in ("source", "target")]
     loud = [*draws[:2], {kind: 1e3 * error for kind, error in draws[2].items()}, *draws[3:]]
-    spoilt = scorer.cross_fitted(scorer.Errors.of(table, loud), learnt, options)
+    spoilt = gaussians.cross_fit(gaussians.Errors.of(table, loud), learnt, options)
     for domain in ("source", "target"):
-        whole = scorer.fit(scorer.Errors.of(table, loud), learnt, options)
-        seen = scorer.of_clip(loud[2], whole, "00", domain, options)
+        whole = gaussians.fit(gaussians.Errors.of(table, loud), learnt, options)
+        seen = clip_scores.score_clip(loud[2], whole, "00", domain, options)
         for variant, value in spoilt[2, domain].items():
             assert value > 50 * abs(plain[2, domain][variant])  # as a clip from elsewhere would
             assert value > 3 * seen[variant]  # in-sample its own errors widen the Gaussian and hide it
@@ -302,9 +300,11 @@ def test_folds_are_at_least_one_clip_and_at_most_all():
     options, rng = AutoencoderScorer(variants=["median"]), np.random.default_rng(1)
     for count in (2, 3, 5, 6, 13):
         table = pd.DataFrame([("00", "source")] * count, columns=["section", "domain"])
-        draws = [{kind: rng.standard_normal((20, 3)) for kind in scorer.kinds(options)} for _ in range(count)]
-        empty = scorer.Errors(table.iloc[:0], [], np.zeros((0, 3)))
-        found = scorer.cross_fitted(scorer.Errors.of(table, draws), empty, options)
+        draws = [
+            {kind: rng.standard_normal((20, 3)) for kind in clip_scores.error_kinds(options)} for _ in range(count)
+        ]
+        empty = gaussians.Errors(table.iloc[:0], [], np.zeros((0, 3)))
+        found = gaussians.cross_fit(gaussians.Errors.of(table, draws), empty, options)
         for clip in range(count):
             rest = [draws[other]["absolute"] for other in range(count) if (other - clip) % min(5, count)]
             frames = np.concatenate(rest)
@@ -317,33 +317,39 @@ def test_scores_over_time_are_there_whatever_pooling_the_variants_use():
     """A detector shows them with one variant only, though its Gaussians were fitted for others."""
     options, rng = AutoencoderScorer(variants=["clip_signed", "median_of_max"]), np.random.default_rng(2)
     table = pd.DataFrame([("00", "source")] * 4, columns=["section", "domain"]).assign(clip=list("abcd"))
-    draws = [{kind: rng.standard_normal((20, 3)) for kind in scorer.kinds(options)} for _ in range(4)]
-    gaussians = scorer.fit(scorer.Errors.of(table, draws), scorer.Errors(table[:0], [], np.zeros((0, 3))), options)
+    draws = [{kind: rng.standard_normal((20, 3)) for kind in clip_scores.error_kinds(options)} for _ in range(4)]
+    empty = gaussians.Errors(table[:0], [], np.zeros((0, 3)))
+    fitted = gaussians.fit(gaussians.Errors.of(table, draws), empty, options)
     frames = np.concatenate([error["absolute"] for error in draws])
     normal = multivariate_normal(frames.mean(0), LedoitWolf().fit(frames).covariance_)
-    found = scorer.frame_scores(draws[0], gaussians, "00", "source", scorer.without_labels(options))
+    one = options.model_copy(update={"variants": ["clip_signed"]})
+    found = clip_scores.score_frames(draws[0], fitted, "00", "source", one)
     np.testing.assert_allclose(found, -normal.logpdf(draws[0]["absolute"]), rtol=1e-9)
 
 
+def errors_of(clips, net: TrainedAutoencoder, rows, kinds=("absolute",)):
+    return scorer.clip_errors(net, clips.waveforms, rows, clips.sections, kinds)
+
+
 def test_a_clip_alone_scores_as_among_others(folder):
-    net = Reconstructor.load(settings(folder), "fan", "base")
-    together = list(net.errors(net.rows, ["absolute"]))  # batches of 4 mix clips of two lengths
+    clips, net = scorer.open_trained(settings(folder), "fan", "base")
+    together = list(errors_of(clips, net, clips.rows))  # batches of 4 mix clips of two lengths
     assert len({len(error["absolute"]) for error in together}) == 2
     for row in (0, 7, 19, 25, 39):
-        alone = next(net.errors([row], ["absolute"]))
+        (alone,) = errors_of(clips, net, [row])
         np.testing.assert_allclose(alone["absolute"], together[row]["absolute"], rtol=1e-4, atol=1e-5)
 
 
 def test_one_clip_is_scored_from_the_stored_gaussians_as_in_the_table(folder):
     run = settings(folder)
-    table, net = scorer.score(run, "fan", "base"), Reconstructor.load(run, "fan", "base")
-    gaussians = scorer.load(paths.Run.of(run).system("autoencoder", "fan", "base") / "scorers.safetensors")
+    table, (clips, net) = scorer.score(run, "fan", "base"), scorer.open_trained(run, "fan", "base")
+    stored = clip_scores.load(paths.Run.of(run).system("autoencoder", "fan", "base") / "scorers.safetensors")
     table = table[table["split"] == "test"]  # held-out clips are scored by other Gaussians
     score, options = table.pivot(index="clip", columns="system", values="score"), run.autoencoder.scorer
-    for row in np.flatnonzero(net.waveforms.clips["split"] == "test")[[0, 9, 23]]:
-        clip = net.waveforms.clips.iloc[row]
-        error = next(net.errors([row], scorer.kinds(options)))
-        found = scorer.of_clip(error, gaussians, clip["section"], clip["domain"], options)
+    for row in np.flatnonzero(clips.waveforms.clips["split"] == "test")[[0, 9, 23]]:
+        clip = clips.waveforms.clips.iloc[row]
+        (error,) = errors_of(clips, net, [row], clip_scores.error_kinds(options))
+        found = clip_scores.score_clip(error, stored, clip["section"], clip["domain"], options)
         assert list(found) == options.variants
         for variant, value in found.items():
             assert value == pytest.approx(score.loc[clip["clip"], f"autoencoder/base/{variant}"], rel=1e-4, abs=1e-3)
@@ -351,8 +357,8 @@ def test_one_clip_is_scored_from_the_stored_gaussians_as_in_the_table(folder):
 
 def test_without_masking_there_is_one_plain_copy(folder):
     plain = settings(folder, autoencoder__scorer__masking=False, autoencoder__origin="extension")
-    net = Reconstructor.load(plain, "fan", "base")
-    example = net.example(0)
+    clips, net = scorer.open_trained(plain, "fan", "base")
+    example = net.reconstruct(clips.waveforms.read(0), 0, "any")
     np.testing.assert_array_equal(example.masked, example.original)
     assert net.copies == 1
 
@@ -367,7 +373,7 @@ def test_inspection_shows_what_was_scored(folder):
         seen = inspection.inspect(run, "fan", "base", row)
         assert np.median(seen.frame_scores) == pytest.approx(row["score"], rel=1e-4)
         spectra = seen.spectra
-        assert spectra.clip["clip"] == row["clip"]
+        assert seen.clip == row["clip"]
         shapes = {getattr(spectra, name).shape for name in ("original", "masked", "reconstruction", "error")}
         assert shapes == {(len(seen.frame_scores), 12)}
         np.testing.assert_allclose(spectra.error, spectra.reconstruction - spectra.original, rtol=1e-3, atol=1e-3)
@@ -383,11 +389,13 @@ def test_band_errors_are_means_in_decibel(folder):
     scorer.score(run, "fan", "base")
     place = paths.Run.of(run).system("autoencoder", "fan", "base")
     table = pd.read_csv(place / "bands.csv", dtype={"section": str})
-    net = Reconstructor.load(run, "fan", "base")
-    clips = net.waveforms.clips
+    opened, net = scorer.open_trained(run, "fan", "base")
+    clips = opened.waveforms.clips
     where = {"section": "00", "domain": "target", "split": "test", "label": "anomaly"}
     rows = np.flatnonzero((clips[list(where)] == list(where.values())).all(axis=1))
-    expected = np.mean([net.example(row).error.mean(0) for row in rows], axis=0)
+    keys = scorer.mask_keys(clips)
+    examples = [net.reconstruct(opened.waveforms.read(row), 0, keys[row]) for row in rows]
+    expected = np.mean([example.error.mean(0) for example in examples], axis=0)
     found = table[(table[list(where)] == list(where.values())).all(axis=1)]
     np.testing.assert_allclose(found["signed"], expected, rtol=1e-4, atol=1e-4)
     assert found["band"].tolist() == list(range(12))
@@ -397,8 +405,8 @@ def test_section_regression_adds_an_error(folder):
     run = settings(folder, autoencoder_candidates={"base": {}, "plain": {"model": {"section_regression": False}}})
     train.fit(run, "fan", "plain")
     for candidate, dims in (("base", 13), ("plain", 12)):
-        net = Reconstructor.load(run, "fan", candidate)
-        assert next(net.errors([0], ["signed"]))["signed"].shape[1] == dims
+        clips, net = scorer.open_trained(run, "fan", candidate)
+        assert next(errors_of(clips, net, [0], ["signed"]))["signed"].shape[1] == dims
         assert np.isfinite(scorer.score(run, "fan", candidate)["score"]).all()
 
 
@@ -406,26 +414,28 @@ def test_a_model_that_is_missing_or_another(folder):
     run = settings(folder, autoencoder_candidates={"base": {}, "other": {"seed": 1}})
     with pytest.raises(ModelError, match=r"other: no trained autoencoder; run notebook 03_train"):
         scorer.score(run, "fan", "other")
-    with pytest.raises(ModelError, match=r"was trained with model: .*; restore the settings of the training"):
+    with pytest.raises(ArtefactError, match=r"record.json: made with model: .*; delete that folder"):
         scorer.score(settings(folder, autoencoder__model__dropout=0.5), "fan", "base")
     train.fit(run, "fan", "other")
     with pytest.raises(ModelError, match="no scorers; run notebook 04"):
-        inspection.inspect(run, "fan", "other", pd.Series({"split": "test", "clip": "any"}))
+        inspection.inspect(
+            run, "fan", "other", pd.Series({"section": "00", "domain": "source", "split": "test", "clip": "any"})
+        )
 
 
 def test_pseudo_target_clips_tell_what_the_target_is_like():
     table, parts = clips_and_errors()
     shifted = errors(400, 4, 99) + 3.0
-    fitted = scorer.fit_frames(table, parts, AutoencoderScorer(), {"00": shifted})
+    fitted = gaussians.fit_frames(table, parts, AutoencoderScorer(), {"00": shifted})
     np.testing.assert_allclose(fitted["00.target"].covariance, LedoitWolf().fit(shifted).covariance_)
     np.testing.assert_allclose(fitted["00.target"].mean, shifted.mean(0))
-    plain = scorer.fit_frames(table, parts, AutoencoderScorer())
+    plain = gaussians.fit_frames(table, parts, AutoencoderScorer())
     np.testing.assert_array_equal(fitted["00.source"].mean, plain["00.source"].mean)
     assert fitted["01.target"] is fitted["01.source"]  # a section without target clips has no pseudo-target clips
 
     signed = np.stack([part.mean(0) for part in parts])
     table = table.assign(split="train")
-    whole = scorer.fit_clips(table, signed, 0.0, {"00": shifted})
+    whole = gaussians.fit_clips(table, signed, 0.0, {"00": shifted})
     np.testing.assert_allclose(whole["clip.00.target"].mean, shifted.mean(0))
     np.testing.assert_allclose(whole["clip.00.target"].covariance, LedoitWolf().fit(shifted).covariance_)
 
@@ -434,11 +444,11 @@ def test_errors_of_pseudo_target_clips(folder):
     """The target's Gaussians from pseudo-target clips, by scipy; those of held-out clips without their own folds."""
     run = settings(folder, autoencoder__scorer__target_from="shifted", autoencoder__origin="extension")
     with_them, without = (scorer.score(chosen, "fan", "base") for chosen in (run, settings(folder)))  # one training
-    net = Reconstructor.load(run, "fan", "base")
+    clips, net = scorer.open_trained(run, "fan", "base")
     waveforms, rows = shifted_clips.open_rows(run, "fan", ["00", "01"])
-    every = list(dataclasses.replace(net, waveforms=waveforms).errors(rows, ["absolute"]))
-    held_out = net.waveforms.clips["clip"][net.role == roles.HELD_OUT]
-    own = list(net.errors(net.rows, ["absolute"]))
+    every = list(scorer.clip_errors(net, waveforms, rows, clips.sections, ["absolute"]))
+    held_out = clips.table["clip"][clips.role == roles.HELD_OUT]
+    own = list(errors_of(clips, net, clips.rows))
     median = with_them[with_them["system"] == "autoencoder/base/median"]
     for _, row in median[median["domain"] == "target"].iterrows():
         made = waveforms.clips["section"].eq(row["section"]) & waveforms.clips["clip"].isin(held_out)
@@ -446,7 +456,7 @@ def test_errors_of_pseudo_target_clips(folder):
         assert made.sum() == (1 if row["split"] == "train" else 2)
         frames = np.concatenate([every[index]["absolute"] for index in np.flatnonzero(made)]).astype(np.float64)
         normal = multivariate_normal(frames.mean(0), LedoitWolf().fit(frames).covariance_)
-        index = int(np.flatnonzero(net.waveforms.clips["clip"] == row["clip"])[0])
+        index = int(np.flatnonzero(clips.waveforms.clips["clip"] == row["clip"])[0])
         expected = np.median(-normal.logpdf(own[index]["absolute"]))
         assert row["score"] == pytest.approx(expected, rel=1e-4, abs=1e-3)
     source = with_them["domain"] == "source"

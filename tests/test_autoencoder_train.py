@@ -15,6 +15,7 @@ from safetensors.torch import load_model
 
 from asdlib import params, paths, training
 from asdlib.autoencoder import train
+from asdlib.autoencoder.batches import Batches
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.data.machine_clips import open_machine
 from asdlib.errors import DataError
@@ -48,11 +49,11 @@ def test_noam_peaks_at_the_end_of_the_warmup_and_cools_down_to_nothing():
     np.testing.assert_allclose(ratio, (1000 - np.arange(750, 1000)) / 250, rtol=1e-12)
 
 
-def batches() -> train.Batches:
+def batches() -> Batches:
     """Clips of 9, 5 and 7 frames; a frame is (clip, position) in dB."""
     lengths = torch.tensor([9, 5, 7, 6])
     frames = [torch.tensor([[clip, frame] for frame in range(length)]) for clip, length in enumerate(lengths)]
-    return train.Batches(
+    return Batches(
         torch.cat(frames).float(), lengths, torch.tensor([0, 0, 1, 1]), torch.tensor([False, True, False, False])
     )
 
@@ -78,7 +79,7 @@ def test_a_short_clip_leaves_the_other_crops_as_they_are():
     """One clip of 2 frames among clips of 9 or more: crops of 8 frames stay 8 frames long."""
     lengths = torch.tensor([9, 12, 2, 10])
     frames = torch.cat([torch.full((int(length), 3), float(clip)) for clip, length in enumerate(lengths)])
-    data = train.Batches(frames, lengths, torch.zeros(4, dtype=torch.long), torch.zeros(4).bool())
+    data = Batches(frames, lengths, torch.zeros(4, dtype=torch.long), torch.zeros(4).bool())
     for seed in range(20):
         decibel, _, valid = data.draw(16, (8, 8), 0.0, torch.Generator().manual_seed(seed))
         assert decibel.shape == (16, 8, 3)
@@ -129,10 +130,8 @@ def test_pseudo_target_averages_powers_of_the_same_section():
     generator = torch.Generator().manual_seed(0)
     source, target = torch.rand(3, 4, 6) * 20 - 60, torch.rand(1, 4, 6) * 20 - 40
     frames = torch.cat([*source, target[0]])
-    data = train.Batches(
-        frames, torch.tensor([4] * 4), torch.tensor([0, 0, 1, 0]), torch.tensor([False, False, False, True])
-    )
-    mixed = data.mixed(source, torch.tensor([0, 0, 1]), generator)
+    data = Batches(frames, torch.tensor([4] * 4), torch.tensor([0, 0, 1, 0]), torch.tensor([False, False, False, True]))
+    mixed = data.mix(source, torch.tensor([0, 0, 1]), generator)
     torch.testing.assert_close(mixed[2], source[2], rtol=1e-5, atol=0)  # section 1 has no target clip
     power, ends = 10 ** (mixed.double() / 10), [10 ** (part.double() / 10) for part in (source, target)]
     weight = (power - ends[0]) / (ends[1] - ends[0])
@@ -198,11 +197,11 @@ def test_a_training_learns_and_can_be_interrupted(folder, monkeypatch):
                 raise KeyboardInterrupt
             return loss(step, generator)
 
-        return plain(module, dying, *arguments, **keywords, checkpoint_seconds=0)
+        return plain(module, dying, *arguments, **keywords)
 
     monkeypatch.setattr(training, "train", killed)
     with pytest.raises(KeyboardInterrupt):
-        train.fit(run, "fan", "base")
+        train.fit(run.model_copy(update={"checkpoint_seconds": 0.0}), "fan", "base")
     monkeypatch.setattr(training, "train", plain)
     pd.testing.assert_frame_equal(train.fit(run, "fan", "base"), whole)
     assert place.read_bytes() == expected
@@ -215,7 +214,7 @@ def test_a_machine_without_systems(folder):
 
 def test_pseudo_target_clips_are_drawn_in_their_share():
     frames = torch.arange(5).repeat_interleave(4).float()[:, None].expand(-1, 3)  # clip k holds k; 3 and 4 are made
-    data = train.Batches(frames, torch.full((5,), 4), torch.tensor([0, 0, 1, 0, 1]), torch.zeros(5).bool(), shifted=2)
+    data = Batches(frames, torch.full((5,), 4), torch.tensor([0, 0, 1, 0, 1]), torch.zeros(5).bool(), shifted=2)
     decibel, section, _ = data.draw(1000, (4, 4), 0.4, torch.Generator().manual_seed(0))
     clip = decibel[:, 0, 0].int()
     assert set(clip[:400].tolist()) == {3, 4} and set(clip[400:].tolist()) == {0, 1, 2}
@@ -255,7 +254,7 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(folder):
     load_model(net, str(place))
     stored = {name: value.clone() for name, value in net.state_dict().items()}
     log_mel = LogMel(branch.features, 16_000)
-    batches = train.Batches.load(opened.waveforms, opened.rows[opened.role == "learn"], opened.sections, log_mel)
+    batches = Batches.load(opened.waveforms, opened.rows[opened.role == "learn"], opened.sections, log_mel)
     layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, torch.nn.BatchNorm1d)}
     assert len(layers) == 2
     seen = {name: [] for name in layers}
@@ -310,7 +309,7 @@ def test_an_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(folde
 
 def drawn_by(folder, monkeypatch, run_seed: int, seed: int) -> dict[str, torch.Tensor]:
     """First weights and the batches of a training."""
-    found, plain, draw = {}, training.train, train.Batches.draw
+    found, plain, draw = {}, training.train, Batches.draw
 
     def watched(module, *arguments, **keywords):
         found["weights"] = next(module.parameters()).detach().clone()
@@ -323,7 +322,7 @@ def drawn_by(folder, monkeypatch, run_seed: int, seed: int) -> dict[str, torch.T
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "train", watched)
-        patch.setattr(train.Batches, "draw", keep)
+        patch.setattr(Batches, "draw", keep)
         train.fit(settings(folder, seed=run_seed, autoencoder__seed=seed), "fan", "base")
     return found
 

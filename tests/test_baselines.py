@@ -368,9 +368,7 @@ def test_the_same_settings_give_the_same_bytes(settings, tables, system):
 def test_an_interrupted_training_goes_on_to_the_same_bytes(home, settings, tables, system, monkeypatch):
     names = ["model.safetensors", "scores.csv", "history.csv"]
     before = {name: (folder(settings, system) / name).read_bytes() for name in names}
-    train, cut = training.train, Windows.cut
-    monkeypatch.setattr(training, "train", lambda *args, **more: train(*args, **more, checkpoint_seconds=0))
-    calls = []
+    cut, calls = Windows.cut, []
 
     def dying(self, index):
         calls.append(index)
@@ -380,7 +378,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(home, settings, table
 
     monkeypatch.setattr(Windows, "cut", dying)
     with pytest.raises(KeyboardInterrupt):
-        RUNS[system](settings, "fan")
+        RUNS[system](settings.model_copy(update={"checkpoint_seconds": 0.0}), "fan")
     assert len(list(paths.Run.of(settings).folder.glob("checkpoints/*.pt"))) == 1
     assert before == {name: (folder(settings, system) / name).read_bytes() for name in names}  # the older one stands
     monkeypatch.undo()

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdlib import params
-from asdlib.classifier import batches as module
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.windows import window
+from asdlib.classifier.clips import group_clips, held_out_clips, measure_normalisation
+from asdlib.classifier.windows import cut_windows, read_window
 from asdlib.errors import ModelError
 from asdlib.training import generator
 
@@ -36,7 +36,7 @@ def make(machine="fan", section="00", samples=1000, value=None, frames=3, counts
         images={"frames": frames},
         batches={"batch_size": 8, "target_clips": 4} | options,
     )
-    clips = [group for part in counts.values() for group in module.groups(waveforms(part, samples, value))]
+    clips = [group for part in counts.values() for group in group_clips(waveforms(part, samples, value))]
     return Batches(branch, clips, machine, section)
 
 
@@ -162,10 +162,11 @@ def test_windows_are_pieces_of_their_clips():
 def test_a_clip_shorter_than_a_window_goes_on_mirrored():
     batches = make(samples=130, mixup=0)
     clip = batches.normal.waveforms.read(int(batches.normal.rows[0]))
-    longer = window(batches.normal.waveforms, int(batches.normal.rows[0]), 0, 200)
+    longer = read_window(batches.normal.waveforms, int(batches.normal.rows[0]), 0, 200)
     np.testing.assert_array_equal(longer, np.concatenate([clip, clip[::-1][:70]]))
     assert batches.source(generator(0)).waveform.shape == (8, 200)
-    assert len(window(batches.normal.waveforms, 0, 0, 700)) == 700
+    assert len(read_window(batches.normal.waveforms, 0, 0, 700)) == 700
+    np.testing.assert_array_equal(cut_windows(clip, 200, 3), [longer])
 
 
 def test_augmentation_is_drawn_with_its_probability():
@@ -184,10 +185,10 @@ def test_normalisation_is_over_all_training_clips_of_the_machine():
     test = clips.clips["section"] == "01"
     clips.clips.loc[test, "split"] = "test"
     parts = np.concatenate([clips.read(row) for row in np.flatnonzero(~test)]) / 32768
-    assert module.normalisation(clips) == pytest.approx((parts.mean(), parts.std()), rel=1e-9)
+    assert measure_normalisation(clips) == pytest.approx((parts.mean(), parts.std()), rel=1e-9)
     held_out = list(clips.clips["clip"][~test])[1::2]
     parts = np.concatenate([clips.read(row) for row in np.flatnonzero(~test)[::2]]) / 32768
-    assert module.normalisation(clips, held_out) == pytest.approx((parts.mean(), parts.std()), rel=1e-9)
+    assert measure_normalisation(clips, held_out) == pytest.approx((parts.mean(), parts.std()), rel=1e-9)
 
 
 def test_clear_errors():
@@ -213,9 +214,9 @@ def test_open_reads_the_machines_that_may_take_part(tmp_path):
     run = project(tmp_path)
     batches = Batches.open(run, "base", "fan", "00")
     assert set(batches.fingerprint) == {"fan", "valve"} and len(batches.normal.rows) == 4 and batches.epoch_steps == 1
-    held_out = module.held_out_clips(run, "fan")
+    held_out = held_out_clips(run, "fan")
     assert len(held_out) == 4  # two a section
-    for part in [batches.normal, batches.target, *module._leaves(batches.source_negatives)]:
+    for part in [batches.normal, batches.target, *batches.source_negatives.clips]:
         assert part.machine == "valve" or held_out.isdisjoint(part.waveforms.clips["clip"].iloc[part.rows])
     assert Batches.open(run, "base", "fan", "01").target is None
     own = project(tmp_path, batches={"negatives": "machine"})
@@ -225,26 +226,26 @@ def test_open_reads_the_machines_that_may_take_part(tmp_path):
     assert all(len(set(part.rows)) == len(part.rows) for part in sample)
 
 
-def test_pseudo_target_clips_take_the_place_of_mixup_with_target_clips():
-    """Pseudo-target clips hold 30000 (own section) and 31000 (other section); the others what VALUES says."""
+def test_shifted_clips_take_the_place_of_pseudo_target_clips():
+    """Shifted clips hold 30000 (own section) and 31000 (other section); the others what VALUES says."""
     branch = params.Classifier(
         features={"hop_length": 100},
         images={"frames": 3},
         batches={"batch_size": 16, "target_clips": 8, "mixup": 0, "negatives": "machine", "pseudo_target_by": "shift"},
         origin="extension",
     )
-    clips = module.groups(waveforms(COUNTS["fan"], value=lambda *key: VALUES[key]))
+    clips = group_clips(waveforms(COUNTS["fan"], value=lambda *key: VALUES[key]))
     shifted = {("fan", section, "target"): 4 for section in ("00", "01")}
-    made = module.groups(waveforms(shifted, value=lambda machine, section, domain: 30_000 + 1000 * int(section)))
+    made = group_clips(waveforms(shifted, value=lambda machine, section, domain: 30_000 + 1000 * int(section)))
     batches = Batches(branch, clips, "fan", "00", shifted=made)
     seen = collections.defaultdict(set)
     for step in range(40):
         batch = batches.finetuning(generator(0, step))
-        assert collections.Counter(batch.kind) == {"target": 4, "pseudo-target": 4, "outlier": 8}
+        assert collections.Counter(batch.kind) == {"target": 4, "shifted": 4, "outlier": 8}
         assert batch.label.tolist() == [1.0] * 8 + [0.0] * 8
         for kind, value in zip(batch.kind, batch.waveform[:, 0], strict=True):
             seen[kind].add(round(value.item() * 32768))
-    assert seen["target"] == {VALUES["fan", "00", "target"]} and seen["pseudo-target"] == {30_000}
+    assert seen["target"] == {VALUES["fan", "00", "target"]} and seen["shifted"] == {30_000}
     assert seen["outlier"] == {VALUES["fan", "01", "source"], VALUES["fan", "01", "target"], 31_000}
-    assert "pseudo-target" in batches.fingerprint
+    assert "shifted" in batches.fingerprint
     assert set(batches.source(generator(0)).kind) == {"normal", "outlier"}

@@ -21,6 +21,7 @@ from asdlib import metrics, params, scores
 from asdlib.errors import AsdError
 from asdlib.evaluation import claims, false_alarms, health, paper
 from asdlib.paths import Run
+from asdlib.workflow import BY_NAME
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
@@ -321,7 +322,7 @@ def test_notebooks_are_in_order_and_leftovers_of_other_settings_are_left_out(tmp
     assert found[6:8] == ["05_train_classifier.fan.00.base", "05_train_classifier.fan.01.base"]
 
 
-@pytest.mark.parametrize("stage", contents.STAGES)
+@pytest.mark.parametrize("stage", BY_NAME)
 def test_a_stage_without_notebook_is_named(tmp_path, stage):
     run, settings = a_run(tmp_path, [name for name in NAMES if not name.startswith(stage)])
     with pytest.raises(AsdError, match=rf"{stage}.*make reproduce"):
@@ -558,12 +559,32 @@ def test_hours_of_the_papers_run_are_operations_by_rate(tmp_path):
     assert cells[1] == "6" and cells[3].endswith("to 4") and cells[4].startswith("15 to 60")
 
 
+def test_gpu_hours_are_measured_or_called_an_estimate(tmp_path):
+    readme, results = (BOOK.parent / "README.md").read_text(encoding="utf-8"), BOOK / "results"
+    row = next(line for line in readme.splitlines() if line.startswith("| `paper`"))
+    assert provenance.gpu_hours(assemble.GPU, results / "paper_run.csv") in row
+    none = tmp_path / "none.csv"
+    assert "not measured" in provenance.gpu_hours(none, results / "paper_run.csv")
+    assert "Nothing was measured on a GPU" in provenance.gpu(none)
+    frame = pd.DataFrame(columns=["row", "machine", "value"])
+    assert "* Training on a GPU: not measured." in provenance.absent(frame, params.load("paper"), none)
+    rows = [("whole", provenance.PAPER_HOURS, 12.3, "GPU hours", "extrapolated", "", "measured")]
+    rows.append(("fast", "CUDA graphs", None, "", "", "at least 3", "missed"))
+    names = ["part", "what", "value", "unit", "reference", "tolerance", "verdict"]
+    table = pd.DataFrame(rows, columns=names).assign(device="an H100", torch="2.11", commit="abc")
+    table.to_csv(tmp_path / "figures.csv", index=False)
+    measured = provenance.gpu_hours(tmp_path / "figures.csv", results / "paper_run.csv")
+    assert measured == "12 GPU hours, extrapolated from a measurement on an H100"
+    assert "| CUDA graphs | – |  | missed (at least 3) |" in provenance.gpu(tmp_path / "figures.csv")
+    assert "GPU" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
+
+
 def test_the_readme_has_the_costs_of_the_stored_demonstration():
     readme = (BOOK.parent / "README.md").read_text(encoding="utf-8")
     costs = BOOK / "results" / "demo" / "costs.csv"
     assert store.with_map(readme, costs) == readme, "python book/store.py --profile demo demo writes it"
     assert store.with_map(re.sub(r"\d+ × [\d.]+", "?", readme), costs) == readme, "whatever stood there"
-    assert list(pd.read_csv(costs)["notebook"]) == list(contents.STAGES)
+    assert list(pd.read_csv(costs)["notebook"]) == list(BY_NAME)
 
 
 # The stored run -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from asdlib.detector.calibration import ENSEMBLE, Calibration, ensemble
+from asdlib.detector.calibration import ENSEMBLE, Calibration, combine_branches
 from asdlib.ensemble import normalise
 
 SCORES = arrays(np.float64, st.integers(2, 60), elements=st.floats(-10, 10), unique=True)
@@ -65,20 +65,21 @@ def test_the_ensemble_is_the_mean_of_the_normalised_branches():
     held = {name: rng.normal(size=30) * scale for name, scale in [("autoencoder/a", 2), ("autoencoder/b", 30)]}
     held["classifier/a"] = rng.normal(5, 3, size=30)
     new = {name: rng.normal(size=4) for name in held}
-    found = ensemble(new, held, "average")
+    found = combine_branches(new, held, "average")
     for branch, names in {"autoencoder": ["autoencoder/a", "autoencoder/b"], "classifier": ["classifier/a"]}.items():
         reference = np.mean([normalise(held[name]) for name in names], axis=0)
         expected = np.mean([(new[name] - held[name].mean()) / held[name].std() for name in names], axis=0)
         np.testing.assert_allclose(found[branch], (expected - reference.mean()) / reference.std())
     np.testing.assert_allclose(found[ENSEMBLE], (found["autoencoder"] + found["classifier"]) / 2)
-    assert list(ensemble(held, {"autoencoder/a": held["autoencoder/a"]}, "average")) == ["autoencoder", ENSEMBLE]
+    alone = {"autoencoder/a": held["autoencoder/a"]}
+    assert list(combine_branches(held, alone, "average")) == ["autoencoder", ENSEMBLE]
 
 
 def test_statistics_count_as_much_as_the_networks_together():
     rng = np.random.default_rng(1)
     held = {name: rng.normal(size=30) for name in ("autoencoder/a", "classifier/a", "statistics/a", "statistics/b")}
     new = {name: rng.normal(size=4) for name in held}
-    found = ensemble(new, held, "average")
+    found = combine_branches(new, held, "average")
 
     def z(value, of):
         return (value - of.mean()) / of.std()

@@ -1,4 +1,4 @@
-"""Official files of DCASE2020 to 2025 as they lie about: read, recognised, evaluated, written."""
+"""Test official files of DCASE2020 to 2025 as people store them: reading, recognition, evaluation, writing."""
 
 import json
 import re
@@ -27,7 +27,7 @@ SECTIONS = {2020: ("00", "02", "04", "06"), 2021: ("00", "01", "02"), 2022: ("00
 
 
 def clips(year, section, count=10, labelled=True, start=0):
-    """Names of a section's test clips as a year has them, with domain and label."""
+    """Return the names of a section's test clips in the format of a year, with domain and label."""
     rows = []
     for domain in DOMAINS if year > 2020 else ("source",):
         for label in LABELS:
@@ -54,7 +54,7 @@ def put(path, rows, end="\n"):
 
 
 def system(folder, year, machines, sections=None, seed=0, labelled=True, names=None):
-    """Write a system's scores; return them as one table."""
+    """Write a system's scores, and return them as one table."""
     random, parts = np.random.default_rng(seed), []
     for machine in machines:
         for section in sections or SECTIONS[min(year, 2023)]:
@@ -68,7 +68,7 @@ def system(folder, year, machines, sections=None, seed=0, labelled=True, names=N
 
 
 def ground_truth(root, year, table):
-    """Publish the labels (and domains) of a table of unlabelled clips as the organisers of a year do."""
+    """Write the labels (and domains) of unlabelled clips like the organisers of a year."""
     for (machine, section), part in table.groupby(["machine", "section"]):
         for domain, rows in part.groupby("domain") if year == 2021 else [("", part)]:
             middle = f"_{domain}" if domain else ""
@@ -83,7 +83,7 @@ def ground_truth(root, year, table):
 
 
 def expected(table, year):
-    """The official score by scikit-learn and the definition."""
+    """Compute the official score from the definition with scikit-learn."""
     values, means = [], {}
     for (machine, _), part in table.groupby(["machine", "section"]):
         truth, own = part["label"] == "anomaly", []
@@ -120,7 +120,7 @@ IDS = {2020: ("01", "03", "05"), 2021: ("03", "04", "05"), 2022: ("03", "04", "0
 # Every year -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("year", years.YEARS)
 def test_evaluation_part_of_every_year(tmp_path, capsys, year):
-    """Unlabelled clips and published ground truth; the year is recognised, its rule printed and followed."""
+    """With unlabelled clips and published ground truth, the year is recognised, and its rule is stated and followed."""
     table = system(tmp_path / "sys", year, ("fan",) if year == 2020 else MACHINES[year], IDS.get(year), labelled=False)
     if year == 2020:
         put(tmp_path / "eval_data_list.csv", [])
@@ -134,7 +134,7 @@ def test_evaluation_part_of_every_year(tmp_path, capsys, year):
     found = json.loads(out)
     assert code == 0 and found["year"] == year and found["rule"] == rules.RULES[year]
     assert found["official_score"] == pytest.approx(expected(table, year), abs=1e-12)
-    assert evaluate([tmp_path]) == found  # all of it below one folder, attributes too
+    assert evaluate([tmp_path]) == found  # everything in one folder, including attributes
     assert describe(found).startswith(f"DCASE{year} (recognised")
     for file in (tmp_path / "sys").iterdir():  # systems that write folders before the clips' names
         file.write_text(file.read_text().replace("section_", "eval/test/section_").replace("\nid_", "\n.\\test\\id_"))
@@ -200,7 +200,7 @@ def test_folders_archives_and_odd_characters(tmp_path):
     several = evaluate([tmp_path / "flat.zip", tmp_path / "second"])["systems"]
     assert several == {"flat": found, "second": found}
     (tmp_path / "broken.zip").write_bytes((tmp_path / "flat.zip").read_bytes()[:500])
-    with pytest.raises(ScoreError, match=r"broken\.zip: not a zip archive"):
+    with pytest.raises(ScoreError, match=r"broken\.zip: not a readable zip archive"):
         evaluate([tmp_path / "broken.zip"])
 
 
@@ -217,7 +217,7 @@ def test_two_systems_with_a_folder_per_machine_type(tmp_path):
 
 
 def test_some_files_with_test_in_their_names_and_some_without(tmp_path):
-    """As one of the real systems of 2022 has them."""
+    """One of the real systems of 2022 has such names."""
     system(tmp_path, 2022, ("fan", "bearing"))
     found = evaluate([tmp_path])
     (tmp_path / "anomaly_score_fan_section_01.csv").rename(tmp_path / "anomaly_score_fan_section_01_test.csv")
@@ -290,9 +290,12 @@ FAN = "anomaly_score_fan_section_01.csv"
         (lambda folder: change(folder / FAN, lambda lines: [*lines[:-1], lines[-1][:30]]), "line 40"),
         (
             lambda folder: change(folder / FAN, lambda lines: [*lines, "normal_id_01_00000030.wav,1\n"]),
-            "not of one part",
+            "from different parts",
         ),
-        (lambda folder: change(folder / FAN, lambda lines: [*lines, "section_01_0000.wav,1\n"]), "not of one part"),
+        (
+            lambda folder: change(folder / FAN, lambda lines: [*lines, "section_01_0000.wav,1\n"]),
+            "from different parts",
+        ),
         (
             lambda folder: shutil.copy(folder / FAN, folder / FAN.replace(".csv", "_test.csv")),
             f"{FAN} is of the same machine type, section and domain",
@@ -334,7 +337,7 @@ def test_files_of_two_years_are_refused_unless_a_year_is_given(tmp_path):
 
 
 def test_a_short_file_of_2022_is_told_by_the_others(tmp_path):
-    """Evaluation clips have no labels in their names: without ground truth nothing else tells."""
+    """Evaluation clips have no labels in their names, so they need ground truth."""
     for section in IDS[2022]:
         put(
             tmp_path / f"anomaly_score_fan_section_{section}.csv",
@@ -351,7 +354,7 @@ def test_what_ground_truth_must_say(tmp_path):
     ground_truth(tmp_path, 2023, table)
     name = "ground_truth_bandsaw_section_00_test.csv"
     with pytest.raises(
-        ScoreError, match=r"nothing says of which domain clip section_00_0000\.wav .* ground_truth_domain"
+        ScoreError, match=r"the domain of clip section_00_0000\.wav .* is unknown.* ground_truth_domain"
     ):
         evaluate([tmp_path / "sys", tmp_path / "ground_truth_data"])
     with pytest.raises(ScoreError, match="none of these clips is labelled"):
@@ -372,14 +375,16 @@ def test_what_ground_truth_must_say(tmp_path):
         evaluate([tmp_path])
     named = system(tmp_path / "named", 2023, ("bearing",))
     put(tmp_path / "wrong" / "ground_truth_bearing_section_00_test.csv", [(clip, 0) for clip in named["clip"]])
-    with pytest.raises(ScoreError, match="is normal, but it is anomaly by its name"):
+    with pytest.raises(ScoreError, match="is normal here, but anomaly by its name"):
         evaluate([tmp_path / "named", tmp_path / "wrong"])
 
 
 def test_absent_machine_types_are_named(tmp_path, capsys):
     system(tmp_path, 2022, ("ToyCar", "bearing", "fan", "gearbox", "slider"))
     code, _, err = command(capsys, "evaluate", tmp_path)
-    assert code == 0 and err == "note: the official score is without ToyTrain, valve, of which there are no scores\n"
+    assert code == 0 and err == (
+        "note: there are no scores of ToyTrain, valve, so the official score does not include them\n"
+    )
 
 
 # result.csv -----------------------------------------------------------------------------------------------------------
@@ -450,7 +455,7 @@ def test_combining_labelled_clips_of_2022_keeps_their_domains(tmp_path):
 
 @pytest.mark.parametrize(("year", "folders"), [(2021, ("source_test", "target_test")), (2023, ("test", "test"))])
 def test_a_run_is_exported_as_the_year_of_its_data(tmp_path, year, folders):
-    """The clips of both years may be called alike: the folders that they lie in tell."""
+    """Clips of both years may have the same names; their folders distinguish the years."""
     settings = synthetic_scores.settings(tmp_path / "runs", ["fan"], candidates=1)
     synthetic_scores.write_run(settings, shift=1.5)
     ensemble.run(settings, "fan")
@@ -504,7 +509,7 @@ def test_the_mobilenets_of_2021_have_the_figures_of_their_results(realdata):
 
 
 def test_real_systems_of_2020(realdata):
-    """No score of these is published with the files: by scikit-learn, from the files, in the test's own words."""
+    """No score is published with these files, so compute it from the files with scikit-learn."""
     folder = realdata / "dcase2020_evaluation"
     found = evaluate([folder])["systems"]["Haunschmid_378"]
     machine, truth = "", {}

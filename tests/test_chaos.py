@@ -19,7 +19,7 @@ def test_a_run_killed_at_random_ends_with_the_same_bytes(smoke, tmp_path, note):
     home = chaos.project(tmp_path / "a home, ü")
     survived = chaos.chaos(home, KILLS, seed=1)
     assert survived.kills.total() == KILLS, survived
-    assert chaos.differing(home / "runs" / "smoke", smoke / "runs" / "smoke") == []
+    assert chaos.compare_folders(home / "runs" / "smoke", smoke / "runs" / "smoke") == []
     note("kills, survived with all bytes equal", KILLS)
     for kind, count in survived.kills.items():
         note(f"kills of {kind}, survived", count)
@@ -35,6 +35,6 @@ def test_a_difference_would_be_seen(tmp_path):
         (tmp_path / name / "fan").mkdir(parents=True)
         (tmp_path / name / "fan" / "scores.csv").write_bytes(content)
         (tmp_path / name / "table1.csv").touch()
-    assert chaos.differing(tmp_path / "a", tmp_path / "b") == ["fan/scores.csv"]
+    assert chaos.compare_folders(tmp_path / "a", tmp_path / "b") == ["fan/scores.csv"]
     (tmp_path / "b" / "table1.csv").unlink()
-    assert chaos.differing(tmp_path / "a", tmp_path / "b") == ["fan/scores.csv", "table1.csv"]
+    assert chaos.compare_folders(tmp_path / "a", tmp_path / "b") == ["fan/scores.csv", "table1.csv"]

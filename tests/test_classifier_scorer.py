@@ -1,6 +1,5 @@
 """Scores against the formulas, computed anew from the stored outputs; windows; fall-backs and errors."""
 
-import functools
 import json
 
 import numpy as np
@@ -14,9 +13,10 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import ledoit_wolf
 
 from asdlib import params, paths, scores, training
-from asdlib.classifier import embeddings, inspection, maps, model, scorer, train, windows
+from asdlib.classifier import combination, embeddings, inspection, maps, outputs, scorer, train, windows
+from asdlib.classifier.model import TrainedClassifier
 from asdlib.data.audio import Waveforms
-from asdlib.errors import ModelError
+from asdlib.errors import ArtefactError, ModelError
 
 pytestmark = pytest.mark.slow
 
@@ -52,12 +52,12 @@ def reference(scored, output: pd.Series, role: str) -> pd.DataFrame:
 
 
 def test_every_clip_gets_every_variant(scored):
-    settings, table, outputs, _ = scored
+    settings, table, found, _ = scored
     clips = Waveforms.open(paths.Run.of(settings).data("fan")).clips
     assert list(table["system"].unique()) == [f"classifier/base/{name}" for name in settings.classifier.scorer.variants]
     assert len(settings.classifier.scorer.variants) == 17
     tests = sorted(clips["clip"][clips["split"] == "test"])
-    held_out = outputs[outputs["role"] == "held out"].groupby("section")["clip"].apply(set).to_dict()
+    held_out = found[found["role"] == "held out"].groupby("section")["clip"].apply(set).to_dict()
     assert {section: len(names) for section, names in held_out.items()} == {"00": 2, "01": 2}  # 0.34 of 6
     for _, part in table.groupby("system"):
         assert sorted(part["clip"][part["split"] == "test"]) == tests
@@ -93,7 +93,7 @@ def test_the_papers_formula(scored, variant, weight, pooling):
 
 
 def test_the_curve_runs_from_the_distance_to_the_posterior(scored):
-    curve = scorer.curve(scored[2], np.array([0.0, 0.5, 1.0]))
+    curve = combination.score_weights(scored[2], np.array([0.0, 0.5, 1.0]))
     assert list(curve["system"].unique()) == ["0.00", "0.50", "1.00"]
     for name, variant in (("0.00", "distance"), ("0.50", "w50_mean"), ("1.00", "posterior")):
         part = curve.loc[curve["system"] == name].reset_index(drop=True)
@@ -122,7 +122,7 @@ def test_the_table_holds_clips_outliers_and_centroids_of_both_stages(scored):
     own = np.where(centroids["label"] == "normal", centroids["distance_normal"], centroids["distance_outlier"])
     np.testing.assert_allclose(own, 0, atol=1e-12)
     assert (table.loc[table["kind"] == "outlier", "machine"] == "valve").any()
-    numbers = [*embeddings.MEASURES, *embeddings.POOLED]
+    numbers = [*outputs.MEASURES, *outputs.POOLED]
     assert not table.loc[table["kind"] != "centroid", numbers].isna().any().any()
     train_rows = (table["kind"] == "section") & (table["split"] == "train")
     assert set(table.loc[train_rows, "role"]) == {"learn", "held out"}
@@ -134,7 +134,7 @@ def test_outputs_are_means_over_windows_of_the_model(scored):
     settings, _, table, embedding = scored
     branch, run = settings.candidate("classifier", "base"), paths.Run.of(settings)
     path = run.system("classifier", "fan", "base", "00") / "source.safetensors"
-    network = model.load(path, branch, settings.data.sample_rate)
+    network = TrainedClassifier.load(path, branch, settings.data.sample_rate, training.compute(settings)).network
     own = Waveforms.open(run.data("fan"))
     row = int(np.flatnonzero((own.clips["section"] == "00") & (own.clips["samples"] > 5000))[0])
     clip, length = own.read(row) / 32768, 31 * 128
@@ -160,12 +160,11 @@ def test_the_score_of_a_clip_needs_that_clip_only(scored):
     settings = scored[0]
     branch, run, compute = settings.candidate("classifier", "base"), paths.Run.of(settings), training.compute(settings)
     path = run.system("classifier", "fan", "base", "00") / "target.safetensors"
-    network = model.load(path, branch, settings.data.sample_rate)
+    trained = TrainedClassifier.load(path, branch, settings.data.sample_rate, compute)
     waveforms = Waveforms.open(run.data("fan"))
-    embed = functools.partial(embeddings.embed, model.Runner(network, compute), waveforms, branch=branch)
-    together = embed(rows=np.arange(8))
+    together = trained.outputs(waveforms.read_each(range(8)))
     for row in (0, 5):
-        (alone,) = embed(rows=np.array([row]))
+        (alone,) = trained.outputs([waveforms.read(row)])
         for one, other in zip(alone, together[row], strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
@@ -188,25 +187,26 @@ def test_centroids_of_the_loss(scored):
     for stage, file in train.FILES.items():
         part = table[(table["stage"] == stage) & (table["kind"] == "centroid")]
         path = run.system("classifier", "fan", "base", "00") / file
-        expected = model.load(path, settings.classifier, settings.data.sample_rate).ddcsad.centroids
+        compute = training.compute(settings)
+        expected = TrainedClassifier.load(path, settings.classifier, settings.data.sample_rate, compute).centroids
         np.testing.assert_array_equal(embedding[part.index], expected)
 
 
 def test_saturated_posteriors_do_not_tie():
     """Posteriors of logits 40, 50 and 60 are 1 in float64, and count as much as the distance all the same."""
-    windows = [(np.array([logit, logit]), np.zeros((2, 3))) for logit in (60.0, 50.0, 40.0)]
-    measured = embeddings.measures(windows, np.ones((2, 3)))
+    said = [(np.array([logit, logit]), np.zeros((2, 3))) for logit in (60.0, 50.0, 40.0)]
+    measured = outputs.measure(said, np.ones((2, 3)))
     assert (measured["anomaly"] < 1e-17).all()
-    spreads = {("00", "source training", "source"): np.tile([0.0, 5.0], (len(embeddings.POOLED), 1))}
+    spreads = {("00", "source training", "source"): np.tile([0.0, 5.0], (len(outputs.POOLED), 1))}
     rows = measured.assign(model="00", stage="source training", domain="source")
-    score = scorer.combined(scorer.normalised(rows, spreads), 0.5, "mean")
+    score = combination.combine(combination.normalise(rows, spreads), 0.5, "mean")
     np.testing.assert_allclose(np.diff(score), 0.5 * 10 / 5)
 
 
 def test_clear_errors(scored):
     settings = scored[0]
     other = settings.model_copy(update={"classifier_candidates": {"base": {"images": {"frames": 16}}}})
-    with pytest.raises(ModelError, match=r"fan.00.base: the model there was trained with other settings"):
+    with pytest.raises(ArtefactError, match=r"fan.00.base.record.json: made with "):
         scorer.score(other, "fan", "base")
     with pytest.raises(ModelError, match="valve has no section with labelled test clips"):
         scorer.score(settings, "valve", "base")
@@ -263,32 +263,32 @@ def test_images_for_the_notebooks(scored):
     assert mixed.shape == (3, 32, 32) and (np.abs(mixed[0] - mixed[2]) > 1).any()
 
 
-def test_target_clips_are_compared_with_pseudo_target_clips(scored):
-    """Stored outputs again, with pseudo-target clips beside the section's own."""
+def test_target_clips_are_compared_with_shifted_clips(scored):
+    """Stored outputs again, with shifted clips besides the section's own."""
     changed = {"classifier.scorer": {"target_from": "shifted", "variants": ["mahalanobis", "w50_mean"]}}
     changed |= {"classifier.origin": "extension"}
     settings = params.Settings.model_validate(params.merged(scored[0].resolved(), changed))
     table = scorer.score(settings, "fan", "base")
     assert list(table["system"].unique()) == ["classifier/base/mahalanobis", "classifier/base/w50_mean"]
-    outputs, embedding = embeddings.read(settings, "fan", "base")
-    made = outputs[(outputs["kind"] == "pseudo-target")]
+    known, embedding = embeddings.read(settings, "fan", "base")
+    made = known[(known["kind"] == "shifted")]
     assert set(made["model"]) == {"00"} and set(made["stage"]) == {"source training", "fine-tuning"}
     tuned = made[made["stage"] == "fine-tuning"]
     assert tuned["role"].value_counts().to_dict() == {"learn": 4, "held out": 2}
     values = embedding.astype(np.float64)
     learnt = values[tuned.index[tuned["role"] == "learn"]]
     mean, covariance = learnt.mean(0), ledoit_wolf(learnt)[0]
-    few = (outputs["kind"] == "section") & (outputs["stage"] == "fine-tuning") & (outputs["split"] == "train")
-    few = values[few & (outputs["domain"] == "target") & (outputs["model"] == "00")] - mean
+    few = (known["kind"] == "section") & (known["stage"] == "fine-tuning") & (known["split"] == "train")
+    few = values[few & (known["domain"] == "target") & (known["model"] == "00")] - mean
     scatter = few.T @ few / len(few)
     covariance += 0.1 * (scatter + np.diag(np.diag(scatter)))
     held_out = tuned.loc[tuned["role"] == "held out", ["minus_logit_mean", "distance_mean"]].to_numpy()
     target = table[(table["section"] == "00") & (table["domain"] == "target")]
     assert len(target) == 2 * (4 + 2)
     for _, row in target.iterrows():
-        same = (outputs["clip"] == row["clip"]) & (outputs["stage"] == "fine-tuning") & (outputs["kind"] == "section")
+        same = (known["clip"] == row["clip"]) & (known["stage"] == "fine-tuning") & (known["kind"] == "section")
         (index,) = np.flatnonzero(same)
-        parts = (outputs.loc[index, ["minus_logit_mean", "distance_mean"]] - held_out.mean(0)) / held_out.std(0)
+        parts = (known.loc[index, ["minus_logit_mean", "distance_mean"]] - held_out.mean(0)) / held_out.std(0)
         expected = parts.mean()
         if row["system"].endswith("mahalanobis"):
             expected = mahalanobis(values[index], mean, np.linalg.inv(covariance))
@@ -299,13 +299,13 @@ def test_target_clips_are_compared_with_pseudo_target_clips(scored):
 
 
 def test_accuracy_at_inference_is_in_the_record(scored):
-    settings, outputs = scored[0], scored[2]
+    settings, table = scored[0], scored[2]
     folder = paths.Run.of(settings).system("classifier", "fan", "base")
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     found = {(row["model"], row["stage"], row["clips"]): row["accuracy"] for row in record["accuracy"]}
     assert len(found) == 3 * 3  # section 00 before and after fine-tuning, section 01 before
     for (section, stage, kind), accuracy in found.items():
-        part = outputs[(outputs["model"] == section) & (outputs["stage"] == stage) & (outputs["split"] == "train")]
+        part = table[(table["model"] == section) & (table["stage"] == stage) & (table["split"] == "train")]
         if kind == "outlier":
             part = part[part["kind"] == "outlier"]
         else:
@@ -320,9 +320,8 @@ def test_accuracy_at_inference_is_in_the_record(scored):
 
 @pytest.mark.parametrize(("shift", "sentences"), [(0.0, 0), (1e3, 0), (-1e3, 3)])
 def test_a_classifier_that_rejects_what_it_learnt_from_is_said_to_do_so(scored, shift, sentences):
-    outputs = scored[2].copy()
-    certain = np.where(outputs["kind"] == "section", 5.0, -5.0)  # a network that is always right
-    found = scorer.health(scorer.accuracies(outputs.assign(logit=certain + shift)))
+    certain = np.where(scored[2]["kind"] == "section", 5.0, -5.0)  # a network that is always right
+    found = scorer.health(scorer.accuracies(scored[2].assign(logit=certain + shift)))
     assert len(found) == sentences
     assert all("calls 100% of its own normal training clips outliers" in sentence for sentence in found)
     assert sum("section 00, fine-tuning" in sentence for sentence in found) == (sentences > 0)

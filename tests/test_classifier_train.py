@@ -1,7 +1,6 @@
 """Two stages of training: what they write, and that a killed one goes on to the same bits."""
 
 import copy
-import functools
 import itertools
 import json
 
@@ -13,8 +12,9 @@ from classifier_clips import project
 from safetensors.torch import load_file
 
 from asdlib import checkpoints, params, paths, training
-from asdlib.classifier import model, train
+from asdlib.classifier import train
 from asdlib.classifier.batches import Batches
+from asdlib.classifier.model import Classifier, TrainedClassifier
 from asdlib.errors import ModelError, ParamsError
 
 pytestmark = pytest.mark.slow
@@ -82,9 +82,8 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(trained, monkeypatc
         return plain(self, generator)
 
     monkeypatch.setattr(Batches, stage, dies)
-    monkeypatch.setattr(training, "train", functools.partial(training.train, checkpoint_seconds=0))
     with pytest.raises(KeyboardInterrupt):
-        train.fit(settings, "fan", "00", "base")
+        train.fit(settings.model_copy(update={"checkpoint_seconds": 0.0}), "fan", "00", "base")
     assert not folder(settings).exists()
     torch.manual_seed(123)
     source = Batches.source
@@ -125,7 +124,8 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(trained, stage,
     """Average mean and variance of 30 batches, layer by layer, under the weights in the file."""
     settings = trained[0]
     branch, place = settings.candidate("classifier", "base"), folder(settings)
-    stored, net = load_file(place / f"{stage}.safetensors"), model.load(place / f"{stage}.safetensors", branch, 16_000)
+    file = place / f"{stage}.safetensors"
+    stored, net = load_file(file), TrainedClassifier.load(file, branch, 16_000, training.compute(settings)).network
     batches, seen = Batches.open(settings, "base", "fan", "00"), {}
 
     def keep(name):
@@ -241,10 +241,9 @@ def test_fine_tuning_does_not_go_on_after_a_source_training_of_other_code(traine
 
     with monkeypatch.context() as patch:
         patch.setattr(Batches, "finetuning", dies)
-        patch.setattr(training, "train", functools.partial(training.train, checkpoint_seconds=0))
         patch.setattr(checkpoints, "code", lambda: "older")
         with pytest.raises(KeyboardInterrupt):
-            train.fit(settings, "fan", "00", "base")
+            train.fit(settings.model_copy(update={"checkpoint_seconds": 0.0}), "fan", "00", "base")
     there = paths.Run.of(settings).checkpoints
     assert sorted(path.name.split(".")[4] for path in there.iterdir()) == ["source", "target"]
     capsys.readouterr()
@@ -262,7 +261,7 @@ def test_the_balanced_weight_makes_ddcsad_as_large_as_the_cross_entropy(trained)
     assert branch.ddcsad.weight == "balanced"
     batches = Batches.open(settings, "base", "fan", "00")
     torch.manual_seed(0)
-    net = model.Classifier(branch, 16_000, (0.0, 0.2), batches.epoch_steps)
+    net = Classifier(branch, 16_000, (0.0, 0.2), batches.epoch_steps)
     plain = copy.deepcopy(net).train()
     train.initialise(net, batches, compute, 7, balanced=True)
     outputs = []

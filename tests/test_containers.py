@@ -10,7 +10,7 @@ import soundfile
 
 from asdlib import params
 from asdlib.data import wav
-from asdlib.data.quality import Doubts, Summary
+from asdlib.data.quality import QualityCheck, Summary
 from asdlib.data.recording import Recording
 from asdlib.errors import DataError
 
@@ -201,19 +201,20 @@ def test_other_encodings_match_libsndfile(tmp_path):
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, real, RATE, format=name, subtype=subtype)
         expected, rate = soundfile.read(path, dtype="float32")
-        with Recording(path) as recording:
+        with Recording(path, "first") as recording:
             assert (recording.frames, recording.sample_rate, recording.channels) == (len(expected), rate, 2)
             assert np.array_equal(recording.read() / np.float32(32768), expected[:, 0]), (name, subtype)
-            part = recording.read(1000, 500, mean=True) / 32768
+        with Recording(path, "mean") as recording:
+            part = recording.read(1000, 500) / 32768
         np.testing.assert_allclose(part, expected[1000:1500].mean(axis=1, dtype=np.float64), atol=2e-5)
 
 
 def test_notes_about_headers_become_warnings():
-    doubts = Doubts(RATE)
+    quality = QualityCheck(RATE)
     for number in range(3):
         clip = Summary.of(PCM + number)
-        doubts.hear(f"{number}.wav", "train", "normal", clip, f"its header promises {number} bytes")
-    assert doubts.sentences() == ["0.wav: its header promises 0 bytes (and 2 more clips of this kind)"]
+        quality.add(f"{number}.wav", "train", "normal", clip, f"its header promises {number} bytes")
+    assert quality.sentences() == ["0.wav: its header promises 0 bytes (and 2 more clips of this kind)"]
 
 
 def test_any_bytes_are_read_or_refused_in_a_sentence(tmp_path, note):
@@ -233,7 +234,7 @@ def test_any_bytes_are_read_or_refused_in_a_sentence(tmp_path, note):
             content += rng.bytes(int(rng.integers(1, 9000)))
         path.write_bytes(content)
         try:
-            with Recording(path) as recording:
+            with Recording(path, "first") as recording:
                 assert len(recording.read()) == recording.frames > 0
             read += 1
         except DataError as error:

@@ -21,8 +21,8 @@ from sklearn.exceptions import NotFittedError
 import asdlib
 from asdlib import params
 from asdlib.__main__ import main
-from asdlib.detector import commands, folder, recordings, spans
-from asdlib.detector.watch import JOURNAL, journal_of, watch
+from asdlib.detector import cutting, localize, output, recordings, sources
+from asdlib.detector.watch import JOURNAL, default_journal, watch
 from asdlib.errors import DataError, DetectorError
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def test_an_anomaly_is_found_with_its_time_and_frequency(detector, odd):
     (span,) = verdict.spans
     assert span["branch"] == "autoencoder" and verdict.nearest["recording"].startswith("day")
     assert verdict.above == verdict.normals == 10 and abs(verdict.level) < 6
-    assert span["start"] == pytest.approx(1.0, abs=spans.SMOOTH) and span["end"] == pytest.approx(1.4, abs=spans.SMOOTH)
+    assert (span["start"], span["end"]) == pytest.approx((1.0, 1.4), abs=localize.SMOOTH)
     low, high = span["frequencies"][0]
     assert low < 5000 < high and high - low < 3000
 
@@ -86,6 +86,10 @@ def test_scikit_learns_conventions(detector, odd, usual):
     samples, margins = detector.score_samples(pair), detector.decision_function(pair)
     assert samples[0] > samples[1]  # the lower, the more abnormal
     assert margins[0] > 0 > margins[1]
+    np.testing.assert_array_equal(margins, samples - detector.offset_)
+    verdicts = [detector.judge(clip) for clip in pair]
+    assert detector.offset_ == -verdicts[0].threshold  # of one window of the first section
+    np.testing.assert_allclose(samples, [-verdict.score for verdict in verdicts], rtol=1e-12)
     assert detector.predict(pair).tolist() == [1, -1]
     fresh = clone(asdlib.Detector("smoke", 0.2))
     assert fresh.get_params() == {
@@ -96,6 +100,25 @@ def test_scikit_learns_conventions(detector, odd, usual):
     }
     with pytest.raises(NotFittedError):
         fresh.predict(pair)
+
+
+def test_scores_of_all_sections_and_lengths_share_one_offset(detector, home):
+    clips = [write(home / "right" / "one.wav", hum(1400, pitch=700))]
+    clips.append(write(home / "left" / "three.wav", hum(1401, seconds=6)))
+    verdicts = [detector.judge(clip) for clip in clips]
+    assert all(verdict.threshold != -detector.offset_ for verdict in verdicts)
+    margins = [verdict.threshold - verdict.score for verdict in verdicts]
+    np.testing.assert_allclose(detector.score_samples(clips) - detector.offset_, margins, rtol=1e-12)
+
+
+def test_a_clone_of_a_loaded_detector_is_fitted_with_its_settings(detector, home, tmp_path):
+    fresh = clone(detector)
+    assert fresh.profile["classifier"]["model"]["backbone"] == "test_resnet" and not hasattr(fresh, "sections_")
+    fresh.set_params(overrides={"autoencoder.training.steps": 2})
+    fresh.fit(normal(tmp_path / "own", 12))
+    settings = fresh._fitted().stored.settings
+    assert settings.autoencoder.training.steps == 2
+    assert settings.autoencoder.features == detector._fitted().stored.settings.autoencoder.features
 
 
 def test_a_clip_is_judged_by_its_content_alone(detector, odd, home):
@@ -171,7 +194,7 @@ def test_other_rates(detector, home, odd):
     higher = write(home / "left" / "48k.wav", hum(1000, rate=48_000, burst=(1.0, 1.4)), 48_000)
     assert detector.judge(higher).anomaly
     data = detector._fitted().stored.settings.data
-    ((start, window),) = recordings.windows(recordings.opened(higher, data), RATE, 2.0)
+    ((start, window),) = recordings.windows(recordings.open_recording(higher, data), RATE, 2.0)
     assert start == 0 and len(window) == 2 * RATE
     with pytest.raises(DataError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000 or more.*sample_rate=8000"):
         detector.judge(write(home / "left" / "8k.wav", hum(1, rate=8000), 8000))
@@ -184,7 +207,7 @@ def test_a_conversion_leaves_the_highest_bands_as_they_are(tmp_path, rate):
     """White noise of one density at both rates, within 0.5 dB up to 7.8 kHz; scipy's own filter takes 3 dB there."""
     noise = np.random.default_rng(0).normal(0, 0.05, 20 * rate)
     data = params.Data(root="", sample_rate=RATE)
-    source = recordings.opened(write(tmp_path / "noise.wav", noise, rate), data)
+    source = recordings.open_recording(write(tmp_path / "noise.wav", noise, rate), data)
     ((_, window),) = recordings.windows(source, RATE, 20.0)
     frequency, found = welch(window, RATE, nperseg=512)
     expected = 0.05**2 / (rate / 2)
@@ -196,18 +219,18 @@ def test_a_conversion_leaves_the_highest_bands_as_they_are(tmp_path, rate):
 @given(st.integers(8, 60), st.integers(1, 4), st.integers(0, 5))
 def test_what_is_held_out(files, windows, seed):
     clips = [f"{index}.wav" for index in range(files) for _ in range(windows)]
-    held = folder.held_out(clips, "source", 0.1, seed)
+    held = cutting.held_out(clips, "source", 0.1, seed)
     assert 0 < held.sum() <= len(clips) // 2 + windows
     assert held.sum() >= min(round(0.25 * len(clips)), len(clips) // 2)
     shared = {clip for clip, out in zip(clips, held, strict=True) if out} & {
         clip for clip, out in zip(clips, held, strict=True) if not out
     }
     assert shared == set()  # never part of a recording, where there are enough of them
-    assert not folder.held_out(clips[:19], "target", 0.1, seed).any()
+    assert not cutting.held_out(clips[:19], "target", 0.1, seed).any()
 
 
 def test_of_a_single_recording_the_end_is_held_out():
-    held = folder.held_out(["a.wav"] * 40, "source", 0.1, 0)
+    held = cutting.held_out(["a.wav"] * 40, "source", 0.1, 0)
     assert held.tolist() == [False] * 30 + [True] * 10
 
 
@@ -218,7 +241,7 @@ def test_of_a_single_recording_the_end_is_held_out():
         (lambda place: place, "no recording in it or in its sub-folders; found nothing"),
         (
             lambda place: normal(normal(place, 1) / "more", 1).parent,
-            "recordings and sub-folders with recordings (more)",
+            "as well as sub-folders with recordings (more)",
         ),
         (lambda place: normal(place, 3), "has 6 normal clip(s) of 1.0 s; expected at least 8"),
         (lambda place: write(normal(place, 9) / "bad.wav", hum(0)).write_bytes(b"RIFF") and place, "bad.wav"),
@@ -235,17 +258,17 @@ def test_folders_that_cannot_be_used(tmp_path, make, words):
 def test_a_recording_for_two_uses_is_refused(tmp_path):
     place, inner = normal(tmp_path / "machines" / "pump", 9), normal(tmp_path / "machines" / "fan", 9, first=50)
     with pytest.raises(DataError, match=r"day000.wav: given twice, with .*fan and with .*machines"):
-        folder.find(place, outliers=[inner, tmp_path / "machines"])
+        sources.find(place, outliers=[inner, tmp_path / "machines"])
     for more in ({"outliers": [place]}, {"outliers": tmp_path / "machines"}, {"changed": place}):
         with pytest.raises(DataError, match=r"day000.wav: given as normal and as (outlier|changed); expected one"):
-            folder.find(place, **more)
+            sources.find(place, **more)
     with pytest.raises(DataError, match="no recordings given"):
-        folder.find([])
+        sources.find([])
     given = ["fit", place, "--out", tmp_path / "mine", "--outliers", place, "--profile", profile(tmp_path)]
     assert main([str(value) for value in given]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["machines", "tiny.yaml"]  # nothing is left of it
     with pytest.raises(DataError, match=r"day000.wav: is a file; expected a folder of recordings"):
-        folder.find(place / "day000.wav")
+        sources.find(place / "day000.wav")
 
 
 def test_saving_replaces_a_detector_and_nothing_else(detector, tmp_path):
@@ -263,7 +286,7 @@ def test_without_outliers_the_autoencoder_listens_alone(tmp_path, odd):
     detector = asdlib.Detector(profile(tmp_path), 0.2, {"autoencoder.training.steps": 20}).fit(paths)
     verdict = detector.judge(odd)
     assert list(verdict.branches) == ["autoencoder", "statistics"]
-    assert "no classifier listens" in detector.card_ and "needs outliers" in detector.card_
+    assert "there is no classifier" in detector.card_ and "needs outliers" in detector.card_
 
 
 # On disk --------------------------------------------------------------------------------------------------------------
@@ -315,11 +338,11 @@ def test_score_prints_and_exits(home, odd, usual, capsys):
     assert main(["score", place, str(usual), "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     verdict = json.loads(line)
-    assert list(verdict) == commands.KEYS
+    assert list(verdict) == output.KEYS
     assert verdict["clip"] == str(usual) and verdict["anomaly"] is False and verdict["spans"] == []
     assert main(["score", place, str(usual), str(odd), "--csv"]) == 1
     head, first, second = capsys.readouterr().out.splitlines()
-    assert head == ",".join(commands.COLUMNS) and len(first.split(",")) == len(commands.COLUMNS)
+    assert head == ",".join(output.COLUMNS) and len(first.split(",")) == len(output.COLUMNS)
     assert second.startswith(str(odd)) and "Hz" in second
     assert main(["score", place, "nowhere.wav", str(odd)]) == 2
     said = capsys.readouterr()
@@ -343,13 +366,13 @@ def test_none_twice_and_none_lost(tmp_path):
         write(tmp_path / name, hum(0, seconds=0.1))
     first = verdicts(tmp_path, 2)
     (tmp_path / "d.wav").write_bytes(b"new")
-    with open(journal_of(tmp_path), "a", encoding="utf-8") as journal:
+    with open(default_journal(tmp_path), "a", encoding="utf-8") as journal:
         journal.write('{"clip": "half-writ')  # killed there
     second = verdicts(tmp_path, 2)
     write(tmp_path / "a.wav", hum(1, seconds=0.2))  # a new recording under an old name
     third = verdicts(tmp_path, 1)
     assert [entry["file"] for entry in first + second + third] == ["a.wav", "b.wav", "d.wav", "inner/c.wav", "a.wav"]
-    lines = journal_of(tmp_path).read_text().splitlines()
+    lines = default_journal(tmp_path).read_text().splitlines()
     assert [json.loads(line)["file"] for line in lines] == [entry["file"] for entry in first + second + third]
 
 
@@ -380,7 +403,7 @@ def test_what_cannot_be_reached_is_passed_over(tmp_path):
 
 def test_odd_journals_are_refused(tmp_path):
     (tmp_path / JOURNAL).write_text("something else\n")
-    with pytest.raises(DetectorError, match="not a journal of this command"):
+    with pytest.raises(DetectorError, match="not a journal of score --watch"):
         next(watch(tmp_path, lambda path: {}))
     with pytest.raises(DetectorError, match="no such folder"):
         next(watch(tmp_path / "no", lambda path: {}))

@@ -19,11 +19,12 @@ import numpy as np
 import pytest
 import soundfile
 from detector_recordings import RATE, hum, normal, profile, write
+from opened_files import opened_files
 
 import asdlib
-from asdlib import params
 from asdlib.__main__ import main, parser
-from asdlib.detector import commands, estimate, report, sources, train, watch
+from asdlib.data.recording import Recording
+from asdlib.detector import commands, estimate, output, report, train, watch
 from asdlib.detector.judge import Judge
 from asdlib.errors import DataError, DetectorError
 
@@ -67,17 +68,39 @@ def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     names = [place / "new" / "usual.wav", tmp_path / "usual.flac"]
     for separator in "\n\0":
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(separator.join(map(str, names)).encode())))
-        assert commands.expanded([Path("-")]) == names
-    assert commands.expanded([place / "new"]) == sorted((place / "new").iterdir())
+        assert commands.expand([Path("-")]) == names
+    assert commands.expand([place / "new"]) == sorted((place / "new").iterdir())
     (tmp_path / "none" / "x.m4a").mkdir(parents=True)
     with pytest.raises(DataError, match="no recording in it"):
-        commands.expanded([tmp_path / "none"])
-    monkeypatch.setattr(commands, "_MANY", 2)
+        commands.expand([tmp_path / "none"])
+    monkeypatch.setattr(output, "_MANY", 2)
     assert main(["score", str(place / "detector"), *map(str, names)]) == 0
     said = capsys.readouterr()
     assert "2 of 2 recordings: 0 anomalies, 0 errors" in said.err
     scores = [line.split("score ")[1].split(" ")[0] for line in said.out.splitlines()]
     assert scores[0] == scores[1]  # flac loses nothing
+
+
+def test_a_judged_recording_is_opened_once(place, monkeypatch):
+    monkeypatch.setattr(soundfile, "SoundFile", None)  # libsndfile would open it where nobody counts
+    judge = Judge.load(place / "detector")
+    with opened_files() as counts:
+        judge.judge(place / "new" / "usual.wav")
+    assert counts["usual.wav"] == 1
+
+
+def test_a_verdict_tells_what_is_wrong_with_the_header(judge, place, tmp_path, capsys):
+    """A recorder that crashed never finished the header: all samples are judged, and the verdict says so."""
+    content = bytearray((place / "new" / "usual.wav").read_bytes())
+    content[40:44] = bytes(4)
+    (tmp_path / "crashed.wav").write_bytes(content)
+    verdict = judge.judge(tmp_path / "crashed.wav")
+    whole = judge.judge(place / "new" / "usual.wav")
+    assert verdict.score == whole.score and whole.note == "" and "never finished" in verdict.note
+    for form in ("json", "csv", "text"):
+        entry = verdict.as_dict() | {"time": "now", "detector": judge.identity}
+        assert verdict.note in output.format_verdict(entry, form)
+    assert "note:" not in output.format_verdict(whole.as_dict() | {"time": "now", "detector": ""}, "text")
 
 
 def test_a_verdict_says_by_what_and_agrees_with_itself(judge, place):
@@ -86,9 +109,9 @@ def test_a_verdict_says_by_what_and_agrees_with_itself(judge, place):
         entry = verdict.as_dict() | {"time": "now", "detector": judge.identity}
         blamed = [branch for branch, part in verdict.branches.items() if part["anomaly"]]
         assert bool(blamed) == verdict.anomaly == (verdict.score > verdict.threshold) == bool(verdict.spans)
-        text = commands.written(entry, "text")
+        text = output.format_verdict(entry, "text")
         assert ("objected" in text) == ("ANOMALY" in text) == ("nearest normal clip" in text) == verdict.anomaly
-        parsed = json.loads(commands.written(entry, "json"))
+        parsed = json.loads(output.format_verdict(entry, "json"))
         assert {"threshold", "level", "time", "detector"} <= set(parsed)
     assert verdict.anomaly and f"above all {verdict.normals} normal clips" in text and verdict.percentile > 99
 
@@ -219,7 +242,7 @@ def test_a_history_has_a_row_per_day(tmp_path, capsys):
     assert "2026-01-12" in (tmp_path / "history.html").read_text()
     assert main(["history", str(journal), "--out", str(tmp_path / "history.png")]) == 0
     journal.write_text("[1]")
-    with pytest.raises(DetectorError, match="holds something else than verdicts"):
+    with pytest.raises(DetectorError, match="contains something other than verdicts"):
         report.history([journal], tmp_path / "history.html")
 
 
@@ -255,13 +278,13 @@ def test_a_detector_is_not_replaced_by_accident(place, capsys):
     given = ["fit", str(place / "own"), "--out", str(place / "detector"), "--profile", str(place / "tiny.yaml")]
     before = (place / "detector" / "detector.json").read_bytes()
     assert main(given) == 2
-    assert "there is a detector already" in capsys.readouterr().err
+    assert "there is already a detector" in capsys.readouterr().err
     assert (place / "detector" / "detector.json").read_bytes() == before
 
 
 def test_durations_are_estimated(tmp_path):
-    made = train.settings(profile(tmp_path), {}, tmp_path)
-    longer = train.settings(profile(tmp_path), {"autoencoder.training.steps": 60_000}, tmp_path)
+    made = train.build_settings(profile(tmp_path), {}, tmp_path)
+    longer = train.build_settings(profile(tmp_path), {"autoencoder.training.steps": 60_000}, tmp_path)
     chosen = {"autoencoder": ["base"], "classifier": ["base"]}
     assert 0 < estimate.seconds(made, chosen, ["00"], 1) < 60 < estimate.seconds(longer, chosen, ["00"], 1)
 
@@ -277,11 +300,11 @@ def test_the_journal_survives_an_emptied_folder_and_a_restart(tmp_path):
     entries = watch.watch(inbox, lambda path: {"clip": str(path)}, every=0.001, settled=0.0)
     assert next(entries)["file"] == "day000.wav"
     shutil.rmtree(inbox)
-    watch.journal_of(inbox).unlink()  # not even that loses it
+    watch.default_journal(inbox).unlink()  # not even that loses it
     write(inbox / "b.wav", hum(1))
     assert next(entries)["file"] == "b.wav"
     entries.close()
-    journal = watch.journal_of(inbox)
+    journal = watch.default_journal(inbox)
     assert [json.loads(line)["file"] for line in journal.read_text().splitlines()] == ["day000.wav", "b.wav"]
     write(inbox / "c.wav", hum(2))
     assert looks(inbox, 1) == ["c.wav"]  # b.wav is not judged again
@@ -300,7 +323,7 @@ def test_hidden_temporary_and_deleted_files_are_not_judged(tmp_path):
     (tmp_path / "in" / "empty.wav").touch()
     odd = tmp_path / "in" / "sub" / os.fsdecode(b"\xff.flac")  # no text, and its entry must be read again
     write(tmp_path / "in" / "sub" / "z.flac", hum(1)).rename(odd)
-    assert sources.open_recording(odd, params.Data(root="")).frames == 2 * RATE
+    assert Recording(odd).frames == 2 * RATE
     assert looks(tmp_path / "in", 1) == [f"sub/{odd.name}"]
     write(tmp_path / "in" / "z.wav", hum(1))
     assert looks(tmp_path / "in", 1) == ["z.wav"]

@@ -1,16 +1,21 @@
 """What a detector learns from and listens to: formats, arrays, names, copies, overlaps, levels, lengths, odd clips."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 from detector_recordings import RATE, hum, normal, profile, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opened_files import opened_files
 
 import asdlib
 from asdlib import params
 from asdlib.data.anomaly_names import suspected_anomalies
-from asdlib.detector import folder, level, overlap, recordings, sources, statistics, train
+from asdlib.data.recording import Recording
+from asdlib.detector import level, overlap, recordings, sources, statistics, train
+from asdlib.detector.layout import lay_out
 from asdlib.errors import DataError
 
 pytestmark = pytest.mark.slow
@@ -20,8 +25,8 @@ DATA = params.Data(root="", sample_rate=RATE)
 
 def laid_out(place, tmp_path, **more):
     """The clips that ``fit`` would make of a folder, and the settings."""
-    made = train.settings(profile(tmp_path), {}, tmp_path / "work")
-    return folder.lay_out(folder.find(place, **more), made, 0.1, level.LIMIT), made
+    made = train.build_settings(profile(tmp_path), {}, tmp_path / "work")
+    return lay_out(sources.find(place, **more), made, 0.1, level.LIMIT), made
 
 
 # Formats and arrays ---------------------------------------------------------------------------------------------------
@@ -38,9 +43,9 @@ def laid_out(place, tmp_path, **more):
 def test_formats(tmp_path, suffix, kind, error):
     wave, path = hum(0), tmp_path / f"a{suffix}"
     soundfile.write(path, wave, RATE, **kind)
-    recording = recordings.opened(path, DATA)
-    assert recording.rate == RATE and abs(recording.frames - len(wave)) < 0.1 * RATE
-    found = recording.read(RATE, 1000)
+    recording = recordings.open_recording(path, DATA)
+    assert recording.sample_rate == RATE and abs(recording.frames - len(wave)) < 0.1 * RATE
+    found = recording.waveform(RATE, 1000)
     np.testing.assert_allclose(found, wave[RATE : RATE + 1000], atol=error)
 
 
@@ -49,16 +54,15 @@ def test_what_is_cut_short_is_refused(tmp_path):
     content = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
     with pytest.raises(asdlib.AsdError, match=r"a\.flac: .*copy it again"):
-        recording = recordings.opened(tmp_path / "a.flac", DATA)
+        recording = recordings.open_recording(tmp_path / "a.flac", DATA)
         recording.read(0, recording.frames)
 
 
 def test_arrays_are_recordings():
     wave = hum(0)
     for samples in (wave, np.rint(wave * 32768).astype(np.int16), np.stack([wave, wave], axis=1)):
-        data = DATA.model_copy(update={"channels": "mean"})
-        found = sources.open_recording((samples, RATE), data)
-        np.testing.assert_allclose(found.read(5, 100), wave[5:105], atol=1e-4)
+        found = Recording((samples, RATE), "mean")
+        np.testing.assert_allclose(found.waveform(5, 100), wave[5:105], atol=1e-4)
     for odd, words in [
         ((np.zeros((2, 3, 4)), RATE), "expected numbers"),
         ((np.zeros((2, 400)), RATE), "transpose"),
@@ -67,14 +71,37 @@ def test_arrays_are_recordings():
         ((np.full(RATE, np.nan), RATE), "NaN"),
     ]:
         with pytest.raises(DataError, match=words):
-            sources.open_recording(odd, DATA.model_copy(update={"channels": "first"})).read(0, 1)
+            Recording(odd, "first").read(0, 1)
 
 
 def test_what_was_found_is_named_where_nothing_fits(tmp_path):
     for name in ("a.m4a", "b.m4a", "readme.txt"):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(DataError, match=r"found 2 \.m4a, 1 \.txt; expected wav, flac, ogg, mp3 or aiff"):
-        folder.find(tmp_path)
+        sources.find(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_recording_is_read_again_after_it_was_closed(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    soundfile.write(path, hum(0), RATE)
+    with opened_files() as counts:
+        with Recording(path) as recording:
+            first = recording.read(100, 50)
+        assert np.array_equal(recording.read(100, 50), first)
+        recording.close()
+    assert counts[path.name] == 2
+    path.unlink()
+    with pytest.raises(DataError, match="cannot be opened"):
+        recording.read()
+
+
+def test_fit_examines_each_header_once_and_reads_each_recording_three_times(tmp_path):
+    """To survey it, to measure levels, and to write its clips."""
+    place = normal(tmp_path / "own", 9)
+    with opened_files() as counts:
+        laid_out(place, tmp_path)
+    assert {counts[path.name] for path in place.iterdir()} == {4}
 
 
 # Names ----------------------------------------------------------------------------------------------------------------
@@ -100,12 +127,12 @@ def test_what_names_say(path, told):
 
 def test_anomalies_are_not_learnt_as_normal(tmp_path):
     normal(tmp_path / "fault lab" / "pump", 9)  # what lies above the folder that was given says nothing
-    folder.find(tmp_path / "fault lab" / "pump")
+    sources.find(tmp_path / "fault lab" / "pump")
     write(tmp_path / "fault lab" / "pump" / "broken_belt.wav", hum(50))
     with pytest.raises(DataError, match=r"may be anomalous: 1 \(.*broken_belt\.wav: .broken..*--ignore-names"):
-        folder.find(tmp_path / "fault lab" / "pump")
-    assert len(folder.find(tmp_path / "fault lab" / "pump", trust=True).sections["pump"]) == 10
-    folder.find(normal(tmp_path / "one", 9), outliers=[tmp_path / "fault lab"])  # outliers may be anything
+        sources.find(tmp_path / "fault lab" / "pump")
+    assert len(sources.find(tmp_path / "fault lab" / "pump", trust=True).sections["pump"]) == 10
+    sources.find(normal(tmp_path / "one", 9), outliers=[tmp_path / "fault lab"])  # outliers may be anything
 
 
 # Leaks ----------------------------------------------------------------------------------------------------------------
@@ -125,8 +152,9 @@ def test_shared_samples_are_found_at_any_offset(offset, seed):
 @pytest.mark.parametrize(("count", "seconds"), [(1, 40), (3, 16), (6, 16), (12, 16)])
 def test_held_out_windows_share_no_sample_with_training_windows(tmp_path, count, seconds):
     place = normal(tmp_path / "own", count, seconds=seconds)
-    clips, _ = laid_out(place, tmp_path)
-    length, held = clips.attrs["seconds"], clips[clips["split"] == "test"]
+    layout, _ = laid_out(place, tmp_path)
+    length, clips = layout.seconds, layout.clips
+    held = clips[clips["split"] == "test"]
     assert len(held) >= 2 and len(held) <= len(clips) / 2
     for row in held.itertuples():
         near = clips[(clips["recording"] == row.recording) & (clips["split"] == "train")]
@@ -138,22 +166,22 @@ def test_copies_and_overlapping_cuts_are_named_and_left_out(tmp_path):
     write(place / "copy.wav", hum(3))  # of day003
     write(place / "cut1.wav", long[: 3 * RATE])
     write(place / "cut2.wav", long[2 * RATE : 5 * RATE])  # its first second is the last of cut1
-    clips, _ = laid_out(place, tmp_path)
-    text = " ".join(clips.attrs["warnings"])
+    layout, _ = laid_out(place, tmp_path)
+    clips, text = layout.clips, " ".join(layout.warnings)
     assert "day003.wav of copy.wav" in text and "cut2.wav of cut1.wav" in text
     names = [path.name for path in clips["recording"]]
     assert "day003.wav" not in names and "copy.wav" in names
     assert [row.start for row in clips.itertuples() if row.recording.name == "cut2.wav"] == [1.0]
     fan = normal(tmp_path / "fan", 3, first=500)
     write(fan / "x.wav", hum(4))
-    with pytest.raises(DataError, match=r"x\.wav \(outlier, .*holds samples of .*day004\.wav \(normal"):
+    with pytest.raises(DataError, match=r"x\.wav \(outlier, .*contains samples of .*day004\.wav \(normal"):
         laid_out(place, tmp_path, outliers=[fan])
 
 
 def test_one_outlier_folder_needs_no_list(tmp_path):
     place, fan = normal(tmp_path / "own", 9), normal(tmp_path / "fan", 3, first=500)
     for given_ in (str(fan), fan, [fan]):
-        assert list(folder.find(place, outliers=given_).outliers) == [str(fan)]
+        assert list(sources.find(place, outliers=given_).outliers) == [str(fan)]
 
 
 # Odd clips ------------------------------------------------------------------------------------------------------------
@@ -161,14 +189,14 @@ def test_silent_and_odd_clips_set_no_threshold(tmp_path):
     place = normal(tmp_path / "own", 30)
     write(place / "day005.wav", np.zeros(2 * RATE))
     write(place / "day007.wav", np.random.default_rng(0).normal(0, 0.2, 2 * RATE))
-    clips, _ = laid_out(place, tmp_path)
-    text = " ".join(clips.attrs["warnings"])
+    layout, _ = laid_out(place, tmp_path)
+    clips, text = layout.clips, " ".join(layout.warnings)
     assert "1 (day005.wav): silent" in text and "day007.wav (level" in text and "unlike the other" in text
     split = clips.assign(name=[path.name for path in clips["recording"]]).set_index("name")["split"]
     assert "day005.wav" not in split and split["day007.wav"] == "train"
     for index in range(6):  # no exceptions any more
         write(place / f"loud{index}.wav", np.random.default_rng(index + 1).normal(0, 0.2, 2 * RATE))
-    assert "unlike" not in " ".join(laid_out(place, tmp_path)[0].attrs["warnings"])
+    assert "unlike" not in " ".join(laid_out(place, tmp_path)[0].warnings)
 
 
 # Levels and lengths ---------------------------------------------------------------------------------------------------
@@ -192,9 +220,9 @@ def test_quiet_recordings_keep_their_resolution(tmp_path):
         quiet = hum(index) / 3000
         quiet += 1e-2 * np.sqrt(2) * np.std(quiet) * np.sin(2 * np.pi * 3000 * time)
         soundfile.write(place / f"{index}.wav", quiet, RATE, subtype="FLOAT")
-    clips, made = laid_out(place, tmp_path)
-    row = clips.iloc[0]
-    samples, _ = soundfile.read(folder.Path(made.data.root) / row["machine"] / row["folder"] / row["clip"])
+    layout, made = laid_out(place, tmp_path)
+    row = layout.clips.iloc[0]
+    samples, _ = soundfile.read(Path(made.data.root) / row["machine"] / row["folder"] / row["clip"])
     original = soundfile.read(row["recording"])[0]
     gain = np.dot(samples, original) / np.dot(original, original)
     assert np.std(samples - gain * original) < 1e-3 * np.std(samples)
@@ -223,9 +251,9 @@ def test_the_oddest_moment_is_found():
     spectra = [bands(recordings.to_int16(hum(seed))) for seed in range(40)]
     usual = statistics.Statistics.fit(spectra, range(40), bands.step)
     odd = bands(recordings.to_int16(hum(99, burst=(1.0, 1.4))))
-    moment = usual.oddest(odd, bands)
+    moment = usual.find_oddest(odd, bands)
     assert moment.start == pytest.approx(1.0, abs=0.15) and moment.end == pytest.approx(1.4, abs=0.15)
     assert moment.low < 5000 < moment.high and moment.excess > 10
     plain, found = usual.scores(bands(recordings.to_int16(hum(98))), bands.step), usual.scores(odd, bands.step)
     assert all(found[name] > plain[name] for name in plain)
-    assert usual.closest(spectra[7]) == 7
+    assert usual.find_nearest(spectra[7]) == 7

@@ -1,4 +1,4 @@
-"""Normalising, combining and choosing, against scipy, by brute force, and by what no choice may know."""
+"""Test normalising, combining and choosing against scipy and by brute force, and that choices use no hidden labels."""
 
 import json
 
@@ -24,7 +24,7 @@ several = arrays(float, (4, 9), elements=st.integers(-5, 5).map(float))
 
 
 def made(reference="test", seed=0, shift=0.5, systems=("c0/1", "c0/2", "c1/1", "c1/2", "c2/1"), **changes):
-    """A pool of each branch on random scores."""
+    """Build a pool of each branch with random scores."""
     generator, rows = np.random.default_rng(seed), synthetic_scores.clips("fan", **changes)
     return [
         Pool.of(pd.concat([synthetic_scores.table(rows, f"{b}/{s}", generator, shift) for s in systems]), reference)
@@ -93,7 +93,7 @@ def test_each_section_is_normalised_by_its_own_reference(reference):
 
 # Choose ---------------------------------------------------------------------------------------------------------------
 def cell(clips, values, domain, sections=("00", "01")):
-    """A cell of Table 1 by scikit-learn."""
+    """Compute a cell of Table 1 with scikit-learn."""
     figures = []
     for section in sections:
         use = ((clips["section"] == section) & (clips["domain"] == domain) & (clips["split"] == "test")).to_numpy()
@@ -103,7 +103,7 @@ def cell(clips, values, domain, sections=("00", "01")):
 
 
 def best_of(systems, values):
-    """The best variant of each candidate, best first."""
+    """Return the best variant of each candidate, best first."""
     best = {}
     for k in np.argsort(-np.asarray(values), kind="stable"):
         best.setdefault(systems[k].split("/")[1], systems[k])
@@ -111,7 +111,7 @@ def best_of(systems, values):
 
 
 def test_the_choice_is_the_best_there_is(tmp_path):
-    """N best are N best candidates, each by its best variant; by brute force with scikit-learn and scipy."""
+    """N best means N best candidates, each by its best variant; compare with a search by scikit-learn and scipy."""
     run_settings = synthetic_scores.settings(tmp_path, candidates=3, ensemble={"sizes": [1, 2, 3, 4]})
     autoencoder, classifier = made(seed=1, test=12)
     choices = {
@@ -150,7 +150,7 @@ def test_the_choice_is_the_best_there_is(tmp_path):
 
 
 def test_twins_never_count_twice(tmp_path):
-    """Two candidates with one score vector are one network: the second best is another one, and fixed has it once."""
+    """Two candidates with the same scores are one network, so the second best is another one; fixed uses it once."""
     run_settings = synthetic_scores.settings(tmp_path, candidates=3, ensemble={"sizes": [2]})
     rows, generator = synthetic_scores.clips("fan", ["00"]), np.random.default_rng(0)
     best = synthetic_scores.table(rows, "", generator, 3.0)["score"]
@@ -178,7 +178,7 @@ CANDIDATES = {
 
 
 def run_of_both_blocks(folder, **changes):
-    """A finished ensemble of a run in which the extensions are far better than the paper's systems."""
+    """Return a finished ensemble of a run in which the extensions are far better than the paper's systems."""
     scorers = {branch: {"scorer": {"variants": names}} for branch, names in VARIANTS.items()}
     run_settings = synthetic_scores.settings(
         folder, ["fan"], train=30, candidates=0, **(CANDIDATES | scorers | changes)
@@ -248,7 +248,7 @@ def test_what_a_profile_does_not_have_has_no_row(tmp_path):
 
 
 def test_a_fixed_score_does_not_depend_on_other_test_clips(tmp_path):
-    """Neither their labels nor their number or scores: a clip can be scored alone."""
+    """Neither labels nor number nor scores of other test clips matter, so a clip can be scored alone."""
     run_settings, _ = run_of_both_blocks(tmp_path)
     every = ensemble.run(run_settings, "fan")
     for path in ensemble.inputs(run_settings, "fan"):
@@ -309,7 +309,7 @@ def test_a_choice_knows_no_label_that_it_may_not_look_at(seed):
 @given(st.integers(0, 10**6))
 @settings(max_examples=5, deadline=None)
 def test_on_noise_only_development_finds_a_gain(tmp_path_factory, seed):
-    """The best of 24 worthless systems looks good on the clips that it was chosen on, and nowhere else."""
+    """The best of 24 random systems looks good only on the clips that it was chosen on."""
     changes = {"candidates": 12, "test": 40, "train": 3, "seed": seed}
     run_settings = synthetic_scores.settings(tmp_path_factory.mktemp("noise"), ["fan"], ["00", "01", "02"], **changes)
     synthetic_scores.write_run(run_settings, seed=seed, shift=0.0, variants=("first", "second"))
@@ -362,7 +362,7 @@ def test_run_writes_a_score_table_choices_and_its_record(tmp_path):
 
 
 def test_source_only_and_unlabelled_sections_are_scored_too(tmp_path):
-    """A section without labels gets what the labelled ones chose; a domain without test clips gets nothing."""
+    """A section without labels gets the choice of the labelled ones; a domain without test clips gets nothing."""
     run_settings = synthetic_scores.settings(tmp_path)
     generator = np.random.default_rng(0)
     rows = synthetic_scores.clips("fan", ["00", "01", "03"], domains=["source"])

@@ -14,7 +14,7 @@ import pytest
 
 from asdlib import atomic
 from asdlib.errors import ArtefactError, AsdError, NotebookError
-from asdlib.execution import notebooks, process_lifetime
+from asdlib.execution import kernels, notebooks, process_lifetime, reproduce
 
 pytestmark = pytest.mark.slow
 
@@ -168,16 +168,16 @@ def test_a_kernel_that_dies_before_it_answers(tmp_path, monkeypatch):
     kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
     kernel.parent.mkdir(parents=True)
     kernel.write_text(json.dumps({"argv": ["false", "{connection_file}"], "display_name": "x", "language": "python"}))
-    monkeypatch.setattr(notebooks, "surroundings", lambda folder: {"JUPYTER_PATH": str(tmp_path / "jupyter")})
+    monkeypatch.setattr(kernels, "isolation", lambda folder: {"JUPYTER_PATH": str(tmp_path / "jupyter")})
     assert "the kernel died" in executed(tmp_path, "1")
     (tmp_path / "empty.ipynb").touch()  # as such a kernel may leave it
-    assert notebooks.failures(tmp_path, 0) == []
+    assert reproduce.failures(tmp_path, 0) == []
 
 
 _JOB = """
 import os, sys, time
 from asdlib.execution import process_lifetime
-process_lifetime.follow()
+process_lifetime.follow(sys.argv[1])
 print("at work", flush=True)
 time.sleep(60)
 """
@@ -188,7 +188,7 @@ import os, sys, subprocess
 from pathlib import Path
 from asdlib.execution import process_lifetime
 with process_lifetime.leading(Path(sys.argv[1])) as pipe:
-    job = subprocess.Popen([sys.executable, "-c", sys.argv[2]], env=os.environ | {process_lifetime.PIPE: str(pipe)})
+    job = subprocess.Popen([sys.executable, "-c", sys.argv[2], pipe])
     print(job.pid, pipe, flush=True)
     job.wait()
 """
@@ -212,15 +212,10 @@ def test_a_job_ends_with_the_command_that_leads_it(tmp_path, monkeypatch):
         state = Path(f"/proc/{job}/stat")
         assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
         assert list(tmp_path.iterdir()) == [ours]
-        late = {**os.environ, process_lifetime.PIPE: pipe}  # a job that the killed command had only just started
-        done = subprocess.run([sys.executable, "-c", _JOB], env=late, capture_output=True, text=True, check=False)
+        late = [sys.executable, "-c", _JOB, pipe]  # a job that the killed command had only just started
+        done = subprocess.run(late, capture_output=True, text=True, check=False)
         assert done.returncode == 1 and done.stdout == ""
     assert list(tmp_path.iterdir()) == []
-
-
-def test_without_a_leader_a_job_just_works(monkeypatch):
-    monkeypatch.delenv(process_lifetime.PIPE, raising=False)
-    process_lifetime.follow()
 
 
 def test_a_stage_that_wants_more_memory_than_there_is_says_so(tmp_path):

@@ -1,5 +1,7 @@
 """The log-mel front-end against librosa in float64 and against recordings' published log-mel."""
 
+import warnings
+
 import librosa
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib.data.audio import Waveforms
-from asdlib.features import LogMel, edge_frames, interior, log_mels
+from asdlib.features import LogMel, edge_frames, interior, log_mels, mel_filters, mel_frequencies
 from asdlib.params import Features
 
 pytestmark = pytest.mark.slow
@@ -148,3 +150,16 @@ def test_a_clip_of_edges_only_is_taken_as_it_is():
     log_mel = LogMel(Features(n_mels=8), RATE)
     short = log_mel(torch.zeros(1, 600))[0]
     assert len(short) == 2 and interior(short, log_mel) is short
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 44_100])
+@pytest.mark.parametrize("n_fft", [256, 1024, 2048])
+def test_mel_filters_are_librosas_bit_for_bit(rate, n_fft):
+    for bands in (12, 64, 128):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # librosa warns of bands without a bin
+            assert np.array_equal(
+                mel_filters(rate, n_fft, bands), librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=bands)
+            )
+        assert np.array_equal(mel_frequencies(bands, rate / 2), librosa.mel_frequencies(bands, fmin=0, fmax=rate / 2))
+    assert np.array_equal(mel_frequencies(5, 500.0), librosa.mel_frequencies(5, fmin=0, fmax=500.0))

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from asdlib import params
-from asdlib.execution import kernels, notebooks
+from asdlib.execution import kernels
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forked kernels are for Linux")
 
@@ -28,7 +28,7 @@ print(json.dumps([os.getpid(), os.getppid(), *seen, os.environ["MARK"], os.getcw
 
 @pytest.fixture(scope="module")
 def environment():
-    given = os.environ | notebooks.environment(params.load("smoke")) | {"MARK": "given"}
+    given = os.environ | kernels.environment(params.load("smoke")) | {"MARK": "given"}
     with kernels.kernels(given) as environment:
         yield environment
 

@@ -1,4 +1,4 @@
-"""AUC, pAUC and their means against scikit-learn and scipy, and the properties that they must have."""
+"""Test AUC, pAUC and their means against scikit-learn and scipy, and their properties."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ EXACT = 1e-12
 
 @st.composite
 def labelled(draw, levels=6):
-    """Labels with both classes and whole-number scores with many ties."""
+    """Draw labels with both classes and integer scores with many ties."""
     labels = draw(st.lists(st.booleans(), min_size=2, max_size=40).filter(lambda drawn: 0 < sum(drawn) < len(drawn)))
     scores = draw(st.lists(st.integers(-levels, levels), min_size=len(labels), max_size=len(labels)))
     return np.array(labels), np.array(scores, dtype=float)

@@ -16,25 +16,15 @@ from asdlib import params
 from asdlib.errors import NotebookError
 from asdlib.execution import notebooks
 from asdlib.plots import style
+from asdlib.workflow import BY_NAME
 
 pytestmark = pytest.mark.slow
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-STAGES = {
-    "01_data": [],
-    "02_baselines": ["machine"],
-    "03_train_autoencoder": ["machine", "candidate"],
-    "04_reconstruction_errors": ["machine", "candidate"],
-    "05_train_classifier": ["machine", "section", "candidate"],
-    "06_embeddings": ["machine", "candidate"],
-    "07_ensemble": ["machine"],
-    "08_table1": [],
-    "11_integrated": ["machine"],
-}
 
 
 def test_all_stages_are_there():
-    assert [path.stem for path in NOTEBOOKS if path.stem in STAGES] == list(STAGES)
+    assert [path.stem for path in NOTEBOOKS if path.stem in BY_NAME] == list(BY_NAME)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -56,8 +46,8 @@ def test_thin_and_clean(path):
 def test_parameters_are_an_api(path):
     """Typed, explained, nothing derived; papermill itself reads name, type, default and help."""
     known = notebooks.parameters(path)
-    if path.stem in STAGES:
-        assert list(known) == ["params", *STAGES[path.stem], "overrides"]
+    if path.stem in BY_NAME:
+        assert list(known) == ["params", *BY_NAME[path.stem].parameters, "overrides"]
     for name, parameter in known.items():
         assert parameter["inferred_type_name"] in ("str", "dict", "int", "float", "bool"), name
         assert parameter["help"], f"{name} has no comment"
@@ -108,6 +98,7 @@ PROBE = """
 import json, os, sys
 import matplotlib
 from asdlib.plots import style
+from asdlib.workflow import BY_NAME
 style.use()
 usual = matplotlib.rcParams["lines.linewidth"] < 9 and not matplotlib.rcParams["text.usetex"]
 print("seen", json.dumps([sys.executable, "STARTED" in globals(), usual]))
@@ -161,7 +152,7 @@ def test_a_kernel_may_take_minutes_to_start(root, tmp_path, monkeypatch, error, 
         given.update(options)
         raise RuntimeError(error)
 
-    monkeypatch.setattr(notebooks._papermill(), "execute_notebook", execute_notebook)
+    monkeypatch.setattr(notebooks.papermill, "execute_notebook", execute_notebook)
     with pytest.raises(NotebookError, match=words):
         notebooks.execute(root / "notebooks" / "01_data.ipynb", tmp_path / "out.ipynb", {"params": "smoke"})
     assert given["start_timeout"] >= 600

@@ -5,8 +5,7 @@ import pytest
 import torch
 from autoencoder_run import make
 
-from asdlib.autoencoder import train
-from asdlib.autoencoder.reconstruct import Reconstructor
+from asdlib.autoencoder import scorer, train
 from asdlib.errors import ScoreError
 from asdlib.gaussian import Gaussian
 
@@ -31,10 +30,8 @@ def test_a_gaussian_of_numbers_that_are_not_finite(value):
 def test_a_reconstruction_that_is_not_finite_names_the_clip(tmp_path):
     tiny = make(tmp_path)
     train.fit(tiny, "fan", "base")
-    net = Reconstructor.load(tiny, "fan", "base")
+    clips, net = scorer.open_trained(tiny, "fan", "base")
     with torch.no_grad():
         next(net.model.parameters()).fill_(float("nan"))
-    with pytest.raises(
-        ScoreError, match=r"clip section_00_\w+\.wav \(machine fan, section 00\): the signed reconstruc"
-    ):
-        next(iter(net.errors(net.rows[:1], ["signed"])))
+    with pytest.raises(ScoreError, match=r"clip 00/\w+/section_00_\w+\.wav: the signed reconstruc"):
+        next(scorer.clip_errors(net, clips.waveforms, clips.rows[:1], clips.sections, ["signed"]))

@@ -1,4 +1,4 @@
-"""The challenge's files, decisions and commands: against published results of real systems, and in circles."""
+"""Test the challenge's files, decisions and commands against published results of real systems, and by round trips."""
 
 import itertools
 import json
@@ -28,14 +28,14 @@ UNIT = ["machine", "section", "domain"]
 
 
 def decided(folder):
-    """A folder's scores and decisions in one frame."""
+    """Read a folder's scores and decisions into one frame."""
     return files.read([folder]).frame.merge(files.read([folder], "decision").frame)
 
 
 # Real scores ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_published_figure_of_three_real_systems(realdata, tmp_path, system):
-    """AUC, pAUC, precision, recall and F1 score of all 42 sets, and the means, from the published score files."""
+    """Compare AUC, pAUC, precision, recall, F1 score of all 42 sets and their means with the published results."""
     folder = realdata / "dcase2021_scores" / system
     frame = decided(folder)
     sizes = frame.groupby(UNIT).size()
@@ -51,7 +51,7 @@ def test_every_published_figure_of_three_real_systems(realdata, tmp_path, system
 
 
 def test_the_official_autoencoder_gives_the_papers_first_row(realdata, root):
-    """METHOD, section 0; and the copy of these figures that the book shows is what this code computes."""
+    """Compare with METHOD, section 0, and with the copy of these figures in the book."""
     started = time.perf_counter()
     result = evaluate([realdata / "dcase2021_scores" / "official_ae_rerun"])
     assert time.perf_counter() - started < 3
@@ -97,7 +97,7 @@ def test_ground_truth_labels_the_evaluation_sections(realdata, tmp_path):
 # In circles -----------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def run(tmp_path):
-    """The folder of a run on random scores, ensembles done."""
+    """Return the folder of a run on random scores with finished ensembles."""
     run_settings = synthetic_scores.settings(tmp_path / "runs", ["fan"], candidates=1)
     synthetic_scores.write_run(run_settings, shift=1.5)
     ensemble.run(run_settings, "fan")
@@ -139,7 +139,7 @@ def test_a_score_table_is_as_good_as_official_files(run, tmp_path):
     both = evaluate([tmp_path / "out" / "mahalanobis", tmp_path / "out" / "mobilenet"])
     assert both["systems"]["mahalanobis"] == folder and set(both["systems"]) == {"mahalanobis", "mobilenet"}
     parts = sorted((tmp_path / "out" / "mahalanobis").glob("anomaly_score_*.csv"))
-    assert evaluate(parts) == folder  # one by one: still one system
+    assert evaluate(parts) == folder  # files passed one by one are still one system
     assert evaluate((tmp_path / "out" / "mahalanobis").iterdir()) == folder  # as a shell's asterisk gives them
 
 
@@ -197,7 +197,7 @@ def test_the_gamma_threshold_is_the_distributions_quantile():
 
 
 def test_one_loud_clip_does_not_move_the_gamma_threshold():
-    """One of 1,000 clips, however loud, by at most a stated part of the standard deviation of the others."""
+    """One of 1,000 clips, however loud, moves the threshold by at most the stated part of the standard deviation."""
     generator = np.random.default_rng(0)
     for drawn in (generator.gamma(4, 3, 999), generator.normal(size=999), generator.lognormal(1, 0.6, 999)):
         still = decision.gamma_threshold(drawn)
@@ -210,20 +210,20 @@ def test_a_gamma_fit_that_does_not_hold_is_replaced_and_named(monkeypatch):
     clips = synthetic_scores.clips("fan", ["00"], train=400)
     frame = synthetic_scores.table(clips, "one", np.random.default_rng(0))
     assert (decision.thresholds(frame)["method"] == "maximum likelihood").all()
-    monkeypatch.setattr(stats.gamma, "fit", lambda *_, **__: (1.0, -50.0, 0.1))  # a search that went astray
-    with pytest.warns(UserWarning, match="one, fan: no gamma distribution .* that of the moments"):
+    monkeypatch.setattr(stats.gamma, "fit", lambda *_, **__: (1.0, -50.0, 0.1))  # a failed search
+    with pytest.warns(UserWarning, match="one, fan: no gamma distribution .* from the moments"):
         table = decision.thresholds(frame)
     assert (table["method"] == "moments").all()
     train = frame.loc[frame["split"] == "train", "score"]
     assert 0.05 < (train > table["threshold"].iloc[0]).mean() < 0.15
-    two = np.r_[np.zeros(300), np.ones(200)] + np.linspace(0, 1e-3, 500)  # of which no gamma distribution speaks
+    two = np.r_[np.zeros(300), np.ones(200)] + np.linspace(0, 1e-3, 500)  # no gamma distribution fits this
     threshold, method = decision.fit_gamma(two)
     assert method == "quantile" and (two > threshold).mean() == pytest.approx(0.1, abs=0.01)
 
 
 @pytest.mark.parametrize("system", ["official_ae_rerun", "mobilenet_128"])
 def test_gamma_thresholds_of_real_scores_hold(realdata, system):
-    """Scores of real normal clips, most of them in sections of 100 to 150: about a tenth lies above the threshold."""
+    """About a tenth of the scores of real normal clips, mostly in sections of 100 to 150, lies above the threshold."""
     found = files.read([realdata / "dcase2021_scores" / system]).frame
     normal = found[found["label"] == "normal"]
     for unit, part in normal.groupby(UNIT):
@@ -232,7 +232,7 @@ def test_gamma_thresholds_of_real_scores_hold(realdata, system):
 
 
 def test_the_stated_interval_of_false_alarms_holds_as_often_as_it_says():
-    """Whatever the distribution: simulated from it, and the exact probabilities by counting orders of few clips."""
+    """Compare with simulations of any distribution, and with exact probabilities by counting orders of few clips."""
     low, high = decision.false_alarm_interval(60, 30, 0.9)
     generator, inside = np.random.default_rng(0), []
     for _ in range(2000):
@@ -259,7 +259,7 @@ def test_nothing_is_promised_in_the_target_domain():
 
 @pytest.mark.parametrize("count", [3, 19, 50, 200])
 def test_the_empirical_threshold_keeps_its_promise(count):
-    """Whatever the distribution: at most the stated share of new normal clips raises an alarm."""
+    """For any distribution, at most the stated share of new normal clips raises an alarm."""
     generator, alarms = np.random.default_rng(count), []
     for _ in range(2000):
         drawn = generator.standard_t(2, size=count + 1)
@@ -274,7 +274,7 @@ def test_thresholds_by_machine_or_section():
     clips = synthetic_scores.clips("fan", train=40, target=25)
     frame = synthetic_scores.table(clips, "one", np.random.default_rng(0))
     frame.loc[frame["section"] == "01", "score"] += 50
-    with pytest.warns(UserWarning, match="one, fan: no gamma .* of the quantile"):  # of two sections that lie apart
+    with pytest.warns(UserWarning, match="one, fan: no gamma .* from the quantile"):  # of two sections that lie apart
         by_machine = decision.thresholds(frame)
     assert by_machine["threshold"].nunique() == 1 and (by_machine["clips"] == 130).all()
     by_section = decision.thresholds(frame, method="empirical", by="section").set_index(["section", "domain"])
@@ -282,7 +282,7 @@ def test_thresholds_by_machine_or_section():
     source = frame[(frame["section"] == "00") & (frame["domain"] == "source") & (frame["split"] == "train")]["score"]
     assert by_section.loc[("00", "source"), "threshold"] == np.sort(source)[36]  # ceil(0.9 x 41) = 37th
     assert by_section.loc[("00", "source"), "bound"] == pytest.approx(1 - 37 / 41)
-    assert np.isnan(by_section.loc[("00", "target"), "bound"])  # its reference clips are no target clips
+    assert np.isnan(by_section.loc[("00", "target"), "bound"])  # its reference clips are not target clips
     alarms = decision.decide(frame, by_section.reset_index()).query("label == 'normal'").groupby("section")["decision"]
     assert (alarms.mean() < 0.4).all()  # each section by its own scale
     with pytest.warns(UserWarning, match="one, fan"):

@@ -1,6 +1,7 @@
 """A detector's networks as ONNX files say of a recording what PyTorch says."""
 
 import importlib.util
+import inspect
 import json
 import pickle
 import shutil
@@ -15,6 +16,8 @@ import asdlib
 from asdlib.__main__ import main
 from asdlib.detector import runtime
 from asdlib.detector.judge import Judge
+from asdlib.detector.networks import Backend
+from asdlib.detector.pytorch import PyTorch
 from asdlib.errors import DetectorError
 
 RUNTIME = importlib.util.find_spec("onnxruntime") is not None
@@ -59,6 +62,13 @@ def exported(place):
 def test_what_is_missing_is_said(place, capsys):
     assert main(["onnx", str(place / "detector"), str(place / "out")]) == 2
     assert "pip install 'asdlib[onnx]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["errors", "outputs"])
+def test_both_back_ends_follow_the_protocol(method):
+    expected = inspect.signature(getattr(Backend, method))
+    for kind in (PyTorch, runtime.OnnxRuntime):
+        assert inspect.signature(getattr(kind, method)) == expected
 
 
 @needed
@@ -154,6 +164,6 @@ def test_without_the_runtime_pytorch_judges(place, tmp_path, monkeypatch):
     copy = shutil.copytree(place / "detector", tmp_path / "copy")
     (copy / "onnx").mkdir()
     (copy / "onnx" / "onnx.json").write_text("{}", encoding="utf-8")
-    monkeypatch.setattr(runtime, "installed", lambda: False)
+    monkeypatch.setattr(runtime, "is_installed", lambda: False)
     verdicts = [Judge.load(folder).judge(place / "hum.wav", "one") for folder in (copy, place / "detector")]
     assert verdicts[0] == verdicts[1]

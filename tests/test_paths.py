@@ -7,7 +7,7 @@ from asdlib import paths
 from asdlib.paths import Run
 
 
-def test_home_is_the_nearest_folder_with_params(tmp_path, monkeypatch):
+def test_the_root_is_the_nearest_folder_with_params(tmp_path, monkeypatch):
     monkeypatch.delenv(paths.HOME, raising=False)
     inner = tmp_path / "notebooks" / "deep"
     inner.mkdir(parents=True)
@@ -19,7 +19,7 @@ def test_home_is_the_nearest_folder_with_params(tmp_path, monkeypatch):
     assert paths.project_root() == Path("/elsewhere")
 
 
-def test_relative_runs_count_from_home_and_absolute_ones_do_not(monkeypatch):
+def test_relative_runs_count_from_the_root_and_absolute_ones_do_not(monkeypatch):
     monkeypatch.setenv(paths.HOME, "/project")
     assert Run.of(SimpleNamespace(runs="runs", profile="demo")).folder == Path("/project/runs/demo")
     assert Run.of(SimpleNamespace(runs="/big/disk", profile="demo")).folder == Path("/big/disk/demo")

@@ -6,13 +6,14 @@ import nbformat
 import numpy as np
 import pytest
 
-from asdlib import params, playground, scores
+from asdlib import origin, params, playground, scores
 from asdlib.autoencoder import inspection
-from asdlib.classifier import embeddings
+from asdlib.classifier import embeddings, outputs
+from asdlib.classifier import inspection as classifier_inspection
+from asdlib.detector import Verdict
 from asdlib.errors import AsdError
 from asdlib.execution import notebooks
 from asdlib.paths import HOME, Run
-from asdlib.pooling import pool
 
 pytestmark = pytest.mark.slow
 
@@ -29,39 +30,64 @@ def one(settings, domain):
     return inspection.typical(known, "00", domain, "anomaly")
 
 
+def run_scores(settings, branch, domain, candidate="base"):
+    """Scores of the paper's variant that is used without labels, for the clips of section 00 of fan, by clip."""
+    variant = origin.first(branch, settings.candidate(branch, candidate).scorer.variants, origin.PAPER)
+    known = scores.read(Run.of(settings).scores(branch, "fan", candidate))
+    known = known[(known["system"] == f"{branch}/{candidate}/{variant}") & (known["section"] == "00")]
+    return known[known["domain"] == domain].set_index("clip").sort_index()
+
+
 @pytest.mark.parametrize("domain", ["source", "target"])
 def test_a_clip_of_the_run_scores_as_in_the_run(settings, domain):
-    stored = one(settings, domain)
-    clip = playground.pick(settings, "fan", stored["clip"], "01", "source")  # its name says what it is
-    assert tuple(clip.clips.iloc[0][["section", "domain", "label"]]) == ("00", domain, "anomaly")
-    seen = inspection.inspect(settings, "fan", "base", clip.clips.iloc[0], clip)
-    options = settings.candidate("autoencoder", "base").scorer
-    score = pool(seen.frame_scores, stored["system"].rsplit("/")[-1], options.top_share, options.percentile)
-    assert score == pytest.approx(stored["score"], rel=1e-4)  # batches of another size round differently
-    table, embedding = playground.embedded(settings, "base", clip)
+    name = one(settings, domain)["clip"]
+    clip, waveform = playground.pick(settings, "fan", name, "01", "source")  # its name says what it is
+    assert tuple(clip[["section", "domain", "label"]]) == ("00", domain, "anomaly")
+    judge = playground.load_judge(settings, clip, "base", "base")
+    verdict, expected = playground.judge(judge, clip, waveform), []
+    assert isinstance(verdict, Verdict) and verdict.spans is not None
+    for branch in ("autoencoder", "classifier"):
+        known = run_scores(settings, branch, domain)
+        held_out = known.loc[known["split"] == "train", "score"]
+        expected.append((known.loc[name, "score"] - held_out.mean()) / held_out.std(ddof=0))
+        assert verdict.branches[branch]["score"] == pytest.approx(expected[-1], rel=1e-3, abs=1e-3)
+    assert verdict.score == pytest.approx(np.mean(expected), rel=1e-3, abs=1e-3)
+    table, embedding = classifier_inspection.place_clip(settings, "base", clip, waveform)
     known, vectors = embeddings.read(settings, "fan", "base")
-    row = known.index[(known["clip"] == stored["clip"]) & (known["stage"] == table["stage"].iat[-1])][0]
+    row = known.index[(known["clip"] == name) & (known["stage"] == table["stage"].iat[-1])][0]
     assert np.allclose(embedding[-1], vectors[row], rtol=1e-3, atol=1e-4)
-    assert np.allclose(
-        table.iloc[-1][embeddings.MEASURES].astype(float), known.loc[row, embeddings.MEASURES], rtol=1e-3
-    )
-    assert (table["clip"] == stored["clip"]).sum() == 1
+    assert np.allclose(table.iloc[-1][outputs.MEASURES].astype(float), known.loc[row, outputs.MEASURES], rtol=1e-3)
+    assert (table["clip"] == name).sum() == 1 and table["kind"].iat[-1] == "picked"
 
 
-def test_the_decision_follows_from_the_training_clips_and_the_quantile(settings):
-    clip = playground.pick(settings, "fan", one(settings, "source")["clip"], "00", "source")
-    seen = inspection.inspect(settings, "fan", "base", clip.clips.iloc[0], clip)
-    table = playground.judged(settings, ("base", "base"), clip, seen, *playground.embedded(settings, "base", clip))
-    known = table[table["split"] == "train"].pivot(index="clip", columns="system", values="score")
-    assert np.allclose(known[["autoencoder", "classifier"]].mean(), 0, atol=1e-9)
-    assert np.allclose(known["mix"], (known["autoencoder"] + known["classifier"]) / 2)
-    for quantile in (0.05, 0.9):
-        verdict = playground.verdict(table, quantile).set_index("system")
-        assert list(verdict.index) == list(playground.SYSTEMS)
-        for system, row in verdict.iterrows():
-            assert row["percentile"] == pytest.approx((known[system] < row["score"]).mean(), abs=0.5 / len(known))
-            assert (row["verdict"] == "anomaly") == (row["score"] > row["threshold"])
-            assert (known[system] <= row["threshold"]).mean() >= quantile
+def test_the_decision_follows_from_the_training_clips_and_the_rate(settings):
+    clip, waveform = playground.pick(settings, "fan", one(settings, "source")["clip"], "00", "source")
+    for rate in (0.95, 0.1):
+        judge = playground.load_judge(settings, clip, "base", "base", rate)
+        known, verdict = playground.held_out_scores(judge, clip), playground.judge(judge, clip, waveform)
+        assert list(known) == ["autoencoder", "classifier", "ensemble"]
+        assert np.allclose(known[["autoencoder", "classifier"]].mean(), 0, atol=1e-9)
+        assert np.allclose(known["ensemble"], (known["autoencoder"] + known["classifier"]) / 2)
+        table = playground.tabulate(verdict).set_index("system")
+        assert list(table.index) == list(known)
+        assert (table.loc["ensemble", "verdict"] == "anomaly") == verdict.anomaly == (verdict.score > verdict.threshold)
+        for system, row in table.iterrows():
+            assert (known[system] <= row["threshold"]).mean() >= 1 - rate
+            below = (known[system] < row["score"]).mean()
+            assert row["percentile"] / 100 == pytest.approx(below, abs=1 / (1 + len(known)))
+
+
+def test_a_candidate_without_a_score_over_frames_is_judged(settings, tmp_path):
+    variants = {"scorer": {"variants": ["clip_signed", "l1"]}}
+    candidates = {"autoencoder_candidates": settings.autoencoder_candidates | {"base": variants}}
+    settings = params.Settings.model_validate(params.merged(settings.resolved(), candidates))
+    name = one(settings, "source")["clip"]
+    clip, waveform = playground.pick(settings, "fan", name, "00", "source")
+    verdict = playground.judge(playground.load_judge(settings, clip, "base", "base"), clip, waveform)
+    known = run_scores(settings, "autoencoder", "source")
+    held_out = known.loc[known["split"] == "train", "score"]
+    expected = (known.loc[name, "score"] - held_out.mean()) / held_out.std(ddof=0)
+    assert verdict.branches["autoencoder"]["score"] == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
 def test_the_notebook_takes_a_recording_from_elsewhere(settings, smoke, root, tmp_path):

@@ -1,4 +1,4 @@
-"""Score files as strangers keep them: layouts, spreadsheets' habits, and everything that must be refused."""
+"""Test score files of other people: layouts, formats of spreadsheets, and refusal of invalid files."""
 
 import csv
 import json
@@ -26,14 +26,14 @@ NAME = "anomaly_score_fan_section_01_target_test.csv"
 
 
 def table(system, machines=MACHINES, seed=0):
-    """Scores of a system that is worth something, on all machines."""
+    """Return scores of a system better than chance, on all machines."""
     generator = np.random.default_rng([seed, *system.encode()])
     parts = [synthetic_scores.table(synthetic_scores.clips(m, test=8), system, generator, 1.0) for m in machines]
     return pd.concat(parts, ignore_index=True)
 
 
 def write(frame, folder):
-    """Scores, decisions and result.csv of a system, as an official system leaves them."""
+    """Write scores, decisions and result.csv of a system like an official system."""
     decided = decision.decide(frame, decision.thresholds(frame))
     export.write_clips(decided, "score", folder)
     export.write_clips(decided, "decision", folder)
@@ -42,7 +42,7 @@ def write(frame, folder):
 
 
 def commanded(capsys, *arguments):
-    """Exit code, standard output and standard error of a command."""
+    """Run a command and return its exit code, standard output and standard error."""
     code = main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
@@ -113,7 +113,7 @@ def test_what_spreadsheets_and_other_systems_do_to_files(tmp_path):
 
 # The official evaluator -----------------------------------------------------------------------------------------------
 def test_the_official_evaluators_procedure_gives_result_csv(tmp_path):
-    """METHOD, section 7: files named by machine, section and domain; rows sorted, one a clip; 0 or 1 for decisions."""
+    """Files are named by machine, section and domain, with a sorted row per clip, 0 or 1 for decisions (METHOD, 7)."""
     folder = write(table("one"), tmp_path / "one")
     for row in results.read(folder / "result.csv").to_dict("records"):
         columns = []
@@ -151,7 +151,7 @@ def test_ground_truth_must_be_of_the_clips_that_were_scored(tmp_path, capsys):
     file = truth / NAME.replace("anomaly_score", "ground_truth")
     lines = file.read_text().splitlines(keepends=True)
     for changed, words in [
-        (lines[1:], "clip 01targeta0000.wav has no label, 1 clip(s) in all (scores of one)"),
+        (lines[1:], "clip 01targeta0000.wav has no label, 1 clip(s) in total (scores of one)"),
         ([*lines, "more.wav,0\n"], "clip more.wav has no score"),
         ([lines[0].replace(",1", ",2"), *lines[1:]], "a line reads '01targeta0000.wav,2'; expected"),
     ]:
@@ -182,7 +182,7 @@ def test_decisions_are_read_where_they_are_asked_for(tmp_path, capsys):
     code, _, err = commanded(capsys, "evaluate", folder, "--decisions")
     assert code == 2 and "0000 of the target domain has no decision" in err
     code, _, err = commanded(capsys, "evaluate", folder / NAME, "--decisions")
-    assert code == 2 and "no decisions were given" in err
+    assert code == 2 and "no decisions found" in err
 
 
 # Refused --------------------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_what_is_missing_or_misnamed_in_a_folder_is_named(tmp_path, capsys):
     (folder / "anomaly_score_fan_section_1_target_test.csv").unlink()
     code, out, err = commanded(capsys, "evaluate", folder, "--json")
     assert code == 2 and out == "" and f"{NAME} is missing" in err
-    assert evaluate(sorted(folder.glob("anomaly_score_*")))["official_score"] > 0  # given singly: as asked
+    assert evaluate(sorted(folder.glob("anomaly_score_*")))["official_score"] > 0  # need not be complete
     for file in folder.glob("anomaly_score_*_target_*"):
         file.unlink()
     assert len(evaluate([folder])["sections"]) == 4  # one domain only: DCASE2020 has no other
@@ -214,7 +214,7 @@ def test_only_the_same_clips_are_combined(tmp_path, normalise):
     write(table("two"), two)
     whole = combine([one, two], normalise, "average", tmp_path / "both")
     assert len(whole) == 2 * 8 * 8 and evaluate([tmp_path / "both"])["official_score"] > 0.5
-    mixed = tmp_path / "one.csv"  # a table with training clips beside a folder without: the test clips count
+    mixed = tmp_path / "one.csv"  # a table with training clips and a folder without: the test clips count
     scores.write(table("one"), mixed)
     again = combine([mixed, two], normalise, "average", tmp_path / "again")
     assert again["score"].to_numpy() == pytest.approx(whole["score"].to_numpy(), abs=1e-12)

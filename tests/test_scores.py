@@ -1,4 +1,4 @@
-"""The score table's contract: what is written comes back, and what breaks it is named."""
+"""Test that score tables are written and read unchanged, and that invalid ones are refused by name."""
 
 import math
 

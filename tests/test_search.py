@@ -1,4 +1,4 @@
-"""The search for ensembles in every resample: against scikit-learn and a plain loop, and what no choice may know."""
+"""Test the search for ensembles in every resample against scikit-learn and a plain loop, and for leaks of labels."""
 
 import itertools
 
@@ -8,26 +8,28 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from asdlib.challenge import experiment, methods, verdicts
+from asdlib.challenge.areas import areas
 from asdlib.challenge.methods import ALL, CHOSEN, CROSS_FITTED, DEVELOPMENT, SAME_HALF, SINGLE
-from asdlib.challenge.search import CHUNK, Unit, areas, ensembles, search
-from asdlib.challenge.summary import Summary, effects, figures, growth, offered, stability
-from asdlib.challenge.systems import arrange, only
+from asdlib.challenge.search import CHUNK, Unit, ensembles, search
+from asdlib.challenge.summary import Summary, effects, figures, growth, reduced_offers, stability
+from asdlib.challenge.systems import arrange, restrict
 from asdlib.ensemble.combine import COMBINATIONS, combine_best
 from asdlib.errors import ScoreError
+from asdlib.evaluation.claims import CONTRADICTED, HOLDS, UNDECIDED
 from asdlib.metrics import harmonic_mean
 
 pytestmark = pytest.mark.slow
 
 
 def unit(generator, systems=6, clips=60, lift=1.0, digits=None):
-    """Random scores of systems of increasing worth; half of the clips are of the domain that counts."""
+    """Draw scores of increasingly good systems; half of the clips are of the domain that counts."""
     anomaly = np.arange(clips) % 2 == 1
     scores = generator.normal(size=(systems, clips)) + lift * anomaly * np.linspace(0.2, 1, systems)[:, None]
     return Unit.of(scores if digits is None else np.round(scores, digits), anomaly, np.arange(clips) < clips // 2)
 
 
 def weights(generator, unit, count):
-    """Resamples within label and domain, the first of which holds every clip once."""
+    """Draw resamples within label and domain; the first contains every clip once."""
     drawn = np.ones((count, len(unit.anomaly)), dtype=np.int64)
     for label, first in itertools.product((False, True), repeat=2):
         inside = np.flatnonzero(
@@ -38,7 +40,7 @@ def weights(generator, unit, count):
 
 
 def reference(scores, weights, unit):
-    """AUC and pAUC by scikit-learn, each clip as often as the resample holds it."""
+    """Compute AUC and pAUC with scikit-learn, each clip as often as the resample contains it."""
     used = unit.anomaly | unit.counted
     repeated, labels = np.repeat(scores, weights), np.repeat(unit.anomaly, weights)
     auc = roc_auc_score(np.repeat(unit.anomaly[used], weights[used]), np.repeat(scores[used], weights[used]))
@@ -69,7 +71,7 @@ def test_ensembles_of_the_first_n_are_those_of_the_ensemble_package():
 
 
 def test_a_search_is_a_plain_loop():
-    """Ranks the systems, tries every N and combination and picks the best, in each resample by itself."""
+    """Rank the systems, try every N and combination and pick the best, separately in each resample."""
     generator = np.random.default_rng(2)
     units, count, sizes = [unit(generator) for _ in range(2)], CHUNK + 3, [1, 2, 3, 4, 5, 6]
     select = [weights(generator, part, count) for part in units]
@@ -112,7 +114,7 @@ def test_what_is_reported_has_no_say_and_fewer_may_be_on_offer():
     few = search(units, drawn, drawn, [2, 3], [2, 3], offered=offered)
     for k in range(6):
         mine = search(
-            only(units, np.sort(offered[k])),
+            restrict(units, np.sort(offered[k])),
             [w[k : k + 1] for w in drawn],
             [w[k : k + 1] for w in drawn],
             [2, 3],
@@ -131,7 +133,7 @@ def test_too_many_clips_are_refused():
 
 # The experiment -------------------------------------------------------------------------------------------------------
 def table(lift, systems=7, machines=("bearing", "fan"), seed=0):
-    """Scores of systems on a challenge of 2022; ``lift`` is what an anomaly adds."""
+    """Draw scores of systems on a challenge of 2022; anomalies are higher by ``lift``."""
     generator, rows = np.random.default_rng(seed), []
     for machine, section, domain, label in itertools.product(
         machines, ("00", "01", "02"), ("source", "target"), ("normal", "anomaly")
@@ -149,7 +151,7 @@ FAMILIES = {"inlier models": [f"s{k}" for k in range(4)], "classifiers": [f"s{k}
 
 @pytest.fixture(scope="module")
 def on_noise():
-    """Every cell of systems that know nothing."""
+    """Evaluate every cell of systems with random scores."""
     systems = arrange(table(0.0), 2022, FAMILIES, 20)
     return systems, {cell: methods.evaluate_cell(systems, cell) for cell in systems.cells}
 
@@ -198,19 +200,19 @@ def test_the_first_resample_holds_every_clip_and_the_tables_are_whole(on_noise):
     mine = whole.query("family == 'all'")["value"].item()
     assert mine == pytest.approx(harmonic_mean(cells["value"].to_numpy()), abs=1e-12)
     judged = verdicts.claims(summary, systems)
-    assert set(judged["verdict"]) <= {verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN}
+    assert set(judged["verdict"]) <= {HOLDS, CONTRADICTED, UNDECIDED}
     assert set(judged["selection"]) == {*methods.SELECTIONS, "none"}
     agreed = stability(summary, 7)
     assert agreed["cells"].sum() == agreed["chosen"].sum() == 4 and agreed["resamples"].sum() == pytest.approx(1)
-    counts = offered(summary).groupby("on_offer").size()
+    counts = reduced_offers(summary).groupby("on_offer").size()
     assert counts.to_dict() == {2: 4, 3: 4, 5: 4}
 
 
 def test_a_verdict_needs_both_intervals():
     found = {"effect": 0.02, "low": 0.01, "high": 0.03, "block_low": 0.005, "block_high": 0.04}
-    assert verdicts.verdict(found) == "holds" and verdicts.verdict(found, -1) == "does not hold"
-    assert verdicts.verdict(found | {"block_low": -0.01}) == "undecided"
-    assert verdicts.verdict(found | {"low": np.nan, "high": np.nan}) == "holds"
+    assert verdicts.decide(found) == HOLDS and verdicts.decide(found, -1) == CONTRADICTED
+    assert verdicts.decide(found | {"block_low": -0.01}) == UNDECIDED
+    assert verdicts.decide(found | {"low": np.nan, "high": np.nan}) == HOLDS
 
 
 def test_real_systems_are_arranged_by_their_families(realdata):

@@ -58,8 +58,8 @@ class Submitted:
     def start(self) -> subprocess.Popen:
         """Give the command; its output is added to the log."""
         command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--cluster", "quick"]
+        command += ["--set", "checkpoint_seconds=0"]
         environment = {name: value for name, value in os.environ.items() if name != "ASDLIB_HOME"}
-        environment |= {"ASDLIB_CHECKPOINT_SECONDS": "0"}
         with open(self.log, "a", encoding="utf-8") as output:
             return subprocess.Popen(command, cwd=self.home, env=environment, stdout=output, stderr=subprocess.STDOUT)
 

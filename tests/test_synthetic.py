@@ -15,6 +15,7 @@ from asdlib.data import audio, catalogue, names, wav
 from asdlib.data.names import ClipName
 from asdlib.errors import DataError
 from asdlib.synthetic import dataset, faults, machines, sounds
+from asdlib.synthetic.conditions import Conditions
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +44,7 @@ def machine_sound(machine, fault="", severity=0.0, seconds=10, seed=2):
     """The machine alone at its usual speed; equal in all but the fault."""
     unit, rng, chance = (np.random.default_rng([number, seed]) for number in range(3))
     conditions = {"speed": 1.0, "load": 0.5, "size": 1.0, "factory_level": 0.3, "chance": chance}
-    c = machines.Conditions(seconds * RATE, RATE, unit, rng, fault=fault, severity=severity, **conditions)
+    c = Conditions(seconds * RATE, RATE, unit, rng, fault=fault, severity=severity, **conditions)
     return machines.MACHINES[machine](c)
 
 

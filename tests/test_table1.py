@@ -1,4 +1,4 @@
-"""Table 1: figures against scikit-learn and scipy, intervals that cover, the printed table against METHOD."""
+"""Test Table 1: figures against scikit-learn and scipy, coverage of intervals, and the printed table."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A finished run on random scores: settings, run folder, table."""
+    """Return settings, run folder and table of a finished run on random scores."""
     run_settings = synthetic_scores.settings(tmp_path_factory.mktemp("runs"), candidates=2)
     synthetic_scores.write_run(run_settings, seed=1, shift=0.7)
     for machine in ("fan", "valve"):
@@ -145,7 +145,7 @@ def test_companions_for_prose_and_print(done):
     assert tex.count(r"\begin{tabular}") == tex.count(r"\bottomrule") == 6
     difference = 100 * (values["ae_fixed_fan_source"] - 0.7182)
     assert f"| AE, difference | {difference:+.2f}" in text and f"AE, difference & {difference:+.2f}" in tex
-    assert "data_fingerprint" in json.loads(out.table1.with_name("table1.record.json").read_text())
+    assert "data_fingerprint" in json.loads((out.folder / "record.json").read_text())
 
 
 def test_paper_run_and_difference_stand_below_each_other(done):
@@ -177,7 +177,7 @@ def test_the_same_run_gives_the_same_bits(done):
 
 
 def test_rows_without_a_choice_stand_by_halves_next_to_cross_fitted_ones(done):
-    """pAUC of half the clips is not that of all: by hand, the mean of both halves."""
+    """The pAUC of half of the clips differs from that of all; expect the mean of both halves, computed by hand."""
     run_settings, out, table = done
     frame = scores.read([out.scores("mahalanobis", machine) for machine in ("fan", "valve")])
     frame = frame.sort_values(["machine", "section", "domain", "split", "clip"])
@@ -205,7 +205,7 @@ def test_the_two_blocks_stand_apart(done):
 
 
 def test_the_selection_is_repeated_in_each_resample():
-    """The best of 10 worthless systems: its interval knows that it was chosen, and holds chance where it should."""
+    """The interval of the best of 10 random systems includes the effect of the choice, and contains chance level."""
     run_settings = synthetic_scores.settings(".", candidates=10, evaluation={"bootstrap": 100})
     held = {True: 0, False: 0}
     for seed in range(30):
@@ -234,7 +234,7 @@ def test_the_selection_is_repeated_in_each_resample():
 
 
 def single(pool, system, weights=None):
-    """The value of one system in every resample; with all clips once without weights."""
+    """Compute the value of one system in every resample, or on all clips once without weights."""
     columns = np.flatnonzero(pool.clips["split"] == "test")
     weights = np.ones((1, len(columns)), dtype=int) if weights is None else weights
     labels = pool.clips["label"].to_numpy()[columns]
@@ -244,7 +244,7 @@ def single(pool, system, weights=None):
 
 
 def test_resampled_selections_are_those_that_the_resampled_clips_give():
-    """By writing a resample out as a data set of its own, clip by clip, and choosing on that."""
+    """Write a resample as a separate data set, clip by clip, and choose on that."""
     run_settings = synthetic_scores.settings(".", candidates=4, ensemble={"sizes": [2, 3]}, evaluation={"bootstrap": 3})
     generator, rows = np.random.default_rng(0), synthetic_scores.clips("fan", ["00", "01"], domains=["source"])
     tables = {
@@ -343,7 +343,7 @@ def test_too_few_clips_to_halve_leaves_cross_fitting_out(tmp_path):
 
 # Intervals ------------------------------------------------------------------------------------------------------------
 def frame_of(rows, clips):
-    """Score rows as the table reads them: row name to scores."""
+    """Build score rows as Table 1 reads them, from row names and scores."""
     tables = [scores.table(clips, row, values).assign(row=row, selection="", fold="") for row, values in rows.items()]
     return pd.concat(tables, ignore_index=True)
 
@@ -357,7 +357,7 @@ def test_resamples_keep_each_stratum_and_begin_with_all_clips():
 
 
 def test_intervals_of_small_halves_cover_about_as_often_as_they_say():
-    """200 data sets from a known distribution, 4 sections in halves of 20 + 20 clips: plain percentiles cover 75 %."""
+    """Simulate 200 data sets of 4 sections with halves of 20 + 20 clips, where plain percentiles cover 75 %."""
     generator, anomaly = np.random.default_rng(0), np.arange(40) % 2
     many = np.arange(400_000) % 2
     truth = metrics.harmonic_mean(metrics.areas(many, generator.normal(size=400_000) + many, (1.0, 0.1)))
@@ -398,7 +398,7 @@ def test_rows_must_share_their_clips():
 
 # The printed table ----------------------------------------------------------------------------------------------------
 def test_the_printed_table_contradicts_itself():
-    """METHOD, section 0."""
+    """Compare with the facts of METHOD, section 0."""
     audit = paper.audit().set_index("row")
     expected = {
         "Baseline (AE)": (57.29, 57.28), "Baseline (MobileNetV2)": (59.39, 58.22), "AE": (69.05, 69.35),
@@ -428,7 +428,7 @@ def test_the_printed_cells_are_the_papers(root):
 
 
 def test_another_run_of_the_official_autoencoder_gives_the_first_row(root):
-    """METHOD: within 1.5 points in every cell, all 57.39."""
+    """Compare with METHOD: within 1.5 points in every cell, all 57.39."""
     rerun = pd.read_csv(root / "book" / "results" / "official_ae_rerun.csv", dtype={"section": str})
     beside = paper.compare_first_row(rerun)
     assert len(beside) == 15 and beside["difference"].abs().max() < 0.015

@@ -1,4 +1,4 @@
-"""Trees, labels and figures of DCASE2020 to 2025."""
+"""Test folders, labels and figures of DCASE2020 to 2025."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def touch(root, *files):
 
 
 def development(root, machine, sections, attributes="", domains=DOMAINS):
-    """A development set as 2022 to 2025 lay it out."""
+    """Create a development set in the layout of 2022 to 2025."""
     for section in sections:
         for domain in domains:
             train = [f"section_{section}_{domain}_train_normal_{n:04d}{attributes}.wav" for n in range(4)]
@@ -47,7 +47,7 @@ def plan(root, **data):
 
 
 def evaluation(root, machine, section, spelling):
-    """An evaluation set as 2022 to 2025 lay it out: clips that tell neither label nor domain, and the ground truth."""
+    """Create an evaluation set in the layout of 2022 to 2025: clips without label and domain, and the ground truth."""
     train = [f"train/section_{section}_{domain}_train_normal_{n:04d}_.wav" for domain in DOMAINS for n in range(4)]
     numbers = [f"{n:04d}" for n in range(8)]
     touch(root / machine, *train, *(f"test/{spelling.format(section, n)}" for n in numbers))
@@ -118,7 +118,7 @@ def test_2022_to_2025_development_part(tmp_path, sections, attributes):
     touch(tmp_path / "gearbox", "attributes_00.csv", "supplemental/section_00_machine_0001_.wav")
     assert plan(tmp_path).machines == {"gearbox": list(sections)}
     clips = catalogue.scan(tmp_path)
-    assert len(clips) == 16 * len(sections)  # what is supplemental is left alone
+    assert len(clips) == 16 * len(sections)  # supplemental clips are ignored
     assert set(clips["attributes"]) == {attributes.removeprefix("_")}
     assert all((tmp_path / path).name == clip for path, clip in zip(clips["path"], clips["clip"], strict=True))
 
@@ -167,7 +167,7 @@ def scored(machines=("fan", "pump"), sections=("00", "01"), seed=0) -> pd.DataFr
 
 @pytest.mark.parametrize("year", [2022, 2025])
 def test_from_2022_on_one_threshold_serves_both_domains(year):
-    """Normal clips of a domain against the anomalies of both, pair by pair; one pAUC a section by scikit-learn."""
+    """Compare normal clips of a domain with anomalies of both, pair by pair; one pAUC per section by scikit-learn."""
     frame = scored()
     table, score = rules.figures(frame, year)
     values = []
@@ -181,11 +181,11 @@ def test_from_2022_on_one_threshold_serves_both_domains(year):
         values.append(roc_auc_score(part["label"] == "anomaly", part["score"], max_fpr=0.1))
         np.testing.assert_allclose(rows["pauc"], values[-1])
     assert score == pytest.approx(len(values) / np.sum(1 / np.array(values)))
-    assert score < rules.figures(frame, 2021)[1]  # the shift between domains costs
+    assert score < rules.figures(frame, 2021)[1]  # the shift between domains lowers the score
 
 
 def test_the_published_score_of_the_baseline_of_2023():
-    """Its published AUC and pAUC by machine type, and the published total: pAUC counts once a section."""
+    """Compare with the published AUC and pAUC by machine type and the published total; pAUC counts once per section."""
     source = [0.836434267021059, 0.7409411378914575, 0.8476602762317048, 0.813, 0.6678, 0.8012, 0.8384]
     target = [0.5885844748858448, 0.50682261208577, 0.6299533799533801, 0.4622, 0.409, 0.4532, 0.9006]
     both = [0.5753594967896497, 0.5955291246149972, 0.6233307541280444, 0.5142105263157895, 0.5089473684210526]
@@ -201,7 +201,7 @@ def test_2020_takes_plain_means():
     table, score = rules.figures(unequal, 2020)
     fan, pump = (table.loc[table["machine"] == name, ["auc", "pauc"]].to_numpy().mean() for name in ("fan", "pump"))
     assert score == pytest.approx((fan + pump) / 2)
-    with pytest.raises(ScoreError, match="the year 2019 was asked for"):
+    with pytest.raises(ScoreError, match="the year 2019 was requested"):
         rules.figures(frame, 2019)
 
 

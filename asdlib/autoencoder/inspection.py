@@ -1,14 +1,13 @@
 """Inspect how a trained autoencoder and its scorer process one clip."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from asdlib import paths
-from asdlib.autoencoder import scorer
-from asdlib.autoencoder.reconstruct import Reconstruction, Reconstructor
-from asdlib.data.audio import Waveforms
+from asdlib.autoencoder import clip_scores, scorer
+from asdlib.autoencoder.errors import Reconstruction
 from asdlib.errors import ModelError
 
 
@@ -16,42 +15,58 @@ from asdlib.errors import ModelError
 class Inspection:
     """Result of autoencoder and scorer for one clip."""
 
+    clip: str
+    """name of the clip"""
     spectra: Reconstruction
     """input, masked input, reconstruction and error, dB"""
     frame_scores: np.ndarray
     """negative log-likelihood of each frame's errors, nats, ``(frames,)``"""
     waveform: np.ndarray
-    """int16, ``(samples,)``"""
+    """in units of 1/32768, ``(samples,)``"""
     sample_rate: int
     """Hz"""
 
 
-def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveforms: Waveforms | None = None) -> Inspection:
+def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveform: np.ndarray | None = None) -> Inspection:
     """Run autoencoder and scorer on one clip.
 
     Args:
         settings: Settings of the run.
         machine: Machine type.
         candidate: Name of the candidate, which must have been scored (:func:`asdlib.autoencoder.scorer.score`).
-        clip: Row of the catalogue or of a score table, with ``split`` and ``clip``.
-        waveforms: Waveforms that include the clip; None for those of the run.
+        clip: Row of the catalogue or of a score table, with ``section, domain, split, clip``.
+        waveform: The clip's samples in units of 1/32768; None for a clip of the run.
 
     Raises:
         ModelError: The scorers are missing, or the clip does not exist.
     """
-    net = Reconstructor.load(settings, machine, candidate)
-    net = net if waveforms is None else replace(net, waveforms=waveforms)
-    path = paths.Run.of(settings).system("autoencoder", machine, candidate) / "scorers.safetensors"
+    clips, net = scorer.open_trained(settings, machine, candidate)
+    path = paths.Run.of(settings).system("autoencoder", machine, candidate) / scorer.FILE
     if not path.is_file():
         raise ModelError(f"{path}: no scorers; run notebook 04_reconstruction_errors to fit them, or make reproduce")
-    table = net.waveforms.clips
-    found = np.flatnonzero((table["split"] == clip["split"]) & (table["clip"] == clip["clip"]))
-    if len(found) == 0:
-        raise ModelError(f"{machine} has no {clip['split']} clip {clip['clip']!r}; choose one from its score table")
-    row, options = int(found[0]), net.branch.scorer
-    error, gaussians = next(net.errors([row], scorer.kinds(options))), scorer.load(path)
-    frames = scorer.frame_scores(error, gaussians, table["section"].iat[row], table["domain"].iat[row], options)
-    return Inspection(net.example(row), frames, net.waveforms.read(row), net.sample_rate)
+    if waveform is None:
+        table = clips.waveforms.clips
+        found = np.flatnonzero((table["split"] == clip["split"]) & (table["clip"] == clip["clip"]))
+        if len(found) == 0:
+            raise ModelError(f"{machine} has no {clip['split']} clip {clip['clip']!r}; choose one from its score table")
+        waveform = clips.waveforms.read(int(found[0]))
+    section, (key,) = clips.sections.index(clip["section"]), scorer.mask_keys(clip.to_frame().T)
+    options, gaussians = net.settings.scorer, clip_scores.load(path)
+    (error,) = net.errors([waveform], [section], [key], clip_scores.error_kinds(options))
+    frames = clip_scores.score_frames(error, gaussians, clip["section"], clip["domain"], options)
+    return Inspection(clip["clip"], net.reconstruct(waveform, section, key), frames, waveform, net.sample_rate)
+
+
+def reconstruct_examples(settings, machine: str, candidate: str) -> dict[str, Reconstruction]:
+    """Reconstruct the first training clip of each domain; the keys say which domain and section it is of."""
+    clips, net = scorer.open_trained(settings, machine, candidate)
+    train = clips.table[clips.table["split"] == "train"].groupby("domain").head(1)
+    return {
+        f"{clip.domain}, section {clip.section}": net.reconstruct(
+            clips.waveforms.read(clips.rows[position]), clips.sections.index(clip.section), key
+        )
+        for (position, clip), key in zip(train.iterrows(), scorer.mask_keys(train), strict=True)
+    }
 
 
 def typical(table: pd.DataFrame, section: str, domain: str, label: str) -> pd.Series:

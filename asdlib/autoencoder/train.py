@@ -1,22 +1,21 @@
 """Train the autoencoder (Sec. 2.1 and 3.1), one model per machine type over all its sections and both domains."""
 
-import math
-import time
-
-import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from asdlib import atomic, checkpoints, paths, records, training
+from asdlib import training
 from asdlib.autoencoder import specaugment
+from asdlib.autoencoder.batches import Batches
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.data import roles
-from asdlib.data.audio import Waveforms
-from asdlib.data.machine_clips import open_machine
-from asdlib.features import LogMel, interior, log_mels
+from asdlib.features import LogMel
+from asdlib.paths import CLIPS, HISTORY, MODEL
+from asdlib.seeds import derive
 from asdlib.shift import shifted_clips
+from asdlib.stage import Stage
+from asdlib.tables import write_table
 
 _CHECKED_BATCHES = 4
 """number of batches on which to check a trained network"""
@@ -33,16 +32,15 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         The history: one row per step with ``step``, ``loss`` (mean over elements, standardised log-mel) and
         ``learning_rate``.
     """
-    began = time.monotonic()
-    branch, run = settings.candidate("autoencoder", candidate), paths.Run.of(settings)
-    options, compute = branch.training, training.compute(settings)
-    clips = open_machine(settings, machine)
+    branch, compute = settings.candidate("autoencoder", candidate), training.compute(settings)
+    stage, options = Stage(settings, "autoencoder", machine, candidate, compute=compute), branch.training
+    clips = stage.clips
     waveforms, sections, table = clips.waveforms, clips.sections, clips.table
     stored = stored_settings(settings, machine, candidate, sections, waveforms.fingerprint)
     learn = clips.rows[clips.role == roles.LEARN]
-    seed = training.derive(settings.seed, "autoencoder", machine, branch.seed)
+    seed = derive(settings.seed, "autoencoder", machine, branch.seed)
 
-    torch.manual_seed(training.derive(seed, "weights"))
+    torch.manual_seed(derive(seed, "weights"))
     model = Autoencoder(branch.model, branch.features.n_mels, len(sections)).to(compute.device)
     log_mel = LogMel(branch.features, settings.data.sample_rate).to(compute.device)
     shifted = None
@@ -55,9 +53,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
 
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
-    # Resuming from a checkpoint of another device or other pseudo-target clips would not be bit-for-bit reproducible.
-    facts = stored | {"compute": compute.describe(), "pseudo_target": shifted[0].fingerprint if shifted else None}
-    checkpoint = run.checkpoint("autoencoder", machine, candidate, "train", facts)
+    belongs_to = stored | {"shifted_clips_fingerprint": shifted[0].fingerprint if shifted else None}
     history, earlier = training.train(
         model,
         lambda step, generator: {"loss": loss(model, batches, branch, generator)},
@@ -65,36 +61,25 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
         steps=options.steps,
         seed=seed,
-        compute=compute,
-        checkpoint=checkpoint,
-        settings=facts,
+        **stage.resuming(belongs_to),
     )
     training.refresh_batch_norm(model, lambda generator: loss(model, batches, branch, generator), compute, seed)
     explained = explained_share(model, batches, branch, compute, seed)
-    with atomic.writing(run.system("autoencoder", machine, candidate), folder=True) as folder:
-        save_model(model, str(folder / "model.safetensors"))
-        history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
+    about = {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "explained_share": explained,
+        "health": health(explained),
+    }
+    with stage.writing(stored, seed=seed, data=waveforms.fingerprint, earlier=earlier, **about) as folder:
+        save_model(model, str(folder / MODEL))
+        write_table(history, folder / HISTORY)
         used = table[["section", "domain", "clip"]].assign(role=clips.role)
-        used[used["role"] != ""].to_csv(folder / "clips.csv", index=False, lineterminator="\n")
-        seconds = time.monotonic() - began + earlier
-        record = records.record(
-            stored,
-            seed=seed,
-            device=compute.describe(),
-            data=waveforms.fingerprint,
-            seconds=seconds,
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
-            explained_share=explained,
-            health=health(explained),
-        )
-        atomic.write_json(record, folder / "record.json")
-    if not settings.keep_finished:
-        checkpoints.finished(checkpoint).unlink(missing_ok=True)
+        write_table(used[used["role"] != ""], folder / CLIPS)
     return history
 
 
 @torch.inference_mode()
-def explained_share(model: Autoencoder, batches: "Batches", branch, compute, seed: int) -> float:
+def explained_share(model: Autoencoder, batches: Batches, branch, compute, seed: int) -> float:
     """Return the share by which the network's error on training clips is smaller than that of the mean spectrum.
 
     The error is measured at inference. 1 is perfect; 0 or less means that the network has learnt nothing, since
@@ -122,7 +107,7 @@ def health(explained: float) -> list[str]:
     return [f"the network reconstructs its own training clips no better than their mean spectrum ({explained:.2f})"]
 
 
-def loss(model: Autoencoder, batches: "Batches", branch, generator: torch.Generator) -> Tensor:
+def loss(model: Autoencoder, batches: Batches, branch, generator: torch.Generator) -> Tensor:
     """Compute the loss of one step on the model's device, with everything random drawn from the CPU ``generator``."""
     options = branch.training
     crops, section, valid = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
@@ -167,92 +152,3 @@ def noam(channels: int, warmup: int, steps: int, cooldown: float):
         return channels**-0.5 * min(time**-0.5, time * warmup**-1.5) * min((steps - step) / last, 1.0)
 
     return factor
-
-
-class Batches:
-    """Log-mel frames (dB) of the training clips in one tensor on the device, from which random crops are drawn.
-
-    Args:
-        frames: Frames of all clips, concatenated, ``(frames, mels)``.
-        lengths: Number of frames of each clip.
-        section: Index of each clip's section.
-        target: Whether each clip belongs to the target domain.
-        shifted: Number of pseudo-target clips, which come last.
-    """
-
-    def __init__(self, frames: Tensor, lengths: Tensor, section: Tensor, target: Tensor, shifted: int = 0):
-        self.frames, self.lengths, self.section, self.target = frames, lengths, section, target
-        self.starts = lengths.cumsum(0) - lengths
-        self.recorded = len(lengths) - shifted
-
-    @classmethod
-    def load(
-        cls,
-        waveforms: Waveforms,
-        rows: np.ndarray,
-        sections: list[str],
-        log_mel: LogMel,
-        shifted: tuple[Waveforms, np.ndarray] | None = None,
-    ) -> "Batches":
-        """Compute the log-mel spectrograms of the clips ``rows``, and of pseudo-target clips (with their rows)."""
-        both = [(waveforms, rows), shifted] if shifted else [(waveforms, rows)]
-        parts = [interior(part, log_mel) for clips, some in both for part in log_mels(clips, some, log_mel)]
-        table = pd.concat([clips.clips.iloc[some] for clips, some in both])
-        section = torch.tensor([sections.index(name) for name in table["section"]])
-        target = torch.from_numpy(table["domain"].eq("target").to_numpy(copy=True))
-        lengths = torch.tensor([len(part) for part in parts])
-        return cls(torch.cat(parts), lengths, section, target, len(shifted[1]) if shifted else 0)
-
-    def draw(
-        self, size: int, crop_frames: tuple[int, int], pseudo_target: float, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Draw a batch of random crops of one random length; shorter clips are taken whole and padded.
-
-        Clips are drawn uniformly with replacement. With three target clips among 200, a batch of 64 contains one of
-        them on average.
-
-        Args:
-            size: Number of crops.
-            crop_frames: Range of the crops' length, from and to.
-            pseudo_target: Share of pseudo-target crops, which are taken from pseudo-target clips if there are any, and
-                otherwise :meth:`mixed`.
-            generator: CPU generator for everything random.
-
-        Returns:
-            Log-mel in dB, ``(size, frames, mels)``; section indices ``(size,)``; and a mask of the frames that are not
-            padding, ``(size, frames)``, or None without padding.
-        """
-        chosen = torch.randint(self.recorded, (size,), generator=generator)
-        pseudo, shifted = round(pseudo_target * size), len(self.lengths) - self.recorded
-        if pseudo and shifted:
-            chosen[:pseudo] = self.recorded + torch.randint(shifted, (pseudo,), generator=generator)
-        length = int(torch.randint(crop_frames[0], crop_frames[1] + 1, (1,), generator=generator))
-        length = min(length, int(self.lengths.max()))
-        decibel, section = self._crop(chosen, length, generator), self.section[chosen]
-        if pseudo and not shifted:
-            decibel = torch.cat([self.mixed(decibel[:pseudo], section[:pseudo], generator), decibel[pseudo:]])
-        valid = torch.arange(length) < self.lengths[chosen][:, None]
-        padding = None if valid.all() else training.to_device(valid, decibel.device)
-        return decibel, training.to_device(section, decibel.device), padding
-
-    def mixed(self, decibel: Tensor, section: Tensor, generator: torch.Generator) -> Tensor:
-        """Make pseudo-target crops by averaging the power of each crop with that of a target clip of its section.
-
-        The target clip is random, and its weight uniform in 0 to 1. Crops of a section without target clips are left
-        unchanged. The paper does this for its classifier (Sec. 2.2, Mixup of waveforms), not for its autoencoder.
-        """
-        candidates = self.target & (self.section == section[:, None])  # (crops, clips)
-        weight = torch.rand(len(section), generator=generator).clamp(1e-6, 1 - 1e-6)
-        lottery = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0)
-        other = self._crop(lottery.argmax(1), decibel.shape[1], generator)
-        weight = training.to_device(torch.where(candidates.any(1), weight, 0.0), decibel.device)[:, None, None]
-        nepers = math.log(10) / 10  # natural logarithm of power per dB
-        return torch.logaddexp(decibel * nepers + torch.log1p(-weight), other * nepers + weight.log()) / nepers
-
-    def _crop(self, clips: Tensor, length: int, generator: torch.Generator) -> Tensor:
-        """Crop each of ``clips`` at random, ``(clips, length, mels)``; the last frame of shorter clips is repeated."""
-        room = (self.lengths[clips] - length + 1).clamp(min=1)
-        offset = (torch.rand(len(clips), generator=generator, dtype=torch.float64) * room).long()
-        within = torch.minimum(offset[:, None] + torch.arange(length), self.lengths[clips][:, None] - 1)
-        index = self.starts[clips][:, None] + within
-        return self.frames[training.to_device(index, self.frames.device)]

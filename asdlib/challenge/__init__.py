@@ -1,10 +1,11 @@
-"""The official files of DCASE Task 2, 2020 to 2025, in and out: scores, decisions, ground truth and results.
+"""Read and write the official files of DCASE Task 2, 2020 to 2025: scores, decisions, ground truth and results.
 
-* :mod:`.years`: the challenges' machine types and sections, and which year files are of;
+* :mod:`.years`: machine types and sections of the challenges, and recognition of the year of files;
 * :mod:`.file_names`: names of official files and of the clips in them, read and written;
-* :mod:`.sources`: folders, files and zip archives that hold official files;
-* :mod:`.files`: score and decision files with the labels and domains of the ground truth, as score tables;
+* :mod:`.sources`: folders, files and zip archives with official files;
+* :mod:`.files`, :mod:`.contents`, :mod:`.labels`: score and decision files as score tables, with the labels and domains
+  of the ground truth;
 * :mod:`.rules`: each year's figures and official score;
-* :mod:`.results`: ``result.csv`` in each year's form, and how it compares with our figures;
+* :mod:`.results`: ``result.csv`` in each year's format, and its comparison with our figures;
 * :mod:`.evaluate`, :mod:`.combine`, :mod:`.export`: the commands.
 """

@@ -1,4 +1,4 @@
-"""The command ``combine``: the scores of several systems, ensembled (Sec. 2.3), as official score files."""
+"""Combine the scores of several systems into official score files (Sec. 2.3), for the command ``combine``."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,43 +16,44 @@ from asdlib.errors import ScoreError
 
 
 def combine(
-    given: Iterable[Path | str], normalise: str, by: str, out: Path | str, year: int | None = None
+    paths: Iterable[Path | str], normalise: str, by: str, out: Path | str, year: int | None = None
 ) -> pd.DataFrame:
-    """Ensemble the scores of several systems and write them as the official score files of their year.
+    """Combine the scores of several systems and write them as the official score files of their year.
 
-    From 2022 on the clips of both domains of a section are normalised and ranked together, since a system must not know
-    the domain of a clip, and the names of evaluation clips do not tell it.
+    From 2022 on, the clips of both domains of a section are normalised and ranked together, since a system must not
+    know the domain of a clip, and the names of evaluation clips do not contain it.
 
     Args:
-        given: Folders and archives of official files and score tables, two systems or more on the same clips.
-        normalise: ``test`` or ``train``: mean 0 and variance 1 over each section's test or training clips (score tables
-            hold training clips, official files do not); ``rank``: ranks within the test clips in place of scores.
+        paths: Folders and archives of official files and score tables, with two systems or more on the same clips.
+        normalise: ``test`` or ``train`` for mean 0 and variance 1 over each section's test or training clips (score
+            tables contain training clips, official files do not); ``rank`` to replace scores by ranks among the test
+            clips.
         by: ``average``, ``median``, ``maximum`` or ``ranking``.
         out: Folder for the files.
-        year: Of the challenge; None to recognise it.
+        year: Year of the challenge; None to recognise it.
 
     Returns:
-        The score table of the ensemble. From 2022 on its domain is ``source`` where nothing tells it.
+        The score table of the ensemble. From 2022 on, its domain is ``source`` where the domain is unknown.
 
     Raises:
-        ScoreError: There is one system only, or a system lacks a machine type.
-        ScoreError: The systems did not score the same clips, or there are no training clips to normalise by.
+        ScoreError: There is only one system, a system lacks a machine type, the systems did not score the same clips,
+            or there are no training clips to normalise by.
     """
-    official = files.read(given, year=year)
+    official = files.read(paths, year=year)
     frame = official.frame
     systems = list(dict.fromkeys(frame["system"]))
     if len(systems) < 2:
         raise ScoreError(f"{systems[0]} is the only system in these files; combining needs two or more")
-    if normalise != "train":  # systems may differ in the training clips that they tell of
+    if normalise != "train":  # systems may differ in their training clips
         frame = frame[frame["split"] == "test"]
     domains = frame["domain"].replace("", "source")
-    frame = frame.assign(told=domains, domain="source" if official.year >= 2022 else domains)
+    frame = frame.assign(known_domain=domains, domain="source" if official.year >= 2022 else domains)
     parts = []
     for machine, part in frame.groupby("machine", sort=True):
-        lacking = [system for system in systems if system not in set(part["system"])]
-        if lacking:
-            raise ScoreError(f"{lacking[0]} has no scores of {machine}, which other systems have; "
-                                "expected the same machine types in all")  # fmt: skip
+        missing = [system for system in systems if system not in set(part["system"])]
+        if missing:
+            raise ScoreError(f"{missing[0]} has no scores of {machine}, which other systems have; "
+                                "expected the same machine types in all systems")  # fmt: skip
         pool = Pool.of(part, "train" if normalise == "train" else "test")
         members = np.arange(len(pool.systems))
         for group in pool.groups.values():
@@ -63,11 +64,11 @@ def combine(
                 values = pool.ensemble(members, by, group)
             parts.append(scores.table(pool.clips.iloc[group.columns], f"{by} of {len(members)}", values))
     if not parts:
-        raise ScoreError("these files hold training clips only; expected scores of test clips")
+        raise ScoreError("these files contain training clips only; expected scores of test clips")
     keys = ["machine", "section", "split", "clip"]
-    told = frame.drop_duplicates([*keys, "told"])[[*keys, "told"]] if official.year >= 2022 else None
     result = pd.concat(parts, ignore_index=True)
-    if told is not None:
-        result["domain"] = result.merge(told, on=keys, how="left")["told"].to_numpy()
+    if official.year >= 2022:
+        known = frame.drop_duplicates([*keys, "known_domain"])[[*keys, "known_domain"]]
+        result["domain"] = result.merge(known, on=keys, how="left")["known_domain"].to_numpy()
     write_clips(result, "score", Path(out), official.year)
     return result

@@ -1,4 +1,4 @@
-"""The command ``evaluate``: score files of any system in, each year's official figures out."""
+"""Compute each year's official figures for the score files of any system, for the command ``evaluate``."""
 
 import sys
 from collections.abc import Iterable
@@ -15,40 +15,40 @@ FIGURES = {"auc": "AUC", "pauc": "pAUC", "precision": "prec.", "recall": "recall
 
 
 def evaluate(
-    given: Iterable[Path | str],
+    paths: Iterable[Path | str],
     p: float = 0.1,
     decisions: bool = False,
     year: int | None = None,
     compare: bool = False,
 ) -> dict:
-    """Every section, every cell and the official score of score files.
+    """Evaluate score files: figures of every section and cell, and the official score.
 
     Args:
-        given: Official score files, folders or zip archives of them, score tables, and ground truth files or folders.
+        paths: Official score files, folders or zip archives of them, score tables, and ground truth files or folders.
         p: Largest false positive rate of pAUC.
-        decisions: Also precision, recall and F1 score, from the ``decision_result`` files next to the scores.
-        year: The challenge whose rule makes the sections' figures and the official score (:mod:`.rules`); None for the
-            one that the files are of.
-        compare: Also compare with the ``result.csv`` of each system (:func:`.results.compare`).
+        decisions: Whether to compute precision, recall and F1 score from the ``decision_result`` files next to the
+            scores.
+        year: Year of the challenge whose rule applies (:mod:`.rules`); None for the year of the files.
+        compare: Whether to compare with the ``result.csv`` of each system (:func:`.results.compare`).
 
     Returns:
-        ``year``; ``rule``, in words; ``official_score``; ``cells``: machine, domain, value; ``sections``: machine,
-        section, domain, auc, pauc (with ``decisions`` also precision, recall, f1); all fractions. ``recognised`` says
-        how the year is known. If the files hold scores of several systems for the same clips, ``{"systems": {name: such
-        an object}}``. Clips without a label are left out, which standard error then says.
+        ``year``; ``recognised``, how the year is known; ``rule``, in words; ``official_score``; ``cells``: machine,
+        domain, value; ``sections``: machine, section, domain, auc, pauc (with ``decisions`` also precision, recall,
+        f1); all as fractions. If the files contain scores of several systems for the same clips, ``{"systems": {name:
+        one such object}}``. Clips without a label are left out, with a note on standard error.
 
     Raises:
-        ScoreError: Nothing is labelled, the domain of a clip is unknown where the year's rule needs it, decisions
-            are asked for and some scored clip has none, or a comparison is asked for and there is no ``result.csv``.
-        ScoreError: A section has clips of one class only; the message names it.
+        ScoreError: No clip is labelled, the domain of a clip is unknown where the year's rule needs it, decisions are
+            requested but some scored clip has none, a comparison is requested but there is no ``result.csv``, or a
+            section has clips of one class only.
     """
-    given = list(given)
-    official = files.read(given, year=year)
+    paths = list(paths)
+    official = files.read(paths, year=year)
     test = official.frame[official.frame["split"] == "test"]
     labelled = test[test["label"] != "unknown"]
     if labelled.empty:
         raise ScoreError(
-            "none of these clips is labelled, in its name or in the table; give the folder of ground truth files, too"
+            "none of these clips is labelled, in its name or in the table; also pass the folder of ground truth files"
         )
     if len(labelled) < len(test):
         left = test.loc[test["label"] == "unknown", UNIT].drop_duplicates().to_numpy()
@@ -58,37 +58,40 @@ def evaluate(
     if len(nowhere):
         row = nowhere.iloc[0]
         raise ScoreError(
-            f"nothing says of which domain clip {row['clip']} of {row['machine']} section {row['section']} is, which "
-            f"the rule of DCASE{official.year} needs; give the folder ground_truth_domain, too"
+            f"the domain of clip {row['clip']} ({row['machine']} section {row['section']}) is unknown, but the rule of "
+            f"DCASE{official.year} needs it; also pass the folder ground_truth_domain"
         )
     if decisions:
-        labelled = _with_decisions(labelled, files.read(given, "decision", official.year).frame)
-    lacking = years.missing_machines(official.year, labelled["machine"].unique())
-    if lacking:
+        labelled = _with_decisions(labelled, files.read(paths, "decision", official.year).frame)
+    absent = years.missing_machines(official.year, labelled["machine"].unique())
+    if absent:
         print(
-            f"note: the official score is without {', '.join(lacking)}, of which there are no scores", file=sys.stderr
+            f"note: there are no scores of {', '.join(absent)}, so the official score does not include them",
+            file=sys.stderr,
         )
     if compare and not official.results:
-        raise ScoreError("no result.csv lies next to these scores; expected one in the folder of each system")
+        raise ScoreError("there is no result.csv next to these scores; expected one in the folder of each system")
     several = labelled.duplicated(CLIP).any()
-    found = {}
+    figures = {}
     for system, part in labelled.groupby("system", sort=False) if several else [("", labelled.assign(system=""))]:
-        found[system] = _figures(part, p, official)
+        figures[system] = _figures(part, p, official)
         result_file = official.results.get(system) if several else next(iter(official.results.values()), None)
         if compare:
-            words = {"explanation": "no result.csv lies next to the scores"}
-            found[system]["result_csv"] = results.compare(result_file, part, official.year, p) if result_file else words
-    return {"systems": found} if several else found[""]
+            comparison = {"explanation": "there is no result.csv next to the scores"}
+            if result_file:
+                comparison = results.compare(result_file, part, official.year, p)
+            figures[system]["result_csv"] = comparison
+    return {"systems": figures} if several else figures[""]
 
 
 def _with_decisions(labelled: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
     keys = ["system", "machine", "section", "split", "clip"]
     both = labelled.merge(decided[[*keys, "decision"]], on=keys, how="left")
-    lacking = both[both["decision"].isna()]
-    if len(lacking):
-        row = lacking.iloc[0]
-        raise ScoreError(f"clip {row['clip']} of {row['system']} ({row['machine']}) has a score, but no decision; "
-                            "expected a decision_result file for every anomaly_score file")  # fmt: skip
+    without = both[both["decision"].isna()]
+    if len(without):
+        row = without.iloc[0]
+        raise ScoreError(f"clip {row['clip']} of {row['system']} ({row['machine']}) has a score but no decision; "
+                            "expected one decision_result file per anomaly_score file")  # fmt: skip
     return both
 
 
@@ -98,7 +101,7 @@ def _figures(frame: pd.DataFrame, p: float, official: Official) -> dict:
         table = table.merge(results.figures(frame, official.year, p).drop(columns=["auc", "pauc"]), on=UNIT)
     return {
         "year": official.year,
-        "recognised": recognition(official),
+        "recognised": describe_recognition(official),
         "rule": rules.RULES[official.year],
         "official_score": score,
         "cells": cells(table, ("machine", "domain")).to_dict("records"),
@@ -106,18 +109,18 @@ def _figures(frame: pd.DataFrame, p: float, official: Official) -> dict:
     }
 
 
-def recognition(official: Official) -> str:
-    """How the year of files is known, in words."""
+def describe_recognition(official: Official) -> str:
+    """Describe how the year of the files is known."""
     if official.asked:
         return "the year was given"
     if official.others:
         others = ", ".join(map(str, official.others))
-        return f"recognised by the names of files and clips; those of {others} look the same and follow the same rule"
+        return f"recognised by the names of files and clips; files of {others} look the same and follow the same rule"
     return "recognised by the names of files and clips"
 
 
 def describe(result: dict) -> str:
-    """What :func:`evaluate` returns, as text with figures in per cent."""
+    """Format the result of :func:`evaluate` as text, with figures in per cent."""
     if "systems" in result:
         return "\n\n".join(f"{system}\n{describe(part)}" for system, part in result["systems"].items())
     width = max(len(cell["machine"]) for cell in result["cells"]) + 2

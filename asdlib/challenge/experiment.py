@@ -1,8 +1,8 @@
-"""What ensembles gain on real systems: ``python -m asdlib.challenge.experiment REALDATA OUT`` writes its tables.
+"""Measure the gain of ensembles of real systems: ``python -m asdlib.challenge.experiment REALDATA OUT`` writes tables.
 
-Ensembles of the N best of many systems, of two families of systems, and of all, are chosen in several ways and reported
-as each of them allows; every choice is repeated in every resample of the clips. The plan, written before anything ran,
-is in ``LOG.md``; the chapter "Ensembles of real systems" shows the tables.
+Ensembles of the N best of many systems, of two families of systems, and of all systems are chosen in several ways and
+reported on the clips that each way leaves for it; every choice is repeated in every resample of the clips. The plan,
+written before the experiment, is in ``LOG.md``; the chapter "Ensembles of real systems" shows the tables.
 """
 
 import argparse
@@ -18,13 +18,13 @@ import pandas as pd
 from asdlib import atomic, records
 from asdlib.challenge import files, rules
 from asdlib.challenge.methods import CLASSIFIER, FAMILIES, INLIER, INLIER_2021, evaluate_cell
-from asdlib.challenge.summary import Summary, effects, figures, growth, offered, stability
+from asdlib.challenge.summary import Summary, effects, figures, growth, reduced_offers, stability
 from asdlib.challenge.systems import Systems, arrange
 from asdlib.challenge.verdicts import claims
 
 
 def read(realdata: Path, year: int, count: int) -> tuple[Systems, pd.DataFrame]:
-    """The development systems of a year, and where they come from."""
+    """Read the development systems of a year, and their origins."""
     folder = realdata / ("dcase2021_scores" if year == 2021 else f"dcase{year}_development")
     frame = files.read([folder], year=year).frame
     names = list(dict.fromkeys(frame["system"]))
@@ -46,14 +46,14 @@ def read(realdata: Path, year: int, count: int) -> tuple[Systems, pd.DataFrame]:
 
 
 def run(realdata: Path, out: Path, count: int = 1000, jobs: int = 2) -> None:
-    """Run everything and write the tables to ``out``."""
+    """Run the experiment and write its tables to ``out``."""
     started, tables = time.monotonic(), {}
     for year in (2022, 2021):
         systems, about = read(realdata, year, count)
         with ProcessPoolExecutor(jobs) as pool:
-            found = pool.map(evaluate_cell, itertools.repeat(systems), systems.cells)
+            cells = pool.map(evaluate_cell, itertools.repeat(systems), systems.cells)
             results = {}
-            for cell, result in zip(systems.cells, found, strict=True):
+            for cell, result in zip(systems.cells, cells, strict=True):
                 results[cell] = result
                 print(f"{year} | {' '.join(cell)} done after {time.monotonic() - started:.0f} s", flush=True)
         summary, total = Summary(results), len(systems.names)
@@ -66,7 +66,7 @@ def run(realdata: Path, out: Path, count: int = 1000, jobs: int = 2) -> None:
             "figures": figures(summary),
             "effects": effects(summary, total),
             "growth": growth(summary, total),
-            "offered": offered(summary),
+            "offered": reduced_offers(summary),
             "stability": stability(summary, total),
             "claims": claims(summary, systems),
             "pairs": mean,
@@ -79,21 +79,21 @@ def run(realdata: Path, out: Path, count: int = 1000, jobs: int = 2) -> None:
         table = table[["year", *table.columns.drop("year")]]
         with atomic.writing(out / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    facts = {"resamples": count, "seed": 0, "commit": records.commit(), "seconds": round(time.monotonic() - started)}
-    facts |= {"date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "machines": len(summary.machines)}
+    record = {"resamples": count, "seed": 0, "commit": records.commit(), "seconds": round(time.monotonic() - started)}
+    record |= {"date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "machines": len(summary.machines)}
     with atomic.writing(out / "record.json") as temporary:
-        temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
-    """Read the command line and run."""
+    """Parse the command line and run the experiment."""
     parser = argparse.ArgumentParser(prog="python -m asdlib.challenge.experiment", description=__doc__.splitlines()[0])
-    parser.add_argument("realdata", type=Path, help="folder that holds dcase2022_development and dcase2021_scores")
+    parser.add_argument("realdata", type=Path, help="folder that contains dcase2022_development and dcase2021_scores")
     parser.add_argument("out", type=Path, help="folder for the tables, for example book/results/real_systems")
-    parser.add_argument("--resamples", type=int, default=1000, help="of the clips (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
-    given = parser.parse_args()
-    run(given.realdata, given.out, given.resamples, given.jobs)
+    parser.add_argument("--resamples", type=int, default=1000, help="resamples of the clips (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="number of processes (default: %(default)s)")
+    arguments = parser.parse_args()
+    run(arguments.realdata, arguments.out, arguments.resamples, arguments.jobs)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The command ``export``: a run's scores and decisions as the official files of the year that its data are of.
+"""Write a run's scores and decisions as official files of the year of its data, for the command ``export``.
 
-A folder that this writes is what the official evaluator reads, unchanged, as the folder of a team.
+The official evaluator reads such a folder, unchanged, as the folder of a team.
 """
 
 import json
@@ -21,61 +21,61 @@ from asdlib.metrics import UNIT
 def export(
     run: Path | str, out: Path | str, method: str = "gamma", by: str = "machine", year: int | None = None
 ) -> list[Path]:
-    """Write a run's systems as official files, a folder a system: scores, decisions, ``result.csv``.
+    """Write a run's systems as official files, one folder per system: scores, decisions, ``result.csv``.
 
     The systems are the baselines and every row of the ensembles by the selections ``development`` and ``fixed``
-    (cross-fitting is a way to evaluate, not a system). ``thresholds.csv`` next to the official files says where the
-    decisions come from. Nothing is written before all of it is computed.
+    (cross-fitting evaluates a procedure, not a system). ``thresholds.csv`` next to the official files describes the
+    thresholds of the decisions. Nothing is written before everything is computed.
 
     Args:
-        run: The run folder.
-        out: Folder that gets a folder for each system.
+        run: Run folder.
+        out: Folder in which to create one folder per system.
         method: ``gamma`` (official) or ``empirical``, see :func:`asdlib.evaluation.decision.thresholds`.
-        by: One threshold a ``machine`` (official), or one a ``section`` and domain.
-        year: Of the challenge whose files are written; None for the one that the run's data are of.
+        by: ``machine`` for one threshold per machine (official), ``section`` for one per section and domain.
+        year: Year of the challenge whose files to write; None for the year of the run's data.
 
     Returns:
         The folders written.
 
     Raises:
-        ScoreError: The folder holds no scores.
-        ScoreError: A machine or section has no training scores with which to set a threshold.
+        ScoreError: The folder contains no scores, or a machine or section has no training scores to set a threshold.
     """
     run, out = Path(run), Path(out)
     tables = sorted(file for system in (*paths.SINGLES, "ensemble") for file in run.glob(f"{system}/*/scores.csv"))
     if not tables:
-        raise ScoreError(f"{run}: no scores found; expected a run folder such as runs/demo (make reproduce makes one)")
+        raise ScoreError(f"{run}: no scores found; expected a run folder such as runs/demo (see make reproduce)")
     settings = paths.Run(run).settings
     stored = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
     evaluation = params.Evaluation.model_validate(stored.get("evaluation", {}))
     frame = scores.read(tables)
     frame = frame[~frame["system"].str.startswith("ensemble/cross-fitted/")]
-    year = year or year_of(run, frame)
-    made = {}
+    year = year or recognise_year(run, frame)
+    outputs = {}
     for system, part in frame.groupby("system", sort=True):
         limits = thresholds(part, evaluation.decision_quantile, method, by)
         decided = decide(part, limits)
-        name = re.sub(r"\+(?= |$)", "_plus", system.removeprefix("ensemble/"))  # "AE+" is another row than "AE"
+        name = re.sub(r"\+(?= |$)", "_plus", system.removeprefix("ensemble/"))  # "AE+" is a different row from "AE"
         name = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
-        made[out / name] = limits, decided, results.figures(decided, year, evaluation.p)
-    for folder, (limits, decided, figures) in made.items():
+        outputs[out / name] = limits, decided, results.figures(decided, year, evaluation.p)
+    for folder, (limits, decided, figures) in outputs.items():
         write_clips(decided, "score", folder, year)
         write_clips(decided, "decision", folder, year)
         with writing(folder / "thresholds.csv") as temporary:
             limits.to_csv(temporary, index=False, lineterminator="\n")
         if len(figures):
             results.write(figures, folder / "result.csv", year)
-    return list(made)
+    return list(outputs)
 
 
 def write_clips(frame: pd.DataFrame, column: str, folder: Path, year: int = 2021) -> None:
-    """Write the official files of one system's test clips as a year has them.
+    """Write the official files of one system's test clips in the format of a year.
 
     Args:
-        frame: Its score table, for decisions with the column of :func:`asdlib.evaluation.decision.decide`.
+        frame: Score table of the system, for decisions with the columns of
+            :func:`asdlib.evaluation.decision.decide`.
         column: ``score`` for ``anomaly_score_*.csv``, ``decision`` for ``decision_result_*.csv``.
-        folder: Where to.
-        year: Of the challenge. Only in 2021 each domain has a file of its own.
+        folder: Folder for the files.
+        year: Year of the challenge. Only in 2021 each domain has a separate file.
     """
     test = frame[frame["split"] == "test"]
     for (machine, section, *domain), group in test.groupby(UNIT if year == 2021 else UNIT[:2], sort=True):
@@ -84,11 +84,11 @@ def write_clips(frame: pd.DataFrame, column: str, folder: Path, year: int = 2021
             pairs.to_csv(temporary, header=False, index=False, lineterminator="\n")
 
 
-def year_of(run: Path, frame: pd.DataFrame) -> int:
-    """The challenge that a run's data are of, by the folders and names of its clips; 2021 where they do not tell.
+def recognise_year(run: Path, frame: pd.DataFrame) -> int:
+    """Recognise the challenge of a run's data by the folders and names of its clips; 2021 where these are ambiguous.
 
     Args:
-        run: The run folder. Its catalogues say in which folders the clips lie, which tells 2021 from later years.
+        run: Run folder. Its catalogues list the folders of the clips, which distinguish 2021 from later years.
         frame: Scores of the run.
     """
     possible, sections = set(years.YEARS), set()

@@ -1,4 +1,4 @@
-"""Names of the official files, read and written, and what the names of the clips in them say.
+"""Parse and format the names of the official files and of the clips in them.
 
 ======== ================================================================= =======================================
 2020     ``anomaly_score_<machine>_id_<NN>.csv``                           all clips are of the source domain
@@ -8,7 +8,7 @@
 ======== ================================================================= =======================================
 
 ``decision_result_...`` and ``ground_truth_...`` likewise. The official baselines of 2023 on put the name of the data
-set before the machine type and their seed and settings at the end:
+set before the machine type, and their seed and settings at the end:
 ``anomaly_score_DCASE2023T2bearing_section_00_test_seed13711_id(0_)_Eval.csv``.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 KINDS = {"score": "anomaly_score", "decision": "decision_result"}
-"""columns, and the official files that hold them"""
+"""official files of each column"""
 GROUND_TRUTH = "ground_truth"
 EXPECTED = (
     "expected anomaly_score_<machine>_id_<NN>.csv (2020), "
@@ -38,7 +38,7 @@ _CLIP = (
 
 @dataclass(frozen=True)
 class OfficialName:
-    """What the name of an official file says."""
+    """Parts of the name of an official file."""
 
     kind: str
     """``anomaly_score``, ``decision_result`` or ``ground_truth``"""
@@ -46,20 +46,20 @@ class OfficialName:
     section: str
     """two digits; in 2020 the machine ID"""
     domain: str
-    """``source`` or ``target``; empty where one file holds both"""
+    """``source`` or ``target``; empty if one file contains both"""
     years: frozenset[int]
-    """whose files are named like this"""
+    """years whose files have names like this"""
     variant: str
-    """what a baseline appended, such as ``seed13711_id(0_)``; empty for others"""
+    """suffix of a baseline, such as ``seed13711_id(0_)``; empty for others"""
 
     @property
     def unit(self) -> tuple[str, str, str]:
-        """What one file of a system is for: machine type, section and domain."""
+        """Machine type, section and domain, for which a system has one file."""
         return self.machine, self.section, self.domain
 
 
 def parse(name: str) -> OfficialName | None:
-    """Read the name of a file; None if it is not that of an official file."""
+    """Parse the name of a file; None if it is not the name of an official file."""
     match = _OFFICIAL.fullmatch(name)
     if not match:
         return None
@@ -76,12 +76,12 @@ def parse(name: str) -> OfficialName | None:
 
 
 def looks_official(name: str) -> bool:
-    """Tell whether a file is meant to be official: it begins like one and is a CSV file."""
+    """Return whether a file seems to be official: its name begins like one and ends with .csv."""
     return name.lower().startswith((*KINDS.values(), GROUND_TRUTH)) and name.lower().endswith(".csv")
 
 
 def file_name(kind: str, year: int, machine: str, section: str, domain: str = "") -> str:
-    """The name that the organisers of a year ask for.
+    """Format the name that the organisers of a year ask for.
 
     >>> file_name("anomaly_score", 2021, "fan", "00", "target")
     'anomaly_score_fan_section_00_target_test.csv'
@@ -96,16 +96,16 @@ def file_name(kind: str, year: int, machine: str, section: str, domain: str = ""
 
 
 def parse_clips(clips: pd.Series) -> pd.DataFrame:
-    """Read the names of clips.
+    """Parse the names of clips.
 
     Args:
         clips: File names.
 
     Returns:
-        Columns ``section, domain, label, number``, empty where a name does not say; ``id``, whether
-        it is a name of DCASE2020; ``bare``, whether it is the name of
-        a clip without a label; and ``key``, which is the same for two spellings of such a clip (``section_00_0001.wav``
-        and ``section_00_test_0001_.wav``), and the name itself for any other.
+        Columns ``section, domain, label, number``, empty if a name does not contain them; ``id``, whether it is a name
+        of DCASE2020; ``bare``, whether it is the name of a clip without a label; and ``key``, which is the same for two
+        spellings of such a clip (``section_00_0001.wav`` and ``section_00_test_0001_.wav``), and the name itself for
+        any other.
     """
     parts = clips.str.extract(_CLIP).fillna("")
     parts["domain"] = parts["domain"].where(parts["number_2020"] == "", "source")

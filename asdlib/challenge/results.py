@@ -1,7 +1,7 @@
-"""``result.csv``, the official table of figures: read and written in every year's form, and compared with our figures.
+"""Read and write ``result.csv``, the official table of figures of every year, and compare it with our figures.
 
-A block per machine type holds its name, a header, a row per section (in 2021 per section and domain) and means; rows of
-means over all machine types follow.
+The block of a machine type contains its name, a header, one row per section (in 2021 per section and domain) and means;
+rows of means over all machine types follow.
 """
 
 import csv
@@ -19,24 +19,27 @@ from asdlib.errors import ScoreError
 from asdlib.metrics import UNIT, decisions, evaluable, harmonic_mean
 
 FIGURES = {"auc": "AUC", "pauc": "pAUC", "precision": "precision", "recall": "recall", "f1": "F1 score"}
-"""columns of our tables, and how the challenge calls them"""
+"""columns of our tables, and their names in the challenge"""
 _NAMES = {re.sub(r"\W", "", words).lower(): name for name, words in FIGURES.items()}
 _OVER_ALL = "over all machine types, sections, and domains"
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
 def read(path: Path | str | File) -> pd.DataFrame:
-    """The rows of an official ``result.csv`` of any year, without its means.
+    """Read the rows of an official ``result.csv`` of any year, without its means.
 
     Returns:
         Columns ``machine, section, domain``, then those of ``auc, pauc, precision, recall, f1`` that the file has. A
-        figure that a year gives once per section stands in the rows of both domains. ``attrs["digits"]`` has the digits
-        after the point that the file gives.
+        figure that a year states once per section is repeated in the rows of both domains.
 
     Raises:
-        ScoreError: The file holds no section.
+        ScoreError: The file contains no section.
     """
-    file = path if isinstance(path, File) else find([path])[0].files[0]
+    return _read(path if isinstance(path, File) else find([path])[0].files[0])[0]
+
+
+def _read(file: File) -> tuple[pd.DataFrame, int]:
+    """Read a table as :func:`read` does, and return it with the largest number of decimal digits in the file."""
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     machine, header, digits = "", [], 0
     for _, cells in lists.lines(file.read()):
@@ -46,9 +49,9 @@ def read(path: Path | str | File) -> pd.DataFrame:
             header = [_column(cell) for cell in cells]
         elif header and machine and (match := re.fullmatch(r"(?:id_|section_)?(\d{1,2})", cells[0])):
             row = dict(zip(header, cells, strict=False))
-            given = row.get(("domain", ""), "").lower()
-            told = {domain for name, domain in row if name in FIGURES} - {""}
-            domains = [given] if given in scores.DOMAINS else sorted(told) or ["source"]
+            stated = row.get(("domain", ""), "").lower()
+            in_header = {domain for name, domain in row if name in FIGURES} - {""}
+            domains = [stated] if stated in scores.DOMAINS else sorted(in_header) or ["source"]
             for (name, domain), text in row.items():
                 if name in FIGURES and lists.is_number(text):
                     digits = max(digits, len(text.partition(".")[2]) if "e" not in text.lower() else 16)
@@ -61,35 +64,35 @@ def read(path: Path | str | File) -> pd.DataFrame:
     table = pd.DataFrame.from_dict(found, orient="index")
     table.index = pd.MultiIndex.from_tuples(table.index, names=UNIT)
     table = table[[name for name in FIGURES if name in table]].reset_index().sort_values(UNIT, ignore_index=True)
-    table.attrs["digits"] = digits
-    return table
+    return table, digits
 
 
 def _column(cell: str) -> tuple[str, str]:
-    """The figure and the domain of a column, such as ``AUC (source)``."""
+    """Return the figure and the domain of a column, such as ``AUC (source)``."""
     words = cell.lower()
     domain = next((name for name in scores.DOMAINS if re.search(rf"\(\s*{name}\s*\)", words)), "")
     name = re.sub(r"\W", "", re.sub(r"\(.*\)", "", words))
     if "(all)" in words.replace(" ", "") or (name == "pauc" and domain):
-        return "other", ""  # neither enters the official score
+        return "other", ""  # neither is part of the official score
     return _NAMES.get(name, name), domain
 
 
 # Comparing ------------------------------------------------------------------------------------------------------------
 def compare(file: File, frame: pd.DataFrame, year: int, p: float = 0.1) -> dict:
-    """Compare a system's ``result.csv`` with the figures of its scores, and explain what differs.
+    """Compare a system's ``result.csv`` with the figures of its scores, and explain the differences.
 
     Args:
-        file: The ``result.csv``.
+        file: The file ``result.csv``.
         frame: Labelled scores of the system (:mod:`asdlib.scores`).
-        year: Whose rule counts.
+        year: Year whose rule applies.
         p: Largest false positive rate of pAUC.
 
     Returns:
-        ``file``; ``figures``, how many AUC and pAUC were compared; ``equal``, how many are the same to all digits of
-        the file; ``largest_difference``; and ``explanation``, a sentence.
+        ``file``; ``figures``, the number of compared AUC and pAUC; ``equal``, how many of them are the same to all
+        digits of the file; ``largest_difference``; and ``explanation``, a sentence.
     """
-    published, digits = _long(read(file), year), read(file).attrs["digits"]
+    table, digits = _read(file)
+    published = _long(table, year)
     tolerance = 0.5 * 10.0**-digits + 1e-12
     other, words = rules.other_reading(frame, year, p)
     ours = _long(rules.figures(frame, year, p)[0], year)
@@ -97,7 +100,7 @@ def compare(file: File, frame: pd.DataFrame, year: int, p: float = 0.1) -> dict:
     equal, also = apart <= tolerance, elsewhere <= tolerance
     if apart.isna().any():
         absent = " ".join(apart.index[apart.isna()][0][1:3])
-        sentence = f"{file.name} has figures of which there are no scores here, such as those of {absent}"
+        sentence = f"{file.name} has figures without scores here, such as those of {absent}"
     elif equal.all():
         sentence = f"all {len(equal)} AUC and pAUC of {file.name} equal ours to its {digits} digits"
     else:
@@ -107,9 +110,9 @@ def compare(file: File, frame: pd.DataFrame, year: int, p: float = 0.1) -> dict:
         for name, mine in equal.groupby(level="figure"):
             theirs = also[mine.index]
             counts = f"all {len(mine)}" if mine.all() or theirs.all() else f"{mine.sum()} of {len(mine)}"
-            said = "are equal" if mine.all() or not theirs.all() else f"are those of {words[name]}"
-            said += f", {theirs.sum()} are those of {words[name]}" if not mine.all() and not theirs.all() else ""
-            sentence += f"; {counts} {FIGURES[name]} {said}"
+            words_here = "are equal" if mine.all() or not theirs.all() else f"are those of {words[name]}"
+            words_here += f", {theirs.sum()} are those of {words[name]}" if not mine.all() and not theirs.all() else ""
+            sentence += f"; {counts} {FIGURES[name]} {words_here}"
     return {
         "file": file.where,
         "figures": len(equal),
@@ -120,7 +123,7 @@ def compare(file: File, frame: pd.DataFrame, year: int, p: float = 0.1) -> dict:
 
 
 def _long(table: pd.DataFrame, year: int) -> pd.Series:
-    """AUC and pAUC one below the other, by figure, machine, section and domain; from 2022 on one pAUC per section."""
+    """Stack AUC and pAUC by figure, machine, section and domain; from 2022 on there is one pAUC per section."""
     long = table.melt(UNIT, [name for name in ("auc", "pauc") if name in table], var_name="figure")
     if year >= 2022:
         long["domain"] = long["domain"].mask(long["figure"] == "pauc", "both")
@@ -129,11 +132,11 @@ def _long(table: pd.DataFrame, year: int) -> pd.Series:
 
 # Writing --------------------------------------------------------------------------------------------------------------
 def figures(decided: pd.DataFrame, year: int = 2021, p: float = 0.1) -> pd.DataFrame:
-    """AUC and pAUC by a year's rule, precision, recall and F1 score, of every section and domain that has both labels.
+    """Compute AUC and pAUC by a year's rule, precision, recall and F1 score, of sections and domains with both labels.
 
     Args:
         decided: Test clips of one system with scores and decisions (:func:`asdlib.evaluation.decision.decide`).
-        year: Of the challenge.
+        year: Year of the challenge.
         p: Largest false positive rate of pAUC.
 
     Returns:
@@ -149,7 +152,7 @@ def figures(decided: pd.DataFrame, year: int = 2021, p: float = 0.1) -> pd.DataF
 
 
 def write(table: pd.DataFrame, path: Path, year: int = 2021) -> None:
-    """Write the table of :func:`figures` as the ``result.csv`` of a year."""
+    """Write the table of :func:`figures` as ``result.csv`` in the format of a year."""
     with writing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         if year == 2020:

@@ -1,10 +1,10 @@
-"""Each year's official figures and score.
+"""Compute each year's official figures and score.
 
 ========= ===============================================================================================
 2020      AUC and pAUC of each machine ID; the score is the mean over machine types of their IDs' means
 2021      AUC and pAUC of each section and domain; harmonic mean of all (:mod:`asdlib.metrics`)
 2022-2025 AUC of each section and domain: its normal clips against the anomalies of *both* domains, since one threshold
-          must serve both; one pAUC a section over both domains; harmonic mean of all AUC and pAUC
+          must serve both; one pAUC per section over both domains; harmonic mean of all AUC and pAUC
 ========= ===============================================================================================
 """
 
@@ -27,22 +27,22 @@ RULES = {
 
 
 def figures(frame: pd.DataFrame, year: int, p: float = 0.1) -> tuple[pd.DataFrame, float]:
-    """A year's official figures.
+    """Compute a year's official figures.
 
     Args:
         frame: Score rows of one system (:mod:`asdlib.scores`).
-        year: Of the challenge, one of :data:`YEARS`.
+        year: Year of the challenge, one of :data:`YEARS`.
         p: Largest false positive rate of pAUC.
 
     Returns:
-        Columns ``machine, section, domain, auc, pauc``; and the official score. From 2022 on ``pauc`` stands in the
-        rows of both domains of a section, and counts once.
+        Columns ``machine, section, domain, auc, pauc``; and the official score. From 2022 on, ``pauc`` is repeated in
+        the rows of both domains of a section, and counts once.
 
     Raises:
         ScoreError: A section lacks normal or anomalous clips.
     """
     if year not in YEARS:
-        raise ScoreError(f"the year {year} was asked for; expected one of {', '.join(map(str, YEARS))}")
+        raise ScoreError(f"the year {year} was requested; expected one of {', '.join(map(str, YEARS))}")
     if year <= 2021:
         table = metrics.sections(frame, p).drop(columns="system")
         return table, score(table, year)
@@ -62,7 +62,7 @@ def figures(frame: pd.DataFrame, year: int, p: float = 0.1) -> tuple[pd.DataFram
 
 
 def score(table: pd.DataFrame, year: int) -> float:
-    """The official score of a year from the table of :func:`figures`."""
+    """Compute the official score of a year from the table of :func:`figures`."""
     if year == 2020:
         return float(table.groupby("machine")[["auc", "pauc"]].mean().to_numpy().mean())
     if year == 2021:
@@ -72,11 +72,11 @@ def score(table: pd.DataFrame, year: int) -> float:
 
 
 def other_reading(frame: pd.DataFrame, year: int, p: float = 0.1) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The figures by the other reading of whose clips count, which some systems' tables follow.
+    """Compute the figures by the other reading of which clips count, which some systems' tables follow.
 
     Returns:
-        A table as of :func:`figures`: for 2022 on by the rule of 2021, and the other way round; and what it counts, in
-        words for each figure.
+        A table as in :func:`figures`, from 2022 on by the rule of 2021, and vice versa; and a description of the clips
+        that count for each figure.
     """
     if year >= 2022:
         own = "the normal clips of a domain against the anomalies of that domain alone"

@@ -1,4 +1,4 @@
-"""Folders, files and zip archives that hold official files."""
+"""Find official files in folders and zip archives, and separate the systems that they belong to."""
 
 import functools
 import zipfile
@@ -10,7 +10,7 @@ from asdlib.challenge import file_names
 from asdlib.errors import ScoreError
 
 LARGEST = 200_000_000
-"""bytes of one file in an archive, beyond which it is no list of scores"""
+"""largest size in bytes of a file in an archive; larger files are not lists of scores"""
 
 
 @dataclass(frozen=True)
@@ -18,46 +18,56 @@ class File:
     """One CSV file, on disk or in an archive."""
 
     where: str
-    """its path, for messages; of a file in an archive, the archive's and its own"""
+    """its path, for messages; in an archive, preceded by the path of the archive"""
     path: Path | None
     """None in an archive"""
     relative: tuple[str, ...]
-    """folders between what was given and the file"""
+    """folders between the given path and the file"""
     read: Callable[[], bytes]
 
     @property
     def name(self) -> str:
         return PurePosixPath(self.where.replace("\\", "/")).name
 
+    @property
+    def folder(self) -> str:
+        return str(self.path.parent.resolve()) if self.path else self.where.rpartition("/")[0]
+
+    @property
+    def kind(self) -> str:
+        """``anomaly_score``, ``decision_result`` or ``ground_truth``; empty if the file is not official."""
+        parsed = file_names.parse(self.name)
+        return parsed.kind if parsed else ""
+
 
 @dataclass(frozen=True)
 class Source:
-    """One path that was given, and the CSV files that it stands for."""
+    """One given path, and its CSV files."""
 
     path: Path
     whole: bool
-    """it is a folder or an archive, in which nothing should be missing"""
+    """whether it is a folder or an archive, which must be complete"""
     files: tuple[File, ...]
-    again: bool = False
-    """some of its files are those of an earlier path, and not in ``files``"""
+    repeated: bool = False
+    """whether some of its files belong to an earlier path and are therefore not in ``files``"""
 
     @property
     def name(self) -> str:
-        """What a system is called whose files these are."""
+        """Name of the system that the files belong to."""
         path = self.path.resolve()
         return path.stem if self.whole and path.suffix.lower() == ".zip" else path.name if self.whole else ""
 
 
-def find(given: Iterable[Path | str]) -> list[Source]:
-    """The CSV files of every path, each once.
+def find(paths: Iterable[Path | str]) -> list[Source]:
+    """Find the CSV files of every path, each once.
 
-    Hidden files and folders, and what macOS adds to archives, are passed over.
+    Hidden files and folders, and files that macOS adds to archives, are skipped.
 
     Raises:
-        ScoreError: There is nothing at a path, or an archive cannot be read.
+        ScoreError: A path does not exist, or an archive cannot be read.
     """
     sources, seen = [], set()
-    for path in map(Path, given):
+    for path in map(Path, paths):
         if not path.exists():
             raise ScoreError(f"{path}: no such file or folder; expected official score files or a score table")
         if path.is_dir():
@@ -95,9 +105,9 @@ def _in_archive(path: Path) -> list[File]:
                 read = functools.partial(_extract, path, item.filename)
                 found.append(File(f"{path}/{item.filename}", None, parts[:-1], read))
     except (zipfile.BadZipFile, OSError) as error:
-        raise ScoreError(f"{path}: not a zip archive that can be read ({error}); pack it again") from None
+        raise ScoreError(f"{path}: not a readable zip archive ({error}); create it again") from None
     if found and all(file.relative[:1] == found[0].relative[:1] for file in found) and found[0].relative:
-        found = [File(file.where, None, file.relative[1:], file.read) for file in found]  # the folder that was packed
+        found = [File(file.where, None, file.relative[1:], file.read) for file in found]  # without the packed folder
     return found
 
 
@@ -120,33 +130,33 @@ def _hidden(parts: tuple[str, ...]) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
-def systems(files: list[File]) -> list[tuple[tuple[str, ...], list[File]]]:
-    """Tell the systems in a folder or an archive apart.
+def separate_systems(files: list[File]) -> list[tuple[tuple[str, ...], list[File]]]:
+    """Separate the systems in a folder or an archive.
 
-    Files that are all of different machine types, sections and domains are one system, however they are spread over
-    folders. Where two are of the same, each folder is looked at by itself; and where these lie in one folder, the seed
-    and settings that a baseline wrote into the names tell systems apart.
+    Files that are all of different machine types, sections and domains are one system, in whatever folders they are. If
+    two of them are the same, each folder is considered separately; if they are in one folder, the systems are separated
+    by the seed and settings that a baseline writes into file names.
 
     Args:
         files: Official files of one kind.
 
     Returns:
-        For each system the folders that lead to it (none for the whole of what was given), and its files.
+        For each system, the folders that lead to it (none for the given path itself) and its files.
 
     Raises:
         ScoreError: Two files in one folder are of the same machine type, section and domain.
     """
-    return _apart(files, ()) if files else []
+    return _separate(files, ()) if files else []
 
 
-def _apart(files: list[File], at: tuple[str, ...]) -> list[tuple[tuple[str, ...], list[File]]]:
+def _separate(files: list[File], at: tuple[str, ...]) -> list[tuple[tuple[str, ...], list[File]]]:
     first: dict[tuple, File] = {}
-    twice = None
+    repeated = False
     for file in files:
         unit = file_names.parse(file.name).unit
-        twice = twice or ((first[unit], file) if unit in first else None)
+        repeated = repeated or unit in first
         first.setdefault(unit, file)
-    if twice is None:
+    if not repeated:
         return [(at, files)]
     depth = len(at)
     groups: dict[tuple[str, ...], list[File]] = {}
@@ -156,7 +166,7 @@ def _apart(files: list[File], at: tuple[str, ...]) -> list[tuple[tuple[str, ...]
         here = groups.pop(at, None)
         parts = _by_variant(here, at) if here else []
         for folder, inside in groups.items():
-            parts += _apart(inside, folder)
+            parts += _separate(inside, folder)
         return parts
     return _by_variant(files, at)
 
@@ -169,7 +179,7 @@ def _by_variant(files: list[File], at: tuple[str, ...]) -> list[tuple[tuple[str,
         if other is not file:
             raise ScoreError(
                 f"{file.where}: {other.name} is of the same machine type, section and domain; expected one file for "
-                "each; remove one of the two"
+                "each, so remove one of the two"
             )
     variants = {file_names.parse(file.name).variant for file in files}
     units = [file_names.parse(file.name).unit for file in files]

@@ -1,4 +1,4 @@
-"""Summarise all machine types and domains: the tables of the chapter "Ensembles of real systems", with intervals."""
+"""Summarise all machine types and domains in the tables of the chapter "Ensembles of real systems", with intervals."""
 
 import itertools
 
@@ -20,7 +20,7 @@ from asdlib.challenge.methods import (
     SIZES,
     Key,
     Result,
-    allowed,
+    allowed_sizes,
 )
 from asdlib.challenge.systems import Cell, Systems
 from asdlib.ensemble.combine import COMBINATIONS
@@ -40,37 +40,37 @@ class Summary:
         self.drawn[0] = np.arange(len(self.machines))
 
     def inverse(self, key: Key, machine: str, domain: str = "all") -> np.ndarray:
-        """The mean of 1 / AUC and 1 / pAUC of a machine type in every resample, whose inverse is the harmonic mean."""
+        """Average 1 / AUC and 1 / pAUC of a machine type in every resample; the inverse is the harmonic mean."""
         parts = [r.areas[key] for cell, r in self.results.items() if cell[0] == machine and domain in ("all", cell[1])]
         return np.mean([1 / part for part in parts], axis=(0, 2, 3))
 
     def deviation(self, key: Key, machine: str) -> np.ndarray:
-        """The deviation over a machine type's sections, averaged over its domains, in every resample."""
+        """Compute the deviation over a machine type's sections, averaged over its domains, in every resample."""
         parts = [result.areas[key] for cell, result in self.results.items() if cell[0] == machine]
         return np.mean([np.std(harmonic_mean(part, axis=-1), axis=1, ddof=1) for part in parts], axis=0)
 
     def value(self, key: Key, domain: str = "all") -> tuple[np.ndarray, np.ndarray]:
-        """The harmonic mean over all cells in every resample: of the clips, and of clips and machine types."""
+        """Compute the harmonic mean over all cells in resamples of clips, and in resamples of clips and machines."""
         inverse = np.stack([self.inverse(key, machine, domain) for machine in self.machines])
         return 1 / inverse.mean(axis=0), 1 / self._blocks(inverse)
 
     def spread(self, key: Key) -> tuple[np.ndarray, np.ndarray]:
-        """The mean deviation over sections, as :meth:`value`."""
+        """Compute the mean deviation over sections, in the same resamples as :meth:`value`."""
         parts = np.stack([self.deviation(key, machine) for machine in self.machines])
         return parts.mean(axis=0), self._blocks(parts)
 
     def _blocks(self, parts: np.ndarray) -> np.ndarray:
-        """Average over machine types, which are drawn again in each resample; parts (machines, resamples)."""
+        """Average over machine types, which are redrawn in each resample; ``parts`` is (machines, resamples)."""
         return parts[self.drawn, np.arange(parts.shape[1])[:, None]].mean(axis=1)
 
     def effect(self, samples: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
-        """The estimate with its interval over clips and that over clips and machine types."""
+        """Return the estimate with its interval over clips and that over clips and machine types."""
         value, low, high = interval(samples[0], self.confidence)
         _, block_low, block_high = interval(samples[1], self.confidence)
         return {"effect": value, "low": low, "high": high, "block_low": block_low, "block_high": block_high}
 
     def difference(self, one: Key, other: Key, of: str = "value", domain: str = "all") -> dict[str, float]:
-        """How much one method exceeds another in value, or in deviation over sections."""
+        """Compute how much one method exceeds another in value, or in deviation over sections."""
         if of == "value":
             both = self.value(one, domain), self.value(other, domain)
         else:
@@ -78,7 +78,7 @@ class Summary:
         return self.effect(tuple(a - b for a, b in zip(*both, strict=True)))
 
     def by_machine(self, one: Key, other: Key) -> pd.DataFrame:
-        """The difference in each machine type, with its interval over clips."""
+        """Compute the difference in each machine type, with its interval over clips."""
         rows = []
         for machine in self.machines:
             samples = 1 / self.inverse(one, machine) - 1 / self.inverse(other, machine)
@@ -86,14 +86,14 @@ class Summary:
         return pd.DataFrame(rows, columns=["machine", "effect", "low", "high"])
 
     def blocks_of(self, values: dict[str, float]) -> dict[str, float]:
-        """The mean of a figure per machine type, with the interval over machine types alone."""
+        """Average a figure over machine types, with the interval over machine types alone."""
         parts = np.array([values[machine] for machine in self.machines])
         value, low, high = interval(parts[self.drawn].mean(axis=1), self.confidence)
         return {"effect": value, "low": np.nan, "high": np.nan, "block_low": low, "block_high": high}
 
 
 def figures(summary: Summary) -> pd.DataFrame:
-    """Every method by every selection: all cells and each domain with intervals, and for the main methods each cell."""
+    """Tabulate every method by every selection over all cells and domains, and the main methods in each cell."""
     rows = []
     for key in (key for key in summary.keys if key[0] != SAME_HALF):
         for domain in ("all", "source", "target"):
@@ -109,7 +109,7 @@ def figures(summary: Summary) -> pd.DataFrame:
 
 
 def growth(summary: Summary, total: int) -> pd.DataFrame:
-    """Gain over the best single system and optimism, by combination and N."""
+    """Tabulate optimism and the gain over the best single system, by combination and N."""
     rows = []
     for by, size in itertools.product(COMBINATIONS, [size for size in SIZES if size <= total]):
         method = f"{by} {size}"
@@ -123,9 +123,9 @@ def growth(summary: Summary, total: int) -> pd.DataFrame:
 
 
 def effects(summary: Summary, total: int) -> pd.DataFrame:
-    """What the main methods gain over the best single system that is chosen in the same way.
+    """Tabulate the gain of the main methods over the best single system that is chosen in the same way.
 
-    What needs no labels is compared with the best single system chosen on the same clips and on other sections, and
+    Methods without labels are compared with the best single system chosen on the same clips and on other sections, and
     with the average system.
     """
     five = f"average {min(5, total)}"
@@ -149,8 +149,8 @@ def effects(summary: Summary, total: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "selection", "than", "than_selection", *bounds])
 
 
-def offered(summary: Summary) -> pd.DataFrame:
-    """Gain and optimism by the number of systems on offer: means over subsets, intervals over machine types."""
+def reduced_offers(summary: Summary) -> pd.DataFrame:
+    """Tabulate gain and optimism by the number of systems on offer: means over subsets, intervals over machines."""
     rows = []
     keys = list(dict.fromkeys(key for result in summary.results.values() for key in result.subsets))
     values: dict[tuple, dict[str, np.ndarray]] = {}
@@ -174,15 +174,15 @@ def offered(summary: Summary) -> pd.DataFrame:
 
 
 def stability(summary: Summary, total: int) -> pd.DataFrame:
-    """Which combination is best, and whether other clips agree.
+    """Tabulate which combination is best, and whether other clips agree.
 
     Returns:
-        Columns ``combination``; ``cells``, in how many cells it is best at N = 5 on all clips; ``chosen``, in how many
-        it is in the chosen ensemble; ``resamples``, its share of the choices over resamples and cells; ``agree``, the
-        share of cells in which both halves choose the same combination (and ``agree_both`` also the same N), the same
+        Columns ``combination``; ``cells``, the number of cells where it is best at N = 5 on all clips; ``chosen``, the
+        number of cells where it is chosen; ``resamples``, its share of the choices over resamples and cells; ``agree``,
+        the share of cells in which both halves choose the same combination (``agree_both``: and the same N), repeated
         in all rows.
     """
-    choices = allowed(total)
+    choices = allowed_sizes(total)
     sizes = [size for size in SIZES if size <= total]
     five = min(5, total)
     best, chosen, share, agree, both = [], [], [], [], []
@@ -212,7 +212,7 @@ def stability(summary: Summary, total: int) -> pd.DataFrame:
 
 
 def correlations(summary: Summary, systems: Systems) -> dict[str, dict[str, float]]:
-    """What correlation between two systems says of the gain of averaging them, and how families differ in it."""
+    """Correlate the similarity of two systems with the gain of averaging them, and compare it across families."""
     partial, plain, across = {}, {}, {}
     members = {k: family for family, index in systems.families.items() for k in index}
     for machine in summary.machines:
@@ -228,5 +228,5 @@ def correlations(summary: Summary, systems: Systems) -> dict[str, dict[str, floa
     return {
         "correlation and gain": summary.blocks_of(plain),
         "correlation and gain, same gap": summary.blocks_of(partial),
-        "correlation across families less within": summary.blocks_of(across),
+        "correlation across families minus within": summary.blocks_of(across),
     }

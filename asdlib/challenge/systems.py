@@ -1,8 +1,8 @@
-"""Many systems' scores on one challenge's clips, arranged for the search of ensembles (:mod:`.search`).
+"""Arrange the scores of many systems on one challenge's clips for the search of ensembles (:mod:`.search`).
 
-A *cell* is a machine type and domain, as in Table 1. Its units are the machine type's sections: their clips are
-normalised and evaluated together, in 2021 those of the domain alone, from 2022 on those of both domains, of whose
-normal clips the cell's AUC counts only its own domain's.
+A *cell* is a machine type and domain, as in Table 1. Its units are the machine type's sections, whose clips are
+normalised and evaluated together: in 2021 the clips of the domain, from 2022 on those of both domains, of which the
+cell's AUC counts only the normal clips of its own domain.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,11 @@ class Systems:
     """indices of the systems of each family"""
     cells: dict[Cell, list[Unit]]
     raw: dict[Cell, list[Unit]]
-    """the same with scores as they are"""
+    """the same without normalisation"""
     weights: dict[Cell, list[np.ndarray]]
-    """how often each resample holds each clip of each unit, (1 + resamples, clips); the first row is all ones"""
+    """how often each resample contains each clip of each unit, (1 + resamples, clips); the first row is all ones"""
     first: dict[Cell, list[np.ndarray]]
-    """which clips of each unit are in the first half, (clips,)"""
+    """whether each clip of each unit is in the first half, (clips,)"""
 
     @property
     def machines(self) -> list[str]:
@@ -48,10 +48,10 @@ def arrange(
 
     Args:
         frame: Labelled test clips of all systems (:mod:`asdlib.scores`), with all domains known.
-        year: Of the challenge.
-        families: The systems of each family, by name.
-        count: Resamples: clips are drawn with replacement within section, domain, label and half.
-        seed: Of the resamples and the halves.
+        year: Year of the challenge.
+        families: Names of the systems of each family.
+        count: Number of resamples; clips are drawn with replacement within section, domain, label and half.
+        seed: Seed of the resamples and the halves.
 
     Raises:
         ScoreError: The systems did not score the same clips.
@@ -85,6 +85,6 @@ def arrange(
     return Systems(year, names, index, cells, raw, weights, first)
 
 
-def only(units: Sequence[Unit], systems: np.ndarray) -> list[Unit]:
-    """Units with some of the systems."""
+def restrict(units: Sequence[Unit], systems: np.ndarray) -> list[Unit]:
+    """Restrict units to some of the systems."""
     return [Unit(unit.scores[systems], unit.ranks[systems], unit.anomaly, unit.counted) for unit in units]

@@ -6,100 +6,101 @@ import pandas as pd
 from asdlib.challenge.methods import ALL, CHOSEN, CLASSIFIER, INLIER, MAX, MIX, NONE, SECTIONS, SELECTIONS, SINGLE
 from asdlib.challenge.summary import Summary, correlations
 from asdlib.challenge.systems import Systems
+from asdlib.evaluation.claims import CONTRADICTED, HOLDS, UNDECIDED
 
 POINT = 0.01
-"""what "much better" means"""
-HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
+"""smallest difference that counts as "much better\""""
+BOUNDS = ["effect", "low", "high", "block_low", "block_high"]
+COLUMNS = ["claim", "source", "test", "part", "selection", *BOUNDS, "unit", "verdict"]
 
 
-def verdict(found: dict[str, float], sign: int = 1) -> str:
-    """Whether an effect is above (or with ``sign`` -1 below) zero by every interval that it has."""
-    bounds = [(found["low"], found["high"]), (found["block_low"], found["block_high"])]
+def decide(effect: dict[str, float], sign: int = 1) -> str:
+    """Decide whether an effect is above zero (below, if ``sign`` is -1) by each of its intervals."""
+    bounds = [(effect["low"], effect["high"]), (effect["block_low"], effect["block_high"])]
     bounds = [pair for pair in bounds if np.isfinite(pair[0])]
     if all(min(sign * low, sign * high) > 0 for low, high in bounds):
         return HOLDS
-    return FAILS if all(max(sign * low, sign * high) < 0 for low, high in bounds) else OPEN
+    return CONTRADICTED if all(max(sign * low, sign * high) < 0 for low, high in bounds) else UNDECIDED
 
 
 def claims(summary: Summary, systems: Systems) -> pd.DataFrame:
-    """The paper's sentences about ensembles, as effects on these systems by every selection, with the verdicts.
+    """Judge the paper's sentences about ensembles by their effects on these systems, by every selection.
 
     Returns:
-        Columns ``claim, source, test, part, selection, effect, low, high, block_low, block_high, unit, verdict``; a
-        claim of two parts has a row for each and holds if both do.
+        Columns :data:`COLUMNS`; a claim of two parts has one row per part and holds if both do.
     """
     rows = []
+    for selection in SELECTIONS:
+        rows += _judge_families(summary, systems, selection)
+        rows += _judge_machines(summary, systems, selection)
+        rows += _judge_choices(summary, systems, selection)
+    return pd.DataFrame(rows + _judge_correlations(summary, systems), columns=COLUMNS)
 
-    def add(
-        claim: str, source: str, test: str, part: str, selection: str, found: dict, sign=1, unit="points", said=""
-    ) -> None:
-        rows.append((claim, source, test, part, selection, *found.values(), unit, said or verdict(found, sign)))
 
+def _row(claim, source, test, part, selection, effect: dict, sign=1, unit="points", verdict="") -> tuple:
+    return claim, source, test, part, selection, *effect.values(), unit, verdict or decide(effect, sign)
+
+
+def _judge_families(summary: Summary, systems: Systems, selection: str) -> list[tuple]:
     within = "“we were able to further improve the performance by ensembling the models within the same method”"
     spread = "“by ensembling the models, we were able to reduce the variability of the score”"
+    steadier = "deviation over sections, ensemble minus single"
     higher = "“The ensemble allowed us to obtain a higher score by complementing both”"
+    rows = []
+    for family in systems.families:
+        chosen, single = (selection, family, CHOSEN), (selection, family, SINGLE)
+        gain, deviation = summary.difference(chosen, single), summary.difference(chosen, single, "deviation")
+        lead = summary.difference((selection, ALL, MIX), chosen)
+        rows += [
+            _row(within, "Sec. 3.2", "chosen ensemble minus best single", family, selection, gain),
+            _row(spread, "Sec. 3.2", steadier, family, selection, deviation, -1),
+            _row(higher, "Sec. 3.2, 4", "mix minus the ensemble", family, selection, lead),
+        ]
+    return rows
+
+
+def _judge_machines(summary: Summary, systems: Systems, selection: str) -> list[tuple]:
     several = "“there are several machine types for which the score of […] (mix) is much better than that of […] (max)”"
+    mix, best = (selection, ALL, MIX), (selection, ALL, MAX)
+    leads = summary.by_machine(mix, best)
+    much = int(((leads["effect"] > POINT) & (leads["low"] > 0)).sum())
+    test = f"mix minus max; in {much} of {len(leads)} machine types above a point"
+    verdict = HOLDS if much >= 2 else CONTRADICTED
+    rows = [_row(several, "Sec. 4", test, "", selection, summary.difference(mix, best), verdict=verdict)]
+    one, other = ((selection, family, CHOSEN) for family in systems.families)
+    leads = summary.by_machine(one, other)
+    ahead, behind = int((leads["low"] > 0).sum()), int((leads["high"] < 0).sum())
+    test = f"{INLIER} minus {CLASSIFIER}; ahead in {ahead}, behind in {behind} of {len(leads)} machine types"
+    verdict = HOLDS if ahead and behind else CONTRADICTED if ahead + behind == len(leads) else UNDECIDED
     turns = "each approach outperforms the other in some machine types"
+    return [*rows, _row(turns, "Sec. 3.2", test, "", selection, summary.difference(one, other), verdict=verdict)]
+
+
+def _judge_choices(summary: Summary, systems: Systems, selection: str) -> list[tuple]:
+    five, chosen = f"average {min(5, len(systems.names))}", (selection, ALL, CHOSEN)
+    effect = summary.difference(chosen, (selection, ALL, five))
     optimised = "“The number of N is optimized”, “We select the best method”"
-    normal = "“Before ensembling the scores for each model, we normalize them”"
-    for selection in SELECTIONS:
-        for family in systems.families:
-            chosen, single = (selection, family, CHOSEN), (selection, family, SINGLE)
-            add(
-                within,
-                "Sec. 3.2",
-                "chosen ensemble less best single",
-                family,
-                selection,
-                summary.difference(chosen, single),
-            )
-            found = summary.difference(chosen, single, "deviation")
-            add(spread, "Sec. 3.2", "deviation over sections, ensemble less single", family, selection, found, -1)
-            found = summary.difference((selection, ALL, MIX), chosen)
-            add(higher, "Sec. 3.2, 4", "mix less the ensemble", family, selection, found)
-        per = summary.by_machine((selection, ALL, MIX), (selection, ALL, MAX))
-        much = int(((per["effect"] > POINT) & (per["low"] > 0)).sum())
-        found = summary.difference((selection, ALL, MIX), (selection, ALL, MAX))
-        said = HOLDS if much >= 2 else FAILS
-        add(
-            several,
-            "Sec. 4",
-            f"mix less max; in {much} of {len(per)} machine types above a point",
-            "",
-            selection,
-            found,
-            said=said,
-        )
-        one, other = ((selection, family, CHOSEN) for family in systems.families)
-        per = summary.by_machine(one, other)
-        ahead, behind = int((per["low"] > 0).sum()), int((per["high"] < 0).sum())
-        words = f"{INLIER} less {CLASSIFIER}; ahead in {ahead}, behind in {behind} of {len(per)} machine types"
-        said = HOLDS if ahead and behind else FAILS if ahead + behind == len(per) else OPEN
-        add(turns, "Sec. 3.2", words, "", selection, summary.difference(one, other), said=said)
-        five = f"average {min(5, len(systems.names))}"
-        found = summary.difference((selection, ALL, CHOSEN), (selection, ALL, five))
-        add(optimised, "Sec. 2.3", "chosen less the average of the 5 best", "", selection, found)
-        if selection != SECTIONS:
-            found = summary.difference((selection, ALL, "average 5"), (selection, ALL, "average 5 of raw scores"))
-            add(normal, "Sec. 2.3", "average of the 5 best, normalised less raw", "", selection, found)
-        if "official_ae_rerun" in systems.names:
-            found = summary.difference((selection, ALL, MIX), (NONE, ALL, "official_ae_rerun"))
-            add("“outperform the baseline significantly”", "Sec. 3.2", "mix less the official AE", "", selection, found)
-    about = correlations(summary, systems)
+    rows = [_row(optimised, "Sec. 2.3", "chosen minus the average of the 5 best", "", selection, effect)]
+    if selection != SECTIONS:
+        effect = summary.difference((selection, ALL, "average 5"), (selection, ALL, "average 5 of raw scores"))
+        normal = "“Before ensembling the scores for each model, we normalize them”"
+        rows.append(_row(normal, "Sec. 2.3", "average of the 5 best, normalised minus raw", "", selection, effect))
+    if "official_ae_rerun" in systems.names:
+        effect = summary.difference((selection, ALL, MIX), (NONE, ALL, "official_ae_rerun"))
+        baseline = "“outperform the baseline significantly”"
+        rows.append(_row(baseline, "Sec. 3.2", "mix minus the official AE", "", selection, effect))
+    return rows
+
+
+def _judge_correlations(summary: Summary, systems: Systems) -> list[tuple]:
     differ = "“each method focused on different features”"
-    found = about["correlation across families less within"]
-    add(differ, "Sec. 4", "rank correlation across families less within", "", NONE, found, -1, "correlation")
     important = "“it is important to ensemble models that focus on different features”"
-    for part, name in (("", "correlation and gain"), ("same gap", "correlation and gain, same gap")):
-        add(
-            important,
-            "Sec. 4",
-            "correlation of two systems and gain of their average",
-            part,
-            NONE,
-            about[name],
-            -1,
-            "correlation",
-        )
-    bounds = ["effect", "low", "high", "block_low", "block_high"]
-    return pd.DataFrame(rows, columns=["claim", "source", "test", "part", "selection", *bounds, "unit", "verdict"])
+    effects, test = correlations(summary, systems), "correlation of two systems and gain of their average"
+    across = effects["correlation across families minus within"]
+    gain, same_gap = effects["correlation and gain"], effects["correlation and gain, same gap"]
+    unit = "correlation"
+    return [
+        _row(differ, "Sec. 4", "rank correlation across families minus within", "", NONE, across, -1, unit),
+        _row(important, "Sec. 4", test, "", NONE, gain, -1, unit),
+        _row(important, "Sec. 4", test, "same gap", NONE, same_gap, -1, unit),
+    ]

@@ -1,4 +1,4 @@
-"""The challenges of DCASE2020 to 2025 Task 2: their machine types and sections, and which of them files are of."""
+"""List the machine types and sections of DCASE2020 to 2025 Task 2, and recognise the year of files."""
 
 import re
 from collections.abc import Iterable
@@ -38,20 +38,20 @@ PARTS: dict[int, tuple[dict[str, tuple[str, ...]], ...]] = {
     2021: (dict.fromkeys(_2021, ("00", "01", "02")), dict.fromkeys(_2021, ("03", "04", "05"))),
     2022: (dict.fromkeys(_SEVEN, ("00", "01", "02")), dict.fromkeys(_SEVEN, ("03", "04", "05"))),
 } | {year: (dict.fromkeys(_SEVEN, ("00",)), dict.fromkeys(names, ("00",))) for year, names in _EVALUATED.items()}
-"""by year, the development and the evaluation part: machine types and their sections (in 2020 machine IDs)"""
+"""machine types and their sections (in 2020 machine IDs) of the development and the evaluation part, by year"""
 
 CLIPS_2022 = 200
-"""test clips that every section of DCASE2022 has"""
+"""number of test clips in every section of DCASE2022"""
 
 _NAMED = re.compile(r"dcase[\s_-]?(20\d\d)", re.IGNORECASE)
 
 
 def candidates(grammar: Iterable[int], machine: str, section: str) -> set[int]:
-    """The years that a file of a machine type and section can be of.
+    """Return the possible years of a file of a machine type and section.
 
     Args:
-        grammar: The years whose files are named like this one.
-        machine: Machine type. One that no challenge has says nothing about the year.
+        grammar: Years whose files are named like this one.
+        machine: Machine type; a machine type of no challenge does not restrict the years.
         section: Two digits.
     """
     grammar = set(grammar)
@@ -61,7 +61,7 @@ def candidates(grammar: Iterable[int], machine: str, section: str) -> set[int]:
 
 
 def grammar_of_clips(clips: pd.Series) -> set[int]:
-    """The years whose clips are named like these; empty if they do not tell."""
+    """Return the years whose clips are named like these; empty if the names do not restrict them."""
     if clips.str.match(r"(?:(?:normal|anomaly)_)?id_\d+_\d+").all():
         return {2020}
     if clips.str.match(r"section_\d+_(?:test_)?\d+").all():
@@ -69,16 +69,17 @@ def grammar_of_clips(clips: pd.Series) -> set[int]:
     return set(range(2021, 2026)) if clips.str.match(r"section_\d+_(?:source|target)_").all() else set()
 
 
-def named(where: Iterable[str], possible: set[int]) -> set[int]:
-    """Those of the possible years that the paths of all files name, as in ``dcase2024_evaluation``."""
+def named_years(where: Iterable[str], possible: set[int]) -> set[int]:
+    """Return the possible years that are part of the paths of all files, as in ``dcase2024_evaluation``."""
     found = [set(map(int, _NAMED.findall(text))) & possible for text in where]
     return set.intersection(*found) if found else set()
 
 
 def single(possible: set[int], sections: set[str]) -> tuple[int, tuple[int, ...]]:
-    """Settle on one year, and say which others the files could as well be of.
+    """Choose one year, and list the other years that the files may be of.
 
-    DCASE2022 has three sections per machine type, 2023 to 2025 have one: files of section 00 alone are rather of these.
+    DCASE2022 has three sections per machine type, 2023 to 2025 have one, so files of section 00 alone are assigned to
+    the latter.
     """
     if 2022 in possible and len(possible) > 1 and sections <= {"00"}:
         possible = possible - {2022}
@@ -87,15 +88,15 @@ def single(possible: set[int], sections: set[str]) -> tuple[int, tuple[int, ...]
 
 
 def missing_sections(year: int, found: dict[str, set[str]]) -> list[tuple[str, str]]:
-    """Machine types and sections that an otherwise complete set of files lacks.
+    """List the machine types and sections that an otherwise complete set of files lacks.
 
-    A set counts as complete in a machine type if this has all the sections that a part of the challenge has, or all
-    that the set has of any machine type. Data of one's own may have fewer sections than the challenge, as long as all
-    machine types have them.
+    A machine type is complete if it has all sections of a part of the challenge, or all sections that the set has of
+    any machine type. Other data may have fewer sections than the challenge, as long as all machine types have the same
+    sections.
 
     Args:
-        year: Of the challenge.
-        found: The sections of each machine type.
+        year: Year of the challenge.
+        found: Sections of each machine type.
     """
     lacking = []
     everywhere = set().union(*found.values()) if year != 2020 else set()
@@ -113,7 +114,7 @@ def missing_sections(year: int, found: dict[str, set[str]]) -> list[tuple[str, s
 
 
 def missing_machines(year: int, found: Iterable[str]) -> list[str]:
-    """Machine types that a set of files lacks, if it has more than half of those of a part of the challenge."""
+    """List the machine types that a set of files lacks, if it has more than half of a part of the challenge."""
     found, lacking = set(found), []
     for part in PARTS[year]:
         absent = [machine for machine in part if machine not in found]

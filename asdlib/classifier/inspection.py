@@ -1,4 +1,4 @@
-"""Compute the numbers behind the figures of the classifier's notebooks: images of batches, confused clips."""
+"""Compute the numbers behind the figures of the classifier's notebooks: images of batches, maps, confused clips."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,11 @@ import torch
 from torch import Tensor
 
 from asdlib import training
-from asdlib.classifier import augment
-from asdlib.classifier.batches import Batch, Batches, held_out_clips, normalisation
+from asdlib.classifier import STAGES, augment, embeddings
+from asdlib.classifier.batches import Batch, Batches
+from asdlib.classifier.clips import held_out_clips, measure_normalisation
+from asdlib.classifier.embeddings import select_centroids
+from asdlib.classifier.outputs import mean_embeddings, measure
 from asdlib.features import LogMel
 
 
@@ -38,9 +41,37 @@ def mixture(settings, machine: str, section: str, candidate: str, shares: list[f
 def images(settings, candidate: str, batches: Batches, waveform: Tensor) -> np.ndarray:
     """Compute log-mel in dB of waveforms (batch, samples), normalised as in the classifier; (batch, mels, frames)."""
     machine = batches.normal.machine
-    mean, deviation = normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
+    mean, deviation = measure_normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
     log_mel = LogMel(settings.candidate("classifier", candidate).features, settings.data.sample_rate)
     return log_mel((waveform - mean) / deviation).transpose(1, 2).numpy()
+
+
+def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """Embed a clip with the classifier of its section and domain, among the embeddings of the section in the run.
+
+    Args:
+        settings: Settings of the run.
+        candidate: Name of the candidate, which must have been scored.
+        clip: Row with the columns :data:`asdlib.classifier.embeddings.CLIP`.
+        waveform: The clip's samples in units of 1/32768.
+
+    Returns:
+        Table and embeddings of the model that scores the clip, as from :func:`asdlib.classifier.embeddings.read`; the
+        clip is the last row, of the kind ``picked``.
+    """
+    table, embedding = embeddings.read(settings, clip["machine"], candidate)
+    compute = training.compute(settings)
+    networks, _ = embeddings.open_trained(settings, clip["machine"], clip["section"], candidate, compute)
+    stage = STAGES[int(clip["domain"] == "target" and STAGES[1] in networks)]
+    same = (table["kind"] == "section") & (table["clip"] == clip["clip"])  # a clip of the run is in the table already
+    own = ((table["model"] == clip["section"]) & (table["stage"] == stage) & ~same).to_numpy()
+    table, embedding = table[own].reset_index(drop=True), embedding[own]
+    centroids = select_centroids(table, embedding)[clip["section"], stage]
+    found = networks[stage].outputs([waveform])
+    row = measure(found, centroids).assign(**clip[embeddings.CLIP])
+    row = row.assign(model=clip["section"], stage=stage, kind="picked", role="")
+    vector = mean_embeddings(found).astype(np.float32)
+    return pd.concat([table, row[embeddings.COLUMNS]], ignore_index=True), np.concatenate([embedding, vector])
 
 
 def confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import difflib
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +13,10 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from asdlib import paths, training
+from asdlib import params, paths, training
 from asdlib.classifier.arcface import ArcFace
 from asdlib.classifier.ddcsad import Ddcsad
+from asdlib.classifier.outputs import Outputs, compute_outputs
 from asdlib.errors import ModelError
 from asdlib.features import LogMel
 from asdlib.units import FULL_SCALE
@@ -80,7 +82,7 @@ class Classifier(nn.Module):
                 f"classifier.model.backbone: its output has shape {tuple(features.shape)}; expected a convolutional "
                 f"network's (batch, {self.backbone.num_features}, height, width); choose another timm model"
             )
-        embedding = features.float().mean((2, 3))
+        embedding = features.to(self.fully_connected.weight.dtype).mean((2, 3))
         hidden = F.relu(self.dropout(embedding))
         with torch.autocast(hidden.device.type, enabled=False):  # logits need more resolution than bfloat16 has
             logit = self.fully_connected(hidden).squeeze(1)
@@ -150,34 +152,46 @@ def backbone(name: str, pretrained: bool | str) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class Runner:
-    """Callable network that maps int16 windows, shape (windows, samples), to logits and embeddings in float64."""
+class TrainedClassifier:
+    """A trained classifier of one section and stage, which maps waveforms to logits and embeddings."""
 
+    settings: params.Classifier
     network: Classifier
     compute: training.Compute
 
+    @classmethod
+    def load(cls, file: Path, settings: params.Classifier, sample_rate: int, compute: training.Compute):
+        """Load a classifier from a safetensors file that :func:`asdlib.classifier.train.fit` wrote.
+
+        Args:
+            file: The file.
+            settings: Settings with which it was trained.
+            sample_rate: Sampling rate in Hz.
+            compute: Device and precision to compute with.
+        """
+        without_weights = settings.model.model_copy(update={"pretrained": False})  # they come from the file
+        network = Classifier(settings.model_copy(update={"model": without_weights}), sample_rate)
+        network.load_state_dict(load_file(file))
+        return cls(settings, network.eval().to(compute.device), compute)
+
+    @property
+    def centroids(self) -> np.ndarray:
+        """Centroids of the loss, float64, (2, D), in the order of :mod:`asdlib.classifier.ddcsad`."""
+        return self.network.ddcsad.centroids.double().cpu().numpy()
+
+    def outputs(self, clips: Iterable[np.ndarray]) -> list[Outputs]:
+        """Return logits and embeddings of each clip's windows (:func:`asdlib.classifier.outputs.compute_outputs`)."""
+        return compute_outputs(self, clips, self.settings)
+
     @torch.inference_mode()
-    def __call__(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, windows: np.ndarray) -> Outputs:
+        """Map windows in units of 1/32768, shape (windows, samples), to logits and embeddings in float64."""
         waveform = torch.from_numpy(windows).to(self.compute.device).float() / FULL_SCALE
         with self.compute.autocast():
             output = self.network(waveform)
         return output.logit.double().cpu().numpy(), output.embedding.double().cpu().numpy()
 
 
-def parameters(model: nn.Module) -> int:
+def count_parameters(model: nn.Module) -> int:
     """Return the number of learned values."""
     return sum(value.numel() for value in model.parameters())
-
-
-def load(path: Path, settings, sample_rate: int) -> Classifier:
-    """Load a classifier from a safetensors file, in evaluation mode.
-
-    Args:
-        path: File written by :func:`asdlib.classifier.train.fit`.
-        settings: :class:`asdlib.params.classifier.Classifier` with which it was trained.
-        sample_rate: Sampling rate in Hz.
-    """
-    without_weights = settings.model.model_copy(update={"pretrained": False})  # they come from the file
-    model = Classifier(settings.model_copy(update={"model": without_weights}), sample_rate)
-    model.load_state_dict(load_file(path))
-    return model.eval()

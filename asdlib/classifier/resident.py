@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asdlib.classifier.windows import window
+from asdlib.classifier.windows import read_window
 from asdlib.data.audio import Waveforms
 from asdlib.training import to_device
 
@@ -47,10 +47,10 @@ class Windows:
     def cut(self, places: Sequence[tuple[Waveforms, int, int]]) -> Tensor:
         """Cut the windows at ``(clips, row, start)``, int16 or float32 on the device, ``(places, length)``.
 
-        Beyond the end of a clip, a window continues as in :func:`asdlib.classifier.windows.window`.
+        Beyond the end of a clip, a window continues as in :func:`asdlib.classifier.windows.read_window`.
         """
         if self.samples is None:
-            cut = torch.from_numpy(np.stack([window(*place, self.length) for place in places]))
+            cut = torch.from_numpy(np.stack([read_window(*place, self.length) for place in places]))
             return to_device(cut, self.device)
         table = []
         for waveforms, row, start in places:

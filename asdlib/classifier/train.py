@@ -1,19 +1,20 @@
 """Train the classifier of one section: on the source domain, then fine-tuning for the target domain (Sec. 2.2)."""
 
-import time
-from collections.abc import Callable
-from pathlib import Path
-
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from asdlib import atomic, checkpoints, paths, records, training
-from asdlib.atomic import writing
+from asdlib import checkpoints, records, training
 from asdlib.classifier import FILES, STAGES
-from asdlib.classifier.batches import Batch, Batches, held_out_clips, normalisation
-from asdlib.classifier.model import Classifier, parameters
+from asdlib.classifier.batches import Batches
+from asdlib.classifier.clips import held_out_clips, measure_normalisation
+from asdlib.classifier.model import Classifier, count_parameters
+from asdlib.compute import Compute
+from asdlib.paths import HISTORY
+from asdlib.seeds import derive
+from asdlib.stage import Stage
+from asdlib.tables import write_table
 
 
 def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
@@ -36,80 +37,80 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     Raises:
         asdlib.errors.AsdError: Clips or weights are missing, or the training diverged.
     """
-    began = time.monotonic()
-    branch, run, compute = (
-        settings.candidate("classifier", candidate),
-        paths.Run.of(settings),
-        training.compute(settings),
-    )
+    branch, compute = settings.candidate("classifier", candidate), training.compute(settings)
+    stage = Stage(settings, "classifier", machine, candidate, section, compute)
     batches = Batches.open(settings, candidate, machine, section, compute.device)
-    what, data = recipe(settings, machine, section, candidate), records.fingerprint(batches.fingerprint)
-    facts = what | {"data": data, "compute": compute.describe()}
-    seed = training.derive(settings.seed, "classifier", machine, section, branch.seed)
-    source, target = (
-        run.checkpoint("classifier", machine, candidate, f"{section}.{stage}", facts) for stage in ("source", "target")
-    )
+    wanted, data = recipe(settings, machine, section, candidate), records.fingerprint(batches.fingerprint)
+    seed = derive(settings.seed, "classifier", machine, section, branch.seed)
+    source, target = (stage.resuming(wanted | {"data": data}, part) for part in ("source", "target"))
 
-    def stage(name: str, draw: Callable[[torch.Generator], Batch], steps: int, factor: float, checkpoint: Path):
-        rates = branch.training.backbone_learning_rate * factor, branch.training.head_learning_rate * factor
-        optimizer = torch.optim.Adam(model.groups(*rates), fused=True)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=list(rates), total_steps=steps)
-
-        def loss(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
-            batch = draw(generator)
-            return model.losses(batch.waveform, batch.label)
-
-        history, earlier = training.train(
-            model,
-            loss,
-            optimizer,
-            scheduler,
-            steps=steps,
-            seed=training.derive(seed, name),
-            compute=compute,
-            checkpoint=checkpoint,
-            settings=facts,
-        )
-        seen = training.derive(seed, name)
-        training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), compute, seen)
-        return history.assign(stage=name)[["stage", *history.columns]], earlier
-
-    torch.manual_seed(training.derive(seed, "weights"))
-    statistics = normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
+    torch.manual_seed(derive(seed, "weights"))
+    statistics = measure_normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
     model = Classifier(branch, settings.data.sample_rate, statistics, batches.epoch_steps).to(compute.device)
-    if not checkpoints.is_finished(source):
-        target.unlink(missing_ok=True)  # belongs to a source training by other code
-        if not source.is_file():
+    if not checkpoints.is_finished(source["checkpoint"]):
+        target["checkpoint"].unlink(missing_ok=True)  # belongs to a source training by other code
+        if not source["checkpoint"].is_file():
             initialise(model, batches, compute, seed, branch.ddcsad.weight == "balanced")
-    history, earlier = stage(STAGES[0], batches.source, branch.training.steps, 1.0, source)
+    history, earlier = train_stage(model, batches, STAGES[0], branch, seed, source)
     models = {FILES[STAGES[0]]: _tensors(model)}
     if batches.target is None:
         print(f"section {section} of {machine} has no target training clips: no fine-tuning", flush=True)
     elif branch.training.finetune_steps:
-        steps, factor = branch.training.finetune_steps, branch.training.finetune_factor
-        tuning, more = stage(STAGES[1], batches.finetuning, steps, factor, target)
+        tuning, more = train_stage(model, batches, STAGES[1], branch, seed, target)
         earlier += more
         history = pd.concat([history, tuning], ignore_index=True)
         models[FILES[STAGES[1]]] = _tensors(model)
-    record = records.record(
-        what,
-        seed=seed,
-        device=compute.describe(),
-        data=data,
-        seconds=time.monotonic() - began + earlier,
-        precision=compute.precision,
-        parameters=parameters(model),
-        pretrained=branch.model.pretrained,
-    )
-    with writing(run.system("classifier", machine, candidate, section), folder=True) as folder:
+    about = {
+        "precision": compute.precision,
+        "parameters": count_parameters(model),
+        "pretrained": branch.model.pretrained,
+    }
+    with stage.writing(wanted, seed=seed, data=data, earlier=earlier, **about) as folder:
         for name, tensors in models.items():
             save_file(tensors, folder / name)
-        history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
-        atomic.write_json(record, folder / "record.json")
-    if not settings.keep_finished:
-        for checkpoint in (source, target):
-            checkpoints.finished(checkpoint).unlink(missing_ok=True)
+        write_table(history, folder / HISTORY)
     return history
+
+
+def train_stage(
+    model: Classifier, batches: Batches, name: str, branch, seed: int, resuming: dict
+) -> tuple[pd.DataFrame, float]:
+    """Train a network in one stage, on the source domain or for the target domain.
+
+    Args:
+        model: The network, which is changed.
+        batches: Source of the section's batches.
+        name: Stage, of :data:`asdlib.classifier.STAGES`.
+        branch: :class:`asdlib.params.classifier.Classifier`.
+        seed: Seed of the training.
+        resuming: Device and checkpoint, as returned by :meth:`asdlib.stage.Stage.resuming`.
+
+    Returns:
+        The history, with the column ``stage``, and the seconds that earlier starts took.
+    """
+    options, draw, steps, factor = branch.training, batches.source, branch.training.steps, 1.0
+    if name == STAGES[1]:
+        draw, steps, factor = batches.finetuning, options.finetune_steps, options.finetune_factor
+    rates = options.backbone_learning_rate * factor, options.head_learning_rate * factor
+    optimizer = torch.optim.Adam(model.groups(*rates), fused=True)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=list(rates), total_steps=steps)
+
+    def loss(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        batch = draw(generator)
+        return model.losses(batch.waveform, batch.label)
+
+    seed = derive(seed, name)
+    history, earlier = training.train(
+        model,
+        loss,
+        optimizer,
+        scheduler,
+        steps=steps,
+        seed=seed,
+        **resuming,
+    )
+    training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), resuming["compute"], seed)
+    return history.assign(stage=name)[["stage", *history.columns]], earlier
 
 
 def recipe(settings, machine: str, section: str, candidate: str) -> dict:
@@ -125,7 +126,7 @@ def recipe(settings, machine: str, section: str, candidate: str) -> dict:
 
 
 @torch.no_grad()
-def initialise(model: Classifier, batches: Batches, compute: training.Compute, seed: int, balanced: bool) -> None:
+def initialise(model: Classifier, batches: Batches, compute: Compute, seed: int, balanced: bool) -> None:
     """Set the centroids to the class means of one epoch, before the first step, and set the weight of DDCSAD.
 
     Args:
@@ -139,7 +140,7 @@ def initialise(model: Classifier, batches: Batches, compute: training.Compute, s
     outputs = []
     for index in range(batches.epoch_steps):
         batch = batches.source(training.generator(seed, "centroids", index))
-        torch.manual_seed(training.derive(seed, "centroids dropout", index))
+        torch.manual_seed(derive(seed, "centroids dropout", index))
         with compute.autocast():
             output = model(batch.waveform)
         model.ddcsad.collect(output.embedding, batch.label)

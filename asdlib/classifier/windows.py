@@ -1,4 +1,4 @@
-"""Determine length and positions of windows, and cut them from the memory-mapped files."""
+"""Determine length and positions of windows, and cut them from clips."""
 
 import numpy as np
 
@@ -20,8 +20,18 @@ def starts(samples: int, length: int, windows: int) -> np.ndarray:
     return np.unique(np.linspace(0, free, windows).round().astype(int)) if windows > 1 else np.array([free // 2])
 
 
-def window(waveforms: Waveforms, row: int, start: int, length: int) -> np.ndarray:
-    """Read ``length`` int16 samples of a clip from ``start``; beyond its end, the clip is mirrored in time."""
+def cut_windows(samples: np.ndarray, length: int, windows: int) -> np.ndarray:
+    """Cut equally spaced windows from a clip, ``(windows, length)``; beyond its end, it is mirrored in time."""
+    return np.stack(
+        [_extended(samples[start : start + length], length) for start in starts(len(samples), length, windows)]
+    )
+
+
+def read_window(waveforms: Waveforms, row: int, start: int, length: int) -> np.ndarray:
+    """Read ``length`` samples of a decoded clip from ``start``; beyond its end, the clip is mirrored in time."""
     rest = int(waveforms.clips["samples"].iat[row]) - start
-    samples = waveforms.read(row, start, min(length, rest))
-    return samples if rest >= length else np.pad(samples, (0, length - rest), mode="symmetric")
+    return _extended(waveforms.read(row, start, min(length, rest)), length)
+
+
+def _extended(samples: np.ndarray, length: int) -> np.ndarray:
+    return samples if len(samples) == length else np.pad(samples, (0, length - len(samples)), mode="symmetric")

@@ -276,6 +276,17 @@ def _runs(commands) -> None:
     command.add_argument("runs", type=Path, nargs="+", help="run folders, for example runs/ablations")
     command.set_defaults(command="runs:ablations")
 
+    command = commands.add_parser(
+        "compare",
+        help="compare Table 1 and the claims of two runs, or of a run and stored tables, cell by cell",
+        description="Print 'identical', or the cells that differ and the recorded settings, devices, versions and "
+        "commits that may explain it. Exits with 0 if the tables are equal, 1 if they differ, and 2 on invalid input.",
+    )
+    command.add_argument("first", type=Path, metavar="RUN", help="run folder, for example runs/demo")
+    words = "another run folder, or stored tables, for example book/results/demo"
+    command.add_argument("second", type=Path, metavar="RUN-OR-STORED-TABLE", help=words)
+    command.set_defaults(command="runs:compare")
+
 
 def positive(text: str) -> int:
     """Read a whole number above 0."""

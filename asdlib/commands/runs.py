@@ -4,6 +4,7 @@ import json
 
 from asdlib.evaluation import ablations as gains
 from asdlib.evaluation import seeds as repetitions
+from asdlib.evaluation.compare import compare as compare_runs
 
 
 def seeds(given) -> int:
@@ -17,3 +18,10 @@ def ablations(given) -> int:
     """Print the effect of each changed setting over seeds."""
     print(gains.describe(gains.over_seeds(given.runs)))
     return 0
+
+
+def compare(given) -> int:
+    """Compare the tables of two runs, and return 1 if they differ."""
+    comparison = compare_runs(given.first, given.second)
+    print(comparison.describe())
+    return 0 if comparison.identical else 1

@@ -1,1 +1,1 @@
-"""Sec. 3.1: the recordings, from a folder of WAV files to decoded clips."""
+"""Sec. 3.1: read recordings, from a folder of WAV files to decoded clips."""

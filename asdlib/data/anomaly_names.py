@@ -43,7 +43,7 @@ def suspected_anomalies(paths: Iterable[Path | str], folder: Path | str | None =
 
 
 def _words(part: str) -> list[str]:
-    """Words of a file or folder name that say anomaly.
+    """Find the words of a file or folder name that say anomaly.
 
     >>> _words("section_00_source_test_anomaly_0001.wav"), _words("pumpBroken2"), _words("fault-detection")
     (['anomaly'], ['broken'], [])
@@ -59,6 +59,7 @@ def _words(part: str) -> list[str]:
 
 
 def _unlabelled_test_clip(path: Path) -> bool:
+    """Tell whether a file name is that of a test clip of DCASE without a label."""
     try:
         name = names.parse(path.parent.name, path.name)
     except AsdError:

@@ -9,6 +9,7 @@ import json
 import mmap
 import os
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,13 @@ import xxhash
 
 from asdlib import atomic, records
 from asdlib.data import wav
-from asdlib.data.catalogue import listed
-from asdlib.data.quality import Doubts, Summary
+from asdlib.data.quality import QualityCheck, Summary
 from asdlib.errors import DataError
-from asdlib.paths import DECODED
+from asdlib.messages import listed
+from asdlib.paths import DECODED, RECORD
+
+RELEASED = 32
+"""number of clips that :meth:`Waveforms.read_each` reads before it releases their memory"""
 
 
 def check_headers(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None = None) -> list[str]:
@@ -48,18 +52,20 @@ def check(clips: pd.DataFrame, root: Path, data, needed: dict[str, int] | None =
     Returns:
         Problems and warnings (:mod:`asdlib.data.quality`), one sentence each.
     """
-    problems, doubts = [], Doubts(data.sample_rate)
+    problems, quality = [], QualityCheck(data.sample_rate)
     for path, split, label in zip(clips["path"], clips["split"], clips["label"], strict=True):
         try:
-            samples, note = wav.read_with_note(Path(root) / path, data)
-            doubts.hear(path, split, label, Summary.of(samples), note)
+            with wav.open_clip(Path(root) / path, data) as recording:
+                samples = recording.read()
+            quality.add(path, split, label, Summary.of(samples), recording.note)
             problems += _too_short(Path(root) / path, len(samples), data, needed)
         except DataError as error:
             problems.append(str(error))
-    return problems, doubts.sentences()
+    return problems, quality.sentences()
 
 
 def _too_short(path: Path, samples: int, data, needed: dict[str, int] | None) -> list[str]:
+    """Return a sentence if a clip is shorter than the longest minimum, else none."""
     key, least = max((needed or {"": 0}).items(), key=lambda item: item[1])
     if samples >= least:
         return []
@@ -92,19 +98,19 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
     with atomic.writing(folder, folder=True) as temporary:
         path = temporary / "waveforms.npy"
         written = _write(clips, root, path, data, np.int16) or _write(clips, root, path, data, np.float32)
-        lengths, digest, doubts = written
+        lengths, digest, quality = written
         table = clips.assign(start=np.cumsum([0, *lengths[:-1]]), samples=lengths)
         table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
         record = records.record(
             {"sample_rate": data.sample_rate, "channels": data.channels},
             seed=0,
-            device="processor",
+            device="CPU",
             data=digest.hexdigest()[:12],
             seconds=time.monotonic() - began,
             files_state=state,
-            warnings=doubts.sentences(),
+            warnings=quality.sentences(),
         )
-        atomic.write_json(record, temporary / "record.json")
+        atomic.write_json(record, temporary / RECORD)
     return True
 
 
@@ -158,6 +164,14 @@ class Waveforms:
             raise ValueError(f"samples {start} to {start + samples} of clip {row} asked for, which has {length}")
         return np.array(self.samples[first + start : first + start + samples])
 
+    def read_each(self, rows: Iterable[int]) -> Iterator[np.ndarray]:
+        """Read clips one by one, in the order of ``rows``, in constant memory."""
+        for count, row in enumerate(rows, 1):
+            yield self.read(row)
+            if count % RELEASED == 0:
+                self.release()
+        self.release()
+
     def release(self) -> None:
         """Release the memory-mapped pages read so far, so that memory use stays constant; they can be read again."""
         mapped = self.samples.base
@@ -167,7 +181,7 @@ class Waveforms:
 
 def _write(
     clips: pd.DataFrame, root: Path, path: Path, data, dtype: type
-) -> tuple[list[int], xxhash.xxh3_128, Doubts] | None:
+) -> tuple[list[int], xxhash.xxh3_128, QualityCheck] | None:
     """Write clips, concatenated, to a file in numpy's format.
 
     Returns:
@@ -176,12 +190,13 @@ def _write(
     Raises:
         DataError: Clips cannot be used.
     """
-    problems, lengths, digest, doubts = [], [], xxhash.xxh3_128(), Doubts(data.sample_rate)
+    problems, lengths, digest, quality = [], [], xxhash.xxh3_128(), QualityCheck(data.sample_rate)
     with open(path, "wb") as stream:
         _write_header(stream, dtype, 0)
         for clip in clips.itertuples():
             try:
-                waveform, note = wav.read_with_note(os.path.join(root, clip.path), data)
+                with wav.open_clip(os.path.join(root, clip.path), data) as recording:
+                    waveform = recording.read()
             except DataError as error:
                 problems.append(str(error))
                 continue
@@ -190,12 +205,12 @@ def _write(
             summary = Summary.of(waveform)
             stream.write(np.asarray(waveform, np.dtype(dtype).newbyteorder("<")))
             lengths.append(summary.length)
-            doubts.hear(clip.path, clip.split, clip.label, summary, note)
+            quality.add(clip.path, clip.split, clip.label, summary, recording.note)
             digest.update(clip.clip.encode() + b"\0" + summary.digest)
         refuse(problems)
         stream.seek(0)
         _write_header(stream, dtype, sum(lengths))
-    return lengths, digest, doubts
+    return lengths, digest, quality
 
 
 def _write_header(stream: io.BufferedIOBase, dtype: type, samples: int) -> None:
@@ -207,7 +222,7 @@ def _write_header(stream: io.BufferedIOBase, dtype: type, samples: int) -> None:
 def _recorded(folder: Path) -> dict:
     """Return the record of decoded clips, or an empty one unless all files that :func:`decode` writes exist."""
     whole = all((Path(folder) / name).is_file() for name in DECODED)
-    return json.loads((Path(folder) / "record.json").read_text(encoding="utf-8")) if whole else {}
+    return json.loads((Path(folder) / RECORD).read_text(encoding="utf-8")) if whole else {}
 
 
 def _state(clips: pd.DataFrame, root: Path, data) -> str:

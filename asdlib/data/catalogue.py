@@ -4,7 +4,6 @@ Only names are read and no file is opened, because the Snakefile computes the pl
 """
 
 import dataclasses
-import difflib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 from asdlib import paths, records
 from asdlib.data import ground_truth, names
 from asdlib.errors import DataError
+from asdlib.messages import listed, nearest, printable
 
 COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "path", "attributes"]
 """Columns of the catalogue; all are strings, ``path`` is relative to the data root."""
@@ -27,8 +27,6 @@ DCASE2021 = {
 
 FEWEST = 3
 """source training clips that a section needs: the autoencoder, its scorer and the Gaussians share them"""
-
-LISTED = 20  # problems that an error lists before it only counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +52,7 @@ def plan(settings) -> Plan:
     """
     data = settings.data
     clips = expected(data.synthetic) if data.synthetic else scan(paths.project_root() / data.root)
-    return planned(select(clips, data), data)
+    return make_plan(select(clips, data), data)
 
 
 def state(settings) -> str:
@@ -75,7 +73,7 @@ def scan(root: Path) -> pd.DataFrame:
     """Return the catalogue of a folder: one row per clip, columns :data:`COLUMNS`, sorted.
 
     Raises:
-        DataError: The folder is missing or holds no clip, a name does not fit :mod:`asdlib.data.names`, or something
+        DataError: The folder is missing or contains no clip, a name does not fit :mod:`asdlib.data.names`, or something
             cannot be opened.
     """
     clips, problems, _ = walk(root)
@@ -93,7 +91,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
     """
     root = Path(root)
     if not root.is_dir():
-        return _table([]), [f"{shown(root)}: no such folder; data.root must hold {names.EXPECTED}"], []
+        return _table([]), [f"{printable(root)}: no such folder; data.root must contain {names.EXPECTED}"], []
     rows, unused, seen = [], [], {}
     machines, _, problems = _entries(root)
     labels, odd = ground_truth.read(root)
@@ -106,7 +104,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
         try:
             names.check_machine(machine)
         except DataError as error:
-            problems += [f"{shown(root / machine)}: {error}"] if folders else []
+            problems += [f"{printable(root / machine)}: {error}"] if folders else []
             continue
         for folder in folders:
             deeper, files, odd = _entries(root / machine / folder)
@@ -120,7 +118,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
                 try:
                     name = ground_truth.complete(machine, names.parse(folder, file), labels)
                 except DataError as error:
-                    problems.append(f"{shown(root / path)}: {error}")
+                    problems.append(f"{printable(root / path)}: {error}")
                     continue
                 other = seen.setdefault((machine, name.split, file), path)
                 if other != path:
@@ -128,7 +126,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
                     continue
                 rows.append(_row(machine, name, path))
     if not rows and not problems:
-        problems = [f"{shown(root)}: {_nothing(root, machines, unused)}; expected {names.EXPECTED}"]
+        problems = [f"{printable(root)}: {_nothing(root, machines, unused)}; expected {names.EXPECTED}"]
     return _table(rows), problems, unused
 
 
@@ -163,17 +161,17 @@ def expected(synthetic, fault: Callable[[str, int], str] | None = None) -> pd.Da
 
 
 def select(clips: pd.DataFrame, data) -> pd.DataFrame:
-    """The rows that take part by ``data.sections``; :class:`DataError` if one asked for is not there."""
+    """Select the clips of ``data.sections``; raise :class:`DataError` if a machine type or section does not exist."""
     for key, column in (("machines", "machine"), ("sections", "section")):
         there = sorted(set(clips[column]))
         for name in getattr(data, key) or []:
             if name not in there:
-                raise DataError(f"data.{key}: {data.root} holds no {column} {name!r}{nearest(name, there)}")
+                raise DataError(f"data.{key}: {data.root} has no {column} {name!r}{nearest(name, there)}")
     return clips if data.sections is None else clips[clips["section"].isin(data.sections)].reset_index(drop=True)
 
 
-def planned(clips: pd.DataFrame, data) -> Plan:
-    """The plan that a catalogue allows (see :func:`plan`), or :class:`DataError` that lists all that it lacks."""
+def make_plan(clips: pd.DataFrame, data) -> Plan:
+    """Make the plan for a catalogue (see :func:`plan`); raise :class:`DataError` with everything that it lacks."""
     result, problems = assess(clips, data)
     if problems:
         raise DataError(listed(f"{data.root}: clips that cannot be used", problems))
@@ -181,7 +179,7 @@ def planned(clips: pd.DataFrame, data) -> Plan:
 
 
 def assess(clips: pd.DataFrame, data) -> tuple[Plan, list[str]]:
-    """The plan, and what the catalogue lacks for it, a sentence each."""
+    """Return the plan for a catalogue, and what the catalogue lacks for it, one sentence each."""
     counts = clips.groupby(["machine", "section", "domain", "split", "label"]).size().to_dict()
     tested = sorted({key[:2] for key in counts if key[3] == "test" and key[4] != "unknown"})
     machines: dict[str, list[str]] = {}
@@ -201,22 +199,6 @@ def assess(clips: pd.DataFrame, data) -> tuple[Plan, list[str]]:
         problems = [f"{data.root}: no machine type has labelled test clips, so nothing can be evaluated; add some"]
     trained = {key[0] for key in counts if key[3] == "train"}
     return Plan(machines, sorted(trained - set(machines))), problems
-
-
-def listed(head: str, problems: list[str]) -> str:
-    """Format one problem unchanged, or several under a heading: at most :data:`LISTED`, then the number of others."""
-    if len(problems) == 1:
-        return problems[0]
-    more = [f"... and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
-    return "\n  ".join([f"{head} ({len(problems)}):", *problems[:LISTED], *more])
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence about an unknown name, with the closest known name and a list of all."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"; {hint}There are {', '.join(known) or 'none'}"
 
 
 def _lacking(machine: str, section: str, counts: dict, labels: Iterable[str]) -> list[str]:
@@ -239,20 +221,13 @@ def _lacking(machine: str, section: str, counts: dict, labels: Iterable[str]) ->
     return problems
 
 
-def shown(path: Path | str) -> str:
-    """Format a path for a message, with undecodable bytes and unprintable characters escaped."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in str(path)
-    )
-
-
 def _nothing(root: Path, machines: list[str], unused: list[str]) -> str:
     if unused:
-        return f"no wav file found, but for example {shown(unused[0])}"
+        return f"no wav file found, but for example {printable(unused[0])}"
     if inner := [folder for folder in machines if folder in names.FOLDERS]:
-        return f"holds {inner[0]}/ itself, so it looks like the folder of one machine type; give the folder above"
+        return f"contains {inner[0]}/ itself, so it looks like the folder of one machine type; give the folder above"
     inside = sorted(entry.name for entry in os.scandir(root))
-    return f"no clips found, but for example {shown(inside[0])}" if inside else "the folder is empty"
+    return f"no clips found, but for example {printable(inside[0])}" if inside else "the folder is empty"
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
@@ -262,7 +237,7 @@ def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        return [], [], [f"{shown(folder)}: {error.strerror.lower()}; {remedy}"]
+        return [], [], [f"{printable(folder)}: {error.strerror.lower()}; {remedy}"]
     for entry in entries:
         if entry.name.startswith("."):
             continue
@@ -273,9 +248,9 @@ def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
                 files.append(entry.name)
             else:
                 what = "a broken link" if entry.is_symlink() else "not a regular file"
-                problems.append(f"{shown(entry.path)}: {what}; {remedy}")
+                problems.append(f"{printable(entry.path)}: {what}; {remedy}")
         except OSError as error:  # a link to itself, for one
-            problems.append(f"{shown(entry.path)}: {error.strerror.lower()}; {remedy}")
+            problems.append(f"{printable(entry.path)}: {error.strerror.lower()}; {remedy}")
     return folders, files, problems
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from asdlib.data import audio, catalogue, names
 from asdlib.data.anomaly_names import suspected_anomalies
-from asdlib.data.quality import named
+from asdlib.messages import named, printable
 
 FEW = 5  # test clips of a kind
 GROUPS = ["machine", "section", "domain", "split", "label"]
@@ -46,18 +46,18 @@ def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
             warnings.append(f"{named(suspected)}: training clips must be normal; move anomalous ones to a test folder")
     few = [
         f"{' '.join(row[key] for key in GROUPS)}: {row['clips']}"
-        for row in compared(clips)
+        for row in compare_counts(clips)
         if row["section"] in plan.machines.get(row["machine"], ()) and row["split"] == "test" and 0 < row["clips"] < FEW
     ]
     if few:
         warnings.append(f"{named(few)}: an AUC of fewer than {FEW} clips says little; add some")
     if unused:
-        warnings.append(f"{named(map(catalogue.shown, unused))}: not used; expected wav files in {names.EXPECTED}")
+        warnings.append(f"{named(map(printable, unused))}: not used; expected wav files in {names.EXPECTED}")
     return {
         "root": str(root),
         "usable": not problems,
         "clips": len(clips),
-        "counts": compared(clips),
+        "counts": compare_counts(clips),
         "machines": plan.machines,
         "outliers": plan.outliers,
         "problems": problems,
@@ -65,7 +65,7 @@ def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
     }
 
 
-def compared(clips: pd.DataFrame) -> list[dict]:
+def compare_counts(clips: pd.DataFrame) -> list[dict]:
     """Compare the number of clips per machine type, section, domain, split and label with that in DCASE2021.
 
     There is one record per group. Every section has its six groups of DCASE2021, including those without clips.

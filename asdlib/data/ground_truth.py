@@ -64,7 +64,7 @@ def values(content: bytes) -> list[tuple[str, int]]:
     """Parse the clips of one file of ground truth, each with its 0 or 1.
 
     Raises:
-        AsdError: A line, other than a header, holds something else.
+        AsdError: A line other than a header contains something else.
     """
     result = []
     for number, cells in lists.lines(content):

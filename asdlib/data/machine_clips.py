@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from asdlib import paths
-from asdlib.data import catalogue, plan, roles
+from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
 from asdlib.errors import DataError
+from asdlib.messages import nearest
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def open_machine(settings, machine: str) -> MachineClips:
     """
     machines = plan.read(settings).machines
     if machine not in machines:
-        hint = catalogue.nearest(machine, machines)
+        hint = nearest(machine, machines)
         raise DataError(f"machine {machine!r} has no systems in the profile {settings.profile}{hint}")
     waveforms = Waveforms.open(paths.Run.of(settings).data(machine))
     clips, planned = waveforms.clips, list(machines[machine])

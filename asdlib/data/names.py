@@ -19,7 +19,7 @@ MACHINES = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
 """The machine types of DCASE2021."""
 
 FOLDERS = {"train": "train", "test": "test", "source_test": "test", "target_test": "test"}
-"""Folders of a machine that hold clips, and their split."""
+"""Folders of a machine type that contain clips, and their split."""
 
 EXPECTED = (
     "<machine>/{train,source_test,target_test}/section_NN_<source|target>_<train|test>_<normal|anomaly>_NNNN.wav "
@@ -59,7 +59,7 @@ class ClipName:
 
     @property
     def file(self) -> str:
-        """The file name."""
+        """File name of the clip."""
         label = () if self.label == "unknown" else (self.label,)
         if self.grammar == 2020:
             return "_".join([*label, "id", self.section, self.number]) + ".wav"
@@ -72,7 +72,7 @@ class ClipName:
 
     @property
     def folder(self) -> str:
-        """The folder in which DCASE2021 (for other grammars: their challenge) keeps the clip."""
+        """Folder of the clip in DCASE2021 or, for another grammar, in its challenge."""
         return f"{self.domain}_test" if self.split == "test" and self.grammar == 2021 else self.split
 
 

@@ -1,11 +1,12 @@
 """Warn about clips that are usable but may make the results misleading, in one sentence per kind, with a count."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import xxhash
+
+from asdlib.messages import named
 
 SECOND_LIMIT = 1.0
 """seconds; shorter clips contain little information, and the windows of the profiles are longer"""
@@ -15,8 +16,6 @@ CLIPPED = 0.001
 
 QUIET = 33
 """steps of 16 bits (-60 dBFS): a clip whose peak is below this counts as quiet"""
-
-SHOWN = 3  # paths that a sentence names
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class Summary:
         return cls(len(samples), silent, full > CLIPPED * len(samples), quiet, xxhash.xxh3_128_digest(samples))
 
 
-class Doubts:
-    """Collects what is odd about the clips of a data folder.
+class QualityCheck:
+    """Collect warnings about the clips of a data folder.
 
     Args:
         sample_rate: Sampling rate in Hz.
@@ -56,7 +55,7 @@ class Doubts:
         self._leaks, self._contradictions, self._twice = [], [], []
         self._headers: dict[str, list[str]] = {}  # what is wrong with headers, numbers aside: paths, with the sentences
 
-    def hear(self, path: str, split: str, label: str, clip: Summary, note: str = "") -> None:
+    def add(self, path: str, split: str, label: str, clip: Summary, note: str = "") -> None:
         """Add a clip.
 
         Args:
@@ -92,15 +91,15 @@ class Doubts:
         kinds = [
             (
                 self._leaks,
-                "clips that hold the same samples in training and test, so scores would flatter; remove one of each",
+                "clips that contain the same samples in training and test, so scores would flatter; remove one of each",
             ),
             (
                 self._contradictions,
-                "clips that hold the same samples, once called normal and once anomalous; correct the labels",
+                "clips that contain the same samples, once called normal and once anomalous; correct the labels",
             ),
             (
                 self._twice,
-                "clips that hold the same samples as another of the same split; each counts as a separate clip",
+                "clips that contain the same samples as another of the same split; each counts as a separate clip",
             ),
             (self._silent, "silent clips (all samples equal); check the microphone, or remove them"),
             (
@@ -119,13 +118,3 @@ class Doubts:
             for notes in self._headers.values()
         ]
         return [f"{named(paths)}: {words}" for paths, words in kinds if paths] + headers
-
-
-def named(paths: Iterable[str]) -> str:
-    """Format the number of paths and the first of them.
-
-    >>> named(["a.wav", "b.wav", "c.wav", "d.wav"])
-    '4 (a.wav, b.wav, c.wav, ...)'
-    """
-    paths = list(paths)
-    return f"{len(paths)} ({', '.join(paths[:SHOWN])}{', ...' if len(paths) > SHOWN else ''})"

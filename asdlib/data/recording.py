@@ -1,37 +1,29 @@
-"""Open a recording: the one place where audio files are read.
+"""Open a recording: the one place where audio files are opened and read.
 
 Samples are in units of 1/32768, so ``samples / FULL_SCALE`` is the waveform in -1 to 1. What 16 bits hold exactly comes
-as int16; everything else as float32 in the same units, since rounding would take the faults from quiet recordings.
+as int16; everything else as float, since rounding would take the faults from quiet recordings.
 """
 
-import io
-import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
 
-from asdlib.data import containers
+from asdlib.data.chunks import REPAIR
+from asdlib.data.contents import Array, open_file
 from asdlib.errors import DataError
 from asdlib.units import FULL_SCALE
 
-"""value of amplitude 1"""
 LOUDEST = 2.0
-"""largest amplitude of float samples: filters overshoot 1 a little; more is another scale"""
-
+"""largest amplitude of float samples: filters overshoot 1 a little; more means another scale"""
 SUFFIXES = (".wav", ".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3")
-"""endings of audio files, in small letters"""
-_COMPRESSED = {
-    "FLAC": ("PCM_S8", "PCM_16", "PCM_24"),
-    "OGG": ("VORBIS", "OPUS"),
-    "MP3": ("MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I"),
-    "MPEG": ("MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I"),
-}
+"""endings of audio files, in lower case"""
 _EXACT = ("PCM_S8", "PCM_U8", "PCM_16")  # subtypes that int16 holds
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a name is that of a finished audio file: no hidden, temporary or partly written one.
+    """Tell whether a name is that of a finished audio file, neither hidden nor temporary nor partly written.
 
     >>> [is_recording(Path(name)) for name in ("a.wav", "b.FLAC", "._a.wav", "a.wav.part", "~a.wav", "notes.txt")]
     [True, True, False, False, False, False]
@@ -40,52 +32,48 @@ def is_recording(path: Path) -> bool:
 
 
 class Recording:
-    """One open audio file; its header is examined once.
+    """A recording: an audio file, whose header is examined once, or samples in memory. Any part of it can be read.
+
+    A file stays open until :meth:`close`; reading after that opens it again.
 
     Args:
-        path: The file, in any container of :mod:`asdlib.data.containers`.
+        source: Path of a file (:mod:`asdlib.data.containers`, :mod:`asdlib.data.compressed`); or samples and sampling
+            rate in Hz. Such samples have shape ``(samples,)`` or ``(samples, channels)`` and are floating-point with
+            full scale 1, or signed integers.
+        channels: What to do with several channels: refuse them, read the first, or read their mean.
 
     Attributes:
-        path: The file.
-        container: For example ``RIFF`` or ``FLAC``.
+        name: Path or description of the recording, for messages.
+        container: For example ``RIFF``, ``FLAC`` or ``array``.
         subtype: How samples are written, as libsndfile calls it.
-        sample_rate: In Hz.
-        channels: How many.
+        sample_rate: Sampling rate in Hz.
+        channels: Number of channels.
         frames: Length in samples per channel, as many as the file really holds.
-        note: What is wrong with the header although all samples are there, a sentence; else empty.
+        note: What is wrong with the header although all samples are there; else empty.
 
     Raises:
-        DataError: The file is missing, no audio, in a container or encoding that is not read, empty or truncated.
+        DataError: The file is missing, not audio, in a container or encoding that is not supported, empty or truncated;
+            or it has several channels, which ``channels`` refuses.
     """
 
-    def __init__(self, path: Path | str):
-        self.path = path
-        try:
-            self._stream = open(path, "rb", buffering=0)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be opened ({error.strerror.lower()}); expected a wav file") from None
-        try:
-            size = os.fstat(self._stream.fileno()).st_size
-            if not size:
-                raise ValueError("the file is empty (0 bytes); expected a wav file; copy or record it again")
-            self._sound = None
-            self._samples = containers.uncompressed(self._stream, size)
-            if self._samples is None:
-                self._open_compressed()
-            else:
-                encoding = self._samples.encoding
-                self.container, self.subtype = self._samples.container, encoding.subtype
-                self.sample_rate, self.channels = encoding.sample_rate, encoding.channels
-                self.frames, self.note = self._samples.frames, self._samples.note
-            if self.frames == 0:
-                raise ValueError("holds no samples; expected at least one; record it again or remove it")
-        except (ValueError, OSError) as error:
+    def __init__(
+        self, source: Path | str | tuple[np.ndarray, int], channels: Literal["refuse", "first", "mean"] = "refuse"
+    ):
+        self._mean, self._content = channels == "mean", None
+        if isinstance(source, tuple):
+            self._content = Array(*source) if len(source) == 2 else Array(source, None)
+            self.name = self._content.name
+        else:
+            self.name = str(source)
+            self._content = open_file(source)
+        for name in ("container", "subtype", "sample_rate", "channels", "frames", "note"):
+            setattr(self, name, getattr(self._content, name))
+        if self.channels != 1 and channels == "refuse":
             self.close()
-            reason = error.strerror.lower() if isinstance(error, OSError) else error
-            raise DataError(f"{path}: {reason}") from None
-        except BaseException:
-            self.close()
-            raise
+            raise DataError(
+                f"{self.name}: {self.channels} channels; expected 1; set data.channels to first or mean, or give mono "
+                "recordings"
+            )
 
     def __enter__(self) -> "Recording":
         return self
@@ -93,24 +81,25 @@ class Recording:
     def __exit__(self, *_) -> None:
         self.close()
 
+    def __del__(self):
+        if getattr(self, "_content", None) is not None:
+            self.close()
+
     def close(self) -> None:
         """Close the file."""
-        if getattr(self, "_sound", None) is not None:
-            self._sound.close()
-        self._stream.close()
+        self._content.close()
 
     @property
     def seconds(self) -> float:
         """Length in seconds."""
         return self.frames / self.sample_rate
 
-    def read(self, start: int = 0, frames: int | None = None, mean: bool = False) -> np.ndarray:
-        """Read samples in units of 1/32768, shape ``(frames,)``: int16 if that holds them exactly, else float32.
+    def read(self, start: int = 0, frames: int | None = None) -> np.ndarray:
+        """Read samples in units of 1/32768, shape ``(frames,)``: int16 if that holds them exactly, else float.
 
         Args:
             start: First sample.
-            frames: How many; to the end by default.
-            mean: True for the mean of all channels, False for the first.
+            frames: Number of samples (default: up to the end).
 
         Raises:
             DataError: Samples cannot be decoded, are fewer than promised, NaN, or beyond full scale.
@@ -119,84 +108,43 @@ class Recording:
         exact = self.subtype in _EXACT
         kind = "int16" if exact else "float64" if self.subtype in ("PCM_32", "DOUBLE") else "float32"
         try:
-            samples = self._decode(start, frames, kind)
+            samples = self._content.decode(start, frames, kind)
         except (soundfile.LibsndfileError, RuntimeError, MemoryError) as error:
-            raise DataError(f"{self.path}: cannot be decoded ({error}); copy it again or remove it") from None
+            raise DataError(f"{self.name}: cannot be decoded ({error}); copy it again or remove it") from None
         if len(samples) != frames:
             raise DataError(
-                f"{self.path}: {len(samples)} samples could be read, the header promises {frames}; {containers.REPAIR}"
+                f"{self.name}: {len(samples)} samples could be read, the header promises {frames}; {REPAIR}"
             )
-        if not mean or self.channels == 1:
+        if not self._mean or self.channels == 1:
             samples = np.ascontiguousarray(samples[:, 0])
         else:
             samples, exact = samples.mean(axis=1, dtype=np.float64) / (FULL_SCALE if exact else 1), False
-        if exact:
-            return samples
+        return samples if exact else self._scaled(samples)
+
+    def waveform(self, start: int = 0, frames: int | None = None) -> np.ndarray:
+        """Read samples as float64 with full scale 1, shape ``(frames,)``; arguments and errors as in :meth:`read`."""
+        return self.read(start, frames).astype(np.float64) / FULL_SCALE
+
+    def _scaled(self, samples: np.ndarray) -> np.ndarray:
+        """Check float samples, and return them in units of 1/32768, as int16 if that holds them exactly."""
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         if bad:
             raise DataError(
-                f"{self.path}: {bad} sample(s) are NaN or infinite; expected finite ones; export or record it again"
+                f"{self.name}: {bad} sample(s) are NaN or infinite; expected finite ones; export or record it again"
             )
+        if self.container == "array":
+            return samples * FULL_SCALE
         peak = float(np.abs(samples).max(initial=0))
         if peak > LOUDEST and self.subtype in ("FLOAT", "DOUBLE"):
             raise DataError(
-                f"{self.path}: samples reach {peak:.4g}; expected -1 to 1; scale all clips of the machine by one "
+                f"{self.name}: samples reach {peak:.4g}; expected -1 to 1; scale all clips of the machine by one "
                 "common factor"
             )
-        return narrowed(np.multiply(samples, FULL_SCALE, dtype=samples.dtype).astype(np.float32))
-
-    def _decode(self, start: int, frames: int, kind: str) -> np.ndarray:
-        """Samples as libsndfile gives them, shape ``(frames, channels)``."""
-        if self._sound is not None:
-            self._sound.seek(start)
-            return self._sound.read(frames, kind, always_2d=True)
-        encoding = self._samples.encoding
-        self._stream.seek(self._samples.start + start * encoding.width)
-        content, wanted = bytearray(), frames * encoding.width
-        while len(content) < wanted and (block := self._stream.read(wanted - len(content))):
-            content += block
-        samples, _ = soundfile.read(
-            io.BytesIO(content),
-            dtype=kind,
-            always_2d=True,
-            samplerate=encoding.sample_rate,
-            channels=encoding.channels,
-            format="RAW",
-            subtype=encoding.subtype,
-            endian=encoding.endian,
-        )
-        return samples
-
-    def _open_compressed(self) -> None:
-        self._stream.seek(0)
-        content = bytearray(self._stream.readall())  # not mapped: a file that shrinks would end the process
-        try:
-            sound = soundfile.SoundFile(io.BytesIO(content))
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            reason = getattr(error, "error_string", error)
-            raise ValueError(f"not readable as audio ({reason}); expected a wav file; convert or remove it") from None
-        self._sound, self.container, self.subtype, self.note = sound, sound.format, sound.subtype, ""
-        if self.subtype not in _COMPRESSED.get(self.container, ()):
-            raise ValueError(
-                f"holds {self.container} with {self.subtype} samples; expected WAV, PCM or float; convert it"
-            )
-        if self.container == "FLAC":
-            frames, place, self.note = containers.flac(content)
-            if self.note:  # libsndfile believes the header
-                content[place : place + 5] = (content[place] & 0xF0 | frames >> 32).to_bytes(1) + (
-                    frames & 0xFFFFFFFF
-                ).to_bytes(4)
-                sound.close()
-                self._sound = sound = soundfile.SoundFile(io.BytesIO(content))
-        elif self.container == "OGG":
-            containers.ogg(content)
-        else:
-            containers.mp3(content)
-        self.sample_rate, self.channels, self.frames = sound.samplerate, sound.channels, sound.frames
+        return _narrow(np.multiply(samples, FULL_SCALE, dtype=samples.dtype).astype(np.float32))
 
 
-def narrowed(samples: np.ndarray) -> np.ndarray:
-    """Float samples as int16 if that holds them exactly, as it does for 16 bits in a wider file; else as they are."""
+def _narrow(samples: np.ndarray) -> np.ndarray:
+    """Return float samples as int16 if that holds them exactly, as it does for 16 bits in a wider file."""
     low, high = samples.min(initial=0), samples.max(initial=0)
     if low < -FULL_SCALE or high >= FULL_SCALE:
         return samples

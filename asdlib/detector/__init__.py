@@ -1,4 +1,4 @@
-"""Beyond the paper's bench: a detector for a machine of one's own, from normal recordings alone."""
+"""Detect anomalous sounds of your own machine, after learning from normal recordings only; the paper lacks this."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ __all__ = ["Detector", "DetectorError", "Verdict"]
 
 
 def __getattr__(name: str):
-    """Import what is asked for: judging needs no scikit-learn, which takes a second to import."""
+    """Import a class when it is first used: scikit-learn takes a second to import, and judging does not need it."""
     if name == "Detector":
         from asdlib.detector.detector import Detector
 

@@ -1,27 +1,27 @@
-"""The model card: what a detector heard, what to expect of it, and its limits."""
+"""Write the model card of a detector: what it learnt from, what to expect of it, and its limits."""
 
 import pandas as pd
 
 from asdlib.detector.calibration import CONFIDENCE, ENSEMBLE, Calibration
-from asdlib.detector.folder import FEW_FILES
+from asdlib.detector.facts import Facts
 from asdlib.detector.recordings import MACHINE
-from asdlib.detector.store import Facts
+from asdlib.detector.survey import FEW_FILES
 
 
 def card(
     facts: Facts, settings, clips: pd.DataFrame, calibration: dict[tuple[str, str], dict[str, Calibration]]
 ) -> str:
-    """The card, in Markdown.
+    """Return the card in Markdown.
 
     Args:
-        facts: Of the detector.
-        settings: :class:`asdlib.params.settings.Settings`.
-        clips: Of :func:`asdlib.detector.folder.lay_out`.
-        calibration: By section and domain, then branch.
+        facts: Description of the detector.
+        settings: Settings of the run (:class:`asdlib.params.settings.Settings`).
+        clips: The clips of :class:`asdlib.detector.layout.Layout`.
+        calibration: Calibrations by section and domain, and then by branch.
     """
     record, rate = facts.record, settings.data.sample_rate
     own = clips[clips["machine"] == MACHINE]
-    lines = ["# Model card", "", "## What it heard", ""]
+    lines = ["# Model card", "", "## What it learnt from", ""]
     lines += ["| section | normal clips | held out | changed conditions | held out |", "|---|---|---|---|---|"]
     for name, part in own.groupby("name", sort=False):
         numbers = [
@@ -34,22 +34,22 @@ def card(
     lines += [
         "",
         f"Clips of {facts.seconds:.1f} s at {rate} Hz, normal ones only, from {own['recording'].nunique()} recordings. "
-        "The clips held out trained nothing and share no sample with the others; the thresholds come from them.",
+        "No network was trained on the held-out clips, which share no sample with the others; they set the thresholds.",
         "",
         "Outliers: " + (", ".join(f"{name} ({count} clips)" for name, count in others.items()) or "none") + ".",
         "",
         *[f"* {sentence}." for sentence in record.get("warnings", [])],
         "",
-        "## What listens",
+        "## Branches",
         "",
         f"* Autoencoder branch: {', '.join(facts.autoencoder)}.",
         f"* Classifier branch: {', '.join(facts.classifier) or 'none'}.",
-        "* Statistics of the spectrum, on the whole and at any moment.",
+        "* Statistics of the spectrum, over the whole clip and at each moment.",
         *[f"* Left out: {sentence}." for sentence in facts.missing],
         "",
         "## What to expect",
         "",
-        f"A clip is called an anomaly above a threshold for {facts.false_alarm_rate:.1%} false alarms.",
+        f"The thresholds aim at {facts.false_alarm_rate:.1%} false alarms.",
         "",
         f"| section | conditions | expected false alarms | {CONFIDENCE:.0%} interval | held-out clips |",
         "|---|---|---|---|---|",
@@ -64,49 +64,50 @@ def card(
     if "calibrated" in record:
         lines += ["", f"Thresholds set on {record['calibrated_on']} new clips at {record['calibrated']}."]
     lines += ["", *[f"* {sentence}" for sentence in _limits(facts, rate, own, calibration)]]
-    lines += ["", "## What made it", "", *[f"* {key}: {record[key]}" for key in ("date", "commit", "device", "seed")]]
+    lines += ["", "## Provenance", "", *[f"* {key}: {record[key]}" for key in ("date", "commit", "device", "seed")]]
     return "\n".join([*lines, f"* wall time: {record['wall_seconds']:.0f} s", ""])
 
 
-def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration) -> list[str]:
+def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> list[str]:
+    """Return the limits of the detector, one sentence or two each."""
     limits = [
         "The rates hold for normal clips like those held out: same machine, place, microphone and conditions. The "
-        "interval is that of this threshold; fewer held-out clips make it wider.",
-        "Which anomalies it detects is not known: it has heard none.",
-        f"Nothing above {rate // 2} Hz is heard.",
-        "Of a longer recording, judged in several windows, the highest score counts; the threshold then rises with the "
-        "number of windows by an extrapolated tail, so its rate is less certain.",
+        "interval is that of this threshold; it is wider with fewer held-out clips.",
+        "Which anomalies the detector finds is not known, since it has learnt from none.",
+        f"Frequencies above {rate // 2} Hz are not analysed.",
+        "A longer recording is judged in several windows, and the highest score counts. The threshold then rises with "
+        "the number of windows, by extrapolating the tail of the scores, so the rate is less certain.",
     ]
     if facts.level is None:
-        limits.append("Levels are part of the sound: a recording of another gain may be called an anomaly.")
+        limits.append("Levels are a part of the sound: a recording with another gain may be called an anomaly.")
     else:
         limits.append(
-            f"Levels mean nothing up to {facts.level_limit:g} dB outside of what was heard; beyond, the verdict is "
-            "that the level changed, and faults are not looked for."
+            f"Levels do not count up to {facts.level_limit:g} dB outside those of the normal recordings. Beyond that, "
+            "the verdict is that the level changed, and the recording is not searched for faults."
         )
     lengths = ", ".join(f"{seconds:g}" for seconds in facts.lengths)
     limits.append(
-        f"There are thresholds for windows of {lengths} s. A recording is cut into the longest that it holds; the "
-        "shorter, the less is found."
+        f"There are thresholds for windows of {lengths} s. A recording is cut into the longest windows that fit; the "
+        "shorter they are, the fewer faults are found."
     )
     short = [key for key, parts in calibration.items() if parts[ENSEMBLE].expected()["rate"] > facts.false_alarm_rate]
     if short:
-        limits.append("There were too few clips for the rate aimed at; the table says what can be had.")
+        limits.append("There were too few held-out clips for this rate; the table states the rate that can be reached.")
     changed = own[own["domain"] == "target"]
     if len(changed) and not any(domain == "target" for _, domain in calibration):
         limits.append(
-            "Changed conditions: too few clips to hold any out. Their thresholds are those of the section's other "
-            "clips and their rate of false alarms is not known; expect more."
+            "There were too few clips of changed conditions to hold any out. Their thresholds are those of the "
+            "section's other clips, and their rate of false alarms is not known; expect more."
         )
     few = own[own["domain"].eq("source")].groupby("name").agg({"recording": "nunique"})["recording"]
     if (few < FEW_FILES).any():
         limits.append(
-            "Held-out clips are parts of recordings whose other parts trained the networks, so they are more alike "
-            "than new recordings will be; expect more false alarms than the table says."
+            "Held-out clips are parts of recordings on whose other parts the networks were trained, so they resemble "
+            "them more than new recordings will; expect more false alarms than the table states."
         )
     if not facts.classifier:
         limits.append(
-            "There were no outliers, so no classifier listens. Normal recordings of anything else "
-            "(--outliers FOLDER) add the classifier."
+            "There were no outliers, so there is no classifier. Normal recordings of other machines "
+            "(--outliers FOLDER) add one."
         )
     return limits

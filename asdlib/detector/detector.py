@@ -1,6 +1,5 @@
-"""A detector of one's own machine: fitted to normal recordings, it judges new ones."""
+"""Detect anomalous sounds of your own machine, after learning from normal recordings only."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -10,38 +9,44 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 
-from asdlib import atomic, params, records
-from asdlib.detector import estimate, folder, level, make, runtime, sources, store, train
+from asdlib import atomic, records
+from asdlib.detector import estimate, level, make, runtime, sources, store, train
+from asdlib.detector.calibration import ENSEMBLE
+from asdlib.detector.facts import FORMAT, Facts
+from asdlib.detector.inputs import list_recordings, write_files
 from asdlib.detector.judge import Judge, Verdict, check_rate
+from asdlib.detector.layout import lay_out
 from asdlib.detector.recordings import lengths
-from asdlib.detector.store import Facts, Stored
+from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
 from asdlib.prepare import prepare_clips
 
 
 class Detector(OutlierMixin, BaseEstimator):
-    """Detects anomalous sound of a machine after hearing only normal sound of it.
+    """Detects anomalous sounds of a machine after learning from normal recordings only.
 
-    Follows scikit-learn's conventions for outlier detectors, with recordings as samples: the *lower* what
-    :meth:`score_samples` returns, the more abnormal, and :meth:`predict` returns 1 for normal and -1 for anomalous. A
-    recording is the path of an audio file, or a pair of samples and sampling rate.
+    Follows scikit-learn's conventions for outlier detectors, with recordings as samples: the *lower* a value of
+    :meth:`score_samples`, the more abnormal, and :meth:`predict` returns 1 for normal and -1 for anomalous. A recording
+    is the path of an audio file, or a pair of samples and sampling rate.
 
     Args:
-        profile: Settings of the networks: the name of a file in ``params/``, or a path to one.
-        false_alarm_rate: Rate that the thresholds aim at, for one window. It can be set at any time.
+        profile: Settings of the networks: the name of a file in ``params/``, the path of one, or all settings as a
+            dictionary, which a loaded detector has.
+        false_alarm_rate: Intended rate of false alarms, for one window. It can be set at any time.
         overrides: Settings to change, as in :func:`asdlib.params.settings.load`.
-        level_limit: How many dB the level of a recording may lie outside of what was learnt. Within, the level does not
-            count; beyond, the verdict is that the level changed. 0 makes the level a part of the sound.
+        level_limit: By how many dB the level of a recording may lie outside the range that was learnt. Within the limit
+            the level does not matter; beyond it the verdict is that the level changed. 0 makes the level a part of the
+            sound.
 
     Attributes:
         sections_: Names of the sections.
         card_: The model card, Markdown.
         held_out_: Scores of the held-out clips, one row per clip and branch: ``section, domain, branch, score``.
-        warnings_: What was odd about the recordings, a sentence each (after :meth:`fit`).
+        offset_: Value of :meth:`score_samples` below which a recording is an anomaly.
+        warnings_: Warnings about the recordings, one sentence each (after :meth:`fit`).
 
     .. code-block:: python
 
@@ -52,7 +57,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        profile: str | Path = "detector",
+        profile: str | Path | dict = "detector",
         false_alarm_rate: float = 0.1,
         overrides: dict | None = None,
         level_limit: float = level.LIMIT,
@@ -64,7 +69,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     @property
     def false_alarm_rate(self) -> float:
-        """Rate of false alarms that the thresholds aim at."""
+        """Intended rate of false alarms."""
         return self._rate
 
     @false_alarm_rate.setter
@@ -91,15 +96,16 @@ class Detector(OutlierMixin, BaseEstimator):
             X: A folder of recordings; or of sub-folders of them, each a section (one particular machine, say); or a
                 list of files, or of pairs of samples and sampling rate.
             y: Not used.
-            changed: Folder of a few recordings under changed conditions, with the same sub-folders if ``X`` has some.
-            outliers: Folders of normal recordings of anything else, from which the classifiers learn what the machine
-                does not sound like. Without any, and with one section, there is no classifier branch.
-            work: Folder for what is half done, so that an interrupted call resumes; a temporary one by default.
-            jobs: Networks trained at a time. With more than one, a script needs ``if __name__ == "__main__":``.
-            ignore_names: Learn also from recordings whose names say that they are anomalous.
+            changed: Folder of a few recordings under changed conditions, with the same sub-folders as ``X``, if any.
+            outliers: Folders of normal recordings of other machines, which the classifiers use as negative examples.
+                Without any, and with one section, there is no classifier branch.
+            work: Folder for intermediate results, so that an interrupted call resumes; a temporary one by default.
+            jobs: Number of networks trained at the same time. With more than one, a script needs
+                ``if __name__ == "__main__":``.
+            ignore_names: Also learn from recordings whose names say that they are anomalous.
 
         Raises:
-            asdlib.errors.AsdError: Recordings or settings that cannot be used.
+            asdlib.errors.AsdError: Recordings or settings cannot be used.
         """
         began = time.monotonic()
         check_rate(self.false_alarm_rate)
@@ -108,39 +114,39 @@ class Detector(OutlierMixin, BaseEstimator):
         place = Path(work if work is not None else tempfile.mkdtemp(prefix="asdlib-"))
         if work is None:
             weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        heard = folder.find(_as_files(X, place / "arrays"), changed, outliers, ignore_names)
-        settings = train.settings(self.profile, self.overrides or {}, place)
-        asked = [settings.resolved(), repr(heard), self.level_limit, self.false_alarm_rate]
-        settings = train.settings(self.profile, self.overrides or {}, place / records.fingerprint(asked))
-        clips = folder.lay_out(heard, settings, self.false_alarm_rate, self.level_limit)
-        for warning in clips.attrs["warnings"]:
+        recordings = sources.find(write_files(X, place / "arrays"), changed, outliers, ignore_names)
+        settings = train.build_settings(self.profile, self.overrides or {}, place)
+        asked = [settings.resolved(), repr(recordings), self.level_limit, self.false_alarm_rate]
+        settings = train.build_settings(self.profile, self.overrides or {}, place / records.fingerprint(asked))
+        layout = lay_out(recordings, settings, self.false_alarm_rate, self.level_limit)
+        for warning in layout.warnings:
             print(f"warning: {warning}", flush=True)
-        chosen, missing = train.candidates(settings, heard)
-        codes = [f"{number:02d}" for number in range(len(heard.sections))]
-        took = estimate.spoken(estimate.seconds(settings, chosen, codes, jobs))
+        chosen, missing = train.choose_candidates(settings, recordings)
+        codes = [f"{number:02d}" for number in range(len(recordings.sections))]
+        took = estimate.in_words(estimate.seconds(settings, chosen, codes, jobs))
         count = len(chosen["autoencoder"]) + len(chosen["classifier"]) * len(codes)
         print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
         prepare_clips(settings)
         facts = Facts(
-            format=store.FORMAT,
-            sections=list(heard.sections),
-            seconds=clips.attrs["seconds"],
-            lengths=lengths(clips.attrs["seconds"]),
+            format=FORMAT,
+            sections=list(recordings.sections),
+            seconds=layout.seconds,
+            lengths=lengths(layout.seconds),
             level_limit=self.level_limit,
-            level=clips.attrs["target"],
-            levels=make.levels(clips),
+            level=layout.level,
+            levels=make.levels(layout.clips),
             false_alarm_rate=self.false_alarm_rate,
             missing=missing,
-            outliers=list(heard.outliers),
+            outliers=list(recordings.outliers),
             record={},
             **chosen,
         )
         train.train(settings, chosen, facts.codes, jobs)
-        made = Path(settings.runs) / "made"
-        with atomic.writing(made, folder=True) as target:
-            make.write(target, settings, facts, clips, began)
-        self._take(store.load(made), made)
-        self.warnings_ = clips.attrs["warnings"]
+        written = Path(settings.runs) / "made"
+        with atomic.writing(written, folder=True) as target:
+            make.write(target, settings, facts, layout, began)
+        self._take(store.load(written), written)
+        self.warnings_ = layout.warnings
         return self
 
     def calibrate(
@@ -156,17 +162,17 @@ class Detector(OutlierMixin, BaseEstimator):
             ignore_names: As in :meth:`fit`.
 
         Raises:
-            asdlib.errors.AsdError: Recordings that cannot be used, too few of them, or a section that is not known.
+            asdlib.errors.AsdError: Recordings cannot be used or are too few, or the section is unknown.
         """
         judge = self._fitted()
         place = Path(tempfile.mkdtemp(prefix="asdlib-"))
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        heard = folder.find(_as_files(X, place / "arrays"), trust=ignore_names)
+        recordings = sources.find(write_files(X, place / "arrays"), trust=ignore_names)
         if section is not None or len(judge.stored.facts.sections) == 1:
-            files = [path for group in heard.sections.values() for path in group]
-            heard = folder.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
+            files = [path for group in recordings.sections.values() for path in group]
+            recordings = sources.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
         self._copy_to(place / "made")
-        make.calibrate(judge, place / "made", heard, changed)
+        make.calibrate(judge, place / "made", recordings, changed)
         return self._take(store.load(place / "made"), place / "made")
 
     def save(self, path: str | Path) -> None:
@@ -175,7 +181,7 @@ class Detector(OutlierMixin, BaseEstimator):
         Raises:
             DetectorError: Something else is there; or the folder that this detector was loaded from has gone.
         """
-        store.vacant(Path(path))
+        store.check_vacant(Path(path))
         with atomic.writing(path, folder=True) as target:
             self._copy_to(target)
             judge = self._fitted()
@@ -186,14 +192,14 @@ class Detector(OutlierMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path: str | Path) -> "Detector":
-        """Read a detector; safe for one from a stranger, since nothing in it is executed.
+        """Read a detector, safely even if it comes from a stranger, since nothing in it is executed.
 
         Raises:
             DetectorError: There is none, or it cannot be read.
         """
         stored = store.load(Path(path))
-        facts = stored.facts
-        return cls(false_alarm_rate=facts.false_alarm_rate, level_limit=facts.level_limit)._take(stored, Path(path))
+        rate, limit = stored.facts.false_alarm_rate, stored.facts.level_limit
+        return cls(stored.settings.resolved(), rate, level_limit=limit)._take(stored, Path(path))
 
     def _copy_to(self, target: Path) -> None:
         """Copy the folder that holds this detector.
@@ -206,13 +212,13 @@ class Detector(OutlierMixin, BaseEstimator):
             if runtime.identity(judge.folder) == judge.identity:
                 shutil.copytree(judge.folder, target, dirs_exist_ok=True)
                 return
-            found = "holds another detector by now"
+            found = "now holds another detector"
         except FileNotFoundError:
             found = "was moved or deleted since this detector was loaded"
         raise DetectorError(f"{judge.folder}: {found}; load the detector from where it is, then save or copy it")
 
     def __getstate__(self) -> dict:
-        """A copied or pickled detector holds its files, so that it depends on no folder of the original."""
+        """Include the files, so that a copied or pickled detector does not depend on the folder of the original."""
         state = {"params": self.get_params(deep=False)}
         if hasattr(self, "_state"):
             with tempfile.TemporaryDirectory(prefix="asdlib-") as place:
@@ -235,7 +241,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     # Judging ----------------------------------------------------------------------------------------------------------
     def judge(self, source: str | Path | tuple, section: str | None = None, changed: bool = False) -> Verdict:
-        """Judge one recording of any length from a second on; nothing else is looked at.
+        """Judge one recording of at least a second, independently of all others.
 
         Args:
             source: Path of an audio file, or a pair: samples (floating-point with full scale 1, or integers) and
@@ -244,35 +250,47 @@ class Detector(OutlierMixin, BaseEstimator):
             changed: Whether it was recorded under the changed conditions of :meth:`fit`.
 
         Raises:
-            asdlib.errors.AsdError: A recording that cannot be used, or a section that is not known.
+            asdlib.errors.AsdError: The recording cannot be used, or the section is unknown.
         """
         return self._fitted().judge(source, section, changed)
 
     def score_samples(self, X: str | Path | Sequence, sample_rate: int | None = None) -> np.ndarray:
-        """Minus the anomaly score of each recording, ``(recordings,)``: the lower, the more abnormal.
+        """Return minus the anomaly score of each recording, ``(recordings,)``: the lower, the more abnormal.
+
+        Thresholds differ between sections, and between recordings of one window and of several. So that one
+        :attr:`offset_` serves all, the score of a recording is shifted by the difference of its threshold from that of
+        one window of the first section.
 
         Args:
             X: A folder, a file, or a list of files, of pairs of samples and sampling rate, or of arrays of samples.
             sample_rate: Sampling rate of arrays of samples, in Hz.
         """
-        return np.array([-verdict.score for verdict in self._verdicts(X, sample_rate)])
+        verdicts = self._verdicts(X, sample_rate)
+        return np.array([verdict.threshold - verdict.score for verdict in verdicts]) + self.offset_
 
     def decision_function(self, X: str | Path | Sequence, sample_rate: int | None = None) -> np.ndarray:
-        """Threshold minus anomaly score of each recording, ``(recordings,)``: negative for anomalies.
+        """Return ``score_samples(X) - offset_``, ``(recordings,)``: negative for anomalies.
 
-        Arguments as those of :meth:`score_samples`.
+        The arguments are those of :meth:`score_samples`.
         """
-        return np.array([verdict.threshold - verdict.score for verdict in self._verdicts(X, sample_rate)])
+        return self.score_samples(X, sample_rate) - self.offset_
 
     def predict(self, X: str | Path | Sequence, sample_rate: int | None = None) -> np.ndarray:
-        """1 for each normal recording, -1 for each anomalous one, ``(recordings,)``.
+        """Return 1 for each normal recording and -1 for each anomalous one, ``(recordings,)``.
 
-        Arguments as those of :meth:`score_samples`.
+        The arguments are those of :meth:`score_samples`.
         """
         return np.array([-1 if verdict.anomaly else 1 for verdict in self._verdicts(X, sample_rate)])
 
+    @property
+    def offset_(self) -> float:
+        """Minus the threshold of one window of the first section."""
+        judge = self._fitted()
+        samples = judge.stored.facts.samples(judge.stored.settings.data.sample_rate)[0]
+        return -float(judge.limits[judge.stored.facts.codes[0], "source", samples][ENSEMBLE].threshold())
+
     def _verdicts(self, X, sample_rate: int | None) -> list[Verdict]:
-        return [self.judge(source) for source in _sources(X, sample_rate)]
+        return [self.judge(source) for source in list_recordings(X, sample_rate)]
 
     def _take(self, stored: Stored, place: Path) -> "Detector":
         self._state = Judge(stored, place)
@@ -296,41 +314,3 @@ class Detector(OutlierMixin, BaseEstimator):
         if not hasattr(self, "_state"):
             raise NotFittedError("this detector is not fitted; call fit, or Detector.load")
         return self._state
-
-
-def _sources(X: str | Path | Sequence, sample_rate: int | None) -> list:
-    """The recordings that a user gives, each as a path or a pair of samples and sampling rate."""
-    if isinstance(X, str | Path):
-        if Path(X).is_dir():
-            return [path for files in folder.find(X, trust=True).sections.values() for path in files]
-        return [Path(X)]
-    if isinstance(X, tuple) and len(X) == 2 and np.ndim(X[1]) == 0 and np.ndim(X[0]) > 0:
-        return [X]  # one pair
-    result = []
-    for source in [X] if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind in "fiu" else X:
-        if isinstance(source, str | Path | tuple):
-            result.append(source)
-        elif sample_rate is None:
-            raise DetectorError(
-                "samples without a sampling rate; expected files, pairs (samples, rate), or sample_rate=..."
-            )
-        else:
-            result.append((np.asarray(source), sample_rate))
-    return result
-
-
-def _as_files(X: str | Path | Sequence, place: Path) -> str | Path | list[Path]:
-    """What :func:`asdlib.detector.folder.find` takes: arrays are written to ``place`` as wav files."""
-    if isinstance(X, str | Path):
-        return X
-    result = []
-    for index, source in enumerate(_sources(X, None)):
-        if isinstance(source, tuple):
-            recording = sources.open_recording(source, params.Data(root=""))
-            path = place / f"array{index:05d}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, recording.read(0, recording.frames), recording.rate, subtype="FLOAT")
-            os.utime(path, (0, 0))  # an interrupted call that is given again finds the same files
-            source = path
-        result.append(Path(source))
-    return result

@@ -1,4 +1,4 @@
-"""Say before a training how long it will take on this machine: a few steps of each network on noise are timed."""
+"""Estimate how long a training will take on this machine, by timing a few steps of each network on noise."""
 
 import time
 
@@ -9,28 +9,28 @@ from asdlib.autoencoder.model import Autoencoder
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.windows import samples_of
 
-_STEPS = 2  # timed, after one that warms up
-_OTHER = 1.15  # share of preparing, scoring and writing
+_STEPS = 2  # steps to time, after one that warms up
+_OTHER = 1.15  # factor for preparing, scoring and writing
 
 
-def seconds(made, chosen: dict[str, list[str]], sections: list[str], jobs: int) -> float:
-    """Estimate how long :func:`asdlib.detector.train.train` takes, within a factor of about two.
+def seconds(settings, chosen: dict[str, list[str]], sections: list[str], jobs: int) -> float:
+    """Estimate how many seconds :func:`asdlib.detector.train.train` takes, within a factor of about two.
 
     Args:
-        made: Settings of the run.
+        settings: Settings of the run.
         chosen: Candidates by branch.
-        sections: Two digits each.
-        jobs: Networks trained at a time.
+        sections: Sections, as two digits each.
+        jobs: Number of networks trained at a time.
     """
-    compute, state = training.compute(made), torch.get_rng_state()
+    compute, state = training.compute(settings), torch.get_rng_state()
     tasks, timed = [], {}
     for branch, names in chosen.items():
         for name in names:
-            options = made.candidate(branch, name)
+            options = settings.candidate(branch, name)
             recipe = options.model_dump_json(exclude={"seed", "scorer"})
             if recipe not in timed:
                 step = _autoencoder_step if branch == "autoencoder" else _classifier_step
-                timed[recipe] = _timed(step(options, made, len(sections), compute))
+                timed[recipe] = _timed(step(options, settings, len(sections), compute))
             steps = options.training.steps
             if branch == "classifier":
                 steps += options.training.finetune_steps
@@ -40,10 +40,10 @@ def seconds(made, chosen: dict[str, list[str]], sections: list[str], jobs: int) 
     return _OTHER * side_by_side
 
 
-def spoken(duration: float) -> str:
-    """Return a duration in words.
+def in_words(duration: float) -> str:
+    """Format a duration in seconds in words.
 
-    >>> spoken(40), spoken(1000), spoken(9000)
+    >>> in_words(40), in_words(1000), in_words(9000)
     ('less than a minute', 'about 17 minutes', 'about 2.5 hours')
     """
     if duration < 60:
@@ -59,7 +59,7 @@ def _timed(step) -> float:
     return (time.monotonic() - began) / _STEPS
 
 
-def _autoencoder_step(options, made, sections: int, compute):
+def _autoencoder_step(options, settings, sections: int, compute):
     model = Autoencoder(options.model, options.features.n_mels, sections).to(compute.device).train()
     frames = sum(options.training.crop_frames) // 2
     features = torch.randn(options.training.batch_size, frames, options.features.n_mels, device=compute.device)
@@ -74,10 +74,10 @@ def _autoencoder_step(options, made, sections: int, compute):
     return step
 
 
-def _classifier_step(options, made, sections: int, compute):
-    weights = options.model.model_copy(update={"pretrained": False})  # no download for that
+def _classifier_step(options, settings, sections: int, compute):
+    weights = options.model.model_copy(update={"pretrained": False})  # avoids a download
     options = options.model_copy(update={"model": weights})
-    model = Classifier(options, made.data.sample_rate, (0.0, 0.1)).to(compute.device).train()
+    model = Classifier(options, settings.data.sample_rate, (0.0, 0.1)).to(compute.device).train()
     waveform = 0.1 * torch.randn(options.batches.batch_size, samples_of(options), device=compute.device)
     label = (torch.arange(len(waveform), device=compute.device) % 2).float()
 

@@ -1,6 +1,7 @@
-"""Write a detector's folder: from what its trainings left, or with thresholds that new recordings set."""
+"""Write the folder of a detector: from its trained networks, or with thresholds set on new recordings."""
 
 import datetime
+import itertools
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,18 +12,26 @@ import pandas as pd
 
 from asdlib import atomic, paths, records, scores, training
 from asdlib.data.audio import Waveforms
-from asdlib.detector import calibration, folder, level, networks, recordings, spans, statistics, store
+from asdlib.detector import calibration, collect, level, recordings, statistics, store
 from asdlib.detector.card import card
-from asdlib.detector.judge import Judge, hear
+from asdlib.detector.cutting import FEWEST, cut
+from asdlib.detector.facts import Facts
+from asdlib.detector.judge import Judge
+from asdlib.detector.layout import Layout
+from asdlib.detector.localize import FrameStatistics
+from asdlib.detector.networks import Window, measure_window
 from asdlib.detector.recordings import MACHINE
+from asdlib.detector.sources import Recordings
 from asdlib.detector.statistics import Bands, Statistics
-from asdlib.detector.store import Facts, Stored
+from asdlib.detector.store import Stored
+from asdlib.detector.survey import odd, survey
 from asdlib.errors import DetectorError
+from asdlib.messages import named
 
 COLUMNS = ["machine", "name", "section", "domain", "split", "recording", "start", "level"]
-"""of ``recordings.csv``"""
-_GOLDEN = 0.6180339887  # pieces begin at shares of their clips that are spread evenly, however many clips there are
-_FEW = 3  # windows of changed conditions that can say in which direction spectra changed
+"""columns of ``recordings.csv``"""
+_GOLDEN = 0.6180339887  # spreads the starts of pieces evenly over their clips, however many clips there are
+_FEW = 3  # minimum number of windows of changed conditions that show in which direction spectra changed
 
 
 def levels(clips: pd.DataFrame) -> dict[str, level.Learnt]:
@@ -32,23 +41,23 @@ def levels(clips: pd.DataFrame) -> dict[str, level.Learnt]:
     return {"/".join(key): level.Learnt.of(values.to_numpy()) for key, values in groups}
 
 
-def write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: float) -> None:
-    """Fill a detector's folder from what its trainings left in their run.
+def write(target: Path, settings, facts: Facts, layout: Layout, began: float) -> None:
+    """Fill the folder of a detector from its trained networks in their run.
 
     Args:
-        target: The folder.
-        settings: Settings of the run.
-        facts: What the detector says of itself, all but its record.
-        clips: Of :func:`asdlib.detector.folder.lay_out`.
-        began: When the fit began, by the monotonic clock.
+        target: Folder to fill.
+        settings: Settings of the run (:class:`asdlib.params.settings.Settings`).
+        facts: Description of the detector, without its record.
+        layout: The clips.
+        began: Start of the fit, by the monotonic clock.
     """
     for name in facts.autoencoder:
-        networks.keep_autoencoder(settings, name, target / "autoencoder" / name)
+        collect.copy_autoencoder(settings, name, target / "autoencoder" / name)
     for name in facts.classifier:
-        networks.keep_classifier(settings, name, facts.codes, target / "classifier" / name)
-    nets = store.networks_of(settings, facts, target)
+        collect.write_classifier(settings, name, facts.codes, target / "classifier" / name)
+    nets = store.open_networks(settings, facts, target)
     waveforms = Waveforms.open(paths.Run.of(settings).data(MACHINE))
-    warnings, clips = clips.attrs["warnings"], clips.reset_index(drop=True)
+    clips = layout.clips.reset_index(drop=True)
     usual = _statistics(waveforms, clips, facts, settings.data.sample_rate)
     statistics.save(usual, target / statistics.FILE)
     held_out = waveforms.clips[waveforms.clips["split"] == "test"]
@@ -62,9 +71,9 @@ def write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: floa
         device=training.compute(settings).describe(),
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began,
-        warnings=warnings,
+        warnings=layout.warnings,
     )
-    del record["settings"]  # in a file of its own
+    del record["settings"]  # settings.json holds them
     facts = facts.model_copy(update={"record": record})
     atomic.write_json(resolved, target / "settings.json")
     atomic.write_json(facts.model_dump(mode="json"), target / "detector.json")
@@ -73,44 +82,44 @@ def write(target: Path, settings, facts: Facts, clips: pd.DataFrame, began: floa
     _write_card(target, store.load(target), facts)
 
 
-def calibrate(judge: Judge, target: Path, heard: folder.Recordings, changed: bool) -> None:
+def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) -> None:
     """Set the thresholds and levels of a copy of a detector on new normal recordings.
 
     Args:
         judge: The detector.
         target: Folder of the copy.
-        heard: New recordings, by section.
+        sources: New recordings, by section.
         changed: Whether they were recorded under the changed conditions.
 
     Raises:
-        asdlib.errors.AsdError: They cannot be used, or there are too few.
+        asdlib.errors.AsdError: The recordings cannot be used, or there are too few.
     """
     stored, domain = judge.stored, "target" if changed else "source"
     facts, data = stored.facts, stored.settings.data
-    folder.check_all(heard, data)
-    found, warnings = folder.survey(heard, data)
+    found, warnings = survey(sources, data)
     for warning in warnings:
         print(f"warning: {warning}", flush=True)
     rows, waves = [], []
-    for name, files in heard.sections.items():
+    for name, files in sources.sections.items():
         code = judge.section(files[0], name)
         own = [path for path in files if path in found]
-        unlike = {path for path, _ in folder.odd(own, found)}
+        unlike = {path for path, _ in odd(own, found)}
         if unlike:
-            print(f"warning: {folder.named(path.name for path in unlike)}: unlike the others; left out", flush=True)
-        places = folder.cut([path for path in own if path not in unlike], found, data, facts.seconds)
-        for path, begin in places:
-            recording = recordings.opened(path, data)
-            ((_, wave),) = recordings.windows(recording, data.sample_rate, facts.seconds, [begin])
-            if len(wave) < recordings.NEARLY * facts.seconds * data.sample_rate:
-                continue
-            rows.append((MACHINE, name, code, domain, "test", path.name, begin, level.level(wave, data.sample_rate)))
-            waves.append(wave)
+            print(f"warning: {named(path.name for path in unlike)}: unlike the other recordings; left out", flush=True)
+        places = cut([path for path in own if path not in unlike], found, facts.seconds)
+        for path, group in itertools.groupby(places, key=lambda place: place[0]):
+            times = [time for _, time in group]
+            for begin, wave in recordings.windows(found[path].recording, data.sample_rate, facts.seconds, times):
+                if len(wave) < recordings.NEARLY * facts.seconds * data.sample_rate:
+                    continue
+                own_level = level.level(wave, data.sample_rate)
+                rows.append((MACHINE, name, code, domain, "test", path.name, begin, own_level))
+                waves.append(wave)
         count = sum(row[2] == code for row in rows)
-        if count < folder.FEWEST:
+        if count < FEWEST:
             raise DetectorError(
                 f"section {name!r} has {count} new normal clip(s) of {facts.seconds:.1f} s; expected at least "
-                f"{folder.FEWEST}; record more"
+                f"{FEWEST}; record more"
             )
     clips = pd.DataFrame(rows, columns=COLUMNS)
     record = facts.record | {
@@ -133,21 +142,21 @@ def calibrate(judge: Judge, target: Path, heard: folder.Recordings, changed: boo
     nets = stored.autoencoders, stored.classifiers
     _reference(target, nets, stored.statistics, facts, data.sample_rate, windows, table)
     kept = stored.clips
-    mine = kept["section"].isin(set(clips["section"])) & kept["domain"].eq(domain) & kept["split"].eq("test")
-    kept = kept.assign(split=kept["split"].mask(mine, "replaced"))  # rows keep their numbers
+    replaced = kept["section"].isin(set(clips["section"])) & kept["domain"].eq(domain) & kept["split"].eq("test")
+    kept = kept.assign(split=kept["split"].mask(replaced, "replaced"))  # keeps the numbers of the rows
     pd.concat([kept, clips])[COLUMNS].round({"level": 2}).to_csv(target / store.CLIPS, index=False, lineterminator="\n")
     store.revise(target, facts)
     _write_card(target, store.load(target), facts)
 
 
 def revise(target: Path, stored: Stored, facts: Facts) -> None:
-    """Change what the detector in a folder says of itself, its card included."""
+    """Change the description of the detector in a folder, including its card."""
     store.revise(target, facts)
     _write_card(target, stored, facts)
 
 
 def _write_card(target: Path, stored: Stored, facts: Facts) -> None:
-    limits = calibration.limits(stored.reference, facts.false_alarm_rate, stored.settings.ensemble.combinations[0])
+    limits = calibration.calibrate(stored.reference, facts.false_alarm_rate, stored.settings.ensemble.combinations[0])
     whole = facts.samples(stored.settings.data.sample_rate)[0]
     limits = {(section, domain): parts for (section, domain, samples), parts in limits.items() if samples == whole}
     (target / store.CARD).write_text(card(facts, stored.settings, stored.clips, limits), encoding="utf-8")
@@ -162,9 +171,18 @@ def _reference(
     windows: Iterable[tuple[np.ndarray, pd.Series]],
     held_out: pd.DataFrame,
 ) -> None:
-    """Score held-out windows at every length, and write the scores and what their frames look like.
+    """Score held-out windows at every length, and write the scores and the statistics of their frames.
 
-    What is there of other sections and domains stays.
+    The scores and statistics of other sections and domains are kept.
+
+    Args:
+        target: Folder of the detector.
+        nets: Autoencoders and classifiers, by candidate.
+        usual: Statistics of spectra, by section, domain and length.
+        facts: Description of the detector.
+        rate: Sampling rate in Hz.
+        windows: Samples, int16, and catalogue row of each held-out clip.
+        held_out: Catalogue rows of the held-out clips.
     """
     bands, sizes = Bands(rate), facts.samples(rate)
     values: dict[int, list[dict]] = {size: [] for size in sizes}
@@ -172,14 +190,14 @@ def _reference(
     for number, (samples, clip) in enumerate(windows):
         for size in sizes:
             part = piece(samples, size, number, rate, facts.level)
-            heard = hear(*nets, usual, bands, networks.alone(part, clip["section"], clip["domain"]))
-            values[size].append(heard.scores)
+            measured = measure_window(*nets, usual, bands, Window(part, clip["section"], clip["domain"]))
+            values[size].append(measured.scores)
             key = clip["section"], clip["domain"], size
-            frames.setdefault(key, []).append((heard.frames, heard.errors))
+            frames.setdefault(key, []).append((measured.frames, measured.errors))
     step = next(iter(nets[0].values())).step
     for size in sizes:
-        measured, path = pd.DataFrame(values[size]), target / store.CALIBRATION / f"{size}.csv"
-        parts = [scores.table(held_out, system, measured[system]) for system in measured]
+        found, path = pd.DataFrame(values[size]), target / store.CALIBRATION / f"{size}.csv"
+        parts = [scores.table(held_out, system, found[system]) for system in found]
         if path.is_file():
             before = scores.read(path)
             new = set(zip(held_out["section"], held_out["domain"], strict=True))
@@ -189,13 +207,13 @@ def _reference(
         scores.write(pd.concat(parts, ignore_index=True), path)
     first = next(iter(frames.values()))[0][1]
     edges = librosa.mel_frequencies(first.shape[1] + 2, fmin=0, fmax=rate / 2)
-    found = {key: spans.Usual.of(*zip(*some, strict=True), step, edges) for key, some in frames.items()}
-    before = store.usual(target) if (target / store.USUAL).is_file() else {}
-    store.save_usual(before | found, target / store.USUAL)
+    found = {key: FrameStatistics.of(*zip(*some, strict=True), step, edges) for key, some in frames.items()}
+    before = store.load_frames(target) if (target / store.FRAMES).is_file() else {}
+    store.save_frames(before | found, target / store.FRAMES)
 
 
 def piece(samples: np.ndarray, size: int, number: int, rate: int, target: float | None) -> np.ndarray:
-    """Cut clip ``number`` to ``size`` samples and bring it to the target level, as a recording of that length is."""
+    """Cut ``size`` samples from clip ``number`` and bring them to the target level, like a recording of that length."""
     if len(samples) <= size:
         return samples
     first = round((number * _GOLDEN % 1) * (len(samples) - size))
@@ -207,7 +225,7 @@ def piece(samples: np.ndarray, size: int, number: int, rate: int, target: float 
 
 
 def _statistics(waveforms: Waveforms, clips: pd.DataFrame, facts: Facts, rate: int) -> dict[tuple, Statistics]:
-    """Fit the statistics of each section, domain and length to the clips that train the networks."""
+    """Fit the statistics of each section, domain and length to the clips on which the networks are trained."""
     bands, result = Bands(rate), {}
     rows = {
         key: row for row, key in clips[clips["machine"] == MACHINE][["section", "clip"]].apply(tuple, axis=1).items()
@@ -229,5 +247,5 @@ def _statistics(waveforms: Waveforms, clips: pd.DataFrame, facts: Facts, rate: i
         for (section, domain), parts in spectra.items():
             if domain == "target" and len(parts) >= _FEW:
                 changed, indices = zip(*parts, strict=True)
-                result[section, domain, size] = result[section, "source", size].shifted(changed, indices, bands.step)
+                result[section, domain, size] = result[section, "source", size].widen(changed, indices, bands.step)
     return result

@@ -1,132 +1,201 @@
-"""The trained networks of both branches on one window that they have never seen.
+"""Score one window with the trained networks of both branches and with statistics, and no other clip.
 
-A network is a function here, whether PyTorch runs it (:mod:`asdlib.detector.pytorch`) or ONNX Runtime
-(:mod:`asdlib.detector.runtime`). Both branches' own functions score what it says (:mod:`asdlib.autoencoder.scorer`,
-:mod:`asdlib.classifier.scorer`), with the Gaussians of normal clips that training stored. No other clip is needed.
+Either back-end runs the networks: PyTorch (:mod:`asdlib.detector.pytorch`) or ONNX Runtime
+(:mod:`asdlib.detector.runtime`), both of which follow :class:`Backend`. The branches' own functions turn the outputs
+into scores (:mod:`asdlib.autoencoder.clip_scores`, :mod:`asdlib.classifier.combination`), with the statistics of normal
+clips that training stored.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import pandas as pd
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
-from asdlib import params, paths
-from asdlib.autoencoder import scorer as autoencoder_scorer
-from asdlib.classifier import FILES, STAGES, embeddings
-from asdlib.classifier import scorer as classifier_scorer
-from asdlib.data.audio import Waveforms
-from asdlib.detector.recordings import MACHINE
+from asdlib import origin, params
+from asdlib.autoencoder import clip_scores
+from asdlib.classifier import FILES, STAGES, combination
+from asdlib.classifier.outputs import Outputs, compute_outputs, mean_embeddings, measure
+from asdlib.classifier.reference import ReferenceStatistics
+from asdlib.detector.calibration import STATISTICS
+from asdlib.detector.statistics import Bands, Statistics
+from asdlib.errors import ScoreError
 from asdlib.gaussian import Gaussian
 
 CENTROIDS, NORMAL, SCORERS = "centroids.safetensors", "normal.safetensors", "scorers.safetensors"
-CLIP_COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "attributes"]
 
 
-def alone(samples: np.ndarray, section: str, domain: str) -> Waveforms:
-    """One window as the clips of a machine type.
+class Backend(Protocol):
+    """Runs trained networks, named by candidate, section (two digits) and stage."""
 
-    All windows have one name, and an autoencoder's masks are drawn by it: every window of a length gets the same masks,
-    which an ONNX file can hold.
-    """
-    clips = pd.DataFrame([[MACHINE, section, domain, "test", "unknown", "window", ""]], columns=CLIP_COLUMNS)
-    return Waveforms(clips.assign(start=0, samples=len(samples)), samples, "window")
+    def errors(self, candidate: str, samples: np.ndarray, section: str, kinds: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return an autoencoder's reconstruction errors of a window, ``(frames, dims)`` per kind.
+
+        Args:
+            candidate: Name of the candidate.
+            samples: The window, int16, ``(samples,)``.
+            section: Section of the window.
+            kinds: Errors to compute (:meth:`asdlib.autoencoder.errors.TrainedAutoencoder.errors`).
+        """
+
+    def outputs(self, candidate: str, section: str, stage: str, windows: np.ndarray) -> Outputs:
+        """Return a classifier's logits and embeddings of int16 windows, ``(windows, samples)``.
+
+        Args:
+            candidate: Name of the candidate.
+            section: Section of the model.
+            stage: Stage of the model, of :data:`asdlib.classifier.STAGES`.
+            windows: The windows.
+        """
 
 
 @dataclass(frozen=True)
-class TrainedAutoencoder:
-    """One candidate of the autoencoder branch."""
+class Window:
+    """A piece of a recording, as long as the clips that the networks learnt from."""
 
-    branch: params.Autoencoder
+    samples: np.ndarray
+    """int16, (samples,)"""
+    section: str
+    """two digits"""
+    domain: str
+    """``source``, or ``target`` under changed conditions"""
+
+
+def with_one_variant(settings, branch: str, kind: str = origin.EXTENSION):
+    """Return a candidate's settings whose scorer has only the variant that is used without labels.
+
+    Args:
+        settings: Settings of a candidate.
+        branch: ``autoencoder`` or ``classifier``.
+        kind: Whether the variant is the paper's or our extension (:func:`asdlib.origin.first`).
+    """
+    chosen = [origin.first(branch, settings.scorer.variants, kind)]
+    return settings.model_copy(update={"scorer": settings.scorer.model_copy(update={"variants": chosen})})
+
+
+@dataclass(frozen=True)
+class AutoencoderCandidate:
+    """Scores windows with one autoencoder."""
+
+    name: str
+    settings: params.Autoencoder
+    """with one variant of the score"""
     step: float
     """seconds between frames"""
-    errors: Callable[[Waveforms], dict[str, np.ndarray]]
-    """the network: a window to its errors, ``(frames, dims)`` for each of :func:`asdlib.autoencoder.scorer.kinds`"""
+    backend: Backend
     gaussians: dict[str, Gaussian]
 
     @classmethod
-    def load(cls, settings, candidate: str, errors: Callable, folder: Path) -> "TrainedAutoencoder":
-        """Load the Gaussians in ``folder``, a candidate's folder of a run or of a detector."""
-        branch = settings.candidate("autoencoder", candidate)
-        step = branch.features.hop_length / settings.data.sample_rate
-        return cls(branch, step, errors, autoencoder_scorer.load(folder / SCORERS))
+    def load(
+        cls, settings, name: str, backend: Backend, folder: Path, kind: str = origin.EXTENSION
+    ) -> "AutoencoderCandidate":
+        """Load the Gaussians in a candidate's folder of a run or of a detector.
 
-    def __call__(self, window: Waveforms) -> tuple[float, np.ndarray, np.ndarray]:
-        """The score of a window, the scores of its frames, and their signed errors in standardised log-mel."""
-        options, clip = autoencoder_scorer.without_labels(self.branch.scorer), window.clips.iloc[0]
-        error = self.errors(window)
-        where = clip["section"], clip["domain"]
-        (value,) = autoencoder_scorer.of_clip(error, self.gaussians, *where, options).values()
-        frames = autoencoder_scorer.frame_scores(error, self.gaussians, *where, options)
-        signed = error["signed"][:, : self.branch.features.n_mels]
-        edge = (1 + len(window.samples) // self.branch.features.hop_length - len(frames)) // 2  # frames left out
+        Args:
+            settings: :class:`asdlib.params.settings.Settings`.
+            name: Name of the candidate.
+            backend: What runs its network.
+            folder: The folder.
+            kind: As in :func:`with_one_variant`.
+        """
+        branch = settings.candidate("autoencoder", name)
+        step = branch.features.hop_length / settings.data.sample_rate
+        gaussians = clip_scores.load(folder / SCORERS)
+        return cls(name, with_one_variant(branch, "autoencoder", kind), step, backend, gaussians)
+
+    def score(self, window: Window) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return the score of a window, the scores of its frames, and their signed errors in standardised log-mel."""
+        options, where = self.settings.scorer, (window.section, window.domain)
+        error = self.backend.errors(self.name, window.samples, window.section, clip_scores.error_kinds(options))
+        (value,) = clip_scores.score_clip(error, self.gaussians, *where, options).values()
+        frames = clip_scores.score_frames(error, self.gaussians, *where, options)
+        signed = error["signed"][:, : self.settings.features.n_mels]
+        edge = (1 + len(window.samples) // self.settings.features.hop_length - len(frames)) // 2  # frames left out
         return value, np.pad(frames, edge, mode="edge"), np.pad(signed, ((edge, edge), (0, 0)), mode="edge")
 
 
 @dataclass(frozen=True)
-class TrainedClassifier:
-    """One candidate of the classifier branch, with the networks of all sections."""
+class ClassifierCandidate:
+    """Scores windows with the classifiers of all sections."""
 
-    candidate: str
-    branch: params.Classifier
-    networks: dict[tuple[str, str], Callable]
-    """by section and stage, as :func:`asdlib.classifier.embeddings.embed` runs them"""
+    name: str
+    settings: params.Classifier
+    """with one variant of the score"""
+    backend: Backend
     centroids: dict[tuple[str, str], np.ndarray]
     """of :mod:`asdlib.classifier.embeddings`, (2, D), by section and stage"""
-    normal: classifier_scorer.Normal
+    reference: ReferenceStatistics
 
     @classmethod
-    def load(
-        cls, settings, candidate: str, networks: dict[tuple[str, str], Callable], folder: Path
-    ) -> "TrainedClassifier":
-        """Load what :func:`keep_classifier` wrote next to the networks."""
-        branch, arrays = settings.candidate("classifier", candidate), load_file(folder / CENTROIDS)
-        centroids = {key: arrays["/".join(key)] for key in networks}
-        return cls(candidate, branch, networks, centroids, classifier_scorer.Normal.load(folder / NORMAL))
+    def load(cls, settings, name: str, backend: Backend, folder: Path) -> "ClassifierCandidate":
+        """Load what :func:`asdlib.detector.collect.write_classifier` wrote; arguments as for the other branch."""
+        branch = with_one_variant(settings.candidate("classifier", name), "classifier")
+        centroids = {tuple(key.split("/")): array for key, array in load_file(folder / CENTROIDS).items()}
+        return cls(name, branch, backend, centroids, ReferenceStatistics.load(folder / NORMAL))
 
-    def __call__(self, window: Waveforms) -> float:
-        """The score of a window."""
-        first = classifier_scorer.without_labels(self.branch.scorer)
-        clip = window.clips[embeddings.CLIP]
-        section, domain = clip["section"].iat[0], clip["domain"].iat[0]
-        key = section, classifier_scorer.stage_of(first.variants[0], domain, (section, STAGES[1]) in self.networks)
-        windows = embeddings.embed(self.networks[key], window, np.array([0]), self.branch)
-        row, vector = embeddings.measures(windows, self.centroids[key]), embeddings.means(windows)
-        table = pd.concat([clip, row], axis=1).assign(model=section, stage=key[1], kind="section", role="")
-        scores = classifier_scorer.variants(table, vector.astype(np.float32), self.candidate, first, self.normal)
-        return float(scores["score"].iat[0])
+    def score(self, window: Window) -> float:
+        """Return the score of a window."""
+        (variant,) = self.settings.scorer.variants
+        tuned = (window.section, STAGES[1]) in self.centroids
+        key = window.section, combination.choose_stage(variant, window.domain, tuned)
+        network = functools.partial(self.backend.outputs, self.name, *key)
+        outputs = compute_outputs(network, [window.samples], self.settings)
+        row = measure(outputs, self.centroids[key]).assign(model=key[0], stage=key[1], domain=window.domain)
+        embedding = mean_embeddings(outputs).astype(np.float32)
+        return float(combination.score_rows(row, embedding, variant, self.reference)[0])
 
 
-def classifier_models(folder: Path, candidate: str, sections: list[str]) -> dict[tuple[str, str], Path]:
-    """The model files of a candidate of the classifier branch in a detector's folder, by section and stage."""
+@dataclass(frozen=True)
+class Measurement:
+    """Outputs of networks and statistics for one window."""
+
+    window: Window
+    scores: dict[str, float]
+    """score by system, ``<branch>/<candidate>``"""
+    frames: np.ndarray
+    """frame scores of the first autoencoder, (frames,)"""
+    errors: np.ndarray
+    """its signed errors, (frames, mels)"""
+    spectrum: np.ndarray
+    """log-mel spectrum in dB, (frames, bands)"""
+    statistics: Statistics | None
+    """statistics with which it is compared, if any"""
+
+
+def measure_window(
+    autoencoders: dict[str, AutoencoderCandidate],
+    classifiers: dict[str, ClassifierCandidate],
+    statistics: dict[tuple[str, str, int], Statistics],
+    bands: Bands,
+    window: Window,
+) -> Measurement:
+    """Score a window with every candidate, and with the statistics of its section, domain and length if there are any.
+
+    Raises:
+        ScoreError: A score is not finite.
+    """
+    measured = {f"autoencoder/{name}": net.score(window) for name, net in autoencoders.items()}
+    values = {system: value for system, (value, _, _) in measured.items()}
+    _, frames, errors = next(iter(measured.values()))
+    values |= {f"classifier/{name}": net.score(window) for name, net in classifiers.items()}
+    samples = len(window.samples)
+    usual = statistics.get(
+        (window.section, window.domain, samples), statistics.get((window.section, "source", samples))
+    )
+    spectrum = bands(window.samples)
+    if usual is not None:
+        values |= {f"{STATISTICS}/{name}": value for name, value in usual.score(spectrum, bands.step).items()}
+    for system, value in values.items():
+        if not np.isfinite(value):
+            raise ScoreError(f"the score of {system} is {value}; expected a finite number; fit the detector again")
+    return Measurement(window, values, frames, errors, spectrum, usual)
+
+
+def classifier_files(folder: Path, candidate: str, sections: list[str]) -> dict[tuple[str, str], Path]:
+    """Return the model files of a classifier candidate in a detector's folder, by section and stage."""
     place = folder / "classifier" / candidate
     files = {(section, stage): place / section / file for section in sections for stage, file in FILES.items()}
     return {key: file for key, file in files.items() if file.is_file()}
-
-
-def keep_autoencoder(settings, candidate: str, folder: Path) -> None:
-    """Copy what scoring needs of a candidate from its run to ``folder``."""
-    source = paths.Run.of(settings).system("autoencoder", MACHINE, candidate)
-    _copy(source, folder, ["model.safetensors", SCORERS])
-
-
-def keep_classifier(settings, candidate: str, sections: list[str], folder: Path) -> None:
-    """Write what scoring needs of a candidate of a run to ``folder``: networks, centroids and Gaussians."""
-    run = paths.Run.of(settings)
-    for section in sections:
-        source = run.system("classifier", MACHINE, candidate, section)
-        _copy(source, folder / section, [name for name in FILES.values() if (source / name).is_file()])
-    branch = settings.candidate("classifier", candidate)
-    table, embedding = embeddings.read(settings, MACHINE, candidate)
-    own = table.index[table["kind"] == "centroid"]
-    groups = table.loc[own].groupby(["model", "stage"]).groups
-    save_file({"/".join(key): embedding[rows].astype(np.float64) for key, rows in groups.items()}, folder / CENTROIDS)
-    classifier_scorer.Normal.fit(table, embedding, branch.scorer).save(folder / NORMAL)
-
-
-def _copy(source: Path, folder: Path, names: list[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (folder / name).write_bytes((source / name).read_bytes())

@@ -1,14 +1,13 @@
-"""A detector's networks as ONNX files, for runtimes without PyTorch.
+"""Write a detector's networks as ONNX files, which run without PyTorch.
 
-Each file goes from a waveform to what the scorers read, its log-mel front-end and the masks included, in float32, for
-each of the detector's lengths of windows. The scorers' Gaussians and the thresholds stay in the detector's own files.
+Each file maps a waveform to the inputs of the scorers, with the log-mel front-end and the masks inside, in float32, for
+one of the detector's lengths of windows. The scorers' Gaussians and the thresholds stay in the detector's own files.
 :mod:`asdlib.detector.runtime` runs the files.
 """
 
 import importlib.util
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,47 +15,47 @@ import torch
 from torch import Tensor, nn
 
 from asdlib import atomic
-from asdlib.autoencoder import scorer
-from asdlib.autoencoder.reconstruct import Reconstructor, pool_copies
+from asdlib.autoencoder.clip_scores import error_kinds
+from asdlib.autoencoder.errors import TrainedAutoencoder, pool_copies
 from asdlib.classifier.windows import samples_of
-from asdlib.detector import runtime, store
-from asdlib.detector.networks import alone
-from asdlib.detector.pytorch import PyTorch
+from asdlib.detector import runtime
+from asdlib.detector.facts import Facts, read_facts, readable
+from asdlib.detector.networks import with_one_variant
+from asdlib.detector.pytorch import PyTorch, mask_key
 from asdlib.errors import DetectorError
 from asdlib.features import interior
 
 TOLERANCE = 1e-3
-"""largest difference from PyTorch, over the mean magnitude of an output"""
+"""largest difference from PyTorch, as a share of the mean magnitude of an output"""
 
 
 class AutoencoderErrors(nn.Module):
-    """Waveform ``(samples,)`` in -1 to 1 to the reconstruction errors of a window, ``(frames, mels)`` each.
+    """Map a waveform ``(samples,)`` in -1 to 1 to the reconstruction errors of a window, ``(frames, dims)`` per kind.
 
     Args:
         net: The autoencoder.
-        section: As two digits.
-        samples: Of a window.
+        section: Section of the windows, two digits.
+        index: Index of the section.
+        samples: Length of a window.
     """
 
-    def __init__(self, net: Reconstructor, section: str, samples: int):
+    def __init__(self, net: TrainedAutoencoder, section: str, index: int, samples: int):
         super().__init__()
         self.model, self.log_mel = net.model.cpu().float(), net.log_mel.cpu()
-        self.kinds = scorer.kinds(scorer.without_labels(net.branch.scorer))
+        self.kinds = error_kinds(with_one_variant(net.settings, "autoencoder").scorer)
         shape = interior(self.log_mel(torch.zeros(1, samples))[0], self.log_mel).shape
-        window = alone(np.zeros(samples, np.int16), section, "source")
-        self.register_buffer("gains", replace(net, waveforms=window).gains(0, *shape).transpose(0, 1).contiguous())
-        index = net.sections.index(section)
+        self.register_buffer("gains", net.gains(mask_key(section), *shape).contiguous())
         self.register_buffer("section", torch.full((len(self.gains),), index, dtype=torch.int64))
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
-        """One output for each of ``kinds``."""
+        """Return one output for each of ``kinds``."""
         features = self.model.standardise(interior(self.log_mel(waveform[None])[0], self.log_mel)[None])
         error = self.model(features * self.gains, self.section) - self.model.target(features, self.section[:1])
         return tuple(pool_copies(error[None], kind)[0] for kind in self.kinds)
 
 
 class ClassifierOutputs(nn.Module):
-    """Waveform ``(samples,)`` of one classifier window in -1 to 1 to its embedding ``(D,)`` and logit."""
+    """Map a classifier window ``(samples,)`` in -1 to 1 to its embedding ``(D,)`` and logit."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -67,27 +66,25 @@ class ClassifierOutputs(nn.Module):
         return embedding[0], logit[0]
 
 
-def networks(facts: store.Facts, settings, folder: Path) -> Iterator[tuple[str, nn.Module, int, list[str]]]:
-    """Each network to export: the name of its file, itself, samples that it takes, names of its outputs."""
-    run = PyTorch(settings, facts, folder)
-    for candidate in facts.autoencoder:
-        with store.readable(folder):
-            net = run.reconstructor(candidate)
-        for section, samples in itertools.product(facts.codes, facts.samples(settings.data.sample_rate)):
-            module = AutoencoderErrors(net, section, samples)
+def list_networks(facts: Facts, settings, folder: Path) -> Iterator[tuple[str, nn.Module, int, list[str]]]:
+    """Yield each network to export: name of its file, module, length of its input in samples, names of its outputs."""
+    with readable(folder):
+        backend = PyTorch.load(settings, facts, folder)
+    for candidate, net in backend.autoencoders.items():
+        for (index, section), samples in itertools.product(
+            enumerate(facts.codes), facts.samples(settings.data.sample_rate)
+        ):
+            module = AutoencoderErrors(net, section, index, samples)
             yield runtime.autoencoder_file(candidate, section, samples), module, samples, module.kinds
-    for candidate in facts.classifier:
-        length = samples_of(settings.candidate("classifier", candidate))
-        with store.readable(folder):
-            classifiers = run.classifiers(candidate)
-        for key, network in classifiers.items():
-            yield runtime.classifier_file(candidate, *key), ClassifierOutputs(network), length, ["embedding", "logit"]
+    for key, trained in backend.classifiers.items():
+        length = samples_of(trained.settings)
+        yield runtime.classifier_file(*key), ClassifierOutputs(trained.network), length, ["embedding", "logit"]
 
 
 def export(detector: Path, out: Path | None = None) -> list[Path]:
-    """Write a detector's networks as ONNX files and ``onnx.json``, which says what they take and give.
+    """Write a detector's networks as ONNX files, and ``onnx.json``, which describes them.
 
-    Each is run once and compared with PyTorch before it counts.
+    Each file is run once and compared with PyTorch.
 
     Args:
         detector: Folder of the detector.
@@ -103,18 +100,18 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise DetectorError(f"export to ONNX needs {', '.join(missing)}; pip install 'asdlib[onnx]'")
-    facts, settings = store.about(detector)
+    facts, settings = read_facts(detector)
     if out and out.exists() and not (out / runtime.INDEX).is_file():
-        raise DetectorError(f"{out}: exists and holds no {runtime.INDEX} of ours; give another folder")
+        raise DetectorError(f"{out}: exists and holds no {runtime.INDEX}; give another folder")
     described, out = {}, out or detector / runtime.FOLDER
     atomic.sweep(out.parent, deep=False, name=out.name)
     with atomic.writing(out, folder=True) as folder:
-        for name, module, samples, outputs in networks(facts, settings, detector):
+        for name, module, samples, outputs in list_networks(facts, settings, detector):
             module.eval()
             _write(module, samples, outputs, folder / name)
             content = (folder / name).read_bytes()
-            worst = difference(module, samples, content)
-            if not worst <= TOLERANCE:  # NaN neither
+            worst = measure_difference(module, samples, content)
+            if not worst <= TOLERANCE:  # NaN is refused too
                 raise DetectorError(
                     f"{name}: ONNX differs from PyTorch by {worst:.2g} of the values' mean magnitude; expected "
                     f"{TOLERANCE:g} at most; do without ONNX, or try other versions of its packages"
@@ -132,10 +129,10 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
     return [out / name for name in described]
 
 
-def difference(module: nn.Module, samples: int, content: bytes) -> float:
-    """Largest difference of an ONNX file's content from its module on noise, over the mean magnitude of the output."""
+def measure_difference(module: nn.Module, samples: int, content: bytes) -> float:
+    """Return the largest difference of an ONNX file from its module on noise, over the mean magnitude of the output."""
     waveform = np.random.default_rng(0).normal(0, 0.05, samples).astype(np.float32)
-    session = runtime.session(content, torch.get_num_threads())
+    session = runtime.open_session(content, torch.get_num_threads())
     with torch.inference_mode():
         expected = [value.numpy() for value in module(torch.from_numpy(waveform))]
     found = session.run(None, {"waveform": waveform})

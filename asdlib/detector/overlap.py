@@ -1,42 +1,44 @@
-"""Find recordings that share samples: copies under other names, and cuts of one recording that overlap.
+"""Find recordings that share samples: copies under other names, and overlapping cuts of one recording.
 
-A hash of every run of 32 samples depends on these samples alone, so that a shared part has the same hashes in both
-recordings wherever it lies. About one run in a thousand is remembered, by its hash; so a tenth of a second that two
-recordings share may be missed, a second is not. Recordings that were amplified or encoded again are not recognised.
+The hash of a run of 32 samples depends on these samples alone, so a shared part has the same hashes in both recordings
+wherever it is. About one run in a thousand is remembered by its hash: a shared part of a tenth of a second may be
+missed, a second is not. Recordings that were amplified or encoded again are not recognised.
 """
 
 import numpy as np
 
-_RUN = 5  # 2^5 = 32 samples
+_POWER = 5
+RUN = 2**_POWER
+"""samples of a run"""
 _EVERY = np.uint64(1023)  # mask of the hashes that are remembered
 _FACTOR = 0x9E3779B97F4A7C15
-_LIVELY = 16  # changes from one sample to the next that a run must hold: near silence, runs agree by chance
-_ENOUGH = 2  # remembered runs that two recordings share, if they share a part
+_LIVELY = 16  # minimum number of changes between samples of a run: near silence, runs agree by chance
+_ENOUGH = 2  # minimum number of remembered runs that recordings with a shared part have in common
 
 
 def anchors(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the remembered runs of samples.
+    """Select the runs of samples to remember.
 
     Args:
-        samples: Floating-point, ``(samples,)``.
+        samples: Floating-point samples, shape ``(samples,)``.
 
     Returns:
-        Hashes, each once, and the first samples of their runs, in order. Runs that recur in these samples, as silence
-        does, are left out.
+        The hash and the first sample of each run, in order. Runs that recur in these samples, as in silence, are left
+        out.
     """
-    if len(samples) < 2**_RUN:
+    if len(samples) < RUN:
         return np.zeros(0, np.uint64), np.zeros(0, int)
     exact = np.ascontiguousarray(samples, np.float32)
     value = exact.view(np.uint32).astype(np.uint64)
     with np.errstate(over="ignore"):
-        for power in range(_RUN):
+        for power in range(_POWER):
             step = 2**power
             factor = np.uint64(pow(_FACTOR, step, 2**64))
             value = value[:-step] * factor + value[step:]
         mixed = (value ^ (value >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed ^= mixed >> np.uint64(32)
     changes = np.concatenate([[0, 0], np.cumsum(exact[1:] != exact[:-1])])
-    lively = changes[2**_RUN :] - changes[1 : len(changes) - 2**_RUN + 1] >= _LIVELY
+    lively = changes[RUN:] - changes[1 : len(changes) - RUN + 1] >= _LIVELY
     places = np.flatnonzero(((mixed & _EVERY) == 0) & lively)
     _found, first, count = np.unique(mixed[places], return_index=True, return_counts=True)
     kept = np.sort(first[count == 1])
@@ -44,7 +46,7 @@ def anchors(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Seen:
-    """The remembered runs of recordings, one after the other."""
+    """Remember runs of recordings, to compare each recording with all earlier ones."""
 
     def __init__(self):
         self._owner: dict[int, object] = {}
@@ -54,12 +56,12 @@ class Seen:
 
         Args:
             name: Name of the recording.
-            hashes: Its runs, of :func:`anchors`.
-            places: Where they begin.
+            hashes: Hashes of its runs, as returned by :func:`anchors`.
+            places: First samples of the runs.
 
         Returns:
-            The earlier recording with which it shares most, None if it shares nothing; and the places that it shares
-            with any.
+            The earlier recording with which it shares most, or None if it shares nothing; and the first samples of the
+            runs that it shares with any.
         """
         owners = [self._owner.setdefault(value, name) for value in hashes.tolist()]
         shared = np.array([owner is not name for owner in owners], dtype=bool)

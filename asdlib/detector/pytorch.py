@@ -1,58 +1,67 @@
-"""A detector's networks, run by PyTorch on the device of the settings."""
+"""Run a detector's networks with PyTorch, on the device of the settings."""
 
-import functools
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from asdlib import training
-from asdlib.autoencoder import scorer
-from asdlib.autoencoder.reconstruct import Reconstructor
-from asdlib.classifier import model
-from asdlib.data.audio import Waveforms
-from asdlib.detector.networks import CLIP_COLUMNS, classifier_models
+from asdlib.autoencoder.errors import TrainedAutoencoder
+from asdlib.classifier.model import TrainedClassifier
+from asdlib.classifier.outputs import Outputs
+from asdlib.detector.networks import classifier_files
 from asdlib.detector.recordings import MACHINE
 
 
+@dataclass(frozen=True)
 class PyTorch:
-    """The networks that a detector's folder holds, as :mod:`asdlib.detector.networks` wants them.
+    """Trained networks as a :class:`asdlib.detector.networks.Backend`."""
 
-    Args:
-        settings: Of the detector.
-        facts: :class:`asdlib.detector.store.Facts`.
-        folder: Of the detector.
-    """
+    sections: list[str]
+    """sections that the autoencoders were trained on, in order"""
+    autoencoders: dict[str, TrainedAutoencoder]
+    """by candidate"""
+    classifiers: dict[tuple[str, str, str], TrainedClassifier]
+    """by candidate, section and stage"""
+    mask_key: str | None = None
+    """mask key of every window; by default :func:`mask_key` of its section"""
 
-    def __init__(self, settings, facts, folder: Path):
-        self.settings, self.sections, self.folder = settings, facts.codes, folder
+    @classmethod
+    def load(cls, settings, facts, folder: Path) -> "PyTorch":
+        """Load the networks in a detector's folder.
 
-    def reconstructor(self, candidate: str) -> Reconstructor:
-        """A candidate of the autoencoder branch, without clips."""
-        file = self.folder / "autoencoder" / candidate / "model.safetensors"
-        nothing, none = Waveforms(pd.DataFrame(columns=CLIP_COLUMNS), np.zeros(0, np.int16), ""), np.zeros(0, int)
-        return Reconstructor.restore(self.settings, MACHINE, candidate, file, self.sections, nothing, none, none)
-
-    def classifiers(self, candidate: str) -> dict[tuple[str, str], model.Classifier]:
-        """A candidate of the classifier branch, by section and stage."""
-        branch, compute = self.settings.candidate("classifier", candidate), training.compute(self.settings)
-        return {
-            key: model.load(file, branch, self.settings.data.sample_rate).to(compute.device)
-            for key, file in classifier_models(self.folder, candidate, self.sections).items()
+        Args:
+            settings: Settings of the detector.
+            facts: :class:`asdlib.detector.facts.Facts` of the detector.
+            folder: The folder.
+        """
+        sections, compute = facts.codes, training.compute(settings)
+        autoencoders = {
+            name: TrainedAutoencoder.load(
+                folder / "autoencoder" / name / "model.safetensors", settings, MACHINE, name, len(sections)
+            )
+            for name in facts.autoencoder
         }
+        classifiers = {
+            (name, *key): TrainedClassifier.load(
+                file, settings.candidate("classifier", name), settings.data.sample_rate, compute
+            )
+            for name in facts.classifier
+            for key, file in classifier_files(folder, name, sections).items()
+        }
+        return cls(sections, autoencoders, classifiers)
 
-    def errors(self, candidate: str) -> Callable[[Waveforms], dict[str, np.ndarray]]:
-        """For :class:`asdlib.detector.networks.TrainedAutoencoder`."""
-        return functools.partial(_errors, self.reconstructor(candidate))
+    def errors(self, candidate: str, samples: np.ndarray, section: str, kinds: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the errors of a window; see the protocol."""
+        key = self.mask_key or mask_key(section)
+        return next(self.autoencoders[candidate].errors([samples], [self.sections.index(section)], [key], kinds))
 
-    def embedders(self, candidate: str) -> dict[tuple[str, str], Callable]:
-        """For :class:`asdlib.detector.networks.TrainedClassifier`."""
-        compute = training.compute(self.settings)
-        return {key: model.Runner(network, compute) for key, network in self.classifiers(candidate).items()}
+    def outputs(self, candidate: str, section: str, stage: str, windows: np.ndarray) -> Outputs:
+        """Return the outputs for windows; see the protocol."""
+        return self.classifiers[candidate, section, stage](windows)
 
 
-def _errors(net: Reconstructor, window: Waveforms) -> dict[str, np.ndarray]:
-    kinds = scorer.kinds(scorer.without_labels(net.branch.scorer))
-    return next(replace(net, waveforms=window).errors([0], kinds))
+def mask_key(section: str) -> str:
+    """Return the mask key of all windows of a section: an ONNX file holds the masks that it draws."""
+    return f"{section}/test/window"

@@ -1,167 +1,159 @@
-"""Recordings as they come: audio files of several formats, or arrays with a sampling rate, read piece by piece."""
+"""Find the recordings of a user's folders, and refuse folders and names that cannot be meant."""
 
 import collections
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from asdlib.data import recording
-from asdlib.data.recording import SUFFIXES, is_recording
+from asdlib.data.anomaly_names import suspected_anomalies
+from asdlib.data.recording import is_recording
 from asdlib.errors import DataError
-from asdlib.units import FULL_SCALE
+from asdlib.messages import named
 
-__all__ = ["READABLE", "SUFFIXES", "DataError", "Recording", "is_recording", "open_recording"]
 READABLE = "wav, flac, ogg, mp3 or aiff"
-"""the formats, for sentences"""
+"""the supported formats, for messages"""
+_MOST_SECTIONS = 100  # sections have two digits
 
 
 @dataclass(frozen=True)
-class Recording:
-    """One recording, from which samples can be read."""
+class Recordings:
+    """The recordings that a detector learns from, grouped by section or folder."""
 
-    name: str
-    """path or description, for messages"""
-    rate: int
-    """samples per second"""
-    frames: int
-    """length in samples"""
-    read: Callable[[int, int], np.ndarray]
-    """``read(start, count)`` returns mono samples, float64, full scale 1"""
-
-    @property
-    def seconds(self) -> float:
-        """Length in seconds."""
-        return self.frames / self.rate
+    sections: dict[str, list[Path]]
+    """normal recordings of the machine, by section"""
+    changed: dict[str, list[Path]]
+    """normal recordings under changed conditions (the target domain), by section"""
+    outliers: dict[str, list[Path]]
+    """normal recordings of other machines, by folder"""
 
 
-def open_recording(source: str | Path | tuple[np.ndarray, int] | Recording, data) -> Recording:
-    """Open a recording; its samples are read when they are asked for.
+def find(
+    normal: Path | str | Sequence[Path | str],
+    changed: Path | str | None = None,
+    outliers: Iterable[Path | str] | Path | str = (),
+    trust: bool = False,
+) -> Recordings:
+    """Find the recordings that a detector learns from.
 
     Args:
-        source: Path of an audio file; or samples with their sampling rate in Hz, ``(samples,)`` or ``(samples,
-            channels)``, floating-point with full scale 1, or integers.
-        data: Settings (:class:`asdlib.params.data.Data`): ``channels`` says what to do with several.
+        normal: A folder of recordings, or of sub-folders of recordings, each a section; or a list of files, which form
+            one section.
+        changed: A folder of recordings under changed conditions, with the same sub-folders as ``normal`` if that has
+            any.
+        outliers: Folders of normal recordings of anything else, or one such folder; each counts as one machine type.
+        trust: Accept recordings whose names say that they are anomalous.
 
     Raises:
-        asdlib.errors.AsdError: It cannot be read.
+        DataError: A folder is missing or empty, or has both recordings and sub-folders; a section is unknown; a
+            recording is given twice; or names say that recordings are anomalous.
     """
-    if isinstance(source, Recording):
-        return source
-    if isinstance(source, tuple):
-        return _of_array(source, data)
-    file = _File(Path(source), data)
-    return Recording(str(source), file.rate, file.frames, file.read)
+    if isinstance(normal, str | Path):
+        sections = _sections(Path(normal))
+    else:
+        sections = {"all": [Path(path) for path in normal]}
+        if not sections["all"]:
+            raise DataError("no recordings given; expected files, or a folder of them")
+    changed_sections = _sections(Path(changed)) if changed is not None else {}
+    if changed_sections and len(sections) == len(changed_sections) == 1:
+        changed_sections = dict(zip(sections, changed_sections.values(), strict=True))
+    unknown = sorted(set(changed_sections) - set(sections))
+    if unknown:
+        raise DataError(
+            f"{changed}: {unknown[0]!r} is no section of {normal}; expected sub-folders named {', '.join(sections)}"
+        )
+    folders = [outliers] if isinstance(outliers, str | Path) else outliers
+    others = {str(folder): list_all(folder) for folder in map(Path, folders)}
+    if not trust:
+        _check_names(sections, normal if isinstance(normal, str | Path) else None)
+        _check_names(changed_sections, changed)
+    found = Recordings(sections, changed_sections, others)
+    _check_uses(found)
+    return found
 
 
-def listed(place: Path) -> list[Path]:
-    """List the recordings directly in a folder, sorted; hidden files are passed over.
+def list_folder(folder: Path) -> list[Path]:
+    """List the recordings directly in a folder, sorted; hidden and temporary files are ignored.
 
     Raises:
-        DataError: ``place`` is no folder.
+        DataError: ``folder`` is not a folder.
     """
-    return sorted(path for path in _folder(place).iterdir() if _is_wanted(path))
+    return sorted(path for path in _existing(folder).iterdir() if is_recording(path) and path.is_file())
 
 
-def below(place: Path) -> list[Path]:
-    """List the recordings in a folder and its sub-folders, sorted.
+def list_all(folder: Path) -> list[Path]:
+    """List the recordings in a folder and its sub-folders, sorted; hidden and temporary files are ignored.
 
     Raises:
-        DataError: ``place`` is no folder, or holds no recordings; the message says what it holds.
+        DataError: ``folder`` is not a folder, or contains no recordings; the message says what it contains.
     """
-    files = sorted(path for path in _folder(place).rglob("*") if _is_wanted(path))
+    files = sorted(path for path in _existing(folder).rglob("*") if is_recording(path) and path.is_file())
     if not files:
-        raise DataError(f"{place}: no recording in it or in its sub-folders; {contents(place)}")
+        raise _without_recordings(folder)
     return files
 
 
-def contents(place: Path) -> str:
-    """Describe what a folder without recordings holds, and what was expected."""
-    inside = [path for path in place.rglob("*") if path.is_file()]
+def _sections(folder: Path) -> dict[str, list[Path]]:
+    """List the recordings of a folder by section: its sub-folders or, if it has none with recordings, itself."""
+    files = list_folder(folder)
+    inner = {place.name: list_folder(place) for place in sorted(folder.iterdir()) if place.is_dir()}
+    inner = {name: paths for name, paths in inner.items() if paths and not name.startswith(".")}
+    if files and inner:
+        raise DataError(
+            f"{folder}: contains recordings as well as sub-folders with recordings ({', '.join(inner)}); expected "
+            "either files, which form one section, or sub-folders, one per section; move the files"
+        )
+    if len(inner) > _MOST_SECTIONS:
+        raise DataError(
+            f"{folder}: {len(inner)} sub-folders with recordings; expected at most {_MOST_SECTIONS} sections"
+        )
+    if not files and not inner:
+        raise _without_recordings(folder)
+    return inner or {folder.resolve().name: files}
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        found = "is a file" if folder.exists() else "no such folder"
+        raise DataError(f"{folder}: {found}; expected a folder of recordings ({READABLE})")
+    return folder
+
+
+def _without_recordings(folder: Path) -> DataError:
+    """Describe what a folder without recordings contains, and what was expected."""
+    inside = [path for path in folder.rglob("*") if path.is_file()]
     kinds = collections.Counter(path.suffix.lower() or "no suffix" for path in inside)
     found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5)) or "nothing"
-    return f"found {found}; expected {READABLE} files; convert them, or give the folder that holds the recordings"
-
-
-def named(files: Iterable[object], shown: int = 3) -> str:
-    """Say how many there are and which come first.
-
-    >>> named(["a.wav", "b.wav", "c.wav", "d.wav"])
-    '4 (a.wav, b.wav, c.wav, ...)'
-    """
-    names = [str(file) for file in files]
-    return f"{len(names)} ({', '.join(names[:shown])}{', ...' if len(names) > shown else ''})"
-
-
-def _is_wanted(path: Path) -> bool:
-    return is_recording(path) and path.is_file()
-
-
-def _folder(place: Path) -> Path:
-    if not place.is_dir():
-        found = "is a file" if place.exists() else "no such folder"
-        raise DataError(f"{place}: {found}; expected a folder of recordings ({READABLE})")
-    return place
-
-
-def _of_array(source: tuple, data) -> Recording:
-    try:
-        samples, rate = source
-        samples, rate = np.asarray(samples), int(rate)
-    except (TypeError, ValueError):
-        raise DataError("a tuple that is no recording; expected (samples, sampling rate in Hz)") from None
-    name = f"array {samples.shape} at {rate} Hz"
-    if samples.ndim not in (1, 2) or samples.dtype.kind not in "fiu" or not samples.size or rate <= 0:
-        raise DataError(
-            f"{name} of {samples.dtype}: expected numbers, (samples,) or (samples, channels), and a rate above 0"
-        )
-    if samples.dtype.kind == "u":
-        raise DataError(f"{name} of {samples.dtype}: expected signed integers, or floating-point numbers")
-    if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
-        raise DataError(f"{name}: more channels than samples; expected (samples, channels); transpose it")
-    scale = 1.0 if samples.dtype.kind == "f" else -float(np.iinfo(samples.dtype).min)
-    samples = samples.reshape(len(samples), -1)
-    _check_channels(name, samples.shape[1], data)
-    return Recording(
-        name, rate, len(samples), lambda start, count: _mono(name, samples[start : start + count] / scale, data)
+    return DataError(
+        f"{folder}: no recording in it or in its sub-folders; found {found}; expected {READABLE} files; convert them, "
+        "or give the folder that contains the recordings"
     )
 
 
-class _File:
-    """An audio file: opened once for its header, and once more for its samples, until the last of them is read."""
-
-    def __init__(self, path: Path, data):
-        self.path, self.mean, self._sound = path, data.channels == "mean", None
-        with recording.Recording(path) as sound:
-            self.rate, self.frames = sound.sample_rate, sound.frames
-            _check_channels(str(path), sound.channels, data)
-
-    def read(self, start: int, count: int) -> np.ndarray:
-        """Read mono samples, float64, full scale 1."""
-        if self._sound is None:
-            self._sound = recording.Recording(self.path)
-        wave = self._sound.read(start, count, self.mean).astype(np.float64) / FULL_SCALE
-        if start + count >= self.frames:
-            self._sound.close()
-            self._sound = None
-        return wave
-
-    def __del__(self):
-        if getattr(self, "_sound", None) is not None:
-            self._sound.close()
-
-
-def _check_channels(name: str, channels: int, data) -> None:
-    if channels != 1 and data.channels == "refuse":
+def _check_names(group: dict[str, list[Path]], top: Path | str | None) -> None:
+    """Raise :class:`DataError` if names say that recordings are not normal."""
+    suspected = suspected_anomalies([path for files in group.values() for path in files], top)
+    if suspected:
         raise DataError(
-            f"{name}: {channels} channels; expected 1; set data.channels to first or mean, or give mono recordings"
+            f"recordings that are to be learnt as normal may be anomalous: {named(suspected)}; a detector does not "
+            "find anomalies that it has learnt as normal; move them elsewhere and fit without them or, if all of them "
+            "are normal, give --ignore-names (ignore_names=True)"
         )
 
 
-def _mono(name: str, samples: np.ndarray, data) -> np.ndarray:
-    wave = samples.mean(axis=1) if data.channels == "mean" and samples.shape[1] > 1 else samples[:, 0]
-    bad = int(np.count_nonzero(~np.isfinite(wave)))
-    if bad:
-        raise DataError(f"{name}: {bad} sample(s) are NaN or infinite; expected finite ones; export or record it again")
-    return wave
+def _check_uses(recordings: Recordings) -> None:
+    """Raise :class:`DataError` if a recording is given twice."""
+    uses: dict[Path, tuple[str, str]] = {}
+    groups = (("normal", recordings.sections), ("changed", recordings.changed), ("outlier", recordings.outliers))
+    for use, group in groups:
+        for name, files in group.items():
+            for path in files:
+                other_use, other_name = uses.setdefault(path.resolve(), (use, name))
+                if other_use != use:
+                    raise DataError(
+                        f"{path}: given as {other_use} and as {use}; expected one of them; leave it out of one"
+                    )
+                if other_name != name:
+                    raise DataError(
+                        f"{path}: given twice, with {other_name} and with {name}; expected folders that do not "
+                        "overlap; leave out one of them"
+                    )

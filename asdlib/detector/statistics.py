@@ -1,7 +1,7 @@
-"""A plain detector without a network: how unusual the log-mel spectrum of a window is, on the whole and at any moment.
+"""Detect anomalies without a network, by statistics of log-mel spectra: of a whole window, and of each moment in it.
 
-It hears what networks that look at details miss, such as a hiss, and it says at which moment and in which band a window
-is most unusual. Everything is numpy, so that judging needs neither PyTorch nor librosa.
+This finds faults that networks miss because they look at details, such as a hiss, and says at which moment and in which
+band a window is most unusual. It needs numpy only, so that judging imports neither PyTorch nor librosa.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from safetensors.numpy import load_file, save_file
 from asdlib.gaussian import Gaussian
 
 BANDS = 48
-"""mel bands"""
+"""number of mel bands"""
 FRAME = 0.064
-"""seconds of a frame; frames overlap by half"""
+"""length of a frame in seconds; frames overlap by half"""
 SCALES = (0.2, 1.0)
-"""seconds of the moving averages whose maximum over time counts, a short and a long one"""
-_FLOOR = 1e-3  # power of a band in units of int16 squared; what is below is rounding
+"""lengths in seconds of the two moving averages whose maximum over time counts"""
+_FLOOR = 1e-3  # power of a band in units of int16 squared; lower values are rounding errors
 FILE = "statistics.safetensors"
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Where in a window the spectrum is most unusual."""
+    """Time and frequencies at which the spectrum of a window is most unusual."""
 
     start: float
     """seconds"""
@@ -40,7 +40,7 @@ class Moment:
 
 
 class Bands:
-    """Log-mel spectrum of a waveform.
+    """Computes the log-mel spectrum of a waveform.
 
     Args:
         rate: Sampling rate in Hz.
@@ -58,7 +58,7 @@ class Bands:
         rising = (frequency - self.edges[:-2, None]) / np.diff(self.edges)[:-1, None]
         falling = (self.edges[2:, None] - frequency) / np.diff(self.edges)[1:, None]
         weights = np.maximum(np.minimum(rising, falling), 0)
-        narrow = weights.sum(1) == 0  # a band between two bins takes the nearest
+        narrow = weights.sum(1) == 0  # a band between two bins uses the nearest one
         weights[narrow, np.abs(frequency - self.edges[1:-1, None])[narrow].argmin(1)] = 1
         self._weights = weights / weights.sum(1, keepdims=True)
         self._window = np.hanning(self.size)
@@ -72,20 +72,20 @@ class Bands:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the spectra of the normal windows of one section, domain and length look like."""
+    """Statistics of the spectra of normal windows of one section, domain and length."""
 
     whole: Gaussian
-    """of mean and deviation over time of each band, (2 bands,)"""
+    """Gaussian of mean and standard deviation over time of each band, (2 bands,)"""
     moments: tuple[Gaussian, ...]
-    """of the moving averages over each of :data:`SCALES`, (bands,)"""
+    """Gaussians of the moving averages over each of :data:`SCALES`, (bands,)"""
     nearest: np.ndarray
-    """``whole``'s vectors of the windows that it was fitted to, (windows, 2 bands)"""
+    """vectors of the windows to which ``whole`` was fitted, (windows, 2 bands)"""
     sources: np.ndarray
     """row of ``recordings.csv`` of each of them"""
 
     @classmethod
     def fit(cls, spectra: Sequence[np.ndarray], sources: Sequence[int], step: float) -> "Statistics":
-        """Fit to the spectra ``(frames, bands)`` of normal windows that are ``step`` seconds per frame."""
+        """Fit the statistics to spectra ``(frames, bands)`` of normal windows, with ``step`` seconds between frames."""
         vectors = np.stack([_vector(spectrum) for spectrum in spectra])
         moments = []
         for scale in SCALES:
@@ -94,8 +94,8 @@ class Statistics:
             moments.append(Gaussian.fit(np.concatenate(averages)))
         return cls(_shrunk(vectors), tuple(moments), vectors, np.asarray(sources, np.int64))
 
-    def shifted(self, spectra: Sequence[np.ndarray], sources: Sequence[int], step: float) -> "Statistics":
-        """Widen by a few windows of changed conditions, so that what changed counts for little."""
+    def widen(self, spectra: Sequence[np.ndarray], sources: Sequence[int], step: float) -> "Statistics":
+        """Allow for the differences that a few windows of changed conditions show."""
         vectors = np.stack([_vector(spectrum) for spectrum in spectra])
         moments = []
         for scale, moment in zip(SCALES, self.moments, strict=True):
@@ -104,8 +104,8 @@ class Statistics:
         nearest, rows = np.concatenate([self.nearest, vectors]), np.concatenate([self.sources, sources])
         return Statistics(self.whole.widened(vectors, 1.0), tuple(moments), nearest, rows)
 
-    def scores(self, spectrum: np.ndarray, step: float) -> dict[str, float]:
-        """Score a window, in three ways that fail for different faults.
+    def score(self, spectrum: np.ndarray, step: float) -> dict[str, float]:
+        """Score a window in three ways, each of which is good at other faults.
 
         ``whole`` compares mean and deviation over time of all bands, ``moment`` the most unusual second, and ``band``
         the most unusual band in the most unusual fifth of a second.
@@ -118,13 +118,13 @@ class Statistics:
         }
         return {name: float(value) for name, value in values.items()}
 
-    def closest(self, spectrum: np.ndarray) -> int:
-        """Return the row of the normal window that sounds most alike."""
+    def find_nearest(self, spectrum: np.ndarray) -> int:
+        """Return the row of the most similar normal window."""
         here = Gaussian(_vector(spectrum), self.whole.cholesky)
         return int(self.sources[here.distance(self.nearest).argmin()])
 
-    def oddest(self, spectrum: np.ndarray, bands: Bands) -> Moment:
-        """Find the moment and the range of frequencies that are most unusual on any scale."""
+    def find_oddest(self, spectrum: np.ndarray, bands: Bands) -> Moment:
+        """Find the moment and the range of frequencies that are most unusual, over both scales."""
         best = None
         for scale, moment in zip(SCALES, self.moments, strict=True):
             width = _width(scale, bands.step)
@@ -139,14 +139,14 @@ class Statistics:
             low -= 1
         while high + 1 < len(odd) and odd[high + 1]:
             high += 1
-        first = last = int(frame)  # it lasts for as long as the band stays half as odd
+        first = last = int(frame)  # it lasts as long as the band is at least half as odd
         while first > 0 and abs(z[first - 1, band]) > size / 2:
             first -= 1
         while last + 1 < len(z) and abs(z[last + 1, band]) > size / 2:
             last += 1
         deviation = np.sqrt(np.diag(moment.covariance)[band])
         seconds = (len(spectrum) + 1) * bands.step
-        # The average at frame i is of frames i to i + width; one that is half as odd begins within, not before.
+        # The average at frame i is over frames i to i + width, and is half as odd once half of these frames are odd.
         start, end = (first + width / 2) * bands.step, (last + width / 2 + 1) * bands.step
         return Moment(
             start=round(max(start - bands.step, 0.0), 3),
@@ -171,7 +171,7 @@ def save(statistics: dict[tuple, Statistics], path: Path) -> None:
 
 
 def load(path: Path) -> dict[tuple, Statistics]:
-    """Read what :func:`save` has written."""
+    """Read statistics written by :func:`save`."""
     parts: dict[tuple, dict[str, np.ndarray]] = {}
     for name, array in load_file(path).items():
         section, domain, length, part = name.split("/")
@@ -208,13 +208,13 @@ def _width(scale: float, step: float) -> int:
 
 
 def _averages(spectrum: np.ndarray, width: int) -> np.ndarray:
-    """Moving average over ``width`` frames, one value per place that lies inside, ``(places, bands)``."""
+    """Return the moving average over ``width`` frames, for each position at which they fit, ``(positions, bands)``."""
     width = min(width, len(spectrum))
     total = np.cumsum(np.vstack([np.zeros(spectrum.shape[1]), spectrum]), axis=0)
     return (total[width:] - total[:-width]) / width
 
 
 def _edges(count: int, highest: float) -> np.ndarray:
-    """Frequencies equally spaced on O'Shaughnessy's mel scale from 50 Hz to ``highest``."""
+    """Return frequencies equally spaced on O'Shaughnessy's mel scale from 50 Hz to ``highest``."""
     low, high = (2595 * np.log10(1 + frequency / 700) for frequency in (50.0, highest))
     return 700 * (10 ** (np.linspace(low, high, count) / 2595) - 1)

@@ -15,7 +15,7 @@ from asdlib.ensemble.pool import Pool
 from asdlib.ensemble.select import Choice, apply, choose, defaults, split_halves
 from asdlib.errors import ScoreError
 from asdlib.paths import AGREEMENT, CHOICES, RECORD, SCORES, Run
-from asdlib.records import check_settings
+from asdlib.records import SCORING, check_settings
 from asdlib.stage import Stage
 from asdlib.tables import write_table
 
@@ -116,10 +116,11 @@ def pools(settings, machine: str, reference: str | None = None) -> tuple[Pool, P
             test clips.
         ArtefactError: A candidate was scored with other settings.
     """
-    for branch, name in (("autoencoder", "scores.json"), ("classifier", RECORD)):
+    for branch, part in (("autoencoder", SCORING), ("classifier", None)):
         for candidate in getattr(settings, f"{branch}_candidates"):
-            path = Run.of(settings).system(branch, machine, candidate) / name
-            check_settings(path, settings.common() | settings.candidate(branch, candidate).model_dump(mode="json"))
+            path = Run.of(settings).system(branch, machine, candidate) / RECORD
+            wanted = settings.common() | settings.candidate(branch, candidate).model_dump(mode="json")
+            check_settings(path, wanted, part)
     frame = scores.read(inputs(settings, machine))
     if not (frame["split"] == "test").any():
         raise ScoreError(f"{machine} has no scored test clips; an ensemble needs at least one")

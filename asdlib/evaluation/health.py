@@ -1,6 +1,6 @@
 """List systems that cannot distinguish clips, and problems that trainings reported, to be shown with the table."""
 
-import json
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ from asdlib import ensemble, scores
 from asdlib.ensemble.blocks import BRANCHES
 from asdlib.evaluation.rows import SYSTEMS
 from asdlib.metrics import UNIT
-from asdlib.paths import SINGLES, Run
+from asdlib.paths import RECORD, SINGLES, Run
+from asdlib.records import read_records
 
 FLAT = 1e-3
 """standard deviation within a section and domain, over the root mean square of the system's scores of the machine type,
@@ -57,11 +58,9 @@ def collect_notes(settings, machine: str) -> pd.DataFrame:
 
 
 def _sentences(folder: Path, system: str, machine: str, section: str) -> list[tuple]:
-    sentences = {}
-    for name in ("record.json", "scores.json"):
-        if (folder / name).is_file():
-            record = json.loads((folder / name).read_text(encoding="utf-8"))
-            sentences |= dict.fromkeys(record.get("health", []))
+    path = folder / RECORD
+    found = [record.get("health", []) for record in read_records(path)] if path.is_file() else []
+    sentences = dict.fromkeys(itertools.chain.from_iterable(found))
     return [(system, machine, section, "", sentence) for sentence in sentences]
 
 

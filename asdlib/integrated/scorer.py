@@ -21,9 +21,11 @@ import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from asdlib import params, scores
-from asdlib.autoencoder import scorer as errors_scorer
+from asdlib.autoencoder import gaussians as error_gaussians
 from asdlib.autoencoder import specaugment
-from asdlib.autoencoder.scorer import Errors
+from asdlib.autoencoder.clip_scores import score_clip
+from asdlib.autoencoder.gaussians import Errors
+from asdlib.autoencoder.scorer import mask_keys
 from asdlib.data import roles
 from asdlib.data.machine_clips import MachineClips
 from asdlib.features import LogMel, interior, log_mels
@@ -99,10 +101,9 @@ def listen(learner: Learner, clips: MachineClips, which: np.ndarray, log_mel: Lo
     for first in range(0, len(which), size):
         some = table.iloc[first : first + size]
         features = [network.standardise(interior(next(decibels), log_mel)) for _ in range(len(some))]
-        names = ["/".join(row) for row in some[["section", "split", "clip"]].to_numpy()]
         masks = [
             specaugment.copies(branch.specaugment, name, copies, *part.shape, seed)
-            for name, part in zip(names, features, strict=True)
+            for name, part in zip(mask_keys(some), features, strict=True)
         ]
         masked = [part * mask.to(part.device) for part, mask in zip(features, masks, strict=True)]
         lengths = [len(part) for part in features for _ in range(copies)]
@@ -144,8 +145,8 @@ def raw(heard: Heard, role: np.ndarray, which: np.ndarray, scored: pd.DataFrame,
     fitted = (role == roles.HELD_OUT) | target
     known = heard.errors.take(fitted)
     learnt = heard.errors.take((role == roles.LEARN) & ~target)
-    gaussians = errors_scorer.fit(known, learnt, options)
-    crossed = errors_scorer.cross_fitted(known, learnt, options)
+    gaussians = error_gaussians.fit(known, learnt, options)
+    crossed = error_gaussians.cross_fit(known, learnt, options)
     position = np.cumsum(fitted) - 1
     values = {name: np.full(len(scored), np.nan) for name in PARTS}
     distances = {}
@@ -158,7 +159,7 @@ def raw(heard: Heard, role: np.ndarray, which: np.ndarray, scored: pd.DataFrame,
         if split == "train":
             found = crossed[position[clip], domain]
         else:
-            found = errors_scorer.of_clip(heard.errors.frames[clip], gaussians, section, domain, options)
+            found = score_clip(heard.errors.frames[clip], gaussians, section, domain, options)
         values["frame_error"][row], values["clip_error"][row] = found["median"], found["clip_signed"]
         values["embedding"][row] = distances[section].distance(heard.embedding[[clip]])[0]
         values["posterior"][row] = heard.posterior[clip]

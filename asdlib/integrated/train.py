@@ -16,13 +16,15 @@ from torch import Tensor, nn
 
 from asdlib import paths, training
 from asdlib.autoencoder import specaugment
-from asdlib.autoencoder.train import Batches, masked_mean, noam
+from asdlib.autoencoder.batches import Batches
+from asdlib.autoencoder.train import masked_mean, noam
 from asdlib.data import plan, roles
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, interior, log_mels
 from asdlib.integrated.losses import Balance, SectionArcFace, SectionDdcsad
 from asdlib.integrated.model import Integrated
 from asdlib.paths import INTEGRATED
+from asdlib.seeds import derive
 from asdlib.stage import Stage
 
 _QUIET = 1e-3  # dB; minimum deviation, so that a band that never changes is not divided by almost zero
@@ -48,7 +50,7 @@ class Learner(nn.Module):
     def losses(self, batch: "Batch", generator: torch.Generator) -> tuple[dict[str, Tensor], Tensor]:
         """Return the four losses of a batch by name, and the embeddings."""
         features = self.network.standardise(batch.decibel)
-        masks = specaugment.gains(self.settings.specaugment, *features.shape, generator).to(features.device)
+        masks = specaugment.gains(self.settings.specaugment, *features.shape, generator, features.device)
         own, count = batch.section, len(batch.section)
         output = self.network(features * masks, own, batch.valid)
         error = output.reconstruction.float() - self.network.target(features[:count], own)
@@ -110,7 +112,7 @@ def fit(stage: Stage) -> tuple[Learner, pd.DataFrame, dict, float]:
     log_mel = LogMel(branch.features, settings.data.sample_rate).to(compute.device)
     normal = Batches.load(clips.waveforms, clips.rows[clips.role == roles.LEARN], clips.sections, log_mel)
     outliers, heard = other_machines(settings, machine, log_mel)
-    torch.manual_seed(training.derive(seed, "weights"))
+    torch.manual_seed(derive(seed, "weights"))
     learner = Learner(branch, branch.features.n_mels, len(clips.sections), outliers is not None).to(compute.device)
     network = learner.network
     network.deviation, network.mean = torch.std_mean(normal.frames, dim=0)
@@ -153,7 +155,7 @@ def fit(stage: Stage) -> tuple[Learner, pd.DataFrame, dict, float]:
 
 def seed_of(settings, machine: str) -> int:
     """Return the seed of the network of a machine type."""
-    return training.derive(settings.seed, INTEGRATED, machine, settings.integrated.seed)
+    return derive(settings.seed, INTEGRATED, machine, settings.integrated.seed)
 
 
 def other_machines(settings, machine: str, log_mel: LogMel) -> tuple[Batches | None, dict[str, str]]:

@@ -82,7 +82,7 @@ class Settings(Strict):
         return validated(type(base), merged(base.model_dump(mode="json"), candidates[name]), where)
 
     def common(self) -> dict[str, Any]:
-        """Settings outside its own that every trained or fitted system depends on; its record holds them.
+        """Return the settings outside its own on which each trained or fitted system depends; its record contains them.
 
         Which clips are held out follows from the run's seed and the share.
         """

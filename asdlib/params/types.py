@@ -10,6 +10,7 @@ from asdlib.params.yaml12 import Float, Integer
 
 
 def number(value: Any) -> Any:
+    """Refuse true and false where a number is expected."""
     if isinstance(value, bool):  # Python would count true as 1
         raise ValueError(f"expected a number, found {json.dumps(value)}")
     return value
@@ -23,12 +24,14 @@ def text(value: Any) -> Any:
 
 
 def listed(value: Any) -> Any:
+    """Refuse a single text where a list is expected."""
     if isinstance(value, str):
         raise ValueError(f"expected a list, found {json.dumps(value)}; write [{value}]")
     return value
 
 
 def expanded(value: str) -> str:
+    """Replace ``~`` by the home folder."""
     return os.path.expanduser(value)
 
 
@@ -45,6 +48,7 @@ Folder = Annotated[str, AfterValidator(expanded)]
 
 
 def ordered(pair: tuple) -> tuple:
+    """Refuse a range that runs backwards."""
     if pair[0] > pair[1]:
         raise ValueError(f"the range {list(pair)} runs backwards; expected [smallest, largest]")
     return pair

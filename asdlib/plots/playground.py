@@ -5,27 +5,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from asdlib.plots.style import ANOMALY, AUTOENCODER, CLASSIFIER, ENSEMBLE, NORMAL
-
-_COLOURS = {"autoencoder": AUTOENCODER, "classifier": CLASSIFIER, "mix": ENSEMBLE}
+from asdlib.plots.style import COLOURS
 
 
-def scores(table: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
+def scores(reference: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
     """Plot the scores of the held-out clips (dots), the threshold (line) and the clip (cross), one row per system.
 
     Args:
-        table: Table returned by :func:`asdlib.playground.judged`.
-        verdict: Table returned by :func:`asdlib.playground.verdict`.
+        reference: Table returned by :func:`asdlib.playground.held_out_scores`.
+        verdict: Table returned by :func:`asdlib.playground.tabulate`.
     """
     figure, axis = plt.subplots(figsize=(8, 1 + 0.9 * len(verdict)))
     spread = np.random.default_rng(0)
     for row, item in enumerate(verdict.itertuples()):
-        known = table.loc[(table["system"] == item.system) & (table["split"] == "train"), "score"]
+        known = reference[item.system]
         up = row + spread.uniform(-0.25, 0.25, len(known))
-        axis.scatter(known, up, s=12, color=_COLOURS[item.system], alpha=0.6, linewidths=0)
+        axis.scatter(known, up, s=12, color=COLOURS[item.system], alpha=0.6, linewidths=0)
         axis.plot([item.threshold] * 2, [row - 0.38, row + 0.38], color="grey", linestyle="--")
-        shade = {"normal": NORMAL, "anomaly": ANOMALY}[item.verdict]
-        axis.scatter(item.score, row, s=140, marker="X", color=shade, edgecolors="black", zorder=3)
+        axis.scatter(item.score, row, s=140, marker="X", color=COLOURS[item.verdict], edgecolors="black", zorder=3)
         axis.annotate(item.verdict, (item.score, row), (0, 10), textcoords="offset points", ha="center")
     axis.set_yticks(range(len(verdict)), verdict["system"])
     axis.set(xlabel="score: deviations from the mean of the held-out clips (dashed: threshold)")

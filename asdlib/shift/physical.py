@@ -21,19 +21,19 @@ from asdlib.params import Features
 from asdlib.units import FULL_SCALE
 
 CLIPS, FRAMES = 50, 100
-"""at most as many source clips, and frames of each, equally spaced, estimate a shift"""
+"""largest number of source clips, and of frames of each, equally spaced, from which a shift is estimated"""
 LOWEST = 30.0
 """Hz; the background's power law is constant below it"""
-# What is thought likely before the clips are seen, as standard deviations: without them, a response that background
-# hides, or a speed that a noisy machine does not show, would be anything.
+# Prior knowledge, as standard deviations. Without it, a response that is hidden by background, or the speed of a noisy
+# machine, would be undetermined.
 SPEED, RESPONSE, SLOPE = 0.05, 6.0, (-5.0, 10.0)
 NAMES = ("speed", "response0", "response1", "response2", "level", "slope")
-"""the parameters of a shift, as tables name them"""
+"""names of the parameters of a shift in tables"""
 
 
 @dataclass(frozen=True)
 class Shift:
-    """How the clips of one domain differ from those of another."""
+    """Difference between the clips of one domain and those of another."""
 
     speed: float
     """factor on all frequencies, and on the rate of all events"""
@@ -45,12 +45,12 @@ class Shift:
     """slope of the background in dB per decade of frequency: white noise 0, pink noise -10"""
 
     def as_dict(self) -> dict[str, float]:
-        """The parameters by their :data:`NAMES`."""
+        """Return the parameters by their :data:`NAMES`."""
         return dict(zip(NAMES, (self.speed, *self.response, self.level, self.slope), strict=True))
 
 
 class Front:
-    """The log-mel front-end that shifts are estimated with, and its mel axis."""
+    """Log-mel front-end with which shifts are estimated, and its mel axis."""
 
     def __init__(self, sample_rate: int):
         self.sample_rate, self.log_mel = sample_rate, LogMel(Features(), sample_rate)
@@ -85,9 +85,10 @@ def resample(waveform: np.ndarray, speed: float) -> np.ndarray:
 def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: int, jitter: float, seed: int) -> Shift:
     """Estimate the shift from a section's source training clips to its few target training clips.
 
-    The speed first, on a grid of one per cent, by how well the average source spectrum, warped, fits the average target
-    spectrum with the best response and background. Then response and background by least squares on the target clips'
-    mean log-mel, weighted by the inverse covariance that a mean of so many clips has. Everything is deterministic.
+    The speed is estimated first, on a grid of one per cent, by how well the average source spectrum, warped, fits the
+    average target spectrum with the best response and background. Then response and background are fitted by least
+    squares to the target clips' mean log-mel, weighted by the inverse covariance of a mean of so many clips. Everything
+    is deterministic.
 
     Args:
         source: Waveforms in -1 to 1, at least two.
@@ -109,12 +110,12 @@ def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: in
     noise *= 10 ** (rng.normal(0, jitter, len(power)) / 10)[:, None, None]
     mean = np.mean([part.mean(0) for part in seen], axis=0)
 
-    def clips(values: np.ndarray) -> np.ndarray:  # mean log-mel of each shifted source clip, (clips, mels)
+    def clips(values: np.ndarray) -> np.ndarray:  # mean log-mel of each shifted clip, (clips, mels)
         gain, background = 10 ** (front.gain(values[:3]) / 10), 10 ** (front.background(*values[3:]) / 10)
         return (10 * np.log10(gain * power + background * noise)).mean(1)
 
     values = _fit(front, 10 * np.log10(power.mean((0, 1))), after).x
-    for _ in range(2):  # the covariance depends on the shift, so once more with a better one
+    for _ in range(2):  # the covariance depends on the shift, so repeat with a better one
         covariance = ledoit_wolf(clips(values))[0] / len(target)
         root = np.linalg.cholesky(covariance + 0.1**2 * np.eye(len(mean)))  # a model is not better than 0.1 dB
 
@@ -155,14 +156,17 @@ def _power(decibel: list[np.ndarray]) -> np.ndarray:
 
 
 def _spaced(frames: np.ndarray) -> np.ndarray:
+    """Select at most :data:`FRAMES` frames, equally spaced."""
     return frames[np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))]
 
 
 def _unlikely(values: np.ndarray) -> np.ndarray:
+    """Return the deviations of response and slope from prior knowledge, in standard deviations."""
     return np.append(values[:3] / RESPONSE, (values[4] - SLOPE[0]) / SLOPE[1])
 
 
 def _spectrum(front: Front, before: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Apply response and background to an average spectrum in dB."""
     return 10 * np.log10(10 ** ((before + front.gain(values[:3])) / 10) + 10 ** (front.background(*values[3:]) / 10))
 
 

@@ -1,1 +1,1 @@
-"""The embedded demonstration data: synthetic machines, their faults and their factory."""
+"""Synthesise the embedded demonstration data: synthetic machines, their faults and their factory."""

@@ -23,9 +23,10 @@ from asdlib import atomic
 from asdlib.data import catalogue, names
 from asdlib.errors import DataError
 from asdlib.synthetic import faults, machines, sounds
+from asdlib.synthetic.conditions import Conditions, ratio
 
 VERSION = "2026-11-26"
-"""Changes whenever the sound changes, so that older data are made again."""
+"""Version of the sound; older data are made again."""
 
 MARK = "synthetic.json"
 """File in the data root that records how it was made."""
@@ -35,9 +36,7 @@ LEVEL = 0.015
 
 _SPREAD = 1.5  # of the level from clip to clip, in dB
 
-_UNIT, _SOURCE, _TARGET, _GAIN, _CLIP, _FAULT = range(
-    6
-)  # what a generator is for, so that no two draw the same numbers
+_UNIT, _SOURCE, _TARGET, _GAIN, _CLIP, _FAULT = range(6)  # purposes of generators, so that no two draw the same numbers
 
 
 @dataclass(frozen=True)
@@ -59,15 +58,15 @@ class Place:
 
 
 def write(root: Path, synthetic, rate: int) -> bool:
-    """Write the data set to ``root``, whole or not at all; False if it is there already.
+    """Write the data set to ``root``, whole or not at all; return False if it is there already.
 
     Args:
-        root: The data root. What an earlier call wrote there with other settings is replaced.
+        root: The data root. A data set that was written there with other settings is replaced.
         synthetic: Settings (:class:`asdlib.params.data.Synthetic`).
         rate: Sampling rate in Hz.
 
     Raises:
-        asdlib.errors.DataError: The folder holds something else; recordings are never overwritten.
+        asdlib.errors.DataError: The folder contains something else; recordings are never overwritten.
     """
     root = Path(root)
     made = {"version": VERSION, "sample_rate": rate, **synthetic.model_dump(mode="json")}
@@ -77,7 +76,7 @@ def write(root: Path, synthetic, rate: int) -> bool:
             return False
     elif root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DataError(
-            f"{root}: holds data that were not synthesised (it has no {MARK}); set data.synthetic to null to use "
+            f"{root}: contains data that were not synthesised (there is no {MARK}); set data.synthetic to null to use "
             "them, or data.root to a new folder"
         )
     clips = catalogue.expected(synthetic, faults.fault)
@@ -98,7 +97,7 @@ def write(root: Path, synthetic, rate: int) -> bool:
 
 
 def waveform(synthetic, rate: int, machine: str, name: names.ClipName, **changes) -> np.ndarray:
-    """One clip as int16, shape ``(samples,)``.
+    """Synthesise one clip as int16, shape ``(samples,)``.
 
     Args:
         synthetic: Settings (:class:`asdlib.params.data.Synthetic`).
@@ -120,19 +119,19 @@ def waveform(synthetic, rate: int, machine: str, name: names.ClipName, **changes
         "severity": severity,
         "chance": chance,
         "factory": place(seed, machine, section, "source").factory,
-        "factory_level": LEVEL / gain / machines.ratio(synthetic.snr),
+        "factory_level": LEVEL / gain / ratio(synthetic.snr),
         **changes,
     }
     unit = _generator(seed, machine, section, _UNIT)
     sound = _sound(machine, here, unit, rng, round(synthetic.duration * rate), rate, **settings)
-    sound *= gain * machines.ratio(rng.normal(0, _SPREAD)) * sounds.drift(rng, len(sound), rate, 1.2)
-    noise_level = LEVEL * machines.ratio(rng.normal(here.louder, _SPREAD) - synthetic.snr)
+    sound *= gain * ratio(rng.normal(0, _SPREAD)) * sounds.drift(rng, len(sound), rate, 1.2)
+    noise_level = LEVEL * ratio(rng.normal(here.louder, _SPREAD) - synthetic.snr)
     return _recorded(sound, noise_level, here, rng, rate)
 
 
 @lru_cache(maxsize=256)
 def place(seed: int, machine: str, section: str, domain: str) -> Place:
-    """Speed, load, size, microphone and background of a section in a domain."""
+    """Draw speed, load, size, microphone and background of a section in a domain."""
     rng = _generator(seed, machine, section, _SOURCE)
     speed, load, size = rng.uniform(0.85, 1.2), rng.uniform(0.35, 0.65), rng.uniform(0.8, 1.25)
     microphone, factory = sounds.curve(rng, 0.0, 1.5), sounds.curve(rng, -4.0, 2.0)
@@ -146,8 +145,8 @@ def place(seed: int, machine: str, section: str, domain: str) -> Place:
 
 
 def _sound(machine: str, here: Place, unit, rng, samples: int, rate: int, **fault) -> np.ndarray:
-    """The machine alone, at the place's speed and load give or take what varies from clip to clip."""
-    conditions = machines.Conditions(
+    """Simulate the machine alone, with speed and load of its place, which vary a little from clip to clip."""
+    conditions = Conditions(
         samples,
         rate,
         unit=unit,
@@ -162,7 +161,7 @@ def _sound(machine: str, here: Place, unit, rng, samples: int, rate: int, **faul
 
 @lru_cache(maxsize=256)
 def _gain(seed: int, machine: str, section: str, rate: int) -> float:
-    """Gain that brings the section's machine, without a fault and in the source domain, to :data:`LEVEL`."""
+    """Compute the gain that brings the section's machine, without fault and in the source domain, to :data:`LEVEL`."""
     here = place(seed, machine, section, "source")
     unit, rng = _generator(seed, machine, section, _UNIT), _generator(seed, machine, section, _GAIN)
     sound = _sound(machine, here, unit, rng, 10 * rate, rate)
@@ -170,7 +169,7 @@ def _gain(seed: int, machine: str, section: str, rate: int) -> float:
 
 
 def _recorded(sound: np.ndarray, noise_level: float, here: Place, rng, rate: int) -> np.ndarray:
-    """Add the factory and let the microphone hear both."""
+    """Add the factory, and apply the response of the microphone to both."""
     distant = rng.poisson(0.3 * len(sound) / rate)  # something falls or clangs, now and then
     clangs = np.zeros(len(sound))
     clangs[rng.integers(0, len(sound), distant)] = rng.exponential(4 * noise_level, distant)

@@ -28,7 +28,7 @@ class Quantity:
     """steps are ratios: severities are spread evenly over log(severity); otherwise evenly over severity"""
 
     def at(self, share: float) -> float:
-        """Severity at ``share`` of the range, from 0 (faint) to 1 (clear).
+        """Return the severity at ``share`` of the range, from 0 (faint) to 1 (clear).
 
         >>> DEPTH.at(0.0), DEPTH.at(1.0), EVENT.at(0.5)
         (0.15, 0.7, 4.5)
@@ -148,6 +148,6 @@ FAULTS: dict[str, dict[str, Fault]] = {
 
 
 def fault(machine: str, number: int) -> str:
-    """The kind of fault of the machine type's anomalous clip ``number``: each in turn."""
+    """Return the kind of fault of the machine type's anomalous clip ``number``; each kind in turn."""
     kinds = list(FAULTS[machine])
     return kinds[number % len(kinds)]

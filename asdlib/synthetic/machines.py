@@ -1,137 +1,24 @@
 """Simulate what each machine type physically does, and what its faults change.
 
-A machine is a function of its :class:`Conditions`: draws from ``unit`` are what the section's machine is (blades,
-teeth, resonances) and come out equal for every clip; draws from ``rng`` belong to the clip, draws from ``chance`` to
-its fault. So a clip with a fault is the clip without it, changed in nothing else. Levels are relative;
-:mod:`asdlib.synthetic.dataset` sets the gain.
+A machine is a function of its :class:`~asdlib.synthetic.conditions.Conditions`: draws from ``unit`` determine the
+section's machine (blades, teeth, resonances) and are equal for every clip; draws from ``rng`` belong to the clip, draws
+from ``chance`` to its fault. So a clip with a fault differs from the clip without it in nothing else. Levels are
+relative; :mod:`asdlib.synthetic.dataset` sets the gain.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
 
 from asdlib.synthetic import sounds
+from asdlib.synthetic.conditions import Conditions, ratio
 
 EVENTS = 0.012
-"""Deviation of the intervals between a normal machine's strokes, of the interval: no rhythm is perfect."""
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """Under which a clip sounds."""
-
-    samples: int
-    rate: int
-    """samples per second"""
-    unit: np.random.Generator
-    """what the section's machine is"""
-    rng: np.random.Generator
-    """what varies from clip to clip"""
-    speed: float
-    """relative to the machine type's usual speed"""
-    load: float
-    """0 to 1"""
-    size: float
-    """relative; a larger machine resonates lower"""
-    fault: str = ""
-    """a kind of :mod:`asdlib.synthetic.faults`, empty for a normal clip"""
-    severity: float = 0.0
-    """in the unit of the fault's quantity"""
-    chance: np.random.Generator | None = None
-    """what the fault does in this clip; needed if there is one"""
-    factory: tuple[tuple[float, float], ...] = ((60.0, 0.0), (8000.0, 0.0))
-    """spectrum of the background: pairs of Hz and dB"""
-    factory_level: float = 0.0
-    """root mean square of the background, on the machine's scale"""
-
-    def has(self, fault: str) -> float:
-        """Severity of ``fault`` in this clip, 0 if it has none or another one."""
-        return self.severity if self.fault == fault else 0.0
-
-    def rotation(self, frequency: float, wander: float = 0.003) -> np.ndarray:
-        return sounds.rotation(self.rng, self.samples, self.rate, frequency * self.speed, wander)
-
-    def noise(self, *curve: tuple[float, float]) -> np.ndarray:
-        return sounds.noise(self.rng, self.samples, self.rate, curve)
-
-    def impacts(self, phase, frequency: float, decay: float, height: float = 1.0, shift: float = 0.0, spread=0.2, at=1):
-        """A strike each turn of ``phase``, answered by a resonance (at unit size) and its overtone, ``height`` high.
-
-        ``at`` (one value per sample) weighs the strikes.
-        """
-        strikes = at * sounds.strikes(self.rng, phase, spread, shift)
-        return height * self.ringing(strikes, frequency, decay)
-
-    def ringing(self, strikes, frequency: float, decay: float) -> np.ndarray:
-        """The answer of a resonance (at unit size) and its overtone to ``strikes``."""
-        low = sounds.ring(strikes, self.rate, frequency / self.size, decay)
-        return low + 0.5 * sounds.ring(strikes, self.rate, 2.3 * frequency / self.size, decay / 2)
-
-    # What faults are made of; all draw from `chance` -----------------------------------------------------------------
-    def uneven(self, phase: np.ndarray, fault: str) -> np.ndarray:
-        """``phase``, its turns early and late if the clip has ``fault``."""
-        return sounds.uneven(self.chance, phase, self.severity) if self.fault == fault else phase
-
-    def swing(self, fault: str, wave: np.ndarray | None = None) -> np.ndarray | float:
-        """A factor that swings with ``wave``, or slowly (0.8 to 2 Hz), if the clip has ``fault``; else 1."""
-        if self.fault != fault:
-            return 1.0
-        if wave is None:
-            phase = sounds.rotation(self.chance, self.samples, self.rate, self.chance.uniform(0.8, 2.0), 0.05)
-            wave = sounds.tone(phase, [1])
-        return sounds.modulated(self.severity, wave)
-
-    def moments(self, per_second: float, seconds: float) -> np.ndarray:
-        """A gate that opens now and then, at least once."""
-        return sounds.moments(self.chance, self.samples, self.rate, per_second, seconds)
-
-    def some_turns(self, phase: np.ndarray, fault: str) -> np.ndarray | int:
-        """1 during the turns of ``phase`` that ``fault`` affects; 0 if the clip lacks it."""
-        return sounds.some_turns(self.chance, phase, self.severity).astype(int) if self.fault == fault else 0
-
-    def struck(self, phase, frequency: float, decay: float, shift: float = 0.0, weight=1.0) -> np.ndarray:
-        """As :meth:`impacts`, by a fault."""
-        return self.ringing(weight * sounds.strikes(self.chance, phase, 0.2, shift), frequency, decay)
-
-    def rattling(self, per_second: float, frequency: float, decay: float) -> np.ndarray:
-        """Single impacts at random times, at least one."""
-        number = max(1, self.chance.poisson(per_second * self.samples / self.rate))
-        strikes = np.zeros(self.samples)
-        at = self.chance.integers(0, max(1, self.samples - round(0.1 * self.rate)), number)
-        strikes[at] = np.exp(0.3 * self.chance.standard_normal(number))
-        return self.ringing(strikes, frequency, decay)
-
-    def singing(self, frequency: float, amplitudes, wander: float = 0.01) -> np.ndarray:
-        """A tone near ``frequency`` (at unit size)."""
-        frequency *= np.exp(0.1 * self.chance.standard_normal()) / self.size
-        return sounds.tone(sounds.rotation(self.chance, self.samples, self.rate, frequency, wander), amplitudes)
-
-    def hissing(self, *curve: tuple[float, float]) -> np.ndarray:
-        return sounds.noise(self.chance, self.samples, self.rate, curve)
-
-    def plus(self, sound: np.ndarray, added: np.ndarray) -> np.ndarray:
-        """``sound`` and what the fault adds, at the clip's severity: level over machine and factory.
-
-        The measure is :func:`asdlib.synthetic.sounds.level_over`; the factory is that of the source domain. A clip that
-        is too short for the event stays as it is.
-        """
-        if not added.any():
-            return sound
-        mask = np.abs(fft.rfft(sound)) ** 2 * (2 / self.samples**2)
-        mask += self.factory_level**2 * sounds.power(self.samples, self.rate, self.factory)
-        level = sounds.level_over(added, mask, self.rate)
-        return sound + 10 ** ((self.severity - level) / 20) * added
-
-
-def ratio(decibels: float) -> float:
-    """Ratio of amplitudes."""
-    return 10 ** (decibels / 20)
+"""Relative deviation of the intervals between strokes of a normal machine, since no rhythm is perfect."""
 
 
 def fan(c: Conditions) -> np.ndarray:
-    """Blades pass the stator, air turns turbulent, the motor hums at twice the mains."""
+    """Simulate a fan: blades pass the stator, air turns turbulent, the motor hums at twice the mains."""
     blades, corner, stator = c.unit.integers(5, 10), c.unit.uniform(500, 1200), c.unit.uniform(0.2, 0.5)
     shaft = c.rotation(24)
     turn = sounds.tone(shaft, [1, 0.3])
@@ -154,7 +41,7 @@ def fan(c: Conditions) -> np.ndarray:
 
 
 def gearbox(c: Conditions) -> np.ndarray:
-    """Teeth mesh; each shaft modulates the mesh, which gives sidebands; the housing rings."""
+    """Simulate a gearbox: teeth mesh; each shaft modulates the mesh, which gives sidebands; the housing rings."""
     teeth, gear_ratio, mode = c.unit.integers(19, 34), c.unit.uniform(1.6, 3.2), c.unit.uniform(1500, 2400)
     amplitudes = c.unit.uniform(0.4, 1, 6) / np.arange(1, 7) ** 0.7
     shaft = c.rotation(16)
@@ -176,7 +63,7 @@ def gearbox(c: Conditions) -> np.ndarray:
 
 
 def pump(c: Conditions) -> np.ndarray:
-    """Vanes push the liquid in strokes; the flow hisses with each of them; the motor hums."""
+    """Simulate a pump: vanes push the liquid in strokes; the flow hisses with each of them; the motor hums."""
     vanes, corner, pipe = c.unit.integers(3, 7), c.unit.uniform(700, 1600), c.unit.uniform(250, 450)
     duller = c.has("clogging")  # dB
     shaft = c.rotation(20)
@@ -203,7 +90,7 @@ def pump(c: Conditions) -> np.ndarray:
 
 
 def slider(c: Conditions) -> np.ndarray:
-    """A carriage runs to and fro on a rail: pitch and rolling noise follow its speed, the ends knock."""
+    """Simulate a slider: a carriage runs to and fro; pitch and rolling noise follow its speed, the ends knock."""
     poles, rail, knock = c.unit.integers(30, 50), c.unit.uniform(900, 1800), c.unit.uniform(300, 600)
     stroke = sounds.uneven(c.rng, 2 * c.rotation(0.7, 0.01), EVENTS)  # one turn = from end to end
     stroke = c.uneven(stroke, "uneven_stroke")
@@ -231,7 +118,7 @@ def slider(c: Conditions) -> np.ndarray:
 
 
 def valve(c: Conditions) -> np.ndarray:
-    """A solenoid opens and closes: two clicks with decaying resonances, and flow while it is open."""
+    """Simulate a valve: a solenoid opens and closes with two clicks that ring, with flow in between."""
     mode, opened, corner = c.unit.uniform(1200, 2200), c.unit.uniform(0.3, 0.5), c.unit.uniform(2000, 3500)
     cycle = sounds.uneven(c.rng, c.rotation(1.5, 0.02), EVENTS)
     opened += 0.01 * c.rng.standard_normal()
@@ -258,7 +145,7 @@ def valve(c: Conditions) -> np.ndarray:
 
 
 def toy_car(c: Conditions) -> np.ndarray:
-    """A small brushed motor whines at its commutator's rate, plastic gears mesh, wheels roll on a bench."""
+    """Simulate a toy car: a brushed motor whines at its commutator's rate, gears mesh, wheels roll on a bench."""
     teeth, gear_ratio, shell = c.unit.integers(8, 13), c.unit.uniform(8, 13), c.unit.uniform(1200, 2200)
     motor = c.rotation(75, 0.006)
     slips = c.moments(1.5, 0.2) if c.fault == "slipping_gear" else 0.0
@@ -282,7 +169,7 @@ def toy_car(c: Conditions) -> np.ndarray:
 
 
 def toy_train(c: Conditions) -> np.ndarray:
-    """A train circles past the microphone: louder when near; its axles strike the rail joints; the motor whines."""
+    """Simulate a toy train circling past the microphone: its axles strike the rail joints, and its motor whines."""
     joints, axles, bed = c.unit.integers(8, 13), c.unit.uniform(0.06, 0.12), c.unit.uniform(500, 900)
     lap = c.rotation(0.3, 0.01)
     near = 1 / (1 + 0.6 * (1 - np.cos(2 * np.pi * lap)))

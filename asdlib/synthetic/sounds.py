@@ -1,6 +1,6 @@
 """Generate the building blocks of synthetic recordings: rotation, tones, noise, impacts, factory, microphone.
 
-Everything random draws from the generator given. Waveforms are float arrays of shape ``(samples,)``; frequencies are
+All random numbers come from the generator given. Waveforms are float arrays of shape ``(samples,)``; frequencies are
 in Hz, times in seconds, phases in turns.
 """
 
@@ -13,7 +13,7 @@ _TABLE = 8192  # points of a period in a wave table: its rounding stays 70 dB be
 
 
 def rotation(rng: np.random.Generator, samples: int, rate: int, frequency: float, wander: float = 0.003) -> np.ndarray:
-    """Phase in turns of a shaft at ``frequency`` that starts anywhere and wanders by about ``wander`` (relative)."""
+    """Return the phase of a shaft at ``frequency`` that starts anywhere and wanders by about ``wander`` (relative)."""
     knots = np.cumsum(rng.standard_normal(3 + 2 * samples // rate))
     knots = wander * (knots - knots.mean()) / (knots.std() + 1e-12)
     return rng.uniform() + np.cumsum(_lines(1 + knots, samples)) * (frequency / rate)
@@ -38,7 +38,7 @@ def noise(rng: np.random.Generator, samples: int, rate: int, curve) -> np.ndarra
 
 
 def uneven(rng: np.random.Generator, phase: np.ndarray, deviation: float) -> np.ndarray:
-    """``phase`` with early and late turns, so that intervals have a standard deviation of ``deviation`` turns."""
+    """Return ``phase`` with early and late turns, whose intervals have a standard deviation of ``deviation`` turns."""
     first = int(np.floor(phase[0])) - 1
     turns = np.arange(first, int(np.floor(phase[-1])) + 3)
     late = np.clip(deviation / np.sqrt(2) * rng.standard_normal(len(turns)), -0.4, 0.4)  # never backwards
@@ -46,7 +46,7 @@ def uneven(rng: np.random.Generator, phase: np.ndarray, deviation: float) -> np.
 
 
 def some_turns(rng: np.random.Generator, phase: np.ndarray, share: float) -> np.ndarray:
-    """True during ``share`` of the turns that begin in the clip, at least one (of all turns if none begins)."""
+    """Return True during ``share`` of the turns that begin in the clip, at least one (of all turns if none begins)."""
     turn = np.floor(phase).astype(int)
     turns = np.unique(turn)
     begun = turns[1:] if len(turns) > 1 else turns
@@ -55,7 +55,7 @@ def some_turns(rng: np.random.Generator, phase: np.ndarray, share: float) -> np.
 
 
 def moments(rng: np.random.Generator, samples: int, rate: int, per_second: float, seconds: float) -> np.ndarray:
-    """A gate with soft edges, 0 to 1, that opens for ``seconds``, ``per_second`` times at random, at least once."""
+    """Return a gate, 0 to 1, with soft edges that opens for ``seconds`` at random times, at least once."""
     gate = np.zeros(samples)
     length = min(samples, round(seconds * rate))
     window = signal.windows.tukey(length, 0.5)
@@ -66,7 +66,7 @@ def moments(rng: np.random.Generator, samples: int, rate: int, per_second: float
 
 
 def modulated(depth: float, wave: np.ndarray) -> np.ndarray:
-    """A factor that swings with ``wave`` (mean 0, peak about 1) by ``depth`` and leaves the mean power as it is.
+    """Return a factor that swings by ``depth`` with ``wave`` (mean 0, peak about 1) and keeps the mean power.
 
     >>> round(float(np.mean(modulated(0.5, np.sin(np.arange(1000) * np.pi / 50)) ** 2)), 6)
     1.0
@@ -85,30 +85,30 @@ def strikes(rng: np.random.Generator, phase: np.ndarray, spread: float = 0.2, sh
 
 
 def ring(impulses: np.ndarray, rate: int, frequency: float, decay: float) -> np.ndarray:
-    """The answer of a resonance that decays to 1/e in ``decay``; an impulse of 1 peaks near 1."""
+    """Excite a resonance that decays to 1/e in ``decay``; an impulse of 1 peaks near 1."""
     angle, radius = 2 * np.pi * min(frequency, 0.45 * rate) / rate, np.exp(-1 / (decay * rate))
     return signal.lfilter([0, radius * np.sin(angle)], [1, -2 * radius * np.cos(angle), radius**2], impulses)
 
 
 def band(low: float, high: float) -> tuple[tuple[float, float], ...]:
-    """A curve for :func:`noise`: flat between two frequencies, falling steeply outside."""
+    """Return a curve for :func:`noise`: flat between two frequencies, falling steeply outside."""
     return (low / 2, -40.0), (low, 0.0), (high, 0.0), (2 * high, -40.0)
 
 
 def curve(rng: np.random.Generator, slope: float, spread: float) -> tuple[tuple[float, float], ...]:
-    """A smooth random curve, 60 Hz to 8 kHz: ``slope`` dB an octave, each octave off by about ``spread`` dB."""
+    """Draw a smooth curve, 60 Hz to 8 kHz: ``slope`` dB per octave, with a deviation of ``spread`` dB per octave."""
     octaves = np.arange(8)
     decibels = slope * octaves + spread * rng.standard_normal(8)
     return tuple((float(62.5 * 2.0**octave), float(level)) for octave, level in zip(octaves, decibels, strict=True))
 
 
 def varied(rng: np.random.Generator, curve, spread: float) -> tuple[tuple[float, float], ...]:
-    """``curve`` with each point off by about ``spread`` dB."""
+    """Return ``curve`` with each point moved by about ``spread`` dB."""
     return tuple((frequency, level + spread * float(rng.standard_normal())) for frequency, level in curve)
 
 
 def rough(rng: np.random.Generator, curve, spread: float) -> tuple[tuple[float, float], ...]:
-    """``curve`` at thirds of octaves from its first to its last point, each off by about ``spread`` dB."""
+    """Sample ``curve`` at thirds of octaves from its first to its last point, each moved by about ``spread`` dB."""
     frequencies, decibels = np.array(curve).T
     octaves = np.log2(frequencies)
     thirds = np.arange(octaves[0], octaves[-1] + 1e-9, 1 / 3)
@@ -117,13 +117,13 @@ def rough(rng: np.random.Generator, curve, spread: float) -> tuple[tuple[float, 
 
 
 def drift(rng: np.random.Generator, samples: int, rate: int, spread: float) -> np.ndarray:
-    """A factor of amplitude that wanders by about ``spread`` dB within a second."""
+    """Return a factor of amplitude that wanders by about ``spread`` dB within a second."""
     return _lines(10 ** (spread / 20 * rng.standard_normal(3 + samples // rate)), samples)
 
 
 @lru_cache(maxsize=256)
 def _gain(length: int, rate: int, curve: tuple) -> np.ndarray:
-    """Amplitude at each frequency of an ``rfft``, interpolated in dB over log frequency; none at 0 Hz."""
+    """Compute the amplitude at each frequency of an ``rfft``, interpolated in dB over log frequency; 0 at 0 Hz."""
     points, decibels = np.array(curve).T
     gain = np.exp(np.interp(_logarithms(length, rate), np.log(points), decibels * (np.log(10) / 20)).astype(np.float32))
     gain[0] = 0
@@ -132,36 +132,36 @@ def _gain(length: int, rate: int, curve: tuple) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _logarithms(length: int, rate: int) -> np.ndarray:
-    """Logarithm of each frequency of an ``rfft``; for 0 Hz that of the next."""
+    """Compute the logarithm of each frequency of an ``rfft``; for 0 Hz that of the next."""
     frequencies = fft.rfftfreq(length, 1 / rate)
     frequencies[0] = frequencies[1]
     return np.log(frequencies)
 
 
 def _lines(knots: np.ndarray, samples: int) -> np.ndarray:
-    """Straight lines through equidistant knots; many times faster than ``np.interp``."""
+    """Draw straight lines through equidistant knots, many times faster than ``np.interp``."""
     at = np.linspace(0, samples, len(knots)).round().astype(int)
     parts = zip(knots, knots[1:], np.diff(at), strict=False)
     return np.concatenate([np.linspace(a, b, count, endpoint=False) for a, b, count in parts])
 
 
 def response(length: int, rate: int, curve: tuple) -> np.ndarray:
-    """Amplitude of a filter that follows ``curve``, for each frequency of an ``rfft`` of ``length`` samples."""
+    """Compute the amplitude response of a filter that follows ``curve``, for an ``rfft`` of ``length`` samples."""
     return _gain(length, rate, tuple(curve))
 
 
 def power(length: int, rate: int, curve) -> np.ndarray:
-    """Mean power of :func:`noise` at each frequency of an ``rfft`` of ``length`` samples; they add up to 1."""
+    """Compute the mean power of :func:`noise` at each frequency of an ``rfft`` of ``length`` samples; the sum is 1."""
     gain = _gain(length, rate, tuple(curve)).astype(float)
     return gain**2 / np.sum(gain**2)
 
 
 def level_over(added: np.ndarray, mask: np.ndarray, rate: int) -> float:
-    """Level in dB of ``added`` over what masks it, in the third of an octave in which it stands out most.
+    """Compute the level in dB of ``added`` over what masks it, in the third of an octave where it stands out most.
 
     Args:
-        added: A sound that a fault adds; its loudest tenth of a second counts.
-        mask: Mean power of what masks it, at each frequency of an ``rfft`` of as many samples.
+        added: Sound of a fault; its loudest tenth of a second counts.
+        mask: Mean power of the masking sound at each frequency of an ``rfft`` of as many samples.
         rate: Sampling rate in Hz.
     """
     window = min(len(added), round(0.1 * rate))

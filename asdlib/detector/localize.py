@@ -1,7 +1,8 @@
-"""When in a window it sounded wrong, and at which frequencies: from the autoencoder's frame scores and signed errors.
+"""Localize faults in time and frequency, from the frame scores and signed errors of an autoencoder.
 
-A span is a run of frames above what normal frames reach, around a frame above what almost no normal clip reaches.
-Scores and errors are averaged over :data:`SMOOTH` seconds first: single frames are noisy.
+A span is a run of frames whose scores lie above those of most normal frames, around a frame whose score lies above
+those of almost all normal clips. Scores and errors are averaged over :data:`SMOOTH` seconds first, because single
+frames are noisy.
 """
 
 from collections.abc import Sequence
@@ -13,30 +14,32 @@ from scipy.ndimage import label, uniform_filter1d
 from asdlib.evaluation.empirical import empirical_threshold
 
 SMOOTH = 0.2
-"""seconds"""
+"""seconds over which scores and errors are averaged"""
 USUAL = 0.95
-"""share of normal frames that stay below where a span ends"""
+"""share of normal frames whose scores lie below the score at which a span ends"""
 RANGES = 3
-"""frequency ranges that a span names at most"""
+"""maximum number of frequency ranges per span"""
 
 
 @dataclass(frozen=True)
-class Usual:
-    """What frames of normal clips look like, from the held-out clips of a section."""
+class FrameStatistics:
+    """Statistics of the frames of normal clips: the held-out clips of a section."""
 
     peaks: np.ndarray
     """highest smoothed frame score of each normal clip, (clips,)"""
     level: float
-    """smoothed frame score below which most normal frames stay"""
+    """smoothed frame score below which most normal frames lie"""
     mean: np.ndarray
-    """of the smoothed signed errors of each mel band, standardised log-mel, (mels,)"""
+    """mean of the smoothed signed errors of each mel band, standardised log-mel, (mels,)"""
     deviation: np.ndarray
-    """of the same, (mels,)"""
+    """standard deviation of the same, (mels,)"""
     edges: np.ndarray
-    """of the mel bands, in Hz: band i reaches from edge i to edge i + 2, (mels + 2,)"""
+    """edges of the mel bands in Hz: band i reaches from edge i to edge i + 2, (mels + 2,)"""
 
     @classmethod
-    def of(cls, frames: Sequence[np.ndarray], errors: Sequence[np.ndarray], step: float, edges: np.ndarray) -> "Usual":
+    def of(
+        cls, frames: Sequence[np.ndarray], errors: Sequence[np.ndarray], step: float, edges: np.ndarray
+    ) -> "FrameStatistics":
         """Summarise the held-out clips' frame scores ``(frames,)`` and signed errors ``(frames, mels)``."""
         scores = [smooth(values, step) for values in frames]
         bands = np.concatenate([smooth(values, step) for values in errors])
@@ -45,13 +48,15 @@ class Usual:
         return cls(peaks, level, bands.mean(0), np.maximum(bands.std(0), 1e-6), edges)
 
 
-def find(frames: np.ndarray, errors: np.ndarray, usual: Usual, step: float, seconds: float, rate: float) -> list[dict]:
+def localize(
+    frames: np.ndarray, errors: np.ndarray, normal: FrameStatistics, step: float, seconds: float, rate: float
+) -> list[dict]:
     """Find the spans of one window, in order.
 
     Args:
         frames: Frame scores, ``(frames,)``.
         errors: Signed errors, ``(frames, mels)``.
-        usual: What is usual in the window's section.
+        normal: Statistics of normal frames.
         step: Seconds between frames.
         seconds: Length of the window; no span ends later.
         rate: Share of normal clips in which a frame stands out.
@@ -60,22 +65,22 @@ def find(frames: np.ndarray, errors: np.ndarray, usual: Usual, step: float, seco
         ``start`` and ``end`` in seconds, and ``frequencies``, ranges from and to in Hz, the oddest first.
     """
     scores, bands = smooth(frames, step), smooth(errors, step)
-    peak, _ = empirical_threshold(usual.peaks, 1 - rate)
-    runs, count = label(scores > min(usual.level, peak))
+    peak, _ = empirical_threshold(normal.peaks, 1 - rate)
+    runs, count = label(scores > min(normal.level, peak))
     chosen = [np.flatnonzero(runs == run) for run in range(1, count + 1)]
     chosen = [run for run in chosen if scores[run].max() > peak]
     return [
         {
             "start": round(max(float(run[0]) - 0.5, 0.0) * step, 3),
             "end": round(min((float(run[-1]) + 0.5) * step, float(seconds)), 3),
-            "frequencies": frequencies((bands[run].mean(0) - usual.mean) / usual.deviation, usual.edges),
+            "frequencies": find_frequencies((bands[run].mean(0) - normal.mean) / normal.deviation, normal.edges),
         }
         for run in chosen
     ]
 
 
-def frequencies(oddness: np.ndarray, edges: np.ndarray) -> list[list[float]]:
-    """Ranges in Hz of neighbouring mel bands at least half as odd as the oddest; at most :data:`RANGES`, oddest first.
+def find_frequencies(oddness: np.ndarray, edges: np.ndarray) -> list[list[float]]:
+    """Return at most :data:`RANGES` ranges in Hz of adjacent mel bands half as odd as the oddest, or odder.
 
     Args:
         oddness: Deviation from the usual error in each band, ``(mels,)``, either sign.
@@ -89,5 +94,5 @@ def frequencies(oddness: np.ndarray, edges: np.ndarray) -> list[list[float]]:
 
 
 def smooth(values: np.ndarray, step: float) -> np.ndarray:
-    """Moving average over :data:`SMOOTH` seconds along the first axis."""
+    """Return the moving average over :data:`SMOOTH` seconds along the first axis."""
     return uniform_filter1d(np.asarray(values, np.float64), max(round(SMOOTH / step), 1), axis=0, mode="nearest")

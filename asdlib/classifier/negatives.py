@@ -1,0 +1,61 @@
+"""Choose the outliers, the negative examples of Sec. 2.2: clips of other sections and other machine types."""
+
+import numpy as np
+
+from asdlib.classifier.clips import Clips
+from asdlib.errors import ModelError
+
+DATASETS = {"MIMII DUE": ("fan", "gearbox", "pump", "slider", "valve"), "ToyADMOS2": ("ToyCar", "ToyTrain")}
+"""machine types of DCASE2021 by the data set from which they come"""
+
+
+def choose_machines(negatives: str, machine: str, clips: list[Clips]) -> list[str]:
+    """Return the machine types, including ``machine``, whose clips are used for a choice of negatives.
+
+    If ``negatives`` is ``machine`` for a machine type with one section, which leaves no negatives, all are used.
+
+    Args:
+        negatives: ``all``, ``machine`` or ``dataset``.
+        machine: The positive machine type.
+        clips: All clips that may be used.
+
+    Raises:
+        ModelError: ``dataset`` was chosen for a machine type that belongs to neither data set.
+    """
+    known = sorted({part.machine for part in clips})
+    sections = {part.section for part in clips if (part.machine, part.domain) == (machine, "source")}
+    if negatives == "all" or (negatives == "machine" and len(sections) < 2):
+        return known
+    if negatives == "machine":
+        return [machine]
+    for members in DATASETS.values():
+        if machine in members:
+            return [name for name in known if name in members]
+    raise ModelError(
+        f"classifier.batches.negatives is 'dataset', but {machine} is in none of their machine types "
+        f"({', '.join(name for members in DATASETS.values() for name in members)}); use all or machine"
+    )
+
+
+class Negatives:
+    """Source of outliers, drawn by machine type first, then by section, domain and clip, each uniformly.
+
+    Machine types with many sections or clips therefore do not dominate smaller ones.
+
+    Args:
+        clips: Clips to draw from.
+    """
+
+    def __init__(self, clips: list[Clips]):
+        self.clips = clips
+        tree: dict[str, dict[str, list[Clips]]] = {}
+        for part in clips:
+            tree.setdefault(part.machine, {}).setdefault(part.section, []).append(part)
+        self._tree = [list(sections.values()) for sections in tree.values()]
+
+    def draw(self, rng: np.random.Generator) -> Clips:
+        """Draw a machine type, section and domain."""
+        chosen = self._tree
+        while isinstance(chosen, list):
+            chosen = chosen[rng.integers(len(chosen))]
+        return chosen

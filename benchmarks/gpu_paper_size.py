@@ -1,0 +1,119 @@
+"""Does the paper's own size help? Train its networks on a folder of recordings, longer than ``quick`` does.
+
+The base autoencoder is trained for 10,000 steps, ResNet34 for 2,000 and 200 steps of fine-tuning, and next to them the
+base candidates of the profile ``quick``, on the same clips with the same clips held out. Unlike the paper's, these
+networks start from random weights, so that no download is needed. A training that was
+interrupted resumes, and a finished one is not repeated: rerun the same command until the table appears.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from gpu_whole import decode
+from measure import matrix_rate, precision
+
+from asdlib import atomic, metrics, origin, params, paths, records, training
+from asdlib.autoencoder import scorer, train
+from asdlib.classifier import scorer as classifier_scorer
+from asdlib.classifier import train as classifier_train
+from asdlib.data import plan
+
+SHARES = (0.4, 0.1)
+"""of the rate of a large matrix product, which a training might reach: assumed, to state a time before it starts"""
+STEPS = {
+    "autoencoder.training.steps": 10_000,
+    "classifier.training.steps": 2_000,
+    "classifier.training.finetune_steps": 200,
+}
+COUNTED = Path(__file__).parents[1] / "book" / "results" / "paper_run.csv"
+FIRST = "without labels"
+"""the variant that is used where no label chooses"""
+
+
+def profiles(data: Path, runs: Path, device: str, changes: dict) -> list[params.Settings]:
+    """Return the settings of ``quick`` and of the paper's size, with the base candidates only.
+
+    Args:
+        data: Folder of recordings, arranged as DCASE2021.
+        runs: Folder of the runs, to be kept between sessions.
+        device: Device to train on.
+        changes: Settings that make networks and trainings tiny, to try the command; none otherwise.
+    """
+    common = {"runs": str(runs.resolve()), "device": device, "title": data.name, "data.root": str(data.resolve())}
+    common |= {"data.held_out": 0.2, "classifier.model.pretrained": False}
+    result = []
+    for profile, own in (("quick", {}), ("paper", {"profile": "paper_size", **STEPS})):
+        resolved = params.load(profile).resolved()
+        resolved |= {f"{branch}_candidates": {"base": {}} for branch in ("autoencoder", "classifier")}
+        result.append(params.Settings.model_validate(params.merged(resolved, common | own | changes)))
+    return result
+
+
+def announce(settings: params.Settings, compute: training.Compute) -> None:
+    """Print how long the longer trainings take if they reach an assumed share of a matrix product's rate."""
+    counted = pd.read_csv(COUNTED).set_index(["branch", "candidate"])["operations_a_step"]
+    machines = plan.read(settings).machines
+    options = settings.classifier.training
+    amount = counted["autoencoder", "base"] * settings.autoencoder.training.steps * len(machines)
+    steps = (options.steps + options.finetune_steps) * sum(map(len, machines.values()))
+    amount += counted["classifier", "base"] * steps
+    rate = matrix_rate(precision(compute), 4096, compute.device)
+    few, many = (amount / (share * rate) / 60 for share in SHARES)
+    print(
+        f"Expected: {few:.0f} to {many:.0f} minutes of training at the paper's size, if it reaches {SHARES[0]:.0%} to "
+        f"{SHARES[1]:.0%} of the {rate / 1e12:.3g} TFLOP/s of a large matrix product here; quick and scores on top. "
+        "Interrupt it whenever you like: the same command resumes.",
+        flush=True,
+    )
+
+
+def scores(settings: params.Settings) -> pd.DataFrame:
+    """Train and score what is not done yet, and return the scores of the paper's variants."""
+    run, parts = paths.Run.of(settings), []
+    for machine, sections in plan.read(settings).machines.items():
+        if not (run.system("autoencoder", machine, "base") / "record.json").is_file():
+            train.fit(settings, machine, "base")
+        parts.append(scorer.score(settings, machine, "base"))
+        for section in sections:
+            if not (run.system("classifier", machine, "base", section) / "record.json").is_file():
+                classifier_train.fit(settings, machine, section, "base")
+        parts.append(classifier_scorer.score(settings, machine, "base"))
+    frame = pd.concat(parts, ignore_index=True)
+    return frame[[origin.of_system(settings, system) == origin.PAPER for system in frame["system"]]]
+
+
+def summarise(settings: params.Settings, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the harmonic mean of AUC and pAUC per branch, machine type and domain.
+
+    Columns ``profile, branch, machine, domain, variant, value``; ``variant`` is each of the paper's, and
+    :data:`FIRST`.
+    """
+    table = metrics.cells(metrics.sections(metrics.evaluable(frame), settings.evaluation.p))
+    names = table["system"].str.split("/", expand=True)
+    table = table.assign(profile=settings.profile, branch=names[0], variant=names[2])
+    chosen = {
+        branch: origin.first(branch, settings.candidate(branch, "base").scorer.variants, origin.PAPER)
+        for branch in ("autoencoder", "classifier")
+    }
+    first = table[table["variant"] == table["branch"].map(chosen)].assign(variant=FIRST)
+    return pd.concat([first, table])[["profile", "branch", "machine", "domain", "variant", "value"]]
+
+
+def run(data: Path, runs: Path, device: str, changes: dict, out: Path) -> pd.DataFrame:
+    """Train, score, and write the table."""
+    parts = []
+    for settings in profiles(data, runs, device, changes):
+        compute = training.compute(settings)
+        decode(settings)
+        if settings.profile != "quick":
+            announce(settings, compute)
+        found = summarise(settings, scores(settings))
+        parts.append(found.assign(device=compute.describe(), seed=settings.seed, commit=records.commit()))
+    table = pd.concat(parts, ignore_index=True)
+    with atomic.writing(out) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+    wide = table[table["variant"] == FIRST].pivot_table(
+        index=["branch", "machine", "domain"], columns="profile", values="value"
+    )
+    print(wide.round(3).to_string(), flush=True)
+    return table
