@@ -112,7 +112,8 @@ def read(settings) -> pd.DataFrame:
 
 def _relevant_settings(settings, system: str) -> dict:
     """Return the settings that a system's record must contain."""
-    own = getattr(settings, system.removesuffix("_shift")).model_dump(mode="json")  # both Mahalanobis rows share one
+    name = "mahalanobis" if system.startswith("mahalanobis") else system  # its rows share their settings
+    own = getattr(settings, name).model_dump(mode="json")
     return settings.common() | ({"ensemble": own} if system == "ensemble" else own)
 
 
