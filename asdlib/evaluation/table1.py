@@ -96,7 +96,7 @@ def inputs(settings) -> list[Path]:
     """List the score tables behind Table 1: those of the baselines and of the ensembles of all machine types."""
     out = paths.Run.of(settings)
     machines = plan.read(settings).machines
-    return [out.scores(system, machine) for machine in machines for system in (*paths.BASELINES, "ensemble")]
+    return [out.scores(system, machine) for machine in machines for system in (*paths.SINGLES, "ensemble")]
 
 
 def read(settings) -> pd.DataFrame:
@@ -112,7 +112,8 @@ def read(settings) -> pd.DataFrame:
 
 def _relevant_settings(settings, system: str) -> dict:
     """Return the settings that a system's record must contain."""
-    own = getattr(settings, system.removesuffix("_shift")).model_dump(mode="json")  # both Mahalanobis rows share one
+    name = "mahalanobis" if system.startswith("mahalanobis") else system  # its rows share their settings
+    own = getattr(settings, name).model_dump(mode="json")
     return settings.common() | ({"ensemble": own} if system == "ensemble" else own)
 
 
