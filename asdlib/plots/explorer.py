@@ -84,9 +84,9 @@ class Explorer:
         settings, machine = self.settings, self.machine.value
         about, waveform = playground.pick(settings, machine, chosen, self.section.value, self.domain.value)
         normal = inspection.typical(self._scores(), about["section"], about["domain"], "normal")
-        pair = {about["clip"]: (about, waveform), f"a normal clip: {normal['clip']}": (normal, None)}
         heard = [
-            inspection.inspect(settings, machine, self.candidates[0], *clip).example(t) for t, clip in pair.items()
+            inspection.inspect(settings, machine, self.candidates[0], *clip).example(f"{words}: {clip[0]['clip']}")
+            for words, clip in {"this clip": (about, waveform), "a normal clip": (normal, None)}.items()
         ]
         judge = playground.load_judge(settings, about, waveform, *self.candidates, 1 - self.quantile.value)
         verdict = playground.tabulate(playground.judge(judge, about, waveform))
