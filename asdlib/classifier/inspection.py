@@ -11,7 +11,7 @@ from asdlib.classifier.batches import Batch, Batches
 from asdlib.classifier.clips import held_out_clips, measure_normalisation
 from asdlib.classifier.embeddings import select_centroids
 from asdlib.classifier.outputs import mean_embeddings, measure
-from asdlib.classifier.windows import samples_of, window
+from asdlib.classifier.windows import read_window, samples_of
 from asdlib.data.audio import Waveforms
 from asdlib.data.inspection import Example
 from asdlib.features import LogMel
@@ -52,7 +52,7 @@ def to_hear(settings, machine: str, section: str, candidate: str, shares: list[f
     length = samples_of(settings.candidate("classifier", candidate))
     outlier = batches.outliers(1, training.generator(settings.seed, "hear an outlier", machine, section))[0]
     source, target, other = (
-        None if part is None else window(part.waveforms, int(part.rows[0]), 0, length) / FULL_SCALE
+        None if part is None else read_window(part.waveforms, int(part.rows[0]), 0, length) / FULL_SCALE
         for part in (batches.normal, batches.target, outlier)
     )
     waves = {"source clip, label 1": source}
