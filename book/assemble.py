@@ -20,6 +20,7 @@ import nbformat
 import pandas as pd
 import provenance
 import real
+import shifts
 import systems
 import tables
 import yaml
@@ -45,6 +46,8 @@ REAL = SOURCES / "results" / "toycar"
 """a run on real recordings that are not part of the project"""
 SYSTEMS = SOURCES / "results" / "real_systems"
 """ensembles of other people's systems"""
+SHIFTS = SOURCES / "results" / "shifts"
+"""scorers without a network under five kinds of shift"""
 TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
 """packages that leave no artefact of a stage, whose versions the book states as of its own building"""
 
@@ -81,10 +84,11 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         made = (*real.stamp(REAL), "real-settings") if chapter.stem in real.PAGES else (stamp, facts)
         made = (*real.stamp(ABLATIONS), "ablations-settings") if chapter.stem == "ablations" else made
         made = (*systems.stamp(SYSTEMS), "real-systems-made") if chapter.stem in systems.PAGES else made
+        made = (*shifts.stamp(SHIFTS), "shifts-made") if chapter.stem in shifts.PAGES else made
         write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), *made))
     scores = real.read(REAL)
     stored, texts = real.pages(REAL, scores)
-    stored |= systems.pages(SYSTEMS)
+    stored |= systems.pages(SYSTEMS) | shifts.pages(SHIFTS)
     for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
     real.draw(REAL, scores, source / "generated")
@@ -107,7 +111,12 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     flow.draw(flow.graph(settings.profile, overrides), numbers, source / "generated" / "flow.svg")
     config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
     numbers = values(settings, json.loads(there(run.values).read_text(encoding="utf-8")))
-    config["parse"]["myst_substitutions"] = numbers | {"toycar": texts, "systems": systems.values(SYSTEMS)}
+    texts = {"toycar": texts, "systems": systems.values(SYSTEMS), "shifts": shifts.values(SHIFTS)}
+    config["parse"]["myst_substitutions"] = numbers | texts
+        "toycar": texts,
+        "systems": systems.values(SYSTEMS),
+        "shifts": shifts.values(SHIFTS),
+    }
     write(source / "_config.yml", yaml.safe_dump(config, sort_keys=False))
     write(source / "_toc.yml", yaml.safe_dump(contents(list(notebooks), machines), sort_keys=False))
 
