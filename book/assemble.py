@@ -113,10 +113,6 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     numbers = values(settings, json.loads(there(run.values).read_text(encoding="utf-8")))
     texts = {"toycar": texts, "systems": systems.values(SYSTEMS), "shifts": shifts.values(SHIFTS)}
     config["parse"]["myst_substitutions"] = numbers | texts
-        "toycar": texts,
-        "systems": systems.values(SYSTEMS),
-        "shifts": shifts.values(SHIFTS),
-    }
     write(source / "_config.yml", yaml.safe_dump(config, sort_keys=False))
     write(source / "_toc.yml", yaml.safe_dump(contents(list(notebooks), machines), sort_keys=False))
 

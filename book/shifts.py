@@ -33,8 +33,8 @@ def stamp(folder: Path) -> tuple[str, str]:
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     first = (
         "**Five data sets made of two real toy cars of DCASE2020, with five kinds of shift; waveforms synthesised "
-        "again from spectrograms, never DCASE2021. The recordings are not part of this project, so this page shows stored "
-        "tables, not the run that the other pages show**"
+        "again from spectrograms, never DCASE2021. The recordings are not part of this project, so this page shows "
+        "stored tables, not the run that the other pages show**"
     )
     day = f"{datetime.fromisoformat(record['date']):%-d %B %Y}"
     return first, f"{day}; {record['draws']:,} draws; {record['device']}; commit `{record['commit']}`."
