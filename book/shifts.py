@@ -60,8 +60,9 @@ def values(folder: Path) -> dict[str, str]:
     found["families"] = str(kinds.loc[kinds["family"] != "all", "family"].nunique())
     ahead = networks[(networks["low"] > 0) & (networks["family"] != "all")]
     names = [
-        f"{row.system} for {row.family} ({effect(row.over_best, row.low, row.high)})" for row in ahead.itertuples()
+        f"*{row.system}*, {row.family}: {effect(row.over_best, row.low, row.high)} points" for row in ahead.itertuples()
     ]
+    found["modulation_rhythm"] = percent(kinds.set_index(["system", "family"])["auc"]["modulation", "rhythm"])
     found["networks_ahead"] = "; ".join(names) or "none"
     top = networks[networks["family"] == "all"].sort_values("auc").iloc[-1]
     found["best_network"], found["best_network_auc"] = top["system"], percent(top["auc"])
