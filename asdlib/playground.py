@@ -76,12 +76,15 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> tuple[
     return pd.Series(values | {"clip": path.name}), wav.read(path, settings.data)
 
 
-def load_judge(settings, clip: pd.Series, autoencoder: str, classifier: str, false_alarm_rate: float = 0.1) -> Judge:
+def load_judge(
+    settings, clip: pd.Series, waveform: np.ndarray, autoencoder: str, classifier: str, false_alarm_rate: float = 0.1
+) -> Judge:
     """Load the networks of a run as the judge of one clip.
 
     Args:
         settings: Settings of the run.
         clip: The clip, as returned by :func:`pick`. Clips of the run get the same masks as in the run.
+        waveform: Its samples. It is judged as a whole unless it is longer than all held-out clips of its section.
         autoencoder: Name of the autoencoder candidate.
         classifier: Name of the classifier candidate.
         false_alarm_rate: Intended rate of false alarms.
@@ -103,7 +106,7 @@ def load_judge(settings, clip: pd.Series, autoencoder: str, classifier: str, fal
     )
 
     held_out = _select(clips, roles.HELD_OUT, section, "source")
-    samples = int(clips.waveforms.clips["samples"].iloc[held_out].max())
+    samples = min(int(clips.waveforms.clips["samples"].iloc[held_out].max()), len(waveform))
     reference = _group_reference(run, machine, section, {"autoencoder": first, "classifier": second})
     facts = RunFacts(
         format=FORMAT,

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from asdlib.autoencoder.reconstruct import Reconstructor
 from gpu_jobs import Job, autoencoder_job, classifier_job, noise_clips, plain_autoencoder_rate, plain_classifier_rate
 from gpu_table import Table
 from measure import matrix_rate, seconds
 from torch.profiler import ProfilerActivity, profile
 
 from asdlib import params, training
+from asdlib.autoencoder.errors import TrainedAutoencoder
 from asdlib.autoencoder.model import Autoencoder
-from asdlib.classifier.embeddings import embed
-from asdlib.classifier.model import Classifier, Runner
+from asdlib.classifier.model import Classifier, TrainedClassifier
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, log_mels
 
@@ -142,23 +141,19 @@ def inference(table: Table, settings: params.Settings, clips: Waveforms, compute
         work = f"log-mel with {features.n_mels} bands, hop {features.hop_length}"
         took = min(seconds(lambda log_mel=log_mel: list(log_mels(clips, rows, log_mel))) for _ in range(2))
         table.add(work, len(rows) / took, "clips/s", f"clips of {clips.clips['samples'].iat[0] / rate:g} s")
-    net = Reconstructor(
-        branch=branch,
+    autoencoder = TrainedAutoencoder(
+        settings=branch,
         compute=compute,
         model=Autoencoder(branch.model, branch.features.n_mels, 3).to(compute.device).eval(),
         log_mel=LogMel(branch.features, rate).to(compute.device),
-        waveforms=clips,
-        rows=rows,
-        sections=["00", "01", "02"],
-        role=np.full(len(rows), ""),
         seed=0,
         sample_rate=rate,
     )
-    kinds = ["signed", "absolute", "absolute.max", "absolute.median"]
-    took = seconds(lambda: list(net.errors(rows, kinds)))
-    table.add("reconstruction errors", len(rows) / took, "clips/s", f"{net.copies} masked copies of each")
-    run = Runner(Classifier(options, rate, (0.0, 0.03)).to(compute.device).eval(), compute)
-    took = seconds(lambda: embed(run, clips, rows, options))
+    kinds, keys = ["signed", "absolute", "absolute.max", "absolute.median"], list(clips.clips["clip"])
+    took = seconds(lambda: list(autoencoder.errors(clips.read_each(rows), [0] * len(rows), keys, kinds)))
+    table.add("reconstruction errors", len(rows) / took, "clips/s", f"{autoencoder.copies} masked copies of each")
+    classifier = TrainedClassifier(options, Classifier(options, rate, (0.0, 0.03)).to(compute.device).eval(), compute)
+    took = seconds(lambda: classifier.outputs(clips.read_each(rows)))
     table.add("classifier's embeddings", len(rows) / took, "clips/s", f"{options.images.windows} windows of each")
 
 

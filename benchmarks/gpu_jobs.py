@@ -20,8 +20,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from asdlib import params, training
 from asdlib.autoencoder import specaugment
 from asdlib.autoencoder import train as autoencoder_train
+from asdlib.autoencoder.batches import Batches as AutoencoderBatches
 from asdlib.autoencoder.model import Autoencoder
-from asdlib.classifier.batches import Batches, groups
+from asdlib.classifier.batches import Batches
+from asdlib.classifier.clips import group_clips
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.windows import samples_of
 from asdlib.data.audio import Waveforms
@@ -104,7 +106,7 @@ def autoencoder_job(settings: params.Settings, clips: Waveforms, compute: traini
     branch = settings.candidate("autoencoder", "base")
     torch.manual_seed(1)
     log_mel = LogMel(branch.features, settings.data.sample_rate).to(compute.device)
-    batches = autoencoder_train.Batches.load(clips, np.arange(len(clips)), list(SECTIONS), log_mel)
+    batches = AutoencoderBatches.load(clips, np.arange(len(clips)), list(SECTIONS), log_mel)
     model = Autoencoder(branch.model, branch.features.n_mels, len(SECTIONS)).to(compute.device)
     model.deviation, model.mean = torch.std_mean(batches.frames, dim=0)
     options = branch.training
@@ -128,7 +130,7 @@ def classifier_job(settings: params.Settings, candidate: str, clips: Waveforms, 
     """Set up the source training of one of the paper's classifiers."""
     branch = settings.candidate("classifier", candidate)
     torch.manual_seed(1)
-    batches = Batches(branch, groups(clips), "fan", "00", compute.device)
+    batches = Batches(branch, group_clips(clips), "fan", "00", compute.device)
     model = Classifier(branch, settings.data.sample_rate, (0.0, 0.03), batches.epoch_steps).to(compute.device)
     waveform = torch.randn(branch.batches.batch_size, samples_of(branch), device=compute.device)
 

@@ -71,11 +71,11 @@ def scores(settings: params.Settings) -> pd.DataFrame:
     """Train and score what is not done yet, and return the scores of the paper's variants."""
     run, parts = paths.Run.of(settings), []
     for machine, sections in plan.read(settings).machines.items():
-        if not (run.system("autoencoder", machine, "base") / "record.json").is_file():
+        if not (run.system("autoencoder", machine, "base") / paths.RECORD).is_file():
             train.fit(settings, machine, "base")
         parts.append(scorer.score(settings, machine, "base"))
         for section in sections:
-            if not (run.system("classifier", machine, "base", section) / "record.json").is_file():
+            if not (run.system("classifier", machine, "base", section) / paths.RECORD).is_file():
                 classifier_train.fit(settings, machine, section, "base")
         parts.append(classifier_scorer.score(settings, machine, "base"))
     frame = pd.concat(parts, ignore_index=True)

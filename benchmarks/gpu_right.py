@@ -15,7 +15,8 @@ from asdlib.autoencoder import specaugment
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.autoencoder.train import masked_mean
 from asdlib.baselines import frame_autoencoder, mobilenet
-from asdlib.classifier.batches import Batches, groups
+from asdlib.classifier.batches import Batches
+from asdlib.classifier.clips import group_clips
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.windows import samples_of
 from asdlib.features import LogMel
@@ -233,7 +234,7 @@ def batches(table: Table, settings: params.Settings, compute: training.Compute) 
         changed = options.model_copy(update={"batches": chosen})
 
         def draw(device: torch.device, changed=changed) -> Tensor:
-            source = Batches(changed, groups(clips), "fan", "00", device)
+            source = Batches(changed, group_clips(clips), "fan", "00", device)
             return source.finetuning(training.generator(0, "batch")).waveform.cpu()
 
         difference = float((draw(device) - draw(CPU)).abs().max())

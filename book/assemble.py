@@ -14,6 +14,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import clips
+import exercises
 import flow
 import matplotlib.pyplot as plt
 import nbformat
@@ -21,15 +23,18 @@ import pandas as pd
 import provenance
 import real
 import shifts
+import shown
 import systems
+import table_one
 import tables
+import verdicts
 import yaml
 from contents import api, contents, firsts, machine_page, reference_page
 from executed import Executed, as_page, seconds
 
 from asdlib import params, paths
 from asdlib.errors import AsdError
-from asdlib.evaluation import false_alarms, health
+from asdlib.evaluation import false_alarms, health, paper
 from asdlib.paths import Run
 from asdlib.plots import evaluation, scaling, style
 from asdlib.tables import read_table
@@ -48,6 +53,10 @@ SYSTEMS = SOURCES / "results" / "real_systems"
 """ensembles of other people's systems"""
 SHIFTS = SOURCES / "results" / "shifts"
 """scorers without a network under five kinds of shift"""
+UNREPEATED = SOURCES / "results" / "reliability" / "figures.csv"
+"""counted by hours of ``make reliability`` before this was checked; its page names the commit as it is"""
+ALSO = ". This page also shows stored results on real data, and says where"
+"""of pages that show more than the book's own run"""
 TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
 """packages that leave no artefact of a stage, whose versions the book states as of its own building"""
 
@@ -63,6 +72,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     Raises:
         AsdError: Something of the run is missing, or a notebook did not run to its end.
     """
+    check_stored()
     run = Run.of(settings)
     table = read_table(there(run.table1))
     machines = [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"]
@@ -85,6 +95,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         made = (*real.stamp(ABLATIONS), "ablations-settings") if chapter.stem == "ablations" else made
         made = (*systems.stamp(SYSTEMS), "real-systems-made") if chapter.stem in systems.PAGES else made
         made = (*shifts.stamp(SHIFTS), "shifts-made") if chapter.stem in shifts.PAGES else made
+        made = (stamp + ALSO, facts) if chapter.stem in ("index", "claims") else made
         write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), *made))
     scores = real.read(REAL)
     stored, texts = real.pages(REAL, scores)
@@ -94,15 +105,16 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     real.draw(REAL, scores, source / "generated")
     real.draw_ablations(ABLATIONS, source / "generated")
     systems.draw(SYSTEMS, source / "generated")
-    first = firsts(list(notebooks)).values()
+    shown.shown({item: notebooks[item] for item in firsts(list(notebooks)).values()}, run, source)
     for item, notebook in notebooks.items():
         shutil.copyfile(item.path, source / "downloads" / item.path.name)
-        page = as_page(item, notebook, item.record(run), stamp, item in first)
-        nbformat.write(page, source / f"{item.page}.ipynb")
+        nbformat.write(as_page(item, notebook, item.record(run), stamp), source / f"{item.page}.ipynb")
+    clips.sounds(run, *first_section(run, machines), source / "_static" / "sounds" / machines[0])
     stages = [item.stage for item in notebooks]
     style.use()
     total = table[(table["machine"] == "all") & (table["domain"] == "all")]
-    evaluation.intervals(total).savefig(source / "generated" / "table1.svg")
+    evaluation.intervals(total, printed(machines), "the paper").savefig(source / "generated" / "table1.svg")
+    shutil.copyfile(SOURCES / "results" / "demo" / "table1.png", source / "_static" / "preview.png")
     evaluation.false_alarms(false_alarms.read(run.false_alarms)).savefig(source / "generated" / "false_alarms.svg")
     with plt.rc_context({"svg.hashsalt": "asdlib"}):
         growth = scaling.growth(pd.read_csv(SOURCES / "results" / "growth.csv"))
@@ -111,8 +123,17 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     flow.draw(flow.graph(settings.profile, overrides), numbers, source / "generated" / "flow.svg")
     config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
     numbers = values(settings, json.loads(there(run.values).read_text(encoding="utf-8")))
-    texts = {"toycar": texts, "systems": systems.values(SYSTEMS), "shifts": shifts.values(SHIFTS)}
-    config["parse"]["myst_substitutions"] = numbers | texts
+    judged = {
+        name: verdicts.counts(verdicts.read(path))
+        for name, path in (("paper", run.claims), ("extensions", run.claims_extensions))
+    }
+    config["parse"]["myst_substitutions"] = numbers | {
+        "toycar": texts,
+        "systems": systems.values(SYSTEMS),
+        "verdicts": judged,
+        "shifts": shifts.values(SHIFTS),
+    }
+    with_repository(config)
     write(source / "_config.yml", yaml.safe_dump(config, sort_keys=False))
     write(source / "_toc.yml", yaml.safe_dump(contents(list(notebooks), machines), sort_keys=False))
 
@@ -147,29 +168,29 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
     versions = {name: metadata.version(name) for name in TOOLS}
     costs = provenance.costs(notebooks, run)
     result = {
-        "generated/table1.md": tables.table1(table, machines),
-        "generated/printed.md": tables.printed(),
+        "generated/table1.md": table_one.table1(table, machines),
+        "generated/printed.md": table_one.printed(),
         "generated/ablations.md": tables.ablations(ABLATIONS),
         "generated/ablations_settings.json": (ABLATIONS / "record.json").read_text(encoding="utf-8"),
-        "generated/beside.md": tables.beside(table, machines),
-        "generated/optimism.md": tables.optimism(
-            pd.read_csv(there(run.differences), keep_default_na=False, dtype={"machine": str})
-        ),
-        "generated/seeds.md": tables.seeds(run.seeds, settings.seed),
+        "generated/seeds.md": table_one.seeds(run.seeds, settings.seed),
         "generated/audit.md": tables.audit(),
         "generated/rerun.md": tables.rerun(pd.read_csv(RERUN, dtype={"section": str})),
         "generated/larger.md": tables.larger(),
-        "generated/claims.md": tables.claims(pd.read_csv(there(run.claims))),
-        "generated/claims_extensions.md": tables.claims(
-            pd.read_csv(there(run.claims_extensions)), "extensions", tables.EXTENSION_BLOCK, figure=False
+        "generated/claims.md": verdicts.claims(
+            verdicts.read(there(run.claims)),
+            verdicts.read(REAL / "claims.csv"),
+            verdicts.read(SYSTEMS / "claims.csv"),
         ),
-        "generated/claims_seeds.md": tables.claims_over_seeds(run),
+        "generated/claims_extensions.md": verdicts.extensions(verdicts.read(there(run.claims_extensions))),
+        "generated/claims_seeds.md": verdicts.over_seeds(run),
+        "generated/by_hand.md": clips.by_hand(run, *first_section(run, machines), settings.evaluation.p),
+        "generated/colours.md": tables.colours(),
         "generated/false_alarms.md": tables.false_alarms(false_alarms.read(there(run.false_alarms))),
         "generated/health.md": tables.health_notes(health.read(there(run.health))),
         "generated/reliability.md": tables.reliability(SOURCES / "results" / "reliability" / "figures.csv"),
         "generated/cost.md": provenance.cost(costs),
         "generated/notebooks.md": tables.table(
-            provenance.notebook_map(costs).rename(columns=str.capitalize),
+            provenance.notebook_map(costs).rename(columns=lambda name: name[:1].upper() + name[1:]),
             "All notebooks: minutes of this run (how many times, on average) and the most memory that one held.",
             "notebooks-table",
             "llllrr",
@@ -185,14 +206,50 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/absent.md": provenance.absent(table, settings, GPU),
         "generated/settings.yaml": yaml.safe_dump(settings.resolved(), sort_keys=False),
     }
+    machine, section = first_section(run, machines)
+    result |= clips.plots(run, machine, next(iter(settings.classifier_candidates)), section)
+    result |= exercises.pages(run, settings, machine)
     for machine in machines:
         mine = {item: notebook for item, notebook in notebooks.items() if item.machine == machine}
         result[f"machines/{machine}.md"] = machine_page(machine, mine)
     return result | {f"{page}.md": reference_page(title, modules) for page, (title, modules) in api().items()}
 
 
+def first_section(run: Run, machines: list[str]) -> tuple[str, str]:
+    """The machine type and section whose clips are shown one by one."""
+    table = read_table(run.scores("ensemble", machines[0]))
+    return machines[0], table["section"].min()
+
+
+def printed(machines: list[str]) -> pd.Series:
+    """The paper's figure of each row, from its printed cells of the machine types of this run."""
+    shared = tuple(machine for machine in paper.MACHINES if machine in machines)
+    return pd.Series({row: paper.value(row, machines=shared) for row in paper.ROWS} if shared else {}, dtype=float)
+
+
+def with_repository(config: dict) -> None:
+    """Add the buttons that lead to the repository, if its address is configured (``repository`` in ``_config.yml``)."""
+    if config.get("repository", {}).get("url"):
+        buttons = ("use_repository_button", "use_issues_button", "use_edit_page_button")
+        config["html"] |= dict.fromkeys(buttons, True)
+        config["launch_buttons"] = {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"}
+
+
+def check_stored() -> None:
+    """Raise :class:`AsdError` if a stored result was made from a tree with uncommitted changes."""
+    for path in sorted((SOURCES / "results").rglob("*.*")):
+        if path == UNREPEATED or path.suffix not in (".csv", ".json"):
+            continue
+        if "+changes" in path.read_text(encoding="utf-8"):
+            raise AsdError(
+                f"{path.relative_to(SOURCES.parent)}: made from a working tree with uncommitted changes, so nobody can "
+                "tell which code made it; commit, then make it again"
+            )
+
+
 def values(settings, numbers: dict[str, float]) -> dict:
-    """What chapters may name in ``{{ }}``: the run's numbers as text, and ``settings`` and ``values`` as they are.
+    """What chapters may name in ``{{ }}``: the run's numbers as text, and ``settings``, ``published`` (those
+    of ``params/paper.yaml``) and ``values`` as they are.
 
     Fractions become per cent with two digits, as in the paper's table; counts stay what they are.
 
@@ -202,7 +259,7 @@ def values(settings, numbers: dict[str, float]) -> dict:
     texts = {
         name: f"{100 * value:.2f}" if isinstance(value, float) else f"{value:,}" for name, value in numbers.items()
     }
-    return texts | {"settings": settings.resolved(), "values": numbers}
+    return texts | {"settings": settings.resolved(), "published": params.load("paper").resolved(), "values": numbers}
 
 
 def build(source: Path, output: Path, builder: str = "html") -> Path:

@@ -13,7 +13,7 @@ import asdlib
 from asdlib.workflow import BY_NAME, BY_RULE
 
 PARTS = {  # part: chapter: rules of the stages whose first notebook follows it
-    "The paper": {"paper": []},
+    "The paper": {"basics": [], "paper": []},
     "Step by step": {
         "data": ["data"],
         "baselines": ["baselines"],
@@ -43,7 +43,7 @@ def contents(notebooks: list[Executed], machines: list[str]) -> dict:
     by machine type.
 
     Args:
-        notebooks: All of the run, in order, at least one a stage.
+        notebooks: All of the run, in order, at least one per stage.
         machines: Machine types, in order.
     """
     first = firsts(notebooks)
@@ -58,7 +58,11 @@ def contents(notebooks: list[Executed], machines: list[str]) -> dict:
     for machine in machines:
         below = [item.page for item in notebooks if item.machine == machine and item not in first.values()]
         others.append(_entry(f"machines/{machine}", below))
-    return {"format": "jb-book", "root": "index", "parts": [*parts, {"caption": "All runs", "chapters": others}]}
+    return {
+        "format": "jb-book",
+        "root": "index",
+        "parts": [*parts, {"caption": "All runs", "numbered": True, "chapters": others}],
+    }
 
 
 def firsts(notebooks: list[Executed]) -> dict[str, Executed]:
@@ -71,7 +75,7 @@ def _entry(page: str, below: list[str]) -> dict:
 
 
 def api() -> dict[str, tuple[str, list[str]]]:
-    """Pages of the API reference, one for the package itself and one a subpackage: page to title and modules."""
+    """Pages of the API reference, one for the package itself and one per subpackage: page to title and modules."""
     result = {"api/asdlib": ("asdlib", ["asdlib"])}
     for module in pkgutil.iter_modules(asdlib.__path__, "asdlib."):
         if module.ispkg:

@@ -51,7 +51,7 @@ class Executed:
         notebook = nbformat.read(self.path, as_version=4)
         papermill = notebook.metadata.get("papermill", {})
         if papermill.get("exception") or not papermill.get("end_time"):
-            raise AsdError(f"{self.path}: did not run to its end; run make reproduce, which goes on there")
+            raise AsdError(f"{self.path}: did not run to its end; run make reproduce, which resumes there")
         return notebook
 
     def record(self, run: Run) -> dict:
@@ -96,18 +96,18 @@ def title(notebook: nbformat.NotebookNode) -> str:
     return heading.removeprefix("# ")
 
 
-def as_page(
-    item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp: str, first: bool = True
-) -> nbformat.NotebookNode:
+def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp: str) -> nbformat.NotebookNode:
     """The notebook as a page of the book: whose it is in the title, then what made it; parameters hidden.
+
+    Cells tagged ``boilerplate``, which load settings or import, are left out, since they are the same everywhere; the
+    downloaded notebook has them. Figures have the page's name before theirs, since chapters show some of them under
+    their own.
 
     Args:
         item: Which notebook.
         notebook: As it was executed.
         record: What made its artefacts; may be empty.
         stamp: What the data are and which run this is.
-        first: Whether it is the first of its stage, whose figures chapters refer to by their names; those of all others
-            have the page's name before theirs.
     """
     page = deepcopy(notebook)
     heading, _, text = page.cells[0].source.partition("\n")
@@ -121,10 +121,12 @@ def as_page(
                 tags.add("hide-input")
             elif "parameters" in tags and given:  # defaults that were not used
                 tags.add("remove-cell")
+            if "boilerplate" in tags:
+                tags.add("remove-input" if any("data" in output for output in cell.outputs) else "remove-cell")
             cell.metadata["tags"] = sorted(tags)
             cell.outputs = [shortened(output) for output in joined(cell.outputs)]
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
-            if figure and not first:
+            if figure:
                 figure["name"] = f"{item.page.removeprefix('notebooks/')}-{figure['name']}"
     return page
 

@@ -26,7 +26,7 @@ def graph(profile: str, overrides: dict) -> dict[str, set[str]]:
         environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise AsdError(f"{home / 'Snakefile'}: its graph cannot be had\n{done.stderr.strip()}")
+        raise AsdError(f"{home / 'Snakefile'}: Snakemake could not give its graph\n{done.stderr.strip()}")
     return parsed(done.stdout)
 
 

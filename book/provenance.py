@@ -13,6 +13,7 @@ from tables import BLANK, table
 
 from asdlib.evaluation import paper
 from asdlib.evaluation.rows import EXTENSIONS, ROWS
+from asdlib.execution.exploring import flattened
 from asdlib.paths import RECORD, Run
 from asdlib.records import read_records
 
@@ -90,7 +91,7 @@ def benchmarks(path: Path) -> str:
             f"{row.reference_seconds:.3g}",
             f"{row.ratio:.1f} ({row.low:.1f} to {row.high:.1f})",
             f"{row.goal:g}",
-            BLANK if pd.isna(row.share_of_limit) else f"{row.share_of_limit:.0%}",
+            BLANK if pd.isna(row.share_of_limit) else f"{100 * row.share_of_limit:.0f} %",
         )
         for row in measured.itertuples()
     ]
@@ -138,7 +139,8 @@ def paper_run(path: Path) -> str:
     columns = ["Branch", "Trainings", "Operations", "GPU hours", "Longest training, min"]
     caption = (
         f"An estimate, not a measurement: operations of all candidates of `params/paper.yaml`, counted at commit "
-        f"`{counted['commit'].iat[0]}`; hours if a training reaches {SHARES[1]:.0%} to {SHARES[0]:.0%} of "
+        f"`{counted['commit'].iat[0]}`; hours if a training reaches {100 * SHARES[1]:.0f} % "
+        f"to {100 * SHARES[0]:.0f} % of "
         f"{GPU_RATE / 1e12:.0f} · 10¹² operations a second (NVIDIA A100, bfloat16, data sheet). Starting kernels, "
         "decoding, scoring and the baselines come on top."
     )
@@ -248,17 +250,6 @@ def computed(settings, made: list[dict], tools: dict[str, str]) -> str:
             ),
         ]
     )
-
-
-def flattened(values: dict, prefix: str = "") -> dict[str, object]:
-    """Nested settings with dotted names."""
-    result = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value and not key.endswith("_candidates"):
-            result |= flattened(value, f"{prefix}{key}.")
-        else:
-            result[prefix + key] = value
-    return result
 
 
 def departures(settings, published) -> str:

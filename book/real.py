@@ -7,7 +7,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import table_one
 import tables
+import verdicts
 from tables import percent, table
 
 from asdlib import metrics
@@ -109,7 +111,7 @@ def systems(samples: Resampled, branch: str, confidence: float) -> str:
         name = row.split("/")[1:] if row != REFERENCE else [f"*{REFERENCE}*", tables.BLANK]
         texts = [percent(by["source"][0]), percent(by["target"][0]), percent(*by["all"])]
         shown.append([*name, *texts, tables.effect(*less) if less else tables.BLANK])
-    columns = ["Candidate", "Variant", "Source", "Target", "All (interval)", f"Less *{REFERENCE}*"]
+    columns = ["Candidate", "Variant", "Source", "Target", "All (interval)", f"Minus *{REFERENCE}*"]
     caption = (
         f"Every {branch} candidate and variant on the stand-in, best first: harmonic mean of AUC and pAUC, per cent; "
         f"the paired difference to *{REFERENCE}* in percentage points."
@@ -163,7 +165,7 @@ def gains(samples: Resampled, confidence: float, stored: Path | None = None) -> 
         known = dict(zip(keys, frame[["difference", "low", "high"]].to_numpy(dtype=float), strict=True))
     shown = []
     for row, than in GAINS:
-        for selection in tables.SELECTIONS:
+        for selection in table_one.SELECTIONS:
             other = (than, "" if than in SYSTEMS else selection)
             effects = [
                 known.get((row, selection, *other, domain))
@@ -215,8 +217,8 @@ def pages(folder: Path, scores: pd.DataFrame) -> tuple[dict[str, str], dict[str,
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     samples, confidence = resampled(scores, record), record["settings"]["evaluation"]["confidence"]
     texts = {
-        "generated/real.md": tables.stored(folder),
-        "generated/real_claims.md": tables.claims(pd.read_csv(folder / "claims.csv"), "real-claims"),
+        "generated/real.md": table_one.stored(folder),
+        "generated/real_claims.md": verdicts.of_one_run(verdicts.read(folder / "claims.csv"), "real-claims"),
         "generated/real_autoencoder.md": systems(samples["singles"], "autoencoder", confidence),
         "generated/real_classifier.md": systems(samples["singles"], "classifier", confidence),
         "generated/real_finetuning.md": finetuning(samples["singles"], confidence),
@@ -234,7 +236,7 @@ def stored_extensions(folder: Path) -> str:
     path = folder / "claims_extensions.csv"
     if not path.is_file():
         return "The stored run is from before rows of the paper's method and of our extensions were kept apart."
-    return tables.claims(pd.read_csv(path), "real-extensions", tables.EXTENSION_BLOCK, figure=False)
+    return verdicts.extensions(verdicts.read(path), "real-extensions")
 
 
 def stored_false_alarms(folder: Path) -> str:
@@ -261,7 +263,7 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
     text = {"section": str, "model": str}
     figures = {
         "table1": evaluation.intervals(table1[(table1["machine"] == "all") & (table1["domain"] == "all")]),
-        "claims": evaluation.claims(pd.read_csv(folder / "claims.csv")),
+        "claims": evaluation.claims(verdicts.read(folder / "claims.csv")),
         "scorer": autoencoder.distributions(_only(scores, [one + name for name in ("l1", "median", "clip_signed")])),
         "bands": autoencoder.bands(pd.read_csv(folder / "bands.csv", dtype=text)),
         "losses_autoencoder": autoencoder.training(pd.read_csv(folder / "losses_autoencoder.csv")),

@@ -6,15 +6,15 @@
 ``book/results/<name>/`` gets tables and ``record.json``; figures are drawn of them when a book is built (:mod:`real`).
 
 * ``table1.csv``, ``table1_differences.csv``, ``claims.csv``, ``claims_extensions.csv``, ``false_alarms.csv``,
-  ``health.csv``, and those with ``_seeds`` if the run has other seeds beside it;
-* ``scores.csv``: every score of every system, a row a clip and a column a system; ``fold`` is the clip's half;
+  ``health.csv``, and those with ``_seeds`` if there are runs with other seeds;
+* ``scores.csv``: every score of every system, one row per clip and one column per system; ``fold`` is the clip's half;
 * ``choices.csv``, ``agreement.csv``: of the ensembles;
 * ``losses_<branch>.csv``, ``bands.csv``, ``maps.csv``: training, mean errors by mel band and map of the embeddings of
   the first candidate of the first machine type (the classifier's losses: of its first section);
 * ``record.json``: settings, commits and devices of the run's trainings, date and processor time.
 
 Of the run that the README shows (:data:`README`) only the tables of the first line are kept, ``costs.csv`` and a
-picture of Table 1, and the README's map of the notebooks is written anew.
+picture of Table 1, and the README's map of the notebooks is updated.
 """
 
 import argparse
@@ -155,7 +155,7 @@ def with_map(text: str, costs: Path) -> str:
 
 
 def wide(frame: pd.DataFrame) -> pd.DataFrame:
-    """Score rows as a table with a row a clip and a column a system; :func:`real.read` undoes it.
+    """Score rows as a table with one row per clip and one column per system; :func:`real.read` undoes it.
 
     The column ``fold`` is the half that cross-fitting puts a clip in.
     """

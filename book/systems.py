@@ -126,7 +126,7 @@ def free(folder: Path) -> str:
     for item in frame.itertuples():
         cells = rows.setdefault((item.year, item.method), {"Year": item.year, "Method": item.method})
         cells[than[item.than_selection]] = effect(item.effect, item.low, item.high)
-    caption = "Ensembles without any label less a single system, in percentage points, with intervals over clips."
+    caption = "Ensembles without any label minus a single system, in percentage points, with intervals over clips."
     shown = pd.DataFrame(rows.values())
     return table(shown, caption, "real-systems-free", "rl" + "r" * (shown.shape[1] - 2))
 

@@ -1,24 +1,19 @@
 """Results as MyST tables: Table 1, the audit of the printed one, the claims. Only differences are computed."""
 
-import json
-from collections.abc import Sequence
+import re
 from pathlib import Path
 
 import pandas as pd
 
-from asdlib.ensemble import EXTENSION_ROWS, ROWS
-from asdlib.evaluation import health, paper, render
-from asdlib.evaluation.claims import ARITHMETIC, BASIS, MULTIPLICITY
-from asdlib.evaluation.rows import BLOCKS, block_of
-from asdlib.evaluation.table1 import optimism as optimism_of
-from asdlib.tables import read_table
+from asdlib.evaluation import health, paper
+from asdlib.plots import style
 
 BLANK = "–"
 VERDICTS = {True: "yes", False: "**no**"}
 
 
 def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", widths: str = "") -> str:
-    """A data frame of texts as a captioned, numbered MyST table.
+    """A data frame of texts as a captioned, numbered MyST table; columns that are empty throughout are left out.
 
     Args:
         frame: What it shows.
@@ -28,7 +23,11 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
         widths: Relative widths of the columns of a table of words, for example ``2 1 3``; numbers need none.
     """
     rules = {"l": ":--", "r": "--:", "c": ":-:"}
-    lines = [list(frame.columns), [rules[letter] for letter in align or "l" * frame.shape[1]]]
+    kept = [number for number in range(frame.shape[1]) if not len(frame) or (frame.iloc[:, number] != BLANK).any()]
+    align = "".join((align or "l" * frame.shape[1])[number] for number in kept)
+    widths = " ".join(widths.split()[number] for number in kept) if widths else ""
+    frame = frame.iloc[:, kept]
+    lines = [list(frame.columns), [rules[letter] for letter in align]]
     lines += [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in frame.to_numpy()]
     rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     options = {":name:": name, ":class:": "words" if widths else "numbers" * ("r" in align), ":widths:": widths}
@@ -49,121 +48,9 @@ def signed(value: float) -> str:
     return BLANK if pd.isna(value) else f"{100 * value:+.2f}".replace("-", "−")
 
 
-# Table 1 --------------------------------------------------------------------------------------------------------------
-SELECTIONS = {
-    "development": "selected on the labelled test clips that are reported, as the paper does",
-    "cross-fitted": "selected on one half of each section's test clips, reported on the other, both ways",
-    "fixed": "fixed by the settings: no label, score or number of the test set is used",
-}
-PAPER_BLOCK, EXTENSION_BLOCK = BLOCKS
-
-
-def table1(frame: pd.DataFrame, machines: Sequence[str], which: str = "This run", name: str = "table1") -> str:
-    """Lay out a run's table, one per selection, columns as in the paper, our extensions below a line of their own.
-
-    Args:
-        frame: The tidy table.
-        machines: Machine types of the run.
-        which: What the caption calls the run.
-        name: What ``{numref}`` calls the tables begins with it.
-    """
-    parts = []
-    for selection, words in SELECTIONS.items():
-        wide = render.format_cells(frame, selection, machines)
-        wide = wide[[("all", "all"), *(key for key in wide.columns if key[0] in machines)]]  # all first: it is wide
-        wide.columns = ["all (interval)", *(" ".join(key) for key in wide.columns[1:])]
-        halves = " Rows that select nothing are means over the same halves." * (selection == "cross-fitted")
-        caption = f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent.{halves}"
-        shown = _with_blocks(wide.reset_index(names="Method"))
-        parts.append(table(shown, caption, f"{name}-{selection}", "l" + "r" * wide.shape[1]))
-    return "\n".join(parts)
-
-
-def _with_blocks(shown: pd.DataFrame) -> pd.DataFrame:
-    """A line with the title of each block above its rows, where the table has rows of both."""
-    if shown.empty:
-        return shown
-    blocks = shown["Method"].map(block_of)
-    if blocks.nunique() < 2:
-        return shown
-    parts = []
-    for title, part in shown.groupby(blocks, sort=False):
-        head = pd.DataFrame([{column: "" for column in shown} | {"Method": f"**{title}**"}])
-        parts += [head, part]
-    return pd.concat(parts, ignore_index=True)
-
-
-def stored(folder: Path) -> str:
-    """Table 1 of a run whose recordings are not part of the project, kept in ``book/results`` by :mod:`store`."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
-    several = seeds(folder / "table1_seeds.csv", record["settings"]["seed"], f"{folder.name}-seeds")
-    return "\n\n".join([table1(frame, record["machines"], record["title"], folder.name), several])
-
-
-def printed() -> str:
-    """The paper's table, "all" as printed and as its cells give it."""
-    wide = render.format_printed()
-    wide.columns = [" ".join(key) for key in wide.columns]
-    caption = "The paper's Table 1, per cent; the last column is the harmonic mean of the row's cells."
-    return table(wide.reset_index(names="Method"), caption, "table1-paper", "l" + "r" * wide.shape[1])
-
-
-def beside(frame: pd.DataFrame, machines: Sequence[str]) -> str:
-    """Paper, this run and their difference: of each cell that both have, then of all machine types."""
-    parts = []
-    for machine in [machine for machine in machines if machine in paper.MACHINES]:
-        parts.append(f"### {machine}\n")
-        for domain in paper.DOMAINS:
-            part = frame[(frame["machine"] == machine) & (frame["domain"] == domain)]
-            caption = f"{machine}, {domain} domain: paper, this run and their difference, per cent."
-            parts.append(table(_with_blocks(_beside(part)), caption, align="lrrrrr"))
-    parts += ["### All machine types\n", _everything(frame, machines)]
-    absent = [machine for machine in paper.MACHINES if machine not in machines]
-    parts += [f"Of the paper's machine types this run lacks {', '.join(absent)}."] if absent else []
-    return "\n".join(parts)
-
-
-def _everything(frame: pd.DataFrame, machines: Sequence[str]) -> str:
-    shown = render.compare_with_paper(frame, "development", machines)["all"]
-    lines = {
-        "Printed": ("paper", "printed"),
-        "From the cells": ("paper", "from cells"),
-        "This run": ("this run", "from cells"),
-        "Less printed": ("difference", "printed"),
-        "Less cells": ("difference", "from cells"),
-    }
-    shown = shown.map(lambda text: text.replace("-", "−"))
-    columns = {name: shown[column].xs(line, level="line") for name, (line, column) in lines.items()}
-    caption = (
-        "All machine types, sections and domains: the paper's “all” as printed and as its cells of this run's machine "
-        "types give it, this run as the paper selects, and the differences, per cent."
-    )
-    return table(pd.DataFrame(columns).reset_index(names="Method"), caption, "beside-all", "lrrrrr")
-
-
-def _beside(part: pd.DataFrame) -> pd.DataFrame:
-    rows = []
-    for row, group in part.groupby("row", sort=False):
-        by = group.set_index("selection")
-        first = by.iloc[0]  # development, or the only one
-        others = [by.loc[name] if name in by.index else None for name in ("cross-fitted", "fixed")]
-        rows.append(
-            {
-                "Method": row,
-                "Paper": percent(first["paper"]),
-                "This run": render.NOT_RUN if pd.isna(first["value"]) else percent(*first[["value", "low", "high"]]),
-                "Difference": signed(first["value"] - first["paper"]),
-                "Cross-fitted": BLANK if others[0] is None else percent(others[0]["value"]),
-                "Fixed": BLANK if others[1] is None else percent(others[1]["value"]),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-# Audit and claims -----------------------------------------------------------------------------------------------------
+# Audit ----------------------------------------------------------------------------------------------------------------
 def audit() -> str:
-    """The printed column "all" beside what the printed cells give."""
+    """The printed column "all" next to what the printed cells give."""
     frame = paper.audit()
     shown = pd.DataFrame(
         {
@@ -179,12 +66,12 @@ def audit() -> str:
             "Target": frame["target"].map(percent),
         }
     )
-    caption = "Harmonic means of the printed cells beside the printed column “all”, per cent."
+    caption = "Harmonic means of the printed cells next to the printed column “all”, per cent."
     return table(shown, caption, "audit-table", "l" + "r" * 4 + "crc" + "rr")
 
 
 def larger() -> str:
-    """The row *max* beside the two ensembles, cell by cell."""
+    """The row *max* next to the two ensembles, cell by cell."""
     frame = paper.larger_of_ensembles()
     shown = frame[["machine", "domain"]].rename(columns=str.capitalize)
     for column in frame.columns[2:5]:
@@ -194,7 +81,7 @@ def larger() -> str:
 
 
 def rerun(sections: pd.DataFrame) -> str:
-    """Another run of the official autoencoder on DCASE2021, by our metric, beside the paper's first row."""
+    """Another run of the official autoencoder on DCASE2021, by our metric, next to the paper's first row."""
     frame = paper.compare_first_row(sections)
     shown = frame[["machine", "domain"]].rename(columns=str.capitalize)
     shown["This run of it"], shown["Printed"] = frame["value"].map(percent), frame["paper"].map(percent)
@@ -205,50 +92,8 @@ def rerun(sections: pd.DataFrame) -> str:
     return table(shown, caption, "rerun-table", "llrrr")
 
 
-def optimism(differences: pd.DataFrame) -> str:
-    """How much of each row's figure is selection, with intervals."""
-    frame = optimism_of(differences)
-    shown = frame[frame["machine"] == "all"].pivot(index="row", columns="domain", values=["difference", "low", "high"])
-    domains = [domain for domain in ("source", "target", "all") if domain in shown["difference"]]
-    rows = [row for row in (*ROWS, *EXTENSION_ROWS) if row in shown.index]
-    texts = {
-        domain: [effect(*(shown.loc[row, (part, domain)] for part in ("difference", "low", "high"))) for row in rows]
-        for domain in domains
-    }
-    caption = "Development minus cross-fitted over all machine types, in percentage points, with intervals."
-    return table(
-        _with_blocks(pd.DataFrame({"Method": rows} | texts)), caption, "optimism-table", "l" + "r" * len(domains)
-    )
-
-
-def seeds(path: Path, seed: int, name: str = "seeds-table") -> str:
-    """Mean and deviation over runs that differ in the seed only; or that there is one seed.
-
-    Args:
-        path: What ``python -m asdlib seeds`` has written for this run, if it has.
-        seed: Of this run.
-        name: What ``{numref}`` calls the table.
-    """
-    if not path.is_file():
-        return f"**One seed** ({seed}): no number of this run says what another seed would change."
-    frame = read_table(path)
-    total = frame[(frame["machine"] == "all") & (frame["domain"] == "all")]
-    rows = []
-    for row, group in total.groupby("row", sort=False):
-        by = group.set_index("selection")
-        texts = {"Method": row}
-        for name in ("development", "cross-fitted", "fixed", ""):
-            if name in by.index:
-                mean, deviation = by.loc[name, ["mean", "deviation"]]
-                texts[name or "selects nothing"] = f"{percent(mean)} ± {percent(deviation)}"
-        rows.append(texts)
-    shown = pd.DataFrame(rows).fillna(BLANK)
-    caption = f"Mean and standard deviation over {total['seeds'].max()} seeds, all machine types, per cent."
-    return table(shown, caption, name, "l" + "r" * (shown.shape[1] - 1))
-
-
 def ablations(folder: Path) -> str:
-    """What each changed setting does in the stored runs: which change is shown to matter, then a table a branch."""
+    """What each changed setting does in the stored runs: which change is shown to matter, then one table per branch."""
     frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
     parts = []
     for branch, part in frame.groupby("branch", sort=False):
@@ -275,7 +120,7 @@ def ablations(folder: Path) -> str:
 
 
 def _shown_to_matter(everything: pd.DataFrame) -> list[str]:
-    """A line a verdict on the changes of one branch: those whose whole interval lies above or below zero, the rest."""
+    """One line per verdict on the changes of one branch: the interval lies above zero, below it, or neither."""
     gain, lose = everything["low"] > 0, everything["high"] < 0
     lines = []
     for words, part in (
@@ -288,46 +133,16 @@ def _shown_to_matter(everything: pd.DataFrame) -> list[str]:
     return lines
 
 
-def claims(frame: pd.DataFrame, name: str = "claims", of: str = PAPER_BLOCK, figure: bool = True) -> str:
-    """What the paper says, or what our extensions gain, the evidence, and whether it holds in a run.
-
-    Args:
-        frame: Columns as in :data:`asdlib.evaluation.claims.COLUMNS`; a run from before the last ones lacks them.
-        name: What ``{numref}`` calls the table begins with it.
-        of: Block whose rows are judged.
-        figure: Whether the page has a figure ``<name>-figure`` of the effects, to which their numbers then link.
-    """
-    ours = of == EXTENSION_BLOCK
-    shown = pd.DataFrame(
-        {
-            "Claim": [
-                _numbered(name if figure else "", *item)
-                for item in zip(range(1, len(frame) + 1), frame["effect"], frame["unit"], strict=True)
-            ],
-            "Statement" if ours else "The paper says": [
-                item.claim if ours else f"“{item.claim}” ({item.source})" for item in frame.itertuples()
-            ],
-            "Tested as": frame["test"],
-            "Effect": [effect(item.effect, item.low, item.high) for item in frame.itertuples()],
-            "As selected in the paper": frame["development"].map(signed),
-            "In the printed table": frame["paper"].map(signed),
-            "Rests on": [_basis(*item) for item in frame.reindex(columns=BASIS).itertuples(index=False)],
-            "Verdict": [f"**{item.verdict}**: {item.reason}" for item in frame.itertuples()],
-        }
-    )
-    which = "What our extensions gain" if ours else "The paper's claims, judged on the paper's rows"
-    caption = f"{which}; effects in percentage points (correlations times 100), with their intervals. {MULTIPLICITY}"
-    if ours:
-        shown = shown.drop(columns="In the printed table")
-        return table(shown, caption, f"{name}-table", "rllrrll", "1 4 5 3 2 2 4")
-    return table(shown, caption, f"{name}-table", "rllrrrll", "1 5 4 3 2 2 2 4")
-
-
-def _basis(clips: float, sections: float, seeds: float) -> str:
-    """On how much a verdict rests."""
-    if pd.isna(clips):
-        return BLANK
-    return f"{clips:.0f} clips, {sections:.0f} section(s), {seeds:.0f} seed(s)"
+def colours() -> str:
+    """What each colour means in every figure of the book."""
+    words = {
+        "normal": "a normal clip", "anomaly": "an anomalous clip", "outlier": "an outlier; a baseline",
+        "source": "the source domain", "target": "the target domain", "autoencoder": "the autoencoder branch",
+        "classifier": "the classifier branch", "ensemble": "both branches together",
+    }  # fmt: skip
+    swatch = '<span class="swatch" style="background:{}"></span>'
+    rows = [(swatch.format(style.COLOURS[name]), meaning) for name, meaning in words.items()]
+    return table(pd.DataFrame(rows, columns=["Colour", "Means"]), "The colours of the figures.", "colours-table")
 
 
 # Decisions and health -------------------------------------------------------------------------------------------------
@@ -370,26 +185,8 @@ def health_notes(frame: pd.DataFrame) -> str:
     lines = health.sentences(frame)
     if not lines:
         return "No system of this run has scores that do not vary, and no training noticed anything odd of itself."
-    listed = "\n".join(f"* {line}" for line in lines)
+    listed = re.sub(r"(\d)%", r"\1 %", "\n".join(f"* {line}" for line in lines))
     return f":::{{warning}}\nRows and systems that do not work in this run:\n\n{listed}\n:::\n"
-
-
-def claims_over_seeds(run) -> str:
-    """Both tables of claims over runs that differ in the seed only, or that there are none."""
-    parts = []
-    for path, name, of in (
-        (run.claims, "claims-seeds", PAPER_BLOCK),
-        (run.claims_extensions, "extensions-seeds", EXTENSION_BLOCK),
-    ):
-        if run.over_seeds(path).is_file():
-            parts.append(claims(pd.read_csv(run.over_seeds(path)), name, of, figure=False))
-    return "\n\n".join(parts) or "There is one seed: no verdict of this run says what another training would change."
-
-
-def _numbered(name: str, number: int, effect: float, unit: str) -> str:
-    """The number of a claim, which links to where its effect is seen, if there is one and ``name`` of a figure."""
-    where = "audit-table" if unit == ARITHMETIC else f"{name}-figure"
-    return str(number) if pd.isna(effect) or not name else f"{{ref}}`{number} <{where}>`"
 
 
 def effect(value: float, low: float, high: float) -> str:

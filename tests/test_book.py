@@ -27,13 +27,18 @@ BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
 
 import assemble  # noqa: E402
+import clips  # noqa: E402
 import contents  # noqa: E402
+import exercises  # noqa: E402
 import flow  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
+import shown  # noqa: E402
 import store  # noqa: E402
 import systems  # noqa: E402
+import table_one  # noqa: E402
 import tables  # noqa: E402
+import verdicts  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
 
@@ -61,9 +66,33 @@ def test_a_chapter_asks_quotes_and_ends_with_what_to_try(name):
         assert re.findall(r"^## (.*)$", CHAPTERS[name], re.M)[-1] == "What to try"
 
 
+TYPED = (
+    r"\d+\.\d+ ?%|\b\d+\.\d\d\b|\b\d+\.\d times\b|"
+    r"(?i:\b(?:two|three|four|five|six|seven|eight|nine|ten) (?:variants|baselines|units|consecutive|poolings)\b)"
+)
+"""figures, and counts that settings decide"""
+
+
 @EVERY
 def test_no_figure_is_typed_by_hand(name):
-    assert re.findall(r"\d+\.\d+ ?%|\b\d+\.\d\d\b", prose(CHAPTERS[name])) == []
+    assert re.findall(TYPED, prose(CHAPTERS[name])) == []
+
+
+@pytest.mark.parametrize("path", sorted((BOOK.parent / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_no_figure_is_typed_by_hand_in_a_notebook(path):
+    """In its prose, captions and alternative texts; what the paper says is quoted."""
+    texts = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        about = cell.metadata.get("mystnb", {})
+        texts += [cell.source] if cell.cell_type == "markdown" else []
+        texts += [about.get("figure", {}).get("caption", ""), about.get("image", {}).get("alt", "")]
+    text = re.sub(r'"[^"]*"', "", prose("\n\n".join(texts)))
+    assert re.findall(TYPED + r"|\b\d+ ?%(?! is chance)|(?i:one of ours)", text) == []
+
+
+def test_the_guard_finds_what_was_typed():
+    for text in ("it is 2.2 times", "Five variants", "three baselines", "71.25", "a gain of 3.5 %"):
+        assert re.search(TYPED, text), text
 
 
 @EVERY
@@ -237,8 +266,59 @@ def test_figures_are_named_once():
     original = notebook()
     original.cells[-1].metadata["mystnb"] = {"figure": {"name": "errors", "caption": "Errors."}}
     item = Executed.of(Path("04_reconstruction_errors.fan.base.ipynb"))
-    names = [as_page(item, original, {}, "", first).cells[-1].metadata.mystnb.figure.name for first in (True, False)]
-    assert names == ["errors", "04_reconstruction_errors-fan-base-errors"]
+    page = as_page(item, original, {}, "")
+    assert page.cells[-1].metadata.mystnb.figure.name == "04_reconstruction_errors-fan-base-errors"
+
+
+def test_cells_that_only_import_and_load_settings_are_left_out_of_the_page():
+    original = notebook()
+    original.cells[-1].metadata["tags"] = ["boilerplate", "hide-input"]
+    item = Executed.of(Path("04_reconstruction_errors.fan.base.ipynb"))
+    assert "remove-cell" in as_page(item, original, {}, "").cells[-1].metadata.tags
+    original.cells[-1].outputs = [nbformat.v4.new_output("display_data", {"text/html": "a table"})]
+    assert "remove-input" in as_page(item, original, {}, "").cells[-1].metadata.tags, "what it shows stays"
+
+
+def test_chapters_show_what_notebooks_made(tmp_path):
+    """A picture with its caption, cell, commit and data; players as they are; a cell without output fails the build."""
+    run = Run(tmp_path / "run")
+    folder = run.system("autoencoder", "fan", "base")
+    folder.mkdir(parents=True)
+    (folder / "scores.json").write_text(json.dumps({"commit": "0123abc"}))
+    (folder / "bands.csv").write_text("band,signed\n0,1.5\n")
+    picture = nbformat.v4.new_output("display_data", {"image/png": "iVBORw0KGgo="})
+    figure = {"figure": {"name": "band-errors", "caption": "Errors."}, "image": {"alt": "Lines."}}
+    book = {"name": "sounds", "caption": "Two clips."}
+    players = [nbformat.v4.new_output("display_data", {"text/html": f"<audio id='{name}'>"}) for name in "ab"]
+    cells = [
+        nbformat.v4.new_code_cell("a()", metadata={"mystnb": figure}, outputs=[picture]),
+        nbformat.v4.new_code_cell("b()", metadata={"book": book}, outputs=players),
+    ]
+    original, item = nbformat.v4.new_notebook(cells=cells), Executed.of(Path("04_reconstruction_errors.fan.base.ipynb"))
+    (tmp_path / "source" / "downloads").mkdir(parents=True)
+    shown.shown({item: original}, run, tmp_path / "source")
+    made = tmp_path / "source" / "generated" / "shown"
+    text = (made / "band-errors.md").read_text()
+    for words in (":alt: Lines.", "Errors.", "cell 1", "`0123abc`", "<downloads/band-errors.csv>"):
+        assert words in text, words
+    assert (tmp_path / "source" / "downloads" / "band-errors.csv").read_text() == "band,signed\n0,1.5\n"
+    assert (made / "band-errors.png").read_bytes().startswith(b"\x89PNG")
+    assert (made / "sounds.md").read_text().count("<audio") == 2
+    assert (made / "sounds-first.md").read_text().count("<audio") == 1
+    cells[1].outputs = []
+    (tmp_path / "other" / "downloads").mkdir(parents=True)
+    with pytest.raises(AsdError, match=r"'sounds' shows nothing; run make reproduce"):
+        shown.shown({item: original}, run, tmp_path / "other")
+
+
+def test_chapters_show_only_what_some_notebook_makes():
+    names = set()
+    for path in (BOOK.parent / "notebooks").glob("0[1-8]*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            about = cell.metadata.get("mystnb", {}).get("figure") or cell.metadata.get("book") or {"name": ""}
+            names |= {about["name"], f"{about['name']}-first"}
+    asked = set(re.findall(r"\{include\} generated/shown/([\w-]+)\.md", "".join(CHAPTERS.values())))
+    assert len(asked) >= 20 and asked <= names and set(shown.DATA) <= names
 
 
 def test_every_figure_of_a_notebook_has_caption_name_and_alternative_text():
@@ -401,20 +481,24 @@ def cell(text: str, heading: str, method: str) -> str:
     return next(row for row in rows if row[0] == method)[rows[0].index(heading)]
 
 
-def test_paper_and_run_stand_beside_each_other_with_their_difference():
+def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
     columns = ["row", "machine", "domain", "selection", "value", "low", "high", "paper"]
     rows = [
+        ("AE", "fan", "source", "development", 0.65, 0.6, 0.7, 0.7182),
         ("BC", "fan", "source", "development", 0.7, 0.6, 0.8, 0.6736),
-        ("BC", "fan", "source", "cross-fitted", 0.65, 0.6, 0.7, 0.6736),
+        ("BC", "all", "all", "development", 0.71, 0.6, 0.8, 0.7),
         ("Mahalanobis", "fan", "source", "", 0.5, 0.4, 0.6, np.nan),
-        ("AE", "fan", "source", "development", np.nan, np.nan, np.nan, 0.7182),
+        ("AE", "ToyCar", "source", "development", np.nan, np.nan, np.nan, 0.8),
     ]
-    text = tables.beside(pd.DataFrame(rows, columns=columns), ["fan", "ToyCar"])
-    assert cell(text, "Paper", "BC") == "67.36" and cell(text, "This run", "BC") == "70.00 (60.0 to 80.0)"
-    assert cell(text, "Difference", "BC") == "+2.64" and cell(text, "Cross-fitted", "BC") == "65.00"
-    assert cell(text, "Fixed", "BC") == tables.BLANK
-    assert cell(text, "Paper", "Mahalanobis") == cell(text, "Difference", "Mahalanobis") == tables.BLANK
-    assert cell(text, "This run", "AE") == "not run"
+    text = table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"])
+    tab = text.split(":name: table1-development")[1].split(":name:")[0]
+    lines = {line.partition("</th>")[0].rpartition(">")[2]: line for line in tab.splitlines() if "<tr><th" in line}
+    for part in ('title="paper">67.36<', "<b>70.00</b>", ">+2.64<", 'data-value="70.0', "60.0 to 80.0"):
+        assert part in lines["BC"], part
+    assert 'class="best"' in lines["BC"] and ">−6.82<" in lines["AE"] and "not run" in lines["AE"]
+    assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]
+    assert tab.index("The paper&#x27;s method") < tab.index("Our extensions")
+    assert "ToyCar" not in table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], compare=False)
 
 
 def test_the_audit_shows_the_papers_cells():
@@ -426,53 +510,60 @@ def test_the_audit_shows_the_papers_cells():
     assert tables.larger().count("| yes |") == 14
 
 
-def test_claims_show_evidence_and_verdict():
-    row = ("it wins", "Sec. 4", "a less b", "", -0.01, -0.02, -0.001, "contradicted", "below zero", 0.03, np.nan,
-           480, 2, 3)  # fmt: skip
-    absent = (
-        "it sings",
-        "Sec. 4",
-        "c",
-        "",
-        np.nan,
-        np.nan,
-        np.nan,
-        "not run",
-        "no songs",
-        *[np.nan] * 5,
-    )
-    text = tables.claims(pd.DataFrame([row, absent], columns=claims.COLUMNS))
-    first = "{ref}`1 <claims-figure>`"  # what was measured is in the figure, under its number
-    assert cell(text, "The paper says", first) == "“it wins” (Sec. 4)"
-    assert cell(text, "Effect", first) == "−1.00 (−2.00 to −0.10)"
-    assert cell(text, "Verdict", first) == "**contradicted**: below zero"
-    assert cell(text, "In the printed table", first) == tables.BLANK
-    assert cell(text, "Rests on", first) == "480 clips, 2 section(s), 3 seed(s)"
-    ours = tables.claims(pd.DataFrame([row], columns=claims.COLUMNS), "x", tables.EXTENSION_BLOCK, figure=False)
-    assert cell(ours, "Statement", "1") == "it wins" and "The paper" not in ours and "printed" not in ours
-    assert cell(text, "The paper says", "2") == "“it sings” (Sec. 4)" and cell(text, "Effect", "2") == tables.BLANK
+def test_claims_show_verdict_first_and_real_data_beside_it():
+    nan = [np.nan] * 4
+    row = ("outperform the baseline significantly", "Sec. 4", "a minus b", "", -0.01, -0.02, -0.001, "contradicted",
+           "below zero", 0.03, np.nan, 480, 2, 3)  # fmt: skip
+    absent = ("it sings", "Sec. 4", "c", "", *nan[:3], "not run", "no songs", *nan[:2], 0, 0, 1)
+    frame = pd.DataFrame([row, absent], columns=claims.COLUMNS)
+    stored = frame.assign(verdict=["holds", "undecided"])
+    text = verdicts.claims(frame, stored, systems.read(assemble.SYSTEMS, "claims"))
+    lines = [line for line in text.splitlines() if line.startswith("| <span")]
+    first = [part.strip() for part in lines[0].strip("|").split(" | ")]
+    assert "contradicted" in first[0] and "holds" in first[2] and "holds" in first[3] and "2021" in first[3]
+    assert first[1] == "“outperform the baseline significantly” (Sec. 4)"
+    assert "**−1.00 (−2.00 to −0.10)**; selected as in the paper +3.00" in first[4]
+    assert first[5] == "480 clips, 2 sections, 3 seeds"
+    assert "not run" in lines[1] and "c: no songs" in lines[1] and claims.MULTIPLICITY in text
+    assert verdicts.counts(frame) == "0 hold, 1 is contradicted, 0 are undecided, and 1 was not run"
 
 
-def test_blocks_stand_apart_and_false_alarms_and_flags_are_shown():
-    columns = ["row", "machine", "domain", "selection", "value", "low", "high", "paper"]
-    names = [("AE", 0.7), ("mix+", 0.8), ("BC+", np.nan)]
-    rows = [(row, "all", "all", "fixed", value, np.nan, np.nan, np.nan) for row, value in names]
-    text = tables.table1(pd.DataFrame(rows, columns=columns), ["fan"]).split("table1-fixed")[1]
-    order = [
-        text.index(words) for words in ("**The paper's method**", "| AE ", "**Our extensions", "| mix+ ", "| BC+ ")
-    ]
-    assert order == sorted(order) and cell(text, "all (interval)", "BC+") == "not run"
+def test_false_alarms_and_flags_are_shown():
     alarms = [("AE", "", "fan", "00", "source", 1.0, 20, 0.1, 0.0, 0.2, 30, 0.3, "no", 0.5),
               ("AE", "", "fan", "00", "target", 1.0, 20, 0.1, np.nan, np.nan, 30, 0.3, "", 0.5)]  # fmt: skip
     text = tables.false_alarms(pd.DataFrame(alarms, columns=false_alarms.COLUMNS))
     assert "| AE | 1 | 0 | 30.00 |" in text and "no promise" in text and "| 0.0 to 20.0 | 30.00 | **no** |" in text
-    flags = pd.DataFrame(
-        [("Baseline (AE)", "x", "fan", "00", "source", "scores do not vary: 0")], columns=health.COLUMNS
-    )
-    assert ":::{warning}" in tables.health_notes(flags) and "Baseline (AE) (x), fan 00 source" in tables.health_notes(
-        flags
-    )
+    flags = pd.DataFrame([("Baseline (AE)", "x", "fan", "00", "source", "calls 100% outliers")], columns=health.COLUMNS)
+    text = tables.health_notes(flags)
+    assert ":::{warning}" in text and "Baseline (AE) (x), fan 00 source" in text and "100 % outliers" in text
     assert "warning" not in tables.health_notes(flags.iloc[:0])
+
+
+def test_a_column_of_dashes_is_left_out():
+    frame = pd.DataFrame({"a": ["x", "y"], "b": [tables.BLANK] * 2, "c": ["1", tables.BLANK]})
+    assert tables.table(frame, "Caption", align="lrr").splitlines()[3:5] == ["| a | c |", "| :-- | --: |"]
+
+
+def test_a_stored_result_of_an_uncommitted_tree_fails_the_build(tmp_path, monkeypatch):
+    assemble.check_stored()
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "odd.csv").write_text("a,commit\n1,0123abc+changes\n")
+    monkeypatch.setattr(assemble, "SOURCES", tmp_path)
+    with pytest.raises(AsdError, match=r"odd.csv: made from a working tree with uncommitted changes"):
+        assemble.check_stored()
+
+
+def test_buttons_need_a_repository():
+    config = {"html": {}}
+    assemble.with_repository(config)
+    assert config == {"html": {}}
+    assemble.with_repository(config := {"html": {}, "repository": {"url": "x"}})
+    assert config["html"]["use_issues_button"] and config["html"]["use_edit_page_button"]
+
+
+def test_every_exercise_stands_in_its_chapter():
+    for name in exercises.QUESTIONS:
+        assert f"{{include}} generated/exercise_{name}.md" in CHAPTERS[name].partition("## What to try")[2]
 
 
 def test_a_rerun_of_the_official_autoencoder_stands_beside_the_first_row():
@@ -480,26 +571,14 @@ def test_a_rerun_of_the_official_autoencoder_stands_beside_the_first_row():
     assert "| ToyCar | source | 58.92 | 59.44 | −0.52 |" in text and "| all | all | 57.39 | 57.28 | +0.11 |" in text
 
 
-def test_selection_costs_are_shown_with_intervals():
-    columns = ["row", "selection", "than", "than_selection", "machine", "domain", "difference", "low", "high"]
-    rows = [("AE", "development", "AE", "cross-fitted", "all", "all", 0.02, 0.01, 0.03),
-            ("AE", "development", "AE", "cross-fitted", "all", "source", -0.01, -0.02, 0.0),
-            ("AE", "development", "BC", "development", "all", "all", 0.5, 0.4, 0.6)]  # fmt: skip
-    text = tables.optimism(pd.DataFrame(rows, columns=columns))
-    assert (
-        cell(text, "all", "AE") == "+2.00 (+1.00 to +3.00)" and cell(text, "source", "AE") == "−1.00 (−2.00 to +0.00)"
-    )
-    assert "BC" not in text
-
-
 def test_seeds_are_shown_where_there_are_some(tmp_path):
     path = tmp_path / "table1_seeds.csv"
-    assert tables.seeds(path, 3).startswith("**One seed** (3)")
+    assert table_one.seeds(path, 3).startswith("**One seed** (3)")
     columns = ["row", "machine", "domain", "selection", "seeds", "mean", "deviation"]
     rows = [("Mahalanobis", "all", "all", "", 3, 0.6, 0.0), ("AE", "all", "all", "fixed", 3, 0.7, 0.0123),
             ("AE", "fan", "all", "fixed", 3, 0.1, 0.1)]  # fmt: skip
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
-    text = tables.seeds(path, 3)
+    text = table_one.seeds(path, 3)
     assert "over 3 seeds" in text and cell(text, "fixed", "AE") == "70.00 ± 1.23"
     assert cell(text, "selects nothing", "Mahalanobis") == "60.00 ± 0.00" and "10.00" not in text
 
@@ -692,7 +771,20 @@ def test_the_figure_has_an_opaque_background_and_the_same_bytes_again(tmp_path):
 
 
 def test_the_parts_of_the_book_explain_themselves():
-    for module in (assemble, contents, flow, provenance, real, store, systems, tables):
+    for module in (
+        assemble,
+        clips,
+        contents,
+        exercises,
+        flow,
+        provenance,
+        real,
+        shown,
+        store,
+        systems,
+        table_one,
+        tables,
+    ):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_"):
                 assert function.__doc__, f"{module.__name__}.{name}"

@@ -259,8 +259,17 @@ def test_images_for_the_notebooks(scored):
     settings = scored[0]
     batch, images = inspection.batch(settings, "fan", "00", "base")
     assert images.shape == (8, 32, 32) and "target" in set(batch.kind) and np.isfinite(images).all()
-    mixed = inspection.mixture(settings, "fan", "00", "base", [1.0, 0.5, 0.0])
-    assert mixed.shape == (3, 32, 32) and (np.abs(mixed[0] - mixed[2]) > 1).any()
+    heard = {item.title.partition(",")[0]: item for item in inspection.to_hear(settings, "fan", "00", "base", [0.5])}
+    assert list(heard) == ["source clip", "target clip", "pseudo-target: half source", "Mixup", heard_outlier(heard)]
+    waves = {name: item.waveform for name, item in heard.items()}
+    half = (waves["source clip"] + waves[heard_outlier(heard)]) / 2
+    np.testing.assert_allclose(waves["Mixup"], half)
+    assert all(item.decibel.shape == (32, 32) and np.isfinite(item.decibel).all() for item in heard.values())
+
+
+def heard_outlier(heard: dict) -> str:
+    """The title of the outlier, which names its machine type."""
+    return next(name for name in heard if name.startswith("outlier ("))
 
 
 def test_target_clips_are_compared_with_shifted_clips(scored):

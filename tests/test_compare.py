@@ -93,14 +93,14 @@ def test_possible_causes_come_from_settings_and_records(finished, copy, tmp_path
         values["versions"]["numpy"], values["commit"] = "0.1", "0123456789ab"
 
     edit(copy / "settings.json", change_settings)
-    edit(copy / "table1.record.json", change_record)
+    edit(copy / "record.json", change_record)
     causes = compare(finished, copy).causes
     subjects = [cause.partition(":")[0] for cause in causes]
     assert {"setting threads", "setting autoencoder.model.latent", "version of numpy", "commit"} == set(subjects)
     assert any(cause.startswith("setting threads: ") and cause.endswith(" / 7") for cause in causes)
     other = shutil.copytree(finished, tmp_path / "other")
     for folder, device in ((other, "engine"), (copy, "abacus")):
-        record = json.loads((folder / "table1.record.json").read_text(encoding="utf-8"))
+        record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
         write_json(record | {"device": f"{device}, 1 thread, float32"}, folder / "autoencoder" / "fan" / "record.json")
     causes = compare(other, copy).causes
     assert "device: engine, 1 thread, float32 / abacus, 1 thread, float32" in causes
@@ -112,7 +112,7 @@ def test_stored_tables_are_explained_by_their_record(finished, tmp_path):
     stored.mkdir()
     shutil.copy(finished / "table1.csv", stored)
     settings = json.loads((finished / "settings.json").read_text(encoding="utf-8"))
-    record = json.loads((finished / "table1.record.json").read_text(encoding="utf-8"))
+    record = json.loads((finished / "record.json").read_text(encoding="utf-8"))
     write_json({"commit": record["commit"], "device": "", "settings": settings | {"seed": 5}}, stored / "record.json")
     comparison = compare(finished, stored)
     assert comparison.identical and comparison.causes == ("setting seed: 0 / 5",)

@@ -6,7 +6,6 @@ import torch
 from scipy.special import expit, softmax
 
 from asdlib.autoencoder.conformer import Attention, ConformerBlock
-from asdlib.autoencoder.dropout import Dropout, keep
 
 CHANNELS, HEADS, KERNEL, EXPANSION = 8, 2, 5, 3
 FLOAT64 = {"rtol": 1e-9, "atol": 1e-9}
@@ -144,24 +143,6 @@ def test_bfloat16_is_near():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rough = module(x).float()
     assert (rough - module(x)).abs().mean() < 0.03  # 8 bits of mantissa through some twenty operations
-
-
-@pytest.mark.parametrize("rate", [0.1, 0.2, 0.5])
-def test_dropout_masks_have_their_rate_and_no_pattern(rate):
-    mask = keep((1000, 1001), rate, torch.Generator().manual_seed(0)).double()
-    deviation = (rate * (1 - rate)) ** 0.5
-    assert abs(mask.mean() - (1 - rate)) < 5 * deviation / 1001
-    flat = (mask.flatten() - (1 - rate)) / deviation
-    for lag in (1, 2, 3, 4, 1001):  # four elements share one 64-bit draw
-        assert abs((flat[:-lag] * flat[lag:]).mean()) < 5 / 1000, lag
-
-
-def test_dropout_keeps_the_mean_and_is_off_at_inference():
-    module, x = Dropout(0.25), torch.ones(400, 400)
-    output = module.train()(x)
-    assert set(output.unique().tolist()) == {0.0, float(torch.tensor(1.0) / 0.75)}
-    assert abs(output.mean() - 1) < 0.01
-    assert module.eval()(x) is x
 
 
 def test_attention_in_bfloat16_trains_like_float32():

@@ -196,7 +196,7 @@ def test_other_rates(detector, home, odd):
     data = detector._fitted().stored.settings.data
     ((start, window),) = recordings.windows(recordings.open_recording(higher, data), RATE, 2.0)
     assert start == 0 and len(window) == 2 * RATE
-    with pytest.raises(DataError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000 or more.*sample_rate=8000"):
+    with pytest.raises(DataError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000 Hz or more.*sample_rate=8000"):
         detector.judge(write(home / "left" / "8k.wav", hum(1, rate=8000), 8000))
     with pytest.raises(DataError, match=r"0\.50 s long; expected at least 1 s"):
         detector.judge(write(home / "left" / "short.wav", hum(1, seconds=0.5)))

@@ -118,6 +118,8 @@ def test_no_step_of_the_autoencoder_waits_for_the_device(monkeypatch, tmp_path, 
     lengths, section = torch.tensor([12, 15, 10]), torch.tensor([0, 1, 0])
     batches = AutoencoderBatches(torch.empty(37, 6, device=META), lengths, section, torch.tensor([False, False, True]))
     model = Autoencoder(branch.model, 6, 2).to(META)
+    generator = torch.Generator
+    monkeypatch.setattr(torch, "Generator", lambda device="cpu": generator())  # meta has none
     asked = steps(
         monkeypatch,
         tmp_path,

@@ -1,5 +1,8 @@
 """What notebook 01 shows of the clips."""
 
+import base64
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from librosa import feature, power_to_db
 from asdlib import params, paths
 from asdlib.data import inspection
 from asdlib.plots import data as figures
+from asdlib.plots import sound
 from asdlib.prepare import prepare_clips
 from asdlib.synthetic import inspection as fault_inspection
 
@@ -74,7 +78,11 @@ def test_pairs_and_figures(settings):
     for normal, anomaly in pairs.values():
         assert normal.title == "normal" and anomaly.title.startswith("anomaly (")
         assert normal.waveform.shape == (16_000,) and normal.decibel.shape == (32, 128)
-    assert figures.players(pairs, most=1).data.count("<audio") == 2
+    page = sound.players(pairs["fan, section 00"], seconds=0.5).data
+    assert page.count("<audio") == page.count('aria-label="') == page.count("data:image/png") == 2
+    encoded = page.partition("data:audio/flac;base64,")[2].partition('"')[0]
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(encoded)))
+    assert rate == 16_000 and len(samples) == 8_000 and 0 < np.abs(samples).max() <= 0.9 + 1e-4, "the beginning only"
     for figure in (figures.pairs(pairs), figures.spectra(inspection.spectra(settings))):
         assert all(axis.get_images() or axis.get_lines() or axis.collections for axis in figure.axes)
         plt.close(figure)

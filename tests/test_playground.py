@@ -5,6 +5,7 @@ import shutil
 import nbformat
 import numpy as np
 import pytest
+import soundfile
 
 from asdlib import origin, params, playground, scores
 from asdlib.autoencoder import inspection
@@ -43,7 +44,7 @@ def test_a_clip_of_the_run_scores_as_in_the_run(settings, domain):
     name = one(settings, domain)["clip"]
     clip, waveform = playground.pick(settings, "fan", name, "01", "source")  # its name says what it is
     assert tuple(clip[["section", "domain", "label"]]) == ("00", domain, "anomaly")
-    judge = playground.load_judge(settings, clip, "base", "base")
+    judge = playground.load_judge(settings, clip, waveform, "base", "base")
     verdict, expected = playground.judge(judge, clip, waveform), []
     assert isinstance(verdict, Verdict) and verdict.spans is not None
     for branch in ("autoencoder", "classifier"):
@@ -63,7 +64,7 @@ def test_a_clip_of_the_run_scores_as_in_the_run(settings, domain):
 def test_the_decision_follows_from_the_training_clips_and_the_rate(settings):
     clip, waveform = playground.pick(settings, "fan", one(settings, "source")["clip"], "00", "source")
     for rate in (0.95, 0.1):
-        judge = playground.load_judge(settings, clip, "base", "base", rate)
+        judge = playground.load_judge(settings, clip, waveform, "base", "base", rate)
         known, verdict = playground.held_out_scores(judge, clip), playground.judge(judge, clip, waveform)
         assert list(known) == ["autoencoder", "classifier", "ensemble"]
         assert np.allclose(known[["autoencoder", "classifier"]].mean(), 0, atol=1e-9)
@@ -83,11 +84,20 @@ def test_a_candidate_without_a_score_over_frames_is_judged(settings, tmp_path):
     settings = params.Settings.model_validate(params.merged(settings.resolved(), candidates))
     name = one(settings, "source")["clip"]
     clip, waveform = playground.pick(settings, "fan", name, "00", "source")
-    verdict = playground.judge(playground.load_judge(settings, clip, "base", "base"), clip, waveform)
+    verdict = playground.judge(playground.load_judge(settings, clip, waveform, "base", "base"), clip, waveform)
     known = run_scores(settings, "autoencoder", "source")
     held_out = known.loc[known["split"] == "train", "score"]
     expected = (known.loc[name, "score"] - held_out.mean()) / held_out.std(ddof=0)
     assert verdict.branches["autoencoder"]["score"] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.6, 2.5])
+def test_a_recording_of_another_length_is_judged(settings, smoke, tmp_path, share):
+    samples, rate = soundfile.read(next((smoke / "data" / "smoke" / "fan").rglob("*_anomaly_*.wav")), dtype="int16")
+    soundfile.write(tmp_path / "own.wav", np.resize(samples, round(share * len(samples))), rate, subtype="PCM_16")
+    clip, waveform = playground.pick(settings, "fan", str(tmp_path / "own.wav"), "00", "source")
+    verdict = playground.judge(playground.load_judge(settings, clip, waveform, "base", "base"), clip, waveform)
+    assert np.isfinite(verdict.score) and verdict.anomaly == (verdict.score > verdict.threshold)
 
 
 def test_the_notebook_takes_a_recording_from_elsewhere(settings, smoke, root, tmp_path):

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from asdlib import checkpoints, compute, params, training
-from asdlib.autoencoder.dropout import Dropout
 from asdlib.errors import ModelError
 from asdlib.training import Compute
 
@@ -90,7 +89,7 @@ def test_compiled_training_learns_the_same_and_can_be_interrupted(tmp_path):
 
     def task(rate):
         made = Task("one cycle")
-        made.module[3] = Dropout(rate)
+        made.module[3] = nn.Dropout(rate)
         return made
 
     plain, compiled, whole, broken, again = task(0), task(0), task(0.5), task(0.5), task(0.5)

@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asdlib.autoencoder.dropout import Dropout
-
 
 class FeedForward(nn.Sequential):
     """Pre-norm feed-forward module with Swish. Shape: ``(batch, frames, channels)`` in and out."""
@@ -118,7 +116,7 @@ class ConformerBlock(nn.Module):
         self.convolution = Convolution(channels, kernel)
         self.second = FeedForward(channels, expansion)
         self.norm = nn.LayerNorm(channels)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         x = x.add(self.dropout(self.first(x)), alpha=0.5)

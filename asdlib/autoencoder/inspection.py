@@ -8,7 +8,9 @@ import pandas as pd
 from asdlib import paths
 from asdlib.autoencoder import clip_scores, scorer
 from asdlib.autoencoder.errors import Reconstruction
+from asdlib.data.inspection import Example
 from asdlib.errors import ModelError
+from asdlib.units import FULL_SCALE
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class Inspection:
     """in units of 1/32768, ``(samples,)``"""
     sample_rate: int
     """Hz"""
+
+    def example(self, title: str) -> Example:
+        """Return the clip as :func:`asdlib.plots.sound.players` takes it."""
+        return Example(title, self.sample_rate, self.waveform / FULL_SCALE, self.spectra.original)
 
 
 def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveform: np.ndarray | None = None) -> Inspection:

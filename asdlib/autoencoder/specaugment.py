@@ -1,16 +1,17 @@
 """Apply SpecAugment and dropout to the input, in training and at inference (Sec. 2.1; Park et al., 2019).
 
-Masks are drawn on the CPU from the given generator. In training they are a pure function of (seed, step), at inference
-of (seed, clip, copy), so that a clip gets the same masks whether it is scored alone or with others. Masked values are 0
-after standardisation, which is the band's mean.
+In training the masks are a pure function of (seed, step), at inference of (seed, clip, copy), so that a clip gets the
+same masks whether it is scored alone or with others. Masked values are 0 after standardisation, which is the band's
+mean.
 """
 
 import torch
 from torch import Tensor
 
 from asdlib import training
-from asdlib.autoencoder.dropout import CPU, keep
 from asdlib.params import SpecAugment
+
+CPU = torch.device("cpu")
 
 
 def stripes(batch: int, length: int, count: int, width: tuple[int, int], generator: torch.Generator) -> Tensor:
@@ -35,8 +36,8 @@ def gains(
 ) -> Tensor:
     """Draw factors for a standardised input, ``(batch, frames, mels)``: 0 if masked, else ``1 / (1 - dropout)``.
 
-    Random numbers come from the CPU ``generator``; they are combined on ``device``, which takes a quarter of the bytes
-    to copy and leaves the CPU less to do.
+    Stripes are drawn with the CPU ``generator``. Dropout needs many random numbers, so a GPU draws them itself, with
+    a generator that the CPU's seeds.
     """
     count = round(settings.time_masks * frames / settings.clip_frames)
     time = stripes(batch, frames, count, settings.time_width, generator)
@@ -44,7 +45,9 @@ def gains(
     time, frequency = (training.to_device(mask, device) for mask in (time, frequency))
     kept = ~(time[:, :, None] | frequency[:, None, :])
     if settings.dropout:
-        kept &= keep((batch, frames, mels), settings.dropout, generator, device)
+        if device.type != "cpu":
+            generator = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        kept &= torch.rand(kept.shape, generator=generator, device=device) >= settings.dropout
     return kept.float().div_(1 - settings.dropout)
 
 

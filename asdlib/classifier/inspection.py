@@ -6,12 +6,16 @@ import torch
 from torch import Tensor
 
 from asdlib import training
-from asdlib.classifier import STAGES, augment, embeddings
+from asdlib.classifier import STAGES, embeddings
 from asdlib.classifier.batches import Batch, Batches
 from asdlib.classifier.clips import held_out_clips, measure_normalisation
 from asdlib.classifier.embeddings import select_centroids
 from asdlib.classifier.outputs import mean_embeddings, measure
+from asdlib.classifier.windows import read_window, samples_of
+from asdlib.data.audio import Waveforms
+from asdlib.data.inspection import Example
 from asdlib.features import LogMel
+from asdlib.units import FULL_SCALE
 
 
 def batch(settings, machine: str, section: str, candidate: str) -> tuple[Batch, np.ndarray]:
@@ -26,16 +30,39 @@ def batch(settings, machine: str, section: str, candidate: str) -> tuple[Batch, 
     return drawn, images(settings, candidate, batches, drawn.waveform)
 
 
-def mixture(settings, machine: str, section: str, candidate: str, shares: list[float]) -> np.ndarray:
-    """Compute log-mel images of one normal window mixed with one outlier window, shape (shares, mels, frames).
+def example(settings, waveforms: Waveforms, title: str, clip: str) -> Example:
+    """Return a test clip with its log-mel, as :func:`asdlib.plots.sound.players` takes it."""
+    clips = waveforms.clips
+    row = int(np.flatnonzero((clips["clip"] == clip) & (clips["split"] == "test"))[0])
+    wave = waveforms.read(row) / FULL_SCALE
+    picture = LogMel(settings.classifier.features, settings.data.sample_rate)(torch.from_numpy(wave).float()[None])
+    return Example(title, settings.data.sample_rate, wave, picture[0].numpy())
+
+
+def to_hear(settings, machine: str, section: str, candidate: str, shares: list[float]) -> list[Example]:
+    """Cut windows to hear next to each other: what the classifier learns from, and what Mixup makes of it.
+
+    They are a source clip, a target clip, their mixture in equal parts (a pseudo-target clip, if the section has target
+    clips), and mixtures of the source clip with an outlier.
 
     Args:
-        shares: Weights of the normal window, 0 to 1, which are also the labels.
+        shares: Weights of the source clip in its mixtures with the outlier, which are also the labels.
     """
     batches = Batches.open(settings, candidate, machine, section)
-    first = batches.pair(training.generator(settings.seed, "look at a mixture", machine, section))
-    normal, outlier = (window.expand(len(shares), -1) for window in first)
-    return images(settings, candidate, batches, augment.mixup(normal, outlier, torch.tensor(shares)))
+    length = samples_of(settings.candidate("classifier", candidate))
+    outlier = batches.outliers(1, training.generator(settings.seed, "hear an outlier", machine, section))[0]
+    source, target, other = (
+        None if part is None else read_window(part.waveforms, int(part.rows[0]), 0, length) / FULL_SCALE
+        for part in (batches.normal, batches.target, outlier)
+    )
+    waves = {"source clip, label 1": source}
+    if target is not None:
+        waves |= {"target clip, label 1": target, "pseudo-target: half source, half target": (source + target) / 2}
+    waves |= {f"Mixup, label {share:g}": share * source + (1 - share) * other for share in shares}
+    waves[f"outlier ({outlier.machine}), label 0"] = other
+    pictures = images(settings, candidate, batches, torch.from_numpy(np.stack(list(waves.values()))).float())
+    rate = settings.data.sample_rate
+    return [Example(title, rate, wave, image.T) for (title, wave), image in zip(waves.items(), pictures, strict=True)]
 
 
 def images(settings, candidate: str, batches: Batches, waveform: Tensor) -> np.ndarray:

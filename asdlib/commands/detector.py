@@ -55,7 +55,7 @@ def calibrate(given) -> int:
 
 def report(given) -> int:
     """Write a page about recordings."""
-    clips = commands.expanded(given.recordings)
+    clips = commands.expand(given.recordings)
     judged = pages.report(Judge.load(given.detector), clips, given.out, given.section, given.changed)
     print(given.out)
     return 0 if judged == len(clips) else 2

@@ -1,4 +1,4 @@
-"""Compare runs that differ only in the seed."""
+"""Compare runs: over seeds, or one with another."""
 
 import json
 

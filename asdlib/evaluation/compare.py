@@ -10,6 +10,7 @@ import pandas as pd
 
 from asdlib.errors import ScoreError
 from asdlib.evaluation.table1 import KEYS
+from asdlib.paths import RECORD
 
 TABLES = {"table1.csv": KEYS, "claims.csv": ["test"], "claims_extensions.csv": ["test"]}
 """compared tables, and the columns that identify their rows"""
@@ -127,8 +128,7 @@ def _differences(both: pd.DataFrame) -> pd.DataFrame:
 def _read_records(folder: Path) -> dict[str, set[str]]:
     """Collect what the records in a folder say, as texts by subject."""
     found: dict[str, set[str]] = {}
-    paths = [path for pattern in ("*record.json", "scores.json") for path in sorted(folder.rglob(pattern))]
-    for path in paths:
+    for path in sorted(folder.rglob(RECORD)):
         record = json.loads(path.read_text(encoding="utf-8"))
         place = "" if path.parent == folder else f" of {path.parent.relative_to(folder).as_posix()}"
         if place.startswith(" of data/"):
@@ -140,8 +140,8 @@ def _read_records(folder: Path) -> dict[str, set[str]]:
     settings = folder / "settings.json"
     if settings.is_file():
         values = json.loads(settings.read_text(encoding="utf-8"))
-    elif (folder / "record.json").is_file():
-        values = json.loads((folder / "record.json").read_text(encoding="utf-8")).get("settings", {})
+    elif (folder / RECORD).is_file():
+        values = json.loads((folder / RECORD).read_text(encoding="utf-8")).get("settings", {})
     else:
         values = {}
     return found | {f"setting {key}": {json.dumps(value)} for key, value in _leaves(values, "")}

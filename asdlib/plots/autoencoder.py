@@ -62,6 +62,8 @@ def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
 def distributions(table: pd.DataFrame) -> Figure:
     """Plot scores of the test clips by section, domain and label, one panel per system, mean absolute error first.
 
+    Whiskers reach from the 5th to the 95th percentile; what lies beyond is not drawn.
+
     Args:
         table: Score table of one system or several.
     """
@@ -78,14 +80,13 @@ def distributions(table: pd.DataFrame) -> Figure:
             hue="label",
             hue_order=list(LABELS),
             palette=LABELS,
-            fliersize=2,
+            whis=(5, 95),
+            fliersize=0,
             width=0.7,
             ax=axis,
         )
         unit = "mean absolute error" if system.endswith("/l1") else "score (nats)"
         axis.set(title=system, xlabel="", ylabel=unit)
-        low, high = test["score"].quantile([0, 0.99])
-        axis.set_ylim(low - 0.03 * (high - low), high + 0.1 * (high - low))
         axis.legend(title="")
     return figure
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-from asdlib.plots.style import COLOURS, SPECTROGRAM
+from asdlib.plots.style import CLASSIFIER, COLOURS, SPECTROGRAM
 
 MARKERS = {"source": "o", "target": "^"}
 _GROUPS = [("learn", "normal"), ("held out", "normal"), ("", "normal"), ("", "anomaly")]
@@ -43,29 +43,16 @@ def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int =
     return figure
 
 
-def mixture(images: np.ndarray, shares: list[float]) -> Figure:
-    """What Mixup makes of a normal and an outlier window, from label 1 to label 0; images as in :func:`batch`."""
-    figure, axes = plt.subplots(1, len(shares), figsize=(8, 2.4), sharey=True)
-    low, high = np.percentile(images, [1, 99.9])
-    for axis, image, share in zip(axes, images, shares, strict=True):
-        picture = axis.imshow(image, cmap=SPECTROGRAM, vmin=low, vmax=high)
-        axis.set_title(f"label {share:g}")
-        axis.grid(False)
-    axes[0].set_ylabel("mel band")
-    figure.supxlabel("frame", fontsize="medium")
-    figure.colorbar(picture, ax=axes, label="dB")
-    return figure
-
-
 def training(history: pd.DataFrame) -> Figure:
     """Plot losses and learning rate of the backbone over the steps of both stages."""
     names = {"loss": "sum", "bce": "cross-entropy", "ddcsad": "DDCSAD", "arcface": "ArcFace"}
+    dashes = {"loss": "-", "bce": "--", "ddcsad": ":", "arcface": "-."}
     losses = [name for name in names if name in history]
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(8, 5), sharex=True, gridspec_kw={"height_ratios": [3, 1]}, squeeze=True
     )
     for name in losses:
-        top.plot(history.index + 1, history[name], label=names[name], linewidth=1)
+        top.plot(history.index + 1, history[name], dashes[name], color=CLASSIFIER, label=names[name], linewidth=1.2)
     bottom.plot(history.index + 1, history["learning_rate"], color="black", linewidth=1)
     for axis in (top, bottom):
         for start in np.flatnonzero(history["stage"] != history["stage"].shift())[1:]:

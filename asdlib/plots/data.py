@@ -1,13 +1,11 @@
-"""Show figures and audio players of the recordings (Sec. 3.1)."""
+"""Plot the figures of the recordings (Sec. 3.1)."""
 
-import html
 import itertools
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Audio
 from matplotlib.figure import Figure
 
 from asdlib.data.inspection import Example
@@ -15,19 +13,6 @@ from asdlib.plots.style import COLOURS, SPECTROGRAM
 
 _LINES = {"normal": "-", "anomaly": ":"}
 _HERTZ = {"xscale": "log", "xticks": (100, 1000), "xticklabels": ("100", "1k")}
-
-
-def players(pairs: Mapping[str, tuple[Example, Example]], most: int = 3, seconds: float = 4.0) -> HTML:
-    """Audio players of the first ``most`` pairs, the beginning of each clip; both clips of a pair equally amplified."""
-    blocks = []
-    for name, pair in list(pairs.items())[:most]:
-        clips = [example.waveform[: round(seconds * example.rate)] for example in pair]
-        peak = max(np.abs(clip).max() for clip in clips) or 1.0
-        for example, clip in zip(pair, clips, strict=True):
-            caption = html.escape(f"{name}: {example.title}")
-            player = Audio(0.9 * clip / peak, rate=example.rate, normalize=False)._repr_html_()
-            blocks.append(f"<figure><figcaption>{caption}</figcaption>{player}</figure>")
-    return HTML("\n".join(blocks))
 
 
 def pairs(examples: Mapping[str, tuple[Example, Example]]) -> Figure:

@@ -1,5 +1,7 @@
 """Plot the figures of the ensembles and of Table 1 (Sec. 2.3 and 3); fractions are shown in per cent."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -14,12 +16,12 @@ from asdlib.plots.style import AUTOENCODER, BASELINE, CLASSIFIER, COLOURS, DIFFE
 MARKERS = {"": "o", "development": "o", "cross-fitted": "s", "fixed": "^"}
 """marker of each selection; rows that select nothing have the first"""
 
-VERDICTS = {
-    "holds": ("#0072B2", "o"),
-    "contradicted": ("#D55E00", "X"),
-    "undecided": ("#888888", "s"),
-}
-"""colour and marker of each verdict on a claim"""
+VERDICTS = {"holds": ("black", "o"), "contradicted": ("black", "X"), "undecided": ("0.55", "s")}
+"""shade and marker of each verdict on a claim whose effect was measured"""
+
+
+MOST = 15
+"""systems of each branch that :func:`pool` shows"""
 
 
 def colour(row: str) -> str:
@@ -30,12 +32,15 @@ def colour(row: str) -> str:
 
 
 def pool(table: pd.DataFrame) -> Figure:
-    """Plot the systems that can be chosen, best first, with one dot per domain.
+    """Plot the systems that can be chosen, best first, with one dot per domain; at most :data:`MOST` of each branch.
 
     Args:
         table: Columns ``system, domain, value``.
     """
-    order = table.groupby("system")["value"].mean().sort_values().index
+    means = table.groupby("system")["value"].mean().sort_values()
+    branch = means.index.str.split("/").str[0]
+    order = means.groupby(branch).tail(MOST).sort_values().index
+    table = table[table["system"].isin(order)]
     figure, axis = plt.subplots(figsize=(8, 1.2 + 0.24 * len(order)))
     for domain, part in table.groupby("domain"):
         axis.scatter(100 * part["value"], order.get_indexer(part["system"]), color=COLOURS[domain], label=domain, s=28)
@@ -43,13 +48,14 @@ def pool(table: pd.DataFrame) -> Figure:
     axis.set_yticks(range(len(order)), order, fontsize="small")
     for label in axis.get_yticklabels():
         label.set_color("#2F7FAF" if label.get_text().startswith("autoencoder") else "#A8527F")
-    axis.set(xlabel="harmonic mean of AUC and pAUC in %", ylim=(-0.7, len(order) - 0.3))
+    words = f" (best {MOST} of each branch, of {len(means)})" if len(means) > len(order) else ""
+    axis.set(xlabel=f"harmonic mean of AUC and pAUC in %{words}", ylim=(-0.7, len(order) - 0.3))
     axis.legend(loc="lower right")
     return figure
 
 
 def agreement(table: pd.DataFrame) -> Figure:
-    """Rank correlations of candidates within a label, averaged over sections, as a map; a panel a label.
+    """Plot rank correlations of candidates within a label, averaged over sections, as a map, one panel per label.
 
     Args:
         table: Columns ``label, first, second, correlation`` (:mod:`asdlib.ensemble.agreement`).
@@ -69,7 +75,8 @@ def agreement(table: pd.DataFrame) -> Figure:
         axis.set_title(f"{label} clips")
         for (i, j), value in np.ndenumerate(grid.to_numpy() if len(names) <= 10 else np.empty((0, 0))):
             if np.isfinite(value):
-                axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize="x-small")
+                shade = "white" if abs(value) > 0.6 else "black"  # on the dark ends of the colour map
+                axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize="x-small", color=shade)
     figure.colorbar(image, ax=axes, label="rank correlation", shrink=0.7)
     return figure
 
@@ -141,7 +148,7 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
     blocks = [block_of(row) for row in rows]
     gap = 0.6 * (len(set(blocks)) > 1)  # between the blocks
     places = {row: place + gap * (block == first) for place, (row, block) in enumerate(zip(rows, blocks, strict=True))}
-    figure, axis = plt.subplots(figsize=(8, 1.4 + 0.5 * len(rows)))
+    figure, axis = plt.subplots(figsize=(6, 1.4 + 0.42 * len(rows)))
     shift = {"": 0.0, "development": 0.22, "cross-fitted": 0.0, "fixed": -0.22}
     selecting = set(table.loc[table["selection"].isin(["development", "fixed"]), "row"])
     shown = table[(table["selection"] != "cross-fitted") | table["row"].isin(selecting)]  # no halves of other rows
@@ -161,9 +168,9 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
     handles = [Line2D([], [], marker=MARKERS[s], color="grey", label=s) for s in MARKERS if s]
     if reference is not None:
         there = [row for row in rows if np.isfinite(reference.get(row, np.nan))]
-        diamond = {"marker": "D", "color": "none", "markeredgecolor": "#D55E00", "markersize": 8}
+        diamond = {"marker": "D", "linestyle": "", "color": "none", "markeredgecolor": "black", "markersize": 8}
         axis.plot(100 * reference[there], [places[row] for row in there], **diamond)
-        handles.append(Line2D([], [], label=words, **diamond))
+        handles += [Line2D([], [], label=words, **diamond)] * bool(there)
     axis.axvline(50, color="grey", linewidth=0.8)
     axis.set_yticks(list(places.values()), rows)
     axis.set(xlabel="harmonic mean of AUC and pAUC in %", ylim=(-0.6, len(rows) - 0.4 + gap))
@@ -189,31 +196,46 @@ def optimism(table: pd.DataFrame) -> Figure:
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """Plot each claim's effect with its interval, numbered as in the table, one panel per unit, one shade per verdict.
+    """Plot each claim's effect with its interval, by verdict, one panel per unit; what was tested stands on the left.
 
     Args:
-        table: Columns ``unit, effect, low, high, verdict`` (:mod:`asdlib.evaluation.claims`); what is arithmetic of the
-            printed table is left out.
+        table: Columns ``test, unit, effect, low, high, verdict`` (:mod:`asdlib.evaluation.claims`); what is arithmetic
+            of the printed table is left out.
     """
-    table = table.assign(number=range(1, len(table) + 1)).dropna(subset=["effect"])
-    table = table[table["unit"] != "arithmetic"]
+    table = table.dropna(subset=["effect"])
+    table = table[table["unit"] != "arithmetic"].drop_duplicates("test")
+    order = {verdict: place for place, verdict in enumerate(VERDICTS)}
+    table = table.sort_values("verdict", key=lambda words: words.map(order), kind="stable")
     panels = list(table.groupby("unit", sort=False))
-    heights = [len(part) for _, part in panels]
+    names = {unit: [_claim(item) for item in part.itertuples()] for unit, part in panels}
+    heights = [sum(1.2 + name.count("\n") for name in names[unit]) for unit, _ in panels]
     figure, axes = plt.subplots(
-        len(panels), 1, figsize=(8, 1.6 + 0.3 * sum(heights)), height_ratios=heights, squeeze=False
+        len(panels), 1, figsize=(6.4, 1.4 + 0.19 * sum(heights)), height_ratios=heights, squeeze=False
     )
     for axis, (unit, part) in zip(axes[:, 0], panels, strict=True):
         scale, words = (1, unit) if "correlation" in unit else (100, "difference in percentage points")
-        for place, item in enumerate(part.iloc[::-1].itertuples()):
-            shade, marker = VERDICTS[item.verdict]
+        tall = np.array([1.2 + name.count("\n") for name in names[unit]])
+        places = tall.sum() - np.cumsum(tall) + tall / 2
+        for place, item in zip(places, part.itertuples(), strict=True):
+            shade, marker = VERDICTS.get(item.verdict, VERDICTS["undecided"])
             axis.plot([scale * item.low, scale * item.high], [place, place], color=shade, linewidth=2)
-            axis.plot(scale * item.effect, place, marker, color=shade, markeredgecolor="white", markersize=8)
+            axis.plot(scale * item.effect, place, marker, color=shade, markeredgecolor="white", markersize=9)
         axis.axvline(0, color="grey", linewidth=0.8)
-        axis.set_yticks(range(len(part)), part["number"].iloc[::-1])
-        axis.set(xlabel=words, ylabel="claim", ylim=(-0.6, len(part) - 0.4))
-    handles = [Line2D([], [], color=c, marker=m, label=verdict) for verdict, (c, m) in VERDICTS.items()]
+        axis.set_yticks(places, names[unit], fontsize="x-small")
+        axis.set(ylim=(0, tall.sum()))
+        axis.set_xlabel(words, fontsize="small")
+    handles = [
+        Line2D([], [], color=shade, marker=marker, linestyle="", label=verdict)
+        for verdict, (shade, marker) in VERDICTS.items()
+    ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
     return figure
+
+
+def _claim(item) -> str:
+    """The verdict on a claim and what was tested, in lines that fit next to a narrow panel."""
+    test = item.test.removesuffix(", all machine types").replace("AE+BC ensemble ", "").split(" (minus their")[0]
+    return textwrap.fill(f"{item.verdict.upper()}: {test.partition('; ')[0]}", 40)
 
 
 def false_alarms(table: pd.DataFrame) -> Figure:
@@ -260,9 +282,9 @@ def audit(table: pd.DataFrame) -> Figure:
     for place, item in enumerate(table.iloc[::-1].itertuples()):
         axis.plot([100 * item.from_cells, 100 * item.printed], [place, place], color="0.7", linewidth=2, zorder=0)
     shapes = {
-        "printed": ("D", "#D55E00", "as printed"),
-        "from_cells": ("o", "#0072B2", "harmonic mean of the printed cells"),
-        "arithmetic": ("|", "#000000", "their arithmetic mean (upper bound)"),
+        "printed": ("D", "black", "as printed"),
+        "from_cells": ("o", "0.55", "harmonic mean of the printed cells"),
+        "arithmetic": ("|", "black", "their arithmetic mean (upper bound)"),
     }
     for column, (marker, shade, words) in shapes.items():
         values = 100 * table[column].to_numpy()[::-1]

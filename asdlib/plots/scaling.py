@@ -11,7 +11,7 @@ def growth(table: pd.DataFrame) -> Figure:
     """Plot seconds over size with a line of proportional growth, one panel per kind of work, on logarithmic axes.
 
     Args:
-        table: Columns ``work, size, seconds``, a row a repeat.
+        table: Columns ``work, size, seconds``, one row per repeat.
     """
     works = list(dict.fromkeys(table["work"]))
     figure, axes = plt.subplots(1, len(works), figsize=(3.4 * len(works), 3.2), squeeze=False)

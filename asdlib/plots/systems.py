@@ -4,15 +4,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from asdlib.plots.style import ANOMALY, NORMAL, SOURCE, TARGET
-
 COMBINATIONS = {
-    "average": ("#000000", "o"),
-    "median": (SOURCE, "s"),
-    "maximum": (ANOMALY, "^"),
-    "ranking": (NORMAL, "D"),
+    "average": ("black", "o", "-"),
+    "median": ("0.35", "s", "--"),
+    "maximum": ("0.55", "^", ":"),
+    "ranking": ("0.35", "D", "-."),
 }
-"""colour and marker of each combination"""
+"""shade, marker and line of each combination"""
 WORDS = {
     "development": "chosen on the clips that are reported",
     "cross-fitted": "chosen on the other half of the clips",
@@ -30,9 +28,11 @@ def growth(table: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(1, len(WORDS), figsize=(9, 4.4), sharey=True)
     for axis, (selection, words) in zip(axes, WORDS.items(), strict=True):
         part = table[table["selection"] == selection]
-        for by, (shade, marker) in COMBINATIONS.items():
+        for by, (shade, marker, dashes) in COMBINATIONS.items():
             line = part[part["combination"] == by]
-            axis.plot(line["N"], 100 * line["effect"], color=shade, marker=marker, markersize=5, label=by)
+            axis.plot(
+                line["N"], 100 * line["effect"], color=shade, marker=marker, linestyle=dashes, markersize=5, label=by
+            )
             if by == "average":
                 axis.fill_between(
                     line["N"], 100 * line["low"], 100 * line["high"], color=shade, alpha=0.12, linewidth=0
@@ -56,10 +56,10 @@ def offered(table: pd.DataFrame) -> Figure:
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True)
     lines = {
-        ("gain", "development"): (0, ANOMALY, "o", "chosen on the clips that are reported"),
-        ("gain", "cross-fitted"): (0, SOURCE, "s", "chosen on the other half"),
-        ("optimism of chosen", "cross-fitted"): (1, "#000000", "o", "chosen ensemble"),
-        ("optimism of best single", "cross-fitted"): (1, TARGET, "s", "best single system"),
+        ("gain", "development"): (0, "black", "o", "chosen on the clips that are reported"),
+        ("gain", "cross-fitted"): (0, "0.5", "s", "chosen on the other half"),
+        ("optimism of chosen", "cross-fitted"): (1, "black", "o", "chosen ensemble"),
+        ("optimism of best single", "cross-fitted"): (1, "0.5", "s", "best single system"),
     }
     for (of, selection), (panel, shade, marker, words) in lines.items():
         part, axis = table[(table["of"] == of) & (table["selection"] == selection)], axes[panel]

@@ -1,0 +1,81 @@
+"""Load the settings of a notebook, so that exploring never changes the run that Table 1 is made of.
+
+``make reproduce`` writes the settings of a run next to its results. A notebook with other ``overrides`` works on a
+scratch copy of the run instead: its files are hard links, so the copy costs no space, and what the notebook writes
+replaces a link in the copy only.
+"""
+
+import difflib
+import json
+import os
+import shutil
+import sys
+
+from asdlib import params
+from asdlib.errors import NotebookError
+from asdlib.paths import Run
+
+SCRATCH = "scratch"
+"""folder next to the runs with the copies"""
+FIRST_CELLS = 4
+"""count of executions while the third cell runs: parameters, those that papermill injects, settings"""
+
+
+def load(profile: str, overrides: dict | None = None) -> params.Settings:
+    """Return the settings of a profile with overrides, for the first cells of a notebook.
+
+    If the run of this profile was made with other settings, they point to its scratch copy, which is made if it is not
+    there, and a line says so.
+
+    Raises:
+        NotebookError: Papermill passed a parameter that the notebook does not have.
+    """
+    _check_parameters()
+    settings = params.load(profile, overrides)
+    run = Run.of(settings)
+    if not run.settings.is_file():
+        return settings
+    made, wanted = json.loads(run.settings.read_text(encoding="utf-8")), settings.resolved()
+    before = flattened(made)
+    differing = [key for key, value in flattened(wanted).items() if before.get(key) != value]
+    if not differing:
+        return settings
+    scratch = params.load(profile, {**(overrides or {}), "runs": f"{settings.runs}/{SCRATCH}"})
+    folder = Run.of(scratch).folder
+    if not folder.is_dir():
+        shutil.copytree(run.folder, folder, copy_function=os.link)
+    print(
+        f"{', '.join(differing[:3])}{' and more' if len(differing) > 3 else ''} differ from the run in {run.folder}, "
+        f"so results go to {folder}; delete that folder to begin again."
+    )
+    return scratch
+
+
+def _check_parameters() -> None:
+    """Raise :class:`NotebookError` for a variable that the notebook's cell of parameters does not declare.
+
+    Declared parameters have a type. Only the first cells of a fresh kernel are looked at, where nothing else is set.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None or not 1 < shell.execution_count <= FIRST_CELLS:
+        return
+    known = shell.user_ns.get("__annotations__", {})
+    hidden = {*shell.user_ns_hidden, "asdlib", "In", "Out"}
+    for name, value in list(shell.user_ns.items()):
+        if name in known or name in hidden or name.startswith("_") or isinstance(value, type(sys)):
+            continue
+        if isinstance(value, (str, int, float, dict, list, type(None))):
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else f"its parameters are {', '.join(known)}"
+            raise NotebookError(f"this notebook has no parameter {name!r}; {hint}")
+
+
+def flattened(values: dict, prefix: str = "") -> dict[str, object]:
+    """Return nested settings as one level with dotted names."""
+    result = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value and not key.endswith("_candidates"):
+            result |= flattened(value, f"{prefix}{key}.")
+        else:
+            result[prefix + key] = value
+    return result

@@ -1,0 +1,59 @@
+"""Plot what each part of the system makes of a few clips: one column per clip, from its sound to its embedding."""
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from asdlib.evaluation.followed import Followed
+from asdlib.plots import style
+
+ROWS = {
+    "original": "log-mel\nmel band",
+    "masked": "masked input\nmel band",
+    "reconstruction": "reconstruction\nmel band",
+    "error": "error\nmel band",
+    "frames": "frame score\n(nats)",
+    "map": "embedding\n(PCA 2)",
+}
+
+
+def panels(followed: Sequence[Followed]) -> Figure:
+    """Plot log-mel, masked input, reconstruction, error, frame scores and embedding, one column per clip."""
+    style.use()
+    figure, axes = plt.subplots(
+        len(ROWS), len(followed), figsize=(8, 12), sharey="row", squeeze=False, height_ratios=[1, 1, 1, 1, 0.9, 1.6]
+    )
+    spectra = [item.inspected.spectra for item in followed]
+    low, high = np.percentile(np.concatenate([clip.original.ravel() for clip in spectra]), [1, 99.8])
+    extreme = np.percentile(np.abs(np.concatenate([clip.error.ravel() for clip in spectra])), 99)
+    for column, (item, clip) in enumerate(zip(followed, spectra, strict=True)):
+        kind, _, name = item.title.partition(": ")
+        name = textwrap.fill(name.removesuffix(".wav"), 22)
+        axes[0, column].set_title(f"{kind}\n{name}", fontsize="x-small")
+        extent = (0, clip.seconds[-1] + clip.seconds[1], 0, clip.original.shape[1])
+        for row, field in enumerate(list(ROWS)[:4]):
+            scale = {"vmin": low, "vmax": high, "cmap": style.SPECTROGRAM}
+            if field == "error":
+                scale = {"vmin": -extreme, "vmax": extreme, "cmap": style.DIFFERENCE}
+            image = axes[row, column].imshow(getattr(clip, field).T, extent=extent, **scale)
+            axes[row, column].grid(False)
+            axes[row, column].tick_params(labelbottom=False)
+            if column == len(followed) - 1 and field in ("masked", "error"):
+                shown = axes[:3, :].ravel().tolist() if field == "masked" else axes[3, :].tolist()
+                figure.colorbar(image, ax=shown, label="dB" if field == "masked" else "reconstruction\n− input, dB")
+        colour = style.NORMAL if kind == "normal" else style.ANOMALY
+        axes[4, column].plot(clip.seconds, item.inspected.frame_scores, color=colour, linewidth=0.9)
+        axes[4, column].set_xlabel("time (s)")
+        axes[4, column].set_xlim(extent[:2])
+        for label in ("normal", "anomaly"):
+            part = item.map[(item.map["label"] == label) & ~item.map["here"]]
+            axes[5, column].scatter(part["x"], part["y"], s=9, color=style.COLOURS[label], alpha=0.5, linewidths=0)
+        own = item.map[item.map["here"]]
+        axes[5, column].scatter(own["x"], own["y"], s=150, marker="X", color=colour, edgecolors="black", zorder=3)
+        axes[5, column].set(xlabel="embedding (PCA 1)", xticklabels=[])
+    for row, words in enumerate(ROWS.values()):
+        axes[row, 0].set_ylabel(words, fontsize="small")
+    return figure

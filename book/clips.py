@@ -1,0 +1,117 @@
+"""Plots of single clips that name and play them, with their sounds, and AUC and pAUC worked by hand on ten clips."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from sklearn.decomposition import PCA
+from tables import table
+
+from asdlib import metrics
+from asdlib.classifier import STAGES, embeddings
+from asdlib.data.audio import Waveforms
+from asdlib.errors import AsdError
+from asdlib.evaluation.followed import BRANCHES
+from asdlib.paths import Run
+from asdlib.plots.points import Panel, answering
+from asdlib.units import FULL_SCALE
+
+SECONDS = 5.0
+"""how much of each clip the plots play"""
+KEYS = ["clip", "label", "domain", "split"]
+
+
+def embedded(run: Run, machine: str, candidate: str, section: str) -> list[Panel]:
+    """The embeddings of a section's clips on their two axes of largest variance, a panel per stage of training."""
+    points, vectors = embeddings.load(run.system("classifier", machine, candidate))
+    panels = []
+    for stage in STAGES:
+        here = (points["model"] == section) & (points["stage"] == stage) & (points["kind"] == "section")
+        if here.any():
+            x, y = PCA(2).fit_transform(vectors[here.to_numpy()]).T
+            part = points.loc[here, KEYS].assign(x=x, y=y)
+            panels.append(Panel(f"Embedding, after {stage}", "PCA 1", "PCA 2", part))
+    return panels
+
+
+def scored(run: Run, machine: str, section: str) -> pd.DataFrame:
+    """Scores of a section's labelled test clips by both ensembles and *mix*, fixed by the settings: a column each."""
+    frame = pd.read_csv(run.scores("ensemble", machine), dtype={"section": str})
+    names = {f"ensemble/fixed/{row}": branch for branch, row in BRANCHES.items()}
+    test = frame[(frame["section"] == section) & (frame["split"] == "test") & frame["system"].isin(names)]
+    test = test[test["label"].isin(["normal", "anomaly"])].assign(system=test["system"].map(names))
+    return test.pivot(index=KEYS, columns="system", values="score").reset_index()
+
+
+def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str]:
+    """The plots that answer, as pages to include: the map of the embeddings, and one branch against the other."""
+    maps, scores = embedded(run, machine, candidate, section), scored(run, machine, section)
+    both = scores.rename(columns={"autoencoder": "x", "classifier": "y"})
+    panel = Panel("Scores of the two branches", "autoencoder ensemble", "classifier ensemble", both)
+    pages = {"answering_map": [*maps, panel], "answering_scores": [panel, maps[-1]]}
+    return {
+        f"generated/{name}.md": f"```{{raw}} html\n{answering(panels, machine)}\n```\n"
+        for name, panels in pages.items()
+    }
+
+
+def sounds(run: Run, machine: str, section: str, folder: Path) -> None:
+    """Write the beginning of every clip of a section as MP3, by the clip's name, all amplified alike."""
+    waveforms = Waveforms.open(run.data(machine))
+    clips = waveforms.clips
+    rate = int(pd.read_json(run.settings, typ="series")["data"]["sample_rate"])
+    folder.mkdir(parents=True)
+    rows = np.flatnonzero((clips["section"] == section) & (clips["label"] != "unknown"))
+    waves = {row: waveforms.read(row)[: round(SECONDS * rate)] / FULL_SCALE for row in rows}
+    loud = np.percentile([np.abs(wave).max() for wave in waves.values()], 90)
+    for row, wave in waves.items():
+        samples = np.clip(0.9 * wave / loud, -1, 1)
+        soundfile.write(folder / f"{clips['clip'].iat[row]}.mp3", samples, rate, format="MP3")
+
+
+def by_hand(run: Run, machine: str, section: str, p: float) -> str:
+    """AUC and pAUC of ten test clips, five of each label, step by step.
+
+    The clips are those at equal distances in the order of their *mix* scores, so that both labels span the range.
+    """
+    test = scored(run, machine, section)
+    test = test[test["domain"] == test["domain"].min()].sort_values("mix")
+    ten = pd.concat(
+        part.iloc[np.unique(np.linspace(0, len(part) - 1, 5).round().astype(int))] for _, part in test.groupby("label")
+    ).sort_values("mix", ascending=False)
+    normal, anomaly = (ten.loc[ten["label"] == label, "mix"].to_numpy() for label in ("normal", "anomaly"))
+    below = {clip: int((normal < score).sum()) for clip, score in zip(ten["clip"], ten["mix"], strict=True)}
+    shown = pd.DataFrame(
+        {
+            "Score": ten["mix"].map("{:.2f}".format),
+            "Clip": [f"`{clip}`" for clip in ten["clip"]],
+            "Label": ten["label"],
+            "Normal clips below it": [
+                str(below[item.clip]) if item.label == "anomaly" else "" for item in ten.itertuples()
+            ],
+        }
+    )
+    won, pairs = sum((normal < score).sum() for score in anomaly), len(normal) * len(anomaly)
+    hits = float(np.mean(anomaly > normal.max()))
+    area, least = hits * p, p**2 / 2
+    partial = (1 + (area - least) / (p - least)) / 2
+    labels, scores = (ten["label"] == "anomaly").to_numpy(), ten["mix"].to_numpy()
+    exact = [round(metrics.auc(labels, scores), 6), round(metrics.pauc(labels, scores, p), 6)]
+    if exact != [round(won / pairs, 6), round(partial, 6)]:
+        raise AsdError(f"by hand {won / pairs}, {partial}; asdlib.metrics gives {exact}")
+    if not won:
+        return table(shown, f"Ten test clips of {machine}.", "ten-clips", "rllr") + "\nNo anomaly is found: AUC = 0.\n"
+    steps = (
+        f"* **AUC**: of the {len(anomaly)} × {len(normal)} = {pairs} pairs of an anomaly and a normal clip, the "
+        f"anomaly has the higher score in {won}. So AUC = {won} / {pairs} = **{won / pairs:.3f}**.\n"
+        f"* **pAUC** asks what is found while at most a share of {p:g} of the normal clips raises an alarm. With "
+        f"{len(normal)} normal clips the first false alarm is already a rate of {1 / len(normal):g}, so the threshold "
+        f"has to stay above every normal clip. There, a share of {hits:.1f} of the anomalies is found: the area up to "
+        f"p = {p:g} is {hits:.1f} × {p:g} = {area:.3f}. By equation {{eq}}`pauc`, pAUC = ½ (1 + ({area:.3f} − "
+        f"{least:g}) / ({p:g} − {least:g})) = **{partial:.3f}**.\n"
+        f"* **The harmonic mean** of both, of which the cells of Table 1 are made, is "
+        f"**{2 / (pairs / won + 1 / partial):.3f}**.\n"
+    )
+    caption = f"Ten test clips of {machine}, section {section}, by their *mix* score, highest first."
+    return table(shown, caption, "ten-clips", "rllr") + "\n" + steps

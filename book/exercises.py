@@ -1,0 +1,145 @@
+"""Exercises at the ends of the chapters, with answers that are computed from the run."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from tables import percent, signed, table
+
+from asdlib import metrics, scores
+from asdlib.evaluation import paper
+from asdlib.paths import BASELINES, Run
+
+
+def data(run: Run, settings, machine: str) -> str:
+    """How unbalanced the training clips are."""
+    clips = pd.read_csv(run.data(machine) / "clips.csv", dtype=str)
+    train = clips[clips["split"] == "train"].groupby(["section", "domain"]).size().unstack(fill_value=0)
+    shown = train.reset_index().rename(columns=str.capitalize)
+    return table(shown, f"Normal training clips of {machine} by section and domain.", align="l" + "r" * train.shape[1])
+
+
+def baselines(run: Run, settings, machine: str) -> str:
+    """Where the Mahalanobis distance is not behind the two networks."""
+    frame = metrics.sections(scores.read([run.scores(name, machine) for name in BASELINES]), settings.evaluation.p)
+    cells = metrics.cells(frame).pivot(index="domain", columns="system", values="value")
+    trained = cells[["frame_autoencoder", "mobilenet"]].max(axis=1)
+    lines = []
+    for domain, best in trained.items():
+        value = cells.at[domain, "mahalanobis"]
+        words = f"*Mahalanobis* reaches {percent(value)} %, the better network {percent(best)} %"
+        lines.append(f"* {machine}, {domain}: {words}; the simple distance is {'not ' if value >= best else ''}behind.")
+    return "\n".join(lines)
+
+
+def autoencoder(run: Run, settings, machine: str) -> str:
+    """Which variant of the first candidate is best by the labels, and what the default loses."""
+    return _variants(run, settings, machine, "autoencoder")
+
+
+def classifier(run: Run, settings, machine: str) -> str:
+    """The same of the classifier."""
+    return _variants(run, settings, machine, "classifier")
+
+
+def _variants(run: Run, settings, machine: str, branch: str) -> str:
+    candidate = next(iter(getattr(settings, f"{branch}_candidates")))
+    frame = scores.read(run.scores(branch, machine, candidate))
+    cells = metrics.cells(metrics.sections(metrics.evaluable(frame), settings.evaluation.p))
+    wide = cells.pivot(index="system", columns="domain", values="value")
+    wide.index = [name.rsplit("/", 1)[1] for name in wide.index]
+    wide = wide.sort_values(wide.columns[0], ascending=False)
+    best = [f"`{wide[domain].idxmax()}` in the {domain} domain" for domain in wide]
+    shown = wide.map(percent).reset_index(names="Variant").rename(columns=str.capitalize)
+    caption = f"Every variant of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
+    listed = table(shown, caption, align="l" + "r" * wide.shape[1])
+    words = f"By the labels the best are {' and '.join(best)}. Whoever picks one of them after looking has selected."
+    return f"{words}\n\n{listed}"
+
+
+def ensembles(run: Run, settings, machine: str) -> str:
+    """How often both halves choose the same."""
+    choices = pd.read_csv(run.system("ensemble", machine) / "choices.csv", dtype=str, keep_default_na=False)
+    halves = choices[choices["selection"] == "cross-fitted"]
+    keys = ["row", "domain", "section"]
+    wide = halves.pivot_table(index=keys, columns="fold", values="members", aggfunc="first").dropna()
+    same = int((wide["first"] == wide["second"]).sum())
+    return (
+        f"On {machine}, the two halves choose the same members in {same} of {len(wide)} choices. The others are "
+        "settled by chance, not by the data."
+    )
+
+
+def table1(run: Run, settings, machine: str) -> str:
+    """Which rows change their rank when nothing may be selected."""
+    frame = pd.read_csv(run.table1, keep_default_na=False, na_values={"value": [""]})
+    total = frame[(frame["machine"] == "all") & (frame["domain"] == "all")]
+    ranks = {}
+    for selection in ("development", "fixed"):
+        part = total[total["selection"].isin(["", selection])].set_index("row")["value"].astype(float).dropna()
+        ranks[selection] = part
+    both = pd.DataFrame(ranks).dropna().rank(ascending=False).astype(int)
+    moved = both[both["development"] != both["fixed"]]
+    shown = moved.reset_index(names="Method").rename(
+        columns={"development": "Rank as in the paper", "fixed": "Rank without labels"}
+    )
+    caption = f"Rows of {len(both)} whose rank changes."
+    return table(shown, caption, align="lrr") if len(moved) else "No row changes its rank."
+
+
+def audit(run: Run, settings, machine: str) -> str:
+    """The harmonic mean of one printed row, step by step."""
+    row = "BC"
+    cells = paper.cells().query("row == @row")["value"].to_numpy()
+    total = (1 / cells).sum()
+    numbers = " + ".join(f"1/{100 * value:.2f}" for value in cells)
+    value = len(cells) / total
+    printed = paper.printed_all()[row]
+    return (
+        f"*{row}* has {len(cells)} cells: {len(cells)} / ({numbers}) = **{100 * value:.2f}**. Printed is "
+        f"{percent(printed)}, a difference of {signed(printed - value)} points."
+    )
+
+
+def claims(run: Run, settings, machine: str) -> str:
+    """How many times as many clips would decide each undecided claim, if its effect is what it seems."""
+    frame = pd.read_csv(run.claims)
+    frame = frame[(frame["low"] < 0) & (frame["high"] > 0) & frame["clips"].notna()]
+    factor = ((frame["high"] - frame["low"]) / 2 / frame["effect"].abs().clip(lower=1e-6)) ** 2
+    shown = pd.DataFrame(
+        {
+            "Tested as": frame["test"].str.replace(" less ", " minus "),
+            "Effect": frame["effect"].map(signed),
+            "Clips here": frame["clips"].astype(int),
+            "Clips needed": [
+                f"{int(np.ceil(count * times)):,}" for count, times in zip(frame["clips"], factor, strict=True)
+            ],
+        }
+    )
+    caption = "Undecided claims: an interval shrinks with the square root of the number of clips."
+    return table(shown, caption, align="lrrr", widths="6 2 2 2")
+
+
+QUESTIONS: dict[str, tuple[str, Callable]] = {
+    "data": ("How many training clips does a section have in the source, and how many in the target domain?", data),
+    "baselines": (
+        "On which domain of the first machine type do the two networks beat the Mahalanobis distance?",
+        baselines,
+    ),
+    "autoencoder": ("Which way of pooling frames is best in each domain, and would you have guessed it?", autoencoder),
+    "classifier": ("Which weight of the posterior is best in each domain?", classifier),
+    "ensembles": ("How often do both halves of the test clips choose the same systems?", ensembles),
+    "table1": ("Which rows change their rank if nothing may be selected by labels?", table1),
+    "audit": ("What is the harmonic mean of the printed cells of *BC*?", audit),
+    "claims": ("How many test clips would it take to decide what is undecided?", claims),
+}
+"""chapter: question, and the function that answers it"""
+
+
+def pages(run: Run, settings, machine: str) -> dict[str, str]:
+    """Each exercise as a page to include, its answer folded."""
+    return {
+        f"generated/exercise_{name}.md": f"**Exercise.** {question}\n\n::::{{dropdown}} The answer, computed from this "
+        f"run\n{answer(run, settings, machine)}\n::::\n"
+        for name, (question, answer) in QUESTIONS.items()
+    }

@@ -1,0 +1,97 @@
+"""Table 1 in the paper's shape, one tab per selection; what selection adds; several seeds."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from tables import BLANK, percent, table
+
+from asdlib.evaluation import render
+from asdlib.tables import read_table
+
+SELECTIONS = {
+    "development": "selected on the labelled test clips that are reported, as the paper does",
+    "cross-fitted": "selected on one half of each section's test clips and reported on the other, both ways; rows that "
+    "select nothing are means over the same halves",
+    "fixed": "fixed by the settings; no label, score or number of the test set is used",
+}
+"""what each selection looks at, in the words of the captions"""
+TABS = {
+    "development": "Selected as in the paper",
+    "cross-fitted": "Selected on the other half",
+    "fixed": "Fixed, without labels",
+}
+
+
+def table1(
+    frame: pd.DataFrame, machines: Sequence[str], which: str = "This run", name: str = "table1", compare: bool = True
+) -> str:
+    """Lay out a run's Table 1, one tab per selection.
+
+    Args:
+        frame: The tidy table.
+        machines: Machine types of the run.
+        which: What the captions call the run.
+        name: What ``{numref}`` calls the tables begins with it.
+        compare: Whether each cell also holds the paper's figure and the difference.
+    """
+    cells = "Each cell: the paper's figure, **that of this run**, and their difference. " if compare else ""
+    if compare and set(machines) != set(render.paper.MACHINES):
+        cells += "Under *all*, the paper's figure is that of its cells of the machine types of this run. "
+    parts = []
+    for number, (selection, words) in enumerate(SELECTIONS.items()):
+        caption = (
+            f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent. {cells}Under *all*, the interval. Shaded: the "
+            "best of its column in each block. A click on a domain sorts by that column."
+        )
+        rows = render.rows_as_html(frame, selection, machines, compare)
+        selected = ":selected:\n" if number == 0 else ""
+        parts.append(
+            f"::::{{tab-item}} {TABS[selection]}\n{selected}:sync: {selection}\n\n"
+            f"```{{html-table}} {caption}\n:name: {name}-{selection}\n:class: table1 numbers\n\n{rows}\n```\n::::"
+        )
+    return ":::::{tab-set}\n:sync-group: selection\n\n" + "\n\n".join(parts) + "\n:::::\n"
+
+
+def stored(folder: Path) -> str:
+    """Table 1 of a run whose recordings are not part of the project, kept in ``book/results`` by :mod:`store`."""
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
+    several = seeds(folder / "table1_seeds.csv", record["settings"]["seed"], f"{folder.name}-seeds")
+    shown = table1(frame, record["machines"], record["title"], folder.name, compare=False)
+    return "\n\n".join([shown, several])
+
+
+def printed() -> str:
+    """The paper's table, "all" as printed and as its cells give it."""
+    wide = render.format_printed()
+    wide.columns = [" ".join(key) for key in wide.columns]
+    caption = "The paper's Table 1, per cent; the last column is the harmonic mean of the row's cells."
+    return table(wide.reset_index(names="Method"), caption, "table1-paper", "l" + "r" * wide.shape[1])
+
+
+def seeds(path: Path, seed: int, name: str = "seeds-table") -> str:
+    """Mean and deviation over runs that differ in the seed only; or that there is one seed.
+
+    Args:
+        path: What ``python -m asdlib seeds`` has written for this run, if it has.
+        seed: Of this run.
+        name: What ``{numref}`` calls the table.
+    """
+    if not path.is_file():
+        return f"**One seed** ({seed}): no number of this run says what another seed would change."
+    frame = read_table(path)
+    total = frame[(frame["machine"] == "all") & (frame["domain"] == "all")]
+    rows = []
+    for row, group in total.groupby("row", sort=False):
+        by = group.set_index("selection")
+        texts = {"Method": row}
+        for name_ in ("development", "cross-fitted", "fixed", ""):
+            if name_ in by.index:
+                mean, deviation = by.loc[name_, ["mean", "deviation"]]
+                texts[name_ or "selects nothing"] = f"{percent(mean)} ± {percent(deviation)}"
+        rows.append(texts)
+    shown = pd.DataFrame(rows).fillna(BLANK)
+    caption = f"Mean and standard deviation over {total['seeds'].max()} seeds, all machine types, per cent."
+    return table(shown, caption, name, "l" + "r" * (shown.shape[1] - 1))
