@@ -7,14 +7,14 @@ are several). ``record.json`` says what made it.
 """
 
 import argparse
-import datetime
 import json
-import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from asdlib import records
 from asdlib.metrics import resampled_areas
 
 CHOICE = ("known", "unit_a", "room")
@@ -94,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments, began = parser.parse_args(), time.monotonic()
     scores = pd.concat([pd.read_csv(path, dtype={"section": str}) for path in arguments.tables])
     found = figures(scores)
     sets = list(dict.fromkeys(scores["set"]))
@@ -116,17 +116,17 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     columns = ["scorer", "set", "domain", "value", "over_bar", "low", "high"]
     pd.DataFrame(rows, columns=columns).to_csv(arguments.out / "figures.csv", index=False, float_format="%.5f")
-    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-    record = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "device": "CPU",
-        "draws": DRAWS,
-        "seeds": {name: sorted(map(int, part["seed"].unique())) for name, part in scores.groupby("set")},
+    settings = {
+        "held_out": 0.2,
+        "features": {"n_fft": 1024, "hop_length": 512, "n_mels": 128},
+        "p": 0.1,
         "chosen_on": CHOICE,
-        "settings": {"held_out": 0.2, "features": {"n_fft": 1024, "hop_length": 512, "n_mels": 128}, "p": 0.1},
         "scorers": SCORERS,
+        "seeds": {name: sorted(map(int, part["seed"].unique())) for name, part in scores.groupby("set")},
     }
+    data = records.fingerprint(scores.drop(columns="clip").round(4).to_csv(index=False))
+    seconds = time.monotonic() - began
+    record = records.record(settings, seed=0, device="CPU", data=data, seconds=seconds, draws=DRAWS)
     (arguments.out / "record.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
