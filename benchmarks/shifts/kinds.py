@@ -16,7 +16,7 @@ import torch
 from candidates import FEATURES
 from clip_features import features_of, read
 
-from asdlib import scores
+from asdlib import records, scores
 from asdlib.data import names, roles
 from asdlib.features import LogMel
 from asdlib.gaussian import Gaussian
@@ -107,6 +107,7 @@ def main() -> None:
     pd.DataFrame(rows, columns=columns).to_csv(arguments.out / "kinds.csv", index=False, float_format="%.5f")
     record = json.loads((arguments.run / "mahalanobis" / "fan" / "record.json").read_text(encoding="utf-8"))
     about = {key: record[key] for key in ("date", "commit", "device")} | {"draws": DRAWS, "settings": settings}
+    about["commit_of_this_table"] = records.commit()
     (arguments.out / "kinds.record.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
