@@ -10,7 +10,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
 # Several processes, one thread each; tests that share an expensive fixture stay in one process (tests/conftest.py).
-PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(or $(JOBS),2) --dist loadgroup
+PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(or $(JOBS),2)
 
 .PHONY: help reproduce book pdf ablations test check reliability slurm lint bench gpu lab environment clean
 

@@ -3,6 +3,7 @@
 import csv
 import datetime
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from asdlib import atomic, records
 
@@ -19,14 +21,27 @@ hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before the tests are selected by their markers
-def pytest_collection_modifyitems(items):
-    """Mark tests that need the smoke run as slow, and keep tests that share fixtures in one process of pytest-xdist."""
-    for item in items:
-        needs_run = "smoke" in getattr(item, "fixturenames", ())
-        if needs_run:
-            item.add_marker(pytest.mark.slow)
-        item.add_marker(pytest.mark.xdist_group("smoke" if needs_run else item.path.stem))
+NEEDS_RUN = re.compile(r"^def \w+\((?:[^)]*\W)?smoke\b", re.MULTILINE)
+"""a test or fixture that needs the smoke run"""
+
+
+def pytest_itemcollected(item):
+    """Mark tests that need the smoke run as slow."""
+    if "smoke" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.slow)
+
+
+class ByFixture(LoadScopeScheduling):
+    """Scheduler that keeps a file's tests in one process, and those of all files that need the smoke run as well."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.partition("::")[0]
+        return "smoke" if NEEDS_RUN.search((ROOT / file).read_text(encoding="utf-8")) else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Let pytest-xdist distribute tests by the fixtures that they share."""
+    return ByFixture(config, log)
 
 
 @pytest.fixture(scope="session")
