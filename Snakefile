@@ -17,7 +17,7 @@ from asdlib.data import catalogue
 from asdlib.data import plan as plans
 from asdlib.execution import process_lifetime
 from asdlib.execution.reproduce import alone, forget_finished
-from asdlib.paths import BASELINES, CHOICES, DECODED, MODEL, RECORD, SHIFTED, Run, project_root
+from asdlib.paths import BASELINES, CHOICES, DECODED, INTEGRATED, MODEL, RECORD, SHIFTED, SINGLES, Run, project_root
 from asdlib.workflow import BY_RULE as stages
 
 leader = "" if workflow.remote_exec else config.get("leader", "")  # of `make reproduce`; jobs on a cluster outlive it
@@ -220,6 +220,24 @@ rule score_classifier:
         execute
 
 
+rule integrated:
+    input:
+        data,
+        notebook=stages["integrated"].file,
+    output:
+        run.scores(INTEGRATED, "{machine}"),
+    log:
+        stages["integrated"].log(run),
+    params:
+        values=values,
+        settings=relevant_settings("integrated"),
+    threads: settings.threads
+    resources:
+        gpu=gpu,
+    shell:
+        execute
+
+
 rule scores:  # scores of all candidates without ensembles, for ablations
     localrule: True
     input:
@@ -247,7 +265,7 @@ rule ensemble:
 
 rule table1:
     input:
-        [run.scores(system, machine) for system in (*BASELINES, "ensemble") for machine in plan.machines],
+        [run.scores(system, machine) for system in (*SINGLES, "ensemble") for machine in plan.machines],
         notebook=stages["table1"].file,
     output:
         run.table1,

@@ -48,7 +48,10 @@ DECODED = (CLIPS, WAVEFORMS, RECORD)
 """files of a decoded machine type (:func:`asdlib.data.audio.decode`)"""
 SHIFTED = (CLIPS, WAVEFORMS, SHIFTS, RECORD)
 """files of the shifted clips of a machine type (:func:`asdlib.shift.shifted_clips.make`)"""
-BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis", "mahalanobis_shift")
+BASELINES = ("frame_autoencoder", "mobilenet", "mahalanobis", "mahalanobis_shift", "mahalanobis_target")
+INTEGRATED = "integrated"
+SINGLES = (*BASELINES, INTEGRATED)
+"""systems without candidates, each a row of Table 1"""
 
 
 def project_root() -> Path:

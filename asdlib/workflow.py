@@ -42,6 +42,7 @@ STAGES = (
     StageNotebook("06_embeddings", "score_classifier", ("machine", "candidate"), "classifier"),
     StageNotebook("07_ensemble", "ensemble", ("machine",)),
     StageNotebook("08_table1", "table1"),
+    StageNotebook("11_integrated", "integrated", ("machine",)),
 )
 BY_RULE = {stage.rule: stage for stage in STAGES}
 BY_NAME = {stage.name: stage for stage in STAGES}

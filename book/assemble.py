@@ -22,6 +22,7 @@ import nbformat
 import pandas as pd
 import provenance
 import real
+import shifts
 import shown
 import systems
 import table_one
@@ -50,6 +51,8 @@ REAL = SOURCES / "results" / "toycar"
 """a run on real recordings that are not part of the project"""
 SYSTEMS = SOURCES / "results" / "real_systems"
 """ensembles of other people's systems"""
+SHIFTS = SOURCES / "results" / "shifts"
+"""scorers without a network under five kinds of shift"""
 UNREPEATED = SOURCES / "results" / "reliability" / "figures.csv"
 """counted by hours of ``make reliability`` before this was checked; its page names the commit as it is"""
 ALSO = ". This page also shows stored results on real data, and says where"
@@ -91,11 +94,12 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         made = (*real.stamp(REAL), "real-settings") if chapter.stem in real.PAGES else (stamp, facts)
         made = (*real.stamp(ABLATIONS), "ablations-settings") if chapter.stem == "ablations" else made
         made = (*systems.stamp(SYSTEMS), "real-systems-made") if chapter.stem in systems.PAGES else made
+        made = (*shifts.stamp(SHIFTS), "shifts-made") if chapter.stem in shifts.PAGES else made
         made = (stamp + ALSO, facts) if chapter.stem in ("index", "claims") else made
         write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), *made))
     scores = real.read(REAL)
     stored, texts = real.pages(REAL, scores)
-    stored |= systems.pages(SYSTEMS)
+    stored |= systems.pages(SYSTEMS) | shifts.pages(SHIFTS)
     for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
     real.draw(REAL, scores, source / "generated")
@@ -127,6 +131,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         "toycar": texts,
         "systems": systems.values(SYSTEMS),
         "verdicts": judged,
+        "shifts": shifts.values(SHIFTS),
     }
     with_repository(config)
     write(source / "_config.yml", yaml.safe_dump(config, sort_keys=False))

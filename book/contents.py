@@ -20,6 +20,7 @@ PARTS = {  # part: chapter: rules of the stages whose first notebook follows it
         "autoencoder": ["train_autoencoder", "score_autoencoder"],
         "classifier": ["train_classifier", "score_classifier"],
         "ensembles": ["ensemble"],
+        "one_model": ["integrated"],
     },
     "Results": {"table1": ["table1"], "audit": [], "claims": [], "ablations": [], "deviations": []},
     "Real recordings": {
@@ -28,6 +29,7 @@ PARTS = {  # part: chapter: rules of the stages whose first notebook follows it
         "real_classifier": [],
         "real_ensembles": [],
         "real_systems": [],
+        "shifts": [],
     },
     "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": []},
     "Use": {"how_to_run": [], "your_machine": [], "api": [], "references": []},

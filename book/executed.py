@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 
 from asdlib.errors import AsdError
-from asdlib.paths import BASELINES, RECORD, Run, project_root
+from asdlib.paths import BASELINES, INTEGRATED, RECORD, Run, project_root
 from asdlib.records import read_records
 from asdlib.workflow import BY_NAME
 
@@ -69,6 +69,7 @@ class Executed:
             "train_classifier": [run.system("classifier", machine, candidate, self.section)],
             "score_classifier": [run.system("classifier", machine, candidate)],
             "ensemble": [run.system("ensemble", machine)],
+            "integrated": [run.system(INTEGRATED, machine)],
             "table1": [run.folder],
         }
         stage = BY_NAME.get(self.stage)

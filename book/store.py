@@ -119,7 +119,7 @@ def facts(settings: dict, runs: list[Path]) -> dict:
 
 def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
     """Write the tables that figures are drawn of."""
-    systems = [(system, None) for system in paths.BASELINES] + [("ensemble", None)]
+    systems = [(system, None) for system in paths.SINGLES] + [("ensemble", None)]
     for branch in ("autoencoder", "classifier"):
         systems += [(branch, candidate) for candidate in settings[f"{branch}_candidates"]]
     every = [there(run.scores(system, machine, candidate)) for machine in machines for system, candidate in systems]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import params, scores
-from asdlib.paths import BASELINES, Run
+from asdlib.paths import SINGLES, Run
 
 
 def settings(folder, machines=("fan", "valve"), sections=("00", "01"), candidates=2, test=30, train=20, **changes):
@@ -53,5 +53,5 @@ def write_run(run_settings, seed=0, shift=0.0, variants=("first", "second", "thi
                 names = [f"{branch}/{candidate}/{variant}" for variant in variants]
                 tables = [table(rows, name, generator, shift) for name in names]
                 scores.write(pd.concat(tables, ignore_index=True), run.scores(branch, machine, candidate))
-        for system in BASELINES:
+        for system in SINGLES:
             scores.write(table(rows, system, generator), run.scores(system, machine))

@@ -22,7 +22,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
 from asdlib import params, paths, scores, training
-from asdlib.baselines import frame_autoencoder, mahalanobis, mobilenet
+from asdlib.baselines import frame_autoencoder, mahalanobis, mahalanobis_target, mobilenet
 from asdlib.baselines.windows import Windows
 from asdlib.data import roles
 from asdlib.data.audio import Waveforms
@@ -59,6 +59,7 @@ RUNS = {
     "mobilenet": mobilenet.run,
     "mahalanobis": mahalanobis.run,
     "mahalanobis_shift": functools.partial(mahalanobis.run, system=mahalanobis.SHIFTED),
+    "mahalanobis_target": mahalanobis_target.run,
 }
 CLIPS = [  # folder, domain, split, label, clips
     ("train", "source", "train", "normal", 12),

@@ -65,7 +65,9 @@ def test_an_anomaly_is_found_with_its_time_and_frequency(detector, odd):
     assert verdict.anomaly and verdict.score > verdict.threshold and verdict.percentile > 90
     assert list(verdict.branches) == ["autoencoder", "classifier", "statistics"]
     assert verdict.verdict == "anomaly" and verdict.branches["autoencoder"]["anomaly"]
-    (span,) = verdict.spans
+    # In one normal clip of ten some frame stands out by chance, so there may be another span than that of the burst.
+    (span,) = [span for span in verdict.spans if span["start"] < 1.4 and span["end"] > 1.0]
+    assert len(verdict.spans) <= 2
     assert span["branch"] == "autoencoder" and verdict.nearest["recording"].startswith("day")
     assert verdict.above == verdict.normals == 10 and abs(verdict.level) < 6
     assert (span["start"], span["end"]) == pytest.approx((1.0, 1.4), abs=localize.SMOOTH)
@@ -196,7 +198,7 @@ def test_other_rates(detector, home, odd):
     data = detector._fitted().stored.settings.data
     ((start, window),) = recordings.windows(recordings.open_recording(higher, data), RATE, 2.0)
     assert start == 0 and len(window) == 2 * RATE
-    with pytest.raises(DataError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000 or more.*sample_rate=8000"):
+    with pytest.raises(DataError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000 Hz or more.*sample_rate=8000"):
         detector.judge(write(home / "left" / "8k.wav", hum(1, rate=8000), 8000))
     with pytest.raises(DataError, match=r"0\.50 s long; expected at least 1 s"):
         detector.judge(write(home / "left" / "short.wav", hum(1, seconds=0.5)))

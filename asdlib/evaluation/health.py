@@ -10,7 +10,7 @@ from asdlib import ensemble, scores
 from asdlib.ensemble.blocks import BRANCHES
 from asdlib.evaluation.rows import SYSTEMS
 from asdlib.metrics import UNIT
-from asdlib.paths import BASELINES, RECORD, Run
+from asdlib.paths import RECORD, SINGLES, Run
 from asdlib.records import read_records
 
 FLAT = 1e-3
@@ -46,7 +46,7 @@ def find_flat(frame: pd.DataFrame) -> pd.DataFrame:
 def collect_notes(settings, machine: str) -> pd.DataFrame:
     """Collect the messages in the records of trainings and scorings; columns as in :func:`find_flat`."""
     run, found = Run.of(settings), []
-    for system in BASELINES:
+    for system in SINGLES:
         found += _sentences(run.system(system, machine), system, machine, "")
     for branch in BRANCHES:
         for candidate in getattr(settings, f"{branch}_candidates"):

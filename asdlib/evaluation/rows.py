@@ -3,15 +3,18 @@
 from asdlib.ensemble.blocks import EXTENSION_ROWS
 from asdlib.evaluation import paper
 
-MAHALANOBIS, MAHALANOBIS_SHIFT = "Mahalanobis", "Mahalanobis (shift)"
+MAHALANOBIS, MAHALANOBIS_SHIFT, MAHALANOBIS_TARGET = "Mahalanobis", "Mahalanobis (shift)", "Mahalanobis (target)"
+INTEGRATED = "Integrated"
 SYSTEMS = {
     paper.BASELINE_AE: "frame_autoencoder",
     paper.BASELINE_MOBILENET: "mobilenet",
     MAHALANOBIS: "mahalanobis",
     MAHALANOBIS_SHIFT: "mahalanobis_shift",
+    MAHALANOBIS_TARGET: "mahalanobis_target",
+    INTEGRATED: "integrated",
 }
 """rows that select nothing, and their systems"""
-EXTENSIONS = (*EXTENSION_ROWS, MAHALANOBIS, MAHALANOBIS_SHIFT)
+EXTENSIONS = (*EXTENSION_ROWS, INTEGRATED, MAHALANOBIS, MAHALANOBIS_SHIFT, MAHALANOBIS_TARGET)
 """rows of the second block, which the paper lacks"""
 ROWS = (*paper.ROWS, *EXTENSIONS)
 """rows as printed, then ours"""

@@ -20,7 +20,7 @@ from asdlib import params
 from asdlib.errors import ScoreError
 from asdlib.evaluation import claims_extensions, claims_paper
 from asdlib.evaluation.bootstrap import Key, Resampled
-from asdlib.evaluation.table1 import KEYS, paired, read_agreements, resample
+from asdlib.evaluation.table1 import KEYS, compute_differences, read_agreements, resample
 from asdlib.paths import Run
 from asdlib.tables import read_table, write_table
 
@@ -125,7 +125,7 @@ def _judge(first: Run, settings: list[params.Settings]) -> None:
     samples = SeedResampled([resample(one, split_seed=seed) for one in settings], evaluation.bootstrap, seed)
     alike = pd.concat([read_agreements(one) for one in settings])
     tables = {
-        first.differences: paired(samples, evaluation.confidence),
+        first.differences: compute_differences(samples, evaluation.confidence),
         first.claims: claims_paper.judge(samples, alike, evaluation.confidence),
         first.claims_extensions: claims_extensions.judge(samples, evaluation.confidence),
     }

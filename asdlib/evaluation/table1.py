@@ -51,7 +51,7 @@ def run(settings) -> pd.DataFrame:
     evaluation = settings.evaluation
     samples = resample(settings, frame)
     table = tidy(samples, evaluation.confidence)
-    differences = paired(samples, evaluation.confidence)
+    differences = compute_differences(samples, evaluation.confidence)
     tested = claims_paper.judge(samples, read_agreements(settings), evaluation.confidence)
     extensions = claims_extensions.judge(samples, evaluation.confidence)
     alarms = false_alarms.false_alarms(frame, evaluation.decision_quantile)
@@ -96,7 +96,7 @@ def inputs(settings) -> list[Path]:
     """List the score tables behind Table 1: those of the baselines and of the ensembles of all machine types."""
     out = paths.Run.of(settings)
     machines = plan.read(settings).machines
-    return [out.scores(system, machine) for machine in machines for system in (*paths.BASELINES, "ensemble")]
+    return [out.scores(system, machine) for machine in machines for system in (*paths.SINGLES, "ensemble")]
 
 
 def read(settings) -> pd.DataFrame:
@@ -112,7 +112,8 @@ def read(settings) -> pd.DataFrame:
 
 def _relevant_settings(settings, system: str) -> dict:
     """Return the settings that a system's record must contain."""
-    own = getattr(settings, system.removesuffix("_shift")).model_dump(mode="json")  # both Mahalanobis rows share one
+    name = "mahalanobis" if system.startswith("mahalanobis") else system  # its rows share their settings
+    own = getattr(settings, name).model_dump(mode="json")
     return settings.common() | ({"ensemble": own} if system == "ensemble" else own)
 
 
@@ -142,7 +143,7 @@ def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*KEYS, "value", "low", "high", "paper"])
 
 
-def paired(resampled: Resampled, confidence: float) -> pd.DataFrame:
+def compute_differences(resampled: Resampled, confidence: float) -> pd.DataFrame:
     """Compute paired differences of every two rows with the same selection, and of every row with two selections.
 
     A cross-fitted row is compared with the other row's figure by halves (:mod:`asdlib.evaluation.bootstrap`), so that
@@ -175,7 +176,7 @@ def optimism(differences: pd.DataFrame) -> pd.DataFrame:
     A small part of it is not optimism: cross-fitting chooses on half of the clips, hence slightly worse.
 
     Args:
-        differences: Paired differences, as returned by :func:`paired`.
+        differences: Paired differences, as returned by :func:`compute_differences`.
 
     Returns:
         Columns ``row, machine, domain, difference, low, high``.

@@ -54,3 +54,5 @@ class Mahalanobis(Strict):
     features: Features = Features()
     target_shift: Annotated[float, Field(ge=0)] = 0.1
     """weight of the shift that the target clips still show compared with shifted clips; 0 ignores it"""
+    tolerance: Annotated[float, Field(ge=0)] = 0.3
+    """weight of single bands in the target clips' differences, which the row Mahalanobis (target) does not count"""

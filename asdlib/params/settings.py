@@ -14,6 +14,7 @@ from asdlib.params.baselines import FrameAutoencoder, Mahalanobis, MobileNet
 from asdlib.params.classifier import Classifier
 from asdlib.params.data import Data
 from asdlib.params.ensemble import Ensemble, Evaluation
+from asdlib.params.integrated import Integrated
 from asdlib.params.types import Count, Folder, Name, Positive, Strict
 from asdlib.params.validation import merged, nearest, validated
 from asdlib.params.yaml12 import Loader, portable
@@ -49,6 +50,7 @@ class Settings(Strict):
     classifier: Classifier = Classifier()
     classifier_candidates: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = {"base": {}}
     """named overrides of ``classifier``; the first is the one used without labels"""
+    integrated: Integrated = Integrated()
     ensemble: Ensemble = Ensemble()
     evaluation: Evaluation = Evaluation()
     checkpoint_seconds: Annotated[float, Field(ge=0, exclude=True)] = 60.0

@@ -16,6 +16,8 @@ NAMES = {
     "mobilenet": "Baseline (MobileNetV2)",
     "mahalanobis": "Mahalanobis (reference)",
     "mahalanobis_shift": "Mahalanobis (shift)",
+    "mahalanobis_target": "Mahalanobis (target)",
+    "integrated": "Integrated",
 }
 """Systems as Table 1 names them."""
 _CLIPS = {("normal", "train"): "#A6DCCB", ("normal", "test"): NORMAL, ("anomaly", "test"): ANOMALY}

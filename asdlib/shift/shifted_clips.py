@@ -42,7 +42,7 @@ def make(settings, machine: str) -> bool:
     before = _record(folder)
     if before and (before["settings"], before["source_fingerprint"]) == (what, waveforms.fingerprint):
         return False
-    front, clips = physical.Front(settings.data.sample_rate), waveforms.clips
+    clips = waveforms.clips
     role = roles.roles(clips, settings.data.held_out, settings.seed)
     kind = waveforms.samples.dtype  # as fine as the clips that they are made of
     tables, samples, shifts = [clips.iloc[:0]], [np.zeros(0, kind)], []
@@ -52,15 +52,11 @@ def make(settings, machine: str) -> bool:
         learn = source[role[source] == roles.LEARN]
         if len(learn) < 2 or not len(target):
             continue
-        rows, learn = _spread(source, options.clips), _spread(learn, physical.CLIPS)
+        rows = _spread(source, options.clips)
         seed = derive(settings.seed, "pseudo-target", machine, section)
-        heard, known, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (rows, learn, target))
-        found = physical.estimate(known, few, settings.data.sample_rate, options.jitter, seed)
+        found, made = carry(settings, waveforms, learn, target, rows, seed)
         shifts.append({"section": section} | found.as_dict())
-        made = [
-            physical.apply(found, clip, front, options.jitter, derive(seed, name)) * FULL_SCALE
-            for name, clip in zip(clips["clip"][rows], heard, strict=True)
-        ]
+        made = [clip * FULL_SCALE for clip in made]
         samples += [(np.rint(clip) if kind == np.int16 else clip).astype(kind) for clip in made]
         tables.append(clips.loc[rows].assign(domain="target", path="", samples=[len(clip) for clip in made]))
     table, samples = pd.concat(tables, ignore_index=True), np.concatenate(samples)
@@ -72,6 +68,38 @@ def make(settings, machine: str) -> bool:
         write_table(table, temporary / CLIPS)
         write_table(pd.DataFrame(shifts, columns=["section", *physical.NAMES]), temporary / SHIFTS)
     return True
+
+
+def carry(
+    settings, waveforms: Waveforms, learn: np.ndarray, target: np.ndarray, rows: np.ndarray, seed: int
+) -> tuple[physical.Shift, list[np.ndarray]]:
+    """Estimate the shift of a section, and carry clips through it.
+
+    Args:
+        settings: :class:`asdlib.params.settings.Settings`.
+        waveforms: Decoded clips of the machine type.
+        learn: Rows of the source clips that the shift is estimated from; equally spaced ones are used.
+        target: Rows of the target clips that it is estimated from.
+        rows: Rows of the source clips to carry.
+        seed: Seed of the section's backgrounds.
+
+    Returns:
+        The shift, and samples in -1 to 1 of each of ``rows``.
+    """
+    rate, jitter = settings.data.sample_rate, settings.data.shifted.jitter
+    known, few = (
+        [waveforms.read(row) / FULL_SCALE for row in some] for some in (_spread(learn, physical.CLIPS), target)
+    )
+    found, front, names = (
+        physical.estimate(known, few, rate, jitter, seed),
+        physical.Front(rate),
+        waveforms.clips["clip"],
+    )
+    made = [
+        physical.apply(found, waveforms.read(row) / FULL_SCALE, front, jitter, derive(seed, names.iat[row]))
+        for row in rows
+    ]
+    return found, made
 
 
 def open_clips(settings, machine: str) -> Waveforms:
@@ -114,7 +142,7 @@ def shifts(settings, machine: str) -> pd.DataFrame:
     return read_table(paths.Run.of(settings).shifted(machine) / SHIFTS)
 
 
-def _spread(rows: pd.Index, count: int) -> pd.Index:
+def _spread(rows: np.ndarray, count: int) -> np.ndarray:
     """Select at most ``count`` of ``rows``, equally spaced."""
     return rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
 

@@ -1,0 +1,101 @@
+"""Define one network with the tasks of both branches: it reconstructs (Sec. 2.1) and it embeds (Sec. 2.2).
+
+A Conformer encoder is shared by both heads. It does not know the section, which would make telling sections apart
+trivial. The reconstruction head is the autoencoder's bottleneck and decoder, and is told the section that the clip
+claims to be of. The embedding head averages over time, and takes the maximum over time, of what the encoder says.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from asdlib.autoencoder.conformer import ConformerBlock
+from asdlib.params.integrated import IntegratedModel
+
+
+class Output(NamedTuple):
+    """Output of both heads."""
+
+    reconstruction: Tensor
+    """standardised log-mel and the section's code, ``(batch, frames, mels + 1)``"""
+    embedding: Tensor
+    """``(batch, embedding)``"""
+    logit: Tensor
+    """of the class normal, ``(batch,)``"""
+
+
+class Integrated(nn.Module):
+    """Shared Conformer encoder, reconstruction head and embedding head.
+
+    Args:
+        settings: Sizes.
+        mels: Mel bands.
+        sections: Number of sections of the machine type.
+    """
+
+    def __init__(self, settings: IntegratedModel, mels: int, sections: int):
+        super().__init__()
+        channels, latent = settings.channels, settings.latent
+
+        def blocks() -> nn.ModuleList:
+            parts = settings.heads, settings.kernel, settings.expansion, settings.dropout
+            return nn.ModuleList(ConformerBlock(channels, *parts) for _ in range(settings.blocks))
+
+        self.register_buffer("mean", torch.zeros(mels))  # dB
+        self.register_buffer("deviation", torch.ones(mels))  # dB
+        self.register_buffer("codes", torch.linspace(-1, 1, sections) if sections > 1 else torch.zeros(1))
+        self.inward, self.encoder = nn.Linear(mels, channels), blocks()
+        self.bottleneck = nn.Sequential(nn.Linear(channels, latent), nn.ReLU())
+        self.section = nn.Embedding(sections, latent)
+        self.widen, self.decoder = nn.Linear(2 * latent, channels), blocks()
+        self.outward = nn.Linear(channels, mels + 1)
+        self.project = nn.Sequential(
+            nn.Linear(2 * channels, 2 * channels),
+            nn.BatchNorm1d(2 * channels),
+            nn.PReLU(),
+            nn.Linear(2 * channels, settings.embedding),
+        )
+        self.classify = nn.Linear(settings.embedding, 1)
+
+    def standardise(self, decibel: Tensor) -> Tensor:
+        """Scale log-mel in dB, ``(..., mels)``, to mean 0 and standard deviation 1 per band."""
+        return (decibel - self.mean) / self.deviation
+
+    def shared(self) -> list[nn.Parameter]:
+        """Return the parameters of the encoder, on which the losses are balanced."""
+        return [*self.inward.parameters(), *self.encoder.parameters()]
+
+    def forward(self, features: Tensor, section: Tensor, valid: Tensor | None = None) -> Output:
+        """Encode clips once, reconstruct the first ``len(section)`` of them, and embed all.
+
+        Args:
+            features: ``(batch, frames, mels)``, standardised, masked or not.
+            section: Index of the section that each of the clips to reconstruct claims to be of, at most ``(batch,)``.
+            valid: ``(batch, frames)``, false in padding; ``None`` without padding.
+        """
+        x = self.inward(features)
+        for block in self.encoder:
+            x = block(x, valid)
+        embedding = self._embed(x, valid)
+        count = len(section)
+        own = None if valid is None else valid[:count]
+        x = self.bottleneck(x[:count])
+        x = self.widen(torch.cat([x, self.section(section)[:, None].expand_as(x).to(x.dtype)], -1))
+        for block in self.decoder:
+            x = block(x, own)
+        return Output(self.outward(x), embedding, self.classify(embedding).squeeze(1))
+
+    def target(self, features: Tensor, section: Tensor) -> Tensor:
+        """Return what the reconstruction should be: the unmasked ``features`` and the section's code."""
+        code = self.codes[section][:, None, None].expand(-1, features.shape[1], 1)
+        return torch.cat([features, code.to(features.dtype)], -1)
+
+    def _embed(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        if valid is None:
+            mean, maximum = x.mean(1), x.amax(1)
+        else:
+            inside = valid[..., None]
+            mean = x.masked_fill(~inside, 0).sum(1) / inside.sum(1)
+            maximum = x.masked_fill(~inside, -torch.inf).amax(1)
+        return self.project(torch.cat([mean, maximum], -1))

@@ -1,0 +1,100 @@
+"""Sec. 4: settings of the one network per machine type that replaces the ensemble, an extension of ours."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from asdlib.params.autoencoder import SpecAugment
+from asdlib.params.data import Features
+from asdlib.params.types import Count, Fraction, Positive, PositiveFloat, Range, Strict
+
+
+class IntegratedModel(Strict):
+    """A Conformer encoder with a head that reconstructs and a head that embeds."""
+
+    channels: Positive = 144
+    """width of the Conformer blocks"""
+    heads: Positive = 4
+    """attention heads"""
+    blocks: Positive = 4
+    """Conformer blocks of the encoder, and again of the decoder"""
+    kernel: Positive = 31
+    """frames that the depthwise convolution sees (odd)"""
+    expansion: Positive = 4
+    """feed-forward width over channels"""
+    latent: Positive = 64
+    """bottleneck units per frame of the reconstruction head"""
+    embedding: Positive = 128
+    """length of an embedding"""
+    dropout: Fraction = 0.1
+    """dropout rate inside the blocks"""
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if self.channels % self.heads:
+            raise ValueError(f"channels ({self.channels}) must be a multiple of heads ({self.heads})")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel ({self.kernel}) must be odd, so that a frame stays in the middle")
+        return self
+
+
+class Shares(Strict):
+    """Share of each loss in the gradient of the encoder; 0 turns a loss off, and its head's scores with it."""
+
+    reconstruction: Annotated[float, Field(ge=0)] = 1.0
+    """mean absolute error of the log-mel and the section's code (Sec. 2.1)"""
+    outlier: Annotated[float, Field(ge=0)] = 1.0
+    """binary cross-entropy, normal against outlier, with Mixup (Sec. 2.2)"""
+    section: Annotated[float, Field(ge=0)] = 0.5
+    """ArcFace over the sections"""
+    ddcsad: Annotated[float, Field(ge=0)] = 0.3
+    """DDCSAD with one centroid per section and one for outliers"""
+
+
+class IntegratedTraining(Strict):
+    """Optimisation of all losses at once; there is no fine-tuning."""
+
+    steps: Positive = 50_000
+    """optimiser steps"""
+    warmup: Positive = 8_000
+    """steps until the Noam schedule peaks"""
+    learning_rate: PositiveFloat = 1.0
+    """factor on the Noam schedule"""
+    cooldown: Fraction = 0.0
+    """share of steps at the end over which the learning rate also falls linearly to zero (for short profiles)"""
+    batch_size: Annotated[int, Field(gt=0, multiple_of=2)] = 64
+    """clips per step, normal and outlier 1:1"""
+    target_share: Fraction = 0.25
+    """share of the normal clips that are mixed with a target clip of their section"""
+    mixup: PositiveFloat = 0.2
+    """alpha of the Beta(alpha, alpha) by which outliers are mixed with normal clips"""
+    crop_frames: Range = (100, 300)
+    """range of the length of the random training crops in frames"""
+    outlier_clips: Positive = 500
+    """maximum number of training clips of each other machine type"""
+    balance_steps: Positive = 100
+    """first steps, over which the weights of the losses are set by the norms of their gradients, and then frozen"""
+    shares: Shares = Shares()
+
+
+class IntegratedScorer(Strict):
+    """Scores of both heads, each z-scored by held-out training clips, averaged."""
+
+    copies: Positive = 4
+    """number of differently masked copies of a clip at inference"""
+    batch_size: Positive = 16
+    """clips per step at inference, not counting the copies"""
+    target_shift: Annotated[float, Field(ge=0)] = 1.0
+    """weight of the shift that the target clips show, in the target covariance of the clip's mean error"""
+
+
+class Integrated(Strict):
+    """One network per machine type, for all sections and both domains."""
+
+    features: Features = Features()
+    model: IntegratedModel = IntegratedModel()
+    specaugment: SpecAugment = SpecAugment()
+    training: IntegratedTraining = IntegratedTraining()
+    scorer: IntegratedScorer = IntegratedScorer()
+    seed: Count = 0
+    """added to the run's seed"""

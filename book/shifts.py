@@ -1,0 +1,123 @@
+"""The chapter on shifts, made of the tables in ``results/shifts`` (``benchmarks/shifts/store.py`` and ``kinds.py``)."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+from tables import effect, percent, table
+
+PAGES = ("shifts",)
+SETS = {
+    "known": "published simulation",
+    "unit_a": "another car, A to B",
+    "unit_b": "another car, B to A",
+    "room": "room",
+    "load": "load",
+}
+SHOWN = (
+    *("Mahalanobis", "Mahalanobis, source clips", "Mahalanobis (shift)", "Time mean, all clips", "Offset", "Mixup"),
+    *("Nearest", "Widened", "Tolerant", "Estimated shift", "Minimum", "Best by left-out clips", "Mahalanobis (target)"),
+)
+"""scorers of the table of sets; the others are in the table of attempts"""
+BEST, OLD = "Mahalanobis (target)", "Mahalanobis (shift)"
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    """One of the stored tables."""
+    return pd.read_csv(folder / f"{name}.csv")
+
+
+def stamp(folder: Path) -> tuple[str, str]:
+    """What the data are, and what made the tables."""
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    first = (
+        "**Five data sets made of two real toy cars of DCASE2020, with five kinds of shift; waveforms synthesised "
+        "again from spectrograms, never DCASE2021. The recordings are not part of this project, so this page shows "
+        "stored tables, not the run that the other pages show**"
+    )
+    day = f"{datetime.fromisoformat(record['date']):%-d %B %Y}"
+    return first, f"{day}; {record['draws']:,} draws; {record['device']}; commit `{record['commit']}`."
+
+
+def values(folder: Path) -> dict[str, str]:
+    """Texts for prose: figures of the scorer that was chosen, and of what it is compared with."""
+    frame, kinds = read(folder, "figures"), read(folder, "kinds")
+    cell = frame.set_index(["scorer", "set", "domain"])
+    found = {}
+    for key, scorer in (("best", BEST), ("old", OLD), ("plain", "Mahalanobis"), ("tolerant", "Tolerant")):
+        for name in (*SETS, "mean"):
+            for domain in ("source", "target", "all"):
+                row = cell.loc[scorer, name, domain]
+                found[f"{key}_{name}_{domain}"] = percent(row["value"])
+                found[f"{key}_{name}_{domain}_gain"] = effect(row["over_bar"], row["low"], row["high"])
+    own = frame[(frame["scorer"] == BEST) & frame["set"].isin(SETS) & (frame["domain"] != "all")]
+    found["worst_gain"] = f"{100 * own['over_bar'].min():+.1f}".replace("-", "\u2212")
+    reference = kinds[kinds["best_reference"]]
+    found["best_reference"] = reference["system"].iloc[0]
+    found["best_reference_auc"] = percent(reference.loc[reference["family"] == "all", "auc"].iloc[0])
+    networks = kinds[kinds["group"] == "network"]
+    found["families"] = str(kinds.loc[kinds["family"] != "all", "family"].nunique())
+    ahead = networks[(networks["low"] > 0) & (networks["family"] != "all")]
+    names = [
+        f"*{row.system}*, {row.family}: {effect(row.over_best, row.low, row.high)} points" for row in ahead.itertuples()
+    ]
+    found["modulation_rhythm"] = percent(kinds.set_index(["system", "family"])["auc"]["modulation", "rhythm"])
+    found["networks_ahead"] = "; ".join(names) or "none"
+    top = networks[networks["family"] == "all"].sort_values("auc").iloc[-1]
+    found["best_network"], found["best_network_auc"] = top["system"], percent(top["auc"])
+    return found
+
+
+def pages(folder: Path) -> dict[str, str]:
+    """Generated tables by file name."""
+    frame, kinds = read(folder, "figures"), read(folder, "kinds")
+    return {
+        "generated/shifts_sets.md": sets(frame),
+        "generated/shifts_attempts.md": attempts(frame),
+        "generated/shifts_kinds.md": families(kinds),
+    }
+
+
+def sets(frame: pd.DataFrame) -> str:
+    """Source and target of the main scorers on each data set."""
+    rows = []
+    for scorer in SHOWN:
+        part = frame[frame["scorer"] == scorer].set_index(["set", "domain"])["value"]
+        rows.append([scorer, *(f"{percent(part[name, 'source'])} / {percent(part[name, 'target'])}" for name in SETS)])
+    caption = "Source / target on each data set: harmonic mean of AUC and pAUC over sections, per cent."
+    return table(pd.DataFrame(rows, columns=["Scorer", *SETS.values()]), caption, "shifts-sets", "l" + "r" * len(SETS))
+
+
+def attempts(frame: pd.DataFrame) -> str:
+    """Mean over the data sets of every scorer, best first, with its difference to the better plain Mahalanobis."""
+    mean = frame[frame["set"] == "mean"]
+    order = mean[mean["domain"] == "all"].sort_values("value", ascending=False)["scorer"]
+    cell, rows = mean.set_index(["scorer", "domain"]), []
+    for scorer in order:
+        target = cell.loc[scorer, "target"]
+        shown = [percent(cell.loc[scorer, domain]["value"]) for domain in ("source", "target", "all")]
+        rows.append([scorer, *shown, effect(target["over_bar"], target["low"], target["high"])])
+    columns = ["Scorer", "Source", "Target", "All", "Target, over the better Mahalanobis (points)"]
+    caption = (
+        "Every scorer that was tried, mean over the five data sets, best first; the last column is paired over clips. "
+        "Per cent, and percentage points with 95 % intervals."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, "shifts-attempts", "lrrrr")
+
+
+def families(kinds: pd.DataFrame) -> str:
+    """AUC per family of faults of simple references and networks."""
+    names = [name for name in dict.fromkeys(kinds["family"]) if name != "all"]
+    rows = []
+    for (group, system), part in kinds.groupby(["group", "system"], sort=False):
+        auc = part.set_index("family")["auc"]
+        rows.append([group, system, *(percent(auc[name]) for name in (*names, "all"))])
+    rows.sort(key=lambda row: (row[0] != "reference", -float(row[-1])))
+    clips = kinds.drop_duplicates("family").set_index("family")["clips"]
+    columns = ["", "System", *(f"{name} ({clips[name]})" for name in names), "Mean"]
+    caption = (
+        "AUC in per cent per family of faults of the synthetic machines (number of anomalous clips), mean over machine "
+        "types, sections and domains."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, "shifts-kinds", "ll" + "r" * (len(names) + 1))
