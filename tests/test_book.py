@@ -284,7 +284,7 @@ def test_chapters_show_what_notebooks_made(tmp_path):
     run = Run(tmp_path / "run")
     folder = run.system("autoencoder", "fan", "base")
     folder.mkdir(parents=True)
-    (folder / "scores.json").write_text(json.dumps({"commit": "0123abc"}))
+    (folder / "record.json").write_text(json.dumps({"commit": "0123abc"}))
     (folder / "bands.csv").write_text("band,signed\n0,1.5\n")
     picture = nbformat.v4.new_output("display_data", {"image/png": "iVBORw0KGgo="})
     figure = {"figure": {"name": "band-errors", "caption": "Errors."}, "image": {"alt": "Lines."}}
@@ -382,6 +382,7 @@ NAMES = [
     "06_embeddings.fan.base",
     "07_ensemble.fan",
     "08_table1",
+    "11_integrated.fan",
 ]
 
 

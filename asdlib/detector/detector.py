@@ -45,7 +45,6 @@ class Detector(OutlierMixin, BaseEstimator):
         sections_: Names of the sections.
         card_: The model card, Markdown.
         held_out_: Scores of the held-out clips, one row per clip and branch: ``section, domain, branch, score``.
-        offset_: Value of :meth:`score_samples` below which a recording is an anomaly.
         warnings_: Warnings about the recordings, one sentence each (after :meth:`fit`).
 
     .. code-block:: python

@@ -61,7 +61,7 @@ class Explorer:
         same = (table["section"] == self.section.value) & (table["domain"] == self.domain.value)
         names = table.loc[same & (table["label"] == self.label.value) & (table["split"] == "test"), "clip"]
         if list(self.clip.options) != list(names):
-            self.clip.options = list(names)  # chooses the first one, which shows it
+            self.clip.options, self.clip.value = list(names), next(iter(names), None)  # the change shows the clip
 
     def _scores(self):
         table = scores.read(Run.of(self.settings).scores("autoencoder", self.machine.value, self.candidates[0]))

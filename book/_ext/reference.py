@@ -33,8 +33,17 @@ def without_routing(app, what, name, thing, skip, options):
     return True if name.startswith("set_") and name.endswith("_request") else None
 
 
+def without_sources(app):
+    """Leave modules without source, such as ``builtins``, out of the list of sources, where their links are dead."""
+    modules = getattr(app.env, "_viewcode_modules", {})
+    for name in [name for name, found in modules.items() if not found]:
+        del modules[name]
+    return []
+
+
 def setup(app):
     app.connect("autodoc-skip-member", without_routing)
+    app.connect("html-collect-pages", without_sources, priority=100)  # before the sources are listed
     app.connect("autodoc-process-signature", without_fields)
     app.connect("builder-inited", plain_types)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
