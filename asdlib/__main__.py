@@ -14,10 +14,10 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 on success, 1 if the check or the run failed, 2 if the input cannot be used.
     """
-    given = parser().parse_args(arguments)
-    module, _, name = given.command.partition(":")
+    chosen = parser().parse_args(arguments)
+    module, _, name = chosen.command.partition(":")
     try:
-        return getattr(importlib.import_module(f"asdlib.commands.{module}"), name)(given)
+        return getattr(importlib.import_module(f"asdlib.commands.{module}"), name)(chosen)
     except AsdError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -89,7 +89,8 @@ def _figure(name: str, cell: nbformat.NotebookNode, alt: str, caption: str, fold
     for output in cell.outputs:
         if "image/png" in output.get("data", {}):
             (folder / f"{name}.png").write_bytes(base64.b64decode(output["data"]["image/png"]))
-            return f"```{{figure}} generated/shown/{name}.png\n:name: {name}\n:alt: {alt}\n\n{caption}\n```\n"
+            options = f":name: {name}\n:figclass: wide\n:alt: {alt}"
+            return f"```{{figure}} generated/shown/{name}.png\n{options}\n\n{caption}\n```\n"
     return f"*The figure {name} is empty on these data.*\n"
 
 

@@ -1,5 +1,10 @@
 """The book of the smoke run in a real browser, read from disk with all other hosts out of reach."""
 
+import json
+import re
+from html import unescape
+from urllib.parse import unquote
+
 import pytest
 from browser import CHROMIUM, browser
 
@@ -12,12 +17,16 @@ BRIGHTNESS = """["body", "main"].map((where, text) => {
     const [red, green, blue] = (text ? style.color : style.backgroundColor).match(/[\\d.]+/g).map(Number);
     return 0.3 * red + 0.6 * green + 0.1 * blue;
 })"""
-PLAYED = """Promise.all([...document.querySelectorAll("audio")].map(async audio => {
-    await audio.play();
-    while (audio.currentTime == 0) await new Promise(wait => setTimeout(wait, 10));
-    audio.pause();
-    return audio.duration;
-}))"""
+PLAYED = """(async () => {
+    const durations = [];
+    for (const audio of document.querySelectorAll("article audio:is([src], :has(source))")) {
+        await audio.play();
+        while (audio.currentTime == 0) await new Promise(wait => setTimeout(wait, 10));
+        audio.pause();
+        durations.push(audio.duration);
+    }
+    return durations;
+})()"""
 # Of the page, what is text but neither code nor mathematics: LaTeX that was not typeset would stand there.
 PROSE = """(() => {
     const copy = document.querySelector("main").cloneNode(true);
@@ -68,8 +77,8 @@ def test_every_page_renders_on_desktop_and_phone_light_and_dark(book, page):
             wrong.append(f"{name}: mathematics that was not typeset")
         durations = page.run(PLAYED)
         sounds += len(durations)
-        if len(durations) > 6 or not all(duration > 0.5 for duration in durations):
-            wrong.append(f"{name}: audio clips of {durations} s; expected six at most, each of some length")
+        if len(durations) > 12 or not all(duration > 0.5 for duration in durations):
+            wrong.append(f"{name}: audio clips of {durations} s; expected twelve at most, each of some length")
         wrong += [f"{name}: {problem}" for problem in page.problems]
     assert wrong == []
     assert len(pages) > 40 and formulas > 30 and sounds >= 8, "the book has all its parts"
@@ -94,7 +103,76 @@ def test_the_search_finds_what_the_paper_names(book, page):
     page.until("document.querySelectorAll('#search-results li a').length > 3")
     found = page.run("[...document.querySelectorAll('#search-results li a')].map(link => link.href)")
     assert any("classifier.html" in link for link in found), found
+    page.until("document.querySelectorAll('#search-results li .context').length > 3")
+    shown = page.run("[...document.querySelectorAll('#search-results .context')].map(part => part.textContent)")
+    assert sum("ddcsad" in text.lower() for text in shown) > 1, shown
     assert page.problems == []
+
+
+def test_no_link_is_dead(book):
+    """Of all pages, also of the listings of the sources; links to other hosts are not followed."""
+    dead = []
+    for path in sorted(book.rglob("*.html")):
+        if "_static" in path.parts:
+            continue
+        for link in set(re.findall(r'<a[^>]* href="([^"#?]+)', path.read_text(encoding="utf-8"))):
+            if not re.match(r"\w+:", link) and not (path.parent / unquote(unescape(link))).exists():
+                dead.append(f"{path.relative_to(book)}: {link}")
+    assert dead == []
+
+
+def test_one_player_plays_at_a_time_and_shows_where_it_is(book, page):
+    page.look(*LOOKS[0])
+    page.open((book / "classifier.html").as_uri())
+    playing = page.run("""(async () => {
+        const players = [...document.querySelectorAll("figure.player audio")];
+        for (const player of players.slice(0, 3)) await player.play();
+        while (players[2].currentTime < 0.1) await new Promise(wait => setTimeout(wait, 10));
+        await new Promise(requestAnimationFrame);
+        const line = players[2].closest("figure").querySelector(".picture > span");
+        const result = [players.map(player => !player.paused), parseFloat(line.style.left)];
+        players[2].pause();
+        return result;
+    })()""")
+    assert playing[0].index(True) == 2 and sum(playing[0]) == 1 and 0 < playing[1] <= 100
+    assert page.run("[...document.querySelectorAll('figure.player audio')].every(audio => audio.ariaLabel)")
+
+
+def test_a_clip_in_a_plot_is_named_lights_up_everywhere_and_plays(book, page):
+    page.problems.clear()
+    page.open((book / "ensembles.html").as_uri())
+    clip = page.run("document.querySelector('.points svg [data-clip]').dataset.clip")
+    found = page.run(f"""(async () => {{
+        const plot = document.querySelector(".points"), name = {json.dumps(clip)};
+        const mark = plot.querySelector(`svg [data-clip="${{name}}"]`);
+        mark.dispatchEvent(new PointerEvent("pointerover", {{bubbles: true}}));
+        const lit = [...plot.querySelectorAll("svg")].filter(panel => panel.querySelector(".lit")).length;
+        mark.dispatchEvent(new MouseEvent("click", {{bubbles: true}}));
+        const sound = plot.querySelector(":scope > audio");
+        while (!(sound.currentTime > 0)) await new Promise(wait => setTimeout(wait, 10));
+        const buttons = plot.querySelectorAll("tbody button").length;
+        return [lit, plot.querySelector(".now").textContent, sound.duration, buttons];
+    }})()""")
+    assert found[0] == 2 and found[1].startswith(f"{clip}: ") and found[2] > 0.5 and found[3] > 10
+    assert page.problems == []
+
+
+def test_table_1_sorts_within_its_blocks(book, page):
+    page.open((book / "table1.html").as_uri())
+    values = page.run("""(() => {
+        const table = document.querySelector("table.table1");
+        table.querySelector("thead button").click();
+        return [...table.tBodies].map(body => [...body.rows].map(row => row.cells[1]?.dataset.value ?? ""));
+    })()""")
+    for block in values:
+        numbers = [float(value) for value in block[1:] if value]
+        assert block[0] == "" and len(numbers) > 3 and numbers == sorted(numbers, reverse=True)
+
+
+def test_terms_and_works_explain_themselves(book):
+    text = (book / "data.html").read_text(encoding="utf-8")
+    assert re.search(r'href="basics.html#term-section"[^>]* title="One particular machine', text)
+    assert re.search(r'href="references.html#[^"]*"[^>]* title="[^"]{20,}', text)
 
 
 def test_what_is_missing_is_seen(page, tmp_path):

@@ -270,7 +270,7 @@ def test_a_moved_or_replaced_detector_is_not_mixed_up(place, tmp_path):
     shutil.copytree(tmp_path / "b", tmp_path / "a")
     text = (tmp_path / "a" / "detector.json").read_text()
     (tmp_path / "a" / "detector.json").write_text(text + " ")
-    with pytest.raises(DetectorError, match="holds another detector by now"):
+    with pytest.raises(DetectorError, match="now holds another detector"):
         detector.save(tmp_path / "c")
 
 

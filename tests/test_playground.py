@@ -15,6 +15,7 @@ from asdlib.detector import Verdict
 from asdlib.errors import AsdError
 from asdlib.execution import notebooks
 from asdlib.paths import HOME, Run
+from asdlib.plots import explorer
 
 pytestmark = pytest.mark.slow
 
@@ -120,3 +121,25 @@ def test_what_cannot_be_picked_is_one_sentence(settings, tmp_path):
     (tmp_path / "some.wav").write_bytes(b"RIFF")
     with pytest.raises(AsdError, match=r"no section '07'.* choose one of the sections 00, 01"):
         playground.pick(settings, "fan", str(tmp_path / "some.wav"), "07", "source")
+
+
+def test_the_explorer_follows_its_choices(settings, tmp_path, monkeypatch, capsys):
+    """Drop-downs offer what the run has; players, verdict and figure are those of the chosen or uploaded clip."""
+    displayed = []
+    monkeypatch.setattr(explorer, "display", lambda *things: displayed.append(things))
+    shown = explorer.Explorer(settings, "fan", "base", "base", 0.9)
+    players, verdict = displayed[0]
+    assert players.data.count("<audio") == 2 and shown.clip.value in players.data
+    assert list(verdict["system"]) == ["autoencoder", "classifier", "ensemble"]
+    shown.domain.value, shown.label.value = "target", "normal"
+    assert shown.clip.options and all("target" in name and "normal" in name for name in shown.clip.options)
+    assert shown.clip.value in displayed[-2][0].data
+    thresholds = displayed[-2][1]["threshold"]
+    shown.quantile.value = 0.6
+    assert (displayed[-2][1]["threshold"] < thresholds).all()
+    soundfile.write(tmp_path / "mine.wav", np.random.default_rng(0).normal(0, 0.1, 32_000), 16_000)
+    content = (tmp_path / "mine.wav").read_bytes()
+    shown.upload.value = ({"name": "mine.wav", "type": "audio/wav", "size": len(content), "content": content},)
+    assert "mine.wav" in displayed[-2][0].data
+    shown.upload.value = ({"name": "odd.wav", "type": "audio/wav", "size": 3, "content": b"odd"},)
+    assert "odd.wav" in capsys.readouterr().out

@@ -140,11 +140,6 @@ class Batches:
         picks += [self.normal] * (half - targets)
         return self._draw(rng, picks + [self.all_negatives.draw(rng) for _ in range(half)], targets)
 
-    def pair(self, generator: torch.Generator) -> Tensor:
-        """Draw a normal window and an outlier window, augmented but not mixed, to plot; (2, samples)."""
-        rng = _random(generator)
-        return self._augmented(rng, [self.normal, self.source_negatives.draw(rng)])
-
     def outliers(self, count: int, generator: torch.Generator) -> list[Clips]:
         """Draw at most ``count`` different outliers in the same way as the negatives of :meth:`source`, to inspect."""
         rng, chosen = _random(generator), {}

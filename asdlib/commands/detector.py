@@ -6,71 +6,71 @@ from asdlib.detector.judge import Judge
 from asdlib.params.settings import assignments
 
 
-def fit(given) -> int:
+def fit(arguments) -> int:
     """Train a detector and print its card."""
     card = commands.fit(
-        given.folder,
-        given.out,
-        changed=given.changed,
-        outliers=given.outliers,
-        profile=given.profile,
-        false_alarm_rate=given.false_alarms,
-        level_limit=given.level_limit,
-        overrides=assignments(given.set),
-        jobs=given.jobs,
-        replace=given.replace,
-        ignore_names=given.ignore_names,
+        arguments.folder,
+        arguments.out,
+        changed=arguments.changed,
+        outliers=arguments.outliers,
+        profile=arguments.profile,
+        false_alarm_rate=arguments.false_alarms,
+        level_limit=arguments.level_limit,
+        overrides=assignments(arguments.set),
+        jobs=arguments.jobs,
+        replace=arguments.replace,
+        ignore_names=arguments.ignore_names,
     )
     print(card.read_text(encoding="utf-8"))
     return 0
 
 
-def score(given) -> int:
+def score(arguments) -> int:
     """Print the verdicts on recordings."""
     return commands.score(
-        given.detector,
-        given.recordings,
-        folder=given.watch,
-        journal=given.journal,
-        section=given.section,
-        changed=given.changed,
-        form=given.form,
-        false_alarm_rate=given.false_alarm_rate,
+        arguments.detector,
+        arguments.recordings,
+        folder=arguments.watch,
+        journal=arguments.journal,
+        section=arguments.section,
+        changed=arguments.changed,
+        form=arguments.form,
+        false_alarm_rate=arguments.false_alarm_rate,
     )
 
 
-def calibrate(given) -> int:
+def calibrate(arguments) -> int:
     """Set a detector's thresholds and print its card."""
     card = commands.calibrate(
-        given.detector,
-        given.folder,
-        given.out,
-        section=given.section,
-        changed=given.changed,
-        ignore_names=given.ignore_names,
+        arguments.detector,
+        arguments.folder,
+        arguments.out,
+        section=arguments.section,
+        changed=arguments.changed,
+        ignore_names=arguments.ignore_names,
     )
     print(card.read_text(encoding="utf-8"))
     return 0
 
 
-def report(given) -> int:
+def report(arguments) -> int:
     """Write a page about recordings."""
-    clips = commands.expand(given.recordings)
-    judged = pages.report(Judge.load(given.detector), clips, given.out, given.section, given.changed)
-    print(given.out)
+    clips = commands.expand(arguments.recordings)
+    judged = pages.report(Judge.load(arguments.detector), clips, arguments.out, arguments.section, arguments.changed)
+    print(arguments.out)
     return 0 if judged == len(clips) else 2
 
 
-def history(given) -> int:
+def history(arguments) -> int:
     """Print and plot verdicts over time."""
-    print(pages.history(given.journals, given.out).round(2).to_string(index=False))
-    print(given.out)
+    print(pages.history(arguments.journals, arguments.out).round(2).to_string(index=False))
+    print(arguments.out)
     return 0
 
 
-def export(given) -> int:
+def export(arguments) -> int:
     """Write a detector's networks to ONNX files."""
     from asdlib.detector import onnx  # needs PyTorch, without which the other commands work
 
-    print(*onnx.export(given.detector, given.out), sep="\n")
+    print(*onnx.export(arguments.detector, arguments.out), sep="\n")
     return 0

@@ -6,9 +6,11 @@ from asdlib.execution import reproduce as execution
 from asdlib.params.settings import assignments
 
 
-def reproduce(given) -> int:
+def reproduce(arguments) -> int:
     """Run a profile."""
-    overrides = assignments(given.set)
-    if given.data:
-        overrides |= {"data.root": str(Path(given.data)), "data.synthetic": None}
-    return execution.reproduce(given.profile, overrides, given.jobs, given.dry_run, given.targets, given.cluster)
+    overrides = assignments(arguments.set)
+    if arguments.data:
+        overrides |= {"data.root": str(Path(arguments.data)), "data.synthetic": None}
+    return execution.reproduce(
+        arguments.profile, overrides, arguments.jobs, arguments.dry_run, arguments.targets, arguments.cluster
+    )

@@ -6,10 +6,10 @@ from asdlib.errors import AsdError
 from asdlib.execution import notebooks, process_lifetime
 
 
-def execute(given) -> int:
+def execute(arguments) -> int:
     """Check the parameters of a notebook and execute it."""
     values = {}
-    for text in given.parameters:
+    for text in arguments.parameters:
         try:
             more = json.loads(text)
         except json.JSONDecodeError as error:
@@ -17,8 +17,8 @@ def execute(given) -> int:
         if not isinstance(more, dict):
             raise AsdError(f'--parameters: {text} found; expected an object such as {{}} or {{"params": "demo"}}')
         values |= more
-    if given.leader:
-        process_lifetime.follow(given.leader)
-    seconds = notebooks.execute(given.notebook, given.output, values)
-    print(f"{given.output.stem} | done in {seconds:.0f} s", flush=True)
+    if arguments.leader:
+        process_lifetime.follow(arguments.leader)
+    seconds = notebooks.execute(arguments.notebook, arguments.output, values)
+    print(f"{arguments.output.stem} | done in {seconds:.0f} s", flush=True)
     return 0

@@ -7,22 +7,26 @@ from asdlib.challenge import evaluate as figures
 from asdlib.challenge import export as files
 
 
-def evaluate(given) -> int:
+def evaluate(arguments) -> int:
     """Print the official figures of score files."""
-    result = figures.evaluate(given.paths, decisions=given.decisions, year=given.year, compare=given.compare)
-    print(json.dumps(result, indent=2) if given.json else figures.describe(result))
+    result = figures.evaluate(
+        arguments.paths, decisions=arguments.decisions, year=arguments.year, compare=arguments.compare
+    )
+    print(json.dumps(result, indent=2) if arguments.json else figures.describe(result))
     return 0
 
 
-def combine(given) -> int:
+def combine(arguments) -> int:
     """Write the score files of an ensemble."""
-    ensembles.combine(given.paths, normalise=given.normalise, by=given.by, out=given.out, year=given.year)
-    print(given.out)
+    ensembles.combine(
+        arguments.paths, normalise=arguments.normalise, by=arguments.by, out=arguments.out, year=arguments.year
+    )
+    print(arguments.out)
     return 0
 
 
-def export(given) -> int:
+def export(arguments) -> int:
     """Write a run's scores, decisions and results as official files."""
-    files.export(given.run, given.out, given.threshold, given.per, given.year)
-    print(given.out)
+    files.export(arguments.run, arguments.out, arguments.threshold, arguments.per, arguments.year)
+    print(arguments.out)
     return 0

@@ -70,8 +70,13 @@ def reproduce(
         if not dry_run:
             slurm.wait(root)
             _sweep(settings)
-        given = {"profile": profile, "overrides": overrides, "plan": dataclasses.asdict(plan), "leader": str(leader)}
-        write_json(given, config)
+        handed_on = {
+            "profile": profile,
+            "overrides": overrides,
+            "plan": dataclasses.asdict(plan),
+            "leader": str(leader),
+        }
+        write_json(handed_on, config)
         began = time.time()
         here = not (submit or dry_run)  # whether notebooks run on this machine
         with kernels.kernels(environment) if here else contextlib.nullcontext(environment) as environment:
