@@ -178,7 +178,7 @@ def test_all_systems_score_the_same_clips(runs):
         for system, table in scores.read(path).groupby("system"):
             assert sorted(table[keys].itertuples(index=False, name=None)) == expected, system
             found += 1
-    assert found == 4 + 2 * len(settings.autoencoder.scorer.variants) + 2 * len(settings.classifier.scorer.variants)
+    assert found == 6 + 2 * len(settings.autoencoder.scorer.variants) + 2 * len(settings.classifier.scorer.variants)
 
 
 def test_reference_clips_are_scored_as_target_clips_are(runs):
