@@ -168,12 +168,14 @@ def test_the_headline_is_contradicted_by_arithmetic():
     assert "75.06%" in row["reason"] and row["unit"] == ARITHMETIC
 
 
-def test_the_figure_numbers_what_was_measured_as_the_table_does():
+def test_the_figure_names_what_was_measured_with_its_verdict():
     table = judge(STRONG)
     axes = evaluation.claims(table).axes
-    shown = {int(label.get_text()) for axis in axes for label in axis.get_yticklabels()}
-    measured = table["effect"].notna() & (table["unit"] != ARITHMETIC)
-    assert shown == {number for number, there in enumerate(measured, 1) if there}
+    panels = [[label.get_text() for label in axis.get_yticklabels()] for axis in axes]
+    measured = table[table["effect"].notna() & (table["unit"] != ARITHMETIC)].drop_duplicates("test")
+    assert [len(panel) for panel in panels] == [sum(measured["unit"] == unit) for unit in measured["unit"].unique()]
+    shown = [text.partition(":")[0].lower() for panel in panels for text in panel]
+    assert sorted(shown) == sorted(measured["verdict"])
     assert [axis.get_xlabel() for axis in axes] == ["difference in percentage points", CORRELATION]
 
 
