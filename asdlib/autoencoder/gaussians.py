@@ -1,8 +1,9 @@
 """Fit the Gaussians of the scorer module (Sec. 2.1) to the reconstruction errors of clips.
 
-They are fitted on clips that the network did not learn from. These clips are also in the score table, since
-normalisation and thresholds need normal clips. Their scores are cross-fitted (:func:`cross_fit`), so that no clip is
-scored by a Gaussian that it helped to fit.
+Those of the source domain are fitted on clips that the network did not learn from, as the paper says. Those of the
+target domain use the few target clips, which the network did learn from: with three clips, holding one out would leave
+two. The held-out clips are also in the score table, since normalisation and thresholds need normal clips. Their scores
+are cross-fitted (:func:`cross_fit`), so that no clip is scored by a Gaussian that it helped to fit.
 """
 
 from collections.abc import Mapping, Sequence

@@ -119,16 +119,16 @@ class Batches:
         return recorded | ({"shifted": self.shifted.waveforms.fingerprint} if self.shifted else {})
 
     def source(self, generator: torch.Generator) -> Batch:
-        """Draw a batch of the source domain: normal clips, then as many outliers."""
+        """Draw a batch of the source domain: normal clips, then as many outliers, all mixed by Mixup if it is set."""
         rng, half = _random(generator), self.settings.batch_size // 2
         return self._draw(rng, [self.normal] * half + [self.source_negatives.draw(rng) for _ in range(half)])
 
     def finetuning(self, generator: torch.Generator) -> Batch:
-        """Draw a batch for the target domain, in which ``target_clips`` clips like the target's replace normal ones.
+        """Draw a batch in which target and pseudo-target clips take the places of ``target_clips`` normal ones.
 
         The first half of them are pure target clips. The others are shifted clips if there are any, and otherwise
-        pseudo-target clips (:mod:`asdlib.classifier.pseudo_target`). The rest of the batch is mixed among itself, as in
-        :meth:`source`.
+        pseudo-target clips (:mod:`asdlib.classifier.pseudo_target`). The remaining clips are mixed with one another, as
+        in :meth:`source`.
         """
         if self.target is None:
             raise ModelError(

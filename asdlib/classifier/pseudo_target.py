@@ -28,8 +28,8 @@ def mix(
 
     Args:
         rng: Source of partners and shares.
-        waveform: Shape (rows, samples): ``size`` rows of the batch, which begin with ``pure`` clips that stay as they
-            are, followed by the partners of the rows after those, as many as there are.
+        waveform: Shape (rows, samples): the ``size`` rows of the batch, of which the first ``pure`` stay unmixed,
+            then the source clips with which the rows after these are mixed.
         label: Label of each row, (rows,).
         size: Rows of the batch.
         pure: Clips that stay unmixed.

@@ -27,7 +27,7 @@ class Block:
     mix: str
     """the row that averages both ensembles"""
     maximum: str = ""
-    """the row of the better of both ensembles by its labels; empty if the block has none"""
+    """the row for whichever ensemble scores better on the visible labels; empty if the block has none"""
 
     @property
     def rows(self) -> tuple[str, ...]:

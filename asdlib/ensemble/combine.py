@@ -15,7 +15,7 @@ def normalise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.nda
     Args:
         scores: Shape (..., clips).
         reference: Scores of the reference clips, shape (..., reference clips), with the same leading shape; None for
-            ``scores`` itself. Test clips are the paper's reference; training clips let one clip be scored alone.
+            ``scores`` itself. We read the paper as meaning the test clips; training clips let one clip be scored alone.
 
     Returns:
         Shape (..., clips). If the reference is constant, only the mean is subtracted.

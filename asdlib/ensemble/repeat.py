@@ -34,7 +34,7 @@ class Visible:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Choice for the row of an ensemble in every resample."""
+    """The ensemble chosen for one row of the table, in every resample."""
 
     members: np.ndarray
     """indices of systems, best first, shape (resamples, most)"""
@@ -169,7 +169,8 @@ def _ranked(values: np.ndarray, systems: list[int], pool: Pool, twins: np.ndarra
         twins: A number that systems of equal scores share, shape (systems,).
 
     Returns:
-        Indices of systems, shape (resamples, candidates), twins of better ones last; and the number without twins.
+        Indices of systems, shape (resamples, candidates), with duplicates of better systems at the end, and
+        the number of distinct systems, shape (resamples,).
     """
     candidates: dict[str, list[int]] = {}
     for k in systems:
