@@ -30,7 +30,7 @@ def use() -> None:
 
     A user's ``matplotlibrc`` changes nothing. In a notebook, pictures have twice the pixels of their size.
     """
-    if "ipykernel" in sys.modules:  # notebooks; the command line does not import it
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:  # in a notebook
         from matplotlib_inline.config import InlineBackend
 
         InlineBackend.instance().figure_formats = {"retina"}
