@@ -1,5 +1,6 @@
 """One clip through a trained run agrees with what the run itself says of it; a recording from elsewhere works."""
 
+import datetime
 import shutil
 
 import nbformat
@@ -138,8 +139,12 @@ def test_the_explorer_follows_its_choices(settings, tmp_path, monkeypatch, capsy
     shown.quantile.value = 0.6
     assert (displayed[-2][1]["threshold"] < thresholds).all()
     soundfile.write(tmp_path / "mine.wav", np.random.default_rng(0).normal(0, 0.1, 32_000), 16_000)
-    content = (tmp_path / "mine.wav").read_bytes()
-    shown.upload.value = ({"name": "mine.wav", "type": "audio/wav", "size": len(content), "content": content},)
+
+    def upload(name, content):
+        file = {"name": name, "type": "audio/wav", "size": len(content), "content": content}
+        shown.upload.value = (file | {"last_modified": datetime.datetime.now(datetime.UTC)},)
+
+    upload("mine.wav", (tmp_path / "mine.wav").read_bytes())
     assert "mine.wav" in displayed[-2][0].data
-    shown.upload.value = ({"name": "odd.wav", "type": "audio/wav", "size": 3, "content": b"odd"},)
+    upload("odd.wav", b"odd")
     assert "odd.wav" in capsys.readouterr().out
