@@ -144,13 +144,13 @@ def _reports(commands) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help=words)
     command.add_argument("--section", help=SECTION)
     command.add_argument("--changed", action="store_true", help=CHANGED)
-    command.set_defaults(command="detector:report")
+    command.set_defaults(command="pages:report")
 
     command = commands.add_parser("history", help="show verdicts over time, as a table and a plot")
     words = "journals written by score --watch, or output of score --json"
     command.add_argument("journals", type=Path, nargs="+", help=words)
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write: .html or .png")
-    command.set_defaults(command="detector:history")
+    command.set_defaults(command="pages:history")
 
     words = "export a detector's networks to ONNX files and compare them with PyTorch"
     command = commands.add_parser("onnx", help=words)

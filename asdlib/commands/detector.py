@@ -1,8 +1,6 @@
 """Train and use a detector."""
 
 from asdlib.detector import commands
-from asdlib.detector import report as pages
-from asdlib.detector.judge import Judge
 from asdlib.params.settings import assignments
 
 
@@ -50,21 +48,6 @@ def calibrate(arguments) -> int:
         ignore_names=arguments.ignore_names,
     )
     print(card.read_text(encoding="utf-8"))
-    return 0
-
-
-def report(arguments) -> int:
-    """Write a page about recordings."""
-    clips = commands.expand(arguments.recordings)
-    judged = pages.report(Judge.load(arguments.detector), clips, arguments.out, arguments.section, arguments.changed)
-    print(arguments.out)
-    return 0 if judged == len(clips) else 2
-
-
-def history(arguments) -> int:
-    """Print and plot verdicts over time."""
-    print(pages.history(arguments.journals, arguments.out).round(2).to_string(index=False))
-    print(arguments.out)
     return 0
 
 

@@ -1,0 +1,20 @@
+"""Write pages about recordings and verdicts, which needs matplotlib; scoring does without."""
+
+from asdlib.detector import commands
+from asdlib.detector import report as pages
+from asdlib.detector.judge import Judge
+
+
+def report(arguments) -> int:
+    """Write a page about recordings."""
+    clips = commands.expand(arguments.recordings)
+    judged = pages.report(Judge.load(arguments.detector), clips, arguments.out, arguments.section, arguments.changed)
+    print(arguments.out)
+    return 0 if judged == len(clips) else 2
+
+
+def history(arguments) -> int:
+    """Print and plot verdicts over time."""
+    print(pages.history(arguments.journals, arguments.out).round(2).to_string(index=False))
+    print(arguments.out)
+    return 0
