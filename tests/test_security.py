@@ -153,7 +153,7 @@ def test_machine_names_go_through_the_snakefile_as_they_are(tmp_path, note):
         parts = [stage, *(values[key] for key in ("machine", "section", "candidate") if key in values)]
         assert output == str(tmp_path / "runs" / "smoke" / "notebooks" / (".".join(parts) + ".ipynb"))
         asked += [machine] if stage == "02_baselines" else []
-    assert sorted(asked) == sorted(HOSTILE) and len(lines) == 8 * len(HOSTILE) + 2
+    assert sorted(asked) == sorted(HOSTILE) and len(lines) == 9 * len(HOSTILE) + 2
     assert not (tmp_path / "hacked").exists()
     note("machine names with shell signs through the Snakefile, unharmed", len(HOSTILE))
 
