@@ -14,7 +14,10 @@ import pytest
 from asdlib import params
 from asdlib.execution import kernels
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forked kernels are for Linux")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forked kernels are for Linux"),
+]
 
 PROBE = """
 import json, os, sys
