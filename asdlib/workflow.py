@@ -19,7 +19,7 @@ class StageNotebook:
     rule: str
     """rule of the Snakefile"""
     parameters: tuple[str, ...] = ()
-    """parameters besides ``params`` and ``overrides``, which all stages have; wildcards of the rule"""
+    """parameters other than ``params`` and ``overrides``, which all stages have; wildcards of the rule"""
     branch: Literal["autoencoder", "classifier"] | None = None
     """branch to which the parameter ``candidate`` belongs"""
 

@@ -110,7 +110,7 @@ CONTENTS = [
 
 
 # What can be wrong with a name or a tree: each changes the folder ``fan``; words of the sentence about it ------------
-def a_name_beside_the_grammar(fan, clip, rng):
+def a_name_off_the_grammar(fan, clip, rng):
     names = ["take 1.wav", "section_0_source_train_normal_1.wav", "section_00_source_train_normal.wav", "ü.WAV"]
     name = names[rng.integers(len(names))]
     (fan / "train" / name).write_bytes((fan / clip).read_bytes())
@@ -183,7 +183,7 @@ def a_machine_with_a_pattern_for_a_name(fan, clip, rng):
 
 
 TREE = [
-    a_name_beside_the_grammar, a_name_that_is_no_text, an_anomaly_in_training, a_clip_in_the_wrong_folder, a_clip_twice,
+    a_name_off_the_grammar, a_name_that_is_no_text, an_anomaly_in_training, a_clip_in_the_wrong_folder, a_clip_twice,
     a_link_to_itself, a_link_to_nothing, a_pipe, no_clips_of_a_kind, too_few_to_learn_from,
     a_machine_with_a_pattern_for_a_name,
 ]  # fmt: skip

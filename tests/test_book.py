@@ -511,7 +511,7 @@ def test_the_audit_shows_the_papers_cells():
     assert tables.larger().count("| yes |") == 14
 
 
-def test_claims_show_verdict_first_and_real_data_beside_it():
+def test_claims_show_verdict_first_and_real_data_next_to_it():
     nan = [np.nan] * 4
     row = ("outperform the baseline significantly", "Sec. 4", "a minus b", "", -0.01, -0.02, -0.001, "contradicted",
            "below zero", 0.03, np.nan, 480, 2, 3)  # fmt: skip
@@ -567,7 +567,7 @@ def test_every_exercise_stands_in_its_chapter():
         assert f"{{include}} generated/exercise_{name}.md" in CHAPTERS[name].partition("## What to try")[2]
 
 
-def test_a_rerun_of_the_official_autoencoder_stands_beside_the_first_row():
+def test_a_rerun_of_the_official_autoencoder_is_compared_with_the_first_row():
     text = tables.rerun(pd.read_csv(assemble.RERUN, dtype={"section": str}))
     assert "| ToyCar | source | 58.92 | 59.44 | −0.52 |" in text and "| all | all | 57.39 | 57.28 | +0.11 |" in text
 

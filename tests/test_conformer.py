@@ -146,7 +146,7 @@ def test_bfloat16_is_near():
 
 
 def test_attention_in_bfloat16_trains_like_float32():
-    """The crops of a training on a processor take another path than the fused attention in float32 beside it."""
+    """The crops of a training on a processor take another path than the fused attention in float32 next to it."""
     module, x = Attention(CHANNELS, HEADS).train(), torch.randn(2, 9, CHANNELS)
     weight = module.inward.weight
     exact = module(x)

@@ -314,7 +314,7 @@ SHAPES = {
     "as a deposit": lambda files: [
         {"filename": f["key"], "filesize": f["size"], "checksum": f["checksum"].removeprefix("md5:")} for f in files
     ],
-    "a file without a name beside": lambda files: [{"key": None, "size": 1}, *files],
+    "another file without a name": lambda files: [{"key": None, "size": 1}, *files],
     "no links": lambda files: [{key: file[key] for key in file if key != "links"} for file in files],
     "links of another kind": lambda files: [file | {"links": "none"} for file in files],
     "capital digits": lambda files: [

@@ -45,7 +45,7 @@ def test_every_row_of_table_1_is_computed(table):
     assert value.between(0, 1).all() and value.std() > 0.01  # really computed: no two systems agree everywhere
 
 
-def test_the_printed_cells_stand_beside(table):
+def test_the_printed_cells_are_in_the_table(table):
     cell = table[
         (table["row"] == "AE+BC ensemble (mix)") & (table["machine"] == "valve") & (table["domain"] == "target")
     ]

@@ -79,7 +79,7 @@ def test_speed_moves_every_frequency(front):
     assert np.abs(np.fft.rfft(made)).argmax() * RATE / len(made) == pytest.approx(1050, abs=1.5)  # Hz, one bin
 
 
-def test_shifted_clips_lie_decoded_beside_the_others(tmp_path):
+def test_shifted_clips_are_decoded_next_to_the_others(tmp_path):
     settings = project(tmp_path)
     made, own = shifted_clips.open_clips(settings, "fan"), Waveforms.open(paths.Run.of(settings).data("fan"))
     source = own.clips[(own.clips["split"] == "train") & (own.clips["domain"] == "source")]

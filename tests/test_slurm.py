@@ -1,7 +1,7 @@
 """The smoke profile on a real Slurm, by the profile that is shipped: `make slurm` starts one on this machine.
 
 Jobs are killed, preempted and left alone by the command that submitted them; the bytes are those of a local run. It
-took six to nine minutes on two cores (2026-11-24, with other work beside it).
+took six to nine minutes on two cores (2026-11-24, on a busy machine).
 """
 
 import os

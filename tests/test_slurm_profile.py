@@ -122,7 +122,7 @@ def test_the_papers_graph_in_jobs_and_hours(project, root):
     assert not (home / "runs").exists()
 
 
-def test_snakemake_by_hand_does_not_run_beside_the_command(project):
+def test_snakemake_by_hand_does_not_run_next_to_the_command(project):
     home = project("hand")
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", "profile=smoke"]
     with alone(home):

@@ -90,7 +90,7 @@ def test_the_same_settings_give_the_same_bytes(tmp_path):
     assert len(set(contents)) == len(files)  # no clip is another one's copy
 
 
-def test_a_clip_does_not_depend_on_what_is_made_beside_it(tmp_path):
+def test_a_clip_does_not_depend_on_what_else_is_made(tmp_path):
     dataset.write(tmp_path, SMALL, RATE)
     file = "section_00_target_test_anomaly_0002_clogging.wav"
     alone = dataset.waveform(params.Synthetic(duration=0.5), RATE, "fan", names.parse("target_test", file))

@@ -1,5 +1,6 @@
 """Test Table 1: figures against scikit-learn and scipy, coverage of intervals, and the printed table."""
 
+import collections
 import itertools
 import json
 
@@ -18,7 +19,8 @@ from asdlib.errors import ScoreError
 from asdlib.evaluation import false_alarms, health, paper, render, table1
 from asdlib.evaluation.bootstrap import Resampled, interval, resamples, unit_weights
 from asdlib.evaluation.repeated import repeat_machine
-from asdlib.evaluation.rows import BLOCKS, SYSTEMS
+from asdlib.evaluation.rows import BLOCKS, ROWS, SYSTEMS
+from asdlib.evaluation.values import slug
 from asdlib.paths import Run
 
 pytestmark = pytest.mark.slow
@@ -84,7 +86,7 @@ def test_all_is_the_harmonic_mean_of_the_cells(done):
         assert total["value"].iloc[0] == pytest.approx(stats.hmean(cells["value"]), rel=1e-9)
 
 
-def test_the_paper_stands_beside(done):
+def test_the_paper_is_in_the_table(done):
     table = done[2]
     assert figure(table, "AE+BC ensemble (mix)", "valve", "target", "fixed", "paper") == 0.8015
     assert figure(table, "AE+BC ensemble (mix)", "all", "all", "development", "paper") == pytest.approx(0.7659)
@@ -150,11 +152,11 @@ def test_companions_for_prose_and_print(done):
 
 def test_paper_run_and_difference_stand_below_each_other(done):
     _, _, table = done
-    beside = render.compare_with_paper(table, "cross-fitted", ["fan", "valve"])
-    assert list(beside.index.get_level_values("row")[::3]) == list(paper.ROWS)
+    compared = render.compare_with_paper(table, "cross-fitted", ["fan", "valve"])
+    assert list(compared.index.get_level_values("row")[::3]) == list(paper.ROWS)
     columns = [*itertools.product(["fan", "valve"], paper.DOMAINS), ("all", "from cells"), ("all", "printed")]
-    assert list(beside.columns) == columns
-    mix = beside.loc["AE+BC ensemble (mix)"]
+    assert list(compared.columns) == columns
+    mix = compared.loc["AE+BC ensemble (mix)"]
     us = figure(table, "AE+BC ensemble (mix)", "valve", "target", "cross-fitted")
     expected = ["80.15", f"{100 * us:.2f}", f"{100 * (us - 0.8015):+.2f}"]
     assert mix["valve", "target"].tolist() == expected
@@ -430,6 +432,18 @@ def test_the_printed_cells_are_the_papers(root):
 def test_another_run_of_the_official_autoencoder_gives_the_first_row(root):
     """Compare with METHOD: within 1.5 points in every cell, all 57.39."""
     rerun = pd.read_csv(root / "book" / "results" / "official_ae_rerun.csv", dtype={"section": str})
-    beside = paper.compare_first_row(rerun)
-    assert len(beside) == 15 and beside["difference"].abs().max() < 0.015
-    assert round(100 * beside["value"].iloc[-1], 2) == 57.39
+    compared = paper.compare_first_row(rerun)
+    assert len(compared) == 15 and compared["difference"].abs().max() < 0.015
+    assert round(100 * compared["value"].iloc[-1], 2) == 57.39
+
+
+def test_no_two_numbers_share_a_name():
+    """A row in a domain and another row over all domains once had one name."""
+    named = collections.Counter(
+        slug(row, selection, machine, domain)
+        for row in ROWS
+        for selection in ("", *ensemble.SELECTIONS)
+        for machine in ("", *paper.MACHINES)
+        for domain in ("", "source", "target")
+    )
+    assert [name for name, count in named.items() if count > 1] == []

@@ -79,8 +79,12 @@ def name_alarms(alarms: pd.DataFrame) -> dict[str, int]:
 def slug(*parts: str) -> str:
     """Convert to snake case: ``AE+BC ensemble (mix)`` is ``mix``, ``AE+ ensemble`` is ``ae_plus_ensemble``.
 
+    *Mahalanobis (target)* becomes ``mahalanobis_by_target_clips``, because ``mahalanobis_target`` is *Mahalanobis* in
+    the target domain.
+
     >>> slug("AE+BC ensemble (mix)", "cross-fitted", "ToyCar")
     'mix_cross_fitted_toycar'
     """
     text = " ".join(part for part in parts if part).replace("AE+BC ensemble", "").replace("+", " plus")
+    text = text.replace("Mahalanobis (target)", "Mahalanobis by target clips")
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")

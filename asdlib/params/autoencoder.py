@@ -22,8 +22,8 @@ from asdlib.params.types import (
 )
 
 
-class AutoencoderModel(Strict):
-    """The sequence-level, section-aware Conformer autoencoder."""
+class ConformerModel(Strict):
+    """Size of a Conformer encoder and decoder."""
 
     channels: Positive = 144
     """width of the Conformer blocks"""
@@ -35,16 +35,8 @@ class AutoencoderModel(Strict):
     """frames that the depthwise convolution sees (odd)"""
     expansion: Positive = 4
     """feed-forward width over channels"""
-    latent: Count = 64
-    """bottleneck units per frame; 0 for no bottleneck"""
     dropout: Fraction = 0.1
     """dropout rate inside the blocks"""
-    section_input: bool = True
-    """section ID as a constant last column of the input"""
-    section_embedding: Literal["none", "concatenate", "add"] = "none"
-    """learned section embedding at the bottleneck"""
-    section_regression: bool = True
-    """regress the section ID as one more output column"""
 
     @model_validator(mode="after")
     def _fits(self):
@@ -53,6 +45,19 @@ class AutoencoderModel(Strict):
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel ({self.kernel}) must be odd, so that a frame stays in the middle")
         return self
+
+
+class AutoencoderModel(ConformerModel):
+    """The sequence-level, section-aware Conformer autoencoder."""
+
+    latent: Count = 64
+    """bottleneck units per frame; 0 for no bottleneck"""
+    section_input: bool = True
+    """section ID as a constant last column of the input"""
+    section_embedding: Literal["none", "concatenate", "add"] = "none"
+    """learned section embedding at the bottleneck"""
+    section_regression: bool = True
+    """regress the section ID as one more output column"""
 
 
 class SpecAugment(Strict):

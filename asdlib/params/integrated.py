@@ -2,40 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from asdlib.params.autoencoder import SpecAugment
+from asdlib.params.autoencoder import ConformerModel, SpecAugment
 from asdlib.params.data import Features
 from asdlib.params.types import Count, Fraction, Positive, PositiveFloat, Range, Strict
 
 
-class IntegratedModel(Strict):
+class IntegratedModel(ConformerModel):
     """A Conformer encoder with a head that reconstructs and a head that embeds."""
 
-    channels: Positive = 144
-    """width of the Conformer blocks"""
-    heads: Positive = 4
-    """attention heads"""
-    blocks: Positive = 4
-    """Conformer blocks of the encoder, and again of the decoder"""
-    kernel: Positive = 31
-    """frames that the depthwise convolution sees (odd)"""
-    expansion: Positive = 4
-    """feed-forward width over channels"""
     latent: Positive = 64
     """bottleneck units per frame of the reconstruction head"""
     embedding: Positive = 128
     """length of an embedding"""
-    dropout: Fraction = 0.1
-    """dropout rate inside the blocks"""
-
-    @model_validator(mode="after")
-    def _fits(self):
-        if self.channels % self.heads:
-            raise ValueError(f"channels ({self.channels}) must be a multiple of heads ({self.heads})")
-        if self.kernel % 2 == 0:
-            raise ValueError(f"kernel ({self.kernel}) must be odd, so that a frame stays in the middle")
-        return self
 
 
 class Shares(Strict):

@@ -17,7 +17,7 @@ from sphinx.util.math import get_node_equation_number
 logger = logging.getLogger(__name__)
 _LEFT_OVER = re.compile(r"<m\w+[^>]*>[^<]*(?:\\|&(?!#?\w+;))[^<]*<")  # a command or an alignment mark as text
 _SPACES = {"negativethinmathspace": "-0.167em"}  # named widths, which browsers no longer know
-_BEFORE = re.compile(r"(?<=</mi>|</mn>)(?=<mi>[a-z]{2,}</mi>)")  # log, cos and the like stand off from what is beside
+_BEFORE = re.compile(r"(?<=</mi>|</mn>)(?=<mi>[a-z]{2,}</mi>)")  # log, cos and the like stand apart
 _AFTER = re.compile(r"(<mi>[a-z]{2,}</mi>)(?=<m(?:i|n|sub|sup|frac|sqrt)\b)")  # them, but not from a bracket
 _THIN = '<mspace width="0.167em" />'
 
