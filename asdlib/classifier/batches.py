@@ -12,9 +12,8 @@ from torch import Tensor
 
 from asdlib import paths
 from asdlib.classifier import augment, pseudo_target
-from asdlib.classifier.clips import Clips, group_clips, held_out_clips
-from asdlib.classifier.negatives import Negatives, choose_machines
-from asdlib.classifier.resident import Windows
+from asdlib.classifier.device_windows import Windows
+from asdlib.classifier.positives_and_negatives import Clips, Negatives, choose_machines, group_clips, held_out_clips
 from asdlib.classifier.windows import samples_of
 from asdlib.data import plan
 from asdlib.data.audio import Waveforms

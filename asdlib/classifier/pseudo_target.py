@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from asdlib.classifier.augment import mixup
-from asdlib.classifier.clips import Clips
-from asdlib.classifier.negatives import Negatives
+from asdlib.classifier.positives_and_negatives import Clips, Negatives
 from asdlib.training import to_device
 
 

@@ -29,9 +29,9 @@ import pandas as pd
 
 from asdlib import scores
 from asdlib.classifier import STAGES
-from asdlib.classifier.outputs import POOLED
-from asdlib.classifier.reference import MAHALANOBIS, ReferenceStatistics, fit_spreads
-from asdlib.data import roles
+from asdlib.classifier.reference_statistics import MAHALANOBIS, ReferenceStatistics, fit_spreads
+from asdlib.classifier.window_outputs import POOLED
+from asdlib.data.held_out_split import HELD_OUT
 
 SOURCE_ONLY = ("source_model", "source_mahalanobis")
 """variants in which the source model scores all clips"""
@@ -40,7 +40,7 @@ SOURCE_ONLY = ("source_model", "source_mahalanobis")
 def score_variants(
     table: pd.DataFrame, embedding: np.ndarray, candidate: str, options, reference: ReferenceStatistics | None = None
 ) -> pd.DataFrame:
-    """Return the score table of the variants, from the outputs of the models (:mod:`asdlib.classifier.embeddings`).
+    """Return the score table of the variants, from the outputs of the models (:mod:`asdlib.classifier.clip_outputs`).
 
     Args:
         table: Outputs of the models.
@@ -64,7 +64,7 @@ def score_rows(rows: pd.DataFrame, embedding: np.ndarray, variant: str, referenc
 
     Args:
         rows: The models' outputs, one row per clip: ``model``, ``stage`` and ``domain`` (of the clips with which it is
-            compared), and :data:`asdlib.classifier.outputs.POOLED`.
+            compared), and :data:`asdlib.classifier.window_outputs.POOLED`.
         embedding: One embedding per row.
         variant: Name of the variant.
         reference: Reference statistics.
@@ -81,7 +81,7 @@ def select_scored(table: pd.DataFrame) -> pd.DataFrame:
     index is kept.
     """
     section = table[table["kind"] == "section"]
-    held_out = section[section["role"] == roles.HELD_OUT]
+    held_out = section[section["role"] == HELD_OUT]
     target = held_out["section"].isin(section.loc[section["domain"] == "target", "section"])
     return pd.concat([section[section["split"] == "test"], held_out, held_out[target].assign(domain="target")])
 
