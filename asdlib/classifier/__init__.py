@@ -7,7 +7,7 @@
 * ``pseudo_target``, ``augment``: "pseudo target domain data by Mixup", "Gaussian Noise and Volume control"
 * ``batches``, ``windows``, ``train``: mini-batches; the source domain, "then perform fine-tuning"
 * ``posterior_and_distance``: "combine the posterior probability with the normalized distance" to an anomaly score
-* ``window_outputs``, ``clip_outputs``, ``reference_statistics``, ``scorer``: what the models say of clips, and the stage
+* ``window_outputs``, ``clip_outputs``, ``reference_statistics``, ``scorer``: outputs for clips, and the stage
 """
 
 STAGES = ("source training", "fine-tuning")
