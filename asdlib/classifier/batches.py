@@ -118,7 +118,10 @@ class Batches:
         return recorded | ({"shifted": self.shifted.waveforms.fingerprint} if self.shifted else {})
 
     def source(self, generator: torch.Generator) -> Batch:
-        """Draw a batch of the source domain: normal clips, then as many outliers, all mixed by Mixup if it is set."""
+        """Draw a batch of the source domain: normal clips, then as many outliers, all mixed by Mixup if it is set.
+
+        The paper mentions Mixup for fine-tuning only.
+        """
         rng, half = _random(generator), self.settings.batch_size // 2
         return self._draw(rng, [self.normal] * half + [self.source_negatives.draw(rng) for _ in range(half)])
 

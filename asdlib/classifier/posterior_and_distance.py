@@ -14,9 +14,10 @@ There are several variants, each of which counts as a system:
 ``source_mahalanobis``  the same with the source model for all clips
 ======================  ===============================================================================================
 
-All but the first are extensions or ablations (:mod:`asdlib.origin`). Logit and distance are normalised to mean 0 and
-variance 1 over the section's held-out training clips with the same model, because a posterior in 0 to 1 would hardly
-count next to an unbounded distance. The score of a clip therefore does not depend on other test clips. With
+All but the first are extensions or ablations (:mod:`asdlib.origin`). The paper combines the posterior *probability*
+with the normalised distance. We take the *logit* of the posterior, because a probability in 0 to 1 would hardly count
+next to an unbounded distance, and normalise both to mean 0 and variance 1 over the section's held-out training clips
+with the same model. The score of a clip therefore does not depend on other test clips. With
 ``scorer.target_from: shifted``, shifted clips derived from held-out clips replace these for target clips.
 
 This module does not import PyTorch, because a detector with ONNX files scores without it.

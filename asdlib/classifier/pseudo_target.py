@@ -1,6 +1,6 @@
 """Make pseudo-target clips by Mixup (Sec. 2.2): mixtures of a target clip with a source clip, normal or an outlier.
 
-The other clips of a batch are mixed among themselves.
+The other clips of a batch are mixed among themselves, in source training too, where the paper does not mention Mixup.
 """
 
 import numpy as np

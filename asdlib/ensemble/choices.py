@@ -2,6 +2,10 @@
 
 A choice uses only the labels of visible clips: all labelled test clips (``development``), half of them
 (``cross-fitted``) or none (``fixed``). :mod:`asdlib.ensemble.blocks` defines from which systems a row may choose.
+
+The paper states the unit of the choices in two ways: the N best models "for each machine and each domain", but the
+combination "for each machine and each section". Here N and the combination are chosen per machine and domain. Only the
+single model of the row BC, and the best candidates of BC ensemble, are chosen per section.
 """
 
 from collections.abc import Iterable
