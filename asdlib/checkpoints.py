@@ -25,7 +25,7 @@ _CODE = (
     "training.py",
     "units.py",
     "data/machine_clips.py",
-    "data/roles.py",
+    "data/held_out_split.py",
     "autoencoder",
     "baselines",
     "classifier",

@@ -12,9 +12,10 @@ import pandas as pd
 
 from asdlib import origin, paths, scores, training
 from asdlib.autoencoder import scorer
-from asdlib.classifier import embeddings
-from asdlib.classifier.reference import ReferenceStatistics
-from asdlib.data import roles, wav
+from asdlib.classifier import clip_outputs
+from asdlib.classifier.reference_statistics import ReferenceStatistics
+from asdlib.data import wav
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.data.machine_clips import MachineClips, open_machine
 from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.facts import FORMAT, Facts
@@ -92,20 +93,20 @@ def load_judge(
     machine, section, domain = clip["machine"], clip["section"], clip["domain"]
     run, rate = paths.Run.of(settings), settings.data.sample_rate
     clips, net = scorer.open_trained(settings, machine, autoencoder)
-    networks, _ = embeddings.open_trained(settings, machine, section, classifier, training.compute(settings))
+    networks, _ = clip_outputs.open_trained(settings, machine, section, classifier, training.compute(settings))
     (key,) = scorer.mask_keys(clip.to_frame().T)
     models = {(classifier, section, stage): network for stage, network in networks.items()}
     backend = PyTorch(clips.sections, {autoencoder: net}, models, key)
     folder = run.system("autoencoder", machine, autoencoder)
     first = AutoencoderCandidate.load(settings, autoencoder, backend, folder, origin.PAPER)
-    table, embedding = embeddings.read(settings, machine, classifier)
+    table, embedding = clip_outputs.read(settings, machine, classifier)
     options = with_one_variant(settings.candidate("classifier", classifier), "classifier", origin.PAPER)
     statistics = ReferenceStatistics.fit(table, embedding, options.scorer)
     second = ClassifierCandidate(
-        classifier, options, backend, embeddings.select_centroids(table, embedding), statistics
+        classifier, options, backend, clip_outputs.select_centroids(table, embedding), statistics
     )
 
-    held_out = _select(clips, roles.HELD_OUT, section, "source")
+    held_out = _select(clips, HELD_OUT, section, "source")
     samples = min(int(clips.waveforms.clips["samples"].iloc[held_out].max()), len(waveform))
     reference = _group_reference(run, machine, section, {"autoencoder": first, "classifier": second})
     facts = RunFacts(
@@ -184,7 +185,7 @@ def _measure_levels(clips: MachineClips, section: str, rate: int) -> dict[str, L
     """Summarise the levels of a section's training clips, by section and domain."""
     result = {}
     for domain in scores.DOMAINS:
-        waves = clips.waveforms.read_each(_spread(_select(clips, roles.LEARN, section, domain)))
+        waves = clips.waveforms.read_each(_spread(_select(clips, LEARN, section, domain)))
         levels = np.array([level(wave / FULL_SCALE, rate) for wave in waves])
         if len(levels):
             result[f"{section}/{domain}"] = Learnt.of(levels)

@@ -12,8 +12,8 @@ from measure import matrix_rate, seconds
 from torch.profiler import ProfilerActivity, profile
 
 from asdlib import params, training
-from asdlib.autoencoder.errors import TrainedAutoencoder
 from asdlib.autoencoder.model import Autoencoder
+from asdlib.autoencoder.reconstruction_errors import TrainedAutoencoder
 from asdlib.classifier.model import Classifier, TrainedClassifier
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, log_mels

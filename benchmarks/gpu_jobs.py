@@ -23,8 +23,8 @@ from asdlib.autoencoder import train as autoencoder_train
 from asdlib.autoencoder.batches import Batches as AutoencoderBatches
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.clips import group_clips
 from asdlib.classifier.model import Classifier
+from asdlib.classifier.positives_and_negatives import group_clips
 from asdlib.classifier.windows import samples_of
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, mel_filters

@@ -16,8 +16,8 @@ from asdlib.autoencoder.model import Autoencoder
 from asdlib.autoencoder.train import masked_mean
 from asdlib.baselines import frame_autoencoder, mobilenet
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.clips import group_clips
 from asdlib.classifier.model import Classifier
+from asdlib.classifier.positives_and_negatives import group_clips
 from asdlib.classifier.windows import samples_of
 from asdlib.features import LogMel
 

@@ -24,9 +24,9 @@ from measure import seconds
 
 from asdlib import params, paths, training
 from asdlib.autoencoder import scorer, train
-from asdlib.classifier import embeddings
+from asdlib.classifier import clip_outputs
 from asdlib.classifier import train as classifier_train
-from asdlib.data import audio, catalogue, names, plan
+from asdlib.data import audio, catalogue, file_names, plan
 from asdlib.synthetic import dataset, faults
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +41,7 @@ def write_clip(work: tuple[Path, params.Synthetic, int, str, str]) -> None:
     """Write one synthetic clip."""
     root, synthetic, rate, machine, path = work
     _, folder, file = path.split("/")
-    soundfile.write(root / path, dataset.waveform(synthetic, rate, machine, names.parse(folder, file)), rate)
+    soundfile.write(root / path, dataset.waveform(synthetic, rate, machine, file_names.parse(folder, file)), rate)
 
 
 def make_clips(settings: params.Settings) -> pd.DataFrame:
@@ -125,7 +125,7 @@ def run(table: Table, settings: params.Settings, compute: training.Compute, step
         trained = params.Settings.model_validate(params.merged(fewer.resolved(), {key: 3 * steps}))
         timed(
             SCORING["classifier"],
-            lambda: embeddings.table(trained, MACHINE, "00", "base", compute),
+            lambda: clip_outputs.table(trained, MACHINE, "00", "base", compute),
         )
 
     table.attempt("recordings", recordings)

@@ -24,10 +24,10 @@ import torch
 from asdlib import atomic, params, records, training
 from asdlib.baselines.mahalanobis import summary
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.clips import group_clips
+from asdlib.classifier.positives_and_negatives import group_clips
 from asdlib.data import audio
+from asdlib.ensemble.choices import choose
 from asdlib.ensemble.combine import COMBINATIONS
-from asdlib.ensemble.select import choose
 from asdlib.evaluation import paper
 from asdlib.features import LogMel, log_mels
 

@@ -11,9 +11,9 @@ from measure import compare
 from sklearn.metrics import roc_auc_score
 
 from asdlib import params
+from asdlib.ensemble.choices import choose
 from asdlib.ensemble.combine import COMBINATIONS
-from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.select import choose
+from asdlib.ensemble.systems import Pool
 
 SYSTEMS, SECTIONS, CLIPS = 100, 3, 100
 

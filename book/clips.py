@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from tables import table
 
 from asdlib import metrics
-from asdlib.classifier import STAGES, embeddings
+from asdlib.classifier import STAGES, clip_outputs
 from asdlib.data.audio import Waveforms
 from asdlib.errors import AsdError
 from asdlib.evaluation.followed import BRANCHES
@@ -24,7 +24,7 @@ KEYS = ["clip", "label", "domain", "split"]
 
 def embedded(run: Run, machine: str, candidate: str, section: str) -> list[Panel]:
     """The embeddings of a section's clips on their two axes of largest variance, a panel per stage of training."""
-    points, vectors = embeddings.load(run.system("classifier", machine, candidate))
+    points, vectors = clip_outputs.load(run.system("classifier", machine, candidate))
     panels = []
     for stage in STAGES:
         here = (points["model"] == section) & (points["stage"] == stage) & (points["kind"] == "section")

@@ -31,7 +31,7 @@ from assemble import ordered, there
 
 from asdlib import params, paths, scores
 from asdlib.atomic import write_json, write_text
-from asdlib.classifier import embeddings, maps
+from asdlib.classifier import clip_outputs, embedding_maps
 from asdlib.errors import AsdError
 from asdlib.evaluation import ablations
 from asdlib.paths import RECORD, Run
@@ -140,8 +140,8 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
         pd.read_csv(path, dtype={"section": str}).to_csv(
             folder / f"{name}.csv", index=False, float_format="%.4g", lineterminator="\n"
         )
-    table, embedding = embeddings.load(run.system("classifier", machine, classifier))
-    points = maps.maps(table, embedding, seed=settings["seed"])
+    table, embedding = clip_outputs.load(run.system("classifier", machine, classifier))
+    points = embedding_maps.maps(table, embedding, seed=settings["seed"])
     points = points.loc[points["method"] == "PCA", ["model", "stage", "kind", "domain", "split", "label", "x", "y"]]
     points.to_csv(folder / "maps.csv", index=False, float_format="%.3g", lineterminator="\n")
 

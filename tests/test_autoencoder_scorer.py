@@ -13,15 +13,16 @@ from scipy.stats import multivariate_normal, trim_mean
 from sklearn.covariance import LedoitWolf
 
 from asdlib import metrics, paths, records, scores
-from asdlib.autoencoder import clip_scores, gaussians, inspection, scorer, train
-from asdlib.autoencoder.errors import TrainedAutoencoder, pool_copies
-from asdlib.data import roles
+from asdlib.autoencoder import frame_to_clip_scores, inspection, scorer, section_domain_gaussians, train
+from asdlib.autoencoder.masked_copies import pool_copies
+from asdlib.autoencoder.reconstruction_errors import TrainedAutoencoder
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.errors import ArtefactError, ModelError
 from asdlib.gaussian import Gaussian
 from asdlib.params import AutoencoderScorer
-from asdlib.pooling import pool
 from asdlib.prepare import prepare_clips
 from asdlib.shift import shifted_clips
+from asdlib.time_pooling import pool
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +148,7 @@ def clips_and_errors() -> tuple[pd.DataFrame, list[np.ndarray]]:
 def test_groups():
     table, parts = clips_and_errors()
     fitted = {
-        groups: gaussians.fit_frames(table, parts, AutoencoderScorer(groups=groups, target_prior=30.0))
+        groups: section_domain_gaussians.fit_frames(table, parts, AutoencoderScorer(groups=groups, target_prior=30.0))
         for groups in ("section_domain", "section", "machine")
     }
     np.testing.assert_allclose(fitted["machine"]["machine"].mean, np.concatenate(parts).mean(0))
@@ -160,7 +161,7 @@ def test_groups():
     for groups, found in fitted.items():
         for section in ("00", "01"):
             for domain in ("source", "target"):
-                assert clip_scores.frame_gaussian(section, domain, AutoencoderScorer(groups=groups)) in found
+                assert frame_to_clip_scores.frame_gaussian(section, domain, AutoencoderScorer(groups=groups)) in found
 
 
 # A whole machine ------------------------------------------------------------------------------------------------------
@@ -256,9 +257,9 @@ def test_scores_are_what_the_errors_say(folder):
     table, (opened, net) = scorer.score(run, "fan", "base"), scorer.open_trained(run, "fan", "base")
     clips, every = opened.waveforms.clips, clip_errors(opened, net)
     is_train, is_source = clips["split"] == "train", clips["domain"] == "source"
-    held_out = np.flatnonzero(opened.role == roles.HELD_OUT)
-    learnt = np.flatnonzero((opened.role == roles.LEARN) & is_source)
-    fitted = np.flatnonzero((opened.role == roles.HELD_OUT) | (is_train & ~is_source))
+    held_out = np.flatnonzero(opened.role == HELD_OUT)
+    learnt = np.flatnonzero((opened.role == LEARN) & is_source)
+    fitted = np.flatnonzero((opened.role == HELD_OUT) | (is_train & ~is_source))
     assert len(held_out) == 4 and len(learnt) == 8 and len(fitted) == 8
     checked = 0
     for (section, domain, split, clip), part in table.groupby(["section", "domain", "split", "clip"]):
@@ -280,15 +281,15 @@ def test_the_score_of_a_held_out_clip_does_not_depend_on_itself_through_the_gaus
     options = AutoencoderScorer(variants=["median", "mean_of_max", "clip_signed"], target_prior=10.0)
     keys = [("00", "source")] * 7 + [("00", "target")] * 2
     table = pd.DataFrame(keys, columns=["section", "domain"]).assign(clip=[f"{i}.wav" for i in range(9)])
-    draws = [{kind: rng.standard_normal((30, 4)) for kind in clip_scores.error_kinds(options)} for _ in keys]
-    learnt = gaussians.Errors(table.iloc[:0], [], np.zeros((0, 4)))
-    plain = gaussians.cross_fit(gaussians.Errors.of(table, draws), learnt, options)
+    draws = [{kind: rng.standard_normal((30, 4)) for kind in frame_to_clip_scores.error_kinds(options)} for _ in keys]
+    learnt = section_domain_gaussians.Errors(table.iloc[:0], [], np.zeros((0, 4)))
+    plain = section_domain_gaussians.cross_fit(section_domain_gaussians.Errors.of(table, draws), learnt, options)
     assert sorted(plain) == [(clip, domain) for clip in range(7) for domain in ("source", "target")]
     loud = [*draws[:2], {kind: 1e3 * error for kind, error in draws[2].items()}, *draws[3:]]
-    spoilt = gaussians.cross_fit(gaussians.Errors.of(table, loud), learnt, options)
+    spoilt = section_domain_gaussians.cross_fit(section_domain_gaussians.Errors.of(table, loud), learnt, options)
     for domain in ("source", "target"):
-        whole = gaussians.fit(gaussians.Errors.of(table, loud), learnt, options)
-        seen = clip_scores.score_clip(loud[2], whole, "00", domain, options)
+        whole = section_domain_gaussians.fit(section_domain_gaussians.Errors.of(table, loud), learnt, options)
+        seen = frame_to_clip_scores.score_clip(loud[2], whole, "00", domain, options)
         for variant, value in spoilt[2, domain].items():
             assert value > 50 * abs(plain[2, domain][variant])  # as a clip from elsewhere would
             assert value > 3 * seen[variant]  # in-sample its own errors widen the Gaussian and hide it
@@ -301,10 +302,11 @@ def test_folds_are_at_least_one_clip_and_at_most_all():
     for count in (2, 3, 5, 6, 13):
         table = pd.DataFrame([("00", "source")] * count, columns=["section", "domain"])
         draws = [
-            {kind: rng.standard_normal((20, 3)) for kind in clip_scores.error_kinds(options)} for _ in range(count)
+            {kind: rng.standard_normal((20, 3)) for kind in frame_to_clip_scores.error_kinds(options)}
+            for _ in range(count)
         ]
-        empty = gaussians.Errors(table.iloc[:0], [], np.zeros((0, 3)))
-        found = gaussians.cross_fit(gaussians.Errors.of(table, draws), empty, options)
+        empty = section_domain_gaussians.Errors(table.iloc[:0], [], np.zeros((0, 3)))
+        found = section_domain_gaussians.cross_fit(section_domain_gaussians.Errors.of(table, draws), empty, options)
         for clip in range(count):
             rest = [draws[other]["absolute"] for other in range(count) if (other - clip) % min(5, count)]
             frames = np.concatenate(rest)
@@ -317,13 +319,15 @@ def test_scores_over_time_are_there_whatever_pooling_the_variants_use():
     """A detector shows them with one variant only, though its Gaussians were fitted for others."""
     options, rng = AutoencoderScorer(variants=["clip_signed", "median_of_max"]), np.random.default_rng(2)
     table = pd.DataFrame([("00", "source")] * 4, columns=["section", "domain"]).assign(clip=list("abcd"))
-    draws = [{kind: rng.standard_normal((20, 3)) for kind in clip_scores.error_kinds(options)} for _ in range(4)]
-    empty = gaussians.Errors(table[:0], [], np.zeros((0, 3)))
-    fitted = gaussians.fit(gaussians.Errors.of(table, draws), empty, options)
+    draws = [
+        {kind: rng.standard_normal((20, 3)) for kind in frame_to_clip_scores.error_kinds(options)} for _ in range(4)
+    ]
+    empty = section_domain_gaussians.Errors(table[:0], [], np.zeros((0, 3)))
+    fitted = section_domain_gaussians.fit(section_domain_gaussians.Errors.of(table, draws), empty, options)
     frames = np.concatenate([error["absolute"] for error in draws])
     normal = multivariate_normal(frames.mean(0), LedoitWolf().fit(frames).covariance_)
     one = options.model_copy(update={"variants": ["clip_signed"]})
-    found = clip_scores.score_frames(draws[0], fitted, "00", "source", one)
+    found = frame_to_clip_scores.score_frames(draws[0], fitted, "00", "source", one)
     np.testing.assert_allclose(found, -normal.logpdf(draws[0]["absolute"]), rtol=1e-9)
 
 
@@ -343,13 +347,13 @@ def test_a_clip_alone_scores_as_among_others(folder):
 def test_one_clip_is_scored_from_the_stored_gaussians_as_in_the_table(folder):
     run = settings(folder)
     table, (clips, net) = scorer.score(run, "fan", "base"), scorer.open_trained(run, "fan", "base")
-    stored = clip_scores.load(paths.Run.of(run).system("autoencoder", "fan", "base") / "scorers.safetensors")
+    stored = frame_to_clip_scores.load(paths.Run.of(run).system("autoencoder", "fan", "base") / "scorers.safetensors")
     table = table[table["split"] == "test"]  # held-out clips are scored by other Gaussians
     score, options = table.pivot(index="clip", columns="system", values="score"), run.autoencoder.scorer
     for row in np.flatnonzero(clips.waveforms.clips["split"] == "test")[[0, 9, 23]]:
         clip = clips.waveforms.clips.iloc[row]
-        (error,) = errors_of(clips, net, [row], clip_scores.error_kinds(options))
-        found = clip_scores.score_clip(error, stored, clip["section"], clip["domain"], options)
+        (error,) = errors_of(clips, net, [row], frame_to_clip_scores.error_kinds(options))
+        found = frame_to_clip_scores.score_clip(error, stored, clip["section"], clip["domain"], options)
         assert list(found) == options.variants
         for variant, value in found.items():
             assert value == pytest.approx(score.loc[clip["clip"], f"autoencoder/base/{variant}"], rel=1e-4, abs=1e-3)
@@ -426,16 +430,16 @@ def test_a_model_that_is_missing_or_another(folder):
 def test_pseudo_target_clips_tell_what_the_target_is_like():
     table, parts = clips_and_errors()
     shifted = errors(400, 4, 99) + 3.0
-    fitted = gaussians.fit_frames(table, parts, AutoencoderScorer(), {"00": shifted})
+    fitted = section_domain_gaussians.fit_frames(table, parts, AutoencoderScorer(), {"00": shifted})
     np.testing.assert_allclose(fitted["00.target"].covariance, LedoitWolf().fit(shifted).covariance_)
     np.testing.assert_allclose(fitted["00.target"].mean, shifted.mean(0))
-    plain = gaussians.fit_frames(table, parts, AutoencoderScorer())
+    plain = section_domain_gaussians.fit_frames(table, parts, AutoencoderScorer())
     np.testing.assert_array_equal(fitted["00.source"].mean, plain["00.source"].mean)
     assert fitted["01.target"] is fitted["01.source"]  # a section without target clips has no pseudo-target clips
 
     signed = np.stack([part.mean(0) for part in parts])
     table = table.assign(split="train")
-    whole = gaussians.fit_clips(table, signed, 0.0, {"00": shifted})
+    whole = section_domain_gaussians.fit_clips(table, signed, 0.0, {"00": shifted})
     np.testing.assert_allclose(whole["clip.00.target"].mean, shifted.mean(0))
     np.testing.assert_allclose(whole["clip.00.target"].covariance, LedoitWolf().fit(shifted).covariance_)
 
@@ -447,7 +451,7 @@ def test_errors_of_pseudo_target_clips(folder):
     clips, net = scorer.open_trained(run, "fan", "base")
     waveforms, rows = shifted_clips.open_rows(run, "fan", ["00", "01"])
     every = list(scorer.clip_errors(net, waveforms, rows, clips.sections, ["absolute"]))
-    held_out = clips.table["clip"][clips.role == roles.HELD_OUT]
+    held_out = clips.table["clip"][clips.role == HELD_OUT]
     own = list(errors_of(clips, net, clips.rows))
     median = with_them[with_them["system"] == "autoencoder/base/median"]
     for _, row in median[median["domain"] == "target"].iterrows():

@@ -24,8 +24,8 @@ from sklearn.metrics import roc_auc_score
 from asdlib import params, paths, scores, training
 from asdlib.baselines import frame_autoencoder, mahalanobis, mahalanobis_target, mobilenet
 from asdlib.baselines.windows import Windows
-from asdlib.data import roles
 from asdlib.data.audio import Waveforms
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.data.machine_clips import open_machine
 from asdlib.errors import DataError, ModelError
 from asdlib.features import LogMel, log_mels
@@ -132,7 +132,7 @@ def test_every_planned_clip_is_scored_and_the_folder_is_whole(settings, tables, 
     held_out = table[table["split"] == "train"].groupby(["section", "domain"])["clip"].apply(set)
     clips = open_machine(settings, "fan")
     for section in ("00", "01"):
-        expected = clips.table["clip"][(clips.role == roles.HELD_OUT) & (clips.table["section"] == section)]
+        expected = clips.table["clip"][(clips.role == HELD_OUT) & (clips.table["section"] == section)]
         assert held_out[section, "source"] == held_out[section, "target"] == set(expected)
     assert (table["system"] == system).all()
     pd.testing.assert_frame_equal(
@@ -177,7 +177,7 @@ def test_the_scores_of_the_frame_autoencoder_are_those_of_its_files(home, settin
 def learnt(home, settings) -> tuple[pd.DataFrame, list[np.ndarray]]:
     """The clips that systems learn from, and their log-mel."""
     clips = open_machine(settings, "fan")
-    table = clips.table[clips.role == roles.LEARN]
+    table = clips.table[clips.role == LEARN]
     return table, [spectrogram(home, row) for row in table.itertuples()]
 
 
@@ -476,7 +476,7 @@ def test_the_shifted_reference_differs_in_the_target_domain_only(home, settings,
     source = (plain["domain"] == "source").to_numpy()
     np.testing.assert_array_equal(plain["score"][source], shifted["score"][source])
     clips = open_machine(settings, "fan")
-    held_out = clips.table["clip"][clips.role == roles.HELD_OUT]
+    held_out = clips.table["clip"][clips.role == HELD_OUT]
     made, rows = shifted_clips.open_rows(settings, "fan", ["00"], without=held_out)
     assert len(rows) == 10
     log_mel = LogMel(settings.mahalanobis.features, RATE)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from asdlib import params
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.clips import group_clips, held_out_clips, measure_normalisation
+from asdlib.classifier.positives_and_negatives import group_clips, held_out_clips
+from asdlib.classifier.waveform_normalisation import measure_normalisation
 from asdlib.classifier.windows import cut_windows, read_window
 from asdlib.errors import ModelError
 from asdlib.training import generator

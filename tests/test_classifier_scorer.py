@@ -13,7 +13,16 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import ledoit_wolf
 
 from asdlib import params, paths, scores, training
-from asdlib.classifier import combination, embeddings, inspection, maps, outputs, scorer, train, windows
+from asdlib.classifier import (
+    clip_outputs,
+    embedding_maps,
+    inspection,
+    posterior_and_distance,
+    scorer,
+    train,
+    window_outputs,
+    windows,
+)
 from asdlib.classifier.model import TrainedClassifier
 from asdlib.data.audio import Waveforms
 from asdlib.errors import ArtefactError, ModelError
@@ -27,7 +36,7 @@ def scored(tmp_path_factory):
     settings = project(tmp_path_factory.mktemp("clips"))
     for section in ("00", "01"):
         train.fit(settings, "fan", section, "base")
-    return settings, scorer.score(settings, "fan", "base"), *embeddings.read(settings, "fan", "base")
+    return settings, scorer.score(settings, "fan", "base"), *clip_outputs.read(settings, "fan", "base")
 
 
 def system(scored, variant: str) -> pd.DataFrame:
@@ -93,7 +102,7 @@ def test_the_papers_formula(scored, variant, weight, pooling):
 
 
 def test_the_curve_runs_from_the_distance_to_the_posterior(scored):
-    curve = combination.score_weights(scored[2], np.array([0.0, 0.5, 1.0]))
+    curve = posterior_and_distance.score_weights(scored[2], np.array([0.0, 0.5, 1.0]))
     assert list(curve["system"].unique()) == ["0.00", "0.50", "1.00"]
     for name, variant in (("0.00", "distance"), ("0.50", "w50_mean"), ("1.00", "posterior")):
         part = curve.loc[curve["system"] == name].reset_index(drop=True)
@@ -122,7 +131,7 @@ def test_the_table_holds_clips_outliers_and_centroids_of_both_stages(scored):
     own = np.where(centroids["label"] == "normal", centroids["distance_normal"], centroids["distance_outlier"])
     np.testing.assert_allclose(own, 0, atol=1e-12)
     assert (table.loc[table["kind"] == "outlier", "machine"] == "valve").any()
-    numbers = [*outputs.MEASURES, *outputs.POOLED]
+    numbers = [*window_outputs.MEASURES, *window_outputs.POOLED]
     assert not table.loc[table["kind"] != "centroid", numbers].isna().any().any()
     train_rows = (table["kind"] == "section") & (table["split"] == "train")
     assert set(table.loc[train_rows, "role"]) == {"learn", "held out"}
@@ -183,7 +192,7 @@ def test_centroids_of_the_loss(scored):
     settings, run = scored[0], paths.Run.of(scored[0])
     own = params.merged(settings.classifier.model_dump(mode="json"), {"scorer": {"centroids": "training"}})
     settings = settings.model_copy(update={"classifier": params.Classifier.model_validate(own)})
-    table, embedding = embeddings.table(settings, "fan", "00", "base", training.compute(settings))
+    table, embedding = clip_outputs.table(settings, "fan", "00", "base", training.compute(settings))
     for stage, file in train.FILES.items():
         part = table[(table["stage"] == stage) & (table["kind"] == "centroid")]
         path = run.system("classifier", "fan", "base", "00") / file
@@ -195,11 +204,11 @@ def test_centroids_of_the_loss(scored):
 def test_saturated_posteriors_do_not_tie():
     """Posteriors of logits 40, 50 and 60 are 1 in float64, and count as much as the distance all the same."""
     said = [(np.array([logit, logit]), np.zeros((2, 3))) for logit in (60.0, 50.0, 40.0)]
-    measured = outputs.measure(said, np.ones((2, 3)))
+    measured = window_outputs.measure(said, np.ones((2, 3)))
     assert (measured["anomaly"] < 1e-17).all()
-    spreads = {("00", "source training", "source"): np.tile([0.0, 5.0], (len(outputs.POOLED), 1))}
+    spreads = {("00", "source training", "source"): np.tile([0.0, 5.0], (len(window_outputs.POOLED), 1))}
     rows = measured.assign(model="00", stage="source training", domain="source")
-    score = combination.combine(combination.normalise(rows, spreads), 0.5, "mean")
+    score = posterior_and_distance.combine(posterior_and_distance.normalise(rows, spreads), 0.5, "mean")
     np.testing.assert_allclose(np.diff(score), 0.5 * 10 / 5)
 
 
@@ -214,7 +223,7 @@ def test_clear_errors(scored):
     with pytest.raises(ModelError, match=r"no model; train it with notebook 05_train_classifier"):
         scorer.score(missing, "fan", "other")
     with pytest.raises(ModelError, match="no embeddings; run notebook 06_embeddings"):
-        embeddings.read(missing, "fan", "other")
+        clip_outputs.read(missing, "fan", "other")
 
 
 def test_the_scorer_may_change_without_a_new_training(scored):
@@ -233,7 +242,7 @@ def test_the_scorer_may_change_without_a_new_training(scored):
 
 def test_maps(scored):
     table, embedding = scored[2:]
-    points = maps.maps(table, embedding, seed=0, perplexity=5)
+    points = embedding_maps.maps(table, embedding, seed=0, perplexity=5)
     assert set(points["method"]) == {"PCA", "t-SNE"} and len(points) == 2 * len(table)
     assert np.isfinite(points[["x", "y"]]).all().all()
     part = table[(table["model"] == "00") & (table["stage"] == "fine-tuning")]
@@ -279,7 +288,7 @@ def test_target_clips_are_compared_with_shifted_clips(scored):
     settings = params.Settings.model_validate(params.merged(scored[0].resolved(), changed))
     table = scorer.score(settings, "fan", "base")
     assert list(table["system"].unique()) == ["classifier/base/mahalanobis", "classifier/base/w50_mean"]
-    known, embedding = embeddings.read(settings, "fan", "base")
+    known, embedding = clip_outputs.read(settings, "fan", "base")
     made = known[(known["kind"] == "shifted")]
     assert set(made["model"]) == {"00"} and set(made["stage"]) == {"source training", "fine-tuning"}
     tuned = made[made["stage"] == "fine-tuning"]

@@ -15,8 +15,8 @@ from sklearn.metrics import roc_auc_score
 from asdlib import ensemble, metrics, scores
 from asdlib.ensemble import Pool, combine, normalise, rank
 from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, EXTENSIONS, MAX, MIX, PAPER
+from asdlib.ensemble.choices import apply, choose, defaults, split_halves
 from asdlib.ensemble.combine import COMBINATIONS, combine_best
-from asdlib.ensemble.select import apply, choose, defaults, split_halves
 from asdlib.errors import ScoreError
 from asdlib.paths import Run
 

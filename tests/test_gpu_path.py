@@ -21,13 +21,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from asdlib import params, training
 from asdlib.autoencoder import train as autoencoder_train
 from asdlib.autoencoder.batches import Batches as AutoencoderBatches
-from asdlib.autoencoder.errors import pool_copies
+from asdlib.autoencoder.masked_copies import pool_copies
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.baselines import frame_autoencoder, mobilenet
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.clips import group_clips
+from asdlib.classifier.device_windows import Windows
 from asdlib.classifier.model import Classifier
-from asdlib.classifier.resident import Windows
+from asdlib.classifier.positives_and_negatives import group_clips
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +149,7 @@ def test_no_step_of_the_classifier_waits_for_the_device(monkeypatch, tmp_path, s
     }
     settings = params.Classifier.model_validate(params.merged(values, change))
     counts = {("fan", "00", "source"): 5, ("fan", "00", "target"): 3, ("fan", "01", "source"): 4}
-    monkeypatch.setattr("asdlib.classifier.resident._room", lambda device: 10**9)
+    monkeypatch.setattr("asdlib.classifier.device_windows._room", lambda device: 10**9)
     # meta has no generators of random numbers: the noise is drawn by a CPU's, which changes no shape.
     generator = torch.Generator
     monkeypatch.setattr(torch, "Generator", lambda device="cpu": generator())

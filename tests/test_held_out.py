@@ -19,11 +19,11 @@ from asdlib import ensemble, paths, scores
 from asdlib.autoencoder import scorer as autoencoder_scorer
 from asdlib.autoencoder import train as autoencoder
 from asdlib.baselines import frame_autoencoder, mahalanobis, mahalanobis_target, mobilenet
-from asdlib.classifier import embeddings
+from asdlib.classifier import clip_outputs
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier
-from asdlib.data import roles
 from asdlib.data.audio import Waveforms
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.data.machine_clips import open_machine
 from asdlib.errors import ArtefactError
 from asdlib.evaluation import table1
@@ -116,7 +116,7 @@ def runs(tmp_path_factory):
     """Settings, and the run folders without and with the change; the clip that was changed."""
     settings = project(tmp_path_factory.mktemp("runs"), further=(("fan", "02"),), changes=CHANGES)
     clips = open_machine(settings, "fan")
-    chosen = (clips.role == roles.HELD_OUT) & (clips.table["section"] == "00")
+    chosen = (clips.role == HELD_OUT) & (clips.table["section"] == "00")
     row = int(clips.rows[np.flatnonzero(chosen)[0]])
     name = clips.waveforms.clips["clip"].iat[row]
     return settings, everything(settings), everything(changed(settings, "changed", row)), name
@@ -138,7 +138,7 @@ def test_neither_do_shifts_and_centroids(runs):
         assert (before / "shifted" / part).read_bytes() == (after / "shifted" / part).read_bytes()
     for candidate in ("base", "shifted"):
         place = Path("classifier") / "fan" / candidate
-        (table, known), (_, other) = embeddings.load(before / place), embeddings.load(after / place)
+        (table, known), (_, other) = clip_outputs.load(before / place), clip_outputs.load(after / place)
         same = ~((table["clip"] == name) & (table["machine"] == "fan"))  # valve has a clip of this name too
         assert (~same).sum() == {"base": 2, "shifted": 4}[candidate]  # both stages; as a pseudo-target clip too
         assert set(table.loc[same, "kind"]) >= {"centroid", "outlier", "section"}
@@ -189,7 +189,7 @@ def test_reference_clips_are_scored_as_target_clips_are(runs):
         table = table[table["system"].str.endswith(f"/{variant}") & (table["split"] == "train")]
         pair = table[table["section"] == "00"].pivot(index="clip", columns="domain", values="score")
         assert len(pair) == 2 and (pair["source"] != pair["target"]).all()
-    outputs, _ = embeddings.read(settings, "fan", "base")
+    outputs, _ = clip_outputs.read(settings, "fan", "base")
     table = scores.read(before / "classifier" / "fan" / "base" / "scores.csv")
     table = table[table["system"] == "classifier/base/posterior"]
     tuned = outputs[(outputs["model"] == "00") & (outputs["stage"] == "fine-tuning") & (outputs["kind"] == "section")]
@@ -206,7 +206,7 @@ def test_models_and_scores_of_another_share_of_held_out_clips_are_refused(runs):
     """
     settings = runs[0]
     other = settings.model_copy(update={"data": settings.data.model_copy(update={"held_out": 0.5})})
-    learnt = [set(np.flatnonzero(open_machine(each, "fan").role == roles.LEARN)) for each in (settings, other)]
+    learnt = [set(np.flatnonzero(open_machine(each, "fan").role == LEARN)) for each in (settings, other)]
     assert learnt[1] < learnt[0]
     assert len(ensemble.pools(settings, "fan")) == 2
     with pytest.raises(ArtefactError, match=r"made with held_out: 0.34, while this run has 0.5"):
@@ -245,7 +245,7 @@ def test_a_section_without_labelled_test_clips_trains_all_the_same(runs):
     record = json.loads((before / "mobilenet" / "fan" / "record.json").read_text())
     assert record["settings"]["classes"] == ["fan 00", "fan 01", "fan 02"]
     clips = open_machine(settings, "fan")
-    row = int(clips.rows[np.flatnonzero((clips.role == roles.LEARN) & (clips.table["section"] == "02"))[0]])
+    row = int(clips.rows[np.flatnonzero((clips.role == LEARN) & (clips.table["section"] == "02"))[0]])
     other = changed(settings, "learnt", row)
     frame_autoencoder.run(other, "fan")
     mobilenet.run(other, "fan")

@@ -11,7 +11,7 @@ from sklearn.covariance import ledoit_wolf
 
 from asdlib import paths
 from asdlib.baselines import mahalanobis_target
-from asdlib.data import roles
+from asdlib.data.held_out_split import LEARN
 from asdlib.data.machine_clips import open_machine
 from asdlib.features import LogMel
 from asdlib.gaussian import Gaussian
@@ -73,7 +73,7 @@ def test_source_scores_are_scipys_distances(run):
     for section in ("00", "01"):
         own = (clips.table["section"] == section).to_numpy()
         source = (clips.table["domain"] == "source").to_numpy()
-        learn = known[own & source & (clips.role == roles.LEARN)]
+        learn = known[own & source & (clips.role == LEARN)]
         inverse = np.linalg.inv(ledoit_wolf(learn)[0])
         rows = table[(table["section"] == section) & (table["domain"] == "source")]
         for row in rows.itertuples():

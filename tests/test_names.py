@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdlib.data import names
-from asdlib.data.names import ClipName, parse
+from asdlib.data import file_names
+from asdlib.data.file_names import ClipName, parse
 from asdlib.errors import DataError
 
 DIGITS = st.text("0123456789", min_size=1, max_size=8)
@@ -111,4 +111,4 @@ def test_real_score_files_hold_names_of_the_grammar(realdata):
 
 
 def test_the_seven_machine_types():
-    assert sorted(names.MACHINES) == ["ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve"]
+    assert sorted(file_names.MACHINES) == ["ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve"]

@@ -10,7 +10,7 @@ import soundfile
 
 from asdlib import origin, params, playground, scores
 from asdlib.autoencoder import inspection
-from asdlib.classifier import embeddings, outputs
+from asdlib.classifier import clip_outputs, window_outputs
 from asdlib.classifier import inspection as classifier_inspection
 from asdlib.detector import Verdict
 from asdlib.errors import AsdError
@@ -56,10 +56,12 @@ def test_a_clip_of_the_run_scores_as_in_the_run(settings, domain):
         assert verdict.branches[branch]["score"] == pytest.approx(expected[-1], rel=1e-3, abs=1e-3)
     assert verdict.score == pytest.approx(np.mean(expected), rel=1e-3, abs=1e-3)
     table, embedding = classifier_inspection.place_clip(settings, "base", clip, waveform)
-    known, vectors = embeddings.read(settings, "fan", "base")
+    known, vectors = clip_outputs.read(settings, "fan", "base")
     row = known.index[(known["clip"] == name) & (known["stage"] == table["stage"].iat[-1])][0]
     assert np.allclose(embedding[-1], vectors[row], rtol=1e-3, atol=1e-4)
-    assert np.allclose(table.iloc[-1][outputs.MEASURES].astype(float), known.loc[row, outputs.MEASURES], rtol=1e-3)
+    assert np.allclose(
+        table.iloc[-1][window_outputs.MEASURES].astype(float), known.loc[row, window_outputs.MEASURES], rtol=1e-3
+    )
     assert (table["clip"] == name).sum() == 1 and table["kind"].iat[-1] == "picked"
 
 

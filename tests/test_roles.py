@@ -5,7 +5,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asdlib.data import roles
+from asdlib.data import held_out_split
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.data.machine_clips import MachineClips
 
 
@@ -18,30 +19,30 @@ def catalogue(sources: int, targets: int = 3, section: str = "00", tests: int = 
 @given(st.integers(1, 300), st.integers(0, 5), st.floats(0.01, 0.99))
 def test_roles(sources, targets, share):
     table = catalogue(sources, targets)
-    role = roles.roles(table, share, seed=0)
-    source, held_out = role[:sources], (role == roles.HELD_OUT).sum()
-    assert set(source) <= {roles.LEARN, roles.HELD_OUT} and (source == roles.LEARN).sum() + held_out == sources
+    role = held_out_split.roles(table, share, seed=0)
+    source, held_out = role[:sources], (role == HELD_OUT).sum()
+    assert set(source) <= {LEARN, HELD_OUT} and (source == LEARN).sum() + held_out == sources
     if sources < 3:
         assert held_out == 0
     else:
         assert 2 <= held_out <= sources - 1  # cross-fitting takes two, the networks one
         assert abs(held_out - share * sources) <= 1 or held_out in (2, sources - 1)
-    assert (role[sources : sources + targets] == roles.LEARN).all()
+    assert (role[sources : sources + targets] == LEARN).all()
     assert (role[sources + targets :] == "").all()
-    assert (roles.roles(table, share, seed=0) == role).all()
+    assert (held_out_split.roles(table, share, seed=0) == role).all()
 
 
 def test_other_seeds_and_sections_hold_out_other_clips():
-    first = roles.roles(catalogue(100), 0.2, seed=0)
-    assert (roles.roles(catalogue(100), 0.2, seed=1) != first).any()
-    assert (roles.roles(catalogue(100, section="01"), 0.2, seed=0) != first).any()
+    first = held_out_split.roles(catalogue(100), 0.2, seed=0)
+    assert (held_out_split.roles(catalogue(100), 0.2, seed=1) != first).any()
+    assert (held_out_split.roles(catalogue(100, section="01"), 0.2, seed=0) != first).any()
 
 
 def test_what_else_takes_part_changes_nothing():
     """Systems open a machine type with or without sections and test clips: they hold out the same clips."""
     both = pd.concat([catalogue(50), catalogue(30, section="01")], ignore_index=True)
-    together = roles.roles(both, 0.2, seed=0)
-    alone = roles.roles(catalogue(50, targets=0, tests=0), 0.2, seed=0)
+    together = held_out_split.roles(both, 0.2, seed=0)
+    alone = held_out_split.roles(catalogue(50, targets=0, tests=0), 0.2, seed=0)
     assert (together[:50] == alone).all()
 
 
@@ -55,9 +56,9 @@ def test_the_score_table_holds_test_clips_and_held_out_clips_and_these_once_more
     waveforms = type("Waveforms", (), {"clips": clips})
     names = ["00", "01"] if planned else ["01"]
     rows = np.flatnonzero((clips["split"] == "train") | clips["section"].isin(names))
-    role = roles.roles(clips.iloc[rows], 0.25, seed=3)
+    role = held_out_split.roles(clips.iloc[rows], 0.25, seed=3)
     opened = MachineClips(waveforms, rows, ["00", "01", "02"], names, role)
-    scored, held_out = opened.scored, opened.table["clip"][role == roles.HELD_OUT]
+    scored, held_out = opened.scored, opened.table["clip"][role == HELD_OUT]
     assert set(scored["section"]) == set(names)
     assert not scored.duplicated(["section", "domain", "split", "clip"]).any()
     for section in names:

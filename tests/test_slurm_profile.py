@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from asdlib.data.names import MACHINES
+from asdlib.data.file_names import MACHINES
 from asdlib.errors import AsdError
 from asdlib.execution import slurm
 from asdlib.execution.reproduce import alone

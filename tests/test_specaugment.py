@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from asdlib.autoencoder import specaugment
+from asdlib.autoencoder import masked_copies, specaugment
 from asdlib.params import SpecAugment
 
 PAPER = SpecAugment()
@@ -97,10 +97,10 @@ def test_nothing_masked_when_all_is_off():
 @given(st.integers(0, 2**40), st.text(max_size=20), st.integers(1, 5), st.integers(1, 5))
 def test_copies_depend_on_seed_clip_and_number_only(seed, clip, few, more):
     masks = SpecAugment(time_masks=3, frequency_masks=1)
-    first = specaugment.copies(masks, clip, few, 40, 16, seed)
+    first = masked_copies.draw_gains(masks, clip, few, 40, 16, seed)
     assert first.shape == (few, 40, 16)
-    longer = specaugment.copies(masks, clip, few + more, 40, 16, seed)
+    longer = masked_copies.draw_gains(masks, clip, few + more, 40, 16, seed)
     assert torch.equal(longer[:few], first)
     assert len(longer.flatten(1).unique(dim=0)) == few + more  # no two copies alike
-    assert not torch.equal(specaugment.copies(masks, clip + "x", few, 40, 16, seed), first)
-    assert not torch.equal(specaugment.copies(masks, clip, few, 40, 16, seed + 1), first)
+    assert not torch.equal(masked_copies.draw_gains(masks, clip + "x", few, 40, 16, seed), first)
+    assert not torch.equal(masked_copies.draw_gains(masks, clip, few, 40, 16, seed + 1), first)

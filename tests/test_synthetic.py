@@ -11,8 +11,8 @@ from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
 from asdlib import params
-from asdlib.data import audio, catalogue, names, wav
-from asdlib.data.names import ClipName
+from asdlib.data import audio, catalogue, file_names, wav
+from asdlib.data.file_names import ClipName
 from asdlib.errors import DataError
 from asdlib.synthetic import dataset, faults, machines, sounds
 from asdlib.synthetic.conditions import Conditions
@@ -93,7 +93,7 @@ def test_the_same_settings_give_the_same_bytes(tmp_path):
 def test_a_clip_does_not_depend_on_what_else_is_made(tmp_path):
     dataset.write(tmp_path, SMALL, RATE)
     file = "section_00_target_test_anomaly_0002_clogging.wav"
-    alone = dataset.waveform(params.Synthetic(duration=0.5), RATE, "fan", names.parse("target_test", file))
+    alone = dataset.waveform(params.Synthetic(duration=0.5), RATE, "fan", file_names.parse("target_test", file))
     assert np.array_equal(wav.read(tmp_path / "fan" / "target_test" / file, params.Data()), alone)
     assert not np.array_equal(alone, clip("fan", "target", "anomaly", 2, duration=0.5, seed=1))
 
@@ -116,7 +116,7 @@ def test_only_its_own_data_are_replaced(tmp_path, capsys):
 
 
 # Sound ----------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("machine", names.MACHINES)
+@pytest.mark.parametrize("machine", file_names.MACHINES)
 def test_every_machine(machine):
     """Level, no clipping, clips differ, and each fault changes the sound of its own machine."""
     clips = [clip(machine, number=number) for number in range(4)]
@@ -158,7 +158,7 @@ def test_a_valve_clicks_in_its_cycle():
 
 
 def test_sections_and_domains_differ():
-    for machine in names.MACHINES:
+    for machine in file_names.MACHINES:
         source, target, other = (
             dataset.place(0, machine, *where) for where in (("00", "source"), ("00", "target"), ("01", "source"))
         )
@@ -451,7 +451,7 @@ def test_single_events_are_single(machine, kind):
         assert power[: len(power) // 3].sum() > 0.9 * power.sum()
 
 
-@pytest.mark.parametrize("machine", names.MACHINES)
+@pytest.mark.parametrize("machine", file_names.MACHINES)
 def test_faults_in_time_leave_the_mean_spectrum(machine):
     """Mean of the log-mel over a clip of 3 s, with and without a fault of middle severity.
 
@@ -484,7 +484,7 @@ def test_no_system_reads_the_kind(root):
 
 
 # Difficulty -----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("machine", names.MACHINES)
+@pytest.mark.parametrize("machine", file_names.MACHINES)
 def test_faults_are_graded(machine):
     """A Mahalanobis distance on mean and deviation of 40 log-bands finds faults, but not all: AUC 0.53 to 0.97."""
 

@@ -12,9 +12,10 @@ from scipy import stats
 
 from asdlib import ensemble, metrics, scores
 from asdlib.atomic import write_json
-from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.repeat import Visible, select
-from asdlib.ensemble.select import choose, split_halves
+from asdlib.ensemble.choices import choose, split_halves
+from asdlib.ensemble.n_best import Visible
+from asdlib.ensemble.selection import select
+from asdlib.ensemble.systems import Pool
 from asdlib.errors import ScoreError
 from asdlib.evaluation import false_alarms, health, paper, render, table1
 from asdlib.evaluation.bootstrap import Resampled, interval, resamples, unit_weights

@@ -466,7 +466,7 @@ def test_refreshing_depends_on_the_seed_only_and_leaves_a_network_without_batch_
     [
         ("seeds.py", True),
         ("training.py", True),
-        ("data/roles.py", True),
+        ("data/held_out_split.py", True),
         ("classifier/batches.py", True),
         ("data/catalogue.py", False),
         ("plots/style.py", False),

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from asdlib import paths
-from asdlib.autoencoder import clip_scores, scorer
-from asdlib.autoencoder.errors import Reconstruction
+from asdlib.autoencoder import frame_to_clip_scores, scorer
+from asdlib.autoencoder.reconstruction_errors import Reconstruction
 from asdlib.data.inspection import Example
 from asdlib.errors import ModelError
 from asdlib.units import FULL_SCALE
@@ -57,9 +57,9 @@ def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveform: n
             raise ModelError(f"{machine} has no {clip['split']} clip {clip['clip']!r}; choose one from its score table")
         waveform = clips.waveforms.read(int(found[0]))
     section, (key,) = clips.sections.index(clip["section"]), scorer.mask_keys(clip.to_frame().T)
-    options, gaussians = net.settings.scorer, clip_scores.load(path)
-    (error,) = net.errors([waveform], [section], [key], clip_scores.error_kinds(options))
-    frames = clip_scores.score_frames(error, gaussians, clip["section"], clip["domain"], options)
+    options, gaussians = net.settings.scorer, frame_to_clip_scores.load(path)
+    (error,) = net.errors([waveform], [section], [key], frame_to_clip_scores.error_kinds(options))
+    frames = frame_to_clip_scores.score_frames(error, gaussians, clip["section"], clip["domain"], options)
     return Inspection(clip["clip"], net.reconstruct(waveform, section, key), frames, waveform, net.sample_rate)
 
 

@@ -1,7 +1,7 @@
 """Score all clips of a machine type with a trained autoencoder (Sec. 2.1): the stage of notebook 04.
 
-The network gives the errors (:mod:`asdlib.autoencoder.errors`), Gaussians are fitted to those of some clips
-(:mod:`asdlib.autoencoder.gaussians`), and score the others (:mod:`asdlib.autoencoder.clip_scores`).
+The network gives the errors (:mod:`.reconstruction_errors`). Gaussians are fitted to those of some clips
+(:mod:`.section_domain_gaussians`) and score the others (:mod:`.frame_to_clip_scores`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from asdlib import paths, scores
-from asdlib.autoencoder import clip_scores, train
-from asdlib.autoencoder.clip_scores import error_kinds, score_clip
-from asdlib.autoencoder.errors import TrainedAutoencoder
-from asdlib.autoencoder.gaussians import Errors, cross_fit, fit
-from asdlib.data import roles
+from asdlib.autoencoder import frame_to_clip_scores, train
+from asdlib.autoencoder.frame_to_clip_scores import error_kinds, score_clip
+from asdlib.autoencoder.reconstruction_errors import TrainedAutoencoder
+from asdlib.autoencoder.section_domain_gaussians import Errors, cross_fit, fit
 from asdlib.data.audio import Waveforms
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.data.machine_clips import MachineClips, open_machine
 from asdlib.errors import ModelError
 from asdlib.gaussian import Gaussian
@@ -61,7 +61,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
 
     depends = settings.common() | settings.candidate("autoencoder", candidate).model_dump(mode="json")
     with stage.adding(depends, seed=net.seed, data=clips.waveforms.fingerprint, part=SCORING) as folder:
-        clip_scores.save(gaussians, folder / FILE)
+        frame_to_clip_scores.save(gaussians, folder / FILE)
         write_table(bands, folder / BANDS)
         scores.write(result, folder / SCORES)
     return result
@@ -89,7 +89,7 @@ def open_trained(settings, machine: str, candidate: str) -> tuple[MachineClips, 
 def clip_errors(
     net: TrainedAutoencoder, waveforms: Waveforms, rows: np.ndarray, sections: list[str], kinds: Sequence[str]
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Compute the errors of decoded clips (:meth:`asdlib.autoencoder.errors.TrainedAutoencoder.errors`).
+    """Compute the errors of decoded clips (:meth:`asdlib.autoencoder.reconstruction_errors.TrainedAutoencoder.errors`).
 
     Args:
         net: The network.
@@ -136,9 +136,9 @@ def score_clips(
                 rows[position] = error[kind].mean(0, dtype=np.float64)
             yield error
 
-    fitted = np.flatnonzero(planned & ((clips.role == roles.HELD_OUT) | target))
+    fitted = np.flatnonzero(planned & ((clips.role == HELD_OUT) | target))
     known = Errors.of(table.iloc[fitted], list(errors(fitted, error_kinds(options))))
-    learn = np.flatnonzero(planned & (clips.role == roles.LEARN) & ~target)
+    learn = np.flatnonzero(planned & (clips.role == LEARN) & ~target)
     for _ in errors(learn, MEANS):
         pass
     learnt = Errors(table.iloc[learn].reset_index(drop=True), [], means["signed"][learn])

@@ -49,12 +49,3 @@ def gains(
             generator = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
         kept &= torch.rand(kept.shape, generator=generator, device=device) >= settings.dropout
     return kept.float().div_(1 - settings.dropout)
-
-
-def copies(settings: SpecAugment, clip: str, count: int, frames: int, mels: int, seed: int) -> Tensor:
-    """Draw the gains of ``count`` masked copies of one clip at inference, ``(count, frames, mels)``.
-
-    Copy k depends only on the seed, the clip's name and k, so that more copies do not change the first ones.
-    """
-    generators = [training.generator(seed, "masks", clip, copy) for copy in range(count)]
-    return torch.cat([gains(settings, 1, frames, mels, generator) for generator in generators])

@@ -9,7 +9,7 @@ from asdlib import training
 from asdlib.autoencoder import specaugment
 from asdlib.autoencoder.batches import Batches
 from asdlib.autoencoder.model import Autoencoder
-from asdlib.data import roles
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.features import LogMel
 from asdlib.paths import CLIPS, HISTORY, MODEL
 from asdlib.seeds import derive
@@ -37,7 +37,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     clips = stage.clips
     waveforms, sections, table = clips.waveforms, clips.sections, clips.table
     stored = stored_settings(settings, machine, candidate, sections, waveforms.fingerprint)
-    learn = clips.rows[clips.role == roles.LEARN]
+    learn = clips.rows[clips.role == LEARN]
     seed = derive(settings.seed, "autoencoder", machine, branch.seed)
 
     torch.manual_seed(derive(seed, "weights"))
@@ -45,7 +45,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     log_mel = LogMel(branch.features, settings.data.sample_rate).to(compute.device)
     shifted = None
     if options.pseudo_target and options.pseudo_target_by == "shift":
-        held_out = table["clip"][clips.role == roles.HELD_OUT]
+        held_out = table["clip"][clips.role == HELD_OUT]
         shifted = shifted_clips.open_rows(settings, machine, sections, without=held_out)
     batches = Batches.load(waveforms, learn, sections, log_mel, shifted)
     model.deviation, model.mean = torch.std_mean(batches.frames, dim=0)

@@ -4,8 +4,8 @@ Five consecutive log-mel frames form one input vector, which dense layers reduce
 one network per machine type, trained on all normal clips of all sections and both domains. A clip's score is the mean
 squared error over its vectors. The official code sets a tenth of the clips aside for validation, including the last
 section's target clips; here a share of each section's source clips is held out, as in all systems
-(:mod:`asdlib.data.roles`). The mean spectrum of the training clips is subtracted first. This speeds up the first steps
-and does not change what the network can express.
+(:mod:`asdlib.data.held_out_split`). The mean spectrum of the training clips is subtracted first. This speeds up the
+first steps and does not change what the network can express.
 """
 
 from itertools import pairwise
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from asdlib import scores, training
 from asdlib.baselines.files import write
 from asdlib.baselines.windows import Spectrograms, Windows
-from asdlib.data import roles
+from asdlib.data.held_out_split import LEARN
 from asdlib.features import LogMel
 from asdlib.seeds import derive
 from asdlib.stage import Stage
@@ -64,7 +64,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     }
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     spectrograms = Spectrograms([(waveforms, clips.rows)], log_mel, shortest=baseline.frames)
-    learn = np.flatnonzero(clips.role == roles.LEARN)
+    learn = np.flatnonzero(clips.role == LEARN)
     level = _mean_frame(spectrograms, learn)
     spectrograms.frames.sub_(level)
     vectors = Windows(spectrograms, baseline.frames, clips=learn)

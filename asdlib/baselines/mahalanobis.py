@@ -21,8 +21,8 @@ import torch
 
 from asdlib import scores, training
 from asdlib.baselines.files import write
-from asdlib.data import roles
 from asdlib.data.audio import Waveforms
+from asdlib.data.held_out_split import LEARN
 from asdlib.features import LogMel, log_mels
 from asdlib.gaussian import Gaussian
 from asdlib.shift import shifted_clips
@@ -59,7 +59,7 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
     score, model = np.empty(len(scored)), {}
     for section in opened.planned:
         own = (scored["section"] == section).to_numpy()
-        learn = (clips["section"] == section).to_numpy() & (opened.role == roles.LEARN)
+        learn = (clips["section"] == section).to_numpy() & (opened.role == LEARN)
         gaussian = Gaussian.fit(vectors[learn])
         score[own] = gaussian.distance(vectors[scored.index[own]])
         model |= {f"{section}.mean": gaussian.mean, f"{section}.cholesky": gaussian.cholesky}

@@ -24,7 +24,7 @@ import torch
 
 from asdlib import scores, training
 from asdlib.baselines.files import write
-from asdlib.data import roles
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.features import LogMel, log_mels
 from asdlib.gaussian import Gaussian
 from asdlib.seeds import derive
@@ -175,10 +175,10 @@ class Places:
 
     @classmethod
     def of(cls, clips: pd.DataFrame, role: np.ndarray, section: str) -> "Places":
-        """Find them by the role of each clip (:func:`asdlib.data.roles.roles`)."""
+        """Find them by the role of each clip (:func:`asdlib.data.held_out_split.roles`)."""
         own, source = clips["section"].eq(section).to_numpy(), clips["domain"].eq("source").to_numpy()
-        learn, held_out = (np.flatnonzero(own & source & (role == name)) for name in (roles.LEARN, roles.HELD_OUT))
-        return cls(learn, held_out, np.flatnonzero(own & ~source & (role == roles.LEARN)))
+        learn, held_out = (np.flatnonzero(own & source & (role == name)) for name in (LEARN, HELD_OUT))
+        return cls(learn, held_out, np.flatnonzero(own & ~source & (role == LEARN)))
 
 
 def _choose(settings, opened, section: str, place: Places, vectors, elsewhere, made, log_mel: LogMel):

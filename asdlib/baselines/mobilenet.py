@@ -17,8 +17,9 @@ from torchvision.models import mobilenet_v2
 from asdlib import paths, scores, training
 from asdlib.baselines.files import write
 from asdlib.baselines.windows import Spectrograms, Windows
-from asdlib.data import plan, roles
+from asdlib.data import plan
 from asdlib.data.audio import Waveforms
+from asdlib.data.held_out_split import HELD_OUT
 from asdlib.errors import ModelError
 from asdlib.features import LogMel
 from asdlib.seeds import derive
@@ -92,7 +93,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     }
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     spectrograms = Spectrograms(sources, log_mel, shortest=baseline.frames)
-    held_out = np.flatnonzero(clips.role == roles.HELD_OUT)
+    held_out = np.flatnonzero(clips.role == HELD_OUT)
     learn = np.setdiff1d(np.flatnonzero(known["split"] == "train"), held_out)
     seed = derive(settings.seed, SYSTEM, machine)
     windows = Windows(spectrograms, baseline.frames, baseline.train_hop, learn)

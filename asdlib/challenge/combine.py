@@ -11,7 +11,7 @@ from asdlib.challenge import files
 from asdlib.challenge.export import write_clips
 from asdlib.ensemble import combine as combine_scores
 from asdlib.ensemble import rank
-from asdlib.ensemble.pool import Pool
+from asdlib.ensemble.systems import Pool
 from asdlib.errors import ScoreError
 
 
@@ -61,7 +61,7 @@ def combine(
                 reference = pool.scores[:, group.reference]
                 values = combine_scores(rank(pool.scores[:, group.columns], reference), by, rank(reference))
             else:
-                values = pool.ensemble(members, by, group)
+                values = pool.ensemble(members, by, group.columns)
             parts.append(scores.table(pool.clips.iloc[group.columns], f"{by} of {len(members)}", values))
     if not parts:
         raise ScoreError("these files contain training clips only; expected scores of test clips")

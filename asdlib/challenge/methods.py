@@ -14,7 +14,8 @@ from scipy.stats import rankdata
 from asdlib.challenge.areas import areas
 from asdlib.challenge.search import Found, Unit, search, singles
 from asdlib.challenge.systems import Cell, Systems, restrict
-from asdlib.ensemble.combine import COMBINATIONS, normalise
+from asdlib.ensemble.combine import COMBINATIONS
+from asdlib.ensemble.normalisation import normalise
 from asdlib.metrics import harmonic_mean
 
 P = 0.1

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from asdlib.challenge.areas import areas
-from asdlib.ensemble.combine import COMBINATIONS, normalise, rank
+from asdlib.ensemble.combine import COMBINATIONS, rank
+from asdlib.ensemble.normalisation import normalise
 from asdlib.metrics import harmonic_mean
 
 CHUNK = 8

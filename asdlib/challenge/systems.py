@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib.challenge.search import Unit
-from asdlib.ensemble.select import split_halves
+from asdlib.ensemble.choices import split_halves
 from asdlib.errors import ScoreError
 from asdlib.evaluation.bootstrap import resamples
 

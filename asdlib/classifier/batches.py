@@ -12,9 +12,8 @@ from torch import Tensor
 
 from asdlib import paths
 from asdlib.classifier import augment, pseudo_target
-from asdlib.classifier.clips import Clips, group_clips, held_out_clips
-from asdlib.classifier.negatives import Negatives, choose_machines
-from asdlib.classifier.resident import Windows
+from asdlib.classifier.device_windows import Windows
+from asdlib.classifier.positives_and_negatives import Clips, Negatives, choose_machines, group_clips, held_out_clips
 from asdlib.classifier.windows import samples_of
 from asdlib.data import plan
 from asdlib.data.audio import Waveforms
@@ -119,7 +118,10 @@ class Batches:
         return recorded | ({"shifted": self.shifted.waveforms.fingerprint} if self.shifted else {})
 
     def source(self, generator: torch.Generator) -> Batch:
-        """Draw a batch of the source domain: normal clips, then as many outliers, all mixed by Mixup if it is set."""
+        """Draw a batch of the source domain: normal clips, then as many outliers, all mixed by Mixup if it is set.
+
+        The paper mentions Mixup for fine-tuning only.
+        """
         rng, half = _random(generator), self.settings.batch_size // 2
         return self._draw(rng, [self.normal] * half + [self.source_negatives.draw(rng) for _ in range(half)])
 

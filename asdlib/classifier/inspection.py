@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from asdlib import training
-from asdlib.classifier import STAGES, embeddings
+from asdlib.classifier import STAGES, clip_outputs
 from asdlib.classifier.batches import Batch, Batches
-from asdlib.classifier.clips import held_out_clips, measure_normalisation
-from asdlib.classifier.embeddings import select_centroids
-from asdlib.classifier.outputs import mean_embeddings, measure
+from asdlib.classifier.clip_outputs import select_centroids
+from asdlib.classifier.positives_and_negatives import held_out_clips
+from asdlib.classifier.waveform_normalisation import measure_normalisation
+from asdlib.classifier.window_outputs import mean_embeddings, measure
 from asdlib.classifier.windows import read_window, samples_of
 from asdlib.data.audio import Waveforms
 from asdlib.data.inspection import Example
@@ -79,26 +80,26 @@ def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) 
     Args:
         settings: Settings of the run.
         candidate: Name of the candidate, which must have been scored.
-        clip: Row with the columns :data:`asdlib.classifier.embeddings.CLIP`.
+        clip: Row with the columns :data:`asdlib.classifier.clip_outputs.CLIP`.
         waveform: The clip's samples in units of 1/32768.
 
     Returns:
-        Table and embeddings of the model that scores the clip, as from :func:`asdlib.classifier.embeddings.read`; the
+        Table and embeddings of the model that scores the clip, as from :func:`asdlib.classifier.clip_outputs.read`; the
         clip is the last row, of the kind ``picked``.
     """
-    table, embedding = embeddings.read(settings, clip["machine"], candidate)
+    table, embedding = clip_outputs.read(settings, clip["machine"], candidate)
     compute = training.compute(settings)
-    networks, _ = embeddings.open_trained(settings, clip["machine"], clip["section"], candidate, compute)
+    networks, _ = clip_outputs.open_trained(settings, clip["machine"], clip["section"], candidate, compute)
     stage = STAGES[int(clip["domain"] == "target" and STAGES[1] in networks)]
     same = (table["kind"] == "section") & (table["clip"] == clip["clip"])  # a clip of the run is in the table already
     own = ((table["model"] == clip["section"]) & (table["stage"] == stage) & ~same).to_numpy()
     table, embedding = table[own].reset_index(drop=True), embedding[own]
     centroids = select_centroids(table, embedding)[clip["section"], stage]
     found = networks[stage].outputs([waveform])
-    row = measure(found, centroids).assign(**clip[embeddings.CLIP])
+    row = measure(found, centroids).assign(**clip[clip_outputs.CLIP])
     row = row.assign(model=clip["section"], stage=stage, kind="picked", role="")
     vector = mean_embeddings(found).astype(np.float32)
-    return pd.concat([table, row[embeddings.COLUMNS]], ignore_index=True), np.concatenate([embedding, vector])
+    return pd.concat([table, row[clip_outputs.COLUMNS]], ignore_index=True), np.concatenate([embedding, vector])
 
 
 def confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:

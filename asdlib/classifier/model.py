@@ -1,6 +1,5 @@
 """Define the binary classifier of Sec. 2.2, from waveform to embedding and logit, with its losses and centroids."""
 
-import difflib
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,17 +12,17 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from asdlib import params, paths, training
+from asdlib import params, training
 from asdlib.classifier.arcface import ArcFace
 from asdlib.classifier.ddcsad import Ddcsad
-from asdlib.classifier.outputs import Outputs, compute_outputs
+from asdlib.classifier.feature_extraction import backbone
+from asdlib.classifier.window_outputs import Outputs, compute_outputs
 from asdlib.errors import ModelError
 from asdlib.features import LogMel
 from asdlib.units import FULL_SCALE
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="IProgress not found")  # for timm's progress bars, which are not shown
-    import timm
 
 
 class Output(NamedTuple):
@@ -113,44 +112,6 @@ class Classifier(nn.Module):
         return [{"params": list(self.backbone.parameters()), "lr": backbone_rate}, {"params": head, "lr": head_rate}]
 
 
-def backbone(name: str, pretrained: bool | str) -> nn.Module:
-    """Create a timm network with one input channel and without its classification layer.
-
-    Args:
-        name: Name of a timm model.
-        pretrained: False for random weights, true for weights that timm downloads, or a local safetensors file.
-
-    Raises:
-        ModelError: The model is unknown, or the weights do not exist, cannot be downloaded or do not fit.
-    """
-    if not timm.is_model(name):
-        close = difflib.get_close_matches(name, timm.list_models(), n=3)
-        hint = f"did you mean {', '.join(close)}?" if close else "timm.list_models() lists all"
-        raise ModelError(f"classifier.model.backbone: timm has no model {name!r}; {hint}")
-    options: dict = {"pretrained": bool(pretrained)}
-    if isinstance(pretrained, str):
-        file = paths.project_root() / pretrained
-        if file.suffix != ".safetensors" or not file.is_file():
-            found = "is not a safetensors file" if file.is_file() else "does not exist"
-            raise ModelError(
-                f"classifier.model.pretrained: {file} {found}; expected false, true or the path of a safetensors file"
-            )
-        options["pretrained_cfg_overlay"] = {"file": str(file)}
-    try:
-        return timm.create_model(name, in_chans=1, num_classes=0, **options)
-    except Exception as error:
-        if not pretrained:
-            raise
-        reason = " ".join(str(error).split())[:300]
-        remedy = (
-            "download them to a safetensors file and give its path here" if pretrained is True else "check the file"
-        )
-        raise ModelError(
-            f"classifier.model.pretrained: the weights of {name} could not be loaded ({type(error).__name__}: "
-            f"{reason}); {remedy}, or set it to false"
-        ) from None
-
-
 @dataclass(frozen=True)
 class TrainedClassifier:
     """A trained classifier of one section and stage, which maps waveforms to logits and embeddings."""
@@ -180,7 +141,7 @@ class TrainedClassifier:
         return self.network.ddcsad.centroids.double().cpu().numpy()
 
     def outputs(self, clips: Iterable[np.ndarray]) -> list[Outputs]:
-        """Return logits and embeddings of each clip's windows (:func:`asdlib.classifier.outputs.compute_outputs`)."""
+        """Return logits and embeddings of each clip's windows (:func:`.compute_outputs`)."""
         return compute_outputs(self, clips, self.settings)
 
     @torch.inference_mode()

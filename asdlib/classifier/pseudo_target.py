@@ -1,6 +1,6 @@
 """Make pseudo-target clips by Mixup (Sec. 2.2): mixtures of a target clip with a source clip, normal or an outlier.
 
-The other clips of a batch are mixed among themselves.
+The other clips of a batch are mixed among themselves, in source training too, where the paper does not mention Mixup.
 """
 
 import numpy as np
@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from asdlib.classifier.augment import mixup
-from asdlib.classifier.clips import Clips
-from asdlib.classifier.negatives import Negatives
+from asdlib.classifier.positives_and_negatives import Clips, Negatives
 from asdlib.training import to_device
 
 

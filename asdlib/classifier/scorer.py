@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 
 from asdlib import scores, training
-from asdlib.classifier import embeddings
-from asdlib.classifier.combination import score_variants
-from asdlib.data import plan, roles
+from asdlib.classifier import clip_outputs
+from asdlib.classifier.posterior_and_distance import score_variants
+from asdlib.data import plan
+from asdlib.data.held_out_split import LEARN
 from asdlib.errors import ModelError
 from asdlib.paths import SCORES
 from asdlib.stage import Stage
@@ -18,7 +19,7 @@ REJECTED = 0.5
 def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     """Score the test clips and held-out training clips of a machine type, each section with its own models.
 
-    Writes ``scores.csv``, ``embeddings.csv``, ``embeddings.npy`` (see :mod:`asdlib.classifier.embeddings`) and
+    Writes ``scores.csv``, ``embeddings.csv``, ``embeddings.npy`` (see :mod:`asdlib.classifier.clip_outputs`) and
     ``record.json`` atomically. The record's ``accuracy`` is from :func:`accuracies`.
 
     Args:
@@ -38,7 +39,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     sections = plan.read(settings).machines.get(machine)
     if not sections:
         raise ModelError(f"{machine} has no section with labelled test clips, so there is nothing to score")
-    parts = [embeddings.table(settings, machine, section, candidate, compute) for section in sections]
+    parts = [clip_outputs.table(settings, machine, section, candidate, compute) for section in sections]
     table = pd.concat([part for part, _ in parts], ignore_index=True)
     embedding = scores.finite(table, np.concatenate([part for _, part in parts]), "the embedding")
     result = score_variants(table, embedding, candidate, branch.scorer)
@@ -51,7 +52,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
     depends, data = settings.common() | branch.model_dump(mode="json"), stage.clips.waveforms.fingerprint
     with stage.writing(depends, seed=settings.seed, data=data, **about) as folder:
         scores.write(result, folder / SCORES)
-        embeddings.write(table, embedding, folder)
+        clip_outputs.write(table, embedding, folder)
     return result
 
 
@@ -63,7 +64,7 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
         or ``outlier``.
     """
     known = table[table["kind"].isin(["section", "outlier"]) & (table["split"] == "train")]
-    name = known["role"].replace({roles.LEARN: "learnt", "": "outlier"})
+    name = known["role"].replace({LEARN: "learnt", "": "outlier"})
     right = (known["logit"] > 0) == (known["kind"] == "section")
     result = right.groupby([known["model"], known["stage"], name.rename("clips")]).mean()
     return result.rename("accuracy").reset_index()

@@ -8,8 +8,9 @@ from safetensors.torch import save_file
 from asdlib import checkpoints, records, training
 from asdlib.classifier import FILES, STAGES
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.clips import held_out_clips, measure_normalisation
 from asdlib.classifier.model import Classifier, count_parameters
+from asdlib.classifier.positives_and_negatives import held_out_clips
+from asdlib.classifier.waveform_normalisation import measure_normalisation
 from asdlib.compute import Compute
 from asdlib.paths import HISTORY
 from asdlib.seeds import derive

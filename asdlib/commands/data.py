@@ -4,7 +4,7 @@ import json
 
 from asdlib import params
 from asdlib.data import download as zenodo
-from asdlib.data import folder_report, names
+from asdlib.data import file_names, folder_report
 
 
 def check(arguments) -> int:
@@ -17,7 +17,7 @@ def check(arguments) -> int:
 
 def download(arguments) -> int:
     """Download DCASE2021 Task 2."""
-    machines, parts = arguments.machine or names.MACHINES, arguments.sections or ["development"]
+    machines, parts = arguments.machine or file_names.MACHINES, arguments.sections or ["development"]
     zenodo.download(arguments.folder, list(dict.fromkeys(machines)), list(dict.fromkeys(parts)), arguments.address)
     print(arguments.folder)
     return 0

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from asdlib.data import names
+from asdlib.data import file_names
 from asdlib.errors import AsdError
 
 _SAYS = re.compile(
@@ -61,10 +61,10 @@ def _words(part: str) -> list[str]:
 def _unlabelled_test_clip(path: Path) -> bool:
     """Tell whether a file name is that of a test clip of DCASE without a label."""
     try:
-        name = names.parse(path.parent.name, path.name)
+        name = file_names.parse(path.parent.name, path.name)
     except AsdError:
         try:
-            name = names.parse("test", path.name)  # in a folder of another name
+            name = file_names.parse("test", path.name)  # in a folder of another name
         except AsdError:
             return False
         if name.grammar == 2020:  # its names do not tell training from test clips

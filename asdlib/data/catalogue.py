@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import paths, records
-from asdlib.data import ground_truth, names
+from asdlib.data import file_names, ground_truth
 from asdlib.errors import DataError
 from asdlib.messages import listed, nearest, printable
 
@@ -73,8 +73,8 @@ def scan(root: Path) -> pd.DataFrame:
     """Return the catalogue of a folder: one row per clip, columns :data:`COLUMNS`, sorted.
 
     Raises:
-        DataError: The folder is missing or contains no clip, a name does not fit :mod:`asdlib.data.names`, or something
-            cannot be opened.
+        DataError: The folder is missing or contains no clip, a name does not fit :mod:`.file_names`, or a path cannot
+            be opened.
     """
     clips, problems, _ = walk(root)
     if problems:
@@ -91,7 +91,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
     """
     root = Path(root)
     if not root.is_dir():
-        return _table([]), [f"{printable(root)}: no such folder; data.root must contain {names.EXPECTED}"], []
+        return _table([]), [f"{printable(root)}: no such folder; data.root must contain {file_names.EXPECTED}"], []
     rows, unused, seen = [], [], {}
     machines, _, problems = _entries(root)
     labels, odd = ground_truth.read(root)
@@ -99,10 +99,10 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
     for machine in machines:
         inside, _, odd = _entries(root / machine)
         problems += odd
-        folders = [name for name in inside if name in names.FOLDERS]
-        unused += [f"{machine}/{name}" for name in inside if folders and name not in names.FOLDERS]
+        folders = [name for name in inside if name in file_names.FOLDERS]
+        unused += [f"{machine}/{name}" for name in inside if folders and name not in file_names.FOLDERS]
         try:
-            names.check_machine(machine)
+            file_names.check_machine(machine)
         except DataError as error:
             problems += [f"{printable(root / machine)}: {error}"] if folders else []
             continue
@@ -116,7 +116,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
                     unused.append(path)
                     continue
                 try:
-                    name = ground_truth.complete(machine, names.parse(folder, file), labels)
+                    name = ground_truth.complete(machine, file_names.parse(folder, file), labels)
                 except DataError as error:
                     problems.append(f"{printable(root / path)}: {error}")
                     continue
@@ -126,7 +126,7 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
                     continue
                 rows.append(_row(machine, name, path))
     if not rows and not problems:
-        problems = [f"{printable(root)}: {_nothing(root, machines, unused)}; expected {names.EXPECTED}"]
+        problems = [f"{printable(root)}: {_nothing(root, machines, unused)}; expected {file_names.EXPECTED}"]
     return _table(rows), problems, unused
 
 
@@ -139,9 +139,9 @@ def expected(synthetic, fault: Callable[[str, int], str] | None = None) -> pd.Da
             no attributes, which is enough for a plan.
     """
     for machine in synthetic.machines:
-        if machine not in names.MACHINES:
+        if machine not in file_names.MACHINES:
             raise DataError(
-                f"data.synthetic.machines: there is no synthetic {machine!r}{nearest(machine, names.MACHINES)}"
+                f"data.synthetic.machines: there is no synthetic {machine!r}{nearest(machine, file_names.MACHINES)}"
             )
     counts = [
         ("source", "train", "normal", synthetic.train_source),
@@ -155,7 +155,7 @@ def expected(synthetic, fault: Callable[[str, int], str] | None = None) -> pd.Da
             for domain, split, label, count in counts:
                 for index in range(count):
                     kind = fault(machine, index) if fault and label == "anomaly" else ""
-                    name = names.ClipName(section, domain, split, label, f"{index:04d}", kind)
+                    name = file_names.ClipName(section, domain, split, label, f"{index:04d}", kind)
                     rows.append(_row(machine, name, f"{machine}/{name.folder}/{name.file}"))
     return _table(rows)
 
@@ -224,7 +224,7 @@ def _lacking(machine: str, section: str, counts: dict, labels: Iterable[str]) ->
 def _nothing(root: Path, machines: list[str], unused: list[str]) -> str:
     if unused:
         return f"no wav file found, but for example {printable(unused[0])}"
-    if inner := [folder for folder in machines if folder in names.FOLDERS]:
+    if inner := [folder for folder in machines if folder in file_names.FOLDERS]:
         return f"contains {inner[0]}/ itself, so it looks like the folder of one machine type; give the folder above"
     inside = sorted(entry.name for entry in os.scandir(root))
     return f"no clips found, but for example {printable(inside[0])}" if inside else "the folder is empty"
@@ -254,7 +254,7 @@ def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
     return folders, files, problems
 
 
-def _row(machine: str, name: names.ClipName, path: str) -> tuple[str, ...]:
+def _row(machine: str, name: file_names.ClipName, path: str) -> tuple[str, ...]:
     file = path.rpartition("/")[2]  # an empty attribute's underscore is in no part of the name
     return machine, name.section, name.domain, name.split, name.label, file, path, name.attributes
 

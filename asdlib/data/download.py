@@ -17,7 +17,7 @@ import requests
 
 from asdlib.atomic import only_one, write_json
 from asdlib.data import zenodo
-from asdlib.data.names import MACHINES
+from asdlib.data.file_names import MACHINES
 from asdlib.data.unpack import size, unpack
 from asdlib.errors import DataError
 from asdlib.messages import nearest

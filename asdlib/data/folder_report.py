@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib.data import audio, catalogue, names
+from asdlib.data import audio, catalogue, file_names
 from asdlib.data.anomaly_names import suspected_anomalies
 from asdlib.messages import named, printable
 
@@ -52,7 +52,7 @@ def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
     if few:
         warnings.append(f"{named(few)}: an AUC of fewer than {FEW} clips says little; add some")
     if unused:
-        warnings.append(f"{named(map(printable, unused))}: not used; expected wav files in {names.EXPECTED}")
+        warnings.append(f"{named(map(printable, unused))}: not used; expected wav files in {file_names.EXPECTED}")
     return {
         "root": str(root),
         "usable": not problems,

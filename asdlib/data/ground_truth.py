@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 
 from asdlib.data import lists
-from asdlib.data.names import ClipName
+from asdlib.data.file_names import ClipName
 from asdlib.errors import AsdError
 
 KINDS = {"ground_truth_data": ("normal", "anomaly"), "ground_truth_domain": ("source", "target")}

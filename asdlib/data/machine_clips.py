@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from asdlib import paths
-from asdlib.data import plan, roles
+from asdlib.data import held_out_split, plan
 from asdlib.data.audio import Waveforms
+from asdlib.data.held_out_split import HELD_OUT
 from asdlib.errors import DataError
 from asdlib.messages import nearest
 
@@ -25,7 +26,7 @@ class MachineClips:
     planned: list[str]
     """sections with labelled test clips, which are scored"""
     role: np.ndarray
-    """role of each of ``rows``, as returned by :func:`asdlib.data.roles.roles`"""
+    """role of each of ``rows``, as returned by :func:`asdlib.data.held_out_split.roles`"""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -41,7 +42,7 @@ class MachineClips:
         target training clips are too few to estimate a variance. Every score in the table is thus out-of-sample.
         """
         table = self.table[self.table["section"].isin(self.planned)]
-        held_out = table[self.role[table.index] == roles.HELD_OUT]
+        held_out = table[self.role[table.index] == HELD_OUT]
         target = held_out["section"].isin(table.loc[table["domain"] == "target", "section"])
         return pd.concat([table[table["split"] == "test"], held_out, held_out[target].assign(domain="target")])
 
@@ -60,5 +61,5 @@ def open_machine(settings, machine: str) -> MachineClips:
     clips, planned = waveforms.clips, list(machines[machine])
     train = clips["split"] == "train"
     rows = np.flatnonzero(train | clips["section"].isin(planned))
-    role = roles.roles(clips.iloc[rows], settings.data.held_out, settings.seed)
+    role = held_out_split.roles(clips.iloc[rows], settings.data.held_out, settings.seed)
     return MachineClips(waveforms, rows, sorted(set(clips.loc[train, "section"])), planned, role)

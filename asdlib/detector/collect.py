@@ -5,8 +5,8 @@ from pathlib import Path
 from safetensors.numpy import save_file
 
 from asdlib import paths
-from asdlib.classifier import FILES, embeddings
-from asdlib.classifier.reference import ReferenceStatistics
+from asdlib.classifier import FILES, clip_outputs
+from asdlib.classifier.reference_statistics import ReferenceStatistics
 from asdlib.detector.networks import CENTROIDS, NORMAL, SCORERS
 from asdlib.detector.recordings import MACHINE
 
@@ -22,8 +22,8 @@ def write_classifier(settings, candidate: str, sections: list[str], folder: Path
     for section in sections:
         source = run.system("classifier", MACHINE, candidate, section)
         _copy(source, folder / section, [name for name in FILES.values() if (source / name).is_file()])
-    table, embedding = embeddings.read(settings, MACHINE, candidate)
-    centroids = embeddings.select_centroids(table, embedding)
+    table, embedding = clip_outputs.read(settings, MACHINE, candidate)
+    centroids = clip_outputs.select_centroids(table, embedding)
     save_file({"/".join(key): rows for key, rows in centroids.items()}, folder / CENTROIDS)
     options = settings.candidate("classifier", candidate).scorer
     ReferenceStatistics.fit(table, embedding, options).save(folder / NORMAL)

@@ -16,7 +16,7 @@ import pandas as pd
 import soundfile
 
 from asdlib import atomic, training
-from asdlib.data.names import ClipName
+from asdlib.data.file_names import ClipName
 from asdlib.detector import level, recordings
 from asdlib.detector.cutting import FEWEST, cut, held_out, window_seconds
 from asdlib.detector.recordings import MACHINE

@@ -2,8 +2,8 @@
 
 Either back-end runs the networks: PyTorch (:mod:`asdlib.detector.pytorch`) or ONNX Runtime
 (:mod:`asdlib.detector.runtime`), both of which follow :class:`Backend`. The branches' own functions turn the outputs
-into scores (:mod:`asdlib.autoencoder.clip_scores`, :mod:`asdlib.classifier.combination`), with the statistics of normal
-clips that training stored.
+into scores (:mod:`.frame_to_clip_scores`, :mod:`.posterior_and_distance`), with the statistics of normal clips that
+training stored.
 """
 
 import functools
@@ -16,10 +16,10 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from asdlib import origin, params
-from asdlib.autoencoder import clip_scores
-from asdlib.classifier import FILES, STAGES, combination
-from asdlib.classifier.outputs import Outputs, compute_outputs, mean_embeddings, measure
-from asdlib.classifier.reference import ReferenceStatistics
+from asdlib.autoencoder import frame_to_clip_scores
+from asdlib.classifier import FILES, STAGES, posterior_and_distance
+from asdlib.classifier.reference_statistics import ReferenceStatistics
+from asdlib.classifier.window_outputs import Outputs, compute_outputs, mean_embeddings, measure
 from asdlib.detector.calibration import STATISTICS
 from asdlib.detector.statistics import Bands, Statistics
 from asdlib.errors import ScoreError
@@ -38,7 +38,7 @@ class Backend(Protocol):
             candidate: Name of the candidate.
             samples: The window, int16, ``(samples,)``.
             section: Section of the window.
-            kinds: Errors to compute (:meth:`asdlib.autoencoder.errors.TrainedAutoencoder.errors`).
+            kinds: Errors to compute (:meth:`asdlib.autoencoder.reconstruction_errors.TrainedAutoencoder.errors`).
         """
 
     def outputs(self, candidate: str, section: str, stage: str, windows: np.ndarray) -> Outputs:
@@ -103,15 +103,17 @@ class AutoencoderCandidate:
         """
         branch = settings.candidate("autoencoder", name)
         step = branch.features.hop_length / settings.data.sample_rate
-        gaussians = clip_scores.load(folder / SCORERS)
+        gaussians = frame_to_clip_scores.load(folder / SCORERS)
         return cls(name, with_one_variant(branch, "autoencoder", kind), step, backend, gaussians)
 
     def score(self, window: Window) -> tuple[float, np.ndarray, np.ndarray]:
         """Return the score of a window, the scores of its frames, and their signed errors in standardised log-mel."""
         options, where = self.settings.scorer, (window.section, window.domain)
-        error = self.backend.errors(self.name, window.samples, window.section, clip_scores.error_kinds(options))
-        (value,) = clip_scores.score_clip(error, self.gaussians, *where, options).values()
-        frames = clip_scores.score_frames(error, self.gaussians, *where, options)
+        error = self.backend.errors(
+            self.name, window.samples, window.section, frame_to_clip_scores.error_kinds(options)
+        )
+        (value,) = frame_to_clip_scores.score_clip(error, self.gaussians, *where, options).values()
+        frames = frame_to_clip_scores.score_frames(error, self.gaussians, *where, options)
         signed = error["signed"][:, : self.settings.features.n_mels]
         edge = (1 + len(window.samples) // self.settings.features.hop_length - len(frames)) // 2  # frames left out
         return value, np.pad(frames, edge, mode="edge"), np.pad(signed, ((edge, edge), (0, 0)), mode="edge")
@@ -126,7 +128,7 @@ class ClassifierCandidate:
     """with one variant of the score"""
     backend: Backend
     centroids: dict[tuple[str, str], np.ndarray]
-    """of :mod:`asdlib.classifier.embeddings`, (2, D), by section and stage"""
+    """of :mod:`asdlib.classifier.clip_outputs`, (2, D), by section and stage"""
     reference: ReferenceStatistics
 
     @classmethod
@@ -140,12 +142,12 @@ class ClassifierCandidate:
         """Return the score of a window."""
         (variant,) = self.settings.scorer.variants
         tuned = (window.section, STAGES[1]) in self.centroids
-        key = window.section, combination.choose_stage(variant, window.domain, tuned)
+        key = window.section, posterior_and_distance.choose_stage(variant, window.domain, tuned)
         network = functools.partial(self.backend.outputs, self.name, *key)
         outputs = compute_outputs(network, [window.samples], self.settings)
         row = measure(outputs, self.centroids[key]).assign(model=key[0], stage=key[1], domain=window.domain)
         embedding = mean_embeddings(outputs).astype(np.float32)
-        return float(combination.score_rows(row, embedding, variant, self.reference)[0])
+        return float(posterior_and_distance.score_rows(row, embedding, variant, self.reference)[0])
 
 
 @dataclass(frozen=True)

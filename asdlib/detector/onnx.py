@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from asdlib import atomic, onnx_files
-from asdlib.autoencoder.clip_scores import error_kinds
-from asdlib.autoencoder.errors import TrainedAutoencoder, pool_copies
+from asdlib.autoencoder.frame_to_clip_scores import error_kinds
+from asdlib.autoencoder.masked_copies import pool_copies
+from asdlib.autoencoder.reconstruction_errors import TrainedAutoencoder
 from asdlib.classifier.windows import samples_of
 from asdlib.detector import runtime
 from asdlib.detector.facts import Facts, read_facts, readable

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from asdlib import training
-from asdlib.autoencoder.errors import TrainedAutoencoder
+from asdlib.autoencoder.reconstruction_errors import TrainedAutoencoder
 from asdlib.classifier.model import TrainedClassifier
-from asdlib.classifier.outputs import Outputs
+from asdlib.classifier.window_outputs import Outputs
 from asdlib.detector.networks import classifier_files
 from asdlib.detector.recordings import MACHINE
 

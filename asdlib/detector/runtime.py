@@ -15,9 +15,9 @@ import xxhash
 from pydantic import Field
 
 from asdlib import atomic, params
-from asdlib.autoencoder.clip_scores import check_finite
+from asdlib.autoencoder.frame_to_clip_scores import check_finite
 from asdlib.classifier import FILES
-from asdlib.classifier.outputs import Outputs
+from asdlib.classifier.window_outputs import Outputs
 from asdlib.detector.facts import Facts
 from asdlib.detector.networks import classifier_files
 from asdlib.errors import DetectorError

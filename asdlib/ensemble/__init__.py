@@ -1,4 +1,12 @@
-"""Normalise, combine and select the systems of both branches (Sec. 2.3)."""
+"""Normalise, combine and select the systems of both branches (Sec. 2.3).
+
+* ``normalisation``: "normalize them to be mean zero and variance one"
+* ``combine``: "average, median, maximum, and ranking"
+* ``n_best``: "select the N-best model", "The number of N is optimized", "N x S models"
+* ``selection``, ``choices``: the selection "for each machine and each domain", in every resample and as names
+* ``systems``: the scores of all systems that may be chosen
+* ``blocks``, ``agreement``: the rows of Table 1 that choose, and how alike systems rank clips
+"""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,9 +18,10 @@ import pandas as pd
 from asdlib import scores
 from asdlib.ensemble.agreement import agreement
 from asdlib.ensemble.blocks import BLOCKS, BRANCHES, EXTENSION_ROWS, ROWS
-from asdlib.ensemble.combine import COMBINATIONS, combine, normalise, rank
-from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.select import Choice, apply, choose, defaults, split_halves
+from asdlib.ensemble.choices import Choice, apply, choose, defaults, split_halves
+from asdlib.ensemble.combine import COMBINATIONS, combine, rank
+from asdlib.ensemble.normalisation import normalise
+from asdlib.ensemble.systems import Pool
 from asdlib.errors import ScoreError
 from asdlib.paths import AGREEMENT, CHOICES, RECORD, SCORES, Run
 from asdlib.records import SCORING, check_settings

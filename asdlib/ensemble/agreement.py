@@ -7,7 +7,7 @@ import pandas as pd
 
 from asdlib.ensemble.blocks import PAPER
 from asdlib.ensemble.combine import rank
-from asdlib.ensemble.pool import Pool
+from asdlib.ensemble.systems import Pool
 
 COLUMNS = ["machine", "section", "domain", "label", "first", "second", "correlation"]
 RESAMPLES = 2000

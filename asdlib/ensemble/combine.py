@@ -1,4 +1,4 @@
-"""Make scores of different systems comparable, and combine several scores into one (Sec. 2.3)."""
+"""Combine the scores of several systems by average, median, maximum or ranking (Sec. 2.3)."""
 
 from collections.abc import Sequence
 
@@ -9,30 +9,11 @@ from asdlib.errors import ScoreError
 COMBINATIONS = ("average", "median", "maximum", "ranking")
 
 
-def normalise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
-    """Subtract the mean of a reference set from scores, and divide by its standard deviation.
-
-    Args:
-        scores: Shape (..., clips).
-        reference: Scores of the reference clips, shape (..., reference clips), with the same leading shape; None for
-            ``scores`` itself. We read the paper as meaning the test clips; training clips let one clip be scored alone.
-
-    Returns:
-        Shape (..., clips). If the reference is constant, only the mean is subtracted.
-
-    >>> normalise(np.array([1.0, 3.0])).tolist()
-    [-1.0, 1.0]
-    """
-    reference = scores if reference is None else reference
-    constant = np.ptp(reference, axis=-1, keepdims=True) == 0  # their deviation may be a rounding error, not zero
-    deviation = np.where(constant, 1.0, reference.std(axis=-1, keepdims=True))
-    return (scores - reference.mean(axis=-1, keepdims=True)) / deviation
-
-
 def rank(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
     """Return the share of reference clips that score lower (ties count half), in 0 to 1.
 
-    Arguments as in :func:`normalise`. An increasing transformation of scores and reference does not change the result.
+    Arguments as in :func:`.normalisation.normalise`. An increasing transformation of scores and reference does not
+    change the result.
 
     >>> rank(np.array([5.0, 7.0, 7.0, 9.0])).tolist()
     [0.125, 0.5, 0.5, 0.875]
@@ -59,14 +40,24 @@ def combine(scores: np.ndarray, by: str, reference: np.ndarray | None = None) ->
 
 
 def combine_best(scores: np.ndarray, by: str, sizes: Sequence[int], reference: np.ndarray | None = None) -> np.ndarray:
-    """Combine the first N systems for every N of ``sizes`` at once; shape (len(sizes), clips)."""
+    """Combine the first N systems for every N of ``sizes`` at once.
+
+    Args:
+        scores: Normalised scores, shape (..., systems, clips).
+        by: As in :func:`combine`.
+        sizes: The numbers of systems.
+        reference: Normalised scores of the reference clips, for ``ranking`` only; None for ``scores`` itself.
+
+    Returns:
+        Shape (..., len(sizes), clips).
+    """
     if by not in COMBINATIONS:
         raise ScoreError(f"combination {by!r} found; expected one of {', '.join(COMBINATIONS)}")
     if by == "median":
-        return np.stack([np.median(scores[:size], axis=0) for size in sizes])
+        return np.stack([np.median(scores[..., :size, :], axis=-2) for size in sizes], axis=-2)
     rows = np.asarray(sizes) - 1
     if by == "maximum":
-        return np.maximum.accumulate(scores, axis=0)[rows]
+        return np.maximum.accumulate(scores, axis=-2)[..., rows, :]
     if by == "ranking":
         scores = rank(scores, reference)
-    return np.cumsum(scores, axis=0)[rows] / (rows[:, None] + 1)
+    return np.cumsum(scores, axis=-2)[..., rows, :] / (rows[:, None] + 1)

@@ -6,9 +6,9 @@ distribution, whatever the distribution of the scores. Three target clips cannot
 of the target domain are source clips, scored like target clips; nothing can be promised for that domain.
 
 For autoencoders this holds approximately: a reference clip is scored by Gaussians that were fitted on the clips of
-other folds, a new clip by Gaussians of all folds (:func:`asdlib.autoencoder.gaussians.cross_fit`), which fit it
-slightly better. Therefore false alarms are somewhat rarer than stated: on noise with 25 distinct reference clips, 5 or
-6 % instead of 8 %.
+other folds, a new clip by Gaussians of all folds (:func:`.section_domain_gaussians.cross_fit`), which fit it slightly
+better. Therefore false alarms are somewhat rarer than stated: on noise with 25 distinct reference clips, 5 or 6 %
+instead of 8 %.
 """
 
 import warnings

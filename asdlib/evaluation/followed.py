@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 from asdlib.autoencoder import inspection
 from asdlib.autoencoder.inspection import Inspection
-from asdlib.classifier import STAGES, embeddings
+from asdlib.classifier import STAGES, clip_outputs
 from asdlib.data.inspection import Example
 from asdlib.ensemble.blocks import MIX
 
@@ -61,7 +61,7 @@ def follow(settings, machine: str, table: pd.DataFrame) -> list[Followed]:
         "missed": anomalous.iloc[0],
     }
     candidates = [next(iter(of)) for of in (settings.autoencoder_candidates, settings.classifier_candidates)]
-    points, vectors = embeddings.read(settings, machine, candidates[1])
+    points, vectors = clip_outputs.read(settings, machine, candidates[1])
     here = (points["model"] == first) & (points["stage"] == STAGES[0]) & (points["kind"] == "section")
     points, vectors = points[here.to_numpy()], vectors[here.to_numpy()]
     points = points.assign(**dict(zip("xy", PCA(2).fit_transform(vectors).T, strict=True)))

@@ -12,9 +12,10 @@ import pandas as pd
 
 from asdlib import ensemble
 from asdlib.ensemble.blocks import BLOCKS, BRANCHES
-from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.repeat import Selection, Visible, select
-from asdlib.ensemble.select import domains, split_halves
+from asdlib.ensemble.choices import domains, split_halves
+from asdlib.ensemble.n_best import Visible
+from asdlib.ensemble.selection import Selection, select
+from asdlib.ensemble.systems import Pool
 from asdlib.evaluation.bootstrap import Repeated, Unit, unit_weights
 from asdlib.metrics import areas
 

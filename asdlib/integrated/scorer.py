@@ -20,12 +20,12 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from asdlib import params, scores
-from asdlib.autoencoder import gaussians as error_gaussians
-from asdlib.autoencoder import specaugment
-from asdlib.autoencoder.clip_scores import score_clip
-from asdlib.autoencoder.gaussians import Errors
+from asdlib.autoencoder import section_domain_gaussians as error_gaussians
+from asdlib.autoencoder.frame_to_clip_scores import score_clip
+from asdlib.autoencoder.masked_copies import draw_gains
 from asdlib.autoencoder.scorer import mask_keys
-from asdlib.data import roles
+from asdlib.autoencoder.section_domain_gaussians import Errors
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.data.machine_clips import MachineClips
 from asdlib.features import LogMel, interior, log_mels
 from asdlib.gaussian import Gaussian
@@ -100,7 +100,7 @@ def listen(learner: Learner, clips: MachineClips, which: np.ndarray, log_mel: Lo
         some = table.iloc[first : first + size]
         features = [network.standardise(interior(next(decibels), log_mel)) for _ in range(len(some))]
         masks = [
-            specaugment.copies(branch.specaugment, name, copies, *part.shape, seed)
+            draw_gains(branch.specaugment, name, copies, *part.shape, seed)
             for name, part in zip(mask_keys(some), features, strict=True)
         ]
         masked = [part * mask.to(part.device) for part, mask in zip(features, masks, strict=True)]
@@ -139,16 +139,16 @@ def raw(heard: Heard, role: np.ndarray, which: np.ndarray, scored: pd.DataFrame,
     """
     table = heard.errors.table
     target = ((table["domain"] == "target") & (table["split"] == "train")).to_numpy()
-    fitted = (role == roles.HELD_OUT) | target
+    fitted = (role == HELD_OUT) | target
     known = heard.errors.take(fitted)
-    learnt = heard.errors.take((role == roles.LEARN) & ~target)
+    learnt = heard.errors.take((role == LEARN) & ~target)
     gaussians = error_gaussians.fit(known, learnt, options)
     crossed = error_gaussians.cross_fit(known, learnt, options)
     position = np.cumsum(fitted) - 1
     values = {name: np.full(len(scored), np.nan) for name in PARTS}
     distances = {}
     for section in sorted(set(scored["section"])):
-        own = (table["section"] == section).to_numpy() & (role == roles.LEARN)
+        own = (table["section"] == section).to_numpy() & (role == LEARN)
         distances[section] = Gaussian.fit(heard.embedding[own])
     for row, (clip, section, domain, split) in enumerate(
         zip(which, scored["section"], scored["domain"], scored["split"], strict=True)

@@ -18,8 +18,9 @@ from asdlib import paths, training
 from asdlib.autoencoder import specaugment
 from asdlib.autoencoder.batches import Batches
 from asdlib.autoencoder.train import masked_mean, noam
-from asdlib.data import plan, roles
+from asdlib.data import plan
 from asdlib.data.audio import Waveforms
+from asdlib.data.held_out_split import LEARN
 from asdlib.features import LogMel, interior, log_mels
 from asdlib.integrated.losses import SCALE, Balance, SectionArcFace, SectionDdcsad
 from asdlib.integrated.model import Integrated, Output
@@ -115,7 +116,7 @@ def fit(stage: Stage) -> tuple[Learner, pd.DataFrame, dict, float]:
     branch, clips, seed = settings.integrated, stage.clips, seed_of(settings, machine)
     options = branch.training
     log_mel = LogMel(branch.features, settings.data.sample_rate).to(compute.device)
-    normal = Batches.load(clips.waveforms, clips.rows[clips.role == roles.LEARN], clips.sections, log_mel)
+    normal = Batches.load(clips.waveforms, clips.rows[clips.role == LEARN], clips.sections, log_mel)
     outliers, heard = other_machines(settings, machine, log_mel)
     torch.manual_seed(derive(seed, "weights"))
     learner = Learner(branch, branch.features.n_mels, len(clips.sections), outliers is not None).to(compute.device)

@@ -8,8 +8,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from asdlib.autoencoder.errors import Reconstruction
 from asdlib.autoencoder.inspection import Inspection
+from asdlib.autoencoder.reconstruction_errors import Reconstruction
 from asdlib.plots import style
 
 LABELS = {"normal": style.NORMAL, "anomaly": style.ANOMALY}

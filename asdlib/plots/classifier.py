@@ -11,7 +11,7 @@ from asdlib.plots.style import CLASSIFIER, COLOURS, SPECTROGRAM
 
 MARKERS = {"source": "o", "target": "^"}
 _GROUPS = [("learn", "normal"), ("held out", "normal"), ("", "normal"), ("", "anomaly")]
-"""role (:mod:`asdlib.data.roles`) and label of the clips whose distances are shown"""
+"""role (:mod:`asdlib.data.held_out_split`) and label of the clips whose distances are shown"""
 _LINES = {"learn": (":", "learnt from"), "held out": ("--", "held out"), "": ("-", "test")}
 
 
@@ -70,7 +70,7 @@ def maps(points: pd.DataFrame, method: str) -> Figure:
     """Plot maps of the embeddings: a row for each section's models, a column for each stage.
 
     Args:
-        points: Table returned by :func:`asdlib.classifier.maps.maps`.
+        points: Table returned by :func:`asdlib.classifier.embedding_maps.maps`.
         method: ``PCA`` or ``t-SNE``.
     """
     points = points[points["method"] == method]
@@ -125,7 +125,7 @@ def distances(table: pd.DataFrame) -> Figure:
     """Plot distributions of the distances to both centroids, with one row per stage and domain, a column per centroid.
 
     Args:
-        table: Table returned by :func:`asdlib.classifier.embeddings.read`.
+        table: Table returned by :func:`asdlib.classifier.clip_outputs.read`.
     """
     clips = table[table["kind"] == "section"]
     lines = list(dict.fromkeys(zip(clips["stage"], clips["domain"], strict=True)))

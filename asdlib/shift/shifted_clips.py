@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from asdlib import paths, records
-from asdlib.data import plan, roles
+from asdlib.data import held_out_split, plan
 from asdlib.data.audio import Waveforms
+from asdlib.data.held_out_split import LEARN
 from asdlib.errors import DataError
 from asdlib.paths import CLIPS, RECORD, SHIFTED, SHIFTS, WAVEFORMS
 from asdlib.seeds import derive
@@ -29,7 +30,7 @@ def make(settings, machine: str) -> bool:
     Writes ``waveforms.npy`` and ``clips.csv`` as :func:`asdlib.data.audio.decode` does, ``shifts.csv``, which holds the
     estimated :class:`asdlib.shift.physical.Shift` of each section, and ``record.json``, whole or not at all. A section
     without target training clips, or with fewer than two source clips to learn from, gets none. Held-out clips are
-    carried through the shift too, but it is estimated without them (:mod:`asdlib.data.roles`).
+    carried through the shift too, but it is estimated without them (:mod:`asdlib.data.held_out_split`).
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.
@@ -43,13 +44,13 @@ def make(settings, machine: str) -> bool:
     if before and (before["settings"], before["source_fingerprint"]) == (what, waveforms.fingerprint):
         return False
     clips = waveforms.clips
-    role = roles.roles(clips, settings.data.held_out, settings.seed)
+    role = held_out_split.roles(clips, settings.data.held_out, settings.seed)
     kind = waveforms.samples.dtype  # as fine as the clips that they are made of
     tables, samples, shifts = [clips.iloc[:0]], [np.zeros(0, kind)], []
     train = clips[(clips["split"] == "train") & (clips["label"] == "normal")]
     for section, part in train.groupby("section"):
         source, target = (part.index[part["domain"] == domain] for domain in ("source", "target"))
-        learn = source[role[source] == roles.LEARN]
+        learn = source[role[source] == LEARN]
         if len(learn) < 2 or not len(target):
             continue
         rows = _spread(source, options.clips)

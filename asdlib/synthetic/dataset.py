@@ -20,7 +20,7 @@ import soundfile
 from scipy import fft
 
 from asdlib import atomic
-from asdlib.data import catalogue, names
+from asdlib.data import catalogue, file_names
 from asdlib.errors import DataError
 from asdlib.synthetic import faults, machines, sounds
 from asdlib.synthetic.conditions import Conditions, ratio
@@ -86,7 +86,7 @@ def write(root: Path, synthetic, rate: int) -> bool:
             (temporary / folder).mkdir(parents=True)
         for done, (machine, path) in enumerate(zip(clips["machine"], clips["path"], strict=True), start=1):
             _, folder, file = path.split("/")
-            clip = waveform(synthetic, rate, machine, names.parse(folder, file))
+            clip = waveform(synthetic, rate, machine, file_names.parse(folder, file))
             soundfile.write(temporary / path, clip, rate, subtype="PCM_16")
             if time.monotonic() - logged >= 10:
                 logged = time.monotonic()
@@ -96,7 +96,7 @@ def write(root: Path, synthetic, rate: int) -> bool:
     return True
 
 
-def waveform(synthetic, rate: int, machine: str, name: names.ClipName, **changes) -> np.ndarray:
+def waveform(synthetic, rate: int, machine: str, name: file_names.ClipName, **changes) -> np.ndarray:
     """Synthesise one clip as int16, shape ``(samples,)``.
 
     Args:
@@ -185,4 +185,4 @@ def _recorded(sound: np.ndarray, noise_level: float, here: Place, rng, rate: int
 
 def _generator(seed: int, machine: str, section: str, *words: int) -> np.random.Generator:
     """Return a generator seeded by all arguments."""
-    return np.random.default_rng([seed, names.MACHINES.index(machine), int(section), *map(int, words)])
+    return np.random.default_rng([seed, file_names.MACHINES.index(machine), int(section), *map(int, words)])

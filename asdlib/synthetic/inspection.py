@@ -3,7 +3,7 @@
 import pandas as pd
 import torch
 
-from asdlib.data import names
+from asdlib.data import file_names
 from asdlib.data.inspection import Example
 from asdlib.features import LogMel
 from asdlib.params import Features
@@ -21,7 +21,7 @@ def kinds(settings) -> list[Example]:
     if synthetic is None:
         return []
     machine, section = synthetic.machines[0], synthetic.sections[0]
-    name = names.ClipName(section, "source", "test", "anomaly", "0000")
+    name = file_names.ClipName(section, "source", "test", "anomaly", "0000")
     log_mel = LogMel(Features(n_fft=512, hop_length=128, n_mels=64), rate)
     examples = []
     for kind, fault in {"": None, **faults.FAULTS[machine]}.items():

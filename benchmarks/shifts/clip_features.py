@@ -16,7 +16,7 @@ import pandas as pd
 import soundfile
 import torch
 
-from asdlib.data import names, roles
+from asdlib.data import file_names, held_out_split
 from asdlib.features import LogMel, interior
 from asdlib.params import Features
 from asdlib.seeds import derive
@@ -67,7 +67,7 @@ def features_of(waves: list[np.ndarray], log_mel: LogMel) -> dict[str, np.ndarra
 def catalogue(folder: Path) -> pd.DataFrame:
     rows = []
     for path in sorted((folder / MACHINE).glob("*/*.wav")):
-        name = names.parse(path.parent.name, path.name)
+        name = file_names.parse(path.parent.name, path.name)
         rows.append((name.section, name.domain, name.split, name.label, path.name, str(path)))
     return pd.DataFrame(rows, columns=["section", "domain", "split", "label", "clip", "path"])
 
@@ -94,10 +94,10 @@ def main() -> None:
             if (arguments.out / f"{name}_shift_{seed}.npz").exists():
                 continue
             began, result = time.time(), {}
-            role = roles.roles(clips, HELD_OUT, seed)
+            role = held_out_split.roles(clips, HELD_OUT, seed)
             for section, part in clips[clips["split"] == "train"].groupby("section"):
                 source, target = (part.index[part["domain"] == domain] for domain in ("source", "target"))
-                learn = source[role[source] == roles.LEARN]
+                learn = source[role[source] == held_out_split.LEARN]
                 known = learn[np.unique(np.linspace(0, len(learn) - 1, physical.CLIPS).round().astype(int))]
                 waves = {row: read(clips["path"][row]) for row in [*source, *target]}
                 stage = derive(seed, "pseudo-target", MACHINE, section)

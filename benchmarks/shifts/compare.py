@@ -15,7 +15,7 @@ import pandas as pd
 from candidates import Section, source_scores, target_scores
 from clip_features import HELD_OUT
 
-from asdlib.data import roles
+from asdlib.data import held_out_split
 from asdlib.metrics import areas, harmonic_mean
 
 KEYS = ("mean", "dev", "q10", "q50", "q90", "gwrp99", "gwrp95", "difference", "modulation", "within")
@@ -27,7 +27,7 @@ def sections(folder: Path, name: str, seed: int) -> Iterator[tuple[Section, dict
     found = dict(np.load(folder / f"{name}.npz"))
     shift = folder / f"{name}_shift_{seed}.npz"
     made = dict(np.load(shift)) if shift.exists() else {}
-    role, result = roles.roles(clips, HELD_OUT, seed), []
+    role, result = held_out_split.roles(clips, HELD_OUT, seed), []
 
     def pick(rows: np.ndarray) -> dict:
         return {key: found[key][rows] for key in KEYS}
@@ -36,7 +36,7 @@ def sections(folder: Path, name: str, seed: int) -> Iterator[tuple[Section, dict
         rows, train = part.index.to_numpy(), part["split"].eq("train").to_numpy()
         source = part["domain"].eq("source").to_numpy()
         known = rows[train & source]
-        learn = role[known] == roles.LEARN
+        learn = role[known] == held_out_split.LEARN
         pseudo = {}
         for key, values in made.items():
             which, without, feature = key.split("/")

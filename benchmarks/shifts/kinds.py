@@ -17,7 +17,7 @@ from candidates import FEATURES
 from clip_features import features_of, read
 
 from asdlib import records, scores
-from asdlib.data import names, roles
+from asdlib.data import file_names, held_out_split
 from asdlib.features import LogMel
 from asdlib.gaussian import Gaussian
 from asdlib.metrics import resampled_areas
@@ -42,15 +42,15 @@ def references(data: Path, settings: dict) -> pd.DataFrame:
     log_mel, tables = LogMel(Features(), settings["data"]["sample_rate"]), []
     for machine in settings["data"]["synthetic"]["machines"]:
         files = sorted((data / machine).glob("*/*.wav"))
-        parsed = [names.parse(path.parent.name, path.name) for path in files]
+        parsed = [file_names.parse(path.parent.name, path.name) for path in files]
         rows = [(machine, n.section, n.domain, n.split, n.label, p.name) for n, p in zip(parsed, files, strict=True)]
         clips = pd.DataFrame(rows, columns=[*UNIT, "split", "label", "clip"])
         found = features_of([read(path) for path in files], log_mel)
-        role = roles.roles(clips, settings["data"]["held_out"], settings["seed"])
+        role = held_out_split.roles(clips, settings["data"]["held_out"], settings["seed"])
         for feature, blocks in FEATURES.items():
             vectors = np.concatenate([found[block] for block in blocks], axis=1).astype(np.float64)
             for _, part in clips.groupby("section"):
-                learn = part.index[role[part.index] == roles.LEARN]
+                learn = part.index[role[part.index] == held_out_split.LEARN]
                 test = part[part["split"] == "test"]
                 distance = Gaussian.fit(vectors[learn]).distance(vectors[test.index])
                 tables.append(test.assign(system=f"reference/{feature}", score=distance))
@@ -70,7 +70,9 @@ def main() -> None:
     table = pd.concat([scores.read(paths).query("split == 'test'"), references(arguments.data, settings)])
     table = table[table["system"].isin(SYSTEMS) | table["system"].str.startswith("reference/")]
     wide = table.pivot_table(index=[*UNIT, "label", "clip"], columns="system", values="score").reset_index()
-    number = [int(names.parse(f"{d}_test", clip).number) for d, clip in zip(wide["domain"], wide["clip"], strict=True)]
+    number = [
+        int(file_names.parse(f"{d}_test", clip).number) for d, clip in zip(wide["domain"], wide["clip"], strict=True)
+    ]
     kind = [
         fault(m, n) if label == "anomaly" else ""
         for m, n, label in zip(wide["machine"], number, wide["label"], strict=True)

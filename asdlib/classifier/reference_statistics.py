@@ -9,8 +9,8 @@ import pandas as pd
 from safetensors.numpy import load_file, save_file
 
 from asdlib.atomic import writing
-from asdlib.classifier.outputs import POOLED
-from asdlib.data import roles
+from asdlib.classifier.window_outputs import POOLED
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.gaussian import Gaussian
 
 MAHALANOBIS = ("mahalanobis", "source_mahalanobis")
@@ -25,13 +25,13 @@ class ReferenceStatistics:
     """
 
     spreads: dict[tuple[str, str, str], np.ndarray]
-    """mean and deviation of each of :data:`asdlib.classifier.outputs.POOLED` over held-out clips, (measures, 2)"""
+    """mean and deviation of each of :data:`.POOLED` over held-out clips, (measures, 2)"""
     gaussians: dict[tuple[str, str, str], Gaussian]
     """Gaussians (Ledoit-Wolf) of the embeddings of training clips that were learnt from, if a variant needs them"""
 
     @classmethod
     def fit(cls, table: pd.DataFrame, embedding: np.ndarray, options) -> "ReferenceStatistics":
-        """Fit the statistics to the outputs of models (:mod:`asdlib.classifier.embeddings`).
+        """Fit the statistics to the outputs of models (:mod:`asdlib.classifier.clip_outputs`).
 
         The Gaussian of shifted clips is widened by ``options.target_shift`` times the shift that the target
         training clips still show (:meth:`asdlib.gaussian.Gaussian.widened`).
@@ -41,7 +41,7 @@ class ReferenceStatistics:
         for key, learnt, _ in _split_references(table) if wanted else ():
             gaussians[key] = Gaussian.fit(embedding[learnt])
             model, stage, domain = key
-            few = (table["kind"] == "section") & (table["role"] == roles.LEARN) & (table["domain"] == "target")
+            few = (table["kind"] == "section") & (table["role"] == LEARN) & (table["domain"] == "target")
             few &= (table["model"] == model) & (table["stage"] == stage)
             if domain == "target" and few.any():
                 gaussians[key] = gaussians[key].widened(embedding[few], options.target_shift)
@@ -76,7 +76,7 @@ def _split_references(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str
     for (model, stage), part in table.groupby(["model", "stage"]):
         for domain, kind in (("source", "section"), ("target", "shifted")):
             here = part[(part["kind"] == kind) & (part["label"] == "normal")]
-            learnt, held_out = (here.index[here["role"] == role] for role in (roles.LEARN, roles.HELD_OUT))
+            learnt, held_out = (here.index[here["role"] == role] for role in (LEARN, HELD_OUT))
             if len(learnt):
                 yield (model, stage, domain), learnt, held_out if len(held_out) else learnt
 

@@ -1,12 +1,14 @@
 """Arrange the scores of the systems that an ensemble may choose from, on one machine's clips."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from asdlib.ensemble.combine import combine_best, normalise, rank
+from asdlib.ensemble.combine import combine_best, rank
+from asdlib.ensemble.normalisation import normalise
 from asdlib.errors import ScoreError
 
 KEYS = ["section", "domain", "split", "clip"]
@@ -80,23 +82,25 @@ class Pool:
         """Branch that the systems belong to."""
         return self.systems[0].partition("/")[0]
 
-    def ensemble(self, members: list[int], by: str, group: Group, columns: np.ndarray | None = None):
-        """Combine the scores of a group's clips, shape (clips,).
+    def ensembles(self, members: np.ndarray, by: str, sizes: Sequence[int], columns: np.ndarray) -> np.ndarray:
+        """Combine the scores of the first N of some systems, for every N of ``sizes``.
 
         Args:
-            members: Indices of systems.
+            members: Indices of systems, shape (..., systems).
             by: Name of the combination.
-            group: Group whose reference clips define the ranks.
-            columns: Clips to score; None for all clips of the group.
-        """
-        chosen = self.normalised[members]
-        columns = group.columns if columns is None else columns
-        return combine_best(chosen[:, columns], by, [len(members)], chosen[:, group.reference])[0]
+            sizes: The numbers of systems.
+            columns: Clips to score.
 
-    def normalised_ensemble(self, members: list[int], by: str, group: Group) -> np.ndarray:
-        """Combine as :meth:`ensemble` does and normalise once more, so that two ensembles can be averaged."""
-        reference = self.ensemble(members, by, group, group.reference)
-        return normalise(self.ensemble(members, by, group), reference)
+        Returns:
+            Shape (..., len(sizes), columns).
+        """
+        if by == "ranking":
+            return combine_best(self.ranked[members[..., None], columns], "average", sizes)
+        return combine_best(self.normalised[members[..., None], columns], by, sizes)
+
+    def ensemble(self, members: list[int], by: str, columns: np.ndarray) -> np.ndarray:
+        """Combine the scores of all of ``members``; arguments as in :meth:`ensembles`, shape (columns,)."""
+        return self.ensembles(np.asarray(members), by, [len(members)], columns)[0]
 
 
 def _groups(clips: pd.DataFrame, reference: str) -> dict[tuple[str, str], Group]:

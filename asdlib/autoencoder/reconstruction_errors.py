@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asdlib import params, training
-from asdlib.autoencoder import specaugment
-from asdlib.autoencoder.clip_scores import check_finite
+from asdlib.autoencoder.frame_to_clip_scores import check_finite
+from asdlib.autoencoder.masked_copies import draw_gains, pool_copies
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.features import LogMel, edge_frames, interior, spectrograms
 
@@ -135,7 +135,7 @@ class TrainedAutoencoder:
         """Draw the gains of a clip's copies, ``(copies, frames, mels)``, seeded by its mask key."""
         if not self.settings.scorer.masking:
             return torch.ones(1, frames, mels)
-        return specaugment.copies(self.settings.specaugment, key, self.copies, frames, mels, self.seed)
+        return draw_gains(self.settings.specaugment, key, self.copies, frames, mels, self.seed)
 
     @torch.inference_mode()
     def _reconstruct(
@@ -157,22 +157,3 @@ class TrainedAutoencoder:
             output = self.model(copies, section.repeat_interleave(self.copies), valid)
         output = output.float().view(size, self.copies, frames, -1)
         return output, output - self.model.target(features, section)[:, None], gains
-
-
-def pool_copies(errors: Tensor, kind: str) -> Tensor:
-    """Pool the errors of masked copies: ``(clips, copies, frames, dims)`` to ``(clips, frames, dims)``.
-
-    Args:
-        errors: Signed errors.
-        kind: The error to pool, ``signed``, ``absolute`` or ``squared``. Alone, it is averaged over the copies; with
-            the suffix ``.median`` or ``.max``, the median (the lower of two middle values) or the value of the largest
-            magnitude (with its sign) is taken.
-    """
-    error, _, how = kind.partition(".")
-    errors = {"signed": errors, "absolute": errors.abs(), "squared": errors.square()}[error]
-    if how == "median":
-        # PyTorch's median would be the same, but has no deterministic implementation on GPUs.
-        return errors.sort(1).values[:, (errors.shape[1] - 1) // 2]
-    if how == "max":
-        return errors.gather(1, errors.abs().argmax(1, keepdim=True)).squeeze(1)
-    return errors.mean(1)

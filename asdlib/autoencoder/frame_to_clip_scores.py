@@ -18,13 +18,13 @@ from safetensors.numpy import load_file, save_file
 from asdlib import atomic
 from asdlib.errors import ScoreError
 from asdlib.gaussian import Gaussian
-from asdlib.pooling import pool
+from asdlib.time_pooling import pool
 
 CLIP_SIGNED, L1 = "clip_signed", "l1"
 
 
 def error_kinds(options) -> list[str]:
-    """Return the kinds of errors that scoring needs (:meth:`asdlib.autoencoder.errors.TrainedAutoencoder.errors`)."""
+    """Return the kinds of errors that scoring needs (:meth:`.TrainedAutoencoder.errors`)."""
     return sorted({"signed", "absolute", *(error_kind(options, copies) for copies in copy_poolings(options))})
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import scores
-from asdlib.autoencoder.clip_scores import (
+from asdlib.autoencoder.frame_to_clip_scores import (
     CLIP_SIGNED,
     clip_gaussian,
     copy_poolings,
@@ -35,8 +35,8 @@ class Errors:
     table: pd.DataFrame
     """catalogue rows of the clips, numbered from 0"""
     frames: list[dict[str, np.ndarray]]
-    """errors of each clip, ``(frames, dims)`` for each of :func:`~asdlib.autoencoder.clip_scores.error_kinds`; empty
-    for clips whose frames no scorer uses"""
+    """errors of each clip, ``(frames, dims)`` for each of :func:`.error_kinds`; empty if no scorer uses
+    the clip's frames"""
     signed: np.ndarray
     """signed errors averaged over time, ``(clips, dims)``"""
 
@@ -65,8 +65,8 @@ def fit(known: Errors, learnt: Errors, options, shifted: Errors | None = None) -
         shifted: Shifted clips (:mod:`asdlib.shift.shifted_clips`), if the target's Gaussians are to be fitted on them.
 
     Returns:
-        The Gaussians by name (:func:`~asdlib.autoencoder.clip_scores.frame_gaussian` for frames,
-        :func:`~asdlib.autoencoder.clip_scores.clip_gaussian` for clips).
+        The Gaussians by name (:func:`.frame_gaussian` for frames,
+        :func:`.clip_gaussian` for clips).
     """
     gaussians: dict[str, Gaussian] = {}
     for copies in copy_poolings(options):
@@ -133,7 +133,7 @@ def fit_frames(
         copies: How the errors were pooled over the copies, which is part of the names.
 
     Returns:
-        A Gaussian for each name that :func:`~asdlib.autoencoder.clip_scores.frame_gaussian` can return.
+        A Gaussian for each name that :func:`.frame_gaussian` can return.
     """
 
     def frames(**where: str) -> np.ndarray | None:

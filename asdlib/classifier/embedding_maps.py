@@ -10,7 +10,7 @@ def maps(table: pd.DataFrame, embedding: np.ndarray, seed: int, perplexity: floa
     """Map the embeddings to two dimensions by PCA and by t-SNE, for each section's models.
 
     Args:
-        table: Table returned by :func:`asdlib.classifier.embeddings.read`.
+        table: Table returned by :func:`asdlib.classifier.clip_outputs.read`.
         embedding: One embedding per row of ``table``.
         seed: Seed of t-SNE.
         perplexity: Perplexity of t-SNE; reduced to a third of the number of points if it is larger.

@@ -2,6 +2,10 @@
 
 A choice uses only the labels of visible clips: all labelled test clips (``development``), half of them
 (``cross-fitted``) or none (``fixed``). :mod:`asdlib.ensemble.blocks` defines from which systems a row may choose.
+
+The paper states the unit of the choices in two ways: the N best models "for each machine and each domain", but the
+combination "for each machine and each section". Here N and the combination are chosen per machine and domain. Only the
+single model of the row BC, and the best candidates of BC ensemble, are chosen per section.
 """
 
 from collections.abc import Iterable
@@ -11,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from asdlib.ensemble.blocks import BLOCKS, BRANCHES, Block
-from asdlib.ensemble.pool import Pool
-from asdlib.ensemble.repeat import Selection, Visible, select
+from asdlib.ensemble.n_best import Visible
+from asdlib.ensemble.normalisation import normalise
+from asdlib.ensemble.selection import Selection, select
+from asdlib.ensemble.systems import Pool
 
 
 @dataclass(frozen=True)
@@ -170,15 +176,18 @@ def _scores(choice: Choice, by_key: dict, domain: str, autoencoder: Pool, classi
             choice = by_key[choice.members[0], domain, ""]
         else:
             pools = (autoencoder, classifier)
+            use = (group.columns, group.reference)
             parts = [(pool, by_key[row, domain, ""]) for pool, row in zip(pools, choice.members, strict=True)]
-            both = [pool.normalised_ensemble(_indices(pool, part.members), part.combination, group)
-                    for pool, part in parts]  # fmt: skip
+            both = [
+                normalise(*(pool.ensemble(_indices(pool, part.members), part.combination, columns) for columns in use))
+                for pool, part in parts
+            ]
             return np.mean(both, axis=0)
     pool = autoencoder if choice.members[0].startswith("autoencoder/") else classifier
     members = _indices(pool, choice.members)
     if not choice.combination:
         return pool.scores[members[0], group.columns]
-    return pool.ensemble(members, choice.combination, group)
+    return pool.ensemble(members, choice.combination, group.columns)
 
 
 def _indices(pool: Pool, names: Iterable[str]) -> list[int]:

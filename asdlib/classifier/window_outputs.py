@@ -15,7 +15,7 @@ from scipy.special import expit
 from asdlib import params
 from asdlib.classifier import NORMAL, OUTLIER
 from asdlib.classifier.windows import cut_windows, samples_of
-from asdlib.pooling import pool
+from asdlib.time_pooling import pool
 
 MEASURES = ["logit", "anomaly", "distance_normal", "distance_outlier"]
 POOLED = [f"{measure}_{how}" for measure in ("minus_logit", "distance") for how in get_args(params.WindowPooling)]

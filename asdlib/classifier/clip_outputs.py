@@ -8,12 +8,12 @@ import pandas as pd
 from asdlib import paths, records, training
 from asdlib.classifier import FILES, NORMAL, OUTLIER, STAGES
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.clips import held_out_clips
 from asdlib.classifier.model import TrainedClassifier
-from asdlib.classifier.outputs import MEASURES, POOLED, Outputs, mean_embeddings, measure
+from asdlib.classifier.positives_and_negatives import held_out_clips
 from asdlib.classifier.train import recipe
-from asdlib.data import roles
+from asdlib.classifier.window_outputs import MEASURES, POOLED, Outputs, mean_embeddings, measure
 from asdlib.data.audio import Waveforms
+from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.errors import ModelError
 from asdlib.shift import shifted_clips
 
@@ -32,7 +32,7 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         :data:`asdlib.classifier.STAGES`; ``kind``, which is ``section``, ``shifted`` (if
         ``scorer.target_from`` is set so), ``outlier`` or ``centroid``; ``role``, whether the model learnt from the clip
         (for a shifted clip, from the source clip from which it was made) or it was held out
-        (:mod:`asdlib.data.roles`); the columns of a clip; means over its windows of ``logit``, ``anomaly``
+        (:mod:`asdlib.data.held_out_split`); the columns of a clip; means over its windows of ``logit``, ``anomaly``
         (1 - posterior), ``distance_normal`` and ``distance_outlier`` (to the centroids); and :data:`POOLED`. The two
         centroids of a stage (see ``scorer.centroids``) are labelled ``normal`` and ``outlier`` and have no measures.
 
@@ -43,7 +43,7 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
     networks, parts = open_trained(settings, machine, section, candidate, compute)
     clips = pd.concat([waveforms.clips.iloc[rows][CLIP].assign(kind=kind) for kind, waveforms, rows in parts])
     clips = clips.reset_index(drop=True)
-    role = np.where(clips["clip"].isin(held_out_clips(settings, machine)), roles.HELD_OUT, roles.LEARN)
+    role = np.where(clips["clip"].isin(held_out_clips(settings, machine)), HELD_OUT, LEARN)
     clips = clips.assign(role=np.where((clips["split"] == "train") & (clips["kind"] != "outlier"), role, ""))
     frames, embeddings = [], []
     for stage, network in networks.items():
@@ -96,7 +96,7 @@ def mean_centroids(clips: pd.DataFrame, embedding: np.ndarray, stage: str) -> np
         embedding: One embedding per row of ``clips``.
         stage: Stage of the model, of :data:`asdlib.classifier.STAGES`.
     """
-    learnt = clips["role"] == roles.LEARN
+    learnt = clips["role"] == LEARN
     normal = learnt & (clips["kind"] == "section") & (clips["label"] == "normal")
     if stage == STAGES[1] and (clips["kind"] == "shifted").any():
         normal = learnt & (clips["kind"] == "shifted")

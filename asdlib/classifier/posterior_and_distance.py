@@ -14,9 +14,10 @@ There are several variants, each of which counts as a system:
 ``source_mahalanobis``  the same with the source model for all clips
 ======================  ===============================================================================================
 
-All but the first are extensions or ablations (:mod:`asdlib.origin`). Logit and distance are normalised to mean 0 and
-variance 1 over the section's held-out training clips with the same model, because a posterior in 0 to 1 would hardly
-count next to an unbounded distance. The score of a clip therefore does not depend on other test clips. With
+All but the first are extensions or ablations (:mod:`asdlib.origin`). The paper combines the posterior *probability*
+with the normalised distance. We take the *logit* of the posterior, because a probability in 0 to 1 would hardly count
+next to an unbounded distance, and normalise both to mean 0 and variance 1 over the section's held-out training clips
+with the same model. The score of a clip therefore does not depend on other test clips. With
 ``scorer.target_from: shifted``, shifted clips derived from held-out clips replace these for target clips.
 
 This module does not import PyTorch, because a detector with ONNX files scores without it.
@@ -29,9 +30,9 @@ import pandas as pd
 
 from asdlib import scores
 from asdlib.classifier import STAGES
-from asdlib.classifier.outputs import POOLED
-from asdlib.classifier.reference import MAHALANOBIS, ReferenceStatistics, fit_spreads
-from asdlib.data import roles
+from asdlib.classifier.reference_statistics import MAHALANOBIS, ReferenceStatistics, fit_spreads
+from asdlib.classifier.window_outputs import POOLED
+from asdlib.data.held_out_split import HELD_OUT
 
 SOURCE_ONLY = ("source_model", "source_mahalanobis")
 """variants in which the source model scores all clips"""
@@ -40,7 +41,7 @@ SOURCE_ONLY = ("source_model", "source_mahalanobis")
 def score_variants(
     table: pd.DataFrame, embedding: np.ndarray, candidate: str, options, reference: ReferenceStatistics | None = None
 ) -> pd.DataFrame:
-    """Return the score table of the variants, from the outputs of the models (:mod:`asdlib.classifier.embeddings`).
+    """Return the score table of the variants, from the outputs of the models (:mod:`asdlib.classifier.clip_outputs`).
 
     Args:
         table: Outputs of the models.
@@ -64,7 +65,7 @@ def score_rows(rows: pd.DataFrame, embedding: np.ndarray, variant: str, referenc
 
     Args:
         rows: The models' outputs, one row per clip: ``model``, ``stage`` and ``domain`` (of the clips with which it is
-            compared), and :data:`asdlib.classifier.outputs.POOLED`.
+            compared), and :data:`asdlib.classifier.window_outputs.POOLED`.
         embedding: One embedding per row.
         variant: Name of the variant.
         reference: Reference statistics.
@@ -81,7 +82,7 @@ def select_scored(table: pd.DataFrame) -> pd.DataFrame:
     index is kept.
     """
     section = table[table["kind"] == "section"]
-    held_out = section[section["role"] == roles.HELD_OUT]
+    held_out = section[section["role"] == HELD_OUT]
     target = held_out["section"].isin(section.loc[section["domain"] == "target", "section"])
     return pd.concat([section[section["split"] == "test"], held_out, held_out[target].assign(domain="target")])
 

@@ -1,12 +1,44 @@
-"""Choose the outliers, the negative examples of Sec. 2.2: clips of other sections and other machine types."""
+"""Choose positive examples, the normal clips of a section, and negative examples, other normal clips (Sec. 2.2)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 
-from asdlib.classifier.clips import Clips
+from asdlib.data.audio import Waveforms
+from asdlib.data.held_out_split import HELD_OUT
+from asdlib.data.machine_clips import open_machine
 from asdlib.errors import ModelError
 
 DATASETS = {"MIMII DUE": ("fan", "gearbox", "pump", "slider", "valve"), "ToyADMOS2": ("ToyCar", "ToyTrain")}
 """machine types of DCASE2021 by the data set from which they come"""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Normal training clips of one machine type, section and domain."""
+
+    machine: str
+    section: str
+    domain: str
+    waveforms: Waveforms
+    rows: np.ndarray
+    """rows of ``waveforms``"""
+
+
+def group_clips(waveforms: Waveforms, without: Collection[str] = ()) -> list[Clips]:
+    """Group the normal training clips of a machine type, except those named ``without``, by section and domain."""
+    clips = waveforms.clips
+    chosen = clips[(clips["split"] == "train") & (clips["label"] == "normal") & ~clips["clip"].isin(without)]
+    return [
+        Clips(*key, waveforms, part.index.to_numpy()) for key, part in chosen.groupby(["machine", "section", "domain"])
+    ]
+
+
+def held_out_clips(settings, machine: str) -> set[str]:
+    """Return the names of a machine type's training clips that no network learns from (:mod:`.held_out_split`)."""
+    clips = open_machine(settings, machine)
+    return set(clips.table["clip"][clips.role == HELD_OUT])
 
 
 def choose_machines(negatives: str, machine: str, clips: list[Clips]) -> list[str]:
