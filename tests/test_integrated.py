@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from asdlib import params, paths, training
-from asdlib.autoencoder import specaugment
+from asdlib.autoencoder import masked_copies
 from asdlib.data.machine_clips import open_machine
 from asdlib.errors import ModelError
 from asdlib.features import LogMel, interior
@@ -182,7 +182,7 @@ def test_onnx_files_say_what_the_network_says(settings, table):
     with torch.no_grad():
         features = learner.network.standardise(interior(log_mel(waveform[None])[0], log_mel).clone())
         seed = train.seed_of(settings, "fan")
-        masks = specaugment.copies(branch.specaugment, clips.sections[1], branch.scorer.copies, *features.shape, seed)
+        masks = masked_copies.draw_gains(branch.specaugment, clips.sections[1], branch.scorer.copies, *features.shape, seed)
         own = torch.ones(branch.scorer.copies, dtype=torch.long)
         output = learner.network(features * masks, own)
         error = output.reconstruction - learner.network.target(features[None], own[:1])

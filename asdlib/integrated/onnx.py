@@ -12,7 +12,7 @@ from safetensors.torch import load_model
 from torch import Tensor, nn
 
 from asdlib import atomic, onnx_files
-from asdlib.autoencoder import specaugment
+from asdlib.autoencoder import masked_copies
 from asdlib.errors import ModelError
 from asdlib.features import LogMel, interior
 from asdlib.integrated.train import Learner
@@ -38,7 +38,7 @@ class Outputs(nn.Module):
         settings, (index, name) = learner.settings, section
         self.learner, self.log_mel = learner.cpu().float(), LogMel(settings.features, sample_rate)
         shape = interior(self.log_mel(torch.zeros(1, samples))[0], self.log_mel).shape
-        gains = specaugment.copies(settings.specaugment, name, settings.scorer.copies, *shape, seed)
+        gains = masked_copies.draw_gains(settings.specaugment, name, settings.scorer.copies, *shape, seed)
         self.register_buffer("gains", gains.contiguous())
         self.register_buffer("section", torch.full((len(gains),), index, dtype=torch.int64))
 

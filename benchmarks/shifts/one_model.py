@@ -18,7 +18,7 @@ import pandas as pd
 
 from asdlib import params, records
 from asdlib.baselines import mahalanobis
-from asdlib.ensemble.combine import normalise
+from asdlib.ensemble.normalisation import normalise
 from asdlib.metrics import resampled_areas
 
 DRAWS = 1000

@@ -16,7 +16,7 @@ import pandas as pd
 from one_model import DRAWS, INTEGRATED, KEYS, areas
 
 from asdlib import params, paths, prepare, records
-from asdlib.ensemble.combine import normalise
+from asdlib.ensemble.normalisation import normalise
 from asdlib.integrated.run import run
 
 EMBEDS_NOT = {"outlier": 0.0, "section": 0.0, "ddcsad": 0.0}
