@@ -26,9 +26,9 @@ PROFILE = {
 
 def settings(folder: Path, **overrides) -> params.Settings:
     """Settings of the tiny run in ``folder``; overrides with dots as double underscores."""
-    values = params.merged(PROFILE, {"runs": str(folder / "runs"), "data.root": str(folder / "data")})
+    values = params.merge(PROFILE, {"runs": str(folder / "runs"), "data.root": str(folder / "data")})
     changes = {key.replace("__", "."): value for key, value in overrides.items()}
-    return params.Settings.model_validate(params.merged(values, changes))
+    return params.Settings.model_validate(params.merge(values, changes))
 
 
 def make(folder: Path) -> params.Settings:

@@ -72,7 +72,7 @@ def project(folder: Path, further: tuple[tuple[str, str], ...] = (), changes=Non
         "scorer": {"batch_size": 3},
     }
     tiny = {"profile": "tiny", "title": "tones", "runs": str(folder / "runs"), "precision": "float32", "device": "cpu"}
-    tiny |= {"data": {"root": str(folder / "data"), "held_out": 0.34}, "classifier": params.merged(values, classifier)}
-    settings = params.Settings.model_validate(params.merged(tiny, changes or {}))
+    tiny |= {"data": {"root": str(folder / "data"), "held_out": 0.34}, "classifier": params.merge(values, classifier)}
+    settings = params.Settings.model_validate(params.merge(tiny, changes or {}))
     prepare_clips(settings)
     return settings

@@ -137,7 +137,7 @@ def test_values_stand_where_they_are_filled_in(name):
 @EVERY
 def test_settings_that_a_chapter_names_exist(name):
     """Of those in ``{{ settings.x }}`` and of those in code, such as ``autoencoder.scorer.masking``."""
-    known = set(provenance.flattened(params.load("paper").resolved()))
+    known = set(provenance.flatten(params.load("paper").resolved()))
     above = {key.rsplit(".", depth)[0] for key in known for depth in (1, 2)}
     heads = ("frame_autoencoder", "mobilenet", "autoencoder", "classifier", "ensemble", "evaluation", "data")
     pattern = rf"(?:settings\.|[`\"{{])((?:{'|'.join(heads)})\.[a-z0-9_.]+)"

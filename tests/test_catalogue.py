@@ -160,7 +160,7 @@ def test_names_that_are_not_there_come_with_the_nearest(tmp_path):
     files(tmp_path, "valve", s00_source_train_normal=1)
     with pytest.raises(DataError, match=r"data\.machines: .* no machine 'gearbx'; did you mean 'gearbox'"):
         catalogue.plan(settings(tmp_path, machines=["gearbx"]))
-    with pytest.raises(DataError, match=r"data\.sections: .* no section '07'.* There are 00"):
+    with pytest.raises(DataError, match=r"data\.sections: .* no section '07'.* expected one of 00"):
         catalogue.plan(settings(tmp_path, sections=["07"]))
     with pytest.raises(DataError, match=r"machine valve of data\.machines has no labelled test clips"):
         catalogue.plan(settings(tmp_path, machines=["valve"]))

@@ -22,7 +22,7 @@ SAMPLES = 31 * 128
 
 def branch(**values) -> params.Classifier:
     plain = {"features": {"n_fft": 256, "hop_length": 128, "n_mels": 32}, "model": {"backbone": "test_resnet"}}
-    return params.Classifier.model_validate(params.merged(plain, values))
+    return params.Classifier.model_validate(params.merge(plain, values))
 
 
 def make(normalisation=(0.01, 0.2), **values) -> Classifier:

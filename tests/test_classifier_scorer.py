@@ -190,7 +190,7 @@ def test_windows_are_equally_spaced_and_cover_the_clip(samples, length, count):
 
 def test_centroids_of_the_loss(scored):
     settings, run = scored[0], paths.Run.of(scored[0])
-    own = params.merged(settings.classifier.model_dump(mode="json"), {"scorer": {"centroids": "training"}})
+    own = params.merge(settings.classifier.model_dump(mode="json"), {"scorer": {"centroids": "training"}})
     settings = settings.model_copy(update={"classifier": params.Classifier.model_validate(own)})
     table, embedding = clip_outputs.table(settings, "fan", "00", "base", training.compute(settings))
     for stage, file in train.FILES.items():
@@ -231,7 +231,7 @@ def test_the_scorer_may_change_without_a_new_training(scored):
     paths.Run.of(settings).folder.parent.mkdir()
     paths.Run.of(settings).folder.symlink_to(paths.Run.of(scored[0]).folder)
     changes = {"origin": "extension", "scorer": {"variants": ["distance", "w25_max"], "target_from": "shifted"}}
-    changed = params.merged(settings.classifier.model_dump(mode="json"), changes)
+    changed = params.merge(settings.classifier.model_dump(mode="json"), changes)
     settings = settings.model_copy(update={"classifier": params.Classifier.model_validate(changed)})
     result = scorer.score(settings, "fan", "base")
     source = result[(result["system"] == "classifier/base/distance") & (result["domain"] == "source")]
@@ -258,7 +258,7 @@ def test_confused_clips(scored):
     table["score"] = np.where(table["label"] == "anomaly", 1.0, 0.0) + 0.001 * np.arange(len(table))
     odd = table.index[(table["label"] == "normal") & (table["split"] == "test")][0]
     table.loc[odd, "score"] = 9.0
-    worst = inspection.confused(table, count=2)
+    worst = inspection.find_confused(table, count=2)
     assert list(worst["label"]) == ["normal", "normal", "anomaly", "anomaly"]
     assert worst["clip"][0] == table["clip"][odd] and worst["rank"][0] == 1.0
     assert set(worst["split"]) == {"test"}
@@ -268,7 +268,9 @@ def test_images_for_the_notebooks(scored):
     settings = scored[0]
     batch, images = inspection.batch(settings, "fan", "00", "base")
     assert images.shape == (8, 32, 32) and "target" in set(batch.kind) and np.isfinite(images).all()
-    heard = {item.title.partition(",")[0]: item for item in inspection.to_hear(settings, "fan", "00", "base", [0.5])}
+    heard = {
+        item.title.partition(",")[0]: item for item in inspection.cut_examples(settings, "fan", "00", "base", [0.5])
+    }
     assert list(heard) == ["source clip", "target clip", "pseudo-target: half source", "Mixup", heard_outlier(heard)]
     waves = {name: item.waveform for name, item in heard.items()}
     half = (waves["source clip"] + waves[heard_outlier(heard)]) / 2
@@ -285,7 +287,7 @@ def test_target_clips_are_compared_with_shifted_clips(scored):
     """Stored outputs again, with shifted clips besides the section's own."""
     changed = {"classifier.scorer": {"target_from": "shifted", "variants": ["mahalanobis", "w50_mean"]}}
     changed |= {"classifier.origin": "extension"}
-    settings = params.Settings.model_validate(params.merged(scored[0].resolved(), changed))
+    settings = params.Settings.model_validate(params.merge(scored[0].resolved(), changed))
     table = scorer.score(settings, "fan", "base")
     assert list(table["system"].unique()) == ["classifier/base/mahalanobis", "classifier/base/w50_mean"]
     known, embedding = clip_outputs.read(settings, "fan", "base")

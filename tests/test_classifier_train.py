@@ -155,7 +155,7 @@ def drawn_by(trained, monkeypatch, run_seed: int, seed: int) -> dict[str, torch.
     """First weights and the batches of both stages of a training."""
     settings = elsewhere(trained[0], f"seeds{run_seed}{seed}")
     changes = {"seed": run_seed, "classifier.seed": seed, "classifier.training": {"steps": 2, "finetune_steps": 2}}
-    settings = params.Settings.model_validate(params.merged(settings.resolved(), changes))
+    settings = params.Settings.model_validate(params.merge(settings.resolved(), changes))
     found, plain = {}, training.train
 
     def watched(module, *arguments, **keywords):

@@ -147,7 +147,7 @@ def test_no_step_of_the_classifier_waits_for_the_device(monkeypatch, tmp_path, s
         "batches": {"batch_size": 8, "target_clips": 4, "noise": 0.5, "volume": 0.5},
         "ddcsad": {"weight": 0.1},
     }
-    settings = params.Classifier.model_validate(params.merged(values, change))
+    settings = params.Classifier.model_validate(params.merge(values, change))
     counts = {("fan", "00", "source"): 5, ("fan", "00", "target"): 3, ("fan", "01", "source"): 4}
     monkeypatch.setattr("asdlib.classifier.device_windows._room", lambda device: 10**9)
     # meta has no generators of random numbers: the noise is drawn by a CPU's, which changes no shape.

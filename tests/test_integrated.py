@@ -46,7 +46,7 @@ def settings(tmp_path_factory):
     autoencoder_run.make(folder)
     shutil.copytree(folder / "data" / "fan" / "train", folder / "data" / "pump" / "train")  # outliers
     made = autoencoder_run.settings(folder)
-    made = params.Settings.model_validate(params.merged(made.resolved(), CHANGES))
+    made = params.Settings.model_validate(params.merge(made.resolved(), CHANGES))
     prepare_clips(made)
     return made
 
@@ -153,7 +153,7 @@ def test_a_clip_scored_alone_gets_the_same(settings, table):
 
 def test_a_head_without_losses_does_not_score(settings):
     shares = {"outlier": 0.0, "section": 0.0, "ddcsad": 0.0}
-    alone = params.merged(settings.resolved(), {"profile": "alone", "integrated": {"training": {"shares": shares}}})
+    alone = params.merge(settings.resolved(), {"profile": "alone", "integrated": {"training": {"shares": shares}}})
     alone = params.Settings.model_validate(alone)
     prepare_clips(alone)
     stage_run.run(alone, "fan")

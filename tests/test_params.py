@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from asdlib import origin, params
 from asdlib.errors import ParamsError
 from asdlib.params import Settings, validation
-from asdlib.params.explain import explained
+from asdlib.params.explain import explain_profile
 
 HEAD = "profile: x\ntitle: t\n"
 
@@ -183,10 +183,10 @@ MAPPING = st.dictionaries(st.sampled_from("abc"), NESTED, max_size=3)
 @given(MAPPING, MAPPING)
 def test_merging(values, overrides):
     before = repr((values, overrides))
-    once = params.merged(values, overrides)
-    assert params.merged(once, overrides) == once
-    assert params.merged(values, {}) == values
-    assert params.merged({}, overrides) == overrides
+    once = params.merge(values, overrides)
+    assert params.merge(once, overrides) == once
+    assert params.merge(values, {}) == values
+    assert params.merge({}, overrides) == overrides
     assert repr((values, overrides)) == before
 
 
@@ -260,7 +260,7 @@ def test_the_paper_profile_spells_out_every_default(root):
 def test_the_paper_profile_explains_every_key_in_the_words_of_its_definition(root):
     """To renew the comments: python -m asdlib.params.explain."""
     written = (root / "params" / "paper.yaml").read_text(encoding="utf-8")
-    assert written == explained(written)
+    assert written == explain_profile(written)
 
 
 def test_candidates_that_differ_in_the_scorer_share_one_training():
@@ -299,7 +299,7 @@ def test_a_candidate_of_the_paper_uses_no_extension(branch, change, key):
         Settings.model_validate(head | {f"{branch}_candidates": {"base": {}, "mine": change}})
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="set origin: extension"):
-        Settings.model_validate(params.merged(head, {branch: params.merged({}, change)}))
+        Settings.model_validate(params.merge(head, {branch: params.merge({}, change)}))
     candidates = {"base": {}, "mine": change | {"origin": "extension"}}
     said = Settings.model_validate(head | {f"{branch}_candidates": candidates})
     assert said.candidate(branch, "mine").origin == "extension" and said.candidate(branch, "base").origin == "paper"

@@ -85,7 +85,7 @@ def test_the_decision_follows_from_the_training_clips_and_the_rate(settings):
 def test_a_candidate_without_a_score_over_frames_is_judged(settings, tmp_path):
     variants = {"scorer": {"variants": ["clip_signed", "l1"]}}
     candidates = {"autoencoder_candidates": settings.autoencoder_candidates | {"base": variants}}
-    settings = params.Settings.model_validate(params.merged(settings.resolved(), candidates))
+    settings = params.Settings.model_validate(params.merge(settings.resolved(), candidates))
     name = one(settings, "source")["clip"]
     clip, waveform = playground.pick(settings, "fan", name, "00", "source")
     verdict = playground.judge(playground.load_judge(settings, clip, waveform, "base", "base"), clip, waveform)

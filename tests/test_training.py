@@ -130,7 +130,7 @@ def test_interrupted_equals_uninterrupted(tmp_path, schedule, die_at):
 def test_what_has_ended_is_not_trained_again(tmp_path, monkeypatch, capsys):
     whole, checkpoint = Task(), tmp_path / "whole.pt"
     history = whole.train(checkpoint)
-    assert list(tmp_path.iterdir()) == [checkpoints.finished(checkpoint)]
+    assert list(tmp_path.iterdir()) == [checkpoints.finished_path(checkpoint)]
     again = Task()
     again.die_at = 0
     pd.testing.assert_frame_equal(again.train(checkpoint), history, check_exact=True)

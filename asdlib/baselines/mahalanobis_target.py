@@ -60,7 +60,7 @@ def tolerant(source: Gaussian, differences: np.ndarray, diagonal: float) -> Gaus
     return Gaussian.of(source.mean, source.covariance + scatter + diagonal * np.diag(np.diag(scatter)))
 
 
-def moved(source: Gaussian, target: np.ndarray, weight: float) -> Gaussian:
+def move(source: Gaussian, target: np.ndarray, weight: float) -> Gaussian:
     """Move the source's Gaussian by an unknown offset: the posterior predictive, given a few target clips.
 
     The offset's prior is normal with mean 0 and covariance D = ``weight`` (S + diag S), where S is the scatter of the
@@ -93,7 +93,7 @@ def hypotheses(
     """
     source = Gaussian.fit(learn)
     differences = np.concatenate([target - source.mean, elsewhere])
-    offset = moved(source, target, settings.target_shift)
+    offset = move(source, target, settings.target_shift)
     found = {
         "tolerant": Hypothesis(tolerant(source, differences, settings.tolerance), held_out),
         "moved": Hypothesis(offset, held_out + offset.mean - source.mean),
@@ -104,10 +104,10 @@ def hypotheses(
     return found
 
 
-def agreed(densities: dict[str, list[float]]) -> str | None:
+def agree_on_hypothesis(densities: dict[str, list[float]]) -> str | None:
     """Return the hypothesis with the largest density for every left-out clip; None if there is no such one.
 
-    >>> agreed({"a": [1.0, 2.0], "b": [0.0, 1.0]}), agreed({"a": [1.0, 0.0], "b": [0.0, 1.0]})
+    >>> agree_on_hypothesis({"a": [1.0, 2.0], "b": [0.0, 1.0]}), agree_on_hypothesis({"a": [1.0, 0.0], "b": [0.0, 1.0]})
     ('a', None)
     """
     names = list(densities)
@@ -188,15 +188,15 @@ def _choose(settings, opened, section: str, place: Places, vectors, elsewhere, m
         The hypotheses, and the name of the one that is best for all left-out clips, or None.
     """
     learn, held_out, baseline = vectors[place.learn], vectors[place.held_out], settings.mahalanobis
-    carried = _carried(made, section, opened.table, (place.learn, place.held_out), log_mel)
+    carried = _shifted_vectors(made, section, opened.table, (place.learn, place.held_out), log_mel)
     found = hypotheses(learn, held_out, vectors[place.target], elsewhere, carried, baseline)
     densities = {name: [] for name in found}
     for left_out in place.target if len(place.target) > 1 else []:
         few = place.target[place.target != left_out]
-        again = _estimated(settings, opened, section, place.learn, few, log_mel) if carried else None
+        again = _shift_without(settings, opened, section, place.learn, few, log_mel) if carried else None
         for name, one in hypotheses(learn, held_out, vectors[few], elsewhere, again, baseline).items():
             densities[name].append(-one.gaussian.surprise(vectors[[left_out]])[0])
-    return found, agreed(densities)
+    return found, agree_on_hypothesis(densities)
 
 
 def time_means(waveforms, rows: np.ndarray, log_mel: LogMel) -> np.ndarray:
@@ -204,7 +204,7 @@ def time_means(waveforms, rows: np.ndarray, log_mel: LogMel) -> np.ndarray:
     return np.stack([spectrum.double().mean(0).cpu().numpy() for spectrum in log_mels(waveforms, rows, log_mel)])
 
 
-def _carried(made, section: str, clips: pd.DataFrame, parts: tuple, log_mel: LogMel):
+def _shifted_vectors(made, section: str, clips: pd.DataFrame, parts: tuple, log_mel: LogMel):
     """Return the shifted clips of each of ``parts`` (rows of ``clips``); None if there are none."""
     if made is None:
         return None
@@ -216,8 +216,8 @@ def _carried(made, section: str, clips: pd.DataFrame, parts: tuple, log_mel: Log
     return tuple(time_means(made[0], rows, log_mel) for rows in result) if all(map(len, result)) else None
 
 
-def _estimated(settings, opened, section: str, learn: np.ndarray, target: np.ndarray, log_mel: LogMel):
-    """Estimate the shift from some of the target clips, and return shifted clips as :func:`_carried` does.
+def _shift_without(settings, opened, section: str, learn: np.ndarray, target: np.ndarray, log_mel: LogMel):
+    """Estimate the shift from some of the target clips, and return shifted clips as :func:`_shifted_vectors` does.
 
     Only clips to learn from are carried, since densities need no reference clips.
     """

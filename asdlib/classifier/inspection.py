@@ -40,7 +40,7 @@ def example(settings, waveforms: Waveforms, title: str, clip: str) -> Example:
     return Example(title, settings.data.sample_rate, wave, picture[0].numpy())
 
 
-def to_hear(settings, machine: str, section: str, candidate: str, shares: list[float]) -> list[Example]:
+def cut_examples(settings, machine: str, section: str, candidate: str, shares: list[float]) -> list[Example]:
     """Cut windows to hear next to each other: what the classifier learns from, and what Mixup makes of it.
 
     They are a source clip, a target clip, their mixture in equal parts (a pseudo-target clip, if the section has target
@@ -102,7 +102,7 @@ def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) 
     return pd.concat([table, row[clip_outputs.COLUMNS]], ignore_index=True), np.concatenate([embedding, vector])
 
 
-def confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:
+def find_confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:
     """Return the normal test clips that score highest and the anomalous ones that score lowest, worst first.
 
     Args:

@@ -21,7 +21,7 @@ from asdlib import atomic, records
 from asdlib.data import wav
 from asdlib.data.quality import QualityCheck, Summary
 from asdlib.errors import DataError
-from asdlib.messages import listed
+from asdlib.messages import list_problems
 from asdlib.paths import DECODED, RECORD
 
 RELEASED = 32
@@ -92,7 +92,7 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
         DataError: Clips cannot be used; the message lists at most 20 problems and their total number.
     """
     state = _state(clips, root, data)
-    if _recorded(folder).get("files_state") == state:
+    if _read_record(folder).get("files_state") == state:
         return False
     began = time.monotonic()
     with atomic.writing(folder, folder=True) as temporary:
@@ -116,13 +116,13 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
 
 def warnings(folder: Path) -> list[str]:
     """Return the warnings about the clips that :func:`decode` wrote to ``folder``, one sentence each."""
-    return _recorded(folder)["warnings"]
+    return _read_record(folder)["warnings"]
 
 
 def refuse(problems: list[str]) -> None:
     """Raise :class:`DataError` if there are problems."""
     if problems:
-        raise DataError(listed("clips that cannot be used", problems))
+        raise DataError(list_problems("clips that cannot be used", problems))
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Waveforms:
     def open(cls, folder: Path) -> "Waveforms":
         """Open clips written by :func:`decode`; raise :class:`DataError` if there are none."""
         folder = Path(folder)
-        fingerprint = _recorded(folder).get("data_fingerprint")
+        fingerprint = _read_record(folder).get("data_fingerprint")
         if fingerprint is None:
             raise DataError(f"{folder}: no decoded clips; run notebook 01_data, or make reproduce")
         text = {column: str for column in ("machine", "section", "domain", "split", "label", "clip", "attributes")}
@@ -219,7 +219,7 @@ def _write_header(stream: io.BufferedIOBase, dtype: type, samples: int) -> None:
     np.lib.format.write_array_header_1_0(stream, {"descr": kind, "fortran_order": False, "shape": (samples,)})
 
 
-def _recorded(folder: Path) -> dict:
+def _read_record(folder: Path) -> dict:
     """Return the record of decoded clips, or an empty one unless all files that :func:`decode` writes exist."""
     whole = all((Path(folder) / name).is_file() for name in DECODED)
     return json.loads((Path(folder) / RECORD).read_text(encoding="utf-8")) if whole else {}

@@ -13,7 +13,7 @@ import pandas as pd
 from asdlib import paths, records
 from asdlib.data import file_names, ground_truth
 from asdlib.errors import DataError
-from asdlib.messages import listed, nearest, printable
+from asdlib.messages import list_problems, printable, suggest
 
 COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "path", "attributes"]
 """Columns of the catalogue; all are strings, ``path`` is relative to the data root."""
@@ -78,7 +78,7 @@ def scan(root: Path) -> pd.DataFrame:
     """
     clips, problems, _ = walk(root)
     if problems:
-        raise DataError(listed(f"{root}: files that cannot be used", problems))
+        raise DataError(list_problems(f"{root}: files that cannot be used", problems))
     return clips
 
 
@@ -141,7 +141,7 @@ def expected(synthetic, fault: Callable[[str, int], str] | None = None) -> pd.Da
     for machine in synthetic.machines:
         if machine not in file_names.MACHINES:
             raise DataError(
-                f"data.synthetic.machines: there is no synthetic {machine!r}{nearest(machine, file_names.MACHINES)}"
+                f"data.synthetic.machines: there is no synthetic {machine!r}{suggest(machine, file_names.MACHINES)}"
             )
     counts = [
         ("source", "train", "normal", synthetic.train_source),
@@ -166,7 +166,7 @@ def select(clips: pd.DataFrame, data) -> pd.DataFrame:
         there = sorted(set(clips[column]))
         for name in getattr(data, key) or []:
             if name not in there:
-                raise DataError(f"data.{key}: {data.root} has no {column} {name!r}{nearest(name, there)}")
+                raise DataError(f"data.{key}: {data.root} has no {column} {name!r}{suggest(name, there)}")
     return clips if data.sections is None else clips[clips["section"].isin(data.sections)].reset_index(drop=True)
 
 
@@ -174,7 +174,7 @@ def make_plan(clips: pd.DataFrame, data) -> Plan:
     """Make the plan for a catalogue (see :func:`plan`); raise :class:`DataError` with everything that it lacks."""
     result, problems = assess(clips, data)
     if problems:
-        raise DataError(listed(f"{data.root}: clips that cannot be used", problems))
+        raise DataError(list_problems(f"{data.root}: clips that cannot be used", problems))
     return result
 
 

@@ -26,7 +26,7 @@ _AIFC = {
 }
 
 
-def uncompressed(stream: BinaryIO, size: int) -> Samples | None:
+def find_samples(stream: BinaryIO, size: int) -> Samples | None:
     """Find the samples of a RIFF, RIFX, RF64, BW64, W64 or AIFF file.
 
     Args:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from asdlib.data import audio, catalogue, file_names
 from asdlib.data.anomaly_names import suspected_anomalies
-from asdlib.messages import named, printable
+from asdlib.messages import printable, summarise
 
 FEW = 5  # test clips of a kind
 GROUPS = ["machine", "section", "domain", "split", "label"]
@@ -43,16 +43,18 @@ def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
         problems += lacking + unreadable
         train = clips.loc[clips["split"] == "train", "path"]
         if suspected := suspected_anomalies(train):
-            warnings.append(f"{named(suspected)}: training clips must be normal; move anomalous ones to a test folder")
+            warnings.append(
+                f"{summarise(suspected)}: training clips must be normal; move anomalous ones to a test folder"
+            )
     few = [
         f"{' '.join(row[key] for key in GROUPS)}: {row['clips']}"
         for row in compare_counts(clips)
         if row["section"] in plan.machines.get(row["machine"], ()) and row["split"] == "test" and 0 < row["clips"] < FEW
     ]
     if few:
-        warnings.append(f"{named(few)}: an AUC of fewer than {FEW} clips says little; add some")
+        warnings.append(f"{summarise(few)}: an AUC of fewer than {FEW} clips says little; add some")
     if unused:
-        warnings.append(f"{named(map(printable, unused))}: not used; expected wav files in {file_names.EXPECTED}")
+        warnings.append(f"{summarise(map(printable, unused))}: not used; expected wav files in {file_names.EXPECTED}")
     return {
         "root": str(root),
         "usable": not problems,

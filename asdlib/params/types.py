@@ -23,14 +23,14 @@ def text(value: Any) -> Any:
     return str(value) if type(value) in (int, float) else "null" if value is None else value
 
 
-def listed(value: Any) -> Any:
+def require_list(value: Any) -> Any:
     """Refuse a single text where a list is expected."""
     if isinstance(value, str):
         raise ValueError(f"expected a list, found {json.dumps(value)}; write [{value}]")
     return value
 
 
-def expanded(value: str) -> str:
+def expand_home(value: str) -> str:
     """Replace ``~`` by the home folder."""
     return os.path.expanduser(value)
 
@@ -42,9 +42,9 @@ Fraction = Annotated[float, BeforeValidator(number), Field(ge=0, le=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Section = Annotated[str, BeforeValidator(text), StringConstraints(pattern=r"^\d{2}$")]
 Machine = Annotated[str, BeforeValidator(text)]
-Machines = Annotated[list[Machine], BeforeValidator(listed)]
-Sections = Annotated[list[Section], BeforeValidator(listed)]
-Folder = Annotated[str, AfterValidator(expanded)]
+Machines = Annotated[list[Machine], BeforeValidator(require_list)]
+Sections = Annotated[list[Section], BeforeValidator(require_list)]
+Folder = Annotated[str, AfterValidator(expand_home)]
 
 
 def ordered(pair: tuple) -> tuple:

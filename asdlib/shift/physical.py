@@ -102,7 +102,7 @@ def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: in
     seen = [front.decibel(clip) for clip in target]
     before, after = (10 * np.log10(_power(parts)) for parts in ([front.decibel(clip) for clip in few], seen))
     speed = _speed(front, before, after)
-    frames = [_spaced(front.decibel(resample(clip, speed))) for clip in few]
+    frames = [_thin_out(front.decibel(resample(clip, speed))) for clip in few]
     shortest = min(map(len, frames))
     power = 10 ** (np.stack([part[:shortest] for part in frames]) / 10)  # (clips, frames, mels)
     rng = np.random.default_rng(seed)
@@ -155,7 +155,7 @@ def _power(decibel: list[np.ndarray]) -> np.ndarray:
     return np.mean([(10 ** (part / 10)).mean(0) for part in decibel], axis=0)
 
 
-def _spaced(frames: np.ndarray) -> np.ndarray:
+def _thin_out(frames: np.ndarray) -> np.ndarray:
     """Select at most :data:`FRAMES` frames, equally spaced."""
     return frames[np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))]
 
