@@ -61,8 +61,8 @@ def lay_out(sources: Recordings, settings, false_alarm_rate: float, level_limit:
     table, strange = _clips(sources, found, seconds, settings.seed, false_alarm_rate)
     if strange:
         warnings.append(
-            f"{summarise(strange)}: unlike the other recordings; learnt, but not used for thresholds; remove if this "
-            "is no normal sound of the machine"
+            f"{summarise(strange)}: unlike the other recordings; learnt, but not used for thresholds; remove it if "
+            "this is no normal sound of the machine"
         )
     measured = [(level.level(wave, rate), level.peak(wave)) for wave in _waves(table, found, rate, seconds)]
     table["level"] = [value for value, _ in measured]
