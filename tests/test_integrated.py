@@ -1,5 +1,6 @@
 """One network in place of the ensemble: its losses, its batches and its scores."""
 
+import importlib.util
 import json
 import math
 import shutil
@@ -10,16 +11,20 @@ import pytest
 import torch
 
 from asdlib import params, paths, training
+from asdlib.autoencoder import masked_copies
 from asdlib.data.machine_clips import open_machine
-from asdlib.features import LogMel
+from asdlib.errors import ModelError
+from asdlib.features import LogMel, interior
+from asdlib.integrated import onnx, scorer, train
 from asdlib.integrated import run as stage_run
-from asdlib.integrated import scorer, train
 from asdlib.integrated.losses import EPSILON, ETA, MARGIN, SCALE, Balance, SectionArcFace, SectionDdcsad
 from asdlib.integrated.model import Integrated
+from asdlib.onnx_session import open_session
 from asdlib.params.integrated import IntegratedModel
 from asdlib.prepare import prepare_clips
 from asdlib.stage import Stage
 from asdlib.tables import read_table
+from asdlib.units import FULL_SCALE
 
 MODEL = IntegratedModel(channels=8, heads=2, blocks=1, kernel=3, expansion=2, latent=4, embedding=5, dropout=0.0)
 CHANGES = {
@@ -159,3 +164,33 @@ def test_a_head_without_losses_does_not_score(settings):
     stage_run.run(alone, "fan")
     parts = read_table(paths.Run.of(alone).system(paths.INTEGRATED, "fan") / stage_run.PARTS)
     assert {"frame_error", "clip_error"} <= set(parts) and not {"embedding", "posterior"} & set(parts)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="needs pip install 'asdlib[onnx]'")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the exporter
+def test_onnx_files_say_what_the_network_says(settings, table):
+    """One section's file on a clip, against the training's own network and the masks of that section."""
+    clips, samples = open_machine(settings, "fan"), 4000
+    files = onnx.export(paths.Run.of(settings).system(paths.INTEGRATED, "fan"), samples)
+    assert [file.name for file in files] == [f"section_{name}.onnx" for name in clips.sections]
+    learner = train.fit(Stage(settings, paths.INTEGRATED, "fan", compute=training.compute(settings)))[0]
+    waveform = torch.from_numpy(np.float32(clips.waveforms.read(clips.rows[0])[:samples] / FULL_SCALE))
+    session = open_session(files[1].read_bytes(), 1)
+    found = dict(zip(onnx.OUTPUTS, session.run(None, {"waveform": waveform.numpy()}), strict=True))
+    log_mel = LogMel(settings.integrated.features, settings.data.sample_rate)
+    branch = settings.integrated
+    with torch.no_grad():
+        features = learner.network.standardise(interior(log_mel(waveform[None])[0], log_mel).clone())
+        seed = train.seed_of(settings, "fan")
+        masks = masked_copies.draw_gains(branch.specaugment, clips.sections[1], branch.scorer.copies, *features.shape, seed)
+        own = torch.ones(branch.scorer.copies, dtype=torch.long)
+        output = learner.network(features * masks, own)
+        error = output.reconstruction - learner.network.target(features[None], own[:1])
+        expected = [error.mean(0), error.abs().mean(0), output.embedding.mean(0), learner.posterior(output, own).mean()]
+    for name, value in zip(onnx.OUTPUTS, expected, strict=True):
+        np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-3 * float(value.abs().mean()), err_msg=name)
+
+
+def test_a_folder_without_the_network_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"record.json of an integrated model; run notebook 11_integrated"):
+        onnx.export(tmp_path, 4000)

@@ -51,6 +51,23 @@ def test_no_shift_is_found_where_there_is_none(front):
     assert np.abs(np.mean([front.decibel(clip).mean(0) for clip in made], axis=0) - source).mean() < 0.7  # dB
 
 
+def test_derivatives_agree_with_differences(front):
+    """A sum of a machine's and a background's power, in dB, each changed a little."""
+    machine = np.random.default_rng(0).uniform(-60, -20, len(front.frequency))
+    values = np.array([2.0, -3.0, 1.0, -40.0, -7.0])
+
+    def powers(trial):
+        return 10 ** ((machine + front.gain(trial[:3])) / 10), 10 ** (front.background(*trial[3:]) / 10)
+
+    def log_mel(trial):
+        return 10 * np.log10(sum(powers(trial)))
+
+    steps = 1e-4 * np.eye(5)
+    expected = np.stack([(log_mel(values + step) - log_mel(values - step)) / 2e-4 for step in steps], axis=1)
+    signal, noise = powers(values)
+    np.testing.assert_allclose(front.slopes(signal / (signal + noise)), expected, atol=1e-6)
+
+
 def test_the_same_seed_gives_the_same_shift():
     source, target = clips(5, seed=0), clips(2, seed=1)
     first, second = (physical.estimate(source, target, RATE, jitter=2.0, seed=3) for _ in range(2))

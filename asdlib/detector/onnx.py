@@ -5,16 +5,14 @@ one of the detector's lengths of windows. The scorers' Gaussians and the thresho
 :mod:`asdlib.detector.runtime` runs the files.
 """
 
-import importlib.util
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asdlib import atomic
+from asdlib import atomic, onnx_files
 from asdlib.autoencoder.frame_to_clip_scores import error_kinds
 from asdlib.autoencoder.masked_copies import pool_copies
 from asdlib.autoencoder.reconstruction_errors import TrainedAutoencoder
@@ -25,9 +23,6 @@ from asdlib.detector.networks import with_one_variant
 from asdlib.detector.pytorch import PyTorch, mask_key
 from asdlib.errors import DetectorError
 from asdlib.features import interior
-
-TOLERANCE = 1e-3
-"""largest difference from PyTorch, as a share of the mean magnitude of an output"""
 
 
 class AutoencoderErrors(nn.Module):
@@ -96,11 +91,10 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
         The ONNX files.
 
     Raises:
-        DetectorError: The packages of the extra ``onnx`` are missing, or a file gives other values than PyTorch.
+        DetectorError: ``out`` exists and holds something else.
+        ModelError: The packages of the extra ``onnx`` are missing, or a file gives other values than PyTorch.
     """
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise DetectorError(f"export to ONNX needs {', '.join(missing)}; pip install 'asdlib[onnx]'")
+    onnx_files.require_packages()
     facts, settings = read_facts(detector)
     if out and out.exists() and not (out / runtime.INDEX).is_file():
         raise DetectorError(f"{out}: exists and holds no {runtime.INDEX}; give another folder")
@@ -108,15 +102,7 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
     atomic.sweep(out.parent, deep=False, name=out.name)
     with atomic.writing(out, folder=True) as folder:
         for name, module, samples, outputs in list_networks(facts, settings, detector):
-            module.eval()
-            _write(module, samples, outputs, folder / name)
-            content = (folder / name).read_bytes()
-            worst = measure_difference(module, samples, content)
-            if not worst <= TOLERANCE:  # NaN is refused too
-                raise DetectorError(
-                    f"{name}: ONNX differs from PyTorch by {worst:.2g} of the values' mean magnitude; expected "
-                    f"{TOLERANCE:g} at most; do without ONNX, or try other versions of its packages"
-                )
+            content, worst = onnx_files.write(module, samples, outputs, folder / name)
             described[name] = runtime.File(
                 samples=samples, outputs=outputs, difference=worst, digest=runtime.digest(content)
             )
@@ -128,23 +114,3 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
         )
         atomic.write_json(index.model_dump(mode="json"), folder / runtime.INDEX)
     return [out / name for name in described]
-
-
-def measure_difference(module: nn.Module, samples: int, content: bytes) -> float:
-    """Return the largest difference of an ONNX file from its module on noise, over the mean magnitude of the output."""
-    waveform = np.random.default_rng(0).normal(0, 0.05, samples).astype(np.float32)
-    session = runtime.open_session(content, torch.get_num_threads())
-    with torch.inference_mode():
-        expected = [value.numpy() for value in module(torch.from_numpy(waveform))]
-    found = session.run(None, {"waveform": waveform})
-    pairs = zip(found, expected, strict=True)
-    return float(np.max([np.abs(one - other).max() / max(np.abs(other).mean(), 1e-6) for one, other in pairs]))
-
-
-def _write(module: nn.Module, samples: int, outputs: list[str], file: Path) -> None:
-    example = torch.zeros(samples)
-    with torch.no_grad():
-        program = torch.onnx.export(
-            module, (example,), dynamo=True, input_names=["waveform"], output_names=outputs, verbose=False
-        )
-    program.save(str(file))

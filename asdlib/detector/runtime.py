@@ -6,7 +6,6 @@ computes on the CPU, whatever the device of the settings.
 
 import contextlib
 import importlib.util
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +21,7 @@ from asdlib.classifier.window_outputs import Outputs
 from asdlib.detector.facts import Facts
 from asdlib.detector.networks import classifier_files
 from asdlib.errors import DetectorError
+from asdlib.onnx_session import open_session
 from asdlib.units import FULL_SCALE
 
 FOLDER, INDEX = "onnx", "onnx.json"
@@ -84,16 +84,6 @@ def is_installed() -> bool:
 def digest(content: bytes) -> str:
     """Return the XXH3 hash of a file's content, which detects damaged or mistaken files, but not forged ones."""
     return xxhash.xxh3_128_hexdigest(content)
-
-
-def open_session(content: bytes, threads: int):
-    """Load the content of an ONNX file."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reports its use to its makers otherwise
-    import onnxruntime  # an optional package, which reads this variable when it is imported
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def _read_index(path: Path) -> Index:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from asdlib import params, scores
@@ -30,7 +29,6 @@ from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.data.machine_clips import MachineClips
 from asdlib.features import LogMel, interior, log_mels
 from asdlib.gaussian import Gaussian
-from asdlib.integrated.losses import SCALE
 from asdlib.integrated.train import Learner, seed_of
 from asdlib.paths import INTEGRATED
 from asdlib.stage import Stage
@@ -115,8 +113,7 @@ def listen(learner: Learner, clips: MachineClips, which: np.ndarray, log_mel: Lo
         with compute.autocast():
             output = network(batch, section, valid)
         embedding = output.embedding.float()
-        log_section = F.log_softmax(SCALE * learner.arcface.cosines(embedding), 1).gather(1, section[:, None])[:, 0]
-        posterior = -output.logit.float() - log_section
+        posterior = learner.posterior(output, section)
         embeddings.append(embedding.view(len(some), copies, -1).mean(1).cpu().numpy())
         posteriors.append(posterior.view(len(some), copies).mean(1).cpu().numpy())
         reconstruction = output.reconstruction.float().view(len(some), copies, *output.reconstruction.shape[1:])

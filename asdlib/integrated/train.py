@@ -22,8 +22,8 @@ from asdlib.data import plan
 from asdlib.data.audio import Waveforms
 from asdlib.data.held_out_split import LEARN
 from asdlib.features import LogMel, interior, log_mels
-from asdlib.integrated.losses import Balance, SectionArcFace, SectionDdcsad
-from asdlib.integrated.model import Integrated
+from asdlib.integrated.losses import SCALE, Balance, SectionArcFace, SectionDdcsad
+from asdlib.integrated.model import Integrated, Output
 from asdlib.paths import INTEGRATED
 from asdlib.seeds import derive
 from asdlib.stage import Stage
@@ -63,6 +63,11 @@ class Learner(nn.Module):
             "ddcsad": self.ddcsad(output.embedding, sections, batch.label),
         }
         return found, output.embedding
+
+    def posterior(self, output: Output, section: Tensor) -> Tensor:
+        """Return the logit of the class outlier minus the log-probability of the section, ``(batch,)``, in float32."""
+        log_section = F.log_softmax(SCALE * self.arcface.cosines(output.embedding.float()), 1)
+        return -output.logit.float() - log_section.gather(1, section[:, None])[:, 0]
 
 
 class Batch:

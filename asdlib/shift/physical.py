@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import signal
+from scipy import fft, signal
 from scipy.optimize import least_squares
 from sklearn.covariance import ledoit_wolf
 
@@ -56,7 +56,10 @@ class Front:
         self.sample_rate, self.log_mel = sample_rate, LogMel(Features(), sample_rate)
         bands = self.log_mel.n_mels
         self.frequency = mel_frequencies(bands + 2, sample_rate / 2)[1:-1]
-        self.axis = np.linspace(-1, 1, bands)
+        self.response = np.polynomial.legendre.legvander(np.linspace(-1, 1, bands), 2)
+        """dB of the gain per unit of each response parameter, ``(mels, 3)``"""
+        self.power_law = np.stack([np.ones(bands), np.log10(np.maximum(self.frequency, LOWEST) / 1000)], axis=1)
+        """dB of the background per unit of level and of slope, ``(mels, 2)``"""
         mel = self.log_mel.mel.double().numpy()  # (bins, mels)
         self.unit = float(self.log_mel.window.double().square().sum()) * float(mel.sum(0).mean())
         """mel power of white noise of variance 1"""
@@ -69,11 +72,21 @@ class Front:
 
     def gain(self, response) -> np.ndarray:
         """Return a response in dB, ``(mels,)``."""
-        return np.polynomial.legendre.legval(self.axis, response)
+        return self.response @ np.asarray(response)
 
     def background(self, level: float, slope: float) -> np.ndarray:
         """Return a background's mel power in dB, ``(mels,)``."""
-        return level + slope * np.log10(np.maximum(self.frequency, LOWEST) / 1000)
+        return self.power_law @ np.array([level, slope])
+
+    def slopes(self, share: np.ndarray) -> np.ndarray:
+        """Return derivatives of a shifted log-mel with respect to the five fitted parameters, ``(mels, 5)``.
+
+        Of a sum of two powers, each contributes to the change of the sum in dB by its share.
+
+        Args:
+            share: Share of the machine's power, as opposed to the background's, ``(mels,)``.
+        """
+        return np.concatenate([share[:, None] * self.response, (1 - share)[:, None] * self.power_law], axis=1)
 
 
 def resample(waveform: np.ndarray, speed: float) -> np.ndarray:
@@ -110,19 +123,24 @@ def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: in
     noise *= 10 ** (rng.normal(0, jitter, len(power)) / 10)[:, None, None]
     mean = np.mean([part.mean(0) for part in seen], axis=0)
 
-    def clips(values: np.ndarray) -> np.ndarray:  # mean log-mel of each shifted clip, (clips, mels)
+    def shifted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean log-mel of each shifted clip, (clips, mels), and the machine's share of power, (mels,)."""
         gain, background = 10 ** (front.gain(values[:3]) / 10), 10 ** (front.background(*values[3:]) / 10)
-        return (10 * np.log10(gain * power + background * noise)).mean(1)
+        total = gain * power + background * noise
+        return (10 * np.log10(total)).mean(1), (gain * power / total).mean((0, 1))
 
     values = _fit(front, 10 * np.log10(power.mean((0, 1))), after).x
     for _ in range(2):  # the covariance depends on the shift, so repeat with a better one
-        covariance = ledoit_wolf(clips(values))[0] / len(target)
+        covariance = ledoit_wolf(shifted(values)[0])[0] / len(target)
         root = np.linalg.cholesky(covariance + 0.1**2 * np.eye(len(mean)))  # a model is not better than 0.1 dB
 
         def misfit(trial: np.ndarray, root=root) -> np.ndarray:
-            return np.concatenate([np.linalg.solve(root, mean - clips(trial).mean(0)), _unlikely(trial)])
+            return np.concatenate([np.linalg.solve(root, mean - shifted(trial)[0].mean(0)), _unlikely(trial)])
 
-        values = least_squares(misfit, values, x_scale=[1, 1, 1, 1, 3], diff_step=1e-3, max_nfev=30).x
+        def derivative(trial: np.ndarray, root=root) -> np.ndarray:
+            return np.concatenate([-np.linalg.solve(root, front.slopes(shifted(trial)[1])), _UNLIKELY])
+
+        values = least_squares(misfit, values, derivative, x_scale=[1, 1, 1, 1, 3], max_nfev=30).x
     return Shift(speed, tuple(map(float, values[:3])), float(values[3]), float(values[4]))
 
 
@@ -140,14 +158,15 @@ def apply(shift: Shift, waveform: np.ndarray, front: Front, jitter: float, seed:
         Samples in -1 to 1, shape ``(samples / speed,)``.
     """
     faster = resample(waveform, shift.speed)
+    length = fft.next_fast_len(len(faster), real=True)
     rng = np.random.default_rng(seed)
     level = shift.level + rng.normal(0, jitter)
-    frequency = np.fft.rfftfreq(len(faster), 1 / front.sample_rate)
+    frequency = fft.rfftfreq(length, 1 / front.sample_rate)
     gain = np.interp(frequency, front.frequency, front.gain(shift.response))
     density = level + shift.slope * np.log10(np.maximum(frequency, LOWEST) / 1000) - 10 * np.log10(front.unit)
-    spectrum = np.fft.rfft(faster) * 10 ** (gain / 20)
-    spectrum += np.fft.rfft(rng.standard_normal(len(faster))) * 10 ** (density / 20)
-    return np.clip(np.fft.irfft(spectrum, len(faster)), -1, 1 - 1 / FULL_SCALE)
+    spectrum = fft.rfft(np.float64(faster), length) * 10 ** (gain / 20)
+    spectrum += fft.rfft(rng.standard_normal(length)) * 10 ** (density / 20)
+    return np.clip(fft.irfft(spectrum, length)[: len(faster)], -1, 1 - 1 / FULL_SCALE)
 
 
 def _power(decibel: list[np.ndarray]) -> np.ndarray:
@@ -165,19 +184,25 @@ def _unlikely(values: np.ndarray) -> np.ndarray:
     return np.append(values[:3] / RESPONSE, (values[4] - SLOPE[0]) / SLOPE[1])
 
 
-def _spectrum(front: Front, before: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Apply response and background to an average spectrum in dB."""
-    return 10 * np.log10(10 ** ((before + front.gain(values[:3])) / 10) + 10 ** (front.background(*values[3:]) / 10))
+_UNLIKELY = np.diag([1 / RESPONSE] * 3 + [0, 1 / SLOPE[1]])[[0, 1, 2, 4]]
+"""derivatives of :func:`_unlikely` with respect to the five fitted parameters"""
 
 
 def _fit(front: Front, before: np.ndarray, after: np.ndarray):
     """Fit one average spectrum to another by least squares in dB, with less weight on outlying bands."""
 
+    def powers(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return 10 ** ((before + front.gain(values[:3])) / 10), 10 ** (front.background(*values[3:]) / 10)
+
     def misfit(values: np.ndarray) -> np.ndarray:
-        return np.concatenate([_spectrum(front, before, values) - after, _unlikely(values)])
+        return np.concatenate([10 * np.log10(sum(powers(values))) - after, _unlikely(values)])
+
+    def derivative(values: np.ndarray) -> np.ndarray:
+        machine, background = powers(values)
+        return np.concatenate([front.slopes(machine / (machine + background)), _UNLIKELY])
 
     starts = [np.array([0, 0, 0, after.mean() + louder, SLOPE[0]]) for louder in (0, -10)]
-    fits = [least_squares(misfit, start, loss="soft_l1", max_nfev=50) for start in starts]
+    fits = [least_squares(misfit, start, derivative, loss="soft_l1", max_nfev=50) for start in starts]
     return min(fits, key=lambda fit: fit.cost)
 
 
