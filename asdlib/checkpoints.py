@@ -29,6 +29,7 @@ _CODE = (
     "autoencoder",
     "baselines",
     "classifier",
+    "integrated",
     "shift",
 )
 """source files that compute a model, given its settings and decoded clips, which a checkpoint names itself"""

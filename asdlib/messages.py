@@ -27,16 +27,15 @@ def summarise(items: Iterable[object], at_most: int = 3) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence about an unknown name: the most similar known name, or all if none is similar.
+    """Return the end of a sentence about an unknown name: the most similar known name, if there is one, and all names.
 
     >>> suggest("fann", ["fan", "pump"]), suggest("x", ["fan", "pump"])
-    ("; did you mean 'fan'?", '; expected one of fan, pump')
+    ("; did you mean 'fan'? There are fan, pump", '; expected one of fan, pump')
     """
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; expected one of {', '.join(known)}" if known else ""
+    hint = f"did you mean {close[0]!r}? There are" if close else "expected one of"
+    return f"; {hint} {', '.join(known)}" if known else ""
 
 
 def printable(path: Path | str) -> str:

@@ -1,4 +1,4 @@
-"""From a folder's names to the table of clips and the plan of a run."""
+"""Test deriving the table of clips and the plan of a run from the names in a folder."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from asdlib.errors import DataError
 
 
 def files(root, machine, **counts):
-    """Empty files (no file is opened here): ``section_domain_split_label=count``, label ``unknown`` without one."""
+    """Write empty files: ``section_domain_split_label=count``; without a label, it is ``unknown``."""
     for key, count in counts.items():
         section, domain, split, label = key.removeprefix("s").split("_")
         folder = root / machine / ("train" if split == "train" else f"{domain}_test")
@@ -23,7 +23,7 @@ def files(root, machine, **counts):
 
 
 def full(root, machine, section="00"):
-    """A section that has all."""
+    """Write a complete section."""
     groups = ("source_train_normal", "target_train_normal", "source_test_normal", "source_test_anomaly")
     groups += ("target_test_normal", "target_test_anomaly")
     files(root, machine, **{f"s{section}_{group}": 3 for group in groups})
@@ -160,7 +160,7 @@ def test_names_that_are_not_there_come_with_the_nearest(tmp_path):
     files(tmp_path, "valve", s00_source_train_normal=1)
     with pytest.raises(DataError, match=r"data\.machines: .* no machine 'gearbx'; did you mean 'gearbox'"):
         catalogue.plan(settings(tmp_path, machines=["gearbx"]))
-    with pytest.raises(DataError, match=r"data\.sections: .* no section '07'.* expected one of 00"):
+    with pytest.raises(DataError, match=r"data\.sections: .* no section '07'.* There are 00"):
         catalogue.plan(settings(tmp_path, sections=["07"]))
     with pytest.raises(DataError, match=r"machine valve of data\.machines has no labelled test clips"):
         catalogue.plan(settings(tmp_path, machines=["valve"]))
@@ -177,7 +177,7 @@ def test_synthetic_data_are_planned_before_they_exist(tmp_path):
 
 
 def test_the_catalogue_is_quick_to_import():
-    """The Snakefile imports it at every parse: nothing heavy may come along."""
+    """The Snakefile imports it whenever it is parsed, so it must not import heavy packages."""
     code = "import sys, asdlib.data.catalogue; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "scipy", "sklearn", "librosa", "matplotlib", "soundfile"} & set(modules)

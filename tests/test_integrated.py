@@ -1,4 +1,4 @@
-"""One network in place of the ensemble: its losses, its batches and its scores."""
+"""Test the one network in place of the ensemble: its losses, its batches and its scores."""
 
 import importlib.util
 import json
@@ -182,7 +182,8 @@ def test_onnx_files_say_what_the_network_says(settings, table):
     with torch.no_grad():
         features = learner.network.standardise(interior(log_mel(waveform[None])[0], log_mel).clone())
         seed = train.seed_of(settings, "fan")
-        masks = masked_copies.draw_gains(branch.specaugment, clips.sections[1], branch.scorer.copies, *features.shape, seed)
+        count = branch.scorer.copies
+        masks = masked_copies.draw_gains(branch.specaugment, clips.sections[1], count, *features.shape, seed)
         own = torch.ones(branch.scorer.copies, dtype=torch.long)
         output = learner.network(features * masks, own)
         error = output.reconstruction - learner.network.target(features[None], own[:1])

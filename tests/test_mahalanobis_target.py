@@ -1,4 +1,4 @@
-"""The reference with several hypotheses of the shift, against independent formulas."""
+"""Test the reference with several hypotheses of the shift against independent formulas."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Settings: every mistake is one sentence that names file and key."""
+"""Test that every mistake in settings is reported in one sentence with file and key."""
 
 import json
 from typing import get_args
@@ -145,7 +145,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("text", NUMBERS)
 def test_numbers_are_those_of_yaml_1_2(load, text):
-    """As YAML 1.2's core schema defines them (https://yaml.org/spec/1.2.2/#103-core-schema)."""
+    """Compare with YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema)."""
     settings = load(f"mobilenet: {{learning_rate: {text}}}")
     assert settings.mobilenet.learning_rate == NUMBERS[text]
     if isinstance(NUMBERS[text], int):
@@ -159,7 +159,7 @@ NAMES = ["NA", "001", "null", "no", "yes", "on", "off", "2021-01-01", "1e3", "1:
 
 
 def test_names_are_the_text_that_they_are(load):
-    """Of machine types and sections, from a file and from ``--set``, also by way of JSON to other processes."""
+    """Names of machine types and sections come from a file or ``--set``, and reach other processes as JSON."""
     text = f"{{machines: [{', '.join(NAMES)}], sections: [00, 01, 08]}}"
     for settings in (load(f"data: {text}"), load("", json.loads(json.dumps({"data": params.value(text)})))):
         assert settings.data.machines == NAMES and settings.data.sections == ["00", "01", "08"]
@@ -233,7 +233,7 @@ def test_every_key_is_described():
 
 
 def test_the_paper_profile_spells_out_every_default(root):
-    """One place to read every key; the code's defaults are the paper's settings, but for weights to be downloaded."""
+    """The profile contains every key; the code's defaults equal it, except for weights that must be downloaded."""
     spelt = params.load(root / "params" / "paper.yaml").resolved()
     assert spelt["classifier"]["model"].pop("pretrained") is True
     own = {"profile", "title", "device", "threads", "autoencoder_candidates", "classifier_candidates"}
@@ -258,7 +258,7 @@ def test_the_paper_profile_spells_out_every_default(root):
 
 
 def test_the_paper_profile_explains_every_key_in_the_words_of_its_definition(root):
-    """To renew the comments: python -m asdlib.params.explain."""
+    """Run python -m asdlib.params.explain to renew the comments."""
     written = (root / "params" / "paper.yaml").read_text(encoding="utf-8")
     assert written == explain_profile(written)
 
@@ -306,7 +306,7 @@ def test_a_candidate_of_the_paper_uses_no_extension(branch, change, key):
 
 
 def test_every_variant_is_the_papers_or_an_extension():
-    """What Sec. 2.1 and 2.2 describe, spelled out here; everything else is an extension."""
+    """The list contains what Sec. 2.1 and 2.2 describe; everything else is an extension."""
     over_time = ("median", "mean", "max", "top_k", "percentile", "upper_mean")
     papers = {
         "autoencoder": {time + copies for time in over_time for copies in ("", "_of_max", "_of_median")},

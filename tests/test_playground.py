@@ -1,4 +1,4 @@
-"""One clip through a trained run agrees with what the run itself says of it; a recording from elsewhere works."""
+"""Test that the playground agrees with the run's scores of a clip, and that other recordings can be judged."""
 
 import datetime
 import shutil
@@ -34,7 +34,7 @@ def one(settings, domain):
 
 
 def run_scores(settings, branch, domain, candidate="base"):
-    """Scores of the paper's variant that is used without labels, for the clips of section 00 of fan, by clip."""
+    """Return the scores of fan's section 00 by clip, in the paper's variant that is used without labels."""
     variant = origin.first(branch, settings.candidate(branch, candidate).scorer.variants, origin.PAPER)
     known = scores.read(Run.of(settings).scores(branch, "fan", candidate))
     known = known[(known["system"] == f"{branch}/{candidate}/{variant}") & (known["section"] == "00")]
@@ -127,7 +127,7 @@ def test_what_cannot_be_picked_is_one_sentence(settings, tmp_path):
 
 
 def test_the_explorer_follows_its_choices(settings, tmp_path, monkeypatch, capsys):
-    """Drop-downs offer what the run has; players, verdict and figure are those of the chosen or uploaded clip."""
+    """Drop-downs list the clips of the run; players, verdict and figure are those of the chosen or uploaded clip."""
     displayed = []
     monkeypatch.setattr(explorer, "display", lambda *things: displayed.append(things))
     shown = explorer.Explorer(settings, "fan", "base", "base", 0.9)

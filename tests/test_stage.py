@@ -1,4 +1,4 @@
-"""The frame of the stages: whole or not at all, with a record; and the plan of a run, which is made once."""
+"""Test that stages write everything or nothing, with a record, and that the plan of a run is made once."""
 
 import json
 

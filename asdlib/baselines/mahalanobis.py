@@ -62,7 +62,7 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
         learn = (clips["section"] == section).to_numpy() & (opened.role == LEARN)
         gaussian = Gaussian.fit(vectors[learn])
         score[own] = gaussian.distance(vectors[scored.index[own]])
-        model |= {f"{section}.mean": gaussian.mean, f"{section}.cholesky": gaussian.cholesky}
+        model |= gaussian.arrays(f"{section}.")
         like = _learnt(made, section, clips["clip"][learn]) if made else []
         if len(like):
             target = own & (scored["domain"] == "target").to_numpy()
@@ -70,7 +70,7 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
             gaussian = Gaussian.fit(np.stack([summary(spectrum) for spectrum in log_mels(made[0], like, log_mel)]))
             gaussian = gaussian.widened(few, baseline.target_shift)
             score[target] = gaussian.distance(vectors[scored.index[target]])
-            model |= {f"{section}.target.mean": gaussian.mean, f"{section}.target.cholesky": gaussian.cholesky}
+            model |= gaussian.arrays(f"{section}.target.")
 
     table = scores.table(scored, system, score)
     depends = {

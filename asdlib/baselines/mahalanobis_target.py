@@ -155,7 +155,7 @@ def run(settings, machine: str) -> pd.DataFrame:
             score[rows] = np.min([one.score(vectors[scored.index[rows]]) for one in target.values()], axis=0)
             used |= target
         for name, one in used.items():
-            model |= {f"{section}.{name}.mean": one.gaussian.mean, f"{section}.{name}.cholesky": one.gaussian.cholesky}
+            model |= one.gaussian.arrays(f"{section}.{name}.")
 
     table = scores.table(scored, SYSTEM, score)
     depends = {"machine": machine, "sections": opened.planned, **settings.common(), **baseline.model_dump(mode="json")}

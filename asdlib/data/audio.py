@@ -19,6 +19,7 @@ import xxhash
 
 from asdlib import atomic, records
 from asdlib.data import wav
+from asdlib.data.catalogue import file_states
 from asdlib.data.quality import QualityCheck, Summary
 from asdlib.errors import DataError
 from asdlib.messages import list_problems
@@ -219,6 +220,15 @@ def _write_header(stream: io.BufferedIOBase, dtype: type, samples: int) -> None:
     np.lib.format.write_array_header_1_0(stream, {"descr": kind, "fortran_order": False, "shape": (samples,)})
 
 
+def evenly_spaced(count: int, most: int) -> np.ndarray:
+    """Return the positions of at most ``most`` of ``count`` items at equal distances, with the first and the last.
+
+    >>> evenly_spaced(10, 4).tolist(), evenly_spaced(2, 4).tolist(), evenly_spaced(0, 4).tolist()
+    ([0, 3, 6, 9], [0, 1], [])
+    """
+    return np.unique(np.linspace(0, count - 1, most).round().astype(int)) if count else np.empty(0, dtype=int)
+
+
 def _read_record(folder: Path) -> dict:
     """Return the record of decoded clips, or an empty one unless all files that :func:`decode` writes exist."""
     whole = all((Path(folder) / name).is_file() for name in DECODED)
@@ -227,12 +237,6 @@ def _read_record(folder: Path) -> dict:
 
 def _state(clips: pd.DataFrame, root: Path, data) -> str:
     """Return a digest of names, sizes and times of the files, to detect cheaply whether they have changed."""
-    try:
-        stats = [os.stat(os.path.join(root, path)) for path in clips["path"]]
-    except OSError as error:
-        raise DataError(
-            f"{error.filename}: {error.strerror.lower()}; it was there a moment ago; rerun the command"
-        ) from None
-    files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in zip(clips["path"], stats, strict=True)]
+    files = file_states(Path(root), clips["path"])
     rows = clips.astype(str).to_numpy().tolist()
     return records.fingerprint([str(Path(root).resolve()), data.sample_rate, data.channels, files, rows])

@@ -60,13 +60,18 @@ def state(settings) -> str:
     if settings.data.synthetic:
         return ""
     root = paths.project_root() / settings.data.root
+    return records.fingerprint(file_states(root, scan(root)["path"]))
+
+
+def file_states(root: Path, files: Iterable[str]) -> list[list]:
+    """Return name, size and time of change of each file."""
     try:
-        stats = [(path, (root / path).stat()) for path in scan(root)["path"]]
+        stats = [(str(file), os.stat(root / file)) for file in files]
     except OSError as error:
         raise DataError(
             f"{error.filename}: {error.strerror.lower()}; it was there a moment ago; rerun the command"
         ) from None
-    return records.fingerprint([[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats])
+    return [[file, stat.st_size, stat.st_mtime_ns] for file, stat in stats]
 
 
 def scan(root: Path) -> pd.DataFrame:

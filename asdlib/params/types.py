@@ -83,6 +83,15 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+class Branch(Strict):
+    """What the settings of both branches share."""
+
+    origin: Origin = "paper"
+    """whether this is the paper's method, smaller settings allowed, or an extension of ours (:mod:`asdlib.origin`)"""
+    seed: Count = 0
+    """added to the run's seed: candidates may differ in nothing else"""
+
+
 def require_papers_method(branch, **departs: bool) -> None:
     """Raise an error if a branch has ``origin: paper`` but adds to the paper's method or leaves out a part of it.
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from asdlib import paths, records
 from asdlib.data import held_out_split, plan
-from asdlib.data.audio import Waveforms
+from asdlib.data.audio import Waveforms, evenly_spaced
 from asdlib.data.held_out_split import LEARN
 from asdlib.errors import DataError
 from asdlib.paths import CLIPS, RECORD, SHIFTED, SHIFTS, WAVEFORMS
@@ -53,7 +53,7 @@ def make(settings, machine: str) -> bool:
         learn = source[role[source] == LEARN]
         if len(learn) < 2 or not len(target):
             continue
-        rows = _spread(source, options.clips)
+        rows = source[evenly_spaced(len(source), options.clips)]
         seed = derive(settings.seed, "pseudo-target", machine, section)
         found, made = carry(settings, waveforms, learn, target, rows, seed)
         shifts.append({"section": section} | found.as_dict())
@@ -88,9 +88,8 @@ def carry(
         The shift, and samples in -1 to 1 of each of ``rows``.
     """
     rate, jitter = settings.data.sample_rate, settings.data.shifted.jitter
-    known, few = (
-        [waveforms.read(row) / FULL_SCALE for row in some] for some in (_spread(learn, physical.CLIPS), target)
-    )
+    learn = learn[evenly_spaced(len(learn), physical.CLIPS)]
+    known, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (learn, target))
     found, front, names = (
         physical.estimate(known, few, rate, jitter, seed),
         physical.Front(rate),
@@ -141,11 +140,6 @@ def shifts(settings, machine: str) -> pd.DataFrame:
     """Return the estimated shift of each section, columns ``section`` and :data:`asdlib.shift.physical.NAMES`."""
     open_clips(settings, machine)
     return read_table(paths.Run.of(settings).shifted(machine) / SHIFTS)
-
-
-def _spread(rows: np.ndarray, count: int) -> np.ndarray:
-    """Select at most ``count`` of ``rows``, equally spaced."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
 
 
 def _record(folder: Path) -> dict | None:
