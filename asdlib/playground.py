@@ -62,9 +62,9 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> tuple[
     """
     opened = open_machine(settings, machine)
     clips = opened.waveforms.clips
-    found = np.flatnonzero(clips["clip"] == clip)
-    if len(found):
-        return clips.iloc[found[0]], opened.waveforms.read(int(found[0]))
+    rows = np.flatnonzero(clips["clip"] == clip)
+    if len(rows):
+        return clips.iloc[rows[0]], opened.waveforms.read(int(rows[0]))
     path = next((path for path in (Path(clip), paths.project_root() / clip) if path.is_file()), None)
     if path is None:
         listed = paths.Run.of(settings).data(machine) / "clips.csv"

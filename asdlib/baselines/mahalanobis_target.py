@@ -94,14 +94,14 @@ def hypotheses(
     source = Gaussian.fit(learn)
     differences = np.concatenate([target - source.mean, elsewhere])
     offset = move(source, target, settings.target_shift)
-    found = {
+    result = {
         "tolerant": Hypothesis(tolerant(source, differences, settings.tolerance), held_out),
         "moved": Hypothesis(offset, held_out + offset.mean - source.mean),
     }
     if shifted is not None:
         carried = Gaussian.fit(shifted[0]).widened(target, settings.target_shift)
-        found["shift"] = Hypothesis(carried, shifted[1])
-    return found
+        result["shift"] = Hypothesis(carried, shifted[1])
+    return result
 
 
 def agree_on_hypothesis(densities: dict[str, list[float]]) -> str | None:
@@ -134,7 +134,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     vectors = time_means(opened.waveforms, opened.rows, log_mel)
     scores.finite(clips, vectors, "the log-mel")
-    made = shifted_clips.open_rows(settings, machine, opened.planned)
+    shifted = shifted_clips.open_rows(settings, machine, opened.planned)
     places = {section: Places.of(clips, opened.role, section) for section in sorted(set(clips["section"]))}
     differences = {
         section: vectors[place.target] - vectors[place.learn].mean(0)
@@ -147,10 +147,10 @@ def run(settings, machine: str) -> pd.DataFrame:
         used = {"source": Hypothesis(Gaussian.fit(vectors[place.learn]), vectors[place.held_out])}
         score[rows] = used["source"].gaussian.distance(vectors[scored.index[rows]])
         if len(place.target):
-            elsewhere = [found for other, found in differences.items() if other != section]
+            elsewhere = [candidates for other, candidates in differences.items() if other != section]
             elsewhere = np.concatenate(elsewhere or [np.empty((0, vectors.shape[1]))])
-            found, best = _choose(settings, opened, section, place, vectors, elsewhere, made, log_mel)
-            target = {name: one for name, one in found.items() if best in (None, name)}
+            candidates, best = _choose(settings, opened, section, place, vectors, elsewhere, shifted, log_mel)
+            target = {name: one for name, one in candidates.items() if best in (None, name)}
             chosen[section], rows = best or SMALLEST, rows & (scored["domain"] == "target").to_numpy()
             score[rows] = np.min([one.score(vectors[scored.index[rows]]) for one in target.values()], axis=0)
             used |= target
@@ -181,22 +181,22 @@ class Places:
         return cls(learn, held_out, np.flatnonzero(own & ~source & (role == LEARN)))
 
 
-def _choose(settings, opened, section: str, place: Places, vectors, elsewhere, made, log_mel: LogMel):
+def _choose(settings, opened, section: str, place: Places, vectors, elsewhere, shifted, log_mel: LogMel):
     """Fit the hypotheses of a section, and let each of its target clips, left out in turn, judge them.
 
     Returns:
         The hypotheses, and the name of the one that is best for all left-out clips, or None.
     """
     learn, held_out, baseline = vectors[place.learn], vectors[place.held_out], settings.mahalanobis
-    carried = _shifted_vectors(made, section, opened.table, (place.learn, place.held_out), log_mel)
-    found = hypotheses(learn, held_out, vectors[place.target], elsewhere, carried, baseline)
-    densities = {name: [] for name in found}
+    carried = _shifted_vectors(shifted, section, opened.table, (place.learn, place.held_out), log_mel)
+    candidates = hypotheses(learn, held_out, vectors[place.target], elsewhere, carried, baseline)
+    densities = {name: [] for name in candidates}
     for left_out in place.target if len(place.target) > 1 else []:
         few = place.target[place.target != left_out]
         again = _shift_without(settings, opened, section, place.learn, few, log_mel) if carried else None
         for name, one in hypotheses(learn, held_out, vectors[few], elsewhere, again, baseline).items():
             densities[name].append(-one.gaussian.surprise(vectors[[left_out]])[0])
-    return found, agree_on_hypothesis(densities)
+    return candidates, agree_on_hypothesis(densities)
 
 
 def time_means(waveforms, rows: np.ndarray, log_mel: LogMel) -> np.ndarray:
@@ -204,16 +204,16 @@ def time_means(waveforms, rows: np.ndarray, log_mel: LogMel) -> np.ndarray:
     return np.stack([spectrum.double().mean(0).cpu().numpy() for spectrum in log_mels(waveforms, rows, log_mel)])
 
 
-def _shifted_vectors(made, section: str, clips: pd.DataFrame, parts: tuple, log_mel: LogMel):
+def _shifted_vectors(shifted, section: str, clips: pd.DataFrame, parts: tuple, log_mel: LogMel):
     """Return the shifted clips of each of ``parts`` (rows of ``clips``); None if there are none."""
-    if made is None:
+    if shifted is None:
         return None
-    table = made[0].clips.iloc[made[1]]
+    table = shifted[0].clips.iloc[shifted[1]]
     result = []
     for rows in parts:
         wanted = (table["section"] == section) & table["clip"].isin(clips["clip"].iloc[rows])
-        result.append(made[1][wanted.to_numpy()])
-    return tuple(time_means(made[0], rows, log_mel) for rows in result) if all(map(len, result)) else None
+        result.append(shifted[1][wanted.to_numpy()])
+    return tuple(time_means(shifted[0], rows, log_mel) for rows in result) if all(map(len, result)) else None
 
 
 def _shift_without(settings, opened, section: str, learn: np.ndarray, target: np.ndarray, log_mel: LogMel):
@@ -224,6 +224,6 @@ def _shift_without(settings, opened, section: str, learn: np.ndarray, target: np
     machine = opened.table["machine"].iat[0]
     seed = derive(settings.seed, "pseudo-target", machine, section)
     rows = (opened.rows[some] for some in (learn, target, learn))
-    _, made = shifted_clips.carry(settings, opened.waveforms, *rows, seed)
-    spectra = (log_mel(torch.from_numpy(np.float32(clip))[None].to(log_mel.window.device))[0] for clip in made)
+    _, carried = shifted_clips.carry(settings, opened.waveforms, *rows, seed)
+    spectra = (log_mel(torch.from_numpy(np.float32(clip))[None].to(log_mel.window.device))[0] for clip in carried)
     return np.stack([spectrum.double().mean(0).cpu().numpy() for spectrum in spectra]), np.empty((0, log_mel.n_mels))

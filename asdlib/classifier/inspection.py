@@ -95,10 +95,10 @@ def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) 
     own = ((table["model"] == clip["section"]) & (table["stage"] == stage) & ~same).to_numpy()
     table, embedding = table[own].reset_index(drop=True), embedding[own]
     centroids = select_centroids(table, embedding)[clip["section"], stage]
-    found = networks[stage].outputs([waveform])
-    row = measure(found, centroids).assign(**clip[clip_outputs.CLIP])
+    outputs = networks[stage].outputs([waveform])
+    row = measure(outputs, centroids).assign(**clip[clip_outputs.CLIP])
     row = row.assign(model=clip["section"], stage=stage, kind="picked", role="")
-    vector = mean_embeddings(found).astype(np.float32)
+    vector = mean_embeddings(outputs).astype(np.float32)
     return pd.concat([table, row[clip_outputs.COLUMNS]], ignore_index=True), np.concatenate([embedding, vector])
 
 

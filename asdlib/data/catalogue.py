@@ -252,8 +252,8 @@ def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
             elif entry.is_file():
                 files.append(entry.name)
             else:
-                what = "a broken link" if entry.is_symlink() else "not a regular file"
-                problems.append(f"{printable(entry.path)}: {what}; {remedy}")
+                kind = "a broken link" if entry.is_symlink() else "not a regular file"
+                problems.append(f"{printable(entry.path)}: {kind}; {remedy}")
         except OSError as error:  # a link to itself, for one
             problems.append(f"{printable(entry.path)}: {error.strerror.lower()}; {remedy}")
     return folders, files, problems

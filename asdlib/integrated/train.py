@@ -53,13 +53,13 @@ class Learner(nn.Module):
         output = self.network(features * masks, own, batch.valid)
         error = output.reconstruction.float() - self.network.target(features[:count], own)
         sections = batch.sections
-        found = {
+        result = {
             "reconstruction": masked_mean(error.abs(), None if batch.valid is None else batch.valid[:count]),
             "outlier": F.binary_cross_entropy_with_logits(output.logit.float(), batch.label),
             "section": self.arcface(output.embedding[:count].float(), own),
             "ddcsad": self.ddcsad(output.embedding, sections, batch.label),
         }
-        return found, output.embedding
+        return result, output.embedding
 
     def posterior(self, output: Output, section: Tensor) -> Tensor:
         """Return the logit of the class outlier minus the log-probability of the section, ``(batch,)``, in float32."""
@@ -121,11 +121,11 @@ def fit(stage: Stage) -> tuple[Learner, pd.DataFrame, dict, float]:
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         batch = Batch(normal, outliers, options, generator)
-        found, embedding = learner.losses(batch, generator)
+        losses, embedding = learner.losses(batch, generator)
         if step < options.balance_steps:
-            learner.balance.observe(found, network.shared())
+            learner.balance.observe(losses, network.shared())
         learner.ddcsad.observe(embedding.detach(), batch.sections, batch.label)
-        return {"loss": learner.balance(found)} | {name: value.detach() for name, value in found.items()}
+        return {"loss": learner.balance(losses)} | {name: value.detach() for name, value in losses.items()}
 
     optimizer = torch.optim.Adam(learner.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)

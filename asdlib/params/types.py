@@ -99,8 +99,8 @@ def require_papers_method(branch, **departs: bool) -> None:
         branch: Settings of the branch.
         departs: By setting (``section__key``), whether its value is not the paper's method.
     """
-    for name, found in departs.items():
-        if found and branch.origin == "paper":
+    for name, departing in departs.items():
+        if departing and branch.origin == "paper":
             section, _, key = name.partition("__")
             value = json.dumps(getattr(getattr(branch, section), key))
             raise ValueError(

@@ -69,10 +69,10 @@ def write(root: Path, synthetic, rate: int) -> bool:
         asdlib.errors.DataError: The folder contains something else; recordings are never overwritten.
     """
     root = Path(root)
-    made = {"version": VERSION, "sample_rate": rate, **synthetic.model_dump(mode="json")}
+    origin = {"version": VERSION, "sample_rate": rate, **synthetic.model_dump(mode="json")}
     mark = root / MARK
     if mark.is_file():
-        if json.loads(mark.read_text(encoding="utf-8")) == made:
+        if json.loads(mark.read_text(encoding="utf-8")) == origin:
             return False
     elif root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DataError(
@@ -91,7 +91,7 @@ def write(root: Path, synthetic, rate: int) -> bool:
             if time.monotonic() - logged >= 10:
                 logged = time.monotonic()
                 print(f"synthetic data: {done}/{len(clips)} clips", flush=True)
-        atomic.write_json(made, temporary / MARK)
+        atomic.write_json(origin, temporary / MARK)
     print(f"synthetic data: {len(clips)} clips in {root.name}, made in {time.monotonic() - began:.1f} s", flush=True)
     return True
 
