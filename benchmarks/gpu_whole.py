@@ -61,7 +61,7 @@ def decode(settings: params.Settings) -> None:
     """Plan the run and decode the recordings, without shifted clips, which the paper's candidates do not use."""
     data, root, run = settings.data, paths.project_root() / settings.data.root, paths.Run.of(settings)
     clips = catalogue.select(catalogue.scan(root), data)
-    plan.write(catalogue.make_plan(clips, data), settings)
+    plan.write(plan.derive_from(clips, data), settings)
     for machine, rows in clips.groupby("machine"):
         audio.decode(rows.reset_index(drop=True), root, run.data(machine), data)
 

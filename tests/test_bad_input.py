@@ -18,7 +18,7 @@ from scipy.io import wavfile
 
 from asdlib import params, paths, scores
 from asdlib.__main__ import main
-from asdlib.data import anomaly_names, catalogue, folder_report, wav
+from asdlib.data import anomaly_names, catalogue, folder_report, plan, wav
 from asdlib.data.audio import Waveforms
 from asdlib.errors import AsdError, DataError
 from asdlib.prepare import prepare_clips
@@ -483,7 +483,7 @@ def test_machine_types_called_na_001_and_null(template, tmp_path, monkeypatch):
     for machine in machines:
         shutil.copytree(template / "fan", tmp_path / "in" / machine)
     clips = prepare_clips(settings())
-    assert sorted(set(clips["machine"])) == machines == list(catalogue.plan(settings()).machines)
+    assert sorted(set(clips["machine"])) == machines == list(plan.derive(settings()).machines)
     for machine in machines:
         table = Waveforms.open(tmp_path / "runs" / "t" / "data" / machine).clips
         assert set(table["machine"]) == {machine} and set(table["section"]) == {"00"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib.data import audio, catalogue, file_names
+from asdlib.data import audio, catalogue, file_names, plan
 from asdlib.data.anomaly_names import suspected_anomalies
 from asdlib.messages import printable, summarise
 
@@ -35,10 +35,10 @@ def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
         asdlib.errors.DataError: ``data`` names a machine type or section that does not exist.
     """
     clips, problems, unused = catalogue.walk(root)
-    plan, warnings = catalogue.Plan({}, []), []
+    planned, warnings = plan.Plan({}, []), []
     if len(clips):
         clips = catalogue.select(clips, data)
-        plan, lacking = catalogue.assess(clips, data)
+        planned, lacking = plan.assess(clips, data)
         unreadable, warnings = audio.check(clips, root, data, needed)
         problems += lacking + unreadable
         train = clips.loc[clips["split"] == "train", "path"]
@@ -49,7 +49,9 @@ def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
     few = [
         f"{' '.join(row[key] for key in GROUPS)}: {row['clips']}"
         for row in compare_counts(clips)
-        if row["section"] in plan.machines.get(row["machine"], ()) and row["split"] == "test" and 0 < row["clips"] < FEW
+        if row["section"] in planned.machines.get(row["machine"], ())
+        and row["split"] == "test"
+        and 0 < row["clips"] < FEW
     ]
     if few:
         warnings.append(f"{summarise(few)}: an AUC of fewer than {FEW} clips says little; add some")
@@ -60,8 +62,8 @@ def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
         "usable": not problems,
         "clips": len(clips),
         "counts": compare_counts(clips),
-        "machines": plan.machines,
-        "outliers": plan.outliers,
+        "machines": planned.machines,
+        "outliers": planned.outliers,
         "problems": problems,
         "warnings": warnings,
     }
