@@ -356,7 +356,7 @@ def test_ten_thousand_clips(tmp_path, capsys):
     ended = os.times()
     assert code == 1 and report["clips"] == 10_000  # no test clips
     assert any(warning.startswith("9990 (") for warning in report["warnings"])
-    assert ended.user + ended.system - began.user - began.system < 30  # processor seconds; usually 3
+    assert ended.user + ended.system - began.user - began.system < 30  # CPU seconds; usually 3
 
 
 def test_a_path_that_is_no_text_is_printed(tmp_path):

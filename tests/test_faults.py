@@ -100,7 +100,7 @@ def test_a_disk_that_takes_nothing_leaves_the_older_version(tmp_path, kind, note
     """
     command = ["unshare", "--map-root-user", "--mount", "bash", "-c", textwrap.dedent(steps)]
     if subprocess.run([*command[:-1], f"mount -t tmpfs none {disk}"], capture_output=True, check=False).returncode:
-        pytest.skip("no file system of one's own may be mounted here")
+        pytest.skip("mounting a file system is not permitted here")
     results = written(command)
     reason = {"full": "No space left on device", "read-only": "Read-only file system"}[kind]
     for name, error, message in results:

@@ -31,7 +31,7 @@ def build_settings(profile: str | Path | dict, overrides: dict, work: Path) -> p
     """
     own = {
         "profile": "detector",
-        "title": "A machine of one's own",
+        "title": "Your own machine",
         "runs": str(work.resolve()),
         "data.root": str((work / "data").resolve()),
         "data.synthetic": None,
