@@ -26,7 +26,7 @@ if leader:
 profile = config.get("profile", "demo")
 overrides = config.get("overrides", {})  # from a --configfile, as --config turns null and numbers into strings
 settings = parameters.load(profile, overrides)
-plan = catalogue.Plan(**config["plan"]) if "plan" in config else catalogue.plan(settings)
+plan = plans.Plan(**config["plan"]) if "plan" in config else plans.derive(settings)
 run = Run.of(settings)
 trained_as = settings.trained_as
 autoencoders, classifiers = list(settings.autoencoder_candidates), list(settings.classifier_candidates)

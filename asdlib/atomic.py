@@ -73,8 +73,8 @@ def sweep(folder: Path, deep: bool = True, name: str = "") -> list[Path]:
         The removed paths.
     """
     pattern = f"{_PARTIAL}*.{glob.escape(name)}.*" if name else f"{_PARTIAL}*"
-    found = sorted(folder.rglob(pattern) if deep else folder.glob(pattern), reverse=True)
-    gone = [path for path in found if not _alive(int(path.name.removeprefix(_PARTIAL).partition(".")[0]))]
+    partial = sorted(folder.rglob(pattern) if deep else folder.glob(pattern), reverse=True)
+    gone = [path for path in partial if not _alive(int(path.name.removeprefix(_PARTIAL).partition(".")[0]))]
     for path in gone:
         _remove(path)
     return gone

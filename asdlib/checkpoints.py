@@ -29,12 +29,13 @@ _CODE = (
     "autoencoder",
     "baselines",
     "classifier",
+    "integrated",
     "shift",
 )
 """source files that compute a model, given its settings and decoded clips, which a checkpoint names itself"""
 
 
-def finished(checkpoint: Path) -> Path:
+def finished_path(checkpoint: Path) -> Path:
     """Return the path at which a finished training keeps its module and losses, without the optimiser's state."""
     return checkpoint.with_suffix(FINISHED)
 
@@ -45,7 +46,7 @@ def is_finished(checkpoint: Path) -> bool:
     Raises:
         ModelError: The file cannot be read.
     """
-    done = finished(checkpoint)
+    done = finished_path(checkpoint)
     return done.is_file() and _read(done).get("code") == code()
 
 

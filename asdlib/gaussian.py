@@ -1,5 +1,6 @@
 """Gaussians with full covariance in float64, for the scorer module of Sec. 2.1 and all Mahalanobis distances."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,6 +38,16 @@ class Gaussian:
                 return cls(np.asarray(mean, np.float64), np.linalg.cholesky(covariance + ridge * identity))
             except np.linalg.LinAlgError:
                 ridge = max(10 * ridge, 1e-12 * scale)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str) -> "Gaussian":
+        """Restore a Gaussian from what :meth:`arrays` returned."""
+        return cls(arrays[f"{prefix}mean"], arrays[f"{prefix}cholesky"])
+
+    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
+        """Return the arrays to store in a safetensors file, named ``<prefix>mean`` and ``<prefix>cholesky``."""
+        stored = {"mean": self.mean, "cholesky": self.cholesky}
+        return {f"{prefix}{name}": np.ascontiguousarray(array) for name, array in stored.items()}
 
     @classmethod
     def fit(cls, errors: np.ndarray) -> "Gaussian":

@@ -1,4 +1,4 @@
-"""Word messages: lists of problems, numbers of files, the known name that is nearest to an unknown one."""
+"""Word messages: lists of problems, numbers of files, the known name that is most similar to an unknown one."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ LISTED = 20
 """number of problems that an error lists; it only counts the others"""
 
 
-def listed(head: str, problems: list[str]) -> str:
+def list_problems(head: str, problems: list[str]) -> str:
     """Format one problem unchanged, or several under a heading: at most :data:`LISTED`, then the number of others."""
     if len(problems) == 1:
         return problems[0]
@@ -16,26 +16,26 @@ def listed(head: str, problems: list[str]) -> str:
     return "\n  ".join([f"{head} ({len(problems)}):", *problems[:LISTED], *more])
 
 
-def named(items: Iterable[object], at_most: int = 3) -> str:
+def summarise(items: Iterable[object], at_most: int = 3) -> str:
     """Format the number of items and the first of them.
 
-    >>> named(["a.wav", "b.wav", "c.wav", "d.wav"])
+    >>> summarise(["a.wav", "b.wav", "c.wav", "d.wav"])
     '4 (a.wav, b.wav, c.wav, ...)'
     """
     items = [str(item) for item in items]
     return f"{len(items)} ({', '.join(items[:at_most])}{', ...' if len(items) > at_most else ''})"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence about an unknown name, with the closest known name and a list of all.
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence about an unknown name: the most similar known name, if there is one, and all names.
 
-    >>> nearest("fann", ["fan", "pump"])
-    "; did you mean 'fan'? There are fan, pump"
+    >>> suggest("fann", ["fan", "pump"]), suggest("x", ["fan", "pump"])
+    ("; did you mean 'fan'? There are fan, pump", '; expected one of fan, pump')
     """
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"; {hint}There are {', '.join(known) or 'none'}"
+    hint = f"did you mean {close[0]!r}? There are" if close else "expected one of"
+    return f"; {hint} {', '.join(known)}" if known else ""
 
 
 def printable(path: Path | str) -> str:

@@ -15,6 +15,7 @@ from asdlib.autoencoder import scorer
 from asdlib.classifier import clip_outputs
 from asdlib.classifier.reference_statistics import ReferenceStatistics
 from asdlib.data import wav
+from asdlib.data.audio import evenly_spaced
 from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.data.machine_clips import MachineClips, open_machine
 from asdlib.detector.calibration import ENSEMBLE
@@ -61,9 +62,9 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> tuple[
     """
     opened = open_machine(settings, machine)
     clips = opened.waveforms.clips
-    found = np.flatnonzero(clips["clip"] == clip)
-    if len(found):
-        return clips.iloc[found[0]], opened.waveforms.read(int(found[0]))
+    rows = np.flatnonzero(clips["clip"] == clip)
+    if len(rows):
+        return clips.iloc[rows[0]], opened.waveforms.read(int(rows[0]))
     path = next((path for path in (Path(clip), paths.project_root() / clip) if path.is_file()), None)
     if path is None:
         listed = paths.Run.of(settings).data(machine) / "clips.csv"
@@ -176,16 +177,12 @@ def _select(clips: MachineClips, role: str, section: str, domain: str) -> np.nda
     return clips.rows[(clips.role == role) & (table["section"] == section) & (table["domain"] == domain)]
 
 
-def _spread(rows: np.ndarray) -> np.ndarray:
-    """Select at most :data:`CLIPS` rows, equally spaced."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, CLIPS).round().astype(int))] if len(rows) else rows
-
-
 def _measure_levels(clips: MachineClips, section: str, rate: int) -> dict[str, Learnt]:
     """Summarise the levels of a section's training clips, by section and domain."""
     result = {}
     for domain in scores.DOMAINS:
-        waves = clips.waveforms.read_each(_spread(_select(clips, LEARN, section, domain)))
+        rows = _select(clips, LEARN, section, domain)
+        waves = clips.waveforms.read_each(rows[evenly_spaced(len(rows), CLIPS)])
         levels = np.array([level(wave / FULL_SCALE, rate) for wave in waves])
         if len(levels):
             result[f"{section}/{domain}"] = Learnt.of(levels)
@@ -216,7 +213,7 @@ def _summarise_frames(
     clips: MachineClips, held_out: np.ndarray, candidate: AutoencoderCandidate, section: str, domain: str, rate: int
 ) -> FrameStatistics:
     """Summarise the frames of held-out clips, scored as clips of ``domain``."""
-    waves = clips.waveforms.read_each(_spread(held_out))
+    waves = clips.waveforms.read_each(held_out[evenly_spaced(len(held_out), CLIPS)])
     windows = [Window(to_int16(wave / FULL_SCALE), section, domain) for wave in waves]
     _, frames, errors = zip(*(candidate.score(window) for window in windows), strict=True)
     edges = mel_frequencies(errors[0].shape[1] + 2, rate / 2)

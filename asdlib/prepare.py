@@ -28,7 +28,7 @@ def prepare_clips(settings, needed: dict[str, int] | None = None) -> pd.DataFram
     if data.synthetic:
         dataset.write(root, data.synthetic, data.sample_rate)
     clips = catalogue.select(catalogue.scan(root), data)
-    planned = catalogue.make_plan(clips, data)
+    planned = plan.derive_from(clips, data)
     machines = [*planned.machines, *planned.outliers]
     clips = clips[clips["machine"].isin(machines)].reset_index(drop=True)
     audio.refuse(audio.check_headers(clips, root, data, needed))

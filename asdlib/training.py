@@ -87,7 +87,7 @@ def train(
         seed: Seed of batches, masks and dropout.
         compute: Device, precision and seconds between checkpoints.
         checkpoint: File to resume from and to write checkpoints to. At the end it is replaced by
-            :func:`asdlib.checkpoints.finished`, which the caller removes after writing its model
+            :func:`asdlib.checkpoints.finished_path`, which the caller removes after writing its model
             (:meth:`asdlib.stage.Stage.writing`).
         settings: Settings that the checkpoint belongs to, as plain JSON values.
         log_seconds: Seconds between progress messages.
@@ -104,7 +104,7 @@ def train(
     start, names, rows, earlier = 0, [], [], 0.0
     if checkpoints.is_finished(checkpoint):
         checkpoint.unlink(missing_ok=True)
-        checkpoint = checkpoints.finished(checkpoint)
+        checkpoint = checkpoints.finished_path(checkpoint)
     if checkpoint.is_file():
         start, names, rows, earlier = checkpoints.restore(checkpoint, module, optimizer, scheduler, settings)
         print(f"resuming from step {start} of {steps} ({checkpoint})", flush=True)
@@ -132,7 +132,7 @@ def train(
             checkpoints.save(checkpoint, step + 1, module, optimizer, scheduler, settings, names, rows, spent)
             saved = time.monotonic()
     if start < steps:
-        checkpoints.save(checkpoints.finished(checkpoint), steps, module, None, None, settings, names, rows, spent)
+        checkpoints.save(checkpoints.finished_path(checkpoint), steps, module, None, None, settings, names, rows, spent)
         checkpoint.unlink(missing_ok=True)
     vars(module).pop("forward", None)  # the compiled one
     history = pd.DataFrame(rows, columns=names or ["step", "loss", "learning_rate"])
@@ -184,7 +184,7 @@ class _Progress:
             step = len(self._rows) + 1
             for name, value in zip([*self._names[1:-1], "the gradient's norm"], line, strict=True):
                 if not math.isfinite(value):
-                    raise _diverged(f"{name} is {value}", step)
+                    raise _divergence_error(f"{name} is {value}", step)
             self._rows.append([step, *line[:-1], rate])
         self._pending.clear()
 
@@ -243,10 +243,10 @@ def _check_weights(module: nn.Module, step: int) -> None:
     """Raise :class:`ModelError` if a weight or buffer is not finite, before it gets into a checkpoint or a model."""
     for name, tensor in module.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise _diverged(f"{name} is no longer finite", step)
+            raise _divergence_error(f"{name} is no longer finite", step)
 
 
-def _diverged(reason: str, step: int) -> ModelError:
+def _divergence_error(reason: str, step: int) -> ModelError:
     return ModelError(
         f"training diverged: {reason} at step {step}; lower the learning rate or use precision: float32 (any previous "
         "checkpoint is kept)"

@@ -47,7 +47,7 @@ def run(folder: Path) -> list[dict]:
             settings={},
             log_seconds=1e9,
         )
-        checkpoints.finished(checkpoint).unlink()
+        checkpoints.finished_path(checkpoint).unlink()
 
     plain = network(WIDTH * MELS)
     adam = torch.optim.Adam(plain.parameters(), lr=1e-3)

@@ -86,7 +86,7 @@ def benchmark_settings(folder: Path, device: str, tiny: bool) -> params.Settings
         "classifier.model.pretrained": False,
         **(TINY if tiny else {}),
     }
-    return params.Settings.model_validate(params.merged(resolved, changes))
+    return params.Settings.model_validate(params.merge(resolved, changes))
 
 
 def arguments() -> argparse.Namespace:

@@ -45,7 +45,7 @@ def profiles(data: Path, runs: Path, device: str, changes: dict) -> list[params.
     for profile, own in (("quick", {}), ("paper", {"profile": "paper_size", **STEPS})):
         resolved = params.load(profile).resolved()
         resolved |= {f"{branch}_candidates": {"base": {}} for branch in ("autoencoder", "classifier")}
-        result.append(params.Settings.model_validate(params.merged(resolved, common | own | changes)))
+        result.append(params.Settings.model_validate(params.merge(resolved, common | own | changes)))
     return result
 
 

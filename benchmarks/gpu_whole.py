@@ -61,7 +61,7 @@ def decode(settings: params.Settings) -> None:
     """Plan the run and decode the recordings, without shifted clips, which the paper's candidates do not use."""
     data, root, run = settings.data, paths.project_root() / settings.data.root, paths.Run.of(settings)
     clips = catalogue.select(catalogue.scan(root), data)
-    plan.write(catalogue.make_plan(clips, data), settings)
+    plan.write(plan.derive_from(clips, data), settings)
     for machine, rows in clips.groupby("machine"):
         audio.decode(rows.reset_index(drop=True), root, run.data(machine), data)
 
@@ -71,7 +71,7 @@ def two_lengths(settings: params.Settings, key: str, steps: int, fit: Callable) 
     times = []
     for length in (steps, 3 * steps):
         # Settings are validated again, so that a candidate takes the changed length from its branch.
-        changed = params.Settings.model_validate(params.merged(settings.resolved(), {key: length}))
+        changed = params.Settings.model_validate(params.merge(settings.resolved(), {key: length}))
         with contextlib.redirect_stdout(io.StringIO()):
             times.append(seconds(lambda changed=changed: fit(changed)))
     each = max(times[1] - times[0], 0.0) / (2 * steps)
@@ -100,7 +100,7 @@ def run(table: Table, settings: params.Settings, compute: training.Compute, step
     def autoencoder() -> None:
         key, whole = "autoencoder.training.steps", settings.autoencoder.training.steps
         fixed, each = two_lengths(settings, key, steps, lambda changed: train.fit(changed, MACHINE, "base"))
-        trained = params.Settings.model_validate(params.merged(settings.resolved(), {key: 3 * steps}))
+        trained = params.Settings.model_validate(params.merge(settings.resolved(), {key: 3 * steps}))
         cost["autoencoder fixed"], cost["autoencoder step"] = fixed, each
         table.add("autoencoder: fixed part of a training", fixed, "s", f"{steps} and {3 * steps} of {whole} steps")
         table.add("autoencoder: a training of all steps", (fixed + whole * each) / 60, "min", "extrapolated")
@@ -110,7 +110,7 @@ def run(table: Table, settings: params.Settings, compute: training.Compute, step
         options = settings.classifier.training
         whole, tuning = options.steps + options.finetune_steps, max(steps // 10, 2)
         fewer = params.Settings.model_validate(
-            params.merged(settings.resolved(), {"classifier.training.finetune_steps": tuning})
+            params.merge(settings.resolved(), {"classifier.training.finetune_steps": tuning})
         )
         key = "classifier.training.steps"
 
@@ -122,7 +122,7 @@ def run(table: Table, settings: params.Settings, compute: training.Compute, step
         cost["classifier fixed"], cost["classifier step"] = fixed, each
         table.add("classifier: fixed part of a training", fixed, "s", f"{steps} and {3 * steps} of {whole} steps")
         table.add("classifier: a training of all steps", (fixed + whole * each) / 60, "min", "extrapolated")
-        trained = params.Settings.model_validate(params.merged(fewer.resolved(), {key: 3 * steps}))
+        trained = params.Settings.model_validate(params.merge(fewer.resolved(), {key: 3 * steps}))
         timed(
             SCORING["classifier"],
             lambda: clip_outputs.table(trained, MACHINE, "00", "base", compute),

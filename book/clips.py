@@ -14,7 +14,7 @@ from asdlib.data.audio import Waveforms
 from asdlib.errors import AsdError
 from asdlib.evaluation.followed import BRANCHES
 from asdlib.paths import Run
-from asdlib.plots.points import Panel, answering
+from asdlib.plots.points import Panel, interactive
 from asdlib.units import FULL_SCALE
 
 SECONDS = 5.0
@@ -51,7 +51,7 @@ def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str
     panel = Panel("Scores of the two branches", "autoencoder ensemble", "classifier ensemble", both)
     pages = {"answering_map": [*maps, panel], "answering_scores": [panel, maps[-1]]}
     return {
-        f"generated/{name}.md": f"```{{raw}} html\n{answering(panels, machine)}\n```\n"
+        f"generated/{name}.md": f"```{{raw}} html\n{interactive(panels, machine)}\n```\n"
         for name, panels in pages.items()
     }
 

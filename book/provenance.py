@@ -13,7 +13,7 @@ from tables import BLANK, table
 
 from asdlib.evaluation import paper
 from asdlib.evaluation.rows import EXTENSIONS, ROWS
-from asdlib.execution.exploring import flattened
+from asdlib.execution.exploring import flatten
 from asdlib.paths import RECORD, Run
 from asdlib.records import read_records
 
@@ -254,7 +254,7 @@ def computed(settings, made: list[dict], tools: dict[str, str]) -> str:
 
 def departures(settings, published) -> str:
     """The settings in which this profile departs from ``params/paper.yaml``."""
-    mine, theirs = flattened(settings.resolved()), flattened(published.resolved())
+    mine, theirs = flatten(settings.resolved()), flatten(published.resolved())
     left_out = ("profile", "title", "runs")
     keys = [key for key in {**theirs, **mine} if mine.get(key) != theirs.get(key) and key not in left_out]
     rows = [(f"`{key}`", _code(theirs.get(key)), _code(mine.get(key))) for key in keys]

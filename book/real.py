@@ -18,7 +18,7 @@ from asdlib.evaluation import false_alarms
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.rows import SYSTEMS
 from asdlib.evaluation.values import slug
-from asdlib.plots import autoencoder, baselines, classifier, evaluation, style
+from asdlib.plots import ablations, autoencoder, baselines, classifier, ensemble, evaluation, style
 
 PAGES = ("real", "real_autoencoder", "real_classifier", "real_ensembles")
 """chapters whose numbers are of the stored run, not of the book's"""
@@ -272,10 +272,10 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
         "maps": classifier.maps(
             pd.read_csv(folder / "maps.csv", dtype=text, keep_default_na=False).assign(method="PCA"), "PCA"
         ),
-        "pool": evaluation.pool(metrics.cells(metrics.sections(metrics.evaluable(singles), p))),
-        "agreement": evaluation.agreement(pd.read_csv(folder / "agreement.csv", dtype=text)),
-        "branches": evaluation.branches(_only(scores, both), *both),
-        "roc": evaluation.roc(metrics.evaluable(fixed.assign(system=fixed["row"])), p),
+        "pool": ensemble.pool(metrics.cells(metrics.sections(metrics.evaluable(singles), p))),
+        "agreement": ensemble.agreement(pd.read_csv(folder / "agreement.csv", dtype=text)),
+        "branches": ensemble.branches(_only(scores, both), *both),
+        "roc": ensemble.roc(metrics.evaluable(fixed.assign(system=fixed["row"])), p),
     }
     for name, figure in figures.items():
         with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
@@ -293,9 +293,9 @@ def draw_ablations(folder: Path, where: Path) -> None:
     own = masked[number == 1].assign(value=lambda part: part["value"] - part["difference"], deviation=0.0)
     counted = pd.concat([masked.assign(copies=number), own.assign(copies=base["copies"])])
     style.use()
-    figures = {"copies": evaluation.copies(counted)}
+    figures = {"copies": ablations.copies(counted)}
     for branch, part in everything.groupby("branch"):
-        figures[branch] = evaluation.ablations(part)
+        figures[branch] = ablations.ablations(part)
     for name, figure in figures.items():
         with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
             figure.savefig(where / f"ablations_{name}.svg", metadata={"Date": None})

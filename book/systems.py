@@ -210,7 +210,7 @@ def draw(folder: Path, where: Path) -> None:
     both = read(folder, "pairs")
     figures = {
         "growth": plots.growth(grown[(grown["year"] == 2022) & (grown["of"] == "gain")]),
-        "offered": plots.offered(offers[offers["year"] == 2022]),
+        "offered": plots.gain_by_offer(offers[offers["year"] == 2022]),
         "pairs": plots.pairs(both[both["year"] == 2022]),
     }
     for name, figure in figures.items():

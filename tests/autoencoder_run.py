@@ -1,4 +1,4 @@
-"""A tiny run for the autoencoder's tests: one machine type whose target clips are shorter than its source clips."""
+"""Create a tiny run for the autoencoder's tests: one machine type with target clips shorter than its source clips."""
 
 from pathlib import Path
 
@@ -25,14 +25,14 @@ PROFILE = {
 
 
 def settings(folder: Path, **overrides) -> params.Settings:
-    """Settings of the tiny run in ``folder``; overrides with dots as double underscores."""
-    values = params.merged(PROFILE, {"runs": str(folder / "runs"), "data.root": str(folder / "data")})
+    """Return the settings of the tiny run in ``folder``; in overrides, two underscores stand for a dot."""
+    values = params.merge(PROFILE, {"runs": str(folder / "runs"), "data.root": str(folder / "data")})
     changes = {key.replace("__", "."): value for key, value in overrides.items()}
-    return params.Settings.model_validate(params.merged(values, changes))
+    return params.Settings.model_validate(params.merge(values, changes))
 
 
 def make(folder: Path) -> params.Settings:
-    """Write the recordings, decode them, return the settings."""
+    """Write and decode the recordings, and return the settings."""
     rng = np.random.default_rng(0)
     counts = {("train", "normal"): {"source": 6, "target": 2}, ("test", "normal"): {"source": 3, "target": 3}}
     counts["test", "anomaly"] = counts["test", "normal"]

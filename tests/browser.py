@@ -1,4 +1,4 @@
-"""Headless Chromium, driven by its DevTools protocol over the websocket client that JupyterLab brings.
+"""Drive headless Chromium by its DevTools protocol, with the websocket client that JupyterLab depends on.
 
 Every other host than this machine is unknown to the browser, so what a page wants from one fails and is counted.
 """
@@ -33,7 +33,7 @@ FLAGS = (
 
 
 class Page:
-    """One tab: commands go out, events that tell of trouble are kept in ``problems``."""
+    """One tab of the browser; events that report problems are kept in ``problems``."""
 
     def __init__(self, address: str):
         self.socket = websocket.create_connection(address, timeout=30, suppress_origin=True)
@@ -100,7 +100,7 @@ class Page:
 
 @contextlib.contextmanager
 def browser() -> Iterator[Page]:
-    """Start Chromium with a profile of its own and give its tab."""
+    """Start Chromium with a profile of its own, and yield its tab."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
         # The wrapper that Debian puts around Chromium complains on standard error; the browser itself does so too.
@@ -114,7 +114,7 @@ def browser() -> Iterator[Page]:
 
 
 def _address(file: Path, seconds: float = 60.0) -> str:
-    """Where the first tab listens, once the browser has written its port down."""
+    """Return the address of the first tab, as soon as the browser has written its port."""
     end = time.monotonic() + seconds
     while not (file.is_file() and len(file.read_text().split()) == 2):
         assert time.monotonic() < end, f"Chromium did not start within {seconds:g} s"

@@ -1,4 +1,4 @@
-"""Tiny clips for the classifier's tests: tones, each (machine, section, domain) with its own."""
+"""Create tiny clips for the classifier's tests: a different tone for each machine, section and domain."""
 
 import zlib
 from pathlib import Path
@@ -15,7 +15,7 @@ RATE = 16_000
 
 
 def waveforms(counts: dict[tuple[str, str, str], int], samples=1000, value=None) -> Waveforms:
-    """Decoded normal training clips of one machine type in memory.
+    """Create decoded normal training clips of one machine type in memory.
 
     Args:
         counts: Clips for each (machine, section, domain).
@@ -35,7 +35,7 @@ def waveforms(counts: dict[tuple[str, str, str], int], samples=1000, value=None)
 
 
 def project(folder: Path, further: tuple[tuple[str, str], ...] = (), changes=None, **classifier) -> params.Settings:
-    """Settings for recordings that are written and decoded in ``folder``: fan with two sections, valve as outliers.
+    """Write and decode recordings in ``folder``: fan with two sections, and valve as outliers; return the settings.
 
     Section 01 of fan has no target training clips. Anomalies have a further tone.
 
@@ -72,7 +72,7 @@ def project(folder: Path, further: tuple[tuple[str, str], ...] = (), changes=Non
         "scorer": {"batch_size": 3},
     }
     tiny = {"profile": "tiny", "title": "tones", "runs": str(folder / "runs"), "precision": "float32", "device": "cpu"}
-    tiny |= {"data": {"root": str(folder / "data"), "held_out": 0.34}, "classifier": params.merged(values, classifier)}
-    settings = params.Settings.model_validate(params.merged(tiny, changes or {}))
+    tiny |= {"data": {"root": str(folder / "data"), "held_out": 0.34}, "classifier": params.merge(values, classifier)}
+    settings = params.Settings.model_validate(params.merge(tiny, changes or {}))
     prepare_clips(settings)
     return settings

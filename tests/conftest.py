@@ -1,4 +1,4 @@
-"""What several tests share."""
+"""Provide fixtures and markers that several test files share."""
 
 import csv
 import datetime
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 NEEDS_RUN = re.compile(r"^def \w+\((?:[^)]*\W)?smoke\b", re.MULTILINE)
-"""a test or fixture that needs the smoke run"""
+"""matches a test or fixture that needs the smoke run"""
 
 
 def pytest_itemcollected(item):
@@ -46,13 +46,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The project's folder."""
+    """Return the project's folder."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def realdata() -> Path:
-    """Folder of the real recordings and scores, which are no part of the project; skips where it is absent."""
+    """Return the folder of real recordings and scores, which are not part of the project; skip the test without it."""
     folder = Path(os.environ.get("ASD_REALDATA", ROOT.parent / "shared" / "realdata"))
     if not folder.is_dir():
         pytest.skip(f"no real recordings at {folder} (set ASD_REALDATA)")
@@ -61,7 +61,7 @@ def realdata() -> Path:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
-    """``project(name)`` makes a project folder of its own, in which nothing has run."""
+    """Return a function that creates a project folder in which nothing has run."""
 
     def make(name: str) -> Path:
         home = tmp_path_factory.mktemp(name)
@@ -75,7 +75,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def smoke(project) -> Path:
-    """A project folder in which the smoke profile ran from nothing to the book, by the command of the README."""
+    """Return a project folder in which the command of the README ran the smoke profile, from no data to the book."""
     home = project("home")
     command = [sys.executable, "-m", "asdlib", "reproduce", "--profile", "smoke", "--jobs", "2"]
     environment = {name: value for name, value in os.environ.items() if name != "ASDLIB_HOME"}
@@ -86,13 +86,13 @@ def smoke(project) -> Path:
 
 @pytest.fixture(scope="session")
 def commit() -> str:
-    """Of the working tree before a test writes to it."""
+    """Return the commit of the working tree, before a test writes to it."""
     return records.commit()
 
 
 @pytest.fixture
 def note(request, commit):
-    """``note(what, value)`` keeps a figure for the book's reliability page, where RELIABILITY names a CSV file."""
+    """Return a function that stores a figure for the book's page on reliability, if RELIABILITY names a CSV file."""
 
     def keep(what: str, value: float) -> None:
         if not os.environ.get("RELIABILITY"):

@@ -1,4 +1,4 @@
-"""A tiny machine of one's own: recordings of a hum in noise, tiny networks, seconds of training."""
+"""Create recordings of a tiny machine, a hum in noise, and a profile of tiny networks that train in seconds."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ PROFILE = {
 
 
 def hum(seed: int, seconds: float = 2.0, rate: int = RATE, pitch: float = 300.0, burst: tuple = ()) -> np.ndarray:
-    """A hum in noise; ``burst`` adds a 5 kHz tone from and to these seconds."""
+    """Return a hum in noise; ``burst`` is the start and end, in seconds, of an additional 5 kHz tone."""
     rng, time = np.random.default_rng(seed), np.arange(round(seconds * rate)) / rate
     wave = 0.1 * np.sin(2 * np.pi * pitch * time + rng.uniform(0, 6)) + 0.02 * rng.standard_normal(len(time))
     if burst:
@@ -41,21 +41,21 @@ def hum(seed: int, seconds: float = 2.0, rate: int = RATE, pitch: float = 300.0,
 
 
 def write(path: Path, wave: np.ndarray, rate: int = RATE) -> Path:
-    """One 16-bit mono wav file."""
+    """Write a 16-bit mono WAV file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, wave, rate, subtype="PCM_16")
     return path
 
 
 def normal(folder: Path, count: int, first: int = 0, **like) -> Path:
-    """A folder of ``count`` hums."""
+    """Write a folder of ``count`` hums."""
     for index in range(count):
         write(folder / f"day{index:03d}.wav", hum(first + index, **like))
     return folder
 
 
 def profile(folder: Path) -> Path:
-    """The settings of the tiny networks as a file."""
+    """Write the settings of the tiny networks to a file."""
     path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(PROFILE), encoding="utf-8")
     return path

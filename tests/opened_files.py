@@ -1,4 +1,4 @@
-"""Count how often files are opened, in whatever way Python opens them."""
+"""Count how often Python opens files, in any way."""
 
 import collections
 import contextlib
@@ -18,7 +18,7 @@ sys.addaudithook(_hook)  # cannot be removed; it does nothing outside of :func:`
 
 @contextlib.contextmanager
 def opened_files():
-    """Count openings by the name of the file. Libraries in C that are given a path count as nothing."""
+    """Count openings by file name, except those by C libraries that receive a path."""
     _counts.append(collections.Counter())
     try:
         yield _counts[-1]

@@ -21,7 +21,7 @@ def settings(folder, machines=("fan", "valve"), sections=("00", "01"), candidate
         "classifier_candidates": names,
         "evaluation": {"bootstrap": 50},
     }
-    return params.Settings.model_validate(params.merged(values, changes))
+    return params.Settings.model_validate(params.merge(values, changes))
 
 
 def clips(machine, sections=("00", "01"), test=30, train=20, domains=("source", "target"), target=3):

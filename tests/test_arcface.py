@@ -1,4 +1,4 @@
-"""ArcFace against its defining equation in float64, by angles, and its gradient."""
+"""Test ArcFace and its gradient against its defining equation in float64, by angles."""
 
 import math
 
@@ -19,7 +19,7 @@ def arcface(dimensions: int = 4, **options) -> ArcFace:
 
 
 def by_angles(criterion: ArcFace, embedding: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of s cos(theta + m) for the own class and s cos(theta) for the other."""
+    """Compute the cross-entropy of s cos(theta + m) for the own class and s cos(theta) for the other."""
     angle = torch.acos(F.normalize(embedding, dim=1) @ F.normalize(criterion.directions, dim=1).T)
     margin = criterion.margin * F.one_hot(target, 2).double()
     return F.cross_entropy(criterion.scale * torch.cos(angle + margin), target)

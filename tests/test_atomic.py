@@ -1,4 +1,4 @@
-"""What exists is whole: files and folders appear complete or not at all."""
+"""Test that files and folders appear complete or not at all."""
 
 import errno
 import json
@@ -15,7 +15,7 @@ from asdlib.execution import kernels
 
 
 class Interrupted(BaseException):
-    """Stands for Ctrl-C and the like, which are no ``Exception``."""
+    """Stand in for Ctrl-C and the like, which are not subclasses of ``Exception``."""
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, Interrupted])
@@ -112,7 +112,7 @@ def test_record_says_what_made_it():
 
 @pytest.fixture
 def repository(tmp_path):
-    """``repository(folder)`` makes a repository with one commit of everything in it, and returns git in it."""
+    """Return a function that creates a repository with one commit of a folder's files, and returns git in it."""
     environment = {**os.environ, "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a"}
     environment |= {"GIT_COMMITTER_EMAIL": "a@b", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 
@@ -149,7 +149,7 @@ def test_commit_tells_changes(tmp_path, monkeypatch, repository):
 
 
 def test_no_commit_but_ours_is_recorded(tmp_path, monkeypatch, repository):
-    """A package in somebody's repository: installed, ignored there, or copied into it; and git's own variables."""
+    """Cover packages in a user's repository (installed, ignored or copied), and git's environment variables."""
     theirs = tmp_path / "theirs"
     inside = project(theirs / ".venv" / "lib" / "site-packages")
     (theirs / ".gitignore").write_text(".venv\n")
@@ -188,7 +188,7 @@ def test_a_lock_is_held_by_one_and_dropped(tmp_path):
 
 
 def test_a_lock_without_locks_of_the_file_system(tmp_path, monkeypatch):
-    """As on NFS without a lock daemon: still one at a time, and what an ended process left counts for nothing."""
+    """Without locks, as on some NFS, writers still take turns, and remains of ended processes are ignored."""
 
     def refuses(*_):
         raise OSError(errno.ENOLCK, "No locks available")

@@ -1,4 +1,4 @@
-"""Clips in: validation, decoding, and reading back."""
+"""Test validating, decoding and reading clips."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def pcm(samples, seed=0):
 
 
 def write(path, waveform, rate=16_000):
-    """16-bit mono by the standard library."""
+    """Write a 16-bit mono file with the standard library."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as stream:
         stream.setnchannels(1)
@@ -44,7 +44,7 @@ def write(path, waveform, rate=16_000):
 
 
 def machine(root, name="fan", lengths=(400, 300, 450, 500, 200)):
-    """A machine type of clips that differ in length; returns them by clip name."""
+    """Write a machine type of clips that differ in length, and return them by name."""
     clips = {}
     for index, length in enumerate(lengths):
         split, label = (*[("train", "normal")] * 3, ("test", "normal"), ("test", "anomaly"))[min(index, 4)]
@@ -63,7 +63,7 @@ def test_16_bit_mono_comes_through_exactly(tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
 def test_other_widths_keep_24_bits(tmp_path, dtype):
-    """Each width written by scipy, and its value by definition; float32 holds 24 bits of it."""
+    """Compare each sample width, written by scipy, with its definition; float32 holds 24 bits."""
     real = np.random.default_rng(1).uniform(-1, 1, 2000)
     scale = {np.uint8: 128, np.int32: 2**31}.get(dtype, 1)
     offset = 128 if dtype == np.uint8 else 0
@@ -95,7 +95,7 @@ def test_channels(tmp_path):
 
 
 def broken(folder):
-    """Files that are no usable clip, and the words that their errors must hold."""
+    """Return files that are not usable clips, and the words that their errors must contain."""
     whole = write(folder / "whole.wav", pcm(1000)).read_bytes()
     (folder / "empty.wav").touch()
     (folder / "text.wav").write_text("this is no audio, although the name says so")
@@ -133,7 +133,7 @@ def test_each_unusable_clip_is_named(tmp_path):
 
 
 def test_chunks_around_the_samples_are_no_truncation(tmp_path):
-    """A chunk of odd length before the samples, one after, and a length that a pipe left open."""
+    """Read files with a chunk of odd length before the samples, one after them, and a length that a pipe left open."""
     body = write(tmp_path / "a.wav", pcm(500)).read_bytes()
     extra = b"LIST\x05\x00\x00\x00abcde\x00"
     (tmp_path / "b.wav").write_bytes(body[:36] + extra + body[36:] + extra)
@@ -178,7 +178,7 @@ def waveforms(tmp_path_factory):
 
 
 def test_released_pages_are_read_again(waveforms):
-    """Released, a mapped file's pages leave the process; nothing of what they held is lost."""
+    """Releasing a mapped file removes its pages from the process, and its contents can still be read."""
     before = [waveforms.read(row) for row in range(3)]
     waveforms.release()
     for row, values in enumerate(before):
@@ -203,7 +203,7 @@ def test_a_released_file_takes_no_memory(tmp_path):
 
 
 def test_decoding_twice_does_it_once(tmp_path):
-    """The fingerprint sees contents and names, not times or places."""
+    """The fingerprint depends on contents and names, but not on times or folders."""
     machine(tmp_path / "in")
     table = catalogue.scan(tmp_path / "in")
 
@@ -248,7 +248,7 @@ def test_what_was_not_decoded_says_how_to(tmp_path):
 
 
 def test_memory_stays_flat(tmp_path):
-    """40 clips of 200 kB: never more than a few of them in memory."""
+    """Of 40 clips of 200 kB, only a few are in memory at a time."""
     machine(tmp_path / "in", lengths=[100_000] * 40)
     table = catalogue.scan(tmp_path / "in")
     tracemalloc.start()
@@ -313,7 +313,7 @@ def test_check_reports_counts_and_every_problem(tmp_path):
 
 
 def test_real_recordings_come_through(realdata, tmp_path):
-    """The original waveforms of DCASE2020 that are at hand, against scipy's reader."""
+    """Compare the available original waveforms of DCASE2020 with scipy's reader."""
     files = sorted((realdata / "frontend").glob("*.wav"))
     assert files
     for path in files:
@@ -330,7 +330,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_named(tmp_path):
 
 
 def quiet_clips(folder, write):
-    """Forty normal and forty anomalous clips at -60 dBFS, a whine 60 dB below the hum; and the exact samples."""
+    """Write forty normal and forty anomalous clips at -60 dBFS (a whine 60 dB below the hum); return exact samples."""
     exact, time = [], np.arange(16_000) / 16_000
     for seed in range(80):
         rng = np.random.default_rng(seed)
@@ -342,7 +342,7 @@ def quiet_clips(folder, write):
 
 
 def whine_auc(clips):
-    """AUC of the level around 3.3 kHz, in windows: what any detector that looks at spectra sees."""
+    """Compute the AUC of the level around 3.3 kHz in windows, as any detector that uses spectra would."""
     windows = np.lib.stride_tricks.sliding_window_view(clips, 1024, axis=1)[:, ::512] * np.hanning(1024)
     power = (np.abs(np.fft.rfft(windows)) ** 2).mean(1)[:, 208:215].sum(1)
     return roc_auc_score([0] * 40 + [1] * 40, power)
@@ -350,7 +350,7 @@ def whine_auc(clips):
 
 @pytest.mark.parametrize("subtype", ["FLOAT", "PCM_24"])
 def test_quiet_recordings_keep_their_faults(tmp_path, subtype):
-    """The AUC of what is read, decoded and written again equals the AUC of the exact samples."""
+    """Reading, decoding and writing leave the AUC equal to that of the exact samples."""
     (tmp_path / "fan" / "train").mkdir(parents=True)
     exact = quiet_clips(tmp_path, lambda path, x: soundfile.write(path, x, 16_000, subtype=subtype))
     assert whine_auc(exact) > 0.99 and whine_auc(np.rint(exact * 32768) / 32768) < 0.9  # 16 bits lose it
@@ -383,7 +383,7 @@ def test_one_fine_clip_makes_the_array_float_and_changes_no_sample(tmp_path):
 
 
 def test_a_clip_is_opened_once_per_check_and_once_to_decode_it(tmp_path, monkeypatch):
-    """libsndfile is never given a path, which would be an opening that nobody counts."""
+    """libsndfile never receives a path, since the file would then be opened without being counted."""
     clips = machine(tmp_path / "in")
     table = catalogue.scan(tmp_path / "in")
     real = soundfile.SoundFile

@@ -1,4 +1,4 @@
-"""Volume, noise and Mixup: levels in dB as asked for, mixtures as numpy makes them."""
+"""Test volume and noise against the requested levels in dB, and Mixup against numpy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The section-aware autoencoder: shapes, options, what the section reaches, padding."""
+"""Test the section-aware autoencoder: shapes, options, what depends on the section, padding."""
 
 import pytest
 import torch
@@ -61,7 +61,7 @@ def test_one_section_is_enough():
 
 
 def test_nothing_passes_around_the_bottleneck():
-    """With a bottleneck that is cut, the output knows the section and nothing else."""
+    """If the bottleneck passes nothing, the output depends on the section only."""
     module = model()
     torch.nn.init.constant_(module.bottleneck[0].bias, -1e6)  # ReLU gives 0
     section = torch.tensor([1, 1])

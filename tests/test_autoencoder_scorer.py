@@ -1,4 +1,4 @@
-"""Gaussians, poolings and scores of the autoencoder against scipy, numpy and their own definitions."""
+"""Test Gaussians, pooling and scores of the autoencoder against scipy, numpy and their definitions."""
 
 import numpy as np
 import pandas as pd
@@ -49,7 +49,7 @@ def test_surprise_stays_accurate_at_128_dims_of_very_different_scale():
 
 
 def test_fit_is_ledoit_and_wolfs_shrinkage():
-    """Their formula, written out: shrink towards a multiple of the identity by min(b2, d2) / d2."""
+    """Compute Ledoit and Wolf's formula: shrink towards a multiple of the identity by min(b2, d2) / d2."""
     x = errors(40, 6)
     samples, dims = x.shape
     centred = x - x.mean(0)
@@ -193,7 +193,7 @@ def test_scores_of_a_machine(folder):
 
 
 def clip_errors(clips, net: TrainedAutoencoder) -> list[dict[str, np.ndarray]]:
-    """Errors of all clips, from the output of the network on each masked copy: pooled over the copies by numpy."""
+    """Compute the errors of all clips from the network's output for each masked copy, pooled by numpy."""
     found = []
     for row in clips.rows:
         spectrum = net.log_mel(torch.from_numpy(clips.waveforms.read(row)[None] / np.float32(32768)))[0][1:-1]
@@ -210,7 +210,7 @@ def clip_errors(clips, net: TrainedAutoencoder) -> list[dict[str, np.ndarray]]:
 
 
 def expected_scores(clips, every, fitted: np.ndarray, learnt: np.ndarray, row: int, domain: str, prior: float) -> dict:
-    """All variants of one clip, scored as a clip of ``domain``, with scipy, scikit-learn and numpy.
+    """Score one clip as a clip of ``domain`` in all variants, with scipy, scikit-learn and numpy.
 
     Args:
         clips: The catalogue.
@@ -252,7 +252,7 @@ def trim_upper(frames: np.ndarray) -> float:
 
 
 def test_scores_are_what_the_errors_say(folder):
-    """All variants again with scipy, those of held-out clips by Gaussians that have not seen the clip's fold."""
+    """Compute all variants with scipy, those of held-out clips by Gaussians fitted without the clip's fold."""
     run = settings(folder, autoencoder__scorer__target_prior=40.0)
     table, (opened, net) = scorer.score(run, "fan", "base"), scorer.open_trained(run, "fan", "base")
     clips, every = opened.waveforms.clips, clip_errors(opened, net)
@@ -276,7 +276,7 @@ def test_scores_are_what_the_errors_say(folder):
 
 
 def test_the_score_of_a_held_out_clip_does_not_depend_on_itself_through_the_gaussians():
-    """Make one held-out clip's errors enormous: the Gaussians of its own score stay, those of others follow."""
+    """If one held-out clip's errors are enormous, the Gaussians for its own score stay the same, the others change."""
     rng = np.random.default_rng(0)
     options = AutoencoderScorer(variants=["median", "mean_of_max", "clip_signed"], target_prior=10.0)
     keys = [("00", "source")] * 7 + [("00", "target")] * 2
@@ -316,7 +316,7 @@ def test_folds_are_at_least_one_clip_and_at_most_all():
 
 
 def test_scores_over_time_are_there_whatever_pooling_the_variants_use():
-    """A detector shows them with one variant only, though its Gaussians were fitted for others."""
+    """A detector shows frame scores with one variant, although its Gaussians were fitted for several."""
     options, rng = AutoencoderScorer(variants=["clip_signed", "median_of_max"]), np.random.default_rng(2)
     table = pd.DataFrame([("00", "source")] * 4, columns=["section", "domain"]).assign(clip=list("abcd"))
     draws = [
@@ -445,7 +445,7 @@ def test_pseudo_target_clips_tell_what_the_target_is_like():
 
 
 def test_errors_of_pseudo_target_clips(folder):
-    """The target's Gaussians from pseudo-target clips, by scipy; those of held-out clips without their own folds."""
+    """Fit the target's Gaussians to shifted clips with scipy, those for held-out clips without their own folds."""
     run = settings(folder, autoencoder__scorer__target_from="shifted", autoencoder__origin="extension")
     with_them, without = (scorer.score(chosen, "fan", "base") for chosen in (run, settings(folder)))  # one training
     clips, net = scorer.open_trained(run, "fan", "base")
@@ -469,7 +469,7 @@ def test_errors_of_pseudo_target_clips(folder):
 
 
 def test_the_first_and_the_last_frame_do_not_stand_out(tmp_path):
-    """30 test clips of stationary noise: frames whose window reaches beyond the clip would score highest."""
+    """In 30 clips of stationary noise, frames whose window reaches beyond the clip would score highest."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 24), ("test", 30)):
         place = tmp_path / "data" / "fan" / ("train" if split == "train" else "source_test")

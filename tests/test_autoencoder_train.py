@@ -1,4 +1,4 @@
-"""Training of the autoencoder: roles of clips, schedule, batches, pseudo-target, what is written."""
+"""Test training the autoencoder: roles of clips, schedule, batches, pseudo-target crops, files."""
 
 import copy
 import itertools
@@ -50,7 +50,7 @@ def test_noam_peaks_at_the_end_of_the_warmup_and_cools_down_to_nothing():
 
 
 def batches() -> Batches:
-    """Clips of 9, 5 and 7 frames; a frame is (clip, position) in dB."""
+    """Create clips of 9, 5 and 7 frames, in which each frame is (clip, position) in dB."""
     lengths = torch.tensor([9, 5, 7, 6])
     frames = [torch.tensor([[clip, frame] for frame in range(length)]) for clip, length in enumerate(lengths)]
     return Batches(
@@ -76,7 +76,7 @@ def test_crops_are_pieces_of_their_clips(low, more, seed):
 
 
 def test_a_short_clip_leaves_the_other_crops_as_they_are():
-    """One clip of 2 frames among clips of 9 or more: crops of 8 frames stay 8 frames long."""
+    """A clip of 2 frames among clips of 9 or more does not shorten crops of 8 frames."""
     lengths = torch.tensor([9, 12, 2, 10])
     frames = torch.cat([torch.full((int(length), 3), float(clip)) for clip, length in enumerate(lengths)])
     data = Batches(frames, lengths, torch.zeros(4, dtype=torch.long), torch.zeros(4).bool())
@@ -91,7 +91,7 @@ def test_a_short_clip_leaves_the_other_crops_as_they_are():
 
 @pytest.mark.parametrize("kind", ["l1", "l2"])
 def test_padding_does_not_change_the_loss(kind):
-    """What stands in padded frames, and how many there are, leaves loss, gradient and batch statistics as they are."""
+    """Contents and number of padded frames do not change loss, gradient or batch statistics."""
     torch.manual_seed(0)
     module = Autoencoder(params.AutoencoderModel(**SMALL, dropout=0.0), 3, 2).train()
     features, section, lengths = torch.randn(4, 11, 3), torch.tensor([0, 1, 0, 1]), torch.tensor([11, 4, 7, 11])
@@ -222,7 +222,7 @@ def test_pseudo_target_clips_are_drawn_in_their_share():
 
 
 def test_killed_while_the_batch_norm_is_refreshed(folder, monkeypatch):
-    """The trained weights are kept, and the same bits come out."""
+    """The trained weights are kept, and the result has the same bits."""
     run = settings(folder)
     train.fit(run, "fan", "base")
     place = paths.Run.of(run).system("autoencoder", "fan", "base") / "model.safetensors"
@@ -244,7 +244,7 @@ def test_killed_while_the_batch_norm_is_refreshed(folder, monkeypatch):
 
 
 def test_batch_norm_statistics_are_those_of_the_training_batches(folder):
-    """Average mean and variance of 30 batches, padded frames left out, under the weights in the file."""
+    """Compare with the average mean and variance of 30 batches without padded frames, with the stored weights."""
     run = settings(folder)
     train.fit(run, "fan", "base")
     branch = run.candidate("autoencoder", "base")
@@ -274,7 +274,7 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(folder):
 
 
 def test_the_record_says_what_the_network_explains(folder):
-    """By numpy from the network's outputs on crops of whole clips; and its health follows."""
+    """Compare with numpy on the network's outputs for crops of whole clips; the reported problems follow from it."""
     run = settings(folder, autoencoder__training={"steps": 60, "warmup": 20, "learning_rate": 0.3})
     train.fit(run, "fan", "base")
     place = paths.Run.of(run).system("autoencoder", "fan", "base")
@@ -297,7 +297,7 @@ def test_the_record_says_what_the_network_explains(folder):
 
 
 def test_an_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(folder):
-    """Steps of a huge size: the output is nothing like the input."""
+    """After huge steps, the output is nothing like the input."""
     run = settings(folder, autoencoder__training__learning_rate=1e4)
     train.fit(run, "fan", "base")
     place = paths.Run.of(run).system("autoencoder", "fan", "base")
@@ -308,7 +308,7 @@ def test_an_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(folde
 
 
 def drawn_by(folder, monkeypatch, run_seed: int, seed: int) -> dict[str, torch.Tensor]:
-    """First weights and the batches of a training."""
+    """Return the first weights and the batches of a training."""
     found, plain, draw = {}, training.train, Batches.draw
 
     def watched(module, *arguments, **keywords):
@@ -328,7 +328,7 @@ def drawn_by(folder, monkeypatch, run_seed: int, seed: int) -> dict[str, torch.T
 
 
 def test_no_two_networks_of_other_seeds_share_weights_or_batches(folder, monkeypatch):
-    """Candidate seed 1 of run seed 0 and candidate seed 0 of run seed 1 among them, whose sum is the same."""
+    """The cases include candidate seed 1 of run seed 0 and candidate seed 0 of run seed 1, which have the same sum."""
     found = [drawn_by(folder, monkeypatch, *pair) for pair in ((0, 0), (0, 1), (1, 0), (1, 1))]
     names = set(found[0])
     assert all(set(each) == names for each in found) and len(names) == 1 + 4 + 30 + 4  # steps, refreshed, checked

@@ -1,4 +1,4 @@
-"""Bad input, generated: no traceback, each finding named with its remedy, nothing half-written, no wrong number."""
+"""Test generated bad input: no traceback, a remedy for each problem, no incomplete file, no wrong number."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from scipy.io import wavfile
 
 from asdlib import params, paths, scores
 from asdlib.__main__ import main
-from asdlib.data import anomaly_names, catalogue, folder_report, wav
+from asdlib.data import anomaly_names, catalogue, folder_report, plan, wav
 from asdlib.data.audio import Waveforms
 from asdlib.errors import AsdError, DataError
 from asdlib.prepare import prepare_clips
@@ -220,7 +220,7 @@ def settings():
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny(tmp_path_factory):
-    """A profile whose stages can use clips of 0.1 s."""
+    """Return a profile whose stages can use clips of 0.1 s."""
     path = tmp_path_factory.mktemp("profile") / "tiny.yaml"
     path.write_text("profile: tiny\ntitle: t\nmobilenet: {frames: 1}\nframe_autoencoder: {frames: 1}\n")
     PROFILE[:] = ["--profile", str(path)]
@@ -305,7 +305,7 @@ def test_label_contradictions_and_copies_are_told_apart(template, tmp_path, caps
 
 
 def test_generated_headers(tmp_path, note):
-    """Bytes of headers changed at random: refused in one sentence, or what an independent reader gives."""
+    """Files with randomly changed headers are refused in one sentence, or read as an independent reader does."""
     path, accepted, compared = tmp_path / "a.wav", 0, 0
     kinds = [
         {"subtype": "PCM_16"},
@@ -344,7 +344,7 @@ def test_generated_headers(tmp_path, note):
 
 
 def test_ten_thousand_clips(tmp_path, capsys):
-    """Links to a few files: names, headers and samples of 10,000 clips in seconds."""
+    """Names, headers and samples of 10,000 clips, which are links to a few files, are checked within seconds."""
     for number in range(10):
         (tmp_path / f"{number}.wav").write_bytes(encoded(pcm(number)))
     folder = tmp_path / "in" / "fan" / "train"
@@ -356,7 +356,7 @@ def test_ten_thousand_clips(tmp_path, capsys):
     ended = os.times()
     assert code == 1 and report["clips"] == 10_000  # no test clips
     assert any(warning.startswith("9990 (") for warning in report["warnings"])
-    assert ended.user + ended.system - began.user - began.system < 30  # processor seconds; usually 3
+    assert ended.user + ended.system - began.user - began.system < 30  # CPU seconds; usually 3
 
 
 def test_a_path_that_is_no_text_is_printed(tmp_path):
@@ -399,7 +399,7 @@ def test_what_is_decoded_is_what_was_there(template, tmp_path, monkeypatch):
 
 
 def test_clips_too_short_for_a_later_stage_are_all_named_up_front(template, tmp_path, monkeypatch, capsys):
-    """By ``data check``, and by the first stage before anything is trained."""
+    """``data check`` and the first stage, before any training, report the same."""
     monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
     root = tmp_path / "in"
     shutil.copytree(template, root)
@@ -477,13 +477,13 @@ def test_a_clip_that_goes_while_its_folder_is_read_is_named(template, tmp_path, 
 
 
 def test_machine_types_called_na_001_and_null(template, tmp_path, monkeypatch):
-    """From the folder through catalogue, decoded clips, score tables and the tables of a run."""
+    """The names go through folder, catalogue, decoded clips, score tables and the tables of a run."""
     monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
     machines = ["001", "NA", "nan", "null"]
     for machine in machines:
         shutil.copytree(template / "fan", tmp_path / "in" / machine)
     clips = prepare_clips(settings())
-    assert sorted(set(clips["machine"])) == machines == list(catalogue.plan(settings()).machines)
+    assert sorted(set(clips["machine"])) == machines == list(plan.derive(settings()).machines)
     for machine in machines:
         table = Waveforms.open(tmp_path / "runs" / "t" / "data" / machine).clips
         assert set(table["machine"]) == {machine} and set(table["section"]) == {"00"}

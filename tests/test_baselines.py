@@ -1,4 +1,4 @@
-"""The baselines, re-derived from the files that they leave: librosa, numpy in float64, scikit-learn, scipy."""
+"""Test the baselines against librosa, numpy in float64, scikit-learn and scipy, from the files that they write."""
 
 import functools
 import json
@@ -73,7 +73,7 @@ CLIPS = [  # folder, domain, split, label, clips
 
 
 def write_machine(root: Path, machine: str, sections: list[str], clips=CLIPS) -> None:
-    """Coloured noise, another colour a section; anomalies hold a tone; clips differ in length."""
+    """Write coloured noise, of a different colour per section; anomalies contain a tone, and clips differ in length."""
     for section in sections:
         for folder, domain, split, label, count in clips:
             (root / machine / folder).mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def write_machine(root: Path, machine: str, sections: list[str], clips=CLIPS) ->
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A project with decoded clips of fan (three sections, two of them planned) and valve (one section)."""
+    """Create a project with decoded clips of fan (three sections, two of them planned) and valve (one section)."""
     home = tmp_path_factory.mktemp("project")
     write_machine(home / "data", "fan", ["00", "01", "02"])
     write_machine(home / "data", "valve", ["00"], [("train", "source", "train", "normal", 6)])
@@ -107,7 +107,7 @@ def settings(home):
 
 @pytest.fixture(scope="module")
 def tables(home):
-    """All baselines, run once."""
+    """Run all baselines once."""
     settings = params.load("tiny")
     return {system: run(settings, "fan") for system, run in RUNS.items()}
 
@@ -117,7 +117,7 @@ def folder(settings, system: str) -> Path:
 
 
 def spectrogram(home: Path, row: pd.Series) -> np.ndarray:
-    """The clip's log-mel by librosa, ``(frames, mels)``, float64."""
+    """Compute the clip's log-mel with librosa, ``(frames, mels)``, float64."""
     domain = "train" if row.split == "train" else f"{row.domain}_test"
     waveform, _ = soundfile.read(home / "data" / row.machine / domain / row.clip)
     mel = librosa.feature.melspectrogram(y=waveform, sr=RATE, n_fft=1024, hop_length=512, n_mels=24)
@@ -175,7 +175,7 @@ def test_the_scores_of_the_frame_autoencoder_are_those_of_its_files(home, settin
 
 
 def learnt(home, settings) -> tuple[pd.DataFrame, list[np.ndarray]]:
-    """The clips that systems learn from, and their log-mel."""
+    """Return the training clips of all systems, and their log-mel."""
     clips = open_machine(settings, "fan")
     table = clips.table[clips.role == LEARN]
     return table, [spectrogram(home, row) for row in table.itertuples()]
@@ -215,7 +215,7 @@ def test_the_frame_autoencoder_says_what_it_explains(home, settings, tables):
 
 
 def test_a_frame_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(home):
-    """After one step of a huge size the output is nothing like the input."""
+    """After one huge step, the output is nothing like the input."""
     more = {"profile": "dead", "frame_autoencoder.epochs": 1, "frame_autoencoder.batch_size": 100_000}
     settings = params.load("tiny", more | {"frame_autoencoder.learning_rate": 1.0})
     prepare_clips(settings)
@@ -246,7 +246,7 @@ def test_the_scores_of_mobilenet_are_those_of_its_files(home, settings, tables):
 
 
 def test_mobilenet_tells_sections_apart(tables, settings):
-    """A clip scores below zero where the posterior of its own section is above one half: held-out clips too."""
+    """A clip, held out or not, scores below zero if the posterior of its own section is above one half."""
     table = tables["mobilenet"]
     held_out = table[(table["split"] == "train") & (table["domain"] == "source")]
     assert (held_out["score"] < 0).all()
@@ -272,7 +272,7 @@ def test_mobilenet_says_how_many_training_clips_it_takes_for_their_own_section(h
 
 
 def test_the_batch_norm_of_mobilenet_is_that_of_its_weights(home, settings, tables):
-    """Average mean and variance of 30 batches of the training windows, of the first layer, by numpy."""
+    """Compare the first layer with the average mean and variance of 30 batches of training windows, by numpy."""
     tensors = load_file(folder(settings, "mobilenet") / "model.safetensors")
     _, spectra = learnt(home, settings)
     windows = np.concatenate([sliding_window_view(part, 16, axis=0).transpose(0, 2, 1) for part in spectra])
@@ -296,7 +296,7 @@ def test_the_batch_norm_of_mobilenet_is_that_of_its_weights(home, settings, tabl
 def test_a_mobilenet_that_rejects_what_it_learnt_from_is_said_to_do_so(
     home, monkeypatch, logits, accuracy, published_formula
 ):
-    """A network that always gives one answer, and one that is always wrong, in place of the trained one."""
+    """Replace the trained network by one that always gives one answer, and by one that is always wrong."""
     settings = params.load("tiny", {"profile": "dead", "mobilenet.epochs": 1, "mobilenet.train_hop": 100,
                                     "mobilenet.published_formula": published_formula})  # fmt: skip
     prepare_clips(settings)
@@ -320,7 +320,7 @@ def test_a_mobilenet_that_rejects_what_it_learnt_from_is_said_to_do_so(
     st.integers(0, 2),
 )
 def test_window_scores_equal_the_plain_formula(logits, section):
-    """Within the range where the plain formula itself is good to 1e-6: it subtracts p from 1."""
+    """Compare in the range where the plain formula, which subtracts p from 1, is accurate to 1e-6."""
     own = torch.full((len(logits),), section)
     log_p = log_softmax(np.array(logits), axis=1)[:, section]
     p = np.exp(log_p)
@@ -338,7 +338,7 @@ def test_window_scores_of_a_very_sure_classifier_are_finite():
 
 
 def test_the_scores_of_mahalanobis_are_scipys(home, settings, tables):
-    """All clips, held-out ones too, from the Gaussian of the clips of both domains that are learnt from."""
+    """Score all clips, including held-out ones, with the Gaussian of the training clips of both domains."""
     table, clips = tables["mahalanobis"], learnt(home, settings)
     model = load_file(folder(settings, "mahalanobis") / "model.safetensors")
 

@@ -1,4 +1,4 @@
-"""Mini-batches hold what they promise, draw fairly, and are pure functions of (seed, step)."""
+"""Test that mini-batches have the stated contents, are drawn uniformly, and are pure functions of (seed, step)."""
 
 import collections
 
@@ -42,7 +42,7 @@ def make(machine="fan", section="00", samples=1000, value=None, frames=3, counts
 
 
 def constants() -> Batches:
-    """Batches of clips that hold one constant for each (machine, section, domain)."""
+    """Create batches of clips that hold one constant for each machine, section and domain."""
     return make(value=lambda *key: VALUES[key], target_clips=2)
 
 
@@ -86,7 +86,7 @@ def test_composition(half, targets, alpha, seed):
 
 
 def test_mixtures_are_of_what_they_should_be():
-    """Clips hold constants, so the partner of each row can be told from the mixture, its share and its label."""
+    """Clips hold constants, so mixture, share and label determine the partner of each row."""
     batches, groups = constants(), {value / 32768: key for key, value in VALUES.items()}
     seen = collections.defaultdict(set)
     for step in range(60):
@@ -228,7 +228,7 @@ def test_open_reads_the_machines_that_may_take_part(tmp_path):
 
 
 def test_shifted_clips_take_the_place_of_pseudo_target_clips():
-    """Shifted clips hold 30000 (own section) and 31000 (other section); the others what VALUES says."""
+    """Shifted clips hold 30000 (own section) and 31000 (other section), the others the constants in VALUES."""
     branch = params.Classifier(
         features={"hop_length": 100},
         images={"frames": 3},

@@ -1,4 +1,4 @@
-"""The book's assembly: pages, tables, links, mathematics. The whole book is built by the end-to-end test."""
+"""Test the parts of the book: pages, tables, links, mathematics. The end-to-end test builds the whole book."""
 
 import importlib
 import inspect
@@ -50,7 +50,7 @@ EVERY = pytest.mark.parametrize("name", CHAPTERS)
 
 # Chapters -------------------------------------------------------------------------------------------------------------
 def prose(text: str) -> str:
-    """A chapter without code; what stands in a directive (a caption, a note) is prose."""
+    """Return a chapter without code; the contents of a directive (a caption, a note) are prose."""
     text = re.sub(r"(?ms)^```([^\n]*)\n(.*?)^```$", lambda fence: fence[2] if fence[1].startswith("{") else "", text)
     return re.sub(r"`[^`\n]*`", "", text)
 
@@ -80,7 +80,7 @@ def test_no_figure_is_typed_by_hand(name):
 
 @pytest.mark.parametrize("path", sorted((BOOK.parent / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_no_figure_is_typed_by_hand_in_a_notebook(path):
-    """In its prose, captions and alternative texts; what the paper says is quoted."""
+    """Check prose, captions and alternative texts; only quotations of the paper may contain figures."""
     texts = []
     for cell in nbformat.read(path, as_version=4).cells:
         about = cell.metadata.get("mystnb", {})
@@ -115,7 +115,7 @@ def test_links_of_a_chapter_lead_somewhere(name):
 
 
 def resolved(name: str):
-    """What ``asdlib.module.Class.method`` is."""
+    """Return the object with the name ``asdlib.module.Class.method``."""
     parts = name.split(".")
     for cut in range(len(parts), 0, -1):
         try:
@@ -136,8 +136,8 @@ def test_values_stand_where_they_are_filled_in(name):
 
 @EVERY
 def test_settings_that_a_chapter_names_exist(name):
-    """Of those in ``{{ settings.x }}`` and of those in code, such as ``autoencoder.scorer.masking``."""
-    known = set(provenance.flattened(params.load("paper").resolved()))
+    """Check settings in ``{{ settings.x }}`` and those in code, such as ``autoencoder.scorer.masking``."""
+    known = set(provenance.flatten(params.load("paper").resolved()))
     above = {key.rsplit(".", depth)[0] for key in known for depth in (1, 2)}
     heads = ("frame_autoencoder", "mobilenet", "autoencoder", "classifier", "ensemble", "evaluation", "data")
     pattern = rf"(?:settings\.|[`\"{{])((?:{'|'.join(heads)})\.[a-z0-9_.]+)"
@@ -280,7 +280,7 @@ def test_cells_that_only_import_and_load_settings_are_left_out_of_the_page():
 
 
 def test_chapters_show_what_notebooks_made(tmp_path):
-    """A picture with its caption, cell, commit and data; players as they are; a cell without output fails the build."""
+    """Pictures have caption, cell, commit and data, players are unchanged; a cell without output fails the build."""
     run = Run(tmp_path / "run")
     folder = run.system("autoencoder", "fan", "base")
     folder.mkdir(parents=True)
@@ -418,7 +418,7 @@ def test_a_run_that_is_not_there_is_named(tmp_path, monkeypatch, capsys):
 
 
 def pages_of(toc) -> list[str]:
-    """All pages that a table of contents names."""
+    """Return all pages in a table of contents."""
     if isinstance(toc, list):
         return [page for entry in toc for page in pages_of(entry)]
     if isinstance(toc, dict):
@@ -454,7 +454,7 @@ def test_values_for_prose():
 
 
 def test_what_is_missing_or_broken_fails_the_build(tmp_path):
-    """One page with a value that no run has, a link to nowhere, an unknown function and unknown mathematics."""
+    """The page has a value that no run has, a broken link, an unknown function and unknown mathematics."""
     source = tmp_path / "source"
     source.mkdir()
     for name in ("_ext", "_static"):
@@ -477,7 +477,7 @@ def test_what_is_missing_or_broken_fails_the_build(tmp_path):
 
 
 def cell(text: str, heading: str, method: str) -> str:
-    """One cell of the first Markdown table in ``text``."""
+    """Return one cell of the first Markdown table in ``text``."""
     rows = [[part.strip() for part in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     return next(row for row in rows if row[0] == method)[rows[0].index(heading)]
 
@@ -669,7 +669,7 @@ def test_the_readme_has_the_costs_of_the_stored_demonstration():
 
 # The stored run -------------------------------------------------------------------------------------------------------
 def test_scores_are_the_same_after_they_were_stored(tmp_path):
-    """Every row, selection and half, of two sections whose clips share their names."""
+    """Check every row, selection and half, for two sections whose clips have the same names."""
     labels = ("normal", "anomaly")
     rows = [
         (system, "ToyCar", section, "source", "test", f"clip_{number}.wav", labels[number % 2], number + .5)
@@ -694,7 +694,7 @@ def test_scores_are_the_same_after_they_were_stored(tmp_path):
 
 
 def test_stored_scores_give_the_stored_table():
-    """To 0.05 points: scores are kept with five digits, which may make ties."""
+    """Compare to 0.05 points, because scores are stored with five digits, which may create ties."""
     folder = assemble.REAL
     frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""}).dropna(subset=["value"])
     every = real.read(folder)

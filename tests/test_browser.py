@@ -1,4 +1,4 @@
-"""The book of the smoke run in a real browser, read from disk with all other hosts out of reach."""
+"""Test the book of the smoke run in a real browser, from disk and without access to other hosts."""
 
 import json
 import re
@@ -110,7 +110,7 @@ def test_the_search_finds_what_the_paper_names(book, page):
 
 
 def test_no_link_is_dead(book):
-    """Of all pages, also of the listings of the sources; links to other hosts are not followed."""
+    """Check the links of all pages, including listings of sources; links to other hosts are not followed."""
     dead = []
     for path in sorted(book.rglob("*.html")):
         if "_static" in path.parts:
@@ -176,7 +176,7 @@ def test_terms_and_works_explain_themselves(book):
 
 
 def test_what_is_missing_is_seen(page, tmp_path):
-    """The checks above can fail: a page that wants another host, a file that is not there, and throws."""
+    """The checks above can fail: a page requests another host and a missing file, and throws an exception."""
     (tmp_path / "page.html").write_text(
         '<article><h1>t</h1><img src="https://example.com/a.png"></article><script src="no_such.js"></script>'
         '<script>console.error("one"); throw new Error("two")</script>'

@@ -1,4 +1,4 @@
-"""Thresholds, percentiles and rates of a detector, against simulation and scipy."""
+"""Test thresholds, percentiles and rates of a detector against simulation and scipy."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SCORES = arrays(np.float64, st.integers(2, 60), elements=st.floats(-10, 10), uni
 
 
 def simulated(draw, clips, windows, rate, times=4000):
-    """Share of normal recordings called anomalous, over many draws of held-out clips; and each draw's own share."""
+    """Return the share of normal recordings called anomalous, over many draws of held-out clips, and for each draw."""
     rng = np.random.default_rng(0)
     calibrations = [Calibration(draw(rng, clips), rate) for _ in range(times)]
     alarms = [draw(rng, windows).max() > calibration.threshold(windows) for calibration in calibrations]
@@ -38,7 +38,7 @@ def test_the_interval_holds_the_rate_of_its_threshold():
 
 @pytest.mark.parametrize("windows", [3, 30])
 def test_long_recordings_alarm_at_the_rate_of_the_whole(windows):
-    """Exponential tails, as assumed, from 50 clips: the estimated tail leaves it within a factor of two."""
+    """For exponential tails, as assumed, the tail estimated from 50 clips is within a factor of two."""
     alarms, _ = simulated(lambda rng, size: rng.exponential(size=size), 50, windows, 0.1)
     assert 0.05 < alarms < 0.2
 

@@ -1,4 +1,4 @@
-"""From a folder's names to the table of clips and the plan of a run."""
+"""Test deriving the table of clips and the plan of a run from the names in a folder."""
 
 import subprocess
 import sys
@@ -6,13 +6,13 @@ import sys
 import pytest
 
 from asdlib import params
-from asdlib.data import catalogue
-from asdlib.data.catalogue import Plan
+from asdlib.data import catalogue, plan
+from asdlib.data.plan import Plan
 from asdlib.errors import DataError
 
 
 def files(root, machine, **counts):
-    """Empty files (no file is opened here): ``section_domain_split_label=count``, label ``unknown`` without one."""
+    """Write empty files: ``section_domain_split_label=count``; without a label, it is ``unknown``."""
     for key, count in counts.items():
         section, domain, split, label = key.removeprefix("s").split("_")
         folder = root / machine / ("train" if split == "train" else f"{domain}_test")
@@ -23,7 +23,7 @@ def files(root, machine, **counts):
 
 
 def full(root, machine, section="00"):
-    """A section that has all."""
+    """Write a complete section."""
     groups = ("source_train_normal", "target_train_normal", "source_test_normal", "source_test_anomaly")
     groups += ("target_test_normal", "target_test_anomaly")
     files(root, machine, **{f"s{section}_{group}": 3 for group in groups})
@@ -66,7 +66,7 @@ def test_a_tree_of_2020(tmp_path):
         (tmp_path / "pump" / split).mkdir(parents=True, exist_ok=True)
         for index in range(3):
             (tmp_path / "pump" / split / f"{label}_id_04_{index:08d}.wav").touch()
-    assert catalogue.plan(settings(tmp_path)) == Plan({"pump": ["04"]}, [])
+    assert plan.derive(settings(tmp_path)) == Plan({"pump": ["04"]}, [])
 
 
 def test_who_takes_part(tmp_path):
@@ -75,22 +75,22 @@ def test_who_takes_part(tmp_path):
     files(tmp_path, "fan", s03_source_train_normal=2, s03_source_test_unknown=2)  # evaluation section
     files(tmp_path, "valve", s00_source_train_normal=2)  # no test clips
     files(tmp_path, "pump", s04_source_test_unknown=2)  # nothing to learn from, nothing to evaluate
-    assert catalogue.plan(settings(tmp_path)) == Plan({"fan": ["00", "01"]}, ["valve"])
-    assert catalogue.plan(settings(tmp_path, sections=["01"])) == Plan({"fan": ["01"]}, [])
+    assert plan.derive(settings(tmp_path)) == Plan({"fan": ["00", "01"]}, ["valve"])
+    assert plan.derive(settings(tmp_path, sections=["01"])) == Plan({"fan": ["01"]}, [])
     full(tmp_path, "valve")
-    assert catalogue.plan(settings(tmp_path, machines=["valve"])) == Plan({"valve": ["00"]}, ["fan"])
+    assert plan.derive(settings(tmp_path, machines=["valve"])) == Plan({"valve": ["00"]}, ["fan"])
 
 
 def test_a_section_without_any_target_clips_is_fine(tmp_path):
     files(tmp_path, "fan", s00_source_train_normal=3, s00_source_test_normal=1, s00_source_test_anomaly=1)
-    assert catalogue.plan(settings(tmp_path)).machines == {"fan": ["00"]}
+    assert plan.derive(settings(tmp_path)).machines == {"fan": ["00"]}
 
 
 def test_ones_own_machine_needs_no_anomalies(tmp_path):
     files(tmp_path, "fan", s00_source_train_normal=3, s00_source_test_normal=1)
-    assert catalogue.plan(settings(tmp_path, anomalies=False)).machines == {"fan": ["00"]}
+    assert plan.derive(settings(tmp_path, anomalies=False)).machines == {"fan": ["00"]}
     with pytest.raises(DataError, match="none of them anomalous"):
-        catalogue.plan(settings(tmp_path))
+        plan.derive(settings(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -111,17 +111,17 @@ def test_a_section_that_lacks_something(tmp_path, missing, words):
     for path in gone:
         path.unlink()
     with pytest.raises(DataError) as info:
-        catalogue.plan(settings(tmp_path))
+        plan.derive(settings(tmp_path))
     assert all(word in str(info.value) for word in [*words, "data.sections"])
     assert "\n" not in str(info.value)
-    assert catalogue.plan(settings(tmp_path, sections=["00"])).machines == {"fan": ["00"]}
+    assert plan.derive(settings(tmp_path, sections=["00"])).machines == {"fan": ["00"]}
 
 
 def test_all_problems_are_told_together(tmp_path):
     for section in range(30):
         files(tmp_path, "fan", **{f"s{section:02d}_source_test_normal": 1, f"s{section:02d}_source_test_anomaly": 1})
     with pytest.raises(DataError) as info:
-        catalogue.plan(settings(tmp_path))
+        plan.derive(settings(tmp_path))
     lines = str(info.value).splitlines()
     assert "(30)" in lines[0] and len(lines) == 1 + 20 + 1 and "10 more" in lines[-1]
 
@@ -129,7 +129,7 @@ def test_all_problems_are_told_together(tmp_path):
 def test_folders_that_hold_nothing_usable(tmp_path):
     def refused(root, *words, **data):
         with pytest.raises(DataError) as info:
-            catalogue.plan(settings(root, **data))
+            plan.derive(settings(root, **data))
         assert all(word in str(info.value) for word in (str(root), *words)), info.value
 
     refused(tmp_path / "nowhere", "no such folder")
@@ -159,25 +159,25 @@ def test_names_that_are_not_there_come_with_the_nearest(tmp_path):
     full(tmp_path, "gearbox")
     files(tmp_path, "valve", s00_source_train_normal=1)
     with pytest.raises(DataError, match=r"data\.machines: .* no machine 'gearbx'; did you mean 'gearbox'"):
-        catalogue.plan(settings(tmp_path, machines=["gearbx"]))
+        plan.derive(settings(tmp_path, machines=["gearbx"]))
     with pytest.raises(DataError, match=r"data\.sections: .* no section '07'.* There are 00"):
-        catalogue.plan(settings(tmp_path, sections=["07"]))
+        plan.derive(settings(tmp_path, sections=["07"]))
     with pytest.raises(DataError, match=r"machine valve of data\.machines has no labelled test clips"):
-        catalogue.plan(settings(tmp_path, machines=["valve"]))
+        plan.derive(settings(tmp_path, machines=["valve"]))
 
 
 def test_synthetic_data_are_planned_before_they_exist(tmp_path):
     small = {"machines": ["fan", "pump"], "sections": ["00", "02"], "train_source": 3, "test_normal": 1}
     there = settings(tmp_path / "no", synthetic=params.Synthetic(**small, test_anomaly=3))
-    assert catalogue.plan(there) == Plan({"fan": ["00", "02"], "pump": ["00", "02"]}, [])
+    assert plan.derive(there) == Plan({"fan": ["00", "02"], "pump": ["00", "02"]}, [])
     with pytest.raises(DataError, match="no target training clips"):
-        catalogue.plan(settings(tmp_path / "no", synthetic=params.Synthetic(**small, train_target=0)))
+        plan.derive(settings(tmp_path / "no", synthetic=params.Synthetic(**small, train_target=0)))
     with pytest.raises(DataError, match=r"no synthetic 'fann'; did you mean 'fan'"):
-        catalogue.plan(settings(tmp_path / "no", synthetic=params.Synthetic(machines=["fann"])))
+        plan.derive(settings(tmp_path / "no", synthetic=params.Synthetic(machines=["fann"])))
 
 
-def test_the_catalogue_is_quick_to_import():
-    """The Snakefile imports it at every parse: nothing heavy may come along."""
-    code = "import sys, asdlib.data.catalogue; print(*sys.modules)"
+def test_the_plan_is_quick_to_import():
+    """The Snakefile imports it and the catalogue whenever it is parsed, so they must not import heavy packages."""
+    code = "import sys, asdlib.data.plan; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "scipy", "sklearn", "librosa", "matplotlib", "soundfile"} & set(modules)

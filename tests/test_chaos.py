@@ -1,4 +1,4 @@
-"""Killed at random, again and again, a run ends with the bytes of one in peace."""
+"""Test that a run that is killed at random several times ends with the same bytes as an undisturbed run."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Claims are judged by the interval of their effect, on runs in which the truth is known."""
+"""Test that claims are judged by the interval of their effect, on runs in which the truth is known."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ STRONG = {"Baseline (AE)": 0, "Baseline (MobileNetV2)": 0, "AE": 0.5, "BC": 0.5,
 
 
 def resampled_rows(shifts, machines=("ToyCar", "valve"), count=100, by_machine=None):
-    """Resamples of a run whose rows lift anomalies by ``shifts`` standard deviations, the same in both halves."""
+    """Resample a run whose rows lift anomalies by ``shifts`` standard deviations, the same in both halves."""
     generator, parts = np.random.default_rng(0), []
     for machine in machines:
         clips = synthetic_scores.clips(machine, test=60, train=0)
@@ -49,7 +49,7 @@ def judge(shifts, machines=("ToyCar", "valve"), count=100, by_machine=None, pair
 
 
 def agreement(within, between, pairs=True):
-    """Correlations of two candidates per approach, in 8 sections, domains and labels."""
+    """Return correlations of two candidates per approach, in 8 sections, domains and labels."""
     names = [f"{branch}/{k}" for branch in ("autoencoder", "classifier") for k in ((0, 1) if pairs else (0,))]
     rows = []
     for k in range(8):
@@ -107,7 +107,7 @@ def test_true_claims_hold_and_false_ones_are_contradicted():
 
 
 def test_leads_are_attributed_to_different_features_where_both_grow_together():
-    """*mix* leads *max* by more and more, while the approaches rank the clips less and less alike; and the reverse."""
+    """The lead of *mix* over *max* grows while the approaches rank the clips less and less alike, and vice versa."""
     machines = ("ToyCar", "fan", "valve")
     lifts = {(machine, "AE+BC ensemble (mix)"): 1.5 + k for k, machine in enumerate(machines)}
     for sign, found in ((1, HOLDS), (-1, CONTRADICTED)):
@@ -181,13 +181,13 @@ def test_the_figure_names_what_was_measured_with_its_verdict():
 
 
 def noise(generator, count=2000, clips=400):
-    """Resampled leads whose true values are zero: the figure, then its resamples around it."""
+    """Return resampled leads whose true values are zero: the figure, then resamples around it."""
     figure = generator.normal(0, 0.02)
     return np.append(figure, figure + generator.normal(0, 0.02, count))
 
 
 def test_better_than_both_is_a_test_of_each():
-    """Of two leads that are both zero in truth, at most the nominal share is called a lead, and far less in fact."""
+    """If both true leads are zero, at most the nominal share is called a lead."""
     generator, found = np.random.default_rng(0), []
     for _ in range(1500):
         leads = [noise(generator, 100), noise(generator, 100)]
@@ -205,7 +205,7 @@ def judge_effect(leads, needed=None):
 
 
 def test_several_machine_types_are_at_least_two():
-    """Two of seven by chance is no finding: the intervals are widened for the choice of the two."""
+    """Two of seven by chance is not a finding, since the intervals are widened for the choice of the two."""
     generator = np.random.default_rng(1)
     found = [judge_effect([noise(generator, 100) for _ in range(7)], needed=2)["verdict"] == HOLDS for _ in range(1500)]
     assert np.mean(found) < 0.025

@@ -1,4 +1,4 @@
-"""The network: input, embedding and logit as the paper says, losses, weights, layout."""
+"""Test the classifier's network: input, embedding and logit as in the paper, losses, weights, memory layout."""
 
 import copy
 
@@ -22,7 +22,7 @@ SAMPLES = 31 * 128
 
 def branch(**values) -> params.Classifier:
     plain = {"features": {"n_fft": 256, "hop_length": 128, "n_mels": 32}, "model": {"backbone": "test_resnet"}}
-    return params.Classifier.model_validate(params.merged(plain, values))
+    return params.Classifier.model_validate(params.merge(plain, values))
 
 
 def make(normalisation=(0.01, 0.2), **values) -> Classifier:
@@ -162,7 +162,7 @@ def test_number_of_parameters():
 
 @pytest.mark.slow
 def test_the_fast_path_trains_like_float32_in_the_usual_layout():
-    """bfloat16 and channels last, against float32 and batch, channels, height, width."""
+    """Compare bfloat16 and channels last with float32 and the order batch, channels, height, width."""
     fast = make(model={"dropout": 0.0}).train()
     plain = copy.deepcopy(fast).to(memory_format=torch.contiguous_format)
     wave, label = waveform(16), torch.tensor([1.0, 0.0] * 8)

@@ -1,4 +1,4 @@
-"""Scores against the formulas, computed anew from the stored outputs; windows; fall-backs and errors."""
+"""Test scores against the formulas, computed again from the stored outputs; windows, fallbacks and errors."""
 
 import json
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory):
-    """Settings, score table, outputs and embeddings of fan: section 00 fine-tuned, section 01 not."""
+    """Return settings, scores, outputs and embeddings of fan, of which section 00 is fine-tuned and 01 is not."""
     settings = project(tmp_path_factory.mktemp("clips"))
     for section in ("00", "01"):
         train.fit(settings, "fan", section, "base")
@@ -45,7 +45,7 @@ def system(scored, variant: str) -> pd.DataFrame:
 
 
 def outputs_of(scored, row: pd.Series, variant: str) -> pd.Series:
-    """The models' output for a row of the score table: by the fine-tuned model for target clips, if there is one."""
+    """Return the output for a row of the score table, of the fine-tuned model for target clips, if there is one."""
     table, source_only = scored[2], variant in ("source_model", "source_mahalanobis")
     tuned = row["domain"] == "target" and row["section"] == "00" and not source_only
     same = (table["kind"] == "section") & (table["stage"] == ("fine-tuning" if tuned else "source training"))
@@ -54,7 +54,7 @@ def outputs_of(scored, row: pd.Series, variant: str) -> pd.Series:
 
 
 def reference(scored, output: pd.Series, role: str) -> pd.DataFrame:
-    """Outputs of the same model for the section's training clips that were learnt from, or held out."""
+    """Return outputs of the same model for the section's training clips, those learnt from or those held out."""
     table = scored[2]
     same = (table["model"] == output["model"]) & (table["stage"] == output["stage"]) & (table["kind"] == "section")
     return table[same & (table["split"] == "train") & (table["role"] == role)]
@@ -89,7 +89,7 @@ def test_every_clip_gets_every_variant(scored):
     ],
 )
 def test_the_papers_formula(scored, variant, weight, pooling):
-    """w times the logit plus 1 - w times the distance, each normalised on held-out clips under the same model."""
+    """Compute w times the logit plus 1 - w times the distance, each normalised over held-out clips."""
     table = system(scored, variant)
     expected = []
     for _, row in table.iterrows():
@@ -111,7 +111,7 @@ def test_the_curve_runs_from_the_distance_to_the_posterior(scored):
 
 @pytest.mark.parametrize("variant", ["mahalanobis", "source_mahalanobis"])
 def test_mahalanobis(scored, variant):
-    """From the clips that were learnt from: for test and held-out clips alike, these are clips of other recordings."""
+    """Measure distances from the training clips that are not held out, and are no test clips."""
     embedding = scored[3].astype(np.float64)
     for _, row in system(scored, variant).iloc[::3].iterrows():
         output = outputs_of(scored, row, variant)
@@ -139,7 +139,7 @@ def test_the_table_holds_clips_outliers_and_centroids_of_both_stages(scored):
 
 
 def test_outputs_are_means_over_windows_of_the_model(scored):
-    """One clip by hand: cut it, run the model, average."""
+    """Cut one clip by hand, run the model, and average."""
     settings, _, table, embedding = scored
     branch, run = settings.candidate("classifier", "base"), paths.Run.of(settings)
     path = run.system("classifier", "fan", "base", "00") / "source.safetensors"
@@ -190,7 +190,7 @@ def test_windows_are_equally_spaced_and_cover_the_clip(samples, length, count):
 
 def test_centroids_of_the_loss(scored):
     settings, run = scored[0], paths.Run.of(scored[0])
-    own = params.merged(settings.classifier.model_dump(mode="json"), {"scorer": {"centroids": "training"}})
+    own = params.merge(settings.classifier.model_dump(mode="json"), {"scorer": {"centroids": "training"}})
     settings = settings.model_copy(update={"classifier": params.Classifier.model_validate(own)})
     table, embedding = clip_outputs.table(settings, "fan", "00", "base", training.compute(settings))
     for stage, file in train.FILES.items():
@@ -202,7 +202,7 @@ def test_centroids_of_the_loss(scored):
 
 
 def test_saturated_posteriors_do_not_tie():
-    """Posteriors of logits 40, 50 and 60 are 1 in float64, and count as much as the distance all the same."""
+    """The posteriors of logits 40, 50 and 60 are 1 in float64; the logits still count as much as the distance."""
     said = [(np.array([logit, logit]), np.zeros((2, 3))) for logit in (60.0, 50.0, 40.0)]
     measured = window_outputs.measure(said, np.ones((2, 3)))
     assert (measured["anomaly"] < 1e-17).all()
@@ -231,7 +231,7 @@ def test_the_scorer_may_change_without_a_new_training(scored):
     paths.Run.of(settings).folder.parent.mkdir()
     paths.Run.of(settings).folder.symlink_to(paths.Run.of(scored[0]).folder)
     changes = {"origin": "extension", "scorer": {"variants": ["distance", "w25_max"], "target_from": "shifted"}}
-    changed = params.merged(settings.classifier.model_dump(mode="json"), changes)
+    changed = params.merge(settings.classifier.model_dump(mode="json"), changes)
     settings = settings.model_copy(update={"classifier": params.Classifier.model_validate(changed)})
     result = scorer.score(settings, "fan", "base")
     source = result[(result["system"] == "classifier/base/distance") & (result["domain"] == "source")]
@@ -258,7 +258,7 @@ def test_confused_clips(scored):
     table["score"] = np.where(table["label"] == "anomaly", 1.0, 0.0) + 0.001 * np.arange(len(table))
     odd = table.index[(table["label"] == "normal") & (table["split"] == "test")][0]
     table.loc[odd, "score"] = 9.0
-    worst = inspection.confused(table, count=2)
+    worst = inspection.find_confused(table, count=2)
     assert list(worst["label"]) == ["normal", "normal", "anomaly", "anomaly"]
     assert worst["clip"][0] == table["clip"][odd] and worst["rank"][0] == 1.0
     assert set(worst["split"]) == {"test"}
@@ -268,7 +268,9 @@ def test_images_for_the_notebooks(scored):
     settings = scored[0]
     batch, images = inspection.batch(settings, "fan", "00", "base")
     assert images.shape == (8, 32, 32) and "target" in set(batch.kind) and np.isfinite(images).all()
-    heard = {item.title.partition(",")[0]: item for item in inspection.to_hear(settings, "fan", "00", "base", [0.5])}
+    heard = {
+        item.title.partition(",")[0]: item for item in inspection.cut_examples(settings, "fan", "00", "base", [0.5])
+    }
     assert list(heard) == ["source clip", "target clip", "pseudo-target: half source", "Mixup", heard_outlier(heard)]
     waves = {name: item.waveform for name, item in heard.items()}
     half = (waves["source clip"] + waves[heard_outlier(heard)]) / 2
@@ -277,15 +279,15 @@ def test_images_for_the_notebooks(scored):
 
 
 def heard_outlier(heard: dict) -> str:
-    """The title of the outlier, which names its machine type."""
+    """Return the title of the outlier, which contains its machine type."""
     return next(name for name in heard if name.startswith("outlier ("))
 
 
 def test_target_clips_are_compared_with_shifted_clips(scored):
-    """Stored outputs again, with shifted clips besides the section's own."""
+    """Compute the outputs again, with shifted clips in addition to the section's own."""
     changed = {"classifier.scorer": {"target_from": "shifted", "variants": ["mahalanobis", "w50_mean"]}}
     changed |= {"classifier.origin": "extension"}
-    settings = params.Settings.model_validate(params.merged(scored[0].resolved(), changed))
+    settings = params.Settings.model_validate(params.merge(scored[0].resolved(), changed))
     table = scorer.score(settings, "fan", "base")
     assert list(table["system"].unique()) == ["classifier/base/mahalanobis", "classifier/base/w50_mean"]
     known, embedding = clip_outputs.read(settings, "fan", "base")

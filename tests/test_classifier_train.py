@@ -1,4 +1,4 @@
-"""Two stages of training: what they write, and that a killed one goes on to the same bits."""
+"""Test the two stages of training: their files, and that a killed training resumes to the same bits."""
 
 import copy
 import itertools
@@ -20,7 +20,7 @@ from asdlib.errors import ModelError, ParamsError
 pytestmark = pytest.mark.slow
 
 REFRESHED = 30
-"""batches that the batch norm is refreshed with"""
+"""number of batches by which batch norm is refreshed"""
 FILES = ["source.safetensors", "target.safetensors", "history.csv"]
 
 
@@ -29,7 +29,7 @@ def folder(settings, section="00"):
 
 
 def elsewhere(settings, name: str):
-    """The same settings with another run folder that holds the same decoded clips."""
+    """Return the same settings with another run folder that holds the same decoded clips."""
     other = settings.model_copy(update={"runs": settings.runs + name})
     (paths.Run.of(other).folder).mkdir(parents=True)
     (paths.Run.of(other).folder / "data").symlink_to(paths.Run.of(settings).folder / "data")
@@ -101,7 +101,7 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(trained, monkeypatc
 
 @pytest.mark.parametrize("refresh", [0, 1])
 def test_killed_while_the_batch_norm_is_refreshed(trained, monkeypatch, refresh):
-    """After source training (0) or after fine-tuning (1): the trained weights are kept, and the same bits come out."""
+    """Killed after source training (0) or fine-tuning (1), the weights are kept, and the result has the same bits."""
     settings, calls, plain = elsewhere(trained[0], f"refresh{refresh}"), [], training.refresh_batch_norm
 
     def dies(*arguments):
@@ -121,7 +121,7 @@ def test_killed_while_the_batch_norm_is_refreshed(trained, monkeypatch, refresh)
 
 @pytest.mark.parametrize(("stage", "draw"), [("source", "source"), ("target", "finetuning")])
 def test_batch_norm_statistics_are_those_of_the_training_batches(trained, stage, draw):
-    """Average mean and variance of 30 batches, layer by layer, under the weights in the file."""
+    """Compare each layer with the average mean and variance of 30 batches, with the stored weights."""
     settings = trained[0]
     branch, place = settings.candidate("classifier", "base"), folder(settings)
     file = place / f"{stage}.safetensors"
@@ -152,10 +152,10 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(trained, stage,
 
 
 def drawn_by(trained, monkeypatch, run_seed: int, seed: int) -> dict[str, torch.Tensor]:
-    """First weights and the batches of both stages of a training."""
+    """Return the first weights and the batches of both stages of a training."""
     settings = elsewhere(trained[0], f"seeds{run_seed}{seed}")
     changes = {"seed": run_seed, "classifier.seed": seed, "classifier.training": {"steps": 2, "finetune_steps": 2}}
-    settings = params.Settings.model_validate(params.merged(settings.resolved(), changes))
+    settings = params.Settings.model_validate(params.merge(settings.resolved(), changes))
     found, plain = {}, training.train
 
     def watched(module, *arguments, **keywords):
@@ -178,7 +178,7 @@ def drawn_by(trained, monkeypatch, run_seed: int, seed: int) -> dict[str, torch.
 
 
 def test_no_two_networks_of_other_seeds_share_weights_or_batches(trained, monkeypatch):
-    """Candidate seed 1 of run seed 0 and candidate seed 0 of run seed 1 among them, whose sum is the same."""
+    """The cases include candidate seed 1 of run seed 0 and candidate seed 0 of run seed 1, which have the same sum."""
     seeds = [(0, 0), (0, 1), (1, 0), (1, 1)]
     found = [drawn_by(trained, monkeypatch, *pair) for pair in seeds]
     names = set.intersection(*(set(each) for each in found))
@@ -255,7 +255,7 @@ def test_fine_tuning_does_not_go_on_after_a_source_training_of_other_code(traine
 
 
 def test_the_balanced_weight_makes_ddcsad_as_large_as_the_cross_entropy(trained):
-    """Over the batches of one epoch before the first step, computed from the network's outputs by the formulas."""
+    """Compare with the formulas, on the network's outputs for one epoch of batches before the first step."""
     settings, compute = trained[0], training.compute(trained[0])
     branch = settings.candidate("classifier", "base")
     assert branch.ddcsad.weight == "balanced"

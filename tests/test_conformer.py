@@ -1,4 +1,4 @@
-"""The Conformer block against its equations in plain numpy, and its properties."""
+"""Test the Conformer block against its equations in plain numpy, and its properties."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def block(kernel: int = KERNEL, dropout: float = 0.0) -> ConformerBlock:
 
 
 def reference(module: ConformerBlock, x: np.ndarray, statistics: tuple[np.ndarray, np.ndarray] | None = None):
-    """The block in numpy, clip by clip, loops where the network has none; ``x`` is ``(frames, channels)``.
+    """Compute the block in numpy, clip by clip, with plain loops; ``x`` is ``(frames, channels)``.
 
     ``statistics`` are batch norm's mean and variance; the running ones if none are given. Returns the output and what
     enters the batch norm.
@@ -122,7 +122,7 @@ def test_batch_equals_single():
 
 
 def test_without_neighbours_the_order_of_frames_is_free():
-    """A kernel of one frame leaves attention alone, which has no positional encoding."""
+    """With a kernel of one frame, only attention mixes frames, and it has no positional encoding."""
     module, x, order = block(kernel=1).eval(), torch.randn(1, 9, CHANNELS), torch.randperm(9)
     torch.testing.assert_close(module(x[:, order]), module(x)[:, order], **FLOAT32)
     module = block().eval()
@@ -146,7 +146,7 @@ def test_bfloat16_is_near():
 
 
 def test_attention_in_bfloat16_trains_like_float32():
-    """The crops of a training on a processor take another path than the fused attention in float32 next to it."""
+    """On a CPU, training crops take another path than the fused attention in float32, with the same result."""
     module, x = Attention(CHANNELS, HEADS).train(), torch.randn(2, 9, CHANNELS)
     weight = module.inward.weight
     exact = module(x)

@@ -1,4 +1,4 @@
-"""Recordings as recorders, pipes, crashes and interrupted copies leave them: read whole, or refused with a repair."""
+"""Test recordings as left by recorders, pipes, crashes and interrupted copies: read whole, or refused with a remedy."""
 
 import io
 import os
@@ -165,7 +165,7 @@ def test_half_a_recording_is_refused_with_a_repair(tmp_path, name):
 
 
 def big(path, header, size):
-    """A sparse file: header, silence, and ten samples at the end."""
+    """Write a sparse file: header, silence, and ten samples at the end."""
     path.write_bytes(header)
     os.truncate(path, size - 20)
     with open(path, "ab") as stream:
@@ -174,7 +174,7 @@ def big(path, header, size):
 
 @pytest.mark.parametrize("promised", ["wrapped", "0xFFFFFFFF", "0", "RF64"])
 def test_more_than_4_gib(tmp_path, promised):
-    """The length that 32 bits cannot say: all is read, by the places of its samples."""
+    """A file whose length exceeds 32 bits is read completely."""
     path, samples = tmp_path / "long.wav", 2**31 + 5000  # 4 GiB and 10,000 bytes
     if promised == "RF64":
         header = rf64(b"", 2 * samples)
@@ -192,7 +192,7 @@ def test_more_than_4_gib(tmp_path, promised):
 
 
 def test_other_encodings_match_libsndfile(tmp_path):
-    """Where the header is right, length and samples are those of libsndfile, to the resolution of float32."""
+    """If the header is correct, length and samples are those of libsndfile, to the resolution of float32."""
     real = np.random.default_rng(3).uniform(-1, 1, (3000, 2))
     kinds = [(name, subtype) for name in ("WAV", "WAVEX", "RF64", "W64") for subtype in ("PCM_24", "FLOAT", "DOUBLE")]
     kinds += [("AIFF", subtype) for subtype in ("PCM_S8", "PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")]
@@ -218,7 +218,7 @@ def test_notes_about_headers_become_warnings():
 
 
 def test_any_bytes_are_read_or_refused_in_a_sentence(tmp_path, note):
-    """Bytes of headers changed at random, files cut and grown: as many samples as promised, or one sentence."""
+    """Files with random headers or lengths have as many samples as promised, or are refused in one sentence."""
     kinds = [("AIFF", "PCM_16"), ("AIFF", "FLOAT"), ("W64", "PCM_24"), ("RF64", "FLOAT"), ("FLAC", "PCM_24")]
     kinds += [("OGG", "OPUS")]
     path, wholes, read = tmp_path / "a.wav", [encoded(PCM[:3000], format=f, subtype=s) for f, s in kinds], 0

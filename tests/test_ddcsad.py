@@ -1,4 +1,4 @@
-"""DDCSAD against its defining equation in float64, its gradient, and its three centroid rules."""
+"""Test DDCSAD and its gradient against its defining equation in float64, and its three rules for centroids."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ D = 5
 
 
 def ddcsad(**options) -> Ddcsad:
-    """A criterion in float64 with centroids that differ."""
+    """Return a criterion in float64 with different centroids."""
     criterion = Ddcsad(D, params.Ddcsad(**options), epoch_steps=3).double()
     criterion.centroids = torch.randn(2, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     return criterion

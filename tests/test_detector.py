@@ -1,4 +1,4 @@
-"""A detector of one's own machine, from fit to verdict, on tiny recordings and networks."""
+"""Test a detector for the user's own machine, from fit to verdict, on tiny recordings and networks."""
 
 import json
 import pickle
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Recordings, and a detector of two sections with changed conditions and outliers, made by the command."""
+    """Write recordings, and train a detector of two sections with changed conditions and outliers by the command."""
     place = tmp_path_factory.mktemp("own")
     normal(place / "pump" / "left", 40)
     normal(place / "pump" / "right", 40, first=100, pitch=700)
@@ -54,7 +54,7 @@ def odd(home):
 
 @pytest.fixture(scope="module")
 def usual(home):
-    """A normal clip that the detector takes for one: of these at least 90 % are."""
+    """Return a normal clip that the detector calls normal, as it does at least 90 % of them."""
     paths = [write(home / "left" / f"usual{seed}.wav", hum(seed)) for seed in range(1001, 1005)]
     loaded = asdlib.Detector.load(home / "detector")
     return next(path for path in paths if not loaded.judge(path).anomaly)
@@ -76,7 +76,7 @@ def test_an_anomaly_is_found_with_its_time_and_frequency(detector, odd):
 
 
 def test_new_normal_clips_alarm_at_about_the_rate(detector, home):
-    """20 new clips at 10 % by 10 held-out ones: 9 alarms or more come once in a hundred times."""
+    """With 10 held-out clips and a rate of 10 %, 9 or more alarms in 20 new clips occur once in a hundred times."""
     paths = [write(home / "new" / "left" / f"{seed}.wav", hum(seed)) for seed in range(2000, 2020)]
     decided = detector.predict(paths)
     assert set(decided) <= {-1, 1} and np.sum(decided == -1) < 9
@@ -159,7 +159,7 @@ def test_the_card_and_what_was_heard(detector, home):
 
 
 def test_held_out_clips_score_as_new_ones(detector, home):
-    """Calibration goes the same way as deployment: the file, judged, has the stored score."""
+    """A calibration clip that is judged again gets the stored score."""
     heard = pd.read_csv(home / "detector" / "recordings.csv", dtype=str)
     held = heard[(heard["name"] == "right") & (heard["split"] == "test")]
     scores = [detector.judge(home / "pump" / "right" / name).score for name in held["recording"].iloc[:2]]
@@ -206,7 +206,7 @@ def test_other_rates(detector, home, odd):
 
 @pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
 def test_a_conversion_leaves_the_highest_bands_as_they_are(tmp_path, rate):
-    """White noise of one density at both rates, within 0.5 dB up to 7.8 kHz; scipy's own filter takes 3 dB there."""
+    """White noise has the same density at both rates, within 0.5 dB up to 7.8 kHz, where scipy's filter loses 3 dB."""
     noise = np.random.default_rng(0).normal(0, 0.05, 20 * rate)
     data = params.Data(root="", sample_rate=RATE)
     source = recordings.open_recording(write(tmp_path / "noise.wav", noise, rate), data)
@@ -358,7 +358,7 @@ def test_score_prints_and_exits(home, odd, usual, capsys):
 
 # Watching -------------------------------------------------------------------------------------------------------------
 def verdicts(place, count, judge=lambda path: {"clip": str(path), "anomaly": False}):
-    """The first entries of a watch that looks every millisecond."""
+    """Return the first entries of a watch that checks every millisecond."""
     entries = watch(place, judge, every=0.001, settled=0.0)
     return [next(entries) for _ in range(count)]
 

@@ -1,4 +1,4 @@
-"""The detector's commands: options anywhere, lists, formats, live thresholds, calibration, a clean stop."""
+"""Test the detector's commands: order of options, lists, formats, changed thresholds, calibration, stopping."""
 
 import base64
 import copy
@@ -35,7 +35,7 @@ LIGHT = {"autoencoder.training.steps": 20}
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A detector of one section without outliers, and recordings to judge."""
+    """Train a detector of one section without outliers, and write recordings to judge."""
     folder = tmp_path_factory.mktemp("light")
     fitted = asdlib.Detector(profile(folder), overrides=LIGHT).fit(normal(folder / "own", 24))
     fitted.save(folder / "detector")
@@ -90,7 +90,7 @@ def test_a_judged_recording_is_opened_once(place, monkeypatch):
 
 
 def test_a_verdict_tells_what_is_wrong_with_the_header(judge, place, tmp_path, capsys):
-    """A recorder that crashed never finished the header: all samples are judged, and the verdict says so."""
+    """If a recorder crashed before finishing the header, all samples are judged, and the verdict notes it."""
     content = bytearray((place / "new" / "usual.wav").read_bytes())
     content[40:44] = bytes(4)
     (tmp_path / "crashed.wav").write_bytes(content)
@@ -172,7 +172,7 @@ def test_the_false_alarm_rate_can_be_changed_at_any_time(place, tmp_path, capsys
 
 
 def test_calibration_on_new_recordings(place, tmp_path):
-    """A machine that has been moved: everything new is odd, until the thresholds know it."""
+    """After a machine has been moved, everything is anomalous until the thresholds are calibrated."""
     moved = normal(tmp_path / "moved", 12, first=4000, pitch=340)
     wave = soundfile.read(moved / "day000.wav")[0]
     old = asdlib.Detector.load(place / "detector")
@@ -190,7 +190,7 @@ def test_calibration_on_new_recordings(place, tmp_path):
 
 # Reports --------------------------------------------------------------------------------------------------------------
 class _Page(HTMLParser):
-    """The attributes of all tags of a page, and its text."""
+    """Return the attributes of all tags of a page, and its text."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -378,7 +378,7 @@ def _children(process: int) -> list[int]:
 
 
 def _follows(process: int) -> bool:
-    """Whether a process has the pipe open by which it notices that its leader has gone."""
+    """Return whether a process holds open the pipe by which it notices the end of its leader."""
     try:
         return any("/leader." in os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir())
     except OSError:

@@ -1,4 +1,4 @@
-"""What a detector learns from and listens to: formats, arrays, names, copies, overlaps, levels, lengths, odd clips."""
+"""Test a detector's input: formats, arrays, names, copies, overlaps, levels, lengths, unusual clips."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ DATA = params.Data(root="", sample_rate=RATE)
 
 
 def laid_out(place, tmp_path, **more):
-    """The clips that ``fit`` would make of a folder, and the settings."""
+    """Return the clips into which ``fit`` would cut a folder, and the settings."""
     made = train.build_settings(profile(tmp_path), {}, tmp_path / "work")
     return lay_out(sources.find(place, **more), made, 0.1, level.LIMIT), made
 
@@ -97,7 +97,7 @@ def test_a_recording_is_read_again_after_it_was_closed(tmp_path, suffix):
 
 
 def test_fit_examines_each_header_once_and_reads_each_recording_three_times(tmp_path):
-    """To survey it, to measure levels, and to write its clips."""
+    """Each recording is opened to survey it, to measure levels, and to write its clips."""
     place = normal(tmp_path / "own", 9)
     with opened_files() as counts:
         laid_out(place, tmp_path)
@@ -212,7 +212,7 @@ def test_levels():
 
 
 def test_quiet_recordings_keep_their_resolution(tmp_path):
-    """A tone 40 dB below a hum at -70 dBFS is lost in 16 bits, but not in the clip that is learnt from."""
+    """A tone 40 dB below a hum at -70 dBFS would be lost in 16 bits, but the training clip keeps it."""
     place = tmp_path / "own"
     place.mkdir()
     time = np.arange(2 * RATE) / RATE
@@ -235,7 +235,7 @@ def test_lengths():
 
 # Statistics -----------------------------------------------------------------------------------------------------------
 def test_the_spectrum_is_in_decibel_per_bin():
-    """White noise of one density in every band, whatever the rate: its variance, by Parseval."""
+    """White noise has the same density in every band at any rate; compare with its variance, by Parseval."""
     for rate in (16_000, 48_000):
         bands = statistics.Bands(rate)
         noise = np.rint(np.random.default_rng(0).normal(0, 1000, 20 * rate)).astype(np.int16)

@@ -1,4 +1,4 @@
-"""Downloads from a server that misbehaves in every way: what arrives is whole, verified, and nothing else."""
+"""Test downloads from a misbehaving server: files are complete and verified, and there are no others."""
 
 import hashlib
 import http.server
@@ -38,7 +38,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Zenodo's interface on this machine; ``faults`` are taken from the front, one a request for an archive."""
+    """Serve Zenodo's interface on this machine; each request for an archive takes the first of ``faults``."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -231,7 +231,7 @@ def test_wrong_arguments(server, tmp_path, capsys):
 
 
 def test_a_record_cannot_send_elsewhere(server, tmp_path):
-    """Files come from the server that the record came from."""
+    """Files are fetched from the server that delivered the record."""
     server.stated = {"links": {"self": "file:///etc/passwd"}}
     assert run(server, tmp_path / "in") == 0 and found(tmp_path / "in") == FILES
     assert {path.rpartition("/files/")[0] for path, _ in server.asked[1:]} == {f"/api/records/{RECORD}"}
@@ -275,7 +275,7 @@ def test_a_hostile_archive_is_refused(server, tmp_path, capsys, kind, note):
 
 
 def test_an_archive_of_lies_about_its_sizes_is_refused(tmp_path):
-    """Sizes in the directory of a zip are a claim; more bytes than claimed are not written."""
+    """No more bytes are written than the directory of a zip file states."""
     content = bytearray(zipped({"fan/train/zeros.wav": bytes(3_000_000)}))
     place = content.rindex(b"PK\x01\x02") + 24
     assert int.from_bytes(content[place : place + 4], "little") == 3_000_000
@@ -303,7 +303,7 @@ def test_two_downloads_do_not_meet(server, tmp_path, capsys):
 
 
 def test_addresses_of_the_challenge():
-    """As METHOD and the challenge's pages give them."""
+    """Compare with METHOD and the challenge's pages."""
     assert {record for record, _ in zenodo.PARTS.values()} == {4562016, 4660992, 4884786}
     assert zenodo.PARTS["evaluation"][1].format(machine="ToyCar") == "eval_data_test_ToyCar.zip"
 

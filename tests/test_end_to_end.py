@@ -1,4 +1,4 @@
-"""The smoke profile from an empty folder to the book: papermill, Snakemake, Jupyter Book, nothing replaced."""
+"""Test the smoke profile from an empty folder to the book, with real papermill, Snakemake and Jupyter Book."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ def test_the_printed_cells_are_in_the_table(table):
 
 
 def test_cells_follow_from_the_scores(smoke, table):
-    """One cell again, from the score file, by scikit-learn."""
+    """Compute one cell from the score file with scikit-learn."""
     from sklearn.metrics import roc_auc_score
 
     scores = pd.read_csv(smoke / "runs" / "smoke" / "frame_autoencoder" / "fan" / "scores.csv", dtype={"section": str})
@@ -104,7 +104,7 @@ def test_wrong_input_is_one_sentence(smoke):
 
 
 def test_the_same_seed_gives_the_same_bits(smoke, tmp_path):
-    """One stage again, elsewhere: same settings, seed, device and threads, same bytes."""
+    """Running a stage in another folder with the same settings, seed, device and threads gives the same bytes."""
     from asdlib import params
     from asdlib.prepare import prepare_clips
 

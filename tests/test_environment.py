@@ -1,4 +1,4 @@
-"""environment.yml and pyproject.toml name the same packages (conda itself is not run here)."""
+"""Test that environment.yml and pyproject.toml list the same packages, without running conda."""
 
 import tomllib
 

@@ -1,4 +1,4 @@
-"""Exploring in a notebook leaves the run alone, and a misspelt parameter is an error under plain papermill, too."""
+"""Test that exploring in a notebook leaves the run unchanged, and that plain papermill refuses misspelt parameters."""
 
 import json
 
@@ -14,7 +14,7 @@ from asdlib.paths import Run
 
 @pytest.fixture
 def run(tmp_path, root, monkeypatch):
-    """A run of the profile smoke with one artefact."""
+    """Create a run of the profile smoke with one artefact."""
     monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
     (tmp_path / "params").symlink_to(root / "params")
     settings = params.load("smoke")

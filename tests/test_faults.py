@@ -1,4 +1,4 @@
-"""Disk full, read-only, out of memory, a worker killed: one clear error, and what was finished stays as it was."""
+"""Test full and read-only disks, lack of memory and killed workers: one clear error, and artefacts stay unchanged."""
 
 import errno
 import json
@@ -84,7 +84,7 @@ def test_a_file_that_cannot_grow_leaves_the_older_one(tmp_path, note):
 
 @pytest.mark.parametrize("kind", ["full", "read-only"])
 def test_a_disk_that_takes_nothing_leaves_the_older_version(tmp_path, kind, note):
-    """A small file system of its own, in a name space of its own."""
+    """Mount a small file system in a separate name space."""
     script = tmp_path / "script.py"
     script.write_text(WRITERS)
     disk, copy = tmp_path / "disk", tmp_path / "copy"
@@ -100,7 +100,7 @@ def test_a_disk_that_takes_nothing_leaves_the_older_version(tmp_path, kind, note
     """
     command = ["unshare", "--map-root-user", "--mount", "bash", "-c", textwrap.dedent(steps)]
     if subprocess.run([*command[:-1], f"mount -t tmpfs none {disk}"], capture_output=True, check=False).returncode:
-        pytest.skip("no file system of one's own may be mounted here")
+        pytest.skip("mounting a file system is not permitted here")
     results = written(command)
     reason = {"full": "No space left on device", "read-only": "Read-only file system"}[kind]
     for name, error, message in results:
@@ -142,7 +142,7 @@ def test_what_killed_processes_left_is_swept(tmp_path):
 
 # Processes ------------------------------------------------------------------------------------------------------------
 def executed(tmp_path, code: str) -> str:
-    """The sentence that a notebook with this cell ends with."""
+    """Return the error message of a notebook with this cell."""
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(
         nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=kernel), tmp_path / "a.ipynb"
@@ -195,7 +195,7 @@ with process_lifetime.leading(Path(sys.argv[1])) as pipe:
 
 
 def test_a_job_ends_with_the_command_that_leads_it(tmp_path, monkeypatch):
-    """The command is killed; its job ends by itself, and only then may the next command begin."""
+    """After the command is killed, its job ends by itself, and only then does the next command begin."""
     command = [sys.executable, "-c", _COMMAND, str(tmp_path), _JOB]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         job, pipe = running.stdout.readline().split()
@@ -219,7 +219,7 @@ def test_a_job_ends_with_the_command_that_leads_it(tmp_path, monkeypatch):
 
 
 def test_a_stage_that_wants_more_memory_than_there_is_says_so(tmp_path):
-    """A limit on the address space, as a container or a batch system sets it."""
+    """Limit the address space, as a container or a batch system does."""
     code = (
         "import sys, resource, torch\n"
         f"resource.setrlimit(resource.RLIMIT_AS, ({6 * 2**30}, {6 * 2**30}))\n"
@@ -231,7 +231,7 @@ def test_a_stage_that_wants_more_memory_than_there_is_says_so(tmp_path):
 
 
 def test_a_folder_without_named_pipes(tmp_path, monkeypatch):
-    """As on some shared file systems: the pipe lies elsewhere, and the next command still waits for it."""
+    """On some shared file systems the pipe is in another folder; the next command still waits for it."""
     mkfifo, home, temporary = os.mkfifo, tmp_path / "home", tmp_path / "tmp"
     home.mkdir()
     temporary.mkdir()

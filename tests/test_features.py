@@ -1,4 +1,4 @@
-"""The log-mel front-end against librosa in float64 and against recordings' published log-mel."""
+"""Test the log-mel front-end against librosa in float64 and the published log-mel of recordings."""
 
 import warnings
 
@@ -34,7 +34,7 @@ def reference(waveform: np.ndarray, features: Features) -> np.ndarray:
 
 
 def sound(seconds: float, seed: int = 0) -> np.ndarray:
-    """A tone with overtones over noise, fading in."""
+    """Return a tone with overtones over noise, fading in."""
     time = np.arange(round(seconds * RATE)) / RATE
     tone = sum(np.sin(2 * np.pi * 180 * k * time) / k for k in range(1, 20))
     noise = np.random.default_rng(seed).standard_normal(len(time))
@@ -131,7 +131,7 @@ SIZES = [(1024, 512, 1), (1024, 256, 2), (2048, 1024, 1), (400, 160, 2)]
 
 @pytest.mark.parametrize(("n_fft", "hop_length", "edge"), SIZES)
 def test_the_interior_holds_the_frames_that_lie_inside_the_clip(n_fft, hop_length, edge):
-    """Change what lies beyond the clip's ends: frames of the interior stay as they are, all others change."""
+    """Changing the samples beyond the clip's ends changes all frames except those of the interior."""
     log_mel = LogMel(Features(n_fft=n_fft, hop_length=hop_length, n_mels=20), RATE)
     assert edge_frames(log_mel) == edge
     longer = torch.from_numpy(sound(3.0))

@@ -1,4 +1,4 @@
-"""``make gpu`` at tiny sizes on the CPU: the code that a GPU would run, its rows and its verdicts."""
+"""Test ``make gpu`` at tiny sizes on the CPU: the code that a GPU would run, its rows and its verdicts."""
 
 import math
 import os

@@ -1,7 +1,7 @@
-"""What a GPU would do, without one: the same windows from samples on a device, and no step that waits for the device.
+"""Test the code for GPUs without one: the same windows from samples on a device, and no step that waits for it.
 
 The device ``meta`` knows shapes but holds no values, so whatever asks for one (``item``, a comparison, a mask that
-becomes an index, a copy to the processor) fails there: on a GPU it would wait until all that is queued is computed.
+becomes an index, a copy to the CPU) fails there: on a GPU it would wait until all that is queued is computed.
 Copies to the device are seen on their way: each must be asked not to wait (``non_blocking``).
 """
 
@@ -75,7 +75,7 @@ class NoBlockingCopies(TorchDispatchMode):
 
 
 def steps(monkeypatch, tmp_path, module, loss) -> list[int]:
-    """Train for three steps on ``meta``; the numbers of steps whose losses were asked for at a time."""
+    """Train for three steps on ``meta``; return the numbers of steps whose losses were read at a time."""
     asked = []
 
     def collect(progress):
@@ -147,7 +147,7 @@ def test_no_step_of_the_classifier_waits_for_the_device(monkeypatch, tmp_path, s
         "batches": {"batch_size": 8, "target_clips": 4, "noise": 0.5, "volume": 0.5},
         "ddcsad": {"weight": 0.1},
     }
-    settings = params.Classifier.model_validate(params.merged(values, change))
+    settings = params.Classifier.model_validate(params.merge(values, change))
     counts = {("fan", "00", "source"): 5, ("fan", "00", "target"): 3, ("fan", "01", "source"): 4}
     monkeypatch.setattr("asdlib.classifier.device_windows._room", lambda device: 10**9)
     # meta has no generators of random numbers: the noise is drawn by a CPU's, which changes no shape.
@@ -222,7 +222,7 @@ def test_the_median_of_copies_is_pytorchs(copies):
 
 
 def test_a_gpu_computes_in_full_precision_and_the_same_bits_again(monkeypatch):
-    """All switches are process-wide; they are set back at the end."""
+    """All switches apply to the whole process; they are reset at the end."""
     cuda, cudnn, deterministic = torch.backends.cuda, torch.backends.cudnn, torch.utils.deterministic
     for place, name in ((cudnn, "allow_tf32"), (cudnn, "deterministic"), (cudnn, "benchmark")):
         monkeypatch.setattr(place, name, getattr(place, name))

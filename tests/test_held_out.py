@@ -1,4 +1,4 @@
-"""No system learns from a held-out clip, and every system scores the same clips: all systems of one small run.
+"""Test that no system of a small run learns from a held-out clip, and that all score the same clips.
 
 The run is made twice, the second time with another recording in the place of one held-out clip. Networks, mean spectra,
 statistics of waveforms, centroids and Gaussians that know that clip would differ.
@@ -84,7 +84,7 @@ NORMALISED = ("autoencoder", "classifier", "mahalanobis_target", "integrated")
 
 
 def everything(settings) -> Path:
-    """Train and score all systems of fan; their folder."""
+    """Train and score all systems of fan, and return their folder."""
     for run in SINGLES.values():
         run(settings, "fan")
     for candidate in settings.autoencoder_candidates:
@@ -98,7 +98,7 @@ def everything(settings) -> Path:
 
 
 def changed(settings, name: str, row: int):
-    """The same settings and decoded clips in a folder of their own, with another sound in the place of clip ``row``."""
+    """Copy settings and decoded clips to another folder, with another sound in place of clip ``row``."""
     other = settings.model_copy(update={"runs": settings.runs + name})
     shutil.copytree(paths.Run.of(settings).folder / "data", paths.Run.of(other).folder / "data")
     place = paths.Run.of(other).data("fan")
@@ -113,7 +113,7 @@ def changed(settings, name: str, row: int):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Settings, and the run folders without and with the change; the clip that was changed."""
+    """Return the settings, the run folders without and with the change, and the name of the changed clip."""
     settings = project(tmp_path_factory.mktemp("runs"), further=(("fan", "02"),), changes=CHANGES)
     clips = open_machine(settings, "fan")
     chosen = (clips.role == HELD_OUT) & (clips.table["section"] == "00")
@@ -182,7 +182,7 @@ def test_all_systems_score_the_same_clips(runs):
 
 
 def test_reference_clips_are_scored_as_target_clips_are(runs):
-    """Their scores under the target's model and Gaussians differ from those that they have as source clips."""
+    """Their scores by the target's model and Gaussians differ from their scores as source clips."""
     settings, before, _, _ = runs
     for branch, variant in (("autoencoder", "median"), ("classifier", "w50_mean"), ("classifier", "mahalanobis")):
         table = scores.read(before / branch / "fan" / "base" / "scores.csv")
@@ -236,7 +236,7 @@ def test_an_autoencoder_of_other_pseudo_target_clips_is_refused(runs):
 
 
 def test_a_section_without_labelled_test_clips_trains_all_the_same(runs):
-    """Section 02: the autoencoders and MobileNetV2 learn from it too; no score of it is in any table."""
+    """The autoencoders and MobileNetV2 also learn from section 02, but no table has scores of it."""
     settings, before, _, _ = runs
     learnt = pd.read_csv(before / "autoencoder" / "fan" / "base" / "clips.csv", dtype=str)
     assert learnt.groupby("section")["role"].value_counts()["02"].to_dict() == {"learn": 6, "held out": 2}

@@ -1,4 +1,4 @@
-"""What notebook 01 shows of the clips."""
+"""Test what notebook 01 shows of the clips."""
 
 import base64
 import io
@@ -57,7 +57,7 @@ def test_differences_by_hand(settings):
 
 
 def test_kinds_of_faults(settings):
-    """The same clip with each kind of fault; recordings have none."""
+    """Synthetic data show the same clip with each kind of fault; recordings have none."""
     without, *examples = fault_inspection.kinds(settings)
     kinds = fault_inspection.fault_kinds(settings)
     assert [example.title.split(" (")[0] for example in examples] == list(kinds.loc["fan"].index)

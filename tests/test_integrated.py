@@ -1,4 +1,4 @@
-"""One network in place of the ensemble: its losses, its batches and its scores."""
+"""Test the one network in place of the ensemble: its losses, its batches and its scores."""
 
 import importlib.util
 import json
@@ -51,7 +51,7 @@ def settings(tmp_path_factory):
     autoencoder_run.make(folder)
     shutil.copytree(folder / "data" / "fan" / "train", folder / "data" / "pump" / "train")  # outliers
     made = autoencoder_run.settings(folder)
-    made = params.Settings.model_validate(params.merged(made.resolved(), CHANGES))
+    made = params.Settings.model_validate(params.merge(made.resolved(), CHANGES))
     prepare_clips(made)
     return made
 
@@ -158,7 +158,7 @@ def test_a_clip_scored_alone_gets_the_same(settings, table):
 
 def test_a_head_without_losses_does_not_score(settings):
     shares = {"outlier": 0.0, "section": 0.0, "ddcsad": 0.0}
-    alone = params.merged(settings.resolved(), {"profile": "alone", "integrated": {"training": {"shares": shares}}})
+    alone = params.merge(settings.resolved(), {"profile": "alone", "integrated": {"training": {"shares": shares}}})
     alone = params.Settings.model_validate(alone)
     prepare_clips(alone)
     stage_run.run(alone, "fan")
@@ -182,7 +182,8 @@ def test_onnx_files_say_what_the_network_says(settings, table):
     with torch.no_grad():
         features = learner.network.standardise(interior(log_mel(waveform[None])[0], log_mel).clone())
         seed = train.seed_of(settings, "fan")
-        masks = masked_copies.draw_gains(branch.specaugment, clips.sections[1], branch.scorer.copies, *features.shape, seed)
+        count = branch.scorer.copies
+        masks = masked_copies.draw_gains(branch.specaugment, clips.sections[1], count, *features.shape, seed)
         own = torch.ones(branch.scorer.copies, dtype=torch.long)
         output = learner.network(features * masks, own)
         error = output.reconstruction - learner.network.target(features[None], own[:1])

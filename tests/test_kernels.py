@@ -1,4 +1,4 @@
-"""Warm kernels: each a process of its own, like any kernel but for the imports, and gone with whoever started it."""
+"""Test that warm kernels are separate processes, differ from others only in speed, and end with their parent."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def environment():
 
 
 def executed(folder: Path, environment: dict, source: str = PROBE) -> list:
-    """Outputs of a notebook of one cell."""
+    """Return the outputs of a notebook with one cell."""
     path = folder / "probe.ipynb"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -48,7 +48,7 @@ def executed(folder: Path, environment: dict, source: str = PROBE) -> list:
 
 
 def test_two_notebooks_share_the_imports_and_nothing_else(tmp_path, environment):
-    """Each in a fork of one process, with the environment and folder that it was given; figures are shown."""
+    """Each runs in a fork of one process, with its own environment and folder; figures are shown."""
     seen = []
     for _ in range(2):
         outputs = executed(tmp_path, environment)

@@ -1,4 +1,4 @@
-"""The reference with several hypotheses of the shift, against independent formulas."""
+"""Test the reference with several hypotheses of the shift against independent formulas."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_the_offset_is_the_posterior_of_a_normal_prior():
     prior = 0.2 * (scatter + np.diag(np.diag(scatter)))
     precision = np.linalg.inv(prior) + 3 * np.linalg.inv(source.covariance)  # of the offset, after three clips
     mean = np.linalg.inv(precision) @ np.linalg.inv(source.covariance) @ offset.sum(0)
-    found = mahalanobis_target.moved(source, target, 0.2)
+    found = mahalanobis_target.move(source, target, 0.2)
     np.testing.assert_allclose(found.mean, source.mean + mean, rtol=1e-8)
     np.testing.assert_allclose(found.covariance, source.covariance + np.linalg.inv(precision), rtol=1e-8)
 
@@ -55,9 +55,9 @@ def test_differences_of_every_section_are_tolerated():
 
 
 def test_only_a_unanimous_hypothesis_scores_alone():
-    assert mahalanobis_target.agreed({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 2.9]}) == "a"
-    assert mahalanobis_target.agreed({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 3.1]}) is None
-    assert mahalanobis_target.agreed({"a": [], "b": []}) is None  # a single target clip cannot be left out
+    assert mahalanobis_target.agree_on_hypothesis({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 2.9]}) == "a"
+    assert mahalanobis_target.agree_on_hypothesis({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 3.1]}) is None
+    assert mahalanobis_target.agree_on_hypothesis({"a": [], "b": []}) is None  # a single target clip cannot be left out
 
 
 def vectors(settings, clips):

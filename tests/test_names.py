@@ -1,4 +1,4 @@
-"""The file-name grammar, both ways."""
+"""Test parsing and formatting file names."""
 
 import pytest
 from hypothesis import given
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_named(folder, file, words):
 
 
 def test_real_score_files_hold_names_of_the_grammar(realdata):
-    """All clip names in three systems' published files of the real development set come through unchanged."""
+    """All clip names in three systems' published files of the development set are parsed and formatted unchanged."""
     files = sorted((realdata / "dcase2021_scores").glob("*/anomaly_score_*.csv"))
     assert files
     for path in files:

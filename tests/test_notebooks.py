@@ -1,4 +1,4 @@
-"""Every notebook is a thin, clean stage: title, parameters, import, call, show."""
+"""Test that every notebook is a thin stage: title, parameters, imports, call, show."""
 
 import ast
 import json
@@ -44,7 +44,7 @@ def test_thin_and_clean(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_parameters_are_an_api(path):
-    """Typed, explained, nothing derived; papermill itself reads name, type, default and help."""
+    """Parameters are typed and explained, and none is derived; papermill reads name, type, default and help."""
     known = notebooks.parameters(path)
     if path.stem in BY_NAME:
         assert list(known) == ["params", *BY_NAME[path.stem].parameters, "overrides"]
@@ -106,7 +106,7 @@ print("seen", json.dumps([sys.executable, "STARTED" in globals(), usual]))
 
 
 def test_a_users_own_set_up_changes_nothing(tmp_path, monkeypatch, capfd):
-    """Another python3 kernel, start-up files, a matplotlibrc and a long TMPDIR; and our environment stays as it was."""
+    """Another python3 kernel, start-up files, a matplotlibrc and a long TMPDIR have no effect on a stage."""
     kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
     startup = tmp_path / "home" / ".ipython" / "profile_default" / "startup" / "start.py"
     look = tmp_path / "home" / ".config" / "matplotlib" / "matplotlibrc"
@@ -159,7 +159,7 @@ def test_a_kernel_may_take_minutes_to_start(root, tmp_path, monkeypatch, error, 
 
 
 def test_a_users_profile_of_snakemake_changes_nothing(project, tmp_path):
-    """One of the environment, and one that Snakemake would find in the folder: both refuse every run."""
+    """A profile in the environment and one in the folder would both make Snakemake refuse every run."""
     home = project("profiles")
     for folder in (tmp_path / "own", home / "profiles" / "default"):
         folder.mkdir(parents=True)

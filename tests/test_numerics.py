@@ -1,4 +1,4 @@
-"""No NaN passes silently: where numbers that are not finite arise, they are named (losses: see test_training)."""
+"""Test that NaN and infinity are reported where they arise (for losses, see test_training)."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A detector's networks as ONNX files say of a recording what PyTorch says."""
+"""Test that a detector's networks as ONNX files give the same verdicts as with PyTorch."""
 
 import importlib.util
 import inspect
@@ -30,7 +30,7 @@ needed = pytest.mark.skipif(not RUNTIME, reason="onnxruntime is not installed (p
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A detector of two sections and changed conditions; recordings as long as its windows (2 s), and others."""
+    """Train a detector of two sections and changed conditions; write recordings as long as its windows, and others."""
     folder = tmp_path_factory.mktemp("onnx")
     for section, pitch in (("one", 300), ("two", 450)):
         normal(folder / "own" / section, 10, pitch=pitch)
@@ -51,7 +51,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(place):
-    """A copy of the detector, with ONNX files, written twice."""
+    """Copy the detector and export its ONNX files twice."""
     shutil.copytree(place / "detector", place / "exported")
     for _ in range(2):
         assert main(["onnx", str(place / "exported")]) == 0
@@ -86,7 +86,7 @@ def test_the_index_names_the_files(exported):
 @pytest.mark.parametrize("section", ["one", "two"])
 @pytest.mark.parametrize("name", ["hum", "burst", "long", "short"])
 def test_verdicts_are_those_of_pytorch(place, exported, name, section, changed):
-    """Masks, front-end, pooling and all, at every length of window."""
+    """Masks, front-end and pooling agree at every window length."""
     clip = place / f"{name}.wav", section, changed
     ours, theirs = Judge.load(exported).judge(*clip), Judge.load(place / "detector").judge(*clip)
     assert ours.score == pytest.approx(theirs.score, rel=1e-3, abs=1e-3)
@@ -114,7 +114,7 @@ print(os.environ["ORT_DISABLE_TELEMETRY"])
 
 @needed
 def test_what_does_not_belong_there_is_refused(place, exported, tmp_path):
-    """Damaged or missing files, those of another detector: never a verdict, never another error."""
+    """Damaged, missing or foreign files lead to a DetectorError, never to a verdict."""
 
     def changed(name: str, content: bytes | None) -> Path:
         broken = shutil.copytree(exported, tmp_path / str(len(list(tmp_path.iterdir()))))

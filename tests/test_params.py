@@ -1,4 +1,4 @@
-"""Settings: every mistake is one sentence that names file and key."""
+"""Test that every mistake in settings is reported in one sentence with file and key."""
 
 import json
 from typing import get_args
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from asdlib import origin, params
 from asdlib.errors import ParamsError
 from asdlib.params import Settings, validation
-from asdlib.params.explain import explained
+from asdlib.params.explain import explain_profile
 
 HEAD = "profile: x\ntitle: t\n"
 
@@ -145,7 +145,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("text", NUMBERS)
 def test_numbers_are_those_of_yaml_1_2(load, text):
-    """As YAML 1.2's core schema defines them (https://yaml.org/spec/1.2.2/#103-core-schema)."""
+    """Compare with YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema)."""
     settings = load(f"mobilenet: {{learning_rate: {text}}}")
     assert settings.mobilenet.learning_rate == NUMBERS[text]
     if isinstance(NUMBERS[text], int):
@@ -159,7 +159,7 @@ NAMES = ["NA", "001", "null", "no", "yes", "on", "off", "2021-01-01", "1e3", "1:
 
 
 def test_names_are_the_text_that_they_are(load):
-    """Of machine types and sections, from a file and from ``--set``, also by way of JSON to other processes."""
+    """Names of machine types and sections come from a file or ``--set``, and reach other processes as JSON."""
     text = f"{{machines: [{', '.join(NAMES)}], sections: [00, 01, 08]}}"
     for settings in (load(f"data: {text}"), load("", json.loads(json.dumps({"data": params.value(text)})))):
         assert settings.data.machines == NAMES and settings.data.sections == ["00", "01", "08"]
@@ -183,10 +183,10 @@ MAPPING = st.dictionaries(st.sampled_from("abc"), NESTED, max_size=3)
 @given(MAPPING, MAPPING)
 def test_merging(values, overrides):
     before = repr((values, overrides))
-    once = params.merged(values, overrides)
-    assert params.merged(once, overrides) == once
-    assert params.merged(values, {}) == values
-    assert params.merged({}, overrides) == overrides
+    once = params.merge(values, overrides)
+    assert params.merge(once, overrides) == once
+    assert params.merge(values, {}) == values
+    assert params.merge({}, overrides) == overrides
     assert repr((values, overrides)) == before
 
 
@@ -233,7 +233,7 @@ def test_every_key_is_described():
 
 
 def test_the_paper_profile_spells_out_every_default(root):
-    """One place to read every key; the code's defaults are the paper's settings, but for weights to be downloaded."""
+    """The profile contains every key; the code's defaults equal it, except for weights that must be downloaded."""
     spelt = params.load(root / "params" / "paper.yaml").resolved()
     assert spelt["classifier"]["model"].pop("pretrained") is True
     own = {"profile", "title", "device", "threads", "autoencoder_candidates", "classifier_candidates"}
@@ -258,9 +258,9 @@ def test_the_paper_profile_spells_out_every_default(root):
 
 
 def test_the_paper_profile_explains_every_key_in_the_words_of_its_definition(root):
-    """To renew the comments: python -m asdlib.params.explain."""
+    """Run python -m asdlib.params.explain to renew the comments."""
     written = (root / "params" / "paper.yaml").read_text(encoding="utf-8")
-    assert written == explained(written)
+    assert written == explain_profile(written)
 
 
 def test_candidates_that_differ_in_the_scorer_share_one_training():
@@ -299,14 +299,14 @@ def test_a_candidate_of_the_paper_uses_no_extension(branch, change, key):
         Settings.model_validate(head | {f"{branch}_candidates": {"base": {}, "mine": change}})
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="set origin: extension"):
-        Settings.model_validate(params.merged(head, {branch: params.merged({}, change)}))
+        Settings.model_validate(params.merge(head, {branch: params.merge({}, change)}))
     candidates = {"base": {}, "mine": change | {"origin": "extension"}}
     said = Settings.model_validate(head | {f"{branch}_candidates": candidates})
     assert said.candidate(branch, "mine").origin == "extension" and said.candidate(branch, "base").origin == "paper"
 
 
 def test_every_variant_is_the_papers_or_an_extension():
-    """What Sec. 2.1 and 2.2 describe, spelled out here; everything else is an extension."""
+    """The list contains what Sec. 2.1 and 2.2 describe; everything else is an extension."""
     over_time = ("median", "mean", "max", "top_k", "percentile", "upper_mean")
     papers = {
         "autoencoder": {time + copies for time in over_time for copies in ("", "_of_max", "_of_median")},

@@ -1,4 +1,4 @@
-"""Where things lie."""
+"""Test the paths of a run."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""One clip through a trained run agrees with what the run itself says of it; a recording from elsewhere works."""
+"""Test that the playground agrees with the run's scores of a clip, and that other recordings can be judged."""
 
 import datetime
 import shutil
@@ -34,7 +34,7 @@ def one(settings, domain):
 
 
 def run_scores(settings, branch, domain, candidate="base"):
-    """Scores of the paper's variant that is used without labels, for the clips of section 00 of fan, by clip."""
+    """Return the scores of fan's section 00 by clip, in the paper's variant that is used without labels."""
     variant = origin.first(branch, settings.candidate(branch, candidate).scorer.variants, origin.PAPER)
     known = scores.read(Run.of(settings).scores(branch, "fan", candidate))
     known = known[(known["system"] == f"{branch}/{candidate}/{variant}") & (known["section"] == "00")]
@@ -85,7 +85,7 @@ def test_the_decision_follows_from_the_training_clips_and_the_rate(settings):
 def test_a_candidate_without_a_score_over_frames_is_judged(settings, tmp_path):
     variants = {"scorer": {"variants": ["clip_signed", "l1"]}}
     candidates = {"autoencoder_candidates": settings.autoencoder_candidates | {"base": variants}}
-    settings = params.Settings.model_validate(params.merged(settings.resolved(), candidates))
+    settings = params.Settings.model_validate(params.merge(settings.resolved(), candidates))
     name = one(settings, "source")["clip"]
     clip, waveform = playground.pick(settings, "fan", name, "00", "source")
     verdict = playground.judge(playground.load_judge(settings, clip, waveform, "base", "base"), clip, waveform)
@@ -127,7 +127,7 @@ def test_what_cannot_be_picked_is_one_sentence(settings, tmp_path):
 
 
 def test_the_explorer_follows_its_choices(settings, tmp_path, monkeypatch, capsys):
-    """Drop-downs offer what the run has; players, verdict and figure are those of the chosen or uploaded clip."""
+    """Drop-downs list the clips of the run; players, verdict and figure are those of the chosen or uploaded clip."""
     displayed = []
     monkeypatch.setattr(explorer, "display", lambda *things: displayed.append(things))
     shown = explorer.Explorer(settings, "fan", "base", "base", 0.9)

@@ -1,4 +1,4 @@
-"""Which clips are learnt from and which are held out, and which of them the score table holds."""
+"""Test which clips are learnt from, which are held out, and which of them are in the score table."""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def test_other_seeds_and_sections_hold_out_other_clips():
 
 
 def test_what_else_takes_part_changes_nothing():
-    """Systems open a machine type with or without sections and test clips: they hold out the same clips."""
+    """With or without further sections and test clips, systems hold out the same clips."""
     both = pd.concat([catalogue(50), catalogue(30, section="01")], ignore_index=True)
     together = held_out_split.roles(both, 0.2, seed=0)
     alone = held_out_split.roles(catalogue(50, targets=0, tests=0), 0.2, seed=0)

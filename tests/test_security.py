@@ -1,4 +1,4 @@
-"""Nothing foreign is executed: no pickle, no shell, no open port."""
+"""Test that no foreign code is executed: no pickle, no shell, no open port."""
 
 import ast
 import io
@@ -51,7 +51,7 @@ class Malicious:
 
 
 def pickled() -> dict[str, bytes]:
-    """The same attack in every wrapping that a library of ours might open."""
+    """Return the same attack in every format that one of our libraries might open."""
     plain, archive, array = pickle.dumps(Malicious()), io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(archive, "w") as stream:  # as torch.save writes it
         stream.writestr("archive/data.pkl", plain)
@@ -96,7 +96,7 @@ def sources():
 
 
 def test_no_call_that_executes_its_input():
-    """Read from the source: unsafe loaders are absent, or called with the argument that makes them safe."""
+    """In the source, unsafe loaders are absent or called with the argument that makes them safe."""
     forbidden = {
         "eval",
         "exec",
@@ -122,7 +122,7 @@ def test_no_call_that_executes_its_input():
 
 
 def test_machine_names_go_through_the_snakefile_as_they_are(tmp_path, note):
-    """The commands that Snakemake would run, run by a shell; only the program is another, which lists its words."""
+    """A shell runs the commands that Snakemake would run, with a program that lists its arguments."""
     for name in ("notebooks", "params", "Snakefile", "book"):
         (tmp_path / name).symlink_to(ROOT / name)
     for machine in HOSTILE:
@@ -155,11 +155,11 @@ def test_machine_names_go_through_the_snakefile_as_they_are(tmp_path, note):
         asked += [machine] if stage == "02_baselines" else []
     assert sorted(asked) == sorted(HOSTILE) and len(lines) == 9 * len(HOSTILE) + 2
     assert not (tmp_path / "hacked").exists()
-    note("machine names with shell signs through the Snakefile, unharmed", len(HOSTILE))
+    note("machine names with shell characters that pass the Snakefile unchanged", len(HOSTILE))
 
 
 def test_a_kernel_listens_on_the_loopback_only(root, tmp_path, monkeypatch):
-    """The executed notebook looks at its own sockets and at those of the process that runs it (one: the debugger's)."""
+    """The notebook lists its own sockets and those of the process that runs it (one is the debugger's)."""
     monkeypatch.setattr(notebooks, "check", lambda notebook, values: None)
     code = (
         "import os, psutil\n"

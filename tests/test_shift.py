@@ -1,4 +1,4 @@
-"""The estimated domain shift and what is made with it, against shifts that are known."""
+"""Test the estimated domain shift, and the clips made with it, against known shifts."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ KNOWN = physical.Shift(speed=1.06, response=(-3.0, -5.0, 0.0), level=-30.0, slop
 
 
 def clips(count: int, seed: int) -> list[np.ndarray]:
-    """A machine: harmonics of 130 Hz with a speed and levels that vary a little, over a broadband flow."""
+    """Return a machine's sound: harmonics of 130 Hz of slightly varying speed and level, over a broadband flow."""
     rng, time = np.random.default_rng(seed), np.arange(int(SECONDS * RATE)) / RATE
     result = []
     for _ in range(count):
@@ -52,7 +52,7 @@ def test_no_shift_is_found_where_there_is_none(front):
 
 
 def test_derivatives_agree_with_differences(front):
-    """A sum of a machine's and a background's power, in dB, each changed a little."""
+    """Return the sum of a machine's and a background's power in dB, each slightly changed."""
     machine = np.random.default_rng(0).uniform(-60, -20, len(front.frequency))
     values = np.array([2.0, -3.0, 1.0, -40.0, -7.0])
 

@@ -1,4 +1,4 @@
-"""The smoke profile on a real Slurm, by the profile that is shipped: `make slurm` starts one on this machine.
+"""Test the smoke profile on a real Slurm with the shipped Snakemake profile; `make slurm` starts Slurm on this machine.
 
 Jobs are killed, preempted and left alone by the command that submitted them; the bytes are those of a local run. It
 took six to nine minutes on two cores (2026-11-24, on a busy machine).
@@ -39,7 +39,7 @@ LONGEST = 300.0  # seconds that anything here may take before the test gives up
 
 
 class Submitted:
-    """A project folder whose smoke profile runs on the cluster, and what happened to its jobs."""
+    """Run the smoke profile on the cluster, and return its project folder and what happened to its jobs."""
 
     def __init__(self, home: Path):
         self.home, self.run = home, home / "runs" / "smoke"
@@ -103,7 +103,7 @@ class Submitted:
 
 
 def kill(job: str) -> int:
-    """Kill every process of a job, as a node that loses its power would; how many there were."""
+    """Kill every process of a job, like a power failure of its node, and return their number."""
     count = 0
     for process in psutil.process_iter():
         try:
@@ -116,7 +116,7 @@ def kill(job: str) -> int:
 
 
 def preempt(job: str) -> None:
-    """Have a job of more importance take the node from ``job``, and give it back."""
+    """Let a job of higher priority take the node from ``job``, and return it."""
     urgent = ["sbatch", "--wait", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true"]
     subprocess.run(urgent, check=True, capture_output=True, timeout=LONGEST)
     told = subprocess.run(["scontrol", "show", "job", job], check=True, capture_output=True, text=True).stdout
@@ -126,7 +126,7 @@ def preempt(job: str) -> None:
 
 
 def snakemakes(home: Path) -> list[psutil.Process]:
-    """The Snakemake that submits the jobs of a project folder."""
+    """Return the Snakemake process that submits the jobs of a project folder."""
     found = psutil.process_iter(["cmdline", "environ"])
     return [
         process
@@ -150,7 +150,7 @@ def made(run: Path) -> dict[Path, int]:
 
 @pytest.fixture(scope="module")
 def submitted(project):
-    """A run with a job killed, a job preempted and the command killed, each in the midst of a training."""
+    """Run with a job killed, a job preempted and the command killed, each during a training."""
     began, here = time.monotonic(), Submitted(project("cluster"))
     command = here.start()
     _, job, here.killed = here.frozen(command)
@@ -188,11 +188,11 @@ def test_jobs_outlive_the_command_and_are_waited_for(submitted):
     assert submitted.alive
     assert "job(s) of an earlier command: " in submitted.log.read_text(encoding="utf-8")
     assert "resuming from step" not in submitted.left.read_text(encoding="utf-8")  # the job that was left made it
-    assert submitted.before and submitted.before.items() <= made(submitted.run).items()  # nothing was trained anew
+    assert submitted.before and submitted.before.items() <= made(submitted.run).items()  # nothing was trained again
 
 
 def test_names_of_folders_are_not_executed(submitted, project):
-    """The plugin itself puts a job's command between double quotes, in which a shell still looks for commands."""
+    """The plugin puts a job's command in double quotes, in which a shell still expands commands."""
     machine, home = "fan $(touch hacked) `touch hacked`", project("names")
     for name, given in (("fan", machine), ("valve", "valve")):
         shutil.copytree(submitted.home / "data" / "smoke" / name, home / "in" / given)

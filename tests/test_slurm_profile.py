@@ -1,4 +1,4 @@
-"""What needs no cluster: the profile that is shipped, jobs that outlived a command, the paper's graph in hours."""
+"""Test what needs no cluster: the shipped profile, jobs that outlived a command, the hours of the paper's graph."""
 
 import re
 import subprocess
@@ -19,7 +19,7 @@ LABELS = ("normal", "anomaly")
 
 @pytest.fixture
 def squeue(tmp_path, monkeypatch):
-    """``squeue(text)`` has a program of that name print it, and then nothing."""
+    """Return a function that lets a program ``squeue`` print a text once."""
 
     def answer(text: str, code: int = 0) -> None:
         said = tmp_path / "said"
@@ -90,7 +90,7 @@ def test_every_stage_has_its_memory_and_time(root):
 
 
 def test_the_papers_graph_in_jobs_and_hours(project, root):
-    """Counted from the profile: 7 machine types of 3 sections, every candidate of each branch."""
+    """Count from the profile: 7 machine types of 3 sections, every candidate of each branch."""
     home = project("paper")
     for machine in MACHINES:
         for section in ("00", "01", "02"):

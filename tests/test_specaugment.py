@@ -1,4 +1,4 @@
-"""SpecAugment and input dropout: what is masked, how often, and from which seed."""
+"""Test SpecAugment and input dropout: what is masked, how often, and from which seed."""
 
 import itertools
 
@@ -20,7 +20,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def runs(row: torch.Tensor) -> list[int]:
-    """Lengths of the stretches of true values."""
+    """Return the lengths of the runs of true values."""
     return [len(list(group)) for value, group in itertools.groupby(row.tolist()) if value]
 
 

@@ -1,11 +1,11 @@
-"""The frame of the stages: whole or not at all, with a record; and the plan of a run, which is made once."""
+"""Test that stages write everything or nothing, with a record, and that the plan of a run is made once."""
 
 import json
 
 import pytest
 
 from asdlib import params, records
-from asdlib.data import catalogue, plan
+from asdlib.data import plan
 from asdlib.errors import DataError
 from asdlib.execution import notebooks
 from asdlib.paths import FINISHED, RECORD, Run
@@ -82,7 +82,7 @@ def test_the_plan_is_read_without_the_recordings(tmp_path):
     settings = params.load("smoke", data)
     with pytest.raises(DataError, match="no such folder"):
         plan.read(settings)
-    made = catalogue.Plan({"fan": ["00", "01"]}, ["valve"])
+    made = plan.Plan({"fan": ["00", "01"]}, ["valve"])
     plan.write(made, settings)
     assert plan.read(settings) == made and Run.of(settings).plan.name == "plan.json"
     assert plan.read(settings.model_copy(update={"seed": 7})) == made

@@ -1,4 +1,4 @@
-"""The embedded demonstration data: deterministic, as stated, and neither trivial nor hopeless."""
+"""Test the embedded demonstration data: deterministic, as documented, and neither trivial nor hopeless."""
 
 import json
 import typing
@@ -34,14 +34,14 @@ ADDED = [pair for pair in KINDS if faults.FAULTS[pair[0]][pair[1]].quantity in (
 
 
 def clip(machine, domain="source", label="normal", number=0, section="00", split="test", fault=None, **changes):
-    """A clip; ``fault`` is kind and severity instead of what its name implies."""
+    """Return a clip; ``fault`` is a kind and severity that replaces the one in its name."""
     name = ClipName(section, domain, split, label, f"{number:04d}")
     instead = {} if fault is None else dict(zip(("fault", "severity"), fault, strict=True))
     return dataset.waveform(params.Synthetic(**{"duration": 2.0, **changes}), RATE, machine, name, **instead)
 
 
 def machine_sound(machine, fault="", severity=0.0, seconds=10, seed=2):
-    """The machine alone at its usual speed; equal in all but the fault."""
+    """Return the sound of the machine alone at its usual speed, equal in everything but the fault."""
     unit, rng, chance = (np.random.default_rng([number, seed]) for number in range(3))
     conditions = {"speed": 1.0, "load": 0.5, "size": 1.0, "factory_level": 0.3, "chance": chance}
     c = Conditions(seconds * RATE, RATE, unit, rng, fault=fault, severity=severity, **conditions)
@@ -49,7 +49,7 @@ def machine_sound(machine, fault="", severity=0.0, seconds=10, seed=2):
 
 
 def line_spectrum(series, rate, low, high):
-    """Frequency of the strongest line between two frequencies, and its power over the median there."""
+    """Return the frequency of the strongest line in a range, and its power over the median there."""
     frequency = np.fft.rfftfreq(8 * len(series), 1 / rate)
     power = np.abs(np.fft.rfft((series - series.mean()) * np.hanning(len(series)), 8 * len(series))) ** 2
     inside = (frequency >= low) & (frequency <= high)
@@ -57,7 +57,7 @@ def line_spectrum(series, rate, low, high):
 
 
 def clicks(waveform, apart=0.1):
-    """Times in s of a valve's clicks, those ``apart`` from louder ones."""
+    """Return the times in s of a valve's clicks that are ``apart`` from louder ones."""
     envelope = np.abs(hilbert(waveform.astype(float)))
     envelope = np.convolve(envelope, np.hanning(80) / 40, "same")
     return find_peaks(envelope, height=0.2 * envelope.max(), distance=round(apart * RATE))[0] / RATE
@@ -150,7 +150,7 @@ def test_a_fan_turns_at_its_speed():
 
 
 def test_a_valve_clicks_in_its_cycle():
-    """Open and close: two clicks a cycle of 1.5 a second times speed."""
+    """A valve opens and closes with two clicks per cycle, at 1.5 cycles per second times speed."""
     place = dataset.place(0, "valve", "00", "source")
     envelope = np.abs(clip("valve", duration=10.0, snr=40.0).astype(float))
     clicks, _ = find_peaks(envelope, height=0.25 * envelope.max(), distance=RATE // 10)
@@ -267,7 +267,7 @@ def test_the_level_of_an_added_tone():
 
 # Faults ---------------------------------------------------------------------------------------------------------------
 def log_bands(waveform):
-    """Frames of a log-mel: ``(frames, 128)``."""
+    """Return the frames of a log-mel, ``(frames, 128)``."""
     power = feature.melspectrogram(y=waveform / 32768, sr=RATE, n_fft=1024, hop_length=512, n_mels=128)
     return power_to_db(power, amin=1e-10, top_db=None).T
 
@@ -368,12 +368,12 @@ def test_modulations_have_their_rate(machine, kind):
 
 
 def valves(kind="", severity=0.0, apart=0.1):
-    """Times of the clicks of eight valves, 8 s each; a stroke lasts 0.67 s."""
+    """Return the times of the clicks of eight valves, 8 s each; a stroke lasts 0.67 s."""
     return [clicks(machine_sound("valve", kind, severity, seconds=8, seed=seed), apart) for seed in range(8)]
 
 
 def interval_deviation(kind="", severity=0.0):
-    """Standard deviation of the intervals from opening to opening, relative to their mean."""
+    """Return the standard deviation of the intervals between openings, relative to their mean."""
     strokes = [np.diff(times[::2]) for times in valves(kind, severity)]
     return np.mean([intervals.std() / intervals.mean() for intervals in strokes])
 
@@ -417,7 +417,7 @@ def test_strokes_of_unequal_length():
 
 
 def test_rail_joints_that_have_shifted():
-    """The line of the joints in the envelope, 8 to 12 joints a lap of 3.3 s, goes."""
+    """The line of the joints in the envelope, 8 to 12 joints per lap of 3.3 s, disappears."""
 
     def line(*fault):
         found = []
@@ -431,7 +431,7 @@ def test_rail_joints_that_have_shifted():
 
 
 def test_failures_that_come_and_go():
-    """Level over that of the same clip without the fault, in steps of 10 ms: dips of the stated depth, seldom."""
+    """Relative to the same clip without the fault, the level in steps of 10 ms has rare dips of the stated depth."""
     for machine, kind, least in (("pump", "air_pockets", 0.4), ("ToyCar", "loose_contact", 0.65)):  # a car rolls on
         sound, failing = (
             np.mean(machine_sound(machine, *fault).reshape(-1, 160) ** 2, axis=1) for fault in ((), (kind, 0.6))
@@ -443,7 +443,7 @@ def test_failures_that_come_and_go():
 
 @pytest.mark.parametrize(("machine", "kind"), [("fan", "rattle"), ("gearbox", "debris"), ("fan", "squeal")])
 def test_single_events_are_single(machine, kind):
-    """Nine tenths of what they add lie in less than a third of the clip, in each of 10 clips."""
+    """In each of 10 clips, nine tenths of the added power lie in less than a third of the clip."""
     for seed in range(10):
         added = machine_sound(machine, kind, 6.0, seed=seed) - machine_sound(machine, seed=seed)
         power = np.sort(np.mean(added.reshape(-1, 160) ** 2, axis=1))[::-1]

@@ -1,4 +1,4 @@
-"""The training loop: what it learns, and that an interrupted training equals the uninterrupted one bit for bit."""
+"""Test the training loop: what it learns, and that an interrupted training equals the uninterrupted one bit for bit."""
 
 import dataclasses
 import importlib.util
@@ -38,7 +38,7 @@ def one_thread():
 
 
 class Task:
-    """A small network with all that makes resuming hard: dropout, batch norm, Adam, a schedule, random batches."""
+    """Create a small network with all that makes resuming hard: dropout, batch norm, Adam, schedule, random batches."""
 
     def __init__(self, schedule: str = "constant", seed: int = 7):
         torch.manual_seed(1)
@@ -130,7 +130,7 @@ def test_interrupted_equals_uninterrupted(tmp_path, schedule, die_at):
 def test_what_has_ended_is_not_trained_again(tmp_path, monkeypatch, capsys):
     whole, checkpoint = Task(), tmp_path / "whole.pt"
     history = whole.train(checkpoint)
-    assert list(tmp_path.iterdir()) == [checkpoints.finished(checkpoint)]
+    assert list(tmp_path.iterdir()) == [checkpoints.finished_path(checkpoint)]
     again = Task()
     again.die_at = 0
     pd.testing.assert_frame_equal(again.train(checkpoint), history, check_exact=True)
@@ -369,7 +369,7 @@ def test_a_gradient_that_is_not_finite_names_the_step(tmp_path):
 
 
 def test_no_broken_weights_get_into_a_checkpoint_or_a_model(tmp_path):
-    """Loss and gradient are finite, and the step overflows."""
+    """Loss and gradient are finite, but the step overflows."""
     for seconds in (0, 1e9):
         task, checkpoint = Task(), tmp_path / f"{seconds}.pt"
         loss = task.loss
@@ -386,7 +386,7 @@ def test_no_broken_weights_get_into_a_checkpoint_or_a_model(tmp_path):
 
 
 def test_large_gradients_are_applied_without_clipping(tmp_path):
-    """Backward passes and steps by hand give the same weights; gradients have a norm above 1,000."""
+    """Compare with backward passes and steps by hand, whose gradients have a norm above 1,000."""
 
     def start():
         torch.manual_seed(2)

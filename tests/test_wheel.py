@@ -1,4 +1,4 @@
-"""The wheel is whole: typed, with its profiles, and it runs outside the checkout."""
+"""Test that the wheel is complete, has type information and profiles, and runs outside the checkout."""
 
 import os
 import shutil

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from asdlib import metrics, params
 from asdlib.__main__ import main
 from asdlib.challenge import rules
-from asdlib.data import catalogue
+from asdlib.data import catalogue, plan
 from asdlib.errors import DataError, ScoreError
 
 DOMAINS = ("source", "target")
@@ -42,8 +42,8 @@ def truth(root, folder, name, values):
     (root / folder / f"ground_truth_{name}_test.csv").write_text("\n".join(lines) + "\n")
 
 
-def plan(root, **data):
-    return catalogue.plan(params.Settings(profile="x", title="x", data=params.Data(root=str(root), **data)))
+def derive_plan(root, **data):
+    return plan.derive(params.Settings(profile="x", title="x", data=params.Data(root=str(root), **data)))
 
 
 def evaluation(root, machine, section, spelling):
@@ -63,7 +63,7 @@ def test_2020(tmp_path):
             touch(tmp_path / machine, *(f"train/normal_id_{number}_{n:08d}.wav" for n in range(4)))
             touch(tmp_path / machine, *(f"test/{kind}_id_{number}_00000000.wav" for kind in ("normal", "anomaly")))
     touch(tmp_path / "fan", "train/normal_id_01_00000000.wav", "test/id_01_00000000.wav")  # its evaluation part
-    assert plan(tmp_path).machines == {"ToyCar": ["01"], "fan": ["00", "02"]}
+    assert derive_plan(tmp_path).machines == {"ToyCar": ["01"], "fan": ["00", "02"]}
     clips = catalogue.scan(tmp_path)
     assert set(clips["domain"]) == {"source"} and (clips["label"] == "unknown").sum() == 1
 
@@ -76,7 +76,7 @@ def test_2020_evaluation_part_with_labels(tmp_path):
     lines = ["fan", *(f"{name},anything,{n % 2}" for n, name in enumerate(names))]
     lines += ["ToyCar", *(f"{name},anything,{(n + 1) % 2}" for n, name in enumerate(names))]
     (tmp_path / "eval_data_list.csv").write_text("\n".join(lines) + "\n")
-    assert plan(tmp_path).machines == {"ToyCar": ["01", "03"], "fan": ["01", "03"]}
+    assert derive_plan(tmp_path).machines == {"ToyCar": ["01", "03"], "fan": ["01", "03"]}
     test = catalogue.scan(tmp_path).query("split == 'test'").sort_values(["machine", "section", "clip"])
     assert test["label"].tolist() == ["anomaly", "normal"] * 4 + ["normal", "anomaly"] * 4
     assert set(test["domain"]) == {"source"}
@@ -98,7 +98,7 @@ def test_2021_evaluation_part_with_labels(tmp_path):
         labels = [0, 1, 1, 0] if domain == "source" else [1, 0, 0, 1]
         name = f"fan_section_03_{domain}"
         truth(tmp_path, "ground_truth_data", name, dict(zip(names, labels, strict=True)))
-    assert plan(tmp_path).machines == {"fan": ["03"]}
+    assert derive_plan(tmp_path).machines == {"fan": ["03"]}
     test = catalogue.scan(tmp_path).query("split == 'test'").sort_values(["domain", "clip"])
     expected = ["normal", "anomaly", "anomaly", "normal", "anomaly", "normal", "normal", "anomaly"]
     assert test["label"].tolist() == expected
@@ -116,7 +116,7 @@ def test_2021_evaluation_part_with_labels(tmp_path):
 def test_2022_to_2025_development_part(tmp_path, sections, attributes):
     development(tmp_path, "gearbox", sections, attributes)
     touch(tmp_path / "gearbox", "attributes_00.csv", "supplemental/section_00_machine_0001_.wav")
-    assert plan(tmp_path).machines == {"gearbox": list(sections)}
+    assert derive_plan(tmp_path).machines == {"gearbox": list(sections)}
     clips = catalogue.scan(tmp_path)
     assert len(clips) == 16 * len(sections)  # supplemental clips are ignored
     assert set(clips["attributes"]) == {attributes.removeprefix("_")}
@@ -126,20 +126,20 @@ def test_2022_to_2025_development_part(tmp_path, sections, attributes):
 @pytest.mark.parametrize("spelling", ["section_{}_{}.wav", "section_{}_test_{}.wav"])
 def test_2022_to_2025_evaluation_part(tmp_path, spelling):
     evaluation(tmp_path, "Vacuum", "00", spelling)
-    assert plan(tmp_path).machines == {"Vacuum": ["00"]}
+    assert derive_plan(tmp_path).machines == {"Vacuum": ["00"]}
     test = catalogue.scan(tmp_path).query("split == 'test'").sort_values("clip")
     assert test["label"].tolist() == ["normal", "anomaly"] * 4
     assert test["domain"].tolist() == ["source"] * 4 + ["target"] * 4
     for path in tmp_path.glob("ground_truth_*/*"):
         path.unlink()
     with pytest.raises(DataError, match="no machine type has labelled test clips"):
-        plan(tmp_path)
+        derive_plan(tmp_path)
 
 
 def test_a_machine_without_a_domain(tmp_path):
     development(tmp_path, "bearing", ["00"], domains=("source",))
     development(tmp_path, "slider", ["00"])
-    assert plan(tmp_path).machines == {"bearing": ["00"], "slider": ["00"]}
+    assert derive_plan(tmp_path).machines == {"bearing": ["00"], "slider": ["00"]}
 
 
 def test_odd_ground_truth_is_named(tmp_path):

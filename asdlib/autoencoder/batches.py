@@ -11,6 +11,8 @@ from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, interior, log_mels
 from asdlib.training import to_device
 
+_NEPERS = math.log(10) / 10  # natural logarithm of power per dB
+
 
 class Batches:
     """Log-mel frames (dB) of the training clips in one tensor on the device, from which random crops are drawn.
@@ -89,8 +91,7 @@ class Batches:
         lottery = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0)
         other = self._crop(lottery.argmax(1), decibel.shape[1], generator)
         weight = to_device(torch.where(candidates.any(1), weight, 0.0), decibel.device)[:, None, None]
-        nepers = math.log(10) / 10  # natural logarithm of power per dB
-        return torch.logaddexp(decibel * nepers + torch.log1p(-weight), other * nepers + weight.log()) / nepers
+        return mix_power(decibel, other, weight)
 
     def _crop(self, clips: Tensor, length: int, generator: torch.Generator) -> Tensor:
         """Crop each of ``clips`` at random, ``(clips, length, mels)``; the last frame of shorter clips is repeated."""
@@ -99,3 +100,8 @@ class Batches:
         within = torch.minimum(offset[:, None] + torch.arange(length), self.lengths[clips][:, None] - 1)
         index = self.starts[clips][:, None] + within
         return self.frames[to_device(index, self.frames.device)]
+
+
+def mix_power(decibel: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+    """Average the power of two spectra in dB; ``weight``, in 0 to 1, is that of ``other``."""
+    return torch.logaddexp(decibel * _NEPERS + torch.log1p(-weight), other * _NEPERS + weight.log()) / _NEPERS

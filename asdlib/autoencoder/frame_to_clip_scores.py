@@ -115,13 +115,13 @@ def save(gaussians: dict[str, Gaussian], path: Path) -> None:
     """Write Gaussians to a safetensors file, by name."""
     arrays = {}
     for name, gaussian in gaussians.items():
-        arrays |= {f"{name}/mean": gaussian.mean, f"{name}/cholesky": gaussian.cholesky}
+        arrays |= gaussian.arrays(f"{name}/")
     with atomic.writing(path) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+        save_file(arrays, temporary)
 
 
 def load(path: Path) -> dict[str, Gaussian]:
     """Load the Gaussians that :func:`save` wrote, by name."""
     arrays = load_file(path)
     names = sorted({name.rpartition("/")[0] for name in arrays})
-    return {name: Gaussian(arrays[f"{name}/mean"], arrays[f"{name}/cholesky"]) for name in names}
+    return {name: Gaussian.from_arrays(arrays, f"{name}/") for name in names}

@@ -52,10 +52,10 @@ def inspect(settings, machine: str, candidate: str, clip: pd.Series, waveform: n
         raise ModelError(f"{path}: no scorers; run notebook 04_reconstruction_errors to fit them, or make reproduce")
     if waveform is None:
         table = clips.waveforms.clips
-        found = np.flatnonzero((table["split"] == clip["split"]) & (table["clip"] == clip["clip"]))
-        if len(found) == 0:
+        places = np.flatnonzero((table["split"] == clip["split"]) & (table["clip"] == clip["clip"]))
+        if len(places) == 0:
             raise ModelError(f"{machine} has no {clip['split']} clip {clip['clip']!r}; choose one from its score table")
-        waveform = clips.waveforms.read(int(found[0]))
+        waveform = clips.waveforms.read(int(places[0]))
     section, (key,) = clips.sections.index(clip["section"]), scorer.mask_keys(clip.to_frame().T)
     options, gaussians = net.settings.scorer, frame_to_clip_scores.load(path)
     (error,) = net.errors([waveform], [section], [key], frame_to_clip_scores.error_kinds(options))

@@ -11,7 +11,35 @@ from asdlib.autoencoder.conformer import ConformerBlock
 from asdlib.params import AutoencoderModel
 
 
-class Autoencoder(nn.Module):
+class LogMelNetwork(nn.Module):
+    """What networks on standardised log-mel share: the statistics of the mel bands, and a code for each section.
+
+    Args:
+        mels: Mel bands.
+        sections: Number of sections of the machine type.
+    """
+
+    def __init__(self, mels: int, sections: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(mels))  # dB
+        self.register_buffer("deviation", torch.ones(mels))  # dB
+        self.register_buffer("codes", torch.linspace(-1, 1, sections) if sections > 1 else torch.zeros(1))
+
+    def standardise(self, decibel: Tensor) -> Tensor:
+        """Scale log-mel in dB, ``(..., mels)``, to mean 0 and standard deviation 1 per band."""
+        return (decibel - self.mean) / self.deviation
+
+    def decibel(self, features: Tensor) -> Tensor:
+        """Convert standardised values back to dB; the inverse of :meth:`standardise`."""
+        return features * self.deviation + self.mean
+
+    def with_code(self, features: Tensor, section: Tensor) -> Tensor:
+        """Append the code of each clip's section to ``features``, ``(batch, frames, mels)``, as the last column."""
+        code = self.codes[section][:, None, None].expand(-1, features.shape[1], 1)
+        return torch.cat([features, code.to(features.dtype)], -1)
+
+
+class Autoencoder(LogMelNetwork):
     """Conformer encoder, a bottleneck in every frame, Conformer decoder.
 
     The section enters as a constant last column of the input and as a learned embedding at the bottleneck,
@@ -25,12 +53,9 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(self, settings: AutoencoderModel, mels: int, sections: int):
-        super().__init__()
+        super().__init__(mels, sections)
         channels, width = settings.channels, settings.latent or settings.channels
         self.settings = settings
-        self.register_buffer("mean", torch.zeros(mels))  # dB
-        self.register_buffer("deviation", torch.ones(mels))  # dB
-        self.register_buffer("codes", torch.linspace(-1, 1, sections) if sections > 1 else torch.zeros(1))
         self.inward = nn.Linear(mels + settings.section_input, channels)
         self.encoder = nn.ModuleList(self._block() for _ in range(settings.blocks))
         self.bottleneck = nn.Sequential(nn.Linear(channels, width), nn.ReLU()) if settings.latent else nn.Identity()
@@ -44,14 +69,6 @@ class Autoencoder(nn.Module):
         settings = self.settings
         return ConformerBlock(settings.channels, settings.heads, settings.kernel, settings.expansion, settings.dropout)
 
-    def standardise(self, decibel: Tensor) -> Tensor:
-        """Scale log-mel in dB, ``(..., mels)``, to mean 0 and standard deviation 1 per band."""
-        return (decibel - self.mean) / self.deviation
-
-    def decibel(self, features: Tensor) -> Tensor:
-        """Convert standardised values back to dB; the inverse of :meth:`standardise`."""
-        return features * self.deviation + self.mean
-
     def forward(self, features: Tensor, section: Tensor, valid: Tensor | None = None) -> Tensor:
         """Reconstruct standardised log-mel.
 
@@ -63,7 +80,7 @@ class Autoencoder(nn.Module):
         Returns:
             ``(batch, frames, mels)``, with one more column if ``section_regression`` is set.
         """
-        x = self._with_code(features, section) if self.settings.section_input else features
+        x = self.with_code(features, section) if self.settings.section_input else features
         x = self.inward(x)
         for block in self.encoder:
             x = block(x, valid)
@@ -79,8 +96,4 @@ class Autoencoder(nn.Module):
 
     def target(self, features: Tensor, section: Tensor) -> Tensor:
         """Return the target of :meth:`forward`: unmasked ``features``, and the section's code if it is regressed."""
-        return self._with_code(features, section) if self.settings.section_regression else features
-
-    def _with_code(self, features: Tensor, section: Tensor) -> Tensor:
-        code = self.codes[section][:, None, None].expand(-1, features.shape[1], 1)
-        return torch.cat([features, code.to(features.dtype)], -1)
+        return self.with_code(features, section) if self.settings.section_regression else features

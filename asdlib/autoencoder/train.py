@@ -86,7 +86,7 @@ def explained_share(model: Autoencoder, batches: Batches, branch, compute, seed:
     predicting each band's mean would be as good.
     """
     model.eval()
-    found, trivial = 0.0, 0.0
+    error, trivial = 0.0, 0.0
     for index in range(_CHECKED_BATCHES):
         crops, section, valid = batches.draw(
             branch.training.batch_size, branch.training.crop_frames, 0.0, training.generator(seed, "check", index)
@@ -95,9 +95,9 @@ def explained_share(model: Autoencoder, batches: Batches, branch, compute, seed:
         with compute.autocast():
             output = model(features, section, valid)
         mels = features.shape[-1]
-        found += masked_mean((output[..., :mels].float() - features).abs(), valid).item()
+        error += masked_mean((output[..., :mels].float() - features).abs(), valid).item()
         trivial += masked_mean(features.abs(), valid).item()
-    return 1 - found / trivial
+    return 1 - error / trivial
 
 
 def health(explained: float) -> list[str]:

@@ -54,7 +54,7 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     vectors = np.stack([summary(spectrum) for spectrum in log_mels(waveforms, opened.rows, log_mel)])
     scores.finite(clips, vectors, "the log-mel")
-    made = shifted_clips.open_rows(settings, machine, opened.planned) if system == SHIFTED else None
+    shifted = shifted_clips.open_rows(settings, machine, opened.planned) if system == SHIFTED else None
 
     score, model = np.empty(len(scored)), {}
     for section in opened.planned:
@@ -62,15 +62,15 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
         learn = (clips["section"] == section).to_numpy() & (opened.role == LEARN)
         gaussian = Gaussian.fit(vectors[learn])
         score[own] = gaussian.distance(vectors[scored.index[own]])
-        model |= {f"{section}.mean": gaussian.mean, f"{section}.cholesky": gaussian.cholesky}
-        like = _learnt(made, section, clips["clip"][learn]) if made else []
+        model |= gaussian.arrays(f"{section}.")
+        like = _learnt(shifted, section, clips["clip"][learn]) if shifted else []
         if len(like):
             target = own & (scored["domain"] == "target").to_numpy()
             few = vectors[learn & (clips["domain"] == "target").to_numpy()]
-            gaussian = Gaussian.fit(np.stack([summary(spectrum) for spectrum in log_mels(made[0], like, log_mel)]))
+            gaussian = Gaussian.fit(np.stack([summary(spectrum) for spectrum in log_mels(shifted[0], like, log_mel)]))
             gaussian = gaussian.widened(few, baseline.target_shift)
             score[target] = gaussian.distance(vectors[scored.index[target]])
-            model |= {f"{section}.target.mean": gaussian.mean, f"{section}.target.cholesky": gaussian.cholesky}
+            model |= gaussian.arrays(f"{section}.target.")
 
     table = scores.table(scored, system, score)
     depends = {
@@ -84,10 +84,10 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
     return table
 
 
-def _learnt(made: tuple[Waveforms, np.ndarray], section: str, learn: pd.Series) -> np.ndarray:
+def _learnt(shifted: tuple[Waveforms, np.ndarray], section: str, learn: pd.Series) -> np.ndarray:
     """Return the rows of a section's shifted clips that were derived from the clips ``learn``."""
-    clips = made[0].clips.iloc[made[1]]
-    return made[1][((clips["section"] == section) & clips["clip"].isin(learn)).to_numpy()]
+    clips = shifted[0].clips.iloc[shifted[1]]
+    return shifted[1][((clips["section"] == section) & clips["clip"].isin(learn)).to_numpy()]
 
 
 def summary(spectrum: torch.Tensor) -> np.ndarray:

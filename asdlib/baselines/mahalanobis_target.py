@@ -60,7 +60,7 @@ def tolerant(source: Gaussian, differences: np.ndarray, diagonal: float) -> Gaus
     return Gaussian.of(source.mean, source.covariance + scatter + diagonal * np.diag(np.diag(scatter)))
 
 
-def moved(source: Gaussian, target: np.ndarray, weight: float) -> Gaussian:
+def move(source: Gaussian, target: np.ndarray, weight: float) -> Gaussian:
     """Move the source's Gaussian by an unknown offset: the posterior predictive, given a few target clips.
 
     The offset's prior is normal with mean 0 and covariance D = ``weight`` (S + diag S), where S is the scatter of the
@@ -93,21 +93,21 @@ def hypotheses(
     """
     source = Gaussian.fit(learn)
     differences = np.concatenate([target - source.mean, elsewhere])
-    offset = moved(source, target, settings.target_shift)
-    found = {
+    offset = move(source, target, settings.target_shift)
+    result = {
         "tolerant": Hypothesis(tolerant(source, differences, settings.tolerance), held_out),
         "moved": Hypothesis(offset, held_out + offset.mean - source.mean),
     }
     if shifted is not None:
         carried = Gaussian.fit(shifted[0]).widened(target, settings.target_shift)
-        found["shift"] = Hypothesis(carried, shifted[1])
-    return found
+        result["shift"] = Hypothesis(carried, shifted[1])
+    return result
 
 
-def agreed(densities: dict[str, list[float]]) -> str | None:
+def agree_on_hypothesis(densities: dict[str, list[float]]) -> str | None:
     """Return the hypothesis with the largest density for every left-out clip; None if there is no such one.
 
-    >>> agreed({"a": [1.0, 2.0], "b": [0.0, 1.0]}), agreed({"a": [1.0, 0.0], "b": [0.0, 1.0]})
+    >>> agree_on_hypothesis({"a": [1.0, 2.0], "b": [0.0, 1.0]}), agree_on_hypothesis({"a": [1.0, 0.0], "b": [0.0, 1.0]})
     ('a', None)
     """
     names = list(densities)
@@ -134,7 +134,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     log_mel = LogMel(baseline.features, settings.data.sample_rate).to(compute.device)
     vectors = time_means(opened.waveforms, opened.rows, log_mel)
     scores.finite(clips, vectors, "the log-mel")
-    made = shifted_clips.open_rows(settings, machine, opened.planned)
+    shifted = shifted_clips.open_rows(settings, machine, opened.planned)
     places = {section: Places.of(clips, opened.role, section) for section in sorted(set(clips["section"]))}
     differences = {
         section: vectors[place.target] - vectors[place.learn].mean(0)
@@ -147,15 +147,15 @@ def run(settings, machine: str) -> pd.DataFrame:
         used = {"source": Hypothesis(Gaussian.fit(vectors[place.learn]), vectors[place.held_out])}
         score[rows] = used["source"].gaussian.distance(vectors[scored.index[rows]])
         if len(place.target):
-            elsewhere = [found for other, found in differences.items() if other != section]
+            elsewhere = [candidates for other, candidates in differences.items() if other != section]
             elsewhere = np.concatenate(elsewhere or [np.empty((0, vectors.shape[1]))])
-            found, best = _choose(settings, opened, section, place, vectors, elsewhere, made, log_mel)
-            target = {name: one for name, one in found.items() if best in (None, name)}
+            candidates, best = _choose(settings, opened, section, place, vectors, elsewhere, shifted, log_mel)
+            target = {name: one for name, one in candidates.items() if best in (None, name)}
             chosen[section], rows = best or SMALLEST, rows & (scored["domain"] == "target").to_numpy()
             score[rows] = np.min([one.score(vectors[scored.index[rows]]) for one in target.values()], axis=0)
             used |= target
         for name, one in used.items():
-            model |= {f"{section}.{name}.mean": one.gaussian.mean, f"{section}.{name}.cholesky": one.gaussian.cholesky}
+            model |= one.gaussian.arrays(f"{section}.{name}.")
 
     table = scores.table(scored, SYSTEM, score)
     depends = {"machine": machine, "sections": opened.planned, **settings.common(), **baseline.model_dump(mode="json")}
@@ -181,22 +181,22 @@ class Places:
         return cls(learn, held_out, np.flatnonzero(own & ~source & (role == LEARN)))
 
 
-def _choose(settings, opened, section: str, place: Places, vectors, elsewhere, made, log_mel: LogMel):
+def _choose(settings, opened, section: str, place: Places, vectors, elsewhere, shifted, log_mel: LogMel):
     """Fit the hypotheses of a section, and let each of its target clips, left out in turn, judge them.
 
     Returns:
         The hypotheses, and the name of the one that is best for all left-out clips, or None.
     """
     learn, held_out, baseline = vectors[place.learn], vectors[place.held_out], settings.mahalanobis
-    carried = _carried(made, section, opened.table, (place.learn, place.held_out), log_mel)
-    found = hypotheses(learn, held_out, vectors[place.target], elsewhere, carried, baseline)
-    densities = {name: [] for name in found}
+    carried = _shifted_vectors(shifted, section, opened.table, (place.learn, place.held_out), log_mel)
+    candidates = hypotheses(learn, held_out, vectors[place.target], elsewhere, carried, baseline)
+    densities = {name: [] for name in candidates}
     for left_out in place.target if len(place.target) > 1 else []:
         few = place.target[place.target != left_out]
-        again = _estimated(settings, opened, section, place.learn, few, log_mel) if carried else None
+        again = _shift_without(settings, opened, section, place.learn, few, log_mel) if carried else None
         for name, one in hypotheses(learn, held_out, vectors[few], elsewhere, again, baseline).items():
             densities[name].append(-one.gaussian.surprise(vectors[[left_out]])[0])
-    return found, agreed(densities)
+    return candidates, agree_on_hypothesis(densities)
 
 
 def time_means(waveforms, rows: np.ndarray, log_mel: LogMel) -> np.ndarray:
@@ -204,26 +204,26 @@ def time_means(waveforms, rows: np.ndarray, log_mel: LogMel) -> np.ndarray:
     return np.stack([spectrum.double().mean(0).cpu().numpy() for spectrum in log_mels(waveforms, rows, log_mel)])
 
 
-def _carried(made, section: str, clips: pd.DataFrame, parts: tuple, log_mel: LogMel):
+def _shifted_vectors(shifted, section: str, clips: pd.DataFrame, parts: tuple, log_mel: LogMel):
     """Return the shifted clips of each of ``parts`` (rows of ``clips``); None if there are none."""
-    if made is None:
+    if shifted is None:
         return None
-    table = made[0].clips.iloc[made[1]]
+    table = shifted[0].clips.iloc[shifted[1]]
     result = []
     for rows in parts:
         wanted = (table["section"] == section) & table["clip"].isin(clips["clip"].iloc[rows])
-        result.append(made[1][wanted.to_numpy()])
-    return tuple(time_means(made[0], rows, log_mel) for rows in result) if all(map(len, result)) else None
+        result.append(shifted[1][wanted.to_numpy()])
+    return tuple(time_means(shifted[0], rows, log_mel) for rows in result) if all(map(len, result)) else None
 
 
-def _estimated(settings, opened, section: str, learn: np.ndarray, target: np.ndarray, log_mel: LogMel):
-    """Estimate the shift from some of the target clips, and return shifted clips as :func:`_carried` does.
+def _shift_without(settings, opened, section: str, learn: np.ndarray, target: np.ndarray, log_mel: LogMel):
+    """Estimate the shift from some of the target clips, and return shifted clips as :func:`_shifted_vectors` does.
 
     Only clips to learn from are carried, since densities need no reference clips.
     """
     machine = opened.table["machine"].iat[0]
     seed = derive(settings.seed, "pseudo-target", machine, section)
     rows = (opened.rows[some] for some in (learn, target, learn))
-    _, made = shifted_clips.carry(settings, opened.waveforms, *rows, seed)
-    spectra = (log_mel(torch.from_numpy(np.float32(clip))[None].to(log_mel.window.device))[0] for clip in made)
+    _, carried = shifted_clips.carry(settings, opened.waveforms, *rows, seed)
+    spectra = (log_mel(torch.from_numpy(np.float32(clip))[None].to(log_mel.window.device))[0] for clip in carried)
     return np.stack([spectrum.double().mean(0).cpu().numpy() for spectrum in spectra]), np.empty((0, log_mel.n_mels))

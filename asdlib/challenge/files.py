@@ -156,7 +156,7 @@ def _recognise(
     if not official and 2021 in possible:
         return 2021, ()  # score tables may not reveal the year; this project is about 2021
     for places in (where, [file.where for _, file in truths]):
-        possible = years.named_years(places, possible) or possible
+        possible = years.years_in_names(places, possible) or possible
     return years.single(possible, sections)
 
 

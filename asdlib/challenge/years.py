@@ -69,7 +69,7 @@ def grammar_of_clips(clips: pd.Series) -> set[int]:
     return set(range(2021, 2026)) if clips.str.match(r"section_\d+_(?:source|target)_").all() else set()
 
 
-def named_years(where: Iterable[str], possible: set[int]) -> set[int]:
+def years_in_names(where: Iterable[str], possible: set[int]) -> set[int]:
     """Return the possible years that are part of the paths of all files, as in ``dcase2024_evaluation``."""
     found = [set(map(int, _NAMED.findall(text))) & possible for text in where]
     return set.intersection(*found) if found else set()

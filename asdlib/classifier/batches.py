@@ -161,14 +161,14 @@ class Batches:
         kind = ["target"] * pure + [second] * (targets - pure) + ["normal"] * (half - targets) + ["outlier"] * half
         label = np.repeat([1.0, 0.0], half)
         if not self.settings.mixup:
-            return Batch(self._augmented(rng, picks), self._tensor(label), np.array(kind), np.ones(size))
+            return Batch(self._augment(rng, picks), self._tensor(label), np.array(kind), np.ones(size))
         count = 0 if self.shifted else targets - pure  # of pseudo-target clips
         partners, normal = pseudo_target.draw_partners(rng, count, self.normal, self.source_negatives)
-        waveform, label = self._augmented(rng, picks + partners), self._tensor(np.append(label, normal))
+        waveform, label = self._augment(rng, picks + partners), self._tensor(np.append(label, normal))
         waveform, label, share = pseudo_target.mix(rng, waveform, label, size, pure, self.settings.mixup)
         return Batch(waveform, label, np.array(kind), share)
 
-    def _augmented(self, rng: np.random.Generator, picks: list[Clips]) -> Tensor:
+    def _augment(self, rng: np.random.Generator, picks: list[Clips]) -> Tensor:
         """Cut a random window of a random clip of each of ``picks``, with random volume and noise; (picks, samples)."""
         options, size = self.settings, len(picks)
         places = []

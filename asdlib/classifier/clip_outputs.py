@@ -51,7 +51,7 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         embedding, centroids = mean_embeddings(outputs), network.centroids
         if network.settings.scorer.centroids == "clips":
             centroids = mean_centroids(clips, embedding, stage)
-        frames.append(pd.concat([_measured(clips, outputs, centroids), _between(centroids)]).assign(stage=stage))
+        frames.append(pd.concat([_clip_rows(clips, outputs, centroids), _centroid_rows(centroids)]).assign(stage=stage))
         embeddings.append(np.concatenate([embedding, centroids]).astype(np.float32))
     return pd.concat(frames, ignore_index=True).assign(model=section)[COLUMNS], np.concatenate(embeddings)
 
@@ -117,11 +117,11 @@ def select_centroids(table: pd.DataFrame, embedding: np.ndarray) -> dict[tuple[s
     return {key: embedding[rows].astype(np.float64) for key, rows in groups.items()}
 
 
-def _measured(clips: pd.DataFrame, outputs: list[Outputs], centroids: np.ndarray) -> pd.DataFrame:
+def _clip_rows(clips: pd.DataFrame, outputs: list[Outputs], centroids: np.ndarray) -> pd.DataFrame:
     return pd.concat([clips, measure(outputs, centroids)], axis=1)
 
 
-def _between(centroids: np.ndarray) -> pd.DataFrame:
+def _centroid_rows(centroids: np.ndarray) -> pd.DataFrame:
     """Return the rows of the two centroids, with their distances to each other."""
     rows = pd.DataFrame(dict.fromkeys([*CLIP, "role"], "") | {"label": ["outlier", "normal"], "kind": "centroid"})
     between = np.square(centroids[:, None] - centroids[None]).mean(2)

@@ -40,7 +40,7 @@ def example(settings, waveforms: Waveforms, title: str, clip: str) -> Example:
     return Example(title, settings.data.sample_rate, wave, picture[0].numpy())
 
 
-def to_hear(settings, machine: str, section: str, candidate: str, shares: list[float]) -> list[Example]:
+def cut_examples(settings, machine: str, section: str, candidate: str, shares: list[float]) -> list[Example]:
     """Cut windows to hear next to each other: what the classifier learns from, and what Mixup makes of it.
 
     They are a source clip, a target clip, their mixture in equal parts (a pseudo-target clip, if the section has target
@@ -95,14 +95,14 @@ def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) 
     own = ((table["model"] == clip["section"]) & (table["stage"] == stage) & ~same).to_numpy()
     table, embedding = table[own].reset_index(drop=True), embedding[own]
     centroids = select_centroids(table, embedding)[clip["section"], stage]
-    found = networks[stage].outputs([waveform])
-    row = measure(found, centroids).assign(**clip[clip_outputs.CLIP])
+    outputs = networks[stage].outputs([waveform])
+    row = measure(outputs, centroids).assign(**clip[clip_outputs.CLIP])
     row = row.assign(model=clip["section"], stage=stage, kind="picked", role="")
-    vector = mean_embeddings(found).astype(np.float32)
+    vector = mean_embeddings(outputs).astype(np.float32)
     return pd.concat([table, row[clip_outputs.COLUMNS]], ignore_index=True), np.concatenate([embedding, vector])
 
 
-def confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:
+def find_confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:
     """Return the normal test clips that score highest and the anomalous ones that score lowest, worst first.
 
     Args:

@@ -119,7 +119,7 @@ def combine(parts: pd.DataFrame, weight: float, pooling: str) -> np.ndarray:
 def normalise(rows: pd.DataFrame, spreads: dict) -> pd.DataFrame:
     """Normalise the pooled measures to mean 0 and variance 1 over the held-out clips with which a clip is compared."""
     result = rows[POOLED].to_numpy(dtype=np.float64, copy=True)
-    for places, spread in _compared(rows, spreads):
+    for places, spread in _pair_with_statistics(rows, spreads):
         result[places] = (result[places] - spread[:, 0]) / spread[:, 1]
     return pd.DataFrame(result, columns=POOLED)
 
@@ -127,7 +127,7 @@ def normalise(rows: pd.DataFrame, spreads: dict) -> pd.DataFrame:
 def compute_distances(rows: pd.DataFrame, embedding: np.ndarray, gaussians: dict) -> np.ndarray:
     """Return the Mahalanobis distance of each row's embedding from the normal clips with which it is compared."""
     result = np.zeros(len(rows))
-    for places, gaussian in _compared(rows, gaussians):
+    for places, gaussian in _pair_with_statistics(rows, gaussians):
         result[places] = gaussian.distance(embedding[places])
     return result
 
@@ -141,7 +141,7 @@ def _weight_and_pooling(variant: str) -> tuple[float, str]:
     return int(weight) / 100, pooling
 
 
-def _compared(rows: pd.DataFrame, known: dict) -> Iterator[tuple[np.ndarray, object]]:
+def _pair_with_statistics(rows: pd.DataFrame, known: dict) -> Iterator[tuple[np.ndarray, object]]:
     """Yield the rows of each model, stage and domain, and the statistics of the normal clips to compare them with."""
     for (model, stage, domain), places in rows.groupby(["model", "stage", "domain"]).indices.items():
         source = known[model, stage, "source"]

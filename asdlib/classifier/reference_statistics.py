@@ -51,8 +51,7 @@ class ReferenceStatistics:
         """Write the statistics to a safetensors file."""
         arrays = {f"{'/'.join(key)}/spread": spread for key, spread in self.spreads.items()}
         for key, gaussian in self.gaussians.items():
-            name = "/".join(key)
-            arrays |= {f"{name}/mean": gaussian.mean, f"{name}/cholesky": np.ascontiguousarray(gaussian.cholesky)}
+            arrays |= gaussian.arrays(f"{'/'.join(key)}/")
         with writing(path) as temporary:
             save_file(arrays, temporary)
 
@@ -64,9 +63,7 @@ class ReferenceStatistics:
         names = {key: "/".join(key) for key in keys}
         spreads = {key: arrays[f"{name}/spread"] for key, name in names.items()}
         gaussians = {
-            key: Gaussian(arrays[f"{name}/mean"], arrays[f"{name}/cholesky"])
-            for key, name in names.items()
-            if f"{name}/mean" in arrays
+            key: Gaussian.from_arrays(arrays, f"{name}/") for key, name in names.items() if f"{name}/mean" in arrays
         }
         return cls(spreads, gaussians)
 

@@ -1,4 +1,4 @@
-"""Run a classifier on the windows of clips, and measure what it says of them: logits, embeddings and distances.
+"""Run a classifier on the windows of clips, and compute logits, embeddings and distances.
 
 The network is a function here, whether PyTorch runs it (:class:`asdlib.classifier.model.TrainedClassifier`) or ONNX
 Runtime. This module does not import PyTorch, because a detector with ONNX files scores without it.

@@ -23,15 +23,15 @@ def starts(samples: int, length: int, windows: int) -> np.ndarray:
 def cut_windows(samples: np.ndarray, length: int, windows: int) -> np.ndarray:
     """Cut equally spaced windows from a clip, ``(windows, length)``; beyond its end, it is mirrored in time."""
     return np.stack(
-        [_extended(samples[start : start + length], length) for start in starts(len(samples), length, windows)]
+        [_mirror_end(samples[start : start + length], length) for start in starts(len(samples), length, windows)]
     )
 
 
 def read_window(waveforms: Waveforms, row: int, start: int, length: int) -> np.ndarray:
     """Read ``length`` samples of a decoded clip from ``start``; beyond its end, the clip is mirrored in time."""
     rest = int(waveforms.clips["samples"].iat[row]) - start
-    return _extended(waveforms.read(row, start, min(length, rest)), length)
+    return _mirror_end(waveforms.read(row, start, min(length, rest)), length)
 
 
-def _extended(samples: np.ndarray, length: int) -> np.ndarray:
+def _mirror_end(samples: np.ndarray, length: int) -> np.ndarray:
     return samples if len(samples) == length else np.pad(samples, (0, length - len(samples)), mode="symmetric")

@@ -1,7 +1,7 @@
 """Sec. 3.1: read recordings, from a folder of WAV files to decoded clips.
 
 * ``file_names``: "section ID determined from the filename", domain, split and label
-* ``catalogue``, ``plan``, ``ground_truth``: the clips of a folder, the sections and machine types of a run, labels
+* ``catalogue``, ``ground_truth``, ``plan``: the clips of a folder, their labels, and the plan of a run
 * ``held_out_split``: "the subset of training data, which is not used for the training" (Sec. 2.1)
 * ``audio``, ``machine_clips``: clips decoded once, and those of a machine type with their roles
 * ``recording``, ``contents``, ``wav``, ``containers``, ``chunks``, ``compressed``: audio files of all formats

@@ -19,9 +19,10 @@ import xxhash
 
 from asdlib import atomic, records
 from asdlib.data import wav
+from asdlib.data.catalogue import file_states
 from asdlib.data.quality import QualityCheck, Summary
 from asdlib.errors import DataError
-from asdlib.messages import listed
+from asdlib.messages import list_problems
 from asdlib.paths import DECODED, RECORD
 
 RELEASED = 32
@@ -92,7 +93,7 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
         DataError: Clips cannot be used; the message lists at most 20 problems and their total number.
     """
     state = _state(clips, root, data)
-    if _recorded(folder).get("files_state") == state:
+    if _read_record(folder).get("files_state") == state:
         return False
     began = time.monotonic()
     with atomic.writing(folder, folder=True) as temporary:
@@ -116,13 +117,13 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
 
 def warnings(folder: Path) -> list[str]:
     """Return the warnings about the clips that :func:`decode` wrote to ``folder``, one sentence each."""
-    return _recorded(folder)["warnings"]
+    return _read_record(folder)["warnings"]
 
 
 def refuse(problems: list[str]) -> None:
     """Raise :class:`DataError` if there are problems."""
     if problems:
-        raise DataError(listed("clips that cannot be used", problems))
+        raise DataError(list_problems("clips that cannot be used", problems))
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Waveforms:
     def open(cls, folder: Path) -> "Waveforms":
         """Open clips written by :func:`decode`; raise :class:`DataError` if there are none."""
         folder = Path(folder)
-        fingerprint = _recorded(folder).get("data_fingerprint")
+        fingerprint = _read_record(folder).get("data_fingerprint")
         if fingerprint is None:
             raise DataError(f"{folder}: no decoded clips; run notebook 01_data, or make reproduce")
         text = {column: str for column in ("machine", "section", "domain", "split", "label", "clip", "attributes")}
@@ -219,7 +220,16 @@ def _write_header(stream: io.BufferedIOBase, dtype: type, samples: int) -> None:
     np.lib.format.write_array_header_1_0(stream, {"descr": kind, "fortran_order": False, "shape": (samples,)})
 
 
-def _recorded(folder: Path) -> dict:
+def evenly_spaced(count: int, most: int) -> np.ndarray:
+    """Return the positions of at most ``most`` of ``count`` items at equal distances, with the first and the last.
+
+    >>> evenly_spaced(10, 4).tolist(), evenly_spaced(2, 4).tolist(), evenly_spaced(0, 4).tolist()
+    ([0, 3, 6, 9], [0, 1], [])
+    """
+    return np.unique(np.linspace(0, count - 1, most).round().astype(int)) if count else np.empty(0, dtype=int)
+
+
+def _read_record(folder: Path) -> dict:
     """Return the record of decoded clips, or an empty one unless all files that :func:`decode` writes exist."""
     whole = all((Path(folder) / name).is_file() for name in DECODED)
     return json.loads((Path(folder) / RECORD).read_text(encoding="utf-8")) if whole else {}
@@ -227,12 +237,6 @@ def _recorded(folder: Path) -> dict:
 
 def _state(clips: pd.DataFrame, root: Path, data) -> str:
     """Return a digest of names, sizes and times of the files, to detect cheaply whether they have changed."""
-    try:
-        stats = [os.stat(os.path.join(root, path)) for path in clips["path"]]
-    except OSError as error:
-        raise DataError(
-            f"{error.filename}: {error.strerror.lower()}; it was there a moment ago; rerun the command"
-        ) from None
-    files = [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in zip(clips["path"], stats, strict=True)]
+    files = file_states(Path(root), clips["path"])
     rows = clips.astype(str).to_numpy().tolist()
     return records.fingerprint([str(Path(root).resolve()), data.sample_rate, data.channels, files, rows])

@@ -1,9 +1,8 @@
-"""List the clips of a folder in a table, and derive the plan of a run from it.
+"""List the clips of a folder in a table.
 
-Only names are read and no file is opened, because the Snakefile computes the plan whenever it is parsed.
+Only names are read and no file is opened, because the Snakefile lists the clips whenever it is parsed.
 """
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ import pandas as pd
 from asdlib import paths, records
 from asdlib.data import file_names, ground_truth
 from asdlib.errors import DataError
-from asdlib.messages import listed, nearest, printable
+from asdlib.messages import list_problems, printable, suggest
 
 COLUMNS = ["machine", "section", "domain", "split", "label", "clip", "path", "attributes"]
 """Columns of the catalogue; all are strings, ``path`` is relative to the data root."""
@@ -25,48 +24,24 @@ DCASE2021 = {
 }
 """About how many clips a section of DCASE2021 has, by domain, split and label."""
 
-FEWEST = 3
-"""source training clips that a section needs: the autoencoder, its scorer and the Gaussians share them"""
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """Machine types and sections in a run."""
-
-    machines: dict[str, list[str]]
-    """machine types to build systems for, and their sections (those with labelled test clips)"""
-    outliers: list[str]
-    """further machine types, whose training clips serve only as outliers"""
-
-
-def plan(settings) -> Plan:
-    """Decide which machine types and sections get systems.
-
-    A section gets systems if it has labelled test clips, since only these can stand in Table 1; unlabelled ones
-    (evaluation data) are scored along with them. Sections without labelled test clips stay in the catalogue, as
-    negatives; a machine type that has no other sections serves as outliers. Before synthetic data exist, the plan
-    follows from their settings.
-
-    Raises:
-        DataError: The data are missing or lack what the run needs; the message names each machine and section.
-    """
-    data = settings.data
-    clips = expected(data.synthetic) if data.synthetic else scan(paths.project_root() / data.root)
-    return make_plan(select(clips, data), data)
-
 
 def state(settings) -> str:
     """Return a digest of names, sizes and times of the recordings, to notice new ones; empty for synthetic data."""
     if settings.data.synthetic:
         return ""
     root = paths.project_root() / settings.data.root
+    return records.fingerprint(file_states(root, scan(root)["path"]))
+
+
+def file_states(root: Path, files: Iterable[str]) -> list[list]:
+    """Return name, size and time of change of each file."""
     try:
-        stats = [(path, (root / path).stat()) for path in scan(root)["path"]]
+        stats = [(str(file), os.stat(root / file)) for file in files]
     except OSError as error:
         raise DataError(
             f"{error.filename}: {error.strerror.lower()}; it was there a moment ago; rerun the command"
         ) from None
-    return records.fingerprint([[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats])
+    return [[file, stat.st_size, stat.st_mtime_ns] for file, stat in stats]
 
 
 def scan(root: Path) -> pd.DataFrame:
@@ -78,7 +53,7 @@ def scan(root: Path) -> pd.DataFrame:
     """
     clips, problems, _ = walk(root)
     if problems:
-        raise DataError(listed(f"{root}: files that cannot be used", problems))
+        raise DataError(list_problems(f"{root}: files that cannot be used", problems))
     return clips
 
 
@@ -141,7 +116,7 @@ def expected(synthetic, fault: Callable[[str, int], str] | None = None) -> pd.Da
     for machine in synthetic.machines:
         if machine not in file_names.MACHINES:
             raise DataError(
-                f"data.synthetic.machines: there is no synthetic {machine!r}{nearest(machine, file_names.MACHINES)}"
+                f"data.synthetic.machines: there is no synthetic {machine!r}{suggest(machine, file_names.MACHINES)}"
             )
     counts = [
         ("source", "train", "normal", synthetic.train_source),
@@ -166,59 +141,8 @@ def select(clips: pd.DataFrame, data) -> pd.DataFrame:
         there = sorted(set(clips[column]))
         for name in getattr(data, key) or []:
             if name not in there:
-                raise DataError(f"data.{key}: {data.root} has no {column} {name!r}{nearest(name, there)}")
+                raise DataError(f"data.{key}: {data.root} has no {column} {name!r}{suggest(name, there)}")
     return clips if data.sections is None else clips[clips["section"].isin(data.sections)].reset_index(drop=True)
-
-
-def make_plan(clips: pd.DataFrame, data) -> Plan:
-    """Make the plan for a catalogue (see :func:`plan`); raise :class:`DataError` with everything that it lacks."""
-    result, problems = assess(clips, data)
-    if problems:
-        raise DataError(listed(f"{data.root}: clips that cannot be used", problems))
-    return result
-
-
-def assess(clips: pd.DataFrame, data) -> tuple[Plan, list[str]]:
-    """Return the plan for a catalogue, and what the catalogue lacks for it, one sentence each."""
-    counts = clips.groupby(["machine", "section", "domain", "split", "label"]).size().to_dict()
-    tested = sorted({key[:2] for key in counts if key[3] == "test" and key[4] != "unknown"})
-    machines: dict[str, list[str]] = {}
-    for machine, section in tested:
-        if data.machines is None or machine in data.machines:
-            machines.setdefault(machine, []).append(section)
-    problems = [
-        f"machine {machine} of data.machines has no labelled test clips; add some, or leave it out of data.machines "
-        "(its training clips then serve as outliers)"
-        for machine in data.machines or []
-        if machine not in machines
-    ]
-    for machine, sections in machines.items():
-        for section in sections:
-            problems += _lacking(machine, section, counts, ("normal", "anomaly") if data.anomalies else ("normal",))
-    if not machines and not problems:
-        problems = [f"{data.root}: no machine type has labelled test clips, so nothing can be evaluated; add some"]
-    trained = {key[0] for key in counts if key[3] == "train"}
-    return Plan(machines, sorted(trained - set(machines))), problems
-
-
-def _lacking(machine: str, section: str, counts: dict, labels: Iterable[str]) -> list[str]:
-    """Return what a section with labelled test clips lacks for training and evaluation."""
-    remedy = "add some or leave the section out with data.sections"
-    problems = []
-    for domain in ("source", "target"):
-        where = f"section {section} of {machine} has"
-        test = {label: counts.get((machine, section, domain, "test", label), 0) for label in ("normal", "anomaly")}
-        train = counts.get((machine, section, domain, "train", "normal"), 0)
-        if not train and (domain == "source" or any(test.values())):
-            kind = f"{domain} test clips" if any(test.values()) else "test clips"
-            problems.append(f"{where} {kind} but no {domain} training clips; {remedy}")
-        elif domain == "source" and train < FEWEST:
-            problems.append(f"{where} {train} source training clip(s); expected at least {FEWEST}; {remedy}")
-        for label in labels:
-            adjective = {"normal": "normal", "anomaly": "anomalous"}[label]
-            if any(test.values()) and not test[label]:
-                problems.append(f"{where} {domain} test clips, none of them {adjective} (an AUC needs both); {remedy}")
-    return problems
 
 
 def _nothing(root: Path, machines: list[str], unused: list[str]) -> str:
@@ -247,8 +171,8 @@ def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
             elif entry.is_file():
                 files.append(entry.name)
             else:
-                what = "a broken link" if entry.is_symlink() else "not a regular file"
-                problems.append(f"{printable(entry.path)}: {what}; {remedy}")
+                kind = "a broken link" if entry.is_symlink() else "not a regular file"
+                problems.append(f"{printable(entry.path)}: {kind}; {remedy}")
         except OSError as error:  # a link to itself, for one
             problems.append(f"{printable(entry.path)}: {error.strerror.lower()}; {remedy}")
     return folders, files, problems

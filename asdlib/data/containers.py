@@ -26,7 +26,7 @@ _AIFC = {
 }
 
 
-def uncompressed(stream: BinaryIO, size: int) -> Samples | None:
+def find_samples(stream: BinaryIO, size: int) -> Samples | None:
     """Find the samples of a RIFF, RIFX, RF64, BW64, W64 or AIFF file.
 
     Args:
@@ -144,20 +144,20 @@ def _sony_chunks(file: File, place: int) -> Chunks:
 def _aiff(file: File, base: int, form: bytes) -> Samples:
     """Find the samples of an AIFF or AIFF-C file."""
     whole = struct.unpack(">I", file.at(base + 4, 4))[0]
-    comm, found, end, note = b"", None, 0, ""
+    comm, start, end, note = b"", None, 0, ""
     chunks = partial(riff_chunks, file, order=">")
     for name, body, length in chunks(base + 12):
         if name == b"COMM":
             comm = file.at(body, min(length, 22))
         elif name == b"SSND":
             offset = struct.unpack(">I", file.at(body, 4).ljust(4, b"\0"))[0]
-            found, promised = body + 8 + offset, max(length - 8 - offset, 0)
-            end, note = end_of_samples(file, found, promised, base + 8 + whole, chunks, True)
+            start, promised = body + 8 + offset, max(length - 8 - offset, 0)
+            end, note = end_of_samples(file, start, promised, base + 8 + whole, chunks, True)
             break
-    for name, body, length in chunks(end + end % 2) if found and end < file.size else ():
+    for name, body, length in chunks(end + end % 2) if start and end < file.size else ():
         if name == b"COMM" and not comm:
             comm = file.at(body, min(length, 22))
-    if found is None or len(comm) < 18:
+    if start is None or len(comm) < 18:
         raise ValueError("not readable as audio (no chunk of samples); expected a wav file; " + REPAIR)
     channels, promised, bits = struct.unpack(">hIh", comm[:8])
     exponent, mantissa = struct.unpack(">HQ", comm[8:18])
@@ -170,9 +170,9 @@ def _aiff(file: File, base: int, form: bytes) -> Samples:
     if subtype is None:
         raise ValueError(f"holds AIFF with {bits}-bit samples; expected PCM or float; convert it")
     encoding = _check(Encoding(subtype, endian, channels, rate, width * channels))
-    frames = (end - found) // encoding.width
+    frames = (end - start) // encoding.width
     if promised > frames and not note:
         raise ValueError(f"truncated: the header promises {promised} samples, the file holds {frames}; {REPAIR}")
     if promised < frames and not note:
         note = f"its header promises {promised} samples, the file holds {frames}: all are read"
-    return Samples("AIFF", encoding, found, frames, note)
+    return Samples("AIFF", encoding, start, frames, note)

@@ -13,7 +13,7 @@ import soundfile
 
 from asdlib.data import compressed
 from asdlib.data.chunks import Samples
-from asdlib.data.containers import uncompressed
+from asdlib.data.containers import find_samples
 from asdlib.errors import DataError
 
 _COMPRESSED = {
@@ -32,7 +32,7 @@ def open_file(path: Path | str) -> "Uncompressed | Compressed":
         size = os.fstat(stream.fileno()).st_size
         if not size:
             raise ValueError("the file is empty (0 bytes); expected a wav file; copy or record it again")
-        samples = uncompressed(stream, size)
+        samples = find_samples(stream, size)
         content = Uncompressed(path, stream, samples) if samples else Compressed(path, stream)
         if content.frames == 0:
             raise ValueError("holds no samples; expected at least one; record it again or remove it")

@@ -20,7 +20,7 @@ from asdlib.data import zenodo
 from asdlib.data.file_names import MACHINES
 from asdlib.data.unpack import size, unpack
 from asdlib.errors import DataError
-from asdlib.messages import nearest
+from asdlib.messages import suggest
 
 DOWNLOADS = 3  # of an archive that does not match its record
 UNPACKED = 1.5  # estimated unpacked bytes per byte of an archive, as recordings compress little
@@ -47,7 +47,7 @@ def download(
     machines = [machines] if isinstance(machines, str) else list(machines)
     for machine in machines:
         if machine not in MACHINES:
-            raise DataError(f"--machine: DCASE2021 has no machine type {machine!r}{nearest(machine, MACHINES)}")
+            raise DataError(f"--machine: DCASE2021 has no machine type {machine!r}{suggest(machine, MACHINES)}")
     wanted = []
     for part in [parts] if isinstance(parts, str) else parts:
         record, pattern = zenodo.PARTS[part]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib.data import audio, catalogue, file_names
+from asdlib.data import audio, catalogue, file_names, plan
 from asdlib.data.anomaly_names import suspected_anomalies
-from asdlib.messages import named, printable
+from asdlib.messages import printable, summarise
 
 FEW = 5  # test clips of a kind
 GROUPS = ["machine", "section", "domain", "split", "label"]
@@ -35,31 +35,35 @@ def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
         asdlib.errors.DataError: ``data`` names a machine type or section that does not exist.
     """
     clips, problems, unused = catalogue.walk(root)
-    plan, warnings = catalogue.Plan({}, []), []
+    planned, warnings = plan.Plan({}, []), []
     if len(clips):
         clips = catalogue.select(clips, data)
-        plan, lacking = catalogue.assess(clips, data)
+        planned, lacking = plan.assess(clips, data)
         unreadable, warnings = audio.check(clips, root, data, needed)
         problems += lacking + unreadable
         train = clips.loc[clips["split"] == "train", "path"]
         if suspected := suspected_anomalies(train):
-            warnings.append(f"{named(suspected)}: training clips must be normal; move anomalous ones to a test folder")
+            warnings.append(
+                f"{summarise(suspected)}: training clips must be normal; move anomalous ones to a test folder"
+            )
     few = [
         f"{' '.join(row[key] for key in GROUPS)}: {row['clips']}"
         for row in compare_counts(clips)
-        if row["section"] in plan.machines.get(row["machine"], ()) and row["split"] == "test" and 0 < row["clips"] < FEW
+        if row["section"] in planned.machines.get(row["machine"], ())
+        and row["split"] == "test"
+        and 0 < row["clips"] < FEW
     ]
     if few:
-        warnings.append(f"{named(few)}: an AUC of fewer than {FEW} clips says little; add some")
+        warnings.append(f"{summarise(few)}: an AUC of fewer than {FEW} clips says little; add some")
     if unused:
-        warnings.append(f"{named(map(printable, unused))}: not used; expected wav files in {file_names.EXPECTED}")
+        warnings.append(f"{summarise(map(printable, unused))}: not used; expected wav files in {file_names.EXPECTED}")
     return {
         "root": str(root),
         "usable": not problems,
         "clips": len(clips),
         "counts": compare_counts(clips),
-        "machines": plan.machines,
-        "outliers": plan.outliers,
+        "machines": planned.machines,
+        "outliers": planned.outliers,
         "problems": problems,
         "warnings": warnings,
     }

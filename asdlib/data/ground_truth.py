@@ -33,7 +33,7 @@ Key = tuple[str, str, str, str]
 
 def read(root: Path) -> tuple[dict[str, dict[Key, str]], list[str]]:
     """Read the ground truth below a data root, by folder, and return it with problems, one sentence each."""
-    found: dict[str, dict[Key, str]] = {folder: {} for folder in KINDS}
+    labels: dict[str, dict[Key, str]] = {folder: {} for folder in KINDS}
     problems = []
     for folder, words in KINDS.items():
         for path in sorted((root / folder).glob("ground_truth_*.csv")):
@@ -46,7 +46,7 @@ def read(root: Path) -> tuple[dict[str, dict[Key, str]], list[str]]:
                     number = _NUMBER.fullmatch(clip)
                     if not number:
                         raise AsdError(f"a line reads '{clip},{value}'; expected a clip's name and 0 or 1")
-                    found[folder][match["machine"], match["section"], match["domain"] or "", number[1]] = words[value]
+                    labels[folder][match["machine"], match["section"], match["domain"] or "", number[1]] = words[value]
             except AsdError as error:
                 problems.append(f"{path}: {error}")
     for path in sorted(path for path in root.glob("*.csv") if LIST_2020.fullmatch(path.name)):
@@ -54,10 +54,10 @@ def read(root: Path) -> tuple[dict[str, dict[Key, str]], list[str]]:
             for machine, clip, value in listed_2020(path.read_bytes()):
                 match = _ID.fullmatch(clip)
                 key = machine, match["section"], "source", match["number"]
-                found["ground_truth_data"][key] = KINDS["ground_truth_data"][value]
+                labels["ground_truth_data"][key] = KINDS["ground_truth_data"][value]
         except AsdError as error:
             problems.append(f"{path}: {error}")
-    return found, problems
+    return labels, problems
 
 
 def values(content: bytes) -> list[tuple[str, int]]:
@@ -93,13 +93,13 @@ def listed_2020(content: bytes) -> list[tuple[str, str, int]]:
     return result
 
 
-def complete(machine: str, name: ClipName, found: dict[str, dict[Key, str]]) -> ClipName:
+def complete(machine: str, name: ClipName, labels: dict[str, dict[Key, str]]) -> ClipName:
     """Add the label from the ground truth to ``name``, and also the domain in the grammars of 2022 to 2025.
 
     Args:
         machine: Machine type of the clip.
         name: Contents of its file name.
-        found: Ground truth, as returned by :func:`read`.
+        labels: Ground truth, as returned by :func:`read`.
 
     Returns:
         The completed name, or ``name`` unchanged if it is labelled or missing from the ground truth.
@@ -108,6 +108,6 @@ def complete(machine: str, name: ClipName, found: dict[str, dict[Key, str]]) -> 
         return name
     told = "" if name.grammar > 2021 else name.domain
     key = machine, name.section, told, name.number
-    label = found["ground_truth_data"].get(key, name.label)
-    domain = name.domain if told else found["ground_truth_domain"].get(key, name.domain)
+    label = labels["ground_truth_data"].get(key, name.label)
+    domain = name.domain if told else labels["ground_truth_domain"].get(key, name.domain)
     return dataclasses.replace(name, label=label, domain=domain)

@@ -25,7 +25,7 @@ def roles(clips: pd.DataFrame, share: float, seed: int) -> np.ndarray:
         seed: Seed of the run, so that all systems hold out the same clips.
 
     A section that has fewer than three source training clips, which only a section without labelled test clips may
-    have (:data:`asdlib.data.catalogue.FEWEST`), holds out none.
+    have (:data:`asdlib.data.plan.FEWEST`), holds out none.
     """
     result = np.full(len(clips), "", dtype=object)
     train = clips["split"].eq("train").to_numpy()

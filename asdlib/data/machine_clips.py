@@ -10,7 +10,7 @@ from asdlib.data import held_out_split, plan
 from asdlib.data.audio import Waveforms
 from asdlib.data.held_out_split import HELD_OUT
 from asdlib.errors import DataError
-from asdlib.messages import nearest
+from asdlib.messages import suggest
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def open_machine(settings, machine: str) -> MachineClips:
     """
     machines = plan.read(settings).machines
     if machine not in machines:
-        hint = nearest(machine, machines)
+        hint = suggest(machine, machines)
         raise DataError(f"machine {machine!r} has no systems in the profile {settings.profile}{hint}")
     waveforms = Waveforms.open(paths.Run.of(settings).data(machine))
     clips, planned = waveforms.clips, list(machines[machine])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import xxhash
 
-from asdlib.messages import named
+from asdlib.messages import summarise
 
 SECOND_LIMIT = 1.0
 """seconds; shorter clips contain little information, and the windows of the profiles are longer"""
@@ -117,4 +117,4 @@ class QualityCheck:
             f"{notes[0]}" + (f" (and {len(notes) - 1} more clips of this kind)" if notes[1:] else "")
             for notes in self._headers.values()
         ]
-        return [f"{named(paths)}: {words}" for paths, words in kinds if paths] + headers
+        return [f"{summarise(paths)}: {words}" for paths, words in kinds if paths] + headers

@@ -119,13 +119,13 @@ class Recording:
             samples = np.ascontiguousarray(samples[:, 0])
         else:
             samples, exact = samples.mean(axis=1, dtype=np.float64) / (FULL_SCALE if exact else 1), False
-        return samples if exact else self._scaled(samples)
+        return samples if exact else self._scale(samples)
 
     def waveform(self, start: int = 0, frames: int | None = None) -> np.ndarray:
         """Read samples as float64 with full scale 1, shape ``(frames,)``; arguments and errors as in :meth:`read`."""
         return self.read(start, frames).astype(np.float64) / FULL_SCALE
 
-    def _scaled(self, samples: np.ndarray) -> np.ndarray:
+    def _scale(self, samples: np.ndarray) -> np.ndarray:
         """Check float samples, and return them in units of 1/32768, as int16 if that holds them exactly."""
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         if bad:

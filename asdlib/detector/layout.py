@@ -23,7 +23,7 @@ from asdlib.detector.recordings import MACHINE
 from asdlib.detector.sources import Recordings
 from asdlib.detector.survey import FEW_FILES, Survey, odd, survey
 from asdlib.errors import DataError
-from asdlib.messages import named
+from asdlib.messages import summarise
 
 _COLUMNS = ["machine", "section", "name", "domain", "split", "recording", "start"]
 
@@ -61,8 +61,8 @@ def lay_out(sources: Recordings, settings, false_alarm_rate: float, level_limit:
     table, strange = _clips(sources, found, seconds, settings.seed, false_alarm_rate)
     if strange:
         warnings.append(
-            f"{named(strange)}: unlike the other recordings; learnt, but not used for thresholds; remove it if this is "
-            "no normal sound of the machine"
+            f"{summarise(strange)}: unlike the other recordings; learnt, but not used for thresholds; remove it if "
+            "this is no normal sound of the machine"
         )
     measured = [(level.level(wave, rate), level.peak(wave)) for wave in _waves(table, found, rate, seconds)]
     table["level"] = [value for value, _ in measured]

@@ -26,7 +26,7 @@ from asdlib.detector.statistics import Bands, Statistics
 from asdlib.detector.store import Stored
 from asdlib.detector.survey import odd, survey
 from asdlib.errors import DetectorError
-from asdlib.messages import named
+from asdlib.messages import summarise
 
 COLUMNS = ["machine", "name", "section", "domain", "split", "recording", "start", "level"]
 """columns of ``recordings.csv``"""
@@ -105,7 +105,10 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
         own = [path for path in files if path in found]
         unlike = {path for path, _ in odd(own, found)}
         if unlike:
-            print(f"warning: {named(path.name for path in unlike)}: unlike the other recordings; left out", flush=True)
+            print(
+                f"warning: {summarise(path.name for path in unlike)}: unlike the other recordings; left out",
+                flush=True,
+            )
         places = cut([path for path in own if path not in unlike], found, facts.seconds)
         for path, group in itertools.groupby(places, key=lambda place: place[0]):
             times = [time for _, time in group]

@@ -8,7 +8,7 @@ from pathlib import Path
 from asdlib.data.anomaly_names import suspected_anomalies
 from asdlib.data.recording import is_recording
 from asdlib.errors import DataError
-from asdlib.messages import named
+from asdlib.messages import summarise
 
 READABLE = "wav, flac, ogg, mp3 or aiff"
 """the supported formats, for messages"""
@@ -134,7 +134,7 @@ def _check_names(group: dict[str, list[Path]], top: Path | str | None) -> None:
     suspected = suspected_anomalies([path for files in group.values() for path in files], top)
     if suspected:
         raise DataError(
-            f"recordings that are to be learnt as normal may be anomalous: {named(suspected)}; a detector does not "
+            f"recordings that are to be learnt as normal may be anomalous: {summarise(suspected)}; a detector does not "
             "find anomalies that it has learnt as normal; move them elsewhere and fit without them or, if all of them "
             "are normal, give --ignore-names (ignore_names=True)"
         )

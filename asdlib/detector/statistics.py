@@ -163,8 +163,7 @@ def save(statistics: dict[tuple, Statistics], path: Path) -> None:
     for key, value in statistics.items():
         name = "/".join(map(str, key))
         for part, gaussian in (("whole", value.whole), *((f"moment{i}", one) for i, one in enumerate(value.moments))):
-            arrays[f"{name}/{part}.mean"] = np.ascontiguousarray(gaussian.mean, np.float64)
-            arrays[f"{name}/{part}.cholesky"] = np.ascontiguousarray(gaussian.cholesky, np.float64)
+            arrays |= gaussian.arrays(f"{name}/{part}.")
         arrays[f"{name}/nearest"] = np.ascontiguousarray(value.nearest, np.float64)
         arrays[f"{name}/sources"] = value.sources
     save_file(arrays, path)
@@ -177,13 +176,10 @@ def load(path: Path) -> dict[tuple, Statistics]:
         section, domain, length, part = name.split("/")
         parts.setdefault((section, domain, int(length)), {})[part] = array
 
-    def gaussian(own: dict, part: str) -> Gaussian:
-        return Gaussian(own[f"{part}.mean"], own[f"{part}.cholesky"])
-
     return {
         key: Statistics(
-            gaussian(own, "whole"),
-            tuple(gaussian(own, f"moment{index}") for index in range(len(SCALES))),
+            Gaussian.from_arrays(own, "whole."),
+            tuple(Gaussian.from_arrays(own, f"moment{index}.") for index in range(len(SCALES))),
             own["nearest"],
             own["sources"],
         )

@@ -11,7 +11,7 @@ from asdlib.data.recording import Recording
 from asdlib.detector import level, overlap, recordings, statistics
 from asdlib.detector.sources import Recordings
 from asdlib.errors import AsdError, DataError
-from asdlib.messages import listed, named
+from asdlib.messages import list_problems, summarise
 
 FEW_FILES = 8
 """number of recordings below which none of them can be called odd, and parts of each are held out"""
@@ -84,7 +84,7 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
         (copies, "contains the same samples; left out, since no clip may count twice"),
         (cuts, "shares samples; the shared parts of the later one are left out"),
     ]
-    return found, [f"{named(names)}: {words}" for names, words in warnings if names]
+    return found, [f"{summarise(names)}: {words}" for names, words in warnings if names]
 
 
 def odd(files: Sequence[Path], found: dict[Path, Survey]) -> list[tuple[Path, str]]:
@@ -127,7 +127,7 @@ def _open_all(sources: Recordings, data) -> dict[Path, Recording]:
             except AsdError as error:
                 problems.append(str(error))
     if problems:
-        raise DataError(listed("recordings that cannot be used", problems))
+        raise DataError(list_problems("recordings that cannot be used", problems))
     return opened
 
 

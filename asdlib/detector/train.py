@@ -31,7 +31,7 @@ def build_settings(profile: str | Path | dict, overrides: dict, work: Path) -> p
     """
     own = {
         "profile": "detector",
-        "title": "A machine of one's own",
+        "title": "Your own machine",
         "runs": str(work.resolve()),
         "data.root": str((work / "data").resolve()),
         "data.synthetic": None,
@@ -39,9 +39,9 @@ def build_settings(profile: str | Path | dict, overrides: dict, work: Path) -> p
         "data.sections": None,
         "data.anomalies": False,
     }
-    overrides = params.merged(overrides, own)
+    overrides = params.merge(overrides, own)
     if isinstance(profile, dict):
-        return params.Settings.model_validate(params.merged(profile, overrides))
+        return params.Settings.model_validate(params.merge(profile, overrides))
     return params.load(profile, overrides)
 
 

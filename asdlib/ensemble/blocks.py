@@ -47,7 +47,7 @@ class Block:
         origins = [origin.of_system(settings, system) for system in systems]
         if self.origin == origin.EXTENSION:
             return list(range(len(systems))) if origin.EXTENSION in origins else []
-        allowed = [k for k, found in enumerate(origins) if found == origin.PAPER]
+        allowed = [k for k, one in enumerate(origins) if one == origin.PAPER]
         if single and branch == "classifier":
             first = settings.classifier.model.backbone
             backbones = [settings.candidate(branch, candidate_of(system)).model.backbone for system in systems]

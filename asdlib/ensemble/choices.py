@@ -105,9 +105,11 @@ def _choices(selection: Selection, block: Block, pools: dict[str, Pool]) -> list
             choices.append(Choice(block.single[branch], domain, section, (systems[members[0]],), "", float(values[0])))
         row = block.ensemble[branch]
         if row in selection.ensembles:
-            found = selection.ensembles[row]
-            names = tuple(systems[k] for k in found.members[0, : found.sizes[0]])
-            choices.append(Choice(row, domain, "", names, found.combinations[found.by[0]], float(found.values[0])))
+            ensemble = selection.ensembles[row]
+            names = tuple(systems[k] for k in ensemble.members[0, : ensemble.sizes[0]])
+            choices.append(
+                Choice(row, domain, "", names, ensemble.combinations[ensemble.by[0]], float(ensemble.values[0]))
+            )
             ensembles.append(choices[-1])
     if len(ensembles) == 2:
         choices.append(Choice(block.mix, domain, "", tuple(choice.row for choice in ensembles), "average", np.nan))

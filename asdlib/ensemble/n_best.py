@@ -4,7 +4,7 @@ The first "resample" contains each clip once, so its choice is the selection its
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,8 +54,8 @@ def system_areas(pool: Pool, visible: Visible, p: float) -> tuple[np.ndarray, np
     """Compute AUC and pAUC, (systems, resamples, 2), and a number that systems of equal scores share, (systems,)."""
     labels = pool.clips["label"].to_numpy()[visible.columns]
     distinct, twins = np.unique(pool.scores[:, visible.columns], axis=0, return_inverse=True)
-    found = np.stack([resampled_areas(labels, scores, visible.weights, (1.0, p)) for scores in distinct])
-    return found[twins.ravel()], twins.ravel()
+    pairs = np.stack([resampled_areas(labels, scores, visible.weights, (1.0, p)) for scores in distinct])
+    return pairs[twins.ravel()], twins.ravel()
 
 
 def best_system(values: np.ndarray, systems: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -130,12 +130,12 @@ def section_ensemble(pool, units, best, count, p) -> Ensemble:
     there = np.concatenate(there, axis=1)
     members = np.take_along_axis(members, np.argsort(~there, axis=1, kind="stable"), axis=1)  # twins last
     sizes = there.sum(axis=1)
-    found = Ensemble(members, sizes, np.zeros(len(sizes), dtype=int), ["average"], np.full(len(sizes), np.nan))
+    ensemble = Ensemble(members, sizes, np.zeros(len(sizes), dtype=int), ["average"], np.full(len(sizes), np.nan))
     values = []
     for visible in units.values():
         labels = pool.clips["label"].to_numpy()[visible.columns]
-        values += areas(labels, found.scores(pool, visible.columns), (1.0, p), visible.weights)
-    return Ensemble(members, sizes, found.by, found.combinations, harmonic_mean(np.stack(values, axis=-1), axis=-1))
+        values += areas(labels, ensemble.scores(pool, visible.columns), (1.0, p), visible.weights)
+    return replace(ensemble, values=harmonic_mean(np.stack(values, axis=-1), axis=-1))
 
 
 def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -95,8 +95,8 @@ def select(autoencoder: Pool, classifier: Pool, settings, domain: str, units: di
                     singles[block.single[branch]] = {"": best_system(whole, one)}
                 if several:
                     order, counts = rank_candidates(whole, several, pool, together)
-                    found = best_ensemble(pool, units, order, counts, options.sizes, options.combinations, p)
-                    ensembles[block.ensemble[branch]] = found
+                    ensemble = best_ensemble(pool, units, order, counts, options.sizes, options.combinations, p)
+                    ensembles[block.ensemble[branch]] = ensemble
                 continue
             sections = {section: harmonic_mean(values, axis=-1) for section, values in parts.items()}
             if one:
@@ -106,6 +106,6 @@ def select(autoencoder: Pool, classifier: Pool, settings, domain: str, units: di
                 singles[block.single[branch]] = chosen
             if several:
                 best = [rank_candidates(values, several, pool, twins[name]) for name, values in sections.items()]
-                found = section_ensemble(pool, units, best, options.classifier_best, p)
-                ensembles[block.ensemble[branch]] = found
+                ensemble = section_ensemble(pool, units, best, options.classifier_best, p)
+                ensembles[block.ensemble[branch]] = ensemble
     return Selection(domain, singles, ensembles)

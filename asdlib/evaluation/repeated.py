@@ -61,8 +61,8 @@ def repeat_machine(autoencoder: Pool, classifier: Pool, settings, split_seed: in
             for unit, visible in units.items():
                 for row, scores in _scores(selection, pools, unit[1], visible.columns).items():
                     key = (row, "development")
-                    found = _areas(labels, scores, visible, p)
-                    result.whole.setdefault(key, {})[unit] = found
+                    pair = _areas(labels, scores, visible, p)
+                    result.whole.setdefault(key, {})[unit] = pair
                     if unit in result.half:
                         parts = [_areas(labels, scores, visible, p, half == name) for name in OTHER]
                         result.halved.setdefault(key, {})[unit] = np.mean(parts, axis=0)
@@ -84,8 +84,8 @@ def _cross_fit(pools, settings, domain: str, units: dict[Unit, Visible], half: n
             shown = _part(visible, half == reported)
             for row, scores in _scores(selection, pools, unit[1], shown.columns).items():
                 folds.setdefault((row, unit), []).append(_areas(labels, scores, shown, settings.evaluation.p))
-    for (row, unit), found in folds.items():
-        result.halved.setdefault((row, "cross-fitted"), {})[unit] = np.mean(found, axis=0)
+    for (row, unit), parts_of_folds in folds.items():
+        result.halved.setdefault((row, "cross-fitted"), {})[unit] = np.mean(parts_of_folds, axis=0)
 
 
 def _part(visible: Visible, use: np.ndarray) -> Visible:
@@ -106,5 +106,5 @@ def _areas(labels, scores: np.ndarray, visible: Visible, p: float, use: np.ndarr
     """
     inside = slice(None) if use is None else use[visible.columns]
     labels, scores = labels[visible.columns][inside], scores[:, inside]
-    found = [areas(labels, scores, (1.0, p), weights) for weights in (visible.weights[:, inside], None)]
-    return np.stack([np.stack(parts, axis=-1) for parts in found])
+    pairs = [areas(labels, scores, (1.0, p), weights) for weights in (visible.weights[:, inside], None)]
+    return np.stack([np.stack(parts, axis=-1) for parts in pairs])

@@ -5,7 +5,6 @@ scratch copy of the run instead: its files are hard links, so the copy costs no 
 replaces a link in the copy only.
 """
 
-import difflib
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ import sys
 
 from asdlib import params
 from asdlib.errors import NotebookError
+from asdlib.messages import suggest
 from asdlib.paths import Run
 
 SCRATCH = "scratch"
@@ -36,8 +36,8 @@ def load(profile: str, overrides: dict | None = None) -> params.Settings:
     if not run.settings.is_file():
         return settings
     made, wanted = json.loads(run.settings.read_text(encoding="utf-8")), settings.resolved()
-    before = flattened(made)
-    differing = [key for key, value in flattened(wanted).items() if before.get(key) != value]
+    before = flatten(made)
+    differing = [key for key, value in flatten(wanted).items() if before.get(key) != value]
     if not differing:
         return settings
     scratch = params.load(profile, {**(overrides or {}), "runs": f"{settings.runs}/{SCRATCH}"})
@@ -65,17 +65,15 @@ def _check_parameters() -> None:
         if name in known or name in hidden or name.startswith("_") or isinstance(value, type(sys)):
             continue
         if isinstance(value, (str, int, float, dict, list, type(None))):
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"its parameters are {', '.join(known)}"
-            raise NotebookError(f"this notebook has no parameter {name!r}; {hint}")
+            raise NotebookError(f"this notebook has no parameter {name!r}{suggest(name, known)}")
 
 
-def flattened(values: dict, prefix: str = "") -> dict[str, object]:
+def flatten(values: dict, prefix: str = "") -> dict[str, object]:
     """Return nested settings as one level with dotted names."""
     result = {}
     for key, value in values.items():
         if isinstance(value, dict) and value and not key.endswith("_candidates"):
-            result |= flattened(value, f"{prefix}{key}.")
+            result |= flatten(value, f"{prefix}{key}.")
         else:
             result[prefix + key] = value
     return result

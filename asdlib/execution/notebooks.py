@@ -4,7 +4,6 @@ Papermill only warns about a misspelt parameter and does not check types; here b
 """
 
 import contextlib
-import difflib
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ from asdlib.atomic import writing
 from asdlib.errors import NotebookError
 from asdlib.execution import kernels
 from asdlib.execution.prefixed import Prefixed
+from asdlib.messages import suggest
 from asdlib.workflow import BY_NAME
 
 # Without this package, papermill starts in a quarter of the time (benchmarks/kernels.py): its dependency jsonschema
@@ -59,9 +59,7 @@ def check(notebook: Path, values: dict) -> None:
     known = parameters(notebook)
     for name, value in values.items():
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"its parameters are {', '.join(known)}"
-            raise NotebookError(f"{notebook.name}: unknown parameter {name!r}; {hint}")
+            raise NotebookError(f"{notebook.name}: unknown parameter {name!r}{suggest(name, known)}")
         expected = known[name]["inferred_type_name"]
         if type(value).__name__ != expected and not (expected == "float" and isinstance(value, int)):
             raise NotebookError(f"{notebook.name}: parameter {name!r} is {value!r}; expected a {expected}")

@@ -39,7 +39,7 @@ def leading(folder: Path) -> Iterator[Path]:
     # Some shared file systems have no named pipes.
     elsewhere = Path(tempfile.gettempdir(), f"asdlib-{os.getuid()}-{fingerprint(str(folder.resolve()))}")
     for earlier in sorted([*folder.glob("leader.*"), *elsewhere.glob("leader.*")]):
-        while _followed(earlier):
+        while _has_reader(earlier):
             if time.monotonic() - began > PATIENCE:
                 raise AsdError(
                     f"{earlier}: processes of an earlier run have not ended; kill them (asdlib execute, snakemake)"
@@ -85,7 +85,7 @@ def follow_in_pool(pipe: str) -> None:
     follow(pipe)
 
 
-def _followed(pipe: Path) -> bool:
+def _has_reader(pipe: Path) -> bool:
     try:
         os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
     except OSError:  # ENXIO: nobody has it open for reading

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asdlib import params, paths
 from asdlib.atomic import only_one, sweep, write_json
-from asdlib.data import catalogue
+from asdlib.data import plan
 from asdlib.execution import kernels, slurm
 from asdlib.execution.process_lifetime import leading
 
@@ -53,11 +53,11 @@ def reproduce(
     root = paths.project_root().resolve()
     where = slurm.profile(submit, dry_run) if submit else ["--cores", str(jobs)]
     settings = params.load(profile, overrides)
-    plan = catalogue.plan(settings)
-    for machine, sections in plan.machines.items():
+    planned = plan.derive(settings)
+    for machine, sections in planned.machines.items():
         print(f"{machine}: sections {', '.join(sections)}", flush=True)
-    if plan.outliers:
-        print(f"outliers only: {', '.join(plan.outliers)}", flush=True)
+    if planned.outliers:
+        print(f"outliers only: {', '.join(planned.outliers)}", flush=True)
     # A dry run has its own file because jobs pending on a cluster have yet to read theirs.
     config = root / ".snakemake" / ("dry.json" if dry_run else "config.json")
     options = [*(targets or []), "--directory", str(root), "--snakefile", str(root / "Snakefile")]
@@ -73,7 +73,7 @@ def reproduce(
         handed_on = {
             "profile": profile,
             "overrides": overrides,
-            "plan": dataclasses.asdict(plan),
+            "plan": dataclasses.asdict(planned),
             "leader": str(leader),
         }
         write_json(handed_on, config)

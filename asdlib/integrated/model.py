@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from asdlib.autoencoder.conformer import ConformerBlock
+from asdlib.autoencoder.model import LogMelNetwork
 from asdlib.params.integrated import IntegratedModel
 
 
@@ -25,7 +26,7 @@ class Output(NamedTuple):
     """of the class normal, ``(batch,)``"""
 
 
-class Integrated(nn.Module):
+class Integrated(LogMelNetwork):
     """Shared Conformer encoder, reconstruction head and embedding head.
 
     Args:
@@ -35,16 +36,13 @@ class Integrated(nn.Module):
     """
 
     def __init__(self, settings: IntegratedModel, mels: int, sections: int):
-        super().__init__()
+        super().__init__(mels, sections)
         channels, latent = settings.channels, settings.latent
 
         def blocks() -> nn.ModuleList:
             parts = settings.heads, settings.kernel, settings.expansion, settings.dropout
             return nn.ModuleList(ConformerBlock(channels, *parts) for _ in range(settings.blocks))
 
-        self.register_buffer("mean", torch.zeros(mels))  # dB
-        self.register_buffer("deviation", torch.ones(mels))  # dB
-        self.register_buffer("codes", torch.linspace(-1, 1, sections) if sections > 1 else torch.zeros(1))
         self.inward, self.encoder = nn.Linear(mels, channels), blocks()
         self.bottleneck = nn.Sequential(nn.Linear(channels, latent), nn.ReLU())
         self.section = nn.Embedding(sections, latent)
@@ -57,10 +55,6 @@ class Integrated(nn.Module):
             nn.Linear(2 * channels, settings.embedding),
         )
         self.classify = nn.Linear(settings.embedding, 1)
-
-    def standardise(self, decibel: Tensor) -> Tensor:
-        """Scale log-mel in dB, ``(..., mels)``, to mean 0 and standard deviation 1 per band."""
-        return (decibel - self.mean) / self.deviation
 
     def shared(self) -> list[nn.Parameter]:
         """Return the parameters of the encoder, on which the losses are balanced."""
@@ -88,8 +82,7 @@ class Integrated(nn.Module):
 
     def target(self, features: Tensor, section: Tensor) -> Tensor:
         """Return what the reconstruction should be: the unmasked ``features`` and the section's code."""
-        code = self.codes[section][:, None, None].expand(-1, features.shape[1], 1)
-        return torch.cat([features, code.to(features.dtype)], -1)
+        return self.with_code(features, section)
 
     def _embed(self, x: Tensor, valid: Tensor | None) -> Tensor:
         if valid is None:

@@ -74,7 +74,7 @@ def score(learner: Learner, stage: Stage) -> Scored:
     values = raw(heard, clips.role[wanted], place[scored.index], scored, options)
     held_out = (scored["split"] == "train").to_numpy()
     heads = heads_of(learner)
-    parts = {name: standardised(value, scored, held_out) for name, value in values.items() if PARTS[name] in heads}
+    parts = {name: z_scores(value, scored, held_out) for name, value in values.items() if PARTS[name] in heads}
     fused = np.mean([np.mean([parts[name] for name in parts if PARTS[name] == head], 0) for head in heads], 0)
     shown = table.iloc[wanted][["section", "domain", "split", "label", "clip"]].reset_index(drop=True)
     embeddings = pd.concat([shown, pd.DataFrame(heard.embedding).add_prefix("e")], axis=1)
@@ -163,7 +163,7 @@ def raw(heard: Heard, role: np.ndarray, which: np.ndarray, scored: pd.DataFrame,
     return values
 
 
-def standardised(values: np.ndarray, scored: pd.DataFrame, held_out: np.ndarray) -> np.ndarray:
+def z_scores(values: np.ndarray, scored: pd.DataFrame, held_out: np.ndarray) -> np.ndarray:
     """Return z-scores by the mean and deviation of the held-out clips of each section and domain."""
     result = np.empty(len(values))
     for rows in scored.reset_index(drop=True).groupby(["section", "domain"]).groups.values():

@@ -6,8 +6,6 @@ batch's normal clips; they are labelled by how much of them is normal. If there 
 learns from normal clips only, and the losses for outliers have no weight.
 """
 
-import math
-
 import numpy as np
 import pandas as pd
 import torch
@@ -16,10 +14,10 @@ from torch import Tensor, nn
 
 from asdlib import paths, training
 from asdlib.autoencoder import specaugment
-from asdlib.autoencoder.batches import Batches
+from asdlib.autoencoder.batches import Batches, mix_power
 from asdlib.autoencoder.train import masked_mean, noam
 from asdlib.data import plan
-from asdlib.data.audio import Waveforms
+from asdlib.data.audio import Waveforms, evenly_spaced
 from asdlib.data.held_out_split import LEARN
 from asdlib.features import LogMel, interior, log_mels
 from asdlib.integrated.losses import SCALE, Balance, SectionArcFace, SectionDdcsad
@@ -29,7 +27,6 @@ from asdlib.seeds import derive
 from asdlib.stage import Stage
 
 _QUIET = 1e-3  # dB; minimum deviation, so that a band that never changes is not divided by almost zero
-_NEPERS = math.log(10) / 10  # natural logarithm of power per dB
 
 
 class Learner(nn.Module):
@@ -56,13 +53,13 @@ class Learner(nn.Module):
         output = self.network(features * masks, own, batch.valid)
         error = output.reconstruction.float() - self.network.target(features[:count], own)
         sections = batch.sections
-        found = {
+        result = {
             "reconstruction": masked_mean(error.abs(), None if batch.valid is None else batch.valid[:count]),
             "outlier": F.binary_cross_entropy_with_logits(output.logit.float(), batch.label),
             "section": self.arcface(output.embedding[:count].float(), own),
             "ddcsad": self.ddcsad(output.embedding, sections, batch.label),
         }
-        return found, output.embedding
+        return result, output.embedding
 
     def posterior(self, output: Output, section: Tensor) -> Tensor:
         """Return the logit of the class outlier minus the log-probability of the section, ``(batch,)``, in float32."""
@@ -93,9 +90,7 @@ class Batch:
             rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
             share = torch.from_numpy(rng.beta(options.mixup, options.mixup, half)).float().clamp(1e-6, 1 - 1e-6)
             share = share.to(decibel.device)
-            weight = share[:, None, None]
-            mixed = torch.logaddexp(other * _NEPERS + torch.log1p(-weight), decibel * _NEPERS + weight.log()) / _NEPERS
-            decibel = torch.cat([decibel, mixed])
+            decibel = torch.cat([decibel, mix_power(other, decibel, share[:, None, None])])
             self.label = torch.cat([self.label, share])
             self.sections = torch.cat([self.section, self.section])
             if valid is not None or padding is not None:
@@ -126,11 +121,11 @@ def fit(stage: Stage) -> tuple[Learner, pd.DataFrame, dict, float]:
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         batch = Batch(normal, outliers, options, generator)
-        found, embedding = learner.losses(batch, generator)
+        losses, embedding = learner.losses(batch, generator)
         if step < options.balance_steps:
-            learner.balance.observe(found, network.shared())
+            learner.balance.observe(losses, network.shared())
         learner.ddcsad.observe(embedding.detach(), batch.sections, batch.label)
-        return {"loss": learner.balance(found)} | {name: value.detach() for name, value in found.items()}
+        return {"loss": learner.balance(losses)} | {name: value.detach() for name, value in losses.items()}
 
     optimizer = torch.optim.Adam(learner.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
@@ -171,7 +166,7 @@ def other_machines(settings, machine: str, log_mel: LogMel) -> tuple[Batches | N
     for name in sorted({*known.machines, *known.outliers} - {machine}):
         waveforms = Waveforms.open(paths.Run.of(settings).data(name))
         rows = np.flatnonzero((waveforms.clips["split"] == "train") & (waveforms.clips["label"] == "normal"))
-        rows = rows[np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))] if len(rows) else rows
+        rows = rows[evenly_spaced(len(rows), most)]
         frames += [interior(spectrum, log_mel) for spectrum in log_mels(waveforms, rows, log_mel)]
         heard[name] = waveforms.fingerprint
     if not frames:

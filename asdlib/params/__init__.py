@@ -12,7 +12,7 @@ from asdlib.params.data import Data, Features, ShiftedClips, Synthetic
 from asdlib.params.ensemble import Evaluation
 from asdlib.params.settings import Settings, load, section, value
 from asdlib.params.types import ClassifierVariant, Strict, Variant, WindowPooling
-from asdlib.params.validation import merged
+from asdlib.params.validation import merge
 
 __all__ = [
     "ArcFace",
@@ -35,7 +35,7 @@ __all__ = [
     "Variant",
     "WindowPooling",
     "load",
-    "merged",
+    "merge",
     "section",
     "value",
 ]

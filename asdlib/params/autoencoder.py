@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field, model_validator
 from asdlib.params.data import Features
 from asdlib.params.types import (
     FRAME_VARIANTS,
+    Branch,
     Count,
     Fraction,
-    Origin,
     Positive,
     PositiveFloat,
     PseudoTargetBy,
@@ -78,8 +78,8 @@ class SpecAugment(Strict):
     """dropout rate of the input"""
 
 
-class AutoencoderTraining(Strict):
-    """Optimisation of the autoencoder."""
+class NoamTraining(Strict):
+    """Number of steps, and learning rate."""
 
     steps: Positive = 50_000
     """optimiser steps"""
@@ -89,6 +89,11 @@ class AutoencoderTraining(Strict):
     """factor on the Noam schedule channels^-0.5 min(t^-0.5, t warmup^-1.5)"""
     cooldown: Fraction = 0.0
     """share of steps at the end over which the learning rate also falls linearly to zero (for short profiles)"""
+
+
+class AutoencoderTraining(NoamTraining):
+    """Optimisation of the autoencoder."""
+
     batch_size: Positive = 64
     """clips per step"""
     crop_frames: Range = (100, 300)
@@ -136,7 +141,7 @@ class AutoencoderScorer(Strict):
     """clips per step at inference, not counting the copies"""
 
 
-class Autoencoder(Strict):
+class Autoencoder(Branch):
     """Sec. 2.1: the autoencoder branch."""
 
     features: Features = Features()
@@ -144,10 +149,6 @@ class Autoencoder(Strict):
     specaugment: SpecAugment = SpecAugment()
     training: AutoencoderTraining = AutoencoderTraining()
     scorer: AutoencoderScorer = AutoencoderScorer()
-    origin: Origin = "paper"
-    """whether this is the paper's method, smaller settings allowed, or an extension of ours (:mod:`asdlib.origin`)"""
-    seed: Count = 0
-    """added to the run's seed: candidates may differ in nothing else"""
 
     @model_validator(mode="after")
     def _origin_fits(self):

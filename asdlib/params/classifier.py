@@ -6,10 +6,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from asdlib.params.data import Features
 from asdlib.params.types import (
+    Branch,
     ClassifierVariant,
     Count,
     Fraction,
-    Origin,
     Positive,
     PositiveFloat,
     PseudoTargetBy,
@@ -136,7 +136,7 @@ class ClassifierScorer(Strict):
     """clips per step at inference"""
 
 
-class Classifier(Strict):
+class Classifier(Branch):
     """Sec. 2.2: the binary classification branch, one model per section."""
 
     features: Features = Features(hop_length=256, n_mels=256)
@@ -147,10 +147,6 @@ class Classifier(Strict):
     batches: ClassifierBatches = ClassifierBatches()
     training: ClassifierTraining = ClassifierTraining()
     scorer: ClassifierScorer = ClassifierScorer()
-    origin: Origin = "paper"
-    """whether this is the paper's method, smaller settings allowed, or an extension of ours (:mod:`asdlib.origin`)"""
-    seed: Count = 0
-    """added to the run's seed: candidates may differ in nothing else"""
 
     @model_validator(mode="after")
     def _origin_fits(self):

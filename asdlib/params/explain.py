@@ -14,10 +14,10 @@ from asdlib.params.validation import kinds
 _LINE = re.compile(r"(?P<indent> *)(?P<key>\w+):(?P<value>.*?)(?:  # .*)?")
 
 
-def explained(profile: str) -> str:
+def explain_profile(profile: str) -> str:
     """Return the text of a profile with the comment of each setting replaced by its description.
 
-    >>> print(explained("seed: 3  # old words\\nmobilenet:\\n  test_hop: 4"))
+    >>> print(explain_profile("seed: 3  # old words\\nmobilenet:\\n  test_hop: 4"))
     seed: 3  # seed of everything random
     mobilenet:
       test_hop: 4  # frames between test windows
@@ -52,4 +52,4 @@ def description(keys: Sequence[str]) -> str | None:
 
 if __name__ == "__main__":
     path = paths.project_root() / "params" / "paper.yaml"
-    path.write_text(explained(path.read_text(encoding="utf-8")), encoding="utf-8")
+    path.write_text(explain_profile(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from asdlib.params.autoencoder import ConformerModel, SpecAugment
+from asdlib.params.autoencoder import ConformerModel, NoamTraining, SpecAugment
 from asdlib.params.data import Features
 from asdlib.params.types import Count, Fraction, Positive, PositiveFloat, Range, Strict
 
@@ -31,17 +31,9 @@ class Shares(Strict):
     """DDCSAD with one centroid per section and one for outliers"""
 
 
-class IntegratedTraining(Strict):
+class IntegratedTraining(NoamTraining):
     """Optimisation of all losses at once; there is no fine-tuning."""
 
-    steps: Positive = 50_000
-    """optimiser steps"""
-    warmup: Positive = 8_000
-    """steps until the Noam schedule peaks"""
-    learning_rate: PositiveFloat = 1.0
-    """factor on the Noam schedule"""
-    cooldown: Fraction = 0.0
-    """share of steps at the end over which the learning rate also falls linearly to zero (for short profiles)"""
     batch_size: Annotated[int, Field(gt=0, multiple_of=2)] = 64
     """clips per step, normal and outlier 1:1"""
     target_share: Fraction = 0.25

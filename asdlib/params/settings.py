@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from asdlib import paths
 from asdlib.errors import ParamsError
+from asdlib.messages import suggest
 from asdlib.params.autoencoder import Autoencoder
 from asdlib.params.baselines import FrameAutoencoder, Mahalanobis, MobileNet
 from asdlib.params.classifier import Classifier
@@ -16,7 +17,7 @@ from asdlib.params.data import Data
 from asdlib.params.ensemble import Ensemble, Evaluation
 from asdlib.params.integrated import Integrated
 from asdlib.params.types import Count, Folder, Name, Positive, Strict
-from asdlib.params.validation import merged, nearest, validated
+from asdlib.params.validation import merge, validate
 from asdlib.params.yaml12 import Loader, portable
 
 
@@ -75,11 +76,11 @@ class Settings(Strict):
         candidates = getattr(self, f"{branch}_candidates")
         if name not in candidates:
             raise ParamsError(
-                f"{branch} candidate {name!r} is not in the profile {self.profile}{nearest(name, candidates)}"
+                f"{branch} candidate {name!r} is not in the profile {self.profile}{suggest(name, candidates)}"
             )
         base = getattr(self, branch)
         where = f"{branch}_candidates.{name}"
-        return validated(type(base), merged(base.model_dump(mode="json"), candidates[name]), where)
+        return validate(type(base), merge(base.model_dump(mode="json"), candidates[name]), where)
 
     def common(self) -> dict[str, Any]:
         """Return the settings outside its own on which each trained or fitted system depends; its record contains them.
@@ -134,7 +135,7 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
         raise ParamsError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: expected a mapping of settings, found {type(values).__name__}")
-    return validated(Settings, merged(values, overrides or {}), path)
+    return validate(Settings, merge(values, overrides or {}), path)
 
 
 def section(name: str | int) -> str:

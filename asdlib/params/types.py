@@ -23,14 +23,14 @@ def text(value: Any) -> Any:
     return str(value) if type(value) in (int, float) else "null" if value is None else value
 
 
-def listed(value: Any) -> Any:
+def require_list(value: Any) -> Any:
     """Refuse a single text where a list is expected."""
     if isinstance(value, str):
         raise ValueError(f"expected a list, found {json.dumps(value)}; write [{value}]")
     return value
 
 
-def expanded(value: str) -> str:
+def expand_home(value: str) -> str:
     """Replace ``~`` by the home folder."""
     return os.path.expanduser(value)
 
@@ -42,9 +42,9 @@ Fraction = Annotated[float, BeforeValidator(number), Field(ge=0, le=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Section = Annotated[str, BeforeValidator(text), StringConstraints(pattern=r"^\d{2}$")]
 Machine = Annotated[str, BeforeValidator(text)]
-Machines = Annotated[list[Machine], BeforeValidator(listed)]
-Sections = Annotated[list[Section], BeforeValidator(listed)]
-Folder = Annotated[str, AfterValidator(expanded)]
+Machines = Annotated[list[Machine], BeforeValidator(require_list)]
+Sections = Annotated[list[Section], BeforeValidator(require_list)]
+Folder = Annotated[str, AfterValidator(expand_home)]
 
 
 def ordered(pair: tuple) -> tuple:
@@ -83,6 +83,15 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+class Branch(Strict):
+    """What the settings of both branches share."""
+
+    origin: Origin = "paper"
+    """whether this is the paper's method, smaller settings allowed, or an extension of ours (:mod:`asdlib.origin`)"""
+    seed: Count = 0
+    """added to the run's seed: candidates may differ in nothing else"""
+
+
 def require_papers_method(branch, **departs: bool) -> None:
     """Raise an error if a branch has ``origin: paper`` but adds to the paper's method or leaves out a part of it.
 
@@ -90,8 +99,8 @@ def require_papers_method(branch, **departs: bool) -> None:
         branch: Settings of the branch.
         departs: By setting (``section__key``), whether its value is not the paper's method.
     """
-    for name, found in departs.items():
-        if found and branch.origin == "paper":
+    for name, departing in departs.items():
+        if departing and branch.origin == "paper":
             section, _, key = name.partition("__")
             value = json.dumps(getattr(getattr(branch, section), key))
             raise ValueError(

@@ -1,20 +1,19 @@
 """Validate settings, and say what is wrong with a key in one sentence."""
 
-import difflib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from asdlib.errors import ParamsError
+from asdlib.messages import suggest
 from asdlib.params.types import Strict
 
 _RENAMED = {"data.pseudo_target": "data.shifted"}
 
 
-def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+def merge(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """Return ``values`` updated with ``overrides``, which may have nested or dotted keys; both stay unchanged."""
     result = dict(values)
     for key, value in overrides.items():
@@ -22,11 +21,11 @@ def merged(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
         if rest:
             value = {rest: value}
         below = result.get(head)
-        result[head] = merged(below if isinstance(below, dict) else {}, value) if isinstance(value, dict) else value
+        result[head] = merge(below if isinstance(below, dict) else {}, value) if isinstance(value, dict) else value
     return result
 
 
-def validated(model: type[Strict], values: dict[str, Any], where: str | Path):
+def validate(model: type[Strict], values: dict[str, Any], where: str | Path):
     """Validate settings; the messages of :class:`ParamsError` begin with ``where``, one line per mistake."""
     try:
         return model.model_validate(values)
@@ -43,7 +42,7 @@ def _sentence(model: type[Strict], item: dict) -> str:
     if item["type"] == "extra_forbidden":
         if key in _RENAMED:
             return f"unknown key {key!r}; it is called {_RENAMED[key]!r} now"
-        return f"unknown key {key!r}{nearest(location[-1], _keys(model, location[:-1]))}"
+        return f"unknown key {key!r}{suggest(location[-1], _keys(model, location[:-1]))}"
     if item["type"] == "missing":
         return f"the key {key!r} is missing; add it"
     found = "" if item["type"] == "value_error" else f", found {json.dumps(item['input'], default=str)}"
@@ -66,12 +65,3 @@ def kinds(annotation: Any) -> list[type[Strict]]:
     if isinstance(annotation, type) and issubclass(annotation, Strict):
         return [annotation]
     return [kind for part in getattr(annotation, "__args__", ()) for kind in kinds(part)]
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Format a hint that names the known word most similar to ``name``, or all known words if none is similar."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; expected one of {', '.join(known)}" if known else ""

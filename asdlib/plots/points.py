@@ -30,7 +30,7 @@ class Panel:
     """columns ``clip, label, domain, split, x, y``"""
 
 
-def answering(panels: Sequence[Panel], machine: str) -> str:
+def interactive(panels: Sequence[Panel], machine: str) -> str:
     """Return the panels, the line that names the clip, and the table, as HTML.
 
     Args:

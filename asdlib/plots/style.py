@@ -49,3 +49,10 @@ def use() -> None:
             "image.interpolation": "nearest",
         }
     )
+
+
+def colour(row: str) -> str:
+    """Return the colour of a row of Table 1: of its branch, of ensembles of both, or of baselines."""
+    if row.startswith(("AE+BC", "mix")):
+        return ENSEMBLE
+    return {"AE": AUTOENCODER, "BC": CLASSIFIER}.get(row.partition(" ")[0].removesuffix("+"), BASELINE)

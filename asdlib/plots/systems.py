@@ -48,7 +48,7 @@ def growth(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def offered(table: pd.DataFrame) -> Figure:
+def gain_by_offer(table: pd.DataFrame) -> Figure:
     """Plot gain and optimism against the number of available systems.
 
     Args:

@@ -16,6 +16,7 @@ from scipy import fft, signal
 from scipy.optimize import least_squares
 from sklearn.covariance import ledoit_wolf
 
+from asdlib.data.audio import evenly_spaced
 from asdlib.features import LogMel, mel_frequencies
 from asdlib.params import Features
 from asdlib.units import FULL_SCALE
@@ -111,11 +112,12 @@ def estimate(source: list[np.ndarray], target: list[np.ndarray], sample_rate: in
         seed: Seed of the background's random values.
     """
     front = Front(sample_rate)
-    few = [source[k] for k in np.unique(np.linspace(0, len(source) - 1, CLIPS).round().astype(int))]
+    few = [source[k] for k in evenly_spaced(len(source), CLIPS)]
     seen = [front.decibel(clip) for clip in target]
     before, after = (10 * np.log10(_power(parts)) for parts in ([front.decibel(clip) for clip in few], seen))
     speed = _speed(front, before, after)
-    frames = [_spaced(front.decibel(resample(clip, speed))) for clip in few]
+    moved = (front.decibel(resample(clip, speed)) for clip in few)
+    frames = [clip[evenly_spaced(len(clip), FRAMES)] for clip in moved]
     shortest = min(map(len, frames))
     power = 10 ** (np.stack([part[:shortest] for part in frames]) / 10)  # (clips, frames, mels)
     rng = np.random.default_rng(seed)
@@ -172,11 +174,6 @@ def apply(shift: Shift, waveform: np.ndarray, front: Front, jitter: float, seed:
 def _power(decibel: list[np.ndarray]) -> np.ndarray:
     """Average mel power over frames and clips, ``(mels,)``."""
     return np.mean([(10 ** (part / 10)).mean(0) for part in decibel], axis=0)
-
-
-def _spaced(frames: np.ndarray) -> np.ndarray:
-    """Select at most :data:`FRAMES` frames, equally spaced."""
-    return frames[np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))]
 
 
 def _unlikely(values: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from asdlib import paths, records
 from asdlib.data import held_out_split, plan
-from asdlib.data.audio import Waveforms
+from asdlib.data.audio import Waveforms, evenly_spaced
 from asdlib.data.held_out_split import LEARN
 from asdlib.errors import DataError
 from asdlib.paths import CLIPS, RECORD, SHIFTED, SHIFTS, WAVEFORMS
@@ -38,10 +38,10 @@ def make(settings, machine: str) -> bool:
     """
     stage, options, run = Stage(settings), settings.data.shifted, paths.Run.of(settings)
     waveforms, folder = Waveforms.open(run.data(machine)), run.shifted(machine)
-    what = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, "held_out": settings.data.held_out}
-    what |= options.model_dump(mode="json")
+    wanted = {"seed": settings.seed, "sample_rate": settings.data.sample_rate, "held_out": settings.data.held_out}
+    wanted |= options.model_dump(mode="json")
     before = _record(folder)
-    if before and (before["settings"], before["source_fingerprint"]) == (what, waveforms.fingerprint):
+    if before and (before["settings"], before["source_fingerprint"]) == (wanted, waveforms.fingerprint):
         return False
     clips = waveforms.clips
     role = held_out_split.roles(clips, settings.data.held_out, settings.seed)
@@ -53,18 +53,18 @@ def make(settings, machine: str) -> bool:
         learn = source[role[source] == LEARN]
         if len(learn) < 2 or not len(target):
             continue
-        rows = _spread(source, options.clips)
+        rows = source[evenly_spaced(len(source), options.clips)]
         seed = derive(settings.seed, "pseudo-target", machine, section)
-        found, made = carry(settings, waveforms, learn, target, rows, seed)
-        shifts.append({"section": section} | found.as_dict())
-        made = [clip * FULL_SCALE for clip in made]
-        samples += [(np.rint(clip) if kind == np.int16 else clip).astype(kind) for clip in made]
-        tables.append(clips.loc[rows].assign(domain="target", path="", samples=[len(clip) for clip in made]))
+        shift, carried = carry(settings, waveforms, learn, target, rows, seed)
+        shifts.append({"section": section} | shift.as_dict())
+        carried = [clip * FULL_SCALE for clip in carried]
+        samples += [(np.rint(clip) if kind == np.int16 else clip).astype(kind) for clip in carried]
+        tables.append(clips.loc[rows].assign(domain="target", path="", samples=[len(clip) for clip in carried]))
     table, samples = pd.concat(tables, ignore_index=True), np.concatenate(samples)
     table["start"] = table["samples"].cumsum() - table["samples"]
-    data = records.fingerprint([what, waveforms.fingerprint, shifts])
+    data = records.fingerprint([wanted, waveforms.fingerprint, shifts])
     about = {"seed": settings.seed, "data": data, "source_fingerprint": waveforms.fingerprint}
-    with stage.writing(what, folder=folder, **about) as temporary:
+    with stage.writing(wanted, folder=folder, **about) as temporary:
         np.save(temporary / WAVEFORMS, samples)
         write_table(table, temporary / CLIPS)
         write_table(pd.DataFrame(shifts, columns=["section", *physical.NAMES]), temporary / SHIFTS)
@@ -88,19 +88,18 @@ def carry(
         The shift, and samples in -1 to 1 of each of ``rows``.
     """
     rate, jitter = settings.data.sample_rate, settings.data.shifted.jitter
-    known, few = (
-        [waveforms.read(row) / FULL_SCALE for row in some] for some in (_spread(learn, physical.CLIPS), target)
-    )
-    found, front, names = (
+    learn = learn[evenly_spaced(len(learn), physical.CLIPS)]
+    known, few = ([waveforms.read(row) / FULL_SCALE for row in some] for some in (learn, target))
+    shift, front, names = (
         physical.estimate(known, few, rate, jitter, seed),
         physical.Front(rate),
         waveforms.clips["clip"],
     )
-    made = [
-        physical.apply(found, waveforms.read(row) / FULL_SCALE, front, jitter, derive(seed, names.iat[row]))
+    carried = [
+        physical.apply(shift, waveforms.read(row) / FULL_SCALE, front, jitter, derive(seed, names.iat[row]))
         for row in rows
     ]
-    return found, made
+    return shift, carried
 
 
 def open_clips(settings, machine: str) -> Waveforms:
@@ -141,11 +140,6 @@ def shifts(settings, machine: str) -> pd.DataFrame:
     """Return the estimated shift of each section, columns ``section`` and :data:`asdlib.shift.physical.NAMES`."""
     open_clips(settings, machine)
     return read_table(paths.Run.of(settings).shifted(machine) / SHIFTS)
-
-
-def _spread(rows: np.ndarray, count: int) -> np.ndarray:
-    """Select at most ``count`` of ``rows``, equally spaced."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
 
 
 def _record(folder: Path) -> dict | None:

@@ -73,7 +73,7 @@ class Conditions:
         if wave is None:
             phase = sounds.rotation(self.chance, self.samples, self.rate, self.chance.uniform(0.8, 2.0), 0.05)
             wave = sounds.tone(phase, [1])
-        return sounds.modulated(self.severity, wave)
+        return sounds.modulation(self.severity, wave)
 
     def moments(self, per_second: float, seconds: float) -> np.ndarray:
         """Return a gate that opens now and then, at least once."""

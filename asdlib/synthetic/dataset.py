@@ -69,10 +69,10 @@ def write(root: Path, synthetic, rate: int) -> bool:
         asdlib.errors.DataError: The folder contains something else; recordings are never overwritten.
     """
     root = Path(root)
-    made = {"version": VERSION, "sample_rate": rate, **synthetic.model_dump(mode="json")}
+    origin = {"version": VERSION, "sample_rate": rate, **synthetic.model_dump(mode="json")}
     mark = root / MARK
     if mark.is_file():
-        if json.loads(mark.read_text(encoding="utf-8")) == made:
+        if json.loads(mark.read_text(encoding="utf-8")) == origin:
             return False
     elif root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DataError(
@@ -91,7 +91,7 @@ def write(root: Path, synthetic, rate: int) -> bool:
             if time.monotonic() - logged >= 10:
                 logged = time.monotonic()
                 print(f"synthetic data: {done}/{len(clips)} clips", flush=True)
-        atomic.write_json(made, temporary / MARK)
+        atomic.write_json(origin, temporary / MARK)
     print(f"synthetic data: {len(clips)} clips in {root.name}, made in {time.monotonic() - began:.1f} s", flush=True)
     return True
 
@@ -126,7 +126,7 @@ def waveform(synthetic, rate: int, machine: str, name: file_names.ClipName, **ch
     sound = _sound(machine, here, unit, rng, round(synthetic.duration * rate), rate, **settings)
     sound *= gain * ratio(rng.normal(0, _SPREAD)) * sounds.drift(rng, len(sound), rate, 1.2)
     noise_level = LEVEL * ratio(rng.normal(here.louder, _SPREAD) - synthetic.snr)
-    return _recorded(sound, noise_level, here, rng, rate)
+    return _record(sound, noise_level, here, rng, rate)
 
 
 @lru_cache(maxsize=256)
@@ -140,7 +140,7 @@ def place(seed: int, machine: str, section: str, domain: str) -> Place:
     rng = _generator(seed, machine, section, _TARGET)
     speed *= 1 + rng.choice([-1, 1]) * rng.uniform(0.04, 0.1)
     load += rng.choice([-1, 1]) * rng.uniform(0.1, 0.2)
-    microphone, factory = sounds.varied(rng, microphone, 1.5), sounds.varied(rng, factory, 2.0)
+    microphone, factory = sounds.vary_curve(rng, microphone, 1.5), sounds.vary_curve(rng, factory, 2.0)
     return Place(speed, load, size, microphone, factory, rng.uniform(1.0, 3.0))
 
 
@@ -168,16 +168,16 @@ def _gain(seed: int, machine: str, section: str, rate: int) -> float:
     return LEVEL / float(np.sqrt(np.mean(sound**2)))
 
 
-def _recorded(sound: np.ndarray, noise_level: float, here: Place, rng, rate: int) -> np.ndarray:
+def _record(sound: np.ndarray, noise_level: float, here: Place, rng, rate: int) -> np.ndarray:
     """Add the factory, and apply the response of the microphone to both."""
     distant = rng.poisson(0.3 * len(sound) / rate)  # something falls or clangs, now and then
     clangs = np.zeros(len(sound))
     clangs[rng.integers(0, len(sound), distant)] = rng.exponential(4 * noise_level, distant)
     sound = sound + sounds.ring(clangs, rate, rng.uniform(400, 1500), 0.05)
-    noise = sounds.noise(rng, len(sound), rate, sounds.varied(rng, here.factory, 1.5))
+    noise = sounds.noise(rng, len(sound), rate, sounds.vary_curve(rng, here.factory, 1.5))
     sound += noise_level * sounds.drift(rng, len(sound), rate, 2.0) * noise
     length = fft.next_fast_len(len(sound), real=True)
-    path = sounds.rough(rng, sounds.varied(rng, here.microphone, 1.5), 1.0)
+    path = sounds.rough(rng, sounds.vary_curve(rng, here.microphone, 1.5), 1.0)
     heard = fft.irfft(fft.rfft(sound.astype(np.float32), length) * sounds.response(length, rate, path), length)
     heard = heard[: len(sound)]
     return np.clip(np.rint(heard * 32767), -32768, 32767).astype(np.int16)

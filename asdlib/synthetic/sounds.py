@@ -65,10 +65,10 @@ def moments(rng: np.random.Generator, samples: int, rate: int, per_second: float
     return gate
 
 
-def modulated(depth: float, wave: np.ndarray) -> np.ndarray:
+def modulation(depth: float, wave: np.ndarray) -> np.ndarray:
     """Return a factor that swings by ``depth`` with ``wave`` (mean 0, peak about 1) and keeps the mean power.
 
-    >>> round(float(np.mean(modulated(0.5, np.sin(np.arange(1000) * np.pi / 50)) ** 2)), 6)
+    >>> round(float(np.mean(modulation(0.5, np.sin(np.arange(1000) * np.pi / 50)) ** 2)), 6)
     1.0
     """
     factor = 1 + depth * wave
@@ -102,7 +102,7 @@ def curve(rng: np.random.Generator, slope: float, spread: float) -> tuple[tuple[
     return tuple((float(62.5 * 2.0**octave), float(level)) for octave, level in zip(octaves, decibels, strict=True))
 
 
-def varied(rng: np.random.Generator, curve, spread: float) -> tuple[tuple[float, float], ...]:
+def vary_curve(rng: np.random.Generator, curve, spread: float) -> tuple[tuple[float, float], ...]:
     """Return ``curve`` with each point moved by about ``spread`` dB."""
     return tuple((frequency, level + spread * float(rng.standard_normal())) for frequency, level in curve)
 
