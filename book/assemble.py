@@ -201,6 +201,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/growth.md": provenance.growth(SOURCES / "results" / "growth.csv"),
         "generated/paper_run.md": provenance.paper_run(SOURCES / "results" / "paper_run.csv"),
         "generated/gpu.md": provenance.gpu(GPU),
+        "generated/paper_size.md": provenance.paper_size(GPU.with_name(provenance.PAPER_SIZE)),
         "generated/service.md": provenance.service(SOURCES / "results" / "service.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),
