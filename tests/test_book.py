@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from packaging.requirements import Requirement
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
 from asdlib import metrics, params, scores
 from asdlib.errors import AsdError
@@ -686,7 +686,7 @@ def test_the_lock_names_what_computed_a_run():
     }
     assert provenance.lock([one, one]) == "# Python 3.11.7; code of commit abc\ntorch==2.1\n"
     with pytest.raises(AsdError, match=r"with torch 2.1 and 2.2, .*; delete the run"):
-        provenance.lock([one, one | {"versions": one["versions"] | {"torch": "2.2"}}])
+        provenance.lock([one, one | {"versions": versions | {"torch": "2.2"}}])
 
 
 def test_stored_locks_can_be_installed():

@@ -116,7 +116,7 @@ def test_table1_lists_the_rows_that_move(answers, run):
         if better[0] != better[1]:
             moved[row] = [str(rank) for rank in better]
     shown = {row[0]: row[1:] for row in rows(answers["table1"])}
-    assert shown == moved or not moved and "No row changes its rank." in answers["table1"]
+    assert shown == moved or (not moved and "No row changes its rank." in answers["table1"])
 
 
 def test_audit_is_the_harmonic_mean_of_the_printed_cells(answers):
