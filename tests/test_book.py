@@ -35,6 +35,7 @@ import exercises  # noqa: E402
 import flow  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
+import shifts  # noqa: E402
 import shown  # noqa: E402
 import store  # noqa: E402
 import systems  # noqa: E402
@@ -679,11 +680,17 @@ def test_the_papers_size_is_shown_or_called_not_trained(tmp_path):
     assert "size: not trained" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
 
 
+def test_shifts_can_be_heard_and_told_apart():
+    found = shifts.sounds()
+    assert len({example.title for example in found}) == len(found) == 6
+    source, *others = [example.decibel.mean(0) for example in found]
+    assert all(np.abs(example.waveform).max() <= 1.5 and np.isfinite(example.decibel).all() for example in found)
+    assert all(np.abs(spectrum - source).mean() > 1.5 for spectrum in others), "dB"
+
+
 def test_the_lock_names_what_computed_a_run():
-    one = {
-        "commit": "abc",
-        "versions": {"python": "3.11.7", "asdlib": "0.1.0", "torch": "2.1", "librosa": "not installed"},
-    }
+    versions = {"python": "3.11.7", "asdlib": "0.1.0", "torch": "2.1", "librosa": "not installed"}
+    one = {"commit": "abc", "versions": versions}
     assert provenance.lock([one, one]) == "# Python 3.11.7; code of commit abc\ntorch==2.1\n"
     with pytest.raises(AsdError, match=r"with torch 2.1 and 2.2, .*; delete the run"):
         provenance.lock([one, one | {"versions": versions | {"torch": "2.2"}}])
