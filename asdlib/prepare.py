@@ -1,4 +1,4 @@
-"""Run the first stage: synthesise, check and decode the clips, and make pseudo-target clips from some of them."""
+"""Run the first stage: synthesise, check and decode the clips, and make shifted clips from some of them."""
 
 import time
 

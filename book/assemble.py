@@ -17,6 +17,7 @@ from pathlib import Path
 import clips
 import exercises
 import flow
+import integrated
 import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
@@ -55,7 +56,7 @@ SHIFTS = SOURCES / "results" / "shifts"
 """scorers without a network under five kinds of shift"""
 UNREPEATED = SOURCES / "results" / "reliability" / "figures.csv"
 """counted by hours of ``make reliability`` before this was checked; its page names the commit as it is"""
-ALSO = ". This page also shows stored results on real data, and says where"
+ALSO = ". This page also shows stored results of other runs, and says where"
 """of pages that show more than the book's own run"""
 TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
 """packages that leave no artefact of a stage, whose versions the book states as of its own building"""
@@ -95,11 +96,11 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         made = (*real.stamp(ABLATIONS), "ablations-settings") if chapter.stem == "ablations" else made
         made = (*systems.stamp(SYSTEMS), "real-systems-made") if chapter.stem in systems.PAGES else made
         made = (*shifts.stamp(SHIFTS), "shifts-made") if chapter.stem in shifts.PAGES else made
-        made = (stamp + ALSO, facts) if chapter.stem in ("index", "claims") else made
+        made = (stamp + ALSO, facts) if chapter.stem in ("index", "claims", "one_model") else made
         write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), *made))
     scores = real.read(REAL)
     stored, texts = real.pages(REAL, scores)
-    stored |= systems.pages(SYSTEMS) | shifts.pages(SHIFTS)
+    stored |= systems.pages(SYSTEMS) | shifts.pages(SHIFTS) | integrated.pages(SHIFTS)
     for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
     real.draw(REAL, scores, source / "generated")
@@ -132,6 +133,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         "systems": systems.values(SYSTEMS),
         "verdicts": judged,
         "shifts": shifts.values(SHIFTS),
+        "ablated": integrated.values(SHIFTS),
     }
     with_repository(config)
     write(source / "_config.yml", yaml.safe_dump(config, sort_keys=False))

@@ -75,6 +75,7 @@ def values(folder: Path) -> dict[str, str]:
         f"*{row.system}*, {row.family}: {effect(row.over_best, row.low, row.high)} points" for row in ahead.itertuples()
     ]
     found["modulation_rhythm"] = percent(kinds.set_index(["system", "family"])["auc"]["modulation", "rhythm"])
+    found["networks_intervals"] = str((networks["family"] != "all").sum())
     found["networks_ahead"] = "; ".join(names) or "none"
     top = networks[networks["family"] == "all"].sort_values("auc").iloc[-1]
     found["best_network"], found["best_network_auc"] = top["system"], percent(top["auc"])

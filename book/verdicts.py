@@ -124,4 +124,4 @@ def _basis(item) -> str:
     if pd.isna(numbers[0]) or numbers[0] == 0:
         return BLANK
     pairs = zip(numbers, ("clip", "section", "seed"), strict=True)
-    return ", ".join(f"{count:.0f} {word}{'' if count == 1 else 's'}" for count, word in pairs)
+    return ", ".join(f"{count:.0f} {word}{'' if count == 1 else 's'}" for count, word in pairs if not pd.isna(count))

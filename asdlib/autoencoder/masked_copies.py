@@ -1,4 +1,4 @@
-"""Replicate a clip at inference, mask each copy differently, and pool the copies' reconstruction errors (Sec. 2.1).
+"""Draw a different mask for each copy of a clip at inference, and pool the copies' reconstruction errors (Sec. 2.1).
 
 Pooling the errors has "the gain like the model ensemble even with the single model".
 """

@@ -13,7 +13,14 @@ from torch import Tensor
 from asdlib import paths
 from asdlib.classifier import augment, pseudo_target
 from asdlib.classifier.device_windows import Windows
-from asdlib.classifier.positives_and_negatives import Clips, Negatives, choose_machines, group_clips, held_out_clips
+from asdlib.classifier.positives_and_negatives import (
+    Clips,
+    Negatives,
+    choose_machines,
+    group_clips,
+    held_out_clips,
+    split,
+)
 from asdlib.classifier.windows import samples_of
 from asdlib.data import plan
 from asdlib.data.audio import Waveforms
@@ -63,17 +70,8 @@ class Batches:
         shifted: list[Clips] | None = None,
     ):
         self.settings, self.device = settings.batches, torch.device(device)
-        own = {part.domain: part for part in clips if (part.machine, part.section) == (machine, section)}
-        if "source" not in own:
-            raise ModelError(
-                f"section {section} of {machine} has no normal source training clips; add some, or exclude the section "
-                "with data.sections"
-            )
+        own, negatives = split(clips, machine, section, settings.batches.negatives)
         self.normal, self.target = own["source"], own.get("target")
-        candidates = choose_machines(settings.batches.negatives, machine, clips)
-        negatives = [
-            part for part in clips if part.machine in candidates and (part.machine, part.section) != (machine, section)
-        ]
         self.source_negatives = Negatives([part for part in negatives if part.domain == "source"])
         self.shifted = None
         if shifted is not None:

@@ -1,4 +1,4 @@
-"""Choose positive examples, the normal clips of a section, and negative examples, other normal clips (Sec. 2.2)."""
+"""Tell positive examples, the normal clips of a section, from negative ones, other normal clips (Sec. 2.2)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -39,6 +39,29 @@ def held_out_clips(settings, machine: str) -> set[str]:
     """Return the names of a machine type's training clips that no network learns from (:mod:`.held_out_split`)."""
     clips = open_machine(settings, machine)
     return set(clips.table["clip"][clips.role == HELD_OUT])
+
+
+def split(clips: list[Clips], machine: str, section: str, negatives: str) -> tuple[dict[str, Clips], list[Clips]]:
+    """Split normal clips into the positive examples of a section, by domain, and its negative examples.
+
+    Args:
+        clips: Normal training clips of all machine types.
+        machine: The positive machine type.
+        section: The positive section.
+        negatives: ``all``, ``machine`` or ``dataset`` (:func:`choose_machines`).
+
+    Raises:
+        ModelError: The section has no source clips, or the machine type belongs to no data set.
+    """
+    own = {part.domain: part for part in clips if (part.machine, part.section) == (machine, section)}
+    if "source" not in own:
+        raise ModelError(
+            f"section {section} of {machine} has no normal source training clips; add some, or exclude the section "
+            "with data.sections"
+        )
+    machines = choose_machines(negatives, machine, clips)
+    others = [part for part in clips if part.machine in machines and (part.machine, part.section) != (machine, section)]
+    return own, others
 
 
 def choose_machines(negatives: str, machine: str, clips: list[Clips]) -> list[str]:

@@ -57,6 +57,8 @@ class Claim:
     """how many of several effects must be above zero; None for all"""
     machine: str = "all"
     """machine type whose clips it is based on, or ``all``"""
+    draws_seeds: bool = True
+    """whether its interval covers runs that differ in the seed; otherwise the number of seeds is not stated"""
 
     def judge(self, confidence: float) -> dict:
         """Return the claim's row in the table of claims, without its basis."""
@@ -67,19 +69,19 @@ class Claim:
         against = _decisive(effects, needed, confidence, needed, by=2)[2]
         others, _ = _effects(self.effect("development"))
         development = _decisive(others, min(needed, len(others)), confidence, 1)[0] if others else np.nan
-        of = f"{confidence:.0%} interval"
+        of, wide = f"{confidence:.0%} interval", f"widened {confidence:.0%} interval"
         if np.isnan(value):
             verdict, reason = NOT_RUN, self.missing
         elif np.isnan(low):
             verdict, reason = UNDECIDED, "no resamples were drawn (evaluation.bootstrap is 0)"
         elif low > 0:
             verdict = HOLDS
-            reason = f"the {of}s of {needed} of {count} effects lie above zero" if several else (
-                f"the {of} lies above zero")  # fmt: skip
+            above = f"the {wide if needed < count else of}s of {needed} of {count} effects lie above zero"
+            reason = above if several else f"the {of} lies above zero"
         elif against < 0:
             verdict = CONTRADICTED
-            reason = f"the {of}s of {count - needed + 1} of {count} effects lie below zero" if several else (
-                f"the {of} lies below zero")  # fmt: skip
+            below = f"the {wide if needed > 1 else of}s of {count - needed + 1} of {count} effects lie below zero"
+            reason = below if several else f"the {of} lies below zero"
         else:
             verdict = UNDECIDED
             reason = f"fewer than {needed} of {count} {of}s lie above zero" if several else f"the {of} contains zero"
@@ -95,7 +97,7 @@ def tabulate(claims: list[Claim], resampled: Resampled, confidence: float) -> pd
     """
     rows = []
     for claim in claims:
-        basis = (*resampled.basis(claim.machine), resampled.seeds)
+        basis = (*resampled.basis(claim.machine), resampled.seeds if claim.draws_seeds else pd.NA)
         rows.append(claim.judge(confidence) | dict(zip(BASIS, basis, strict=True)))
     return set_types(pd.DataFrame(rows, columns=COLUMNS))
 
@@ -115,7 +117,7 @@ def claim_difference(resampled: Resampled, sentence, source, first, second, mach
 
 
 def claim_all(resampled: Resampled, sentence, source, row, others) -> Claim:
-    """Make a claim that a row exceeds each of several others; the smallest difference is reported."""
+    """Make a claim that a row exceeds each of several others; that with the lowest bound is reported."""
     return Claim(
         sentence,
         source,

@@ -114,6 +114,7 @@ def _different_features(agreement: pd.DataFrame) -> Claim:
         lambda selection: resample_contrast(agreement),
         "each approach has one candidate only, so nothing says how alike two of the same approach are",
         unit=CORRELATION,
+        draws_seeds=False,
     )
 
 
@@ -133,6 +134,7 @@ def _because_different(resampled: Resampled, agreement: pd.DataFrame) -> Claim:
         effect,
         f"there are fewer than {CELLS} machine types and domains to compare",
         unit=CORRELATION,
+        draws_seeds=False,
     )
 
 

@@ -147,7 +147,9 @@ def compute_differences(resampled: Resampled, confidence: float) -> pd.DataFrame
     """Compute paired differences of every two rows with the same selection, and of every row with two selections.
 
     A cross-fitted row is compared with the other row's figure by halves (:mod:`asdlib.evaluation.bootstrap`), so that
-    the difference may deviate slightly from that of the two values in the table.
+    the difference may deviate slightly from that of the two values in the table. A row with two selections has no
+    interval: the resamples of a row that chose on the clips that it reports are shifted by its estimated optimism,
+    which is what such a difference measures.
 
     Returns:
         Columns ``row, selection, than, than_selection, machine, domain, difference, low, high``.
@@ -165,7 +167,8 @@ def compute_differences(resampled: Resampled, confidence: float) -> pd.DataFrame
             if one[0] == other[0] or one[1] == other[1] or "" in (one[1], other[1]):
                 effect = resampled.difference(one, other, machine, domain)
                 if effect is not None:
-                    rows.append((*one, *other, machine, domain, *interval(effect, confidence)))
+                    bounds = (effect[0], np.nan, np.nan) if one[0] == other[0] else interval(effect, confidence)
+                    rows.append((*one, *other, machine, domain, *bounds))
     columns = ["row", "selection", "than", "than_selection", "machine", "domain", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -173,16 +176,15 @@ def compute_differences(resampled: Resampled, confidence: float) -> pd.DataFrame
 def optimism(differences: pd.DataFrame) -> pd.DataFrame:
     """Compute how much of each row's figure is due to selection: development minus cross-fitted.
 
-    A small part of it is not optimism: cross-fitting chooses on half of the clips, hence slightly worse.
+    A small part of it is not optimism: cross-fitting chooses on half of the clips, hence slightly worse. There is no
+    interval (:func:`compute_differences`).
 
     Args:
         differences: Paired differences, as returned by :func:`compute_differences`.
 
     Returns:
-        Columns ``row, machine, domain, difference, low, high``.
+        Columns ``row, machine, domain, difference``.
     """
     same = differences["row"] == differences["than"]
     pair = (differences["selection"] == "development") & (differences["than_selection"] == "cross-fitted")
-    return differences.loc[same & pair, ["row", "machine", "domain", "difference", "low", "high"]].reset_index(
-        drop=True
-    )
+    return differences.loc[same & pair, ["row", "machine", "domain", "difference"]].reset_index(drop=True)

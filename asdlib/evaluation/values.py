@@ -15,7 +15,7 @@ def name_values(table, differences, selected, judged: dict[str, pd.DataFrame], f
     * ``<row>[_<selection>]_<machine>_<domain>``, and ``_low`` and ``_high``; without machine and domain for all;
     * ``paper_<row>_printed`` and ``_from_cells``, ``_source``, ``_target``, ``_same_machines`` (its cells of the
       machine types of this run);
-    * ``optimism_<row>``, ``_low``, ``_high``; ``<row>_less_<row>[_<selection>]``, ``_low``, ``_high``;
+    * ``optimism_<row>``; ``<row>_less_<row>[_<selection>]``, ``_low``, ``_high``;
     * ``paper_evaluation``: the published result of the same authors on the challenge's evaluation sections;
     * ``claims``, ``claims_holds``, ``claims_contradicted``, ``claims_undecided``, ``claims_not_run``, the same with
       ``extensions``, and ``machines``, ``sections``, ``test_clips`` and more.
@@ -59,7 +59,7 @@ def name_values(table, differences, selected, judged: dict[str, pd.DataFrame], f
             named[slug("paper", item["row"], column)] = item[column]
         named[slug("paper", item["row"], "same_machines")] = paper.value(item["row"], machines=run)
     for item in selected[(selected["machine"] == "all") & (selected["domain"] == "all")].to_dict("records"):
-        add(("optimism", item["row"]), item, "difference")
+        named[slug("optimism", item["row"])] = item["difference"]
     everything = (differences["machine"] == "all") & (differences["domain"] == "all")
     for item in differences[everything].to_dict("records"):
         if item["row"] != item["than"]:

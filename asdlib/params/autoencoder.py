@@ -158,5 +158,11 @@ class Autoencoder(Branch):
             scorer__target_from=self.scorer.target_from == "shifted",
             scorer__masking=not self.scorer.masking,
             scorer__groups=self.scorer.groups != "section_domain",
+            scorer__errors=self.scorer.errors == "signed",
+            scorer__target_centre=self.scorer.target_centre != "own",
+            specaugment__time_masks=self.specaugment.time_masks == 0,
+            specaugment__frequency_masks=self.specaugment.frequency_masks == 0,
+            specaugment__dropout=self.specaugment.dropout == 0,
+            model__section_regression=not self.model.section_regression and self.model.section_embedding == "none",
         )
         return self

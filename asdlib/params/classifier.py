@@ -154,6 +154,7 @@ class Classifier(Branch):
             self,
             batches__pseudo_target_by=self.batches.pseudo_target_by == "shift",
             batches__mixup=self.batches.mixup == 0,
+            batches__target_clips=self.batches.target_clips == 0,
             scorer__target_from=self.scorer.target_from == "shifted",
             ddcsad__weight=self.ddcsad.weight == 0,
             training__finetune_steps=self.training.finetune_steps == 0,

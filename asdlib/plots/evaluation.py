@@ -64,15 +64,15 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
 
 
 def optimism(table: pd.DataFrame) -> Figure:
-    """Plot how much of each row's figure is due to selection, with intervals.
+    """Plot how much of each row's figure is due to selection.
 
     Args:
-        table: Columns ``row, difference, low, high``.
+        table: Columns ``row, difference``.
     """
     rows = list(table["row"])[::-1]
     figure, axis = plt.subplots(figsize=(8, 1.2 + 0.4 * len(rows)))
     for place, item in enumerate(table.iloc[::-1].itertuples()):
-        axis.plot([100 * item.low, 100 * item.high], [place, place], color=colour(item.row), linewidth=2)
+        axis.plot([0, 100 * item.difference], [place, place], color=colour(item.row), linewidth=2)
         axis.plot(100 * item.difference, place, "o", color=colour(item.row), markeredgecolor="white", markersize=7)
     axis.axvline(0, color="grey", linewidth=0.8)
     axis.set_yticks(range(len(rows)), rows)
