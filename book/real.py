@@ -19,6 +19,7 @@ from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.rows import SYSTEMS
 from asdlib.evaluation.values import slug
 from asdlib.plots import ablations, autoencoder, baselines, classifier, ensemble, evaluation, style
+from asdlib.tables import read_table
 
 PAGES = ("real", "real_autoencoder", "real_classifier", "real_ensembles")
 """chapters whose numbers are of the stored run, not of the book's"""
@@ -159,7 +160,7 @@ def gains(samples: Resampled, confidence: float, stored: Path | None = None) -> 
     """
     known = {}
     if stored is not None and stored.is_file():
-        frame = pd.read_csv(stored, keep_default_na=False)
+        frame = read_table(stored).fillna({"than_selection": ""})
         frame = frame[frame["machine"] == "all"]
         keys = frame[["row", "selection", "than", "than_selection", "domain"]].itertuples(index=False, name=None)
         known = dict(zip(keys, frame[["difference", "low", "high"]].to_numpy(dtype=float), strict=True))

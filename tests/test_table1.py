@@ -23,6 +23,7 @@ from asdlib.evaluation.repeated import repeat_machine
 from asdlib.evaluation.rows import BLOCKS, ROWS, SYSTEMS
 from asdlib.evaluation.values import slug
 from asdlib.paths import Run
+from asdlib.tables import read_table
 
 pytestmark = pytest.mark.slow
 
@@ -99,7 +100,7 @@ def test_the_paper_is_in_the_table(done):
 
 def test_differences_are_paired(done):
     _, out, table = done
-    differences = pd.read_csv(out.folder / "table1_differences.csv", keep_default_na=False)
+    differences = read_table(out.folder / "table1_differences.csv").fillna({"than_selection": ""})
     keys = ["row", "selection", "than", "than_selection", "machine", "domain"]
     by = differences.set_index(keys)[["difference", "low", "high"]]
     forth = by.loc[("AE ensemble", "development", "AE", "development", "all", "all")]

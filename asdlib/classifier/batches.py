@@ -70,7 +70,8 @@ class Batches:
         shifted: list[Clips] | None = None,
     ):
         self.settings, self.device = settings.batches, torch.device(device)
-        own, negatives = split(clips, machine, section, settings.batches.negatives)
+        candidates = choose_machines(settings.batches.negatives, machine, clips)
+        own, negatives = split(clips, machine, section, candidates)
         self.normal, self.target = own["source"], own.get("target")
         self.source_negatives = Negatives([part for part in negatives if part.domain == "source"])
         self.shifted = None

@@ -41,17 +41,19 @@ def held_out_clips(settings, machine: str) -> set[str]:
     return set(clips.table["clip"][clips.role == HELD_OUT])
 
 
-def split(clips: list[Clips], machine: str, section: str, negatives: str) -> tuple[dict[str, Clips], list[Clips]]:
+def split(
+    clips: list[Clips], machine: str, section: str, machines: Collection[str]
+) -> tuple[dict[str, Clips], list[Clips]]:
     """Split normal clips into the positive examples of a section, by domain, and its negative examples.
 
     Args:
         clips: Normal training clips of all machine types.
         machine: The positive machine type.
         section: The positive section.
-        negatives: ``all``, ``machine`` or ``dataset`` (:func:`choose_machines`).
+        machines: Machine types of the negatives (:func:`choose_machines`).
 
     Raises:
-        ModelError: The section has no source clips, or the machine type belongs to no data set.
+        ModelError: The section has no source clips.
     """
     own = {part.domain: part for part in clips if (part.machine, part.section) == (machine, section)}
     if "source" not in own:
@@ -59,7 +61,6 @@ def split(clips: list[Clips], machine: str, section: str, negatives: str) -> tup
             f"section {section} of {machine} has no normal source training clips; add some, or exclude the section "
             "with data.sections"
         )
-    machines = choose_machines(negatives, machine, clips)
     others = [part for part in clips if part.machine in machines and (part.machine, part.section) != (machine, section)]
     return own, others
 
