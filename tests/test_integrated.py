@@ -166,6 +166,7 @@ def test_a_head_without_losses_does_not_score(settings):
     assert {"frame_error", "clip_error"} <= set(parts) and not {"embedding", "posterior"} & set(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="needs pip install 'asdlib[onnx]'")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the exporter
 def test_onnx_files_say_what_the_network_says(settings, table):
