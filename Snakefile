@@ -58,6 +58,23 @@ def values(wildcards):
     return json.dumps(dict(wildcards.items()))
 
 
+def playground_values(wildcards):
+    """Return the parameters of notebook 09: the first machine type and section, and the first candidates."""
+    machine, sections = next(iter(plan.machines.items()))
+    chosen = {"autoencoder": autoencoders[0], "classifier": classifiers[0]}
+    return json.dumps({"machine": machine, "section": sections[0], **chosen})
+
+
+def your_machine_values(wildcards):
+    """Return the parameters of notebook 10: recordings of the first machine type, outliers of another; its own networks."""
+    (machine, sections), *others = plan.machines.items()
+    root = settings.data.root
+    chosen = {"normal": f"{root}/{machine}/train/section_{sections[0]}_source_*.wav", "overrides": {}}
+    chosen |= {"judged": f"{root}/{machine}/source_test/section_{sections[0]}_*.wav", "params": "smoke"}
+    chosen["outliers"] = f"{root}/{others[0][0]}/train" if others else ""
+    return json.dumps(chosen | {"detector": str(run.detector)})
+
+
 def data(wildcards):
     """Return the decoded clips of all machine types, since a classifier takes its outliers from the other types."""
     decoded = [run.data(machine) / name for machine in [*plan.machines, *plan.outliers] for name in DECODED]
@@ -283,8 +300,39 @@ rule table1:
         execute
 
 
+rule playground:
+    input:
+        run.scores("autoencoder", next(iter(plan.machines)), autoencoders[0]),
+        run.scores("classifier", next(iter(plan.machines)), classifiers[0]),
+        notebook=stages["playground"].file,
+    output:
+        touch(run.shown(stages["playground"].name)),
+    log:
+        stages["playground"].log(run),
+    params:
+        values=playground_values,
+    shell:
+        execute
+
+
+rule your_machine:
+    input:
+        data,
+        notebook=stages["your_machine"].file,
+    output:
+        directory(run.detector),
+    log:
+        stages["your_machine"].log(run),
+    params:
+        values=your_machine_values,
+        settings=relevant_settings(),
+    shell:
+        execute
+
+
 rule book:
     input:
+        [run.shown(stages["playground"].name), run.detector] if settings.data.synthetic else [],
         run.table1,
         run.values,
         run.claims,

@@ -138,6 +138,15 @@ class Run:
         return self.folder / "health.csv"
 
     @property
+    def detector(self) -> Path:
+        """Return the folder of the detector that notebook 10 makes of the demonstration's recordings."""
+        return self.folder / "detector"
+
+    def shown(self, stage: str) -> Path:
+        """Return the path of the mark that a notebook without a result of its own was executed."""
+        return self.folder / "notebooks" / f".{stage}.done"
+
+    @property
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 

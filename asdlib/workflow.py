@@ -44,5 +44,7 @@ STAGES = (
     StageNotebook("08_table1", "table1"),
     StageNotebook("11_integrated", "integrated", ("machine",)),
 )
-BY_RULE = {stage.rule: stage for stage in STAGES}
+EXPLORING = (StageNotebook("09_playground", "playground"), StageNotebook("10_your_machine", "your_machine"))
+"""notebooks that only show something of a run; the workflow executes them, once each, if the data are synthetic"""
+BY_RULE = {stage.rule: stage for stage in STAGES + EXPLORING}
 BY_NAME = {stage.name: stage for stage in STAGES}

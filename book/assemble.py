@@ -38,7 +38,7 @@ from asdlib.evaluation import false_alarms, health, paper
 from asdlib.paths import Run
 from asdlib.plots import evaluation, scaling, style
 from asdlib.tables import read_table
-from asdlib.workflow import BY_NAME, BY_RULE, STAGES
+from asdlib.workflow import BY_NAME, BY_RULE, EXPLORING, STAGES
 
 SOURCES = Path(__file__).parent
 RERUN = SOURCES / "results" / "official_ae_rerun.csv"
@@ -119,7 +119,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     with plt.rc_context({"svg.hashsalt": "asdlib"}):
         growth = scaling.growth(pd.read_csv(SOURCES / "results" / "growth.csv"))
         growth.savefig(source / "generated" / "growth.svg", metadata={"Date": None})
-    numbers = {stage.rule: stages.count(stage.name) for stage in STAGES}
+    numbers = {stage.rule: stages.count(stage.name) for stage in STAGES + EXPLORING}
     flow.draw(flow.graph(settings.profile, overrides), numbers, source / "generated" / "flow.svg")
     config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
     numbers = values(settings, json.loads(there(run.values).read_text(encoding="utf-8")))
@@ -148,7 +148,8 @@ def ordered(run: Run, settings, machines: list[str]) -> list[Executed]:
     rank = {name: number for number, name in enumerate(dict.fromkeys(["", *machines, *candidates]))}
     found = [Executed.of(path) for path in (run.folder / "notebooks").glob("*.ipynb")]
     # What an earlier run with other settings left in the folder is no part of this one.
-    found = [item for item in found if item.stage in BY_NAME and {item.machine, item.candidate} <= rank.keys()]
+    known = {*BY_NAME, *(stage.name for stage in EXPLORING)}
+    found = [item for item in found if item.stage in known and {item.machine, item.candidate} <= rank.keys()]
     for stage in BY_NAME:
         if not any(item.stage == stage for item in found):
             there(run.notebook(stage, "*"))
@@ -200,6 +201,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/growth.md": provenance.growth(SOURCES / "results" / "growth.csv"),
         "generated/paper_run.md": provenance.paper_run(SOURCES / "results" / "paper_run.csv"),
         "generated/gpu.md": provenance.gpu(GPU),
+        "generated/paper_size.md": provenance.paper_size(GPU.with_name(provenance.PAPER_SIZE)),
         "generated/service.md": provenance.service(SOURCES / "results" / "service.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),

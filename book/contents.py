@@ -10,7 +10,7 @@ from executed import Executed, seconds, title
 from tables import table
 
 import asdlib
-from asdlib.workflow import BY_NAME, BY_RULE
+from asdlib.workflow import BY_NAME, BY_RULE, EXPLORING
 
 PARTS = {  # part: chapter: rules of the stages whose first notebook follows it
     "The paper": {"basics": [], "paper": []},
@@ -32,7 +32,7 @@ PARTS = {  # part: chapter: rules of the stages whose first notebook follows it
         "shifts": [],
     },
     "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": []},
-    "Use": {"how_to_run": [], "your_machine": [], "api": [], "references": []},
+    "Use": {"how_to_run": ["playground"], "your_machine": ["your_machine"], "api": [], "references": []},
 }
 
 
@@ -51,7 +51,8 @@ def contents(notebooks: list[Executed], machines: list[str]) -> dict:
     for caption, chapters in PARTS.items():
         entries = []
         for chapter, rules in chapters.items():
-            below = list(api()) if chapter == "api" else [first[BY_RULE[rule].name].page for rule in rules]
+            shown = [first[BY_RULE[rule].name].page for rule in rules if BY_RULE[rule].name in first]
+            below = list(api()) if chapter == "api" else shown
             entries.append(_entry(chapter, below))
         parts.append({"caption": caption, "numbered": True, "chapters": entries})
     others = []
@@ -66,8 +67,10 @@ def contents(notebooks: list[Executed], machines: list[str]) -> dict:
 
 
 def firsts(notebooks: list[Executed]) -> dict[str, Executed]:
-    """The first notebook of each stage, which follows its chapter."""
-    return {stage: next(item for item in notebooks if item.stage == stage) for stage in BY_NAME}
+    """The first notebook of each stage, which follows its chapter, and those that explore, if the run has them."""
+    found = {stage: next(item for item in notebooks if item.stage == stage) for stage in BY_NAME}
+    names = [stage.name for stage in EXPLORING]
+    return found | {item.stage: item for item in notebooks if item.stage in names}
 
 
 def _entry(page: str, below: list[str]) -> dict:

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 from asdlib import paths
 from asdlib.errors import AsdError
 from asdlib.plots import style
+from asdlib.workflow import EXPLORING
 
 
 def graph(profile: str, overrides: dict) -> dict[str, set[str]]:
@@ -64,34 +65,40 @@ def layers(needs: dict[str, set[str]]) -> list[list[str]]:
 def draw(needs: dict[str, set[str]], counts: dict[str, int], path: Path) -> None:
     """Draw the graph from top to bottom and save it as SVG, text as outlines, on opaque white.
 
+    Notebooks that only show something of a run are no stages of the experiment and are left out.
+
     Args:
         needs: As :func:`graph` gives it.
         counts: Notebooks that each rule ran; rules without notebooks are left out.
         path: The file to write.
     """
+    exploring = {stage.rule for stage in EXPLORING}
+    needs = {name: before - exploring for name, before in needs.items() if name not in exploring}
     rows = layers(needs)
-    columns = {"autoencoder": 0.0, "classifier": 1.0, "baselines": -1.0}
+    columns = {"autoencoder": 0.0, "classifier": 1.0, "baselines": -0.9, "integrated": 1.9}
     place = {}
     for depth, row in enumerate(rows):
         for name in row:
             place[name] = (next((x for part, x in columns.items() if part in name), 0.5), -depth)
-    figure, axes = plt.subplots(figsize=(4.8, 0.85 * len(rows)))
+    figure, axes = plt.subplots(figsize=(6.6, 0.85 * len(rows)), layout="none")
     boxes = {}
     for name, (x, y) in place.items():
         number = f"\n{counts[name]} notebook{'s' if counts[name] > 1 else ''}" if name in counts else ""
         box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": _colour(name), "linewidth": 2}
-        text = axes.text(x, y, name.replace("_", " ") + number, ha="center", va="center", fontsize=10, bbox=box)
+        text = axes.text(x, y, name.replace("_", " ") + number, ha="center", va="center", fontsize=9.5, bbox=box)
         boxes[name] = text.get_bbox_patch()
     for name, before in needs.items():
         for other in sorted(before):
             if _direct(other, name, needs):
-                far = place[other][1] - place[name][1] > 1  # around what stands between
-                way = "angle,angleA=-90,angleB=0,rad=6" if far else "arc3"
+                (left, top), (right, bottom) = place[other], place[name]
+                around = top - bottom > 1 and left != right  # what stands between; a straight way has no corner
+                way = "angle,angleA=-90,angleB=0,rad=6" if around else "arc3"
                 arrow = {"arrowstyle": "-|>", "color": "0.35", "shrinkA": 0, "shrinkB": 2, "connectionstyle": way}
                 ends = {"patchA": boxes[other], "patchB": boxes[name]}
                 axes.annotate("", xy=place[name], xytext=place[other], arrowprops=arrow | ends)
-    axes.set(xlim=(-1.5, 1.5), ylim=(0.5 - len(rows), 0.5))
+    axes.set(xlim=(-1.4, 2.4), ylim=(0.5 - len(rows), 0.5))
     axes.set_axis_off()
+    figure.subplots_adjust(left=0, right=1, bottom=0, top=1)
     figure.canvas.draw()  # places the boxes that arrows end at
     with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
         figure.savefig(path, metadata={"Date": None}, facecolor="white")

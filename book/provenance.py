@@ -9,8 +9,9 @@ import nbformat
 import numpy as np
 import pandas as pd
 from executed import Executed, seconds, title
-from tables import BLANK, table
+from tables import BLANK, percent, signed, table
 
+from asdlib.errors import AsdError
 from asdlib.evaluation import paper
 from asdlib.evaluation.rows import EXTENSIONS, ROWS
 from asdlib.execution.exploring import flatten
@@ -19,6 +20,8 @@ from asdlib.records import read_records
 
 NOTEBOOKS = Path(__file__).parent / "notebooks.csv"
 """what each notebook asks, reads and writes"""
+PAPER_SIZE = "paper_size.csv"
+"""what ``benchmarks/gpu.py --paper-size`` measured, next to the figures of ``make gpu``"""
 Notebooks = Mapping[Executed, nbformat.NotebookNode]
 
 
@@ -168,6 +171,27 @@ def gpu(path: Path) -> str:
     return table(pd.DataFrame(rows, columns=columns), caption, "gpu-table", "lllll", "1 5 2 3 3")
 
 
+def paper_size(path: Path) -> str:
+    """Scores of the paper's networks next to those of ``quick``, trained by ``benchmarks/gpu.py --paper-size``."""
+    if not path.is_file():
+        return "No network was trained at the paper's size: `python benchmarks/gpu.py --paper-size DATA` does it.\n"
+    found = pd.read_csv(path)
+    found["variant"] = found["variant"].where(found["variant"] == "without labels", "best by labels")
+    keys = ["branch", "machine", "domain", "variant"]
+    wide = found.groupby([*keys, "profile"], sort=False)["value"].max().unstack("profile")
+    rows = [
+        (*key, percent(row["quick"]), percent(row["paper_size"]), signed(row["paper_size"] - row["quick"]))
+        for key, row in zip(wide.index, wide.to_dict("records"), strict=True)
+    ]
+    where = "; ".join(dict.fromkeys(found["device"] + ", commit `" + found["commit"] + "`"))
+    columns = ["Branch", "Machine type", "Domain", "Score", "quick", "Paper's size", "Difference"]
+    caption = (
+        f"The base candidates of `quick` and networks of the paper's size, trained longer on the same clips: harmonic "
+        f"mean of AUC and pAUC, per cent, and points. {where}; one seed."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, "paper-size-table", "llllrrr")
+
+
 PAPER_HOURS = "whole profile without baselines"
 """the row of ``make gpu`` with the GPU hours of the profile ``paper``"""
 
@@ -205,6 +229,30 @@ def records(run: Run) -> list[dict]:
     """All records of a run, what the artefacts say made them, oldest first."""
     found = [record for path in run.folder.rglob(RECORD) for record in read_records(path)]
     return sorted(found, key=lambda record: record["date"])
+
+
+def lock(made: list[dict]) -> str:
+    """The packages that computed a result, as requirements that pip installs exactly.
+
+    Args:
+        made: Records of its artefacts.
+
+    Raises:
+        AsdError: Artefacts were made with different versions, so no environment made all of them.
+    """
+    names = dict.fromkeys(name for record in made for name in record["versions"])
+    versions = {name: sorted({record["versions"].get(name, "not installed") for record in made}) for name in names}
+    for name, found in versions.items():
+        if len(found) > 1 and name != "asdlib":
+            raise AsdError(
+                f"artefacts were made with {name} {' and '.join(found)}, so no single environment made this run; "
+                "delete the run and make it again in one environment"
+            )
+    commits = ", ".join(dict.fromkeys(record["commit"] for record in made))
+    lines = [f"# Python {versions.pop('python')[0]}; code of commit {commits}"]
+    versions.pop("asdlib", None)
+    lines += [f"{name}=={found[0]}" for name, found in versions.items() if found[0] != "not installed"]
+    return "\n".join(lines) + "\n"
 
 
 def facts(made: list[dict], spent: float) -> str:
@@ -290,4 +338,6 @@ def absent(frame: pd.DataFrame, settings, measured: Path) -> str:
         lines.append("* The recordings of DCASE2021: not used. All data of this run are synthetic.")
     if not measured.is_file():
         lines.append("* Training on a GPU: not measured. {doc}`cost` says what is estimated instead.")
+    if not measured.with_name(PAPER_SIZE).is_file():
+        lines.append("* Networks of the paper's size: not trained, on no device.")
     return "\n".join(lines) or "Every machine type and row of the paper's table was run."

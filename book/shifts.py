@@ -4,8 +4,18 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from scipy import signal
 from tables import effect, percent, table
+
+from asdlib import params
+from asdlib.data import names
+from asdlib.data.inspection import Example
+from asdlib.plots.sound import players
+from asdlib.shift import physical
+from asdlib.synthetic import dataset
+from asdlib.units import FULL_SCALE
 
 PAGES = ("shifts",)
 SETS = {
@@ -20,6 +30,8 @@ SHOWN = (
     *("Nearest", "Widened", "Tolerant", "Estimated shift", "Minimum", "Best by left-out clips", "Mahalanobis (target)"),
 )
 """scorers of the table of sets; the others are in the table of attempts"""
+SECONDS = 3.0
+"""how much of each sound is played"""
 BEST, OLD = "Mahalanobis (target)", "Mahalanobis (shift)"
 
 
@@ -76,7 +88,41 @@ def pages(folder: Path) -> dict[str, str]:
         "generated/shifts_sets.md": sets(frame),
         "generated/shifts_attempts.md": attempts(frame),
         "generated/shifts_kinds.md": families(kinds),
+        "generated/shifts_sounds.md": f"```{{raw}} html\n{players(sounds(), SECONDS).data}\n```\n",
     }
+
+
+def sounds() -> list[Example]:
+    """A normal clip of a synthetic machine, and what becomes of it under each kind of shift.
+
+    The real recordings are not part of the project. The same kinds of change are made to a clip of the demonstration's
+    generator, each strong enough to hear.
+    """
+    data = params.load("demo").data
+    machine, other = data.synthetic.machines[0], data.synthetic.machines[-1]
+    front, (own, unit) = physical.Front(data.sample_rate), data.synthetic.sections[:2]
+
+    def clip(name: str, section: str) -> np.ndarray:
+        about = names.ClipName(section, "source", "test", "normal", "0000")
+        return dataset.waveform(data.synthetic, data.sample_rate, name, about) / FULL_SCALE
+
+    def shifted(speed: float, *response: float, background: float) -> np.ndarray:
+        shift = physical.Shift(speed, response, front.decibel(source).mean() + background, -10.0)
+        return physical.apply(shift, source, front, 0.0, seed=0)
+
+    source, silent = clip(machine, own), -60.0
+    time = np.arange(data.sample_rate // 2) / data.sample_rate
+    echoes = np.random.default_rng(0).standard_normal(len(time)) * np.exp(-12 * time)
+    room = signal.fftconvolve(source, echoes / np.linalg.norm(echoes))[: len(source)] + clip(other, own)
+    waves = {
+        f"{machine}, source domain": source,
+        SETS["known"]: shifted(1.04, 0.0, -8.0, 0.0, background=-5.0),
+        "another unit": clip(machine, unit),
+        SETS["room"]: room,
+        f"{SETS['load']}, one clip": shifted(0.92, 3.0, 5.0, 0.0, background=silent),
+        f"{SETS['load']}, another clip": shifted(1.08, -3.0, -5.0, 0.0, background=silent),
+    }
+    return [Example(title, data.sample_rate, wave, front.decibel(wave)) for title, wave in waves.items()]
 
 
 def sets(frame: pd.DataFrame) -> str:

@@ -11,7 +11,8 @@
 * ``choices.csv``, ``agreement.csv``: of the ensembles;
 * ``losses_<branch>.csv``, ``bands.csv``, ``maps.csv``: training, mean errors by mel band and map of the embeddings of
   the first candidate of the first machine type (the classifier's losses: of its first section);
-* ``record.json``: settings, commits and devices of the run's trainings, date and processor time.
+* ``record.json``: settings, commits and devices of the run's trainings, date and processor time;
+* ``requirements.lock``: the packages that computed it, which pip installs exactly.
 
 Of the run that the README shows (:data:`README`) only the tables of the first line are kept, ``costs.csv`` and a
 picture of Table 1, and the README's map of the notebooks is updated.
@@ -42,6 +43,8 @@ from asdlib.tables import read_table, write_table
 RESULTS = Path(__file__).parent / "results"
 README = "demo"
 """the run whose Table 1 and costs the README shows"""
+LOCK = "requirements.lock"
+"""packages that computed a stored result"""
 DIGITS = "%.5g"
 """of stored scores and errors: enough that no figure of merit changes in the digits that are shown"""
 CLIP = ["machine", "section", "domain", "split", "clip", "label"]
@@ -85,6 +88,7 @@ def store(profile: str, name: str, tuned: bool) -> Path:
         shown = shown[shown["machine"] == "all"]
         write_table(shown, folder / run.differences.name)
         keep(run, settings, machines, folder)
+    write_text(provenance.lock(made_by([run.folder])), folder / LOCK)
     record = facts(settings, [run.folder]) | {"machines": machines, "settings_tuned_on_these_clips": tuned}
     write_json(record | {"settings": settings}, folder / "record.json")
     return folder
@@ -98,15 +102,20 @@ def keep_ablations(runs: list[Path], tuned: bool) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_table(table, folder / Run(runs[0]).ablations.name)
     settings["data"]["root"] = Path(settings["data"]["root"]).name  # where it lay says nothing to others
+    write_text(provenance.lock(made_by(runs)), folder / LOCK)
     record = facts(settings, runs) | {"settings_tuned_on_these_clips": tuned, "settings": settings}
     write_json(record, folder / "record.json")
     return folder
 
 
+def made_by(runs: list[Path]) -> list[dict]:
+    """The records of all artefacts of the runs."""
+    return [record for run in runs for path in sorted(run.rglob(RECORD)) for record in read_records(path)]
+
+
 def facts(settings: dict, runs: list[Path]) -> dict:
     """What made the runs: title, profile, commits, devices, date and hours of all their stages together."""
-    paths = [path for run in runs for path in sorted(run.rglob(RECORD))]
-    records = [record for path in paths for record in read_records(path)]
+    records = made_by(runs)
     return {
         "title": settings["title"],
         "profile": settings["profile"],

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import itertools
 import json
 import re
 import sys
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
 from asdlib import metrics, params, scores
 from asdlib.errors import AsdError
@@ -33,6 +35,7 @@ import exercises  # noqa: E402
 import flow  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
+import shifts  # noqa: E402
 import shown  # noqa: E402
 import store  # noqa: E402
 import systems  # noqa: E402
@@ -659,12 +662,56 @@ def test_gpu_hours_are_measured_or_called_an_estimate(tmp_path):
     assert "GPU" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
 
 
+def test_the_papers_size_is_shown_or_called_not_trained(tmp_path):
+    frame = pd.DataFrame(columns=["row", "machine", "value"])
+    path = tmp_path / provenance.PAPER_SIZE
+    assert "No network was trained at the paper's size" in provenance.paper_size(path)
+    assert "size: not trained" in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
+    rows = [
+        (profile, "autoencoder", "ToyCar", "source", variant, value)
+        for profile, gain in (("quick", 0), ("paper_size", 0.05))
+        for variant, value in (("without labels", 0.6 + gain), ("mean", 0.6 + gain), ("max", 0.7 - gain))
+    ]
+    names = ["profile", "branch", "machine", "domain", "variant", "value"]
+    pd.DataFrame(rows, columns=names).assign(device="an H100", commit="abc").to_csv(path, index=False)
+    text = provenance.paper_size(path)
+    assert "| without labels | 60.00 | 65.00 | +5.00 |" in text and "| best by labels | 70.00 | 65.00 | −5.00 |" in text
+    assert "an H100, commit `abc`" in text
+    assert "size: not trained" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
+
+
+def test_shifts_can_be_heard_and_told_apart():
+    found = shifts.sounds()
+    assert len({example.title for example in found}) == len(found) == 6
+    source, *others = [example.decibel.mean(0) for example in found]
+    assert all(np.abs(example.waveform).max() <= 1.5 and np.isfinite(example.decibel).all() for example in found)
+    assert all(np.abs(spectrum - source).mean() > 1.5 for spectrum in others), "dB"
+
+
+def test_the_lock_names_what_computed_a_run():
+    versions = {"python": "3.11.7", "asdlib": "0.1.0", "torch": "2.1", "librosa": "not installed"}
+    one = {"commit": "abc", "versions": versions}
+    assert provenance.lock([one, one]) == "# Python 3.11.7; code of commit abc\ntorch==2.1\n"
+    with pytest.raises(AsdError, match=r"with torch 2.1 and 2.2, .*; delete the run"):
+        provenance.lock([one, one | {"versions": versions | {"torch": "2.2"}}])
+
+
+def test_stored_locks_can_be_installed():
+    found = sorted((BOOK / "results").glob(f"*/{store.LOCK}"))
+    assert BOOK / "results" / "demo" / store.LOCK in found
+    for path in found:
+        first, *lines = path.read_text(encoding="utf-8").splitlines()
+        assert re.fullmatch(r"# Python [\d.]+; code of commit [0-9a-f, ]+", first)
+        assert {"torch", "numpy"} <= {Requirement(line).name for line in lines}
+        assert all(str(Requirement(line).specifier).startswith("==") for line in lines)
+
+
 def test_the_readme_has_the_costs_of_the_stored_demonstration():
     readme = (BOOK.parent / "README.md").read_text(encoding="utf-8")
     costs = BOOK / "results" / "demo" / "costs.csv"
     assert store.with_map(readme, costs) == readme, "python book/store.py --profile demo demo writes it"
     assert store.with_map(re.sub(r"\d+ × [\d.]+", "?", readme), costs) == readme, "whatever stood there"
-    assert list(pd.read_csv(costs)["notebook"]) == list(BY_NAME)
+    assert {path.stem for path in (BOOK.parent / "notebooks").glob("*.ipynb")} == set(pd.read_csv(costs)["notebook"])
 
 
 # The stored run -------------------------------------------------------------------------------------------------------
@@ -769,6 +816,22 @@ def test_the_figure_has_an_opaque_background_and_the_same_bytes_again(tmp_path):
     assert text == (tmp_path / "two.svg").read_text()
     patch = ElementTree.fromstring(text).find(".//*[@id='patch_1']/*")
     assert "fill: #ffffff" in patch.get("style") and "opacity" not in patch.get("style")
+
+
+def test_boxes_of_the_figure_do_not_overlap_and_no_arrow_is_a_point(tmp_path, monkeypatch):
+    needs = {"data": set(), "baselines": {"data"}, "integrated": {"data"}, "table1": {"baselines", "integrated"}}
+    for branch in ("autoencoder", "classifier"):
+        needs |= {f"train_{branch}": {"data"}, f"score_{branch}": {f"train_{branch}"}}
+        needs["table1"] = needs["table1"] | {f"score_{branch}"}
+    figures = []
+    monkeypatch.setattr(flow.plt, "close", figures.append)
+    flow.draw(needs | {"playground": {"score_autoencoder"}}, dict.fromkeys(needs, 20), tmp_path / "flow.svg")
+    monkeypatch.undo()
+    flow.plt.close(figures[0])
+    texts = [text for text in figures[0].axes[0].texts if text.get_text()]
+    boxes = [text.get_bbox_patch().get_window_extent() for text in texts]
+    assert len(boxes) == len(needs), "what only explores is left out"
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 def test_the_parts_of_the_book_explain_themselves():

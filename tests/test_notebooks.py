@@ -43,6 +43,15 @@ def test_thin_and_clean(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_book_leaves_out_cells_that_begin_with_imports(path):
+    """And the first of them refuses misspelt parameters, under plain papermill, too."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    imports = [cell for cell in cells if isinstance(ast.parse(cell.source).body[0], (ast.Import, ast.ImportFrom))]
+    assert imports[0] is cells[1] and any("exploring." in cell.source for cell in cells[1:3])
+    assert all("boilerplate" in cell.metadata["tags"] for cell in imports)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_parameters_are_an_api(path):
     """Parameters are typed and explained, and none is derived; papermill reads name, type, default and help."""
     known = notebooks.parameters(path)

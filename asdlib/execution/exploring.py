@@ -30,7 +30,7 @@ def load(profile: str, overrides: dict | None = None) -> params.Settings:
     Raises:
         NotebookError: Papermill passed a parameter that the notebook does not have.
     """
-    _check_parameters()
+    check_parameters()
     settings = params.load(profile, overrides)
     run = Run.of(settings)
     if not run.settings.is_file():
@@ -51,7 +51,7 @@ def load(profile: str, overrides: dict | None = None) -> params.Settings:
     return scratch
 
 
-def _check_parameters() -> None:
+def check_parameters() -> None:
     """Raise :class:`NotebookError` for a variable that the notebook's cell of parameters does not declare.
 
     Declared parameters have a type. Only the first cells of a fresh kernel are looked at, where nothing else is set.

@@ -6,15 +6,14 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatter
 from sklearn.metrics import roc_curve
 
-from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL
+from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, label_log
 
 NAMES = {
     "frame_autoencoder": "Baseline (AE)",
     "mobilenet": "Baseline (MobileNetV2)",
-    "mahalanobis": "Mahalanobis (reference)",
+    "mahalanobis": "Mahalanobis",
     "mahalanobis_shift": "Mahalanobis (shift)",
     "mahalanobis_target": "Mahalanobis (target)",
     "integrated": "Integrated",
@@ -36,8 +35,7 @@ def losses(histories: Mapping[str, pd.DataFrame], units: Mapping[str, str]) -> F
     for axis, (system, history) in zip(axes[0], histories.items(), strict=True):
         axis.plot(history["step"], history["loss"], color=BASELINE, linewidth=1)
         axis.set(title=NAMES[system], xlabel="step", ylabel=units[system], yscale="log")
-        axis.yaxis.set_major_formatter(LogFormatter())
-        axis.yaxis.set_minor_formatter(LogFormatter())
+        label_log(axis.yaxis)
     return figure
 
 

@@ -5,9 +5,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-from asdlib.plots.style import CLASSIFIER, COLOURS, SPECTROGRAM
+from asdlib.plots.style import CLASSIFIER, COLOURS, SPECTROGRAM, label_log
 
 MARKERS = {"source": "o", "target": "^"}
 _GROUPS = [("learn", "normal"), ("held out", "normal"), ("", "normal"), ("", "anomaly")]
@@ -58,9 +57,7 @@ def training(history: pd.DataFrame) -> Figure:
         for start in np.flatnonzero(history["stage"] != history["stage"].shift())[1:]:
             axis.axvline(start + 0.5, color="grey", linestyle="--", linewidth=1)
     top.set(yscale="log", ylabel="loss of a batch")
-    top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    top.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    top.yaxis.set_minor_formatter("")
+    label_log(top.yaxis)
     top.legend(ncols=len(losses), fontsize="small")
     bottom.set(xlabel="step (dashed: fine-tuning begins)", ylabel="learning rate")
     return figure
@@ -148,6 +145,7 @@ def distances(table: pd.DataFrame) -> Figure:
                 )
             axis.set_title(f"{domain}, after {stage}", fontsize="small")
             axis.set(xscale="log", yticks=[])
+            label_log(axis.xaxis)
         row[0].set_ylabel("share of clips")
     for axis, centroid in zip(axes[-1], ("normal", "outlier"), strict=True):
         axis.set_xlabel(f"distance to the {centroid} centroid")
@@ -169,6 +167,7 @@ def posterior_against_distance(table: pd.DataFrame) -> Figure:
                 axis.scatter(part["distance_normal"], part["logit"], s=10, color=COLOURS[label], alpha=0.6, label=label)
             axis.axhline(0, color="grey", linestyle="--", linewidth=1)
             axis.set_xscale("log")
+            label_log(axis.xaxis)
             axis.set_title(f"{domain}, after {stage}")
     figure.supxlabel("distance to the normal centroid", fontsize="medium")
     figure.supylabel("log-odds of normal (dashed: posterior 0.5)", fontsize="medium")

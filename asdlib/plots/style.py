@@ -4,6 +4,8 @@ import sys
 
 import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 SOURCE, TARGET = "#0072B2", "#E69F00"
 NORMAL, ANOMALY = "#009E73", "#D55E00"
@@ -23,6 +25,21 @@ SPECTROGRAM = "magma"
 """colour map of log-mel in dB"""
 DIFFERENCE = "RdBu_r"
 """colour map of signed errors, white at zero"""
+
+
+def label_log(axis: Axis) -> None:
+    """Label a logarithmic axis, whose data are drawn, with a few plain numbers.
+
+    Matplotlib's own labels of a range below one decade, such as 3 × 10⁻¹, print over each other.
+
+    Args:
+        axis: The ``xaxis`` or ``yaxis`` of axes with that scale.
+    """
+    low, high = axis.get_view_interval()
+    narrow = MaxNLocator(4) if high < 5 * low else LogLocator(subs=(1, 2, 5))
+    axis.set_major_locator(narrow if high < 100 * low else LogLocator())
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def use() -> None:

@@ -36,6 +36,14 @@ function answer(plot) {
   }
 }
 
+/* Tables of words: each cell knows its heading, which a phone shows next to it (book.css). */
+function headed(table) {
+  const heads = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent.trim());
+  for (const body of table.tBodies) for (const row of body.rows) {
+    [...row.cells].forEach((cell, number) => { cell.dataset.head = heads[number] ?? ""; });
+  }
+}
+
 /* Tables: a click on a button in the head sorts each block of rows by that column. */
 function sortable(table) {
   const bodies = [...table.tBodies];
@@ -82,6 +90,7 @@ function context() {
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".points").forEach(answer);
+  document.querySelectorAll("table.words").forEach(headed);
   document.querySelectorAll("table:has(thead button)").forEach(sortable);
   if (document.querySelector("#search-results")) {
     const script = document.head.appendChild(document.createElement("script"));
