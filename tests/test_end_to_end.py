@@ -65,7 +65,7 @@ def test_cells_follow_from_the_scores(smoke, table):
     assert row["value"].iloc[0] == pytest.approx(len(values) / sum(1 / value for value in values), rel=1e-9)
 
 
-def test_every_artefact_says_what_made_it(smoke):
+def test_every_artefact_has_a_record(smoke):
     run = smoke / "runs" / "smoke"
     models = [*run.glob("autoencoder/*/base"), *run.glob("classifier/*/??/*"), *run.glob("frame_autoencoder/*")]
     assert len(models) == 2 + 4 + 2

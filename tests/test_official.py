@@ -231,7 +231,7 @@ def test_gamma_thresholds_of_real_scores_hold(realdata, system):
         assert 0.02 <= share <= 0.2, (unit, share)
 
 
-def test_the_stated_interval_of_false_alarms_holds_as_often_as_it_says():
+def test_the_stated_interval_of_false_alarms_has_the_stated_coverage():
     """Compare with simulations of any distribution, and with exact probabilities by counting orders of few clips."""
     low, high = decision.false_alarm_interval(60, 30, 0.9)
     generator, inside = np.random.default_rng(0), []
