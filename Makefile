@@ -9,8 +9,9 @@ VENV ?= .venv
 export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 READY := $(VENV)/.ready
-# Several processes, one thread each; tests that share an expensive fixture stay in one process (tests/conftest.py).
-PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(or $(JOBS),2)
+# Several processes, one thread each; tests that share an expensive fixture stay in one process, and the files that take
+# longest come first (tests/conftest.py).
+PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(or $(JOBS),2) --no-loadscope-reorder
 
 .PHONY: help reproduce book pdf ablations test check reliability slurm lint bench gpu lab environment clean
 

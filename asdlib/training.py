@@ -251,3 +251,8 @@ def _divergence_error(reason: str, step: int) -> ModelError:
         f"training diverged: {reason} at step {step}; lower the learning rate or use precision: float32 (any previous "
         "checkpoint is kept)"
     )
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of learned values."""
+    return sum(value.numel() for value in model.parameters())

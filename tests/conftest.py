@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import functools
 import os
 import re
 import shutil
@@ -31,12 +32,24 @@ def pytest_itemcollected(item):
         item.add_marker(pytest.mark.slow)
 
 
+def pytest_collection_modifyitems(items):
+    """Start with the files that take longest: first those that need the smoke run, then those with slow tests."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (not needs_run(item.path), item.path not in slow))
+
+
+@functools.cache
+def needs_run(file: Path) -> bool:
+    """Return whether a test or fixture in a file needs the smoke run."""
+    return NEEDS_RUN.search(file.read_text(encoding="utf-8")) is not None
+
+
 class ByFixture(LoadScopeScheduling):
     """Scheduler that keeps a file's tests in one process, and those of all files that need the smoke run as well."""
 
     def _split_scope(self, nodeid):
         file = nodeid.partition("::")[0]
-        return "smoke" if NEEDS_RUN.search((ROOT / file).read_text(encoding="utf-8")) else file
+        return "smoke" if needs_run(ROOT / file) else file
 
 
 def pytest_xdist_make_scheduler(config, log):

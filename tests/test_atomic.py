@@ -74,7 +74,7 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_older_one(tmp_path, mon
     assert [folder.name for folder in tmp_path.iterdir()] == ["model"]
 
 
-def test_others_can_read_what_was_written(tmp_path):
+def test_written_files_are_readable_by_others(tmp_path):
     with atomic.writing(tmp_path / "file.txt") as temporary:
         assert temporary.suffix == ".txt"  # libraries choose a format by it
         temporary.write_text("x")
@@ -100,7 +100,7 @@ def test_fingerprint():
     assert len(records.fingerprint({})) == 12
 
 
-def test_record_says_what_made_it():
+def test_the_record_has_settings_versions_and_commit():
     record = records.record({"a": 1}, seed=3, device="thing", data="abc", seconds=1.234, parameters=5)
     assert record["settings"] == {"a": 1} and record["settings_fingerprint"] == records.fingerprint({"a": 1})
     assert (record["seed"], record["device"], record["data_fingerprint"]) == (3, "thing", "abc")
@@ -136,7 +136,7 @@ def project(folder, name="asdlib"):
     return folder
 
 
-def test_commit_tells_changes(tmp_path, monkeypatch, repository):
+def test_the_commit_marks_uncommitted_changes(tmp_path, monkeypatch, repository):
     folder = project(tmp_path / "clone")
     monkeypatch.setattr(records, "__file__", str(folder / "asdlib" / "records.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
@@ -168,7 +168,7 @@ def test_no_commit_but_ours_is_recorded(tmp_path, monkeypatch, repository):
     assert records.commit() == head
 
 
-def test_what_other_settings_made_is_not_mixed_in(tmp_path):
+def test_artefacts_of_other_settings_are_refused(tmp_path):
     path = tmp_path / "record.json"
     records.check_settings(path, {"a": 1})  # no record, no evidence
     atomic.write_json({"settings": {"a": [1, 2], "b": {"c": 3}, "more": 4}}, path)
@@ -222,7 +222,7 @@ def test_a_lock_in_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch, cod
             pass
 
 
-def test_files_are_written_where_there_are_no_modes(tmp_path, monkeypatch):
+def test_files_are_written_on_file_systems_without_modes(tmp_path, monkeypatch):
     def refuses(*_, **__):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 

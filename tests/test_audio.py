@@ -55,7 +55,7 @@ def machine(root, name="fan", lengths=(400, 300, 450, 500, 200)):
 
 
 # One clip -------------------------------------------------------------------------------------------------------------
-def test_16_bit_mono_comes_through_exactly(tmp_path):
+def test_16_bit_mono_is_read_exactly(tmp_path):
     original = pcm(1000)
     assert np.array_equal(wav.read(write(tmp_path / "a.wav", original), DATA), original)
     assert wav.probe(tmp_path / "a.wav", DATA) == 1000
@@ -226,7 +226,7 @@ def test_decoding_twice_does_it_once(tmp_path):
     assert done and changed != first
 
 
-def test_all_problems_of_a_machine_are_told_together_and_nothing_is_written(tmp_path):
+def test_all_problems_of_a_machine_are_reported_together_and_nothing_is_written(tmp_path):
     machine(tmp_path / "in", lengths=[100] * 40)
     table = catalogue.scan(tmp_path / "in")
     for path in table["path"][:25]:
@@ -242,7 +242,7 @@ def test_all_problems_of_a_machine_are_told_together_and_nothing_is_written(tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-def test_what_was_not_decoded_says_how_to(tmp_path):
+def test_clips_that_are_not_decoded_yet_are_an_error_with_a_remedy(tmp_path):
     with pytest.raises(DataError, match="01_data, or make reproduce"):
         Waveforms.open(tmp_path)
 
@@ -312,7 +312,7 @@ def test_check_reports_counts_and_every_problem(tmp_path):
     assert all(problem in folder_report.describe(report) for problem in report["problems"])
 
 
-def test_real_recordings_come_through(realdata, tmp_path):
+def test_real_recordings_are_read_exactly(realdata, tmp_path):
     """Compare the available original waveforms of DCASE2020 with scipy's reader."""
     files = sorted((realdata / "frontend").glob("*.wav"))
     assert files

@@ -80,7 +80,7 @@ def test_batch_equals_single_and_padding_does_not_leak():
         torch.testing.assert_close(output[index, :length], alone[0], **FLOAT32)
 
 
-def test_standardise_and_back():
+def test_standardising_is_reversible():
     module, decibel = model(), 20 * torch.randn(2, 5, MELS) - 40
     module.deviation, module.mean = torch.std_mean(decibel, dim=(0, 1))
     features = module.standardise(decibel)

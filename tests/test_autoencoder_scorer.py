@@ -63,7 +63,7 @@ def test_fit_is_ledoit_and_wolfs_shrinkage():
     np.testing.assert_allclose(Gaussian.fit(x).covariance, LedoitWolf().fit(x).covariance_, rtol=1e-10)
 
 
-def test_a_singular_covariance_is_scored_all_the_same():
+def test_a_singular_covariance_can_still_be_scored():
     flat = np.outer(np.arange(5.0), np.ones(3))  # rank 1
     gaussian = Gaussian.of(flat.mean(0), np.cov(flat.T))
     assert np.isfinite(gaussian.surprise(flat)).all()
@@ -91,7 +91,7 @@ def test_a_shift_that_was_seen_surprises_less():
     np.testing.assert_allclose(source.widened(few, 0.0).covariance, source.covariance, rtol=1e-12)
 
 
-def test_without_weight_the_target_stands_alone():
+def test_without_weight_only_the_target_clips_count():
     few = errors(12, seed=2)
     np.testing.assert_allclose(Gaussian.fit(errors()).towards(few, 0, "own").covariance, Gaussian.fit(few).covariance)
 
@@ -116,7 +116,7 @@ def test_poolings_are_numpys(frames, share, percentile):
 
 
 @given(FRAMES, st.randoms(use_true_random=False))
-def test_poolings_do_not_know_the_order_of_frames(frames, random):
+def test_pooling_does_not_depend_on_the_order_of_frames(frames, random):
     shuffled = np.array(random.sample(frames.tolist(), len(frames)))
     for how in ("mean", "median", "max", "top_k", "percentile", "upper_mean"):
         assert pool(shuffled, how) == pytest.approx(pool(frames, how), abs=1e-9)
@@ -251,7 +251,7 @@ def trim_upper(frames: np.ndarray) -> float:
     return frames[frames > np.median(frames)].mean()
 
 
-def test_scores_are_what_the_errors_say(folder):
+def test_scores_follow_from_the_errors(folder):
     """Compute all variants with scipy, those of held-out clips by Gaussians fitted without the clip's fold."""
     run = settings(folder, autoencoder__scorer__target_prior=40.0)
     table, (opened, net) = scorer.score(run, "fan", "base"), scorer.open_trained(run, "fan", "base")
@@ -315,7 +315,7 @@ def test_folds_are_at_least_one_clip_and_at_most_all():
             assert found[clip, "source"]["median"] == pytest.approx(expected, rel=1e-9)
 
 
-def test_scores_over_time_are_there_whatever_pooling_the_variants_use():
+def test_scores_over_time_exist_for_any_pooling_of_the_variants():
     """A detector shows frame scores with one variant, although its Gaussians were fitted for several."""
     options, rng = AutoencoderScorer(variants=["clip_signed", "median_of_max"]), np.random.default_rng(2)
     table = pd.DataFrame([("00", "source")] * 4, columns=["section", "domain"]).assign(clip=list("abcd"))
@@ -359,7 +359,7 @@ def test_one_clip_is_scored_from_the_stored_gaussians_as_in_the_table(folder):
             assert value == pytest.approx(score.loc[clip["clip"], f"autoencoder/base/{variant}"], rel=1e-4, abs=1e-3)
 
 
-def test_without_masking_there_is_one_plain_copy(folder):
+def test_without_masking_one_plain_copy_is_scored(folder):
     plain = settings(folder, autoencoder__scorer__masking=False, autoencoder__origin="extension")
     clips, net = scorer.open_trained(plain, "fan", "base")
     example = net.reconstruct(clips.waveforms.read(0), 0, "any")
@@ -367,7 +367,7 @@ def test_without_masking_there_is_one_plain_copy(folder):
     assert net.copies == 1
 
 
-def test_inspection_shows_what_was_scored(folder):
+def test_inspection_agrees_with_the_scores(folder):
     run = settings(folder)
     table = scorer.score(run, "fan", "base")
     table = table[table["system"] == "autoencoder/base/median"]
@@ -427,7 +427,7 @@ def test_a_model_that_is_missing_or_another(folder):
         )
 
 
-def test_pseudo_target_clips_tell_what_the_target_is_like():
+def test_targets_gaussians_are_fitted_to_shifted_clips():
     table, parts = clips_and_errors()
     shifted = errors(400, 4, 99) + 3.0
     fitted = section_domain_gaussians.fit_frames(table, parts, AutoencoderScorer(), {"00": shifted})
@@ -468,7 +468,7 @@ def test_errors_of_pseudo_target_clips(folder):
     assert (with_them["score"] != without["score"])[~source & ~with_them["system"].str.endswith("/l1")].all()
 
 
-def test_the_first_and_the_last_frame_do_not_stand_out(tmp_path):
+def test_the_first_and_the_last_frame_score_like_others(tmp_path):
     """In 30 clips of stationary noise, frames whose window reaches beyond the clip would score highest."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 24), ("test", 30)):

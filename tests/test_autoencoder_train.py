@@ -148,7 +148,7 @@ def test_share_of_pseudo_target():
     assert not torch.equal(plain[:4], mixed[:4])
 
 
-def test_what_a_training_leaves(folder):
+def test_files_of_a_training(folder):
     run = settings(folder)
     history = train.fit(run, "fan", "base")
     place = paths.Run.of(run).system("autoencoder", "fan", "base")
@@ -273,7 +273,7 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(folder):
         torch.testing.assert_close(stored[f"{name}.running_var"].double(), variance, rtol=1e-4, atol=1e-5)
 
 
-def test_the_record_says_what_the_network_explains(folder):
+def test_the_record_has_the_explained_share(folder):
     """Compare with numpy on the network's outputs for crops of whole clips; the reported problems follow from it."""
     run = settings(folder, autoencoder__training={"steps": 60, "warmup": 20, "learning_rate": 0.3})
     train.fit(run, "fan", "base")
@@ -296,7 +296,7 @@ def test_the_record_says_what_the_network_explains(folder):
     assert record["explained_share"] > 0 and record["health"] == []
 
 
-def test_an_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(folder):
+def test_an_autoencoder_that_learnt_nothing_is_reported(folder):
     """After huge steps, the output is nothing like the input."""
     run = settings(folder, autoencoder__training__learning_rate=1e4)
     train.fit(run, "fan", "base")

@@ -290,7 +290,7 @@ def test_doubtful_clips_are_counted_and_used(template, tmp_path, monkeypatch, ca
         assert words in capsys.readouterr().out  # a run says so too
 
 
-def test_label_contradictions_and_copies_are_told_apart(template, tmp_path, capsys):
+def test_contradicting_labels_and_copies_are_distinguished(template, tmp_path, capsys):
     root = tmp_path / "in"
     shutil.copytree(template, root)
     shutil.copyfile(root / "fan" / CLIPS[5], root / "fan" / CLIPS[7])  # normal and anomalous
@@ -389,7 +389,7 @@ def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path, monkeypatch):
     assert "fan/train" in folder_report.check(tmp_path, params.Data())["problems"][0]
 
 
-def test_what_is_decoded_is_what_was_there(template, tmp_path, monkeypatch):
+def test_decoded_samples_equal_those_of_the_files(template, tmp_path, monkeypatch):
     monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
     shutil.copytree(template, tmp_path / "in")
     prepare_clips(settings())
@@ -421,7 +421,7 @@ def test_clips_too_short_for_a_later_stage_are_all_named_up_front(template, tmp_
     assert folder_report.check(root, params.Data(), {})["usable"]
 
 
-def test_training_clips_whose_names_say_anomaly_are_told(template, tmp_path, capsys):
+def test_training_clips_with_names_of_anomalies_are_reported(template, tmp_path, capsys):
     root = tmp_path / "in"
     shutil.copytree(template, root)
     (root / "fan" / CLIPS[0]).rename(root / "fan" / "train" / "section_00_source_train_normal_0000_broken_belt.wav")
@@ -458,7 +458,7 @@ NORMAL = [
 ]
 
 
-def test_names_and_folders_that_say_anomaly():
+def test_names_and_folders_of_anomalies():
     assert [line.partition(": ")[0] for line in anomaly_names.suspected_anomalies(SUSPECTED + NORMAL)] == SUSPECTED
     deep = ["/home/me/fault study/fan/a/1.wav", "/home/me/fault study/fan/broken/b/1.wav"]
     found = anomaly_names.suspected_anomalies(deep, "/home/me/fault study/fan")
@@ -466,7 +466,7 @@ def test_names_and_folders_that_say_anomaly():
     assert len(anomaly_names.suspected_anomalies(deep[1:], "/home/me/fault study/fan/broken")) == 1
 
 
-def test_a_clip_that_goes_while_its_folder_is_read_is_named(template, tmp_path, monkeypatch):
+def test_a_clip_that_disappears_while_its_folder_is_read_is_reported(template, tmp_path, monkeypatch):
     monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
     shutil.copytree(template, tmp_path / "in")
     clips = catalogue.scan(tmp_path / "in")

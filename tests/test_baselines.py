@@ -195,7 +195,7 @@ def test_the_frame_autoencoder_learns_from_both_domains_but_not_from_held_out_cl
     np.testing.assert_allclose(level, np.concatenate(spectra).mean(0), atol=1e-3)
 
 
-def test_the_frame_autoencoder_says_what_it_explains(home, settings, tables):
+def test_the_frame_autoencoder_reports_its_explained_share(home, settings, tables):
     record = json.loads((folder(settings, "frame_autoencoder") / "record.json").read_text())
     model = frame_autoencoder.network(120, 16, 4)
     tensors = load_file(folder(settings, "frame_autoencoder") / "model.safetensors")
@@ -214,7 +214,7 @@ def test_the_frame_autoencoder_says_what_it_explains(home, settings, tables):
     assert 0 < record["explained_share"] < 1 and record["health"] == []
 
 
-def test_a_frame_autoencoder_that_learnt_nothing_is_said_to_have_learnt_nothing(home):
+def test_a_frame_autoencoder_that_learnt_nothing_is_reported(home):
     """After one huge step, the output is nothing like the input."""
     more = {"profile": "dead", "frame_autoencoder.epochs": 1, "frame_autoencoder.batch_size": 100_000}
     settings = params.load("tiny", more | {"frame_autoencoder.learning_rate": 1.0})
@@ -245,7 +245,7 @@ def test_the_scores_of_mobilenet_are_those_of_its_files(home, settings, tables):
         assert row.score == pytest.approx(np.log((1 - posterior) / posterior).mean(), rel=1e-3, abs=1e-3)
 
 
-def test_mobilenet_tells_sections_apart(tables, settings):
+def test_mobilenet_distinguishes_sections(tables, settings):
     """A clip, held out or not, scores below zero if the posterior of its own section is above one half."""
     table = tables["mobilenet"]
     held_out = table[(table["split"] == "train") & (table["domain"] == "source")]
@@ -255,7 +255,7 @@ def test_mobilenet_tells_sections_apart(tables, settings):
     assert record["accuracy"] > 0.9 and record["health"] == []
 
 
-def test_mobilenet_says_how_many_training_clips_it_takes_for_their_own_section(home, settings, tables):
+def test_mobilenet_reports_its_accuracy_on_training_clips(home, settings, tables):
     model = mobilenet.network(2, 0.25)
     model.load_state_dict(load_file(folder(settings, "mobilenet") / "model.safetensors"))
     model.eval()
@@ -293,7 +293,7 @@ def test_the_batch_norm_of_mobilenet_is_that_of_its_weights(home, settings, tabl
     ("logits", "accuracy", "published_formula"),
     [([9.0, -9.0], 0.5, False), ([-9.0, 9.0], 0.5, True), (None, 0.0, False)],
 )
-def test_a_mobilenet_that_rejects_what_it_learnt_from_is_said_to_do_so(
+def test_a_mobilenet_that_rejects_its_training_clips_is_reported(
     home, monkeypatch, logits, accuracy, published_formula
 ):
     """Replace the trained network by one that always gives one answer, and by one that is always wrong."""
@@ -366,7 +366,7 @@ def test_the_same_settings_give_the_same_bytes(settings, tables, system):
 
 
 @pytest.mark.parametrize("system", ["frame_autoencoder", "mobilenet"])
-def test_an_interrupted_training_goes_on_to_the_same_bytes(home, settings, tables, system, monkeypatch):
+def test_an_interrupted_training_resumes_to_the_same_bytes(home, settings, tables, system, monkeypatch):
     names = ["model.safetensors", "scores.csv", "history.csv"]
     before = {name: (folder(settings, system) / name).read_bytes() for name in names}
     cut, calls = Windows.cut, []
@@ -389,7 +389,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(home, settings, table
     assert not list(paths.Run.of(settings).folder.glob("checkpoints/*.pt"))
 
 
-def test_a_single_section_is_told_from_the_other_machines(home):
+def test_a_single_section_is_distinguished_from_other_machines(home):
     settings = params.load("tiny", {"profile": "single", "data.sections": ["00"], "mobilenet.epochs": 1})
     prepare_clips(settings)
     table = mobilenet.run(settings, "fan")
@@ -453,7 +453,7 @@ def test_windows_equal_numpys(lengths, width, hop, chosen):
     np.testing.assert_allclose(windows.clip_means(values), means)
 
 
-def test_figures_show_what_they_are_given(settings, tables):
+def test_figures_show_the_values_of_their_tables(settings, tables):
     table = pd.concat(tables.values(), ignore_index=True)
     trained = ["frame_autoencoder", "mobilenet"]
     histories = {system: pd.read_csv(folder(settings, system) / "history.csv") for system in trained}

@@ -85,7 +85,7 @@ def test_composition(half, targets, alpha, seed):
             assert (batch.share == 1).all() and batch.label.sum() == half
 
 
-def test_mixtures_are_of_what_they_should_be():
+def test_mixtures_have_the_right_partners():
     """Clips hold constants, so mixture, share and label determine the partner of each row."""
     batches, groups = constants(), {value / 32768: key for key, value in VALUES.items()}
     seen = collections.defaultdict(set)
@@ -160,7 +160,7 @@ def test_windows_are_pieces_of_their_clips():
     assert len(places) > 40  # at random
 
 
-def test_a_clip_shorter_than_a_window_goes_on_mirrored():
+def test_a_clip_shorter_than_a_window_continues_mirrored():
     batches = make(samples=130, mixup=0)
     clip = batches.normal.waveforms.read(int(batches.normal.rows[0]))
     longer = read_window(batches.normal.waveforms, int(batches.normal.rows[0]), 0, 200)

@@ -93,13 +93,13 @@ def test_no_figure_is_typed_by_hand_in_a_notebook(path):
     assert re.findall(TYPED + r"|\b\d+ ?%(?! is chance)|(?i:one of ours)", text) == []
 
 
-def test_the_guard_finds_what_was_typed():
+def test_the_guard_finds_typed_figures():
     for text in ("it is 2.2 times", "Five variants", "three baselines", "71.25", "a gain of 3.5 %"):
         assert re.search(TYPED, text), text
 
 
 @EVERY
-def test_links_of_a_chapter_lead_somewhere(name):
+def test_links_of_a_chapter_resolve(name):
     text = CHAPTERS[name]
     others = [Path(tables.__file__), *sorted((BOOK.parent / "notebooks").glob("*.ipynb"))]
     labels = "\n".join([*CHAPTERS.values(), *(path.read_text(encoding="utf-8") for path in others)])
@@ -132,7 +132,7 @@ def resolved(name: str):
 
 
 @EVERY
-def test_values_stand_where_they_are_filled_in(name):
+def test_no_value_is_filled_in_within_code(name):
     code = re.findall(r"`([^`]*)`", re.sub(r"(?ms)^```.*?^```", "", CHAPTERS[name]))
     assert not [span for span in code if "{{" in span], "in code a value stays as it is written"
 
@@ -182,7 +182,7 @@ def test_the_bibliography_has_every_work_that_the_paper_cites():
     assert set(added) <= cited, "a work that this book adds, it cites"
 
 
-def test_nothing_asks_another_host():
+def test_no_page_loads_from_another_host():
     config = (BOOK / "_config.yml").read_text(encoding="utf-8")
     assert not {"sphinx_thebe", "sphinx.ext.intersphinx"} & set(
         yaml.safe_load(config)["sphinx"]["config"]["extensions"]
@@ -202,7 +202,7 @@ def test_latex_becomes_mathml():
     assert len([child for child in rows.iter() if child.tag.endswith("mtr")]) == 2
 
 
-def test_functions_stand_off_from_their_argument_only():
+def test_functions_are_spaced_from_their_argument_only():
     assert mathml(r"2 \cos x", display=False).count("mspace") == 2
     assert mathml(r"\log (x)", display=False).count("mspace") == 0
 
@@ -234,7 +234,7 @@ def notebook(**papermill) -> nbformat.NotebookNode:
         ("05_train_classifier.fan.01.base", ("05_train_classifier", "fan", "01", "base")),
     ],
 )
-def test_the_name_of_an_executed_notebook_says_whose_it_is(name, parts):
+def test_the_name_of_an_executed_notebook_gives_its_parameters(name, parts):
     item = Executed.of(Path(f"runs/demo/notebooks/{name}.ipynb"))
     assert (item.stage, item.machine, item.section, item.candidate) == parts
     given = [part for part in parts if part]
@@ -242,7 +242,7 @@ def test_the_name_of_an_executed_notebook_says_whose_it_is(name, parts):
     assert "." not in item.page
 
 
-def test_a_page_says_what_it_shows_and_what_made_it():
+def test_a_page_states_what_it_shows_and_how_it_was_computed():
     item = Executed.of(Path("04_reconstruction_errors.fan.base.ipynb"))
     record = {"device": "a processor", "commit": "0123abc", "settings": {"copies": 10}}
     original = notebook()
@@ -282,7 +282,7 @@ def test_cells_that_only_import_and_load_settings_are_left_out_of_the_page():
     assert "remove-input" in as_page(item, original, {}, "").cells[-1].metadata.tags, "what it shows stays"
 
 
-def test_chapters_show_what_notebooks_made(tmp_path):
+def test_chapters_show_the_output_of_notebooks(tmp_path):
     """Pictures have caption, cell, commit and data, players are unchanged; a cell without output fails the build."""
     run = Run(tmp_path / "run")
     folder = run.system("autoencoder", "fan", "base")
@@ -314,7 +314,7 @@ def test_chapters_show_what_notebooks_made(tmp_path):
         shown.shown({item: original}, run, tmp_path / "other")
 
 
-def test_chapters_show_only_what_some_notebook_makes():
+def test_everything_that_chapters_show_is_output_of_a_notebook():
     names = set()
     for path in (BOOK.parent / "notebooks").glob("0[1-8]*.ipynb"):
         for cell in nbformat.read(path, as_version=4).cells:
@@ -354,7 +354,7 @@ def test_this_machines_folders_are_left_out(tmp_path, monkeypatch):
     assert shortened(output).text == "wrote data/demo\n"
 
 
-def test_what_was_printed_without_a_break_is_one_output():
+def test_consecutive_prints_are_one_output():
     kinds = [("stdout", "a\n"), ("stdout", "b\n"), ("stderr", "c\n"), ("stdout", "d\n")]
     outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in kinds]
     figure = nbformat.v4.new_output("display_data", {"text/plain": "figure"})
@@ -413,7 +413,7 @@ def test_a_stage_without_notebook_is_named(tmp_path, stage):
         assemble.ordered(run, settings, ["fan", "ToyCar"])
 
 
-def test_a_run_that_is_not_there_is_named(tmp_path, monkeypatch, capsys):
+def test_a_missing_run_is_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
     (tmp_path / "params").symlink_to(BOOK.parent / "params")
     assert assemble.main(["--profile", "smoke"]) == 2
@@ -456,7 +456,7 @@ def test_values_for_prose():
     assert named["settings"]["profile"] == "smoke" and named["values"]["mix"] == 0.750623
 
 
-def test_what_is_missing_or_broken_fails_the_build(tmp_path):
+def test_missing_or_broken_parts_fail_the_build(tmp_path):
     """The page has a value that no run has, a broken link, an unknown function and unknown mathematics."""
     source = tmp_path / "source"
     source.mkdir()
@@ -565,7 +565,7 @@ def test_buttons_need_a_repository():
     assert config["html"]["use_issues_button"] and config["html"]["use_edit_page_button"]
 
 
-def test_every_exercise_stands_in_its_chapter():
+def test_every_exercise_is_in_its_chapter():
     for name in exercises.QUESTIONS:
         assert f"{{include}} generated/exercise_{name}.md" in CHAPTERS[name].partition("## What to try")[2]
 
@@ -575,7 +575,7 @@ def test_a_rerun_of_the_official_autoencoder_is_compared_with_the_first_row():
     assert "| ToyCar | source | 58.92 | 59.44 | −0.52 |" in text and "| all | all | 57.39 | 57.28 | +0.11 |" in text
 
 
-def test_seeds_are_shown_where_there_are_some(tmp_path):
+def test_several_seeds_are_shown_if_there_are_some(tmp_path):
     path = tmp_path / "table1_seeds.csv"
     assert table_one.seeds(path, 3).startswith("**One seed** (3)")
     columns = ["row", "machine", "domain", "selection", "seeds", "mean", "deviation"]
@@ -799,7 +799,7 @@ def test_the_graph_is_snakemakes():
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=20))
-def test_every_rule_stands_below_what_it_needs(pairs):
+def test_every_rule_is_below_the_rules_that_it_needs(pairs):
     needs = {f"rule{number}": set() for number in range(8)}
     for one, other in pairs:
         if one != other:

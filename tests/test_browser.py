@@ -175,7 +175,7 @@ def test_terms_and_works_explain_themselves(book):
     assert re.search(r'href="references.html#[^"]*"[^>]* title="[^"]{20,}', text)
 
 
-def test_what_is_missing_is_seen(page, tmp_path):
+def test_the_checks_detect_problems(page, tmp_path):
     """The checks above can fail: a page requests another host and a missing file, and throws an exception."""
     (tmp_path / "page.html").write_text(
         '<article><h1>t</h1><img src="https://example.com/a.png"></article><script src="no_such.js"></script>'

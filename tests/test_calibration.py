@@ -43,7 +43,7 @@ def test_long_recordings_alarm_at_the_rate_of_the_whole(windows):
     assert 0.05 < alarms < 0.2
 
 
-def test_too_few_clips_say_so():
+def test_too_few_clips_are_reported():
     few = Calibration(np.arange(4.0), 0.1)
     assert few.threshold() == 3 and few.expected()["rate"] == pytest.approx(0.2)
 

@@ -117,7 +117,7 @@ def test_a_section_that_lacks_something(tmp_path, missing, words):
     assert plan.derive(settings(tmp_path, sections=["00"])).machines == {"fan": ["00"]}
 
 
-def test_all_problems_are_told_together(tmp_path):
+def test_all_problems_are_reported_together(tmp_path):
     for section in range(30):
         files(tmp_path, "fan", **{f"s{section:02d}_source_test_normal": 1, f"s{section:02d}_source_test_anomaly": 1})
     with pytest.raises(DataError) as info:
@@ -147,7 +147,7 @@ def test_folders_that_hold_nothing_usable(tmp_path):
     refused(tmp_path, "no machine type has labelled test clips")
 
 
-def test_a_clip_name_may_stand_only_once(tmp_path):
+def test_a_clip_name_may_occur_only_once(tmp_path):
     full(tmp_path, "fan")
     (tmp_path / "fan" / "test").mkdir()
     (tmp_path / "fan" / "test" / "section_00_source_test_normal_0000.wav").touch()
@@ -155,7 +155,7 @@ def test_a_clip_name_may_stand_only_once(tmp_path):
         catalogue.scan(tmp_path)
 
 
-def test_names_that_are_not_there_come_with_the_nearest(tmp_path):
+def test_unknown_names_come_with_a_suggestion(tmp_path):
     full(tmp_path, "gearbox")
     files(tmp_path, "valve", s00_source_train_normal=1)
     with pytest.raises(DataError, match=r"data\.machines: .* no machine 'gearbx'; did you mean 'gearbox'"):

@@ -336,7 +336,7 @@ def test_files_of_two_years_are_refused_unless_a_year_is_given(tmp_path):
     assert evaluate([tmp_path / "one", tmp_path / "two"], year=2024)["year"] == 2024
 
 
-def test_a_short_file_of_2022_is_told_by_the_others(tmp_path):
+def test_the_year_of_a_short_file_of_2022_follows_from_the_others(tmp_path):
     """Evaluation clips have no labels in their names, so they need ground truth."""
     for section in IDS[2022]:
         put(
@@ -349,7 +349,7 @@ def test_a_short_file_of_2022_is_told_by_the_others(tmp_path):
         combine([tmp_path / "b", tmp_path / "anomaly_score_fan_section_03.csv"], "test", "average", tmp_path / "out")
 
 
-def test_what_ground_truth_must_say(tmp_path):
+def test_required_contents_of_ground_truth(tmp_path):
     table = system(tmp_path / "sys", 2023, ("bandsaw",), labelled=False)
     ground_truth(tmp_path, 2023, table)
     name = "ground_truth_bandsaw_section_00_test.csv"

@@ -80,7 +80,7 @@ def test_every_sentence_has_a_row_and_a_verdict():
     assert table["claim"].is_unique
 
 
-def test_quotes_stand_in_the_paper(root):
+def test_quotes_are_in_the_paper(root):
     path = root.parent / "shared" / "paper.txt"
     if not path.is_file():
         pytest.skip("the paper's text is not at hand")
@@ -129,7 +129,7 @@ def test_named_machine_types_are_tested_where_they_ran():
     assert row["paper"] == pytest.approx(paper.value("AE", "ToyTrain") - paper.value("BC", "ToyTrain"))
 
 
-def test_what_the_clips_cannot_tell_is_undecided():
+def test_claims_that_the_clips_cannot_decide_are_undecided():
     table = judge(dict.fromkeys(STRONG, 1.0))
     row = verdict(table, "AE minus BC, ToyCar")
     assert row["verdict"] == UNDECIDED and row["reason"] == "the 95% interval contains zero"
@@ -168,7 +168,7 @@ def test_the_headline_is_contradicted_by_arithmetic():
     assert "75.06%" in row["reason"] and row["unit"] == ARITHMETIC
 
 
-def test_the_figure_names_what_was_measured_with_its_verdict():
+def test_the_figure_shows_every_measured_claim_with_its_verdict():
     table = judge(STRONG)
     axes = evaluation.claims(table).axes
     panels = [[label.get_text() for label in axis.get_yticklabels()] for axis in axes]

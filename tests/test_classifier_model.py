@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from classifier_clips import RATE
 from safetensors.torch import save_file
 
-from asdlib import params
-from asdlib.classifier import model as module
+from asdlib import params, training
 from asdlib.classifier.model import Classifier, TrainedClassifier, backbone
 from asdlib.errors import ModelError
 from asdlib.features import LogMel
@@ -157,7 +156,7 @@ def test_clear_errors(tmp_path, monkeypatch):
 def test_number_of_parameters():
     model = make()
     sizes = [np.prod(value.shape) for value in model.parameters()]
-    assert module.count_parameters(model) == sum(sizes) > 100_000
+    assert training.count_parameters(model) == sum(sizes) > 100_000
 
 
 @pytest.mark.slow

@@ -339,7 +339,7 @@ def test_accuracy_at_inference_is_in_the_record(scored):
 
 
 @pytest.mark.parametrize(("shift", "sentences"), [(0.0, 0), (1e3, 0), (-1e3, 3)])
-def test_a_classifier_that_rejects_what_it_learnt_from_is_said_to_do_so(scored, shift, sentences):
+def test_a_classifier_that_rejects_its_training_clips_is_reported(scored, shift, sentences):
     certain = np.where(scored[2]["kind"] == "section", 5.0, -5.0)  # a network that is always right
     found = scorer.health(scorer.accuracies(scored[2].assign(logit=certain + shift)))
     assert len(found) == sentences

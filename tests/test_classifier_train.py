@@ -61,7 +61,7 @@ def test_history_has_both_stages_and_one_cycle_of_the_learning_rate_each(trained
         assert rates.iloc[0] == pytest.approx(5e-4 / 25) and rates.iloc[-1] < 1e-5
 
 
-def test_fine_tuning_goes_on_from_source_training(trained):
+def test_fine_tuning_starts_from_source_training(trained):
     before, after = (load_file(folder(trained[0]) / name) for name in FILES[:2])
     changed = [name for name in before if not torch.equal(before[name], after[name])]
     assert "fully_connected.weight" in changed and "ddcsad.centroids" in changed
@@ -229,7 +229,7 @@ def test_the_recipe_does_not_depend_on_the_scorer(trained):
     assert recipes[0] == recipes[1] != recipes[2]
 
 
-def test_fine_tuning_does_not_go_on_after_a_source_training_of_other_code(trained, monkeypatch, capsys):
+def test_fine_tuning_does_not_resume_after_a_source_training_of_other_code(trained, monkeypatch, capsys):
     settings, calls = elsewhere(trained[0], "other"), []
     finetuning = Batches.finetuning
 

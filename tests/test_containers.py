@@ -141,7 +141,7 @@ HALF = {  # refused; words of the sentence
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_all_samples_that_are_there_are_read(tmp_path, name):
+def test_all_existing_samples_are_read(tmp_path, name):
     content, wrong = WHOLE[name]
     path = tmp_path / "a.wav"
     path.write_bytes(content)

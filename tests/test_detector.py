@@ -144,7 +144,7 @@ def test_sections_and_conditions(detector, home):
         detector.judge(home / "fan" / "day000.wav")
 
 
-def test_the_card_and_what_was_heard(detector, home):
+def test_the_card_lists_the_recordings(detector, home):
     card = detector.card_
     for words in ("left | 40 | 10 | 3 | 0", "fan (6 clips)", "at most 9.1%", "rate of false alarms is not known"):
         assert words in card, card
@@ -321,7 +321,7 @@ def test_a_strangers_detector_is_refused_where_it_is_odd(home, tmp_path):
         asdlib.Detector.load(tmp_path)
 
 
-def test_an_interrupted_fit_goes_on(tmp_path):
+def test_an_interrupted_fit_resumes(tmp_path):
     work, heard = tmp_path / "work", normal(tmp_path / "own", 12)
     detector = asdlib.Detector(profile(tmp_path), overrides={"autoencoder.training.steps": 3})
     detector.fit(heard, work=work).save(tmp_path / "first")
@@ -396,7 +396,7 @@ def test_a_recording_that_is_still_copied_is_waited_for(tmp_path):
     assert "error" not in entry and entry["size"] == len(whole) and looks == [1000, len(whole)]
 
 
-def test_what_cannot_be_reached_is_passed_over(tmp_path):
+def test_unreachable_files_are_skipped(tmp_path):
     (tmp_path / "loop.wav").symlink_to("loop.wav")
     (tmp_path / "dangling.wav").symlink_to("nowhere.wav")
     write(tmp_path / "z.wav", hum(0, seconds=0.1))

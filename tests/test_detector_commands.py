@@ -49,7 +49,7 @@ def judge(place):
     return Judge.load(place / "detector")
 
 
-def test_options_may_stand_anywhere(place, capsys):
+def test_options_may_be_anywhere(place, capsys):
     odd = str(place / "new" / "odd.wav")
     lines = set()
     for order in (["--json", "D", odd], ["D", "--json", odd], ["D", odd, "--json"]):
@@ -89,7 +89,7 @@ def test_a_judged_recording_is_opened_once(place, monkeypatch):
     assert counts["usual.wav"] == 1
 
 
-def test_a_verdict_tells_what_is_wrong_with_the_header(judge, place, tmp_path, capsys):
+def test_a_verdict_notes_a_defective_header(judge, place, tmp_path, capsys):
     """If a recorder crashed before finishing the header, all samples are judged, and the verdict notes it."""
     content = bytearray((place / "new" / "usual.wav").read_bytes())
     content[40:44] = bytes(4)
@@ -103,7 +103,7 @@ def test_a_verdict_tells_what_is_wrong_with_the_header(judge, place, tmp_path, c
     assert "note:" not in output.format_verdict(whole.as_dict() | {"time": "now", "detector": ""}, "text")
 
 
-def test_a_verdict_says_by_what_and_agrees_with_itself(judge, place):
+def test_a_verdict_names_the_branches_and_is_consistent(judge, place):
     for name in ("usual", "odd"):
         verdict = judge.judge(place / "new" / f"{name}.wav")
         entry = verdict.as_dict() | {"time": "now", "detector": judge.identity}
@@ -138,7 +138,7 @@ def test_the_level_of_a_recording_is_no_fault(judge, gain):
     assert changed.level - plain.level == pytest.approx(gain, abs=0.05)
 
 
-def test_a_level_beyond_the_limit_is_said_to_have_changed(judge, place, tmp_path, capsys):
+def test_a_level_beyond_the_limit_is_reported_as_changed(judge, place, tmp_path, capsys):
     quiet = write(tmp_path / "quiet.wav", hum(902, burst=(0.5, 1.0)) / 30)
     verdict = judge.judge(quiet)
     assert verdict.level == pytest.approx(-29.5, abs=1.0)
@@ -247,7 +247,7 @@ def test_a_history_has_a_row_per_day(tmp_path, capsys):
 
 
 # Copies ---------------------------------------------------------------------------------------------------------------
-def test_a_copied_or_pickled_detector_stands_alone(place, tmp_path):
+def test_a_copied_or_pickled_detector_is_independent(place, tmp_path):
     original = asdlib.Detector(profile(tmp_path), overrides=LIGHT).fit(place / "own")
     original.false_alarm_rate = 0.3
     expected = original.judge(place / "new" / "odd.wav")
@@ -340,7 +340,7 @@ def test_a_file_that_is_open_for_writing_is_waited_for(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs a folder in which not even root may write")
-def test_a_journal_that_cannot_be_written_is_said(tmp_path):
+def test_a_journal_that_cannot_be_written_is_an_error(tmp_path):
     inbox = normal(tmp_path / "in", 1)
     with pytest.raises(DetectorError, match=r"journal of verdicts cannot be written.*--journal FILE"):
         next(watch.watch(inbox, lambda path: {}, journal=Path("/proc/journal.jsonl")))

@@ -49,7 +49,7 @@ def test_formats(tmp_path, suffix, kind, error):
     np.testing.assert_allclose(found, wave[RATE : RATE + 1000], atol=error)
 
 
-def test_what_is_cut_short_is_refused(tmp_path):
+def test_truncated_recordings_are_refused(tmp_path):
     soundfile.write(tmp_path / "a.flac", hum(0), RATE)
     content = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
@@ -74,7 +74,7 @@ def test_arrays_are_recordings():
             Recording(odd, "first").read(0, 1)
 
 
-def test_what_was_found_is_named_where_nothing_fits(tmp_path):
+def test_folders_without_recordings_are_described(tmp_path):
     for name in ("a.m4a", "b.m4a", "readme.txt"):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(DataError, match=r"found 2 \.m4a, 1 \.txt; expected wav, flac, ogg, mp3 or aiff"):
@@ -121,7 +121,7 @@ def test_fit_examines_each_header_once_and_reads_each_recording_three_times(tmp_
         ("pump/train/normal_id_00_0001.wav", False),
     ],
 )
-def test_what_names_say(path, told):
+def test_names_of_anomalies_are_recognised(path, told):
     assert bool(suspected_anomalies([path])) == told
 
 

@@ -187,7 +187,7 @@ def test_a_killed_download_continues(server, tmp_path):
     assert server.asked[-1][1] == "bytes=1000-"
 
 
-def test_what_never_matches_is_given_up(server, tmp_path, capsys):
+def test_downloads_that_never_match_are_given_up(server, tmp_path, capsys):
     server.faults = [None, *["corrupts"] * 3]
     assert run(server, tmp_path / "in") == 2
     assert "did not match the MD5" in capsys.readouterr().err and found(tmp_path / "in") == {}
@@ -274,7 +274,7 @@ def test_a_hostile_archive_is_refused(server, tmp_path, capsys, kind, note):
     note(f"archive refused: {kind}", 1)
 
 
-def test_an_archive_of_lies_about_its_sizes_is_refused(tmp_path):
+def test_an_archive_with_false_sizes_is_refused(tmp_path):
     """No more bytes are written than the directory of a zip file states."""
     content = bytearray(zipped({"fan/train/zeros.wav": bytes(3_000_000)}))
     place = content.rindex(b"PK\x01\x02") + 24
@@ -287,7 +287,7 @@ def test_an_archive_of_lies_about_its_sizes_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_told_before_it_starts(server, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_reported_before_the_download(server, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))
     assert run(server, tmp_path / "in") == 2
     assert "1.0 kB free; expected about" in capsys.readouterr().err
@@ -339,21 +339,21 @@ def test_records_in_other_schemas(server, tmp_path, shape):
 
 
 @pytest.mark.parametrize("shape", USELESS)
-def test_records_that_say_too_little(server, tmp_path, shape):
+def test_incomplete_records(server, tmp_path, shape):
     server.shape, words = USELESS[shape]
     with pytest.raises(DataError, match=words):
         download.download(tmp_path, ["fan"], ["development"], server.address)
 
 
 @pytest.mark.parametrize(("code", "words"), [(403, "refuses this network"), (410, "successor"), (404, "check the add")])
-def test_refusals_say_what_to_do(server, tmp_path, code, words):
+def test_refusals_contain_a_remedy(server, tmp_path, code, words):
     server.faults = [code]
     with pytest.raises(DataError, match=words):
         download.download(tmp_path, ["fan"], ["development"], server.address)
 
 
 @pytest.mark.parametrize("after", ["1800", "Wed, 21 Oct 2099 07:28:00 GMT"])
-def test_a_server_that_asks_for_half_an_hour_is_left_alone(server, tmp_path, after):
+def test_a_server_that_demands_half_an_hour_of_waiting_is_not_asked_again(server, tmp_path, after):
     server.faults, server.headers = [429] * 5, {"Retry-After": after}
     with pytest.raises(DataError, match=r"asks to wait [0-9]+ minutes"):
         download.download(tmp_path, ["fan"], ["development"], server.address)
@@ -366,7 +366,7 @@ def test_a_web_page_is_no_archive(server, tmp_path):
         download.download(tmp_path, ["fan"], ["development"], server.address)
 
 
-def test_what_an_operating_system_left_in_an_archive_is_left_there(server, tmp_path):
+def test_files_of_operating_systems_in_an_archive_are_not_unpacked(server, tmp_path):
     extra = {"__MACOSX/fan/train/._a.wav": b"x", "fan/.DS_Store": b"x", "fan/train/._b.wav": b"x"}
     server.archives[NAME] = zipped(FILES | extra)
     download.download(tmp_path, ["fan"], ["development"], server.address)

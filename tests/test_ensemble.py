@@ -46,7 +46,7 @@ def test_normalise_and_rank_are_scipys(values):
 
 
 @given(several, st.randoms(use_true_random=False))
-def test_combinations_are_what_they_are_called(values, random):
+def test_combinations_follow_their_definitions(values, random):
     ranks = stats.rankdata(values, axis=1) / values.shape[1]
     expected = {
         "average": values.mean(axis=0),
@@ -63,7 +63,7 @@ def test_combinations_are_what_they_are_called(values, random):
     assert combine(np.exp(values), "ranking").tolist() == combine(values, "ranking").tolist()
 
 
-def test_a_constant_system_says_nothing():
+def test_a_constant_system_does_not_contribute():
     assert normalise(np.full((1, 3), 7.0)).tolist() == [[0.0, 0.0, 0.0]]
     with pytest.raises(ScoreError, match="'mean' found"):
         combine(np.zeros((2, 3)), "mean")
@@ -110,7 +110,7 @@ def best_of(systems, values):
     return list(best.values())
 
 
-def test_the_choice_is_the_best_there_is(tmp_path):
+def test_the_choice_is_the_best_possible(tmp_path):
     """N best means N best candidates, each by its best variant; compare with a search by scikit-learn and scipy."""
     run_settings = synthetic_scores.settings(tmp_path, candidates=3, ensemble={"sizes": [1, 2, 3, 4]})
     autoencoder, classifier = made(seed=1, test=12)
@@ -234,7 +234,7 @@ def test_without_labels_extensions_enter_by_their_first_extension(tmp_path):
     assert PAPER.defaults(run_settings, "classifier", systems, single=True) == [1]
 
 
-def test_what_a_profile_does_not_have_has_no_row(tmp_path):
+def test_candidates_that_a_profile_lacks_have_no_row(tmp_path):
     only = {"scorer": {"variants": ["w50_mean"]}}
     run_settings = synthetic_scores.settings(tmp_path, ["fan"], classifier=only)
     synthetic_scores.write_run(run_settings)
@@ -287,7 +287,7 @@ def test_halves_are_equal_within_each_label_and_seeded():
 
 @given(st.integers(0, 10**6))
 @settings(max_examples=15, deadline=None)
-def test_a_choice_knows_no_label_that_it_may_not_look_at(seed):
+def test_a_choice_does_not_depend_on_hidden_labels(seed):
     run_settings = synthetic_scores.settings(".", candidates=3)
     pools = made(seed=3, test=8)
     half = split_halves(pools[0].clips, 0)
@@ -377,7 +377,7 @@ def test_source_only_and_unlabelled_sections_are_scored_too(tmp_path):
     assert all(np.isfinite(values).all() for values in apply(choices, *pools).values())
 
 
-def test_what_cannot_be_combined_is_said(tmp_path):
+def test_scores_that_cannot_be_combined_are_an_error(tmp_path):
     run_settings = synthetic_scores.settings(tmp_path, ["fan"])
     with pytest.raises(ScoreError, match="make reproduce"):
         ensemble.run(run_settings, "fan")

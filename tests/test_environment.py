@@ -16,7 +16,7 @@ def test_environment_equals_pyproject(root):
     assert (python, make, pip) == (f"python{project['requires-python']}", "make", "pip")
 
 
-def test_the_user_packages_are_there(root):
+def test_the_packages_for_users_are_listed(root):
     text = (root / "environment.yml").read_text(encoding="utf-8")
     asked = "jupyterlab jupyter-book papermill torch timm matplotlib seaborn pandas scikit-learn"
     assert [name for name in asked.split() if f'"{name}>=' not in text] == []

@@ -43,7 +43,7 @@ def test_other_settings_lead_to_a_copy_that_shares_nothing_that_is_written(run, 
     assert (copy / "model").read_text() == "written", "what was explored stays"
 
 
-def test_a_run_that_is_not_there_is_made(run):
+def test_a_missing_run_is_created(run):
     run.settings.unlink()
     assert Run.of(exploring.load("smoke", {"autoencoder.scorer.copies": 1})) == run
 

@@ -115,14 +115,14 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
         atomic.write_json({}, tmp_path / "runs" / "smoke" / "a.csv")
 
 
-def test_an_error_about_something_else_stays_what_it_is(tmp_path):
+def test_other_errors_are_unchanged(tmp_path):
     for error in (ValueError("x"), PermissionError(13, "Permission denied", "/elsewhere/in.wav"), RuntimeError("y")):
         with pytest.raises(type(error)) as info, atomic.writing(tmp_path / "a"):
             raise error
         assert info.value is error
 
 
-def test_what_killed_processes_left_is_swept(tmp_path):
+def test_remains_of_killed_processes_are_removed(tmp_path):
     code = (
         "import os, sys, pathlib; from asdlib.atomic import writing\n"
         "with writing(pathlib.Path(sys.argv[1]), folder=sys.argv[2] == 'folder') as temporary:\n"
@@ -194,7 +194,7 @@ with process_lifetime.leading(Path(sys.argv[1])) as pipe:
 """
 
 
-def test_a_job_ends_with_the_command_that_leads_it(tmp_path, monkeypatch):
+def test_a_job_ends_with_its_command(tmp_path, monkeypatch):
     """After the command is killed, its job ends by itself, and only then does the next command begin."""
     command = [sys.executable, "-c", _COMMAND, str(tmp_path), _JOB]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
@@ -218,7 +218,7 @@ def test_a_job_ends_with_the_command_that_leads_it(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stage_that_wants_more_memory_than_there_is_says_so(tmp_path):
+def test_a_stage_that_runs_out_of_memory_is_reported(tmp_path):
     """Limit the address space, as a container or a batch system does."""
     code = (
         "import sys, resource, torch\n"

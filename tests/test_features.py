@@ -130,7 +130,7 @@ SIZES = [(1024, 512, 1), (1024, 256, 2), (2048, 1024, 1), (400, 160, 2)]
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length", "edge"), SIZES)
-def test_the_interior_holds_the_frames_that_lie_inside_the_clip(n_fft, hop_length, edge):
+def test_the_interior_has_the_frames_inside_the_clip(n_fft, hop_length, edge):
     """Changing the samples beyond the clip's ends changes all frames except those of the interior."""
     log_mel = LogMel(Features(n_fft=n_fft, hop_length=hop_length, n_mels=20), RATE)
     assert edge_frames(log_mel) == edge

@@ -27,7 +27,7 @@ def run(*words: str | Path, expect: int = 0) -> subprocess.CompletedProcess:
     return done
 
 
-def test_without_a_gpu_it_says_so():
+def test_a_missing_gpu_is_reported():
     done = run(expect=2)
     assert done.stderr == ("error: PyTorch finds no CUDA device; run this on a machine with a GPU, or pass --tiny\n")
 
@@ -84,7 +84,7 @@ def test_verdicts(tmp_path):
     assert pd.read_csv(tmp_path / "table.csv")["tolerance"][0] == "at least 3"
 
 
-def test_an_exception_becomes_a_row_and_the_rest_goes_on(capsys):
+def test_an_exception_becomes_a_row_and_the_benchmark_continues(capsys):
     table = Table({"device": "", "torch": "", "commit": ""})
     table.begin("fast", 60)
     table.add("a goal that is missed is not wrong", 1.0, "times", at_least=2.0)

@@ -146,7 +146,7 @@ def test_neither_do_shifts_and_centroids(runs):
         assert (known[~same] != other[~same]).any(1).all()
 
 
-def test_scores_know_a_held_out_clip_only_where_they_should(runs):
+def test_scores_depend_on_a_held_out_clip_only_where_they_should(runs):
     """The other section does not know it at all; the reference rows and its own section may, but for systems whose
     normal clips are those that were learnt from."""
     _, before, after, name = runs
@@ -235,7 +235,7 @@ def test_an_autoencoder_of_other_pseudo_target_clips_is_refused(runs):
     assert autoencoder_scorer.open_trained(other, "fan", "base")[0].sections == ["00", "01", "02"]
 
 
-def test_a_section_without_labelled_test_clips_trains_all_the_same(runs):
+def test_a_section_without_labelled_test_clips_is_used_for_training(runs):
     """The autoencoders and MobileNetV2 also learn from section 02, but no table has scores of it."""
     settings, before, _, _ = runs
     learnt = pd.read_csv(before / "autoencoder" / "fan" / "base" / "clips.csv", dtype=str)

@@ -102,7 +102,7 @@ def test_weighted_losses_have_their_shares_of_the_gradient():
     assert balance(losses).item() == pytest.approx((losses["a"] + balance.weights[1] * losses["b"]).item())
 
 
-def test_padding_changes_nothing_and_the_embedding_does_not_know_the_section():
+def test_padding_changes_nothing_and_the_embedding_does_not_depend_on_the_section():
     torch.manual_seed(0)
     network, clip = Integrated(MODEL, 12, 2).eval(), torch.randn(1, 15, 12)
     padded = torch.cat([clip, torch.full((1, 6, 12), 9.0)], 1)
@@ -166,9 +166,10 @@ def test_a_head_without_losses_does_not_score(settings):
     assert {"frame_error", "clip_error"} <= set(parts) and not {"embedding", "posterior"} & set(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="needs pip install 'asdlib[onnx]'")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of the exporter
-def test_onnx_files_say_what_the_network_says(settings, table):
+def test_onnx_files_agree_with_the_network(settings, table):
     """One section's file on a clip, against the training's own network and the masks of that section."""
     clips, samples = open_machine(settings, "fan"), 4000
     files = onnx.export(paths.Run.of(settings).system(paths.INTEGRATED, "fan"), samples)

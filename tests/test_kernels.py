@@ -73,7 +73,7 @@ def test_without_the_warm_process_a_kernel_starts_as_any_other(tmp_path):
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_a_kernel_ends_with_the_process_that_stands_for_it(tmp_path, environment, end):
+def test_a_kernel_ends_with_its_proxy_process(tmp_path, environment, end):
     folder = environment["JUPYTER_PATH"].partition(os.pathsep)[0]
     argv = json.loads(Path(folder, "kernels", "python3", "kernel.json").read_text(encoding="utf-8"))["argv"]
     text = next(output.text for output in executed(tmp_path, environment) if output.output_type == "stream")

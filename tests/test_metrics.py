@@ -97,7 +97,7 @@ def test_resampled_areas_are_those_of_the_repeated_clips():
         ([0, 1], [0.1, 0.2, 0.3], "expected (n,) and (..., n)"),
     ],
 )
-def test_what_has_no_auc_is_said(labels, scores, words):
+def test_scores_without_an_auc_are_an_error(labels, scores, words):
     with pytest.raises(ScoreError) as info:
         auc(labels, scores)
     assert words in str(info.value)

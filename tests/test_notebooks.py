@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 
-def test_all_stages_are_there():
+def test_all_stages_have_a_notebook():
     assert [path.stem for path in NOTEBOOKS if path.stem in BY_NAME] == list(BY_NAME)
 
 
@@ -79,7 +79,7 @@ def test_wrong_parameters_are_refused_before_a_kernel_starts(root):
         assert all(word in str(info.value) for word in words), info.value
 
 
-def test_a_failed_cell_keeps_its_traceback_and_gives_its_own_sentence(root, tmp_path, monkeypatch):
+def test_a_failed_cell_keeps_its_traceback_and_its_error_is_one_sentence(root, tmp_path, monkeypatch):
     monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
     (tmp_path / "params").mkdir()
     (tmp_path / "params" / "smoke.yaml").write_text((root / "params" / "smoke.yaml").read_text())
@@ -91,7 +91,7 @@ def test_a_failed_cell_keeps_its_traceback_and_gives_its_own_sentence(root, tmp_
     assert any(out.get("output_type") == "error" for cell in executed["cells"] for out in cell.get("outputs", []))
 
 
-def test_what_is_no_notebook_and_what_are_no_parameters(root, tmp_path):
+def test_invalid_notebooks_and_parameters_are_refused(root, tmp_path):
     for content in (b"", b"[project]\nname = 'x'", b"{}", b'{"cells": 3}', b"[1]", b"\xff\xfe"):
         path = tmp_path / "x.ipynb"
         path.write_bytes(content)

@@ -113,7 +113,7 @@ print(os.environ["ORT_DISABLE_TELEMETRY"])
 
 
 @needed
-def test_what_does_not_belong_there_is_refused(place, exported, tmp_path):
+def test_foreign_files_are_refused(place, exported, tmp_path):
     """Damaged, missing or foreign files lead to a DetectorError, never to a verdict."""
 
     def changed(name: str, content: bytes | None) -> Path:

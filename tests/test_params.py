@@ -85,7 +85,7 @@ def test_a_mistake_is_one_sentence_with_file_and_key(load, text, message):
     assert "\n" not in str(error.value)
 
 
-def test_all_mistakes_are_told_at_once(load):
+def test_all_mistakes_are_reported_at_once(load):
     with pytest.raises(ParamsError) as error:
         load("sed: 3\nmobilenet: {epochs: 0, epoch: 1}")
     assert len(str(error.value).splitlines()) == 3
@@ -207,7 +207,7 @@ def test_settings_cannot_be_changed(load):
         load("").seed = 3
 
 
-def test_resolved_settings_come_back_the_same(load):
+def test_resolved_settings_can_be_read_again(load):
     settings = load("mobilenet: {epochs: 3}\ndata: {synthetic: {}}")
     assert Settings.model_validate(settings.resolved()) == settings
 

@@ -115,7 +115,7 @@ def test_the_notebook_takes_a_recording_from_elsewhere(settings, smoke, root, tm
     assert sum("image/png" in part.get("data", {}) for cell in cells for part in cell.get("outputs", [])) == 4
 
 
-def test_what_cannot_be_picked_is_one_sentence(settings, tmp_path):
+def test_clips_that_cannot_be_picked_are_an_error(settings, tmp_path):
     with pytest.raises(AsdError, match=r"'nothing.wav' is neither a file nor the name of a clip of fan; .*clips.csv"):
         playground.pick(settings, "fan", "nothing.wav", "00", "source")
     (tmp_path / "empty.wav").touch()

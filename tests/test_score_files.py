@@ -49,7 +49,7 @@ def commanded(capsys, *arguments):
 
 
 # Layouts --------------------------------------------------------------------------------------------------------------
-def test_systems_below_one_folder_are_told_apart(tmp_path):
+def test_systems_below_one_folder_are_distinguished(tmp_path):
     teams = tmp_path / "the teams"
     for name in ("first team/task2_1", "first team/task2_2", "second"):
         write(table(name), teams / name)
@@ -75,7 +75,7 @@ def test_a_folder_a_machine_type_is_one_system(tmp_path):
     assert set(files.read([tmp_path / "deep"]).frame["system"]) == {"deep"}
 
 
-def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
+def test_folders_of_one_name_are_distinguished_by_their_paths(tmp_path):
     folders = [write(table(name), tmp_path / name / "result") for name in "ab"]
     result = evaluate([*folders, folders[0]])["systems"]
     assert set(result) == {str(folder.resolve()) for folder in folders}
@@ -95,7 +95,7 @@ def test_one_system_may_have_a_table_a_machine_type(tmp_path):
     assert evaluate([tmp_path / "a", write(table("b"), tmp_path / "c")])["systems"]["a"] == result["a"]
 
 
-def test_what_spreadsheets_and_other_systems_do_to_files(tmp_path):
+def test_files_as_written_by_spreadsheets_and_other_systems(tmp_path):
     folder = write(table("one"), tmp_path / "one")
     before = evaluate([folder])
     text = (folder / NAME).read_text()
@@ -186,7 +186,7 @@ def test_decisions_are_read_where_they_are_asked_for(tmp_path, capsys):
 
 
 # Refused --------------------------------------------------------------------------------------------------------------
-def test_what_is_missing_or_misnamed_in_a_folder_is_named(tmp_path, capsys):
+def test_missing_and_misnamed_files_are_reported(tmp_path, capsys):
     folder = write(table("one"), tmp_path / "one")
     (folder / NAME).rename(folder / "anomaly_score_fan_section_1_target_test.csv")
     code, out, err = commanded(capsys, "evaluate", folder, "--json")

@@ -33,7 +33,7 @@ def test_a_table_has_the_columns_of_the_contract(clips):
 
 
 @given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=4, max_size=4))
-def test_what_is_written_comes_back_bit_for_bit(tmp_path_factory, values):
+def test_written_tables_are_read_bit_for_bit(tmp_path_factory, values):
     rows = [("fan", f"0{index}", "source", "test", "normal", f"NA{index}.wav") for index in range(4)]
     clips = pd.DataFrame(rows, columns=["machine", "section", "domain", "split", "label", "clip"])
     table = scores.table(clips, "null", values)

@@ -101,7 +101,7 @@ def test_a_search_is_a_plain_loop():
         )
 
 
-def test_what_is_reported_has_no_say_and_fewer_may_be_on_offer():
+def test_the_choice_ignores_the_clips_to_report_on_and_systems_not_on_offer():
     generator = np.random.default_rng(3)
     units = [unit(generator) for _ in range(3)]
     drawn = [weights(generator, part, 6) for part in units]
@@ -156,7 +156,7 @@ def on_noise():
     return systems, {cell: methods.evaluate_cell(systems, cell) for cell in systems.cells}
 
 
-def test_on_noise_selection_gains_and_cross_fitting_says_that_it_does_not(on_noise):
+def test_on_noise_selection_seems_to_gain_and_cross_fitting_shows_no_gain(on_noise):
     _, results = on_noise
     summary = Summary(results)
     chance = 0.5

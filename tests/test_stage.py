@@ -63,7 +63,7 @@ def test_a_second_stage_adds_to_the_folder_and_to_its_record(settings):
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_finished_trainings_are_kept_if_the_workflow_asks_for_it(settings, keep):
+def test_finished_trainings_are_kept_if_the_workflow_needs_them(settings, keep):
     stage = Stage(settings.model_copy(update={"keep_finished": keep}), "classifier", "fan", "base", "00")
     checkpoints = [stage.resuming({"a": 1}, part)["checkpoint"] for part in ("source", "target")]
     assert [path.name.split(".")[:5] for path in checkpoints] == [

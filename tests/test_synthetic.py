@@ -192,7 +192,7 @@ def test_a_resonance_against_its_definition():
     assert np.allclose(sounds.ring(impulse, RATE, 500, 0.02)[10:], exact, atol=1e-9)
 
 
-def test_strikes_come_once_a_turn():
+def test_strikes_occur_once_per_turn():
     phase = np.arange(1000) / 100 + 0.5  # ten turns
     strikes = sounds.strikes(np.random.default_rng(0), phase, spread=0.0)
     assert np.allclose(np.flatnonzero(strikes), np.arange(49, 1000, 100), atol=1)
@@ -378,7 +378,7 @@ def interval_deviation(kind="", severity=0.0):
     return np.mean([intervals.std() / intervals.mean() for intervals in strokes])
 
 
-def test_strokes_that_come_early_and_late():
+def test_early_and_late_strokes():
     assert interval_deviation() < 0.03
     assert 0.07 < interval_deviation("irregular_cycle", 0.1) < 0.13
     assert 0.14 < interval_deviation("irregular_cycle", 0.2) < 0.26
@@ -430,7 +430,7 @@ def test_rail_joints_that_have_shifted():
     assert line() > 1.5 * line("uneven_joints", 0.2)
 
 
-def test_failures_that_come_and_go():
+def test_intermittent_failures():
     """Relative to the same clip without the fault, the level in steps of 10 ms has rare dips of the stated depth."""
     for machine, kind, least in (("pump", "air_pockets", 0.4), ("ToyCar", "loose_contact", 0.65)):  # a car rolls on
         sound, failing = (

@@ -189,7 +189,7 @@ def test_the_seed_decides(tmp_path):
     assert not equal(first.module, other.module)
 
 
-def test_it_learns_what_least_squares_gives(tmp_path):
+def test_it_learns_the_least_squares_solution(tmp_path):
     x = torch.randn(50, 3, generator=training.generator(0), dtype=torch.float64)
     y = x @ torch.tensor([[1.0], [-2.0], [0.5]], dtype=torch.float64) + torch.randn(
         50, 1, generator=training.generator(1), dtype=torch.float64
@@ -345,7 +345,7 @@ def test_a_missing_device_is_refused():
         training.compute(settings(device=f"cuda:{present}"))
 
 
-def test_a_missing_compiler_is_said(monkeypatch):
+def test_a_missing_compiler_is_reported(monkeypatch):
     monkeypatch.setattr(compute.shutil, "which", lambda name: None)
     assert not training.compute(settings()).compile
     with pytest.raises(ModelError, match=r"compile: true needs a C\+\+ compiler.*set compile: false"):
@@ -412,7 +412,7 @@ def test_large_gradients_are_applied_without_clipping(tmp_path):
     assert equal(module, by_hand)
 
 
-def test_settings_say_how_often_to_save_and_results_do_not_depend_on_it():
+def test_settings_determine_how_often_to_save_and_results_do_not_depend_on_it():
     settings = params.load("smoke", {"checkpoint_seconds": 0.5, "keep_finished": True})
     assert training.compute(settings).checkpoint_seconds == 0.5
     assert settings.resolved() == params.load("smoke").resolved()
@@ -472,7 +472,7 @@ def test_refreshing_depends_on_the_seed_only_and_leaves_a_network_without_batch_
         ("plots/style.py", False),
     ],
 )
-def test_what_a_training_reached_belongs_to_the_code_that_computes_it(tmp_path, module, counts):
+def test_checkpoints_of_other_code_are_not_used(tmp_path, module, counts):
     """Of a copy of the package: what draws the random numbers is part of it, what draws figures is not."""
     package = Path(checkpoints.__file__).parent
     for path in package.rglob("*.py"):

@@ -32,7 +32,7 @@ def wheel(root, tmp_path_factory):
     return path
 
 
-def test_what_is_in_it(wheel, root):
+def test_contents_of_the_wheel(wheel, root):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert wheel.name == f"asdlib-{asdlib.__version__}-py3-none-any.whl"
     assert "asdlib/py.typed" in names

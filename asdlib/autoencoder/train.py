@@ -66,7 +66,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     training.refresh_batch_norm(model, lambda generator: loss(model, batches, branch, generator), compute, seed)
     explained = explained_share(model, batches, branch, compute, seed)
     about = {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": training.count_parameters(model),
         "explained_share": explained,
         "health": health(explained),
     }

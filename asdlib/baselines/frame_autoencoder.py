@@ -92,7 +92,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     table = scores.table(clips.scored, SYSTEM, error[clips.scored.index])
     explained = 1 - float(error[learn].mean()) / _variance(spectrograms, learn)
     about = {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": training.count_parameters(model),
         "explained_share": explained,
         "health": [] if explained > 0 else ["the network reconstructs its training clips no better than their mean"],
     }

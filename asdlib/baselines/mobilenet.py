@@ -107,7 +107,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     right = pd.Series(odds[own] < 0)  # the clip's own section is likelier than all others together
     accuracy = float(right.groupby(table["section"].to_numpy()[own]).mean().mean())
     about = {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": training.count_parameters(model),
         "accuracy": accuracy,
         "health": health(accuracy),
     }

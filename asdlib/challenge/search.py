@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asdlib.challenge.areas import areas
-from asdlib.ensemble.combine import COMBINATIONS, rank
+from asdlib.ensemble.combine import COMBINATIONS, combine_best, rank
 from asdlib.ensemble.normalisation import normalise
 from asdlib.metrics import harmonic_mean
 
@@ -78,13 +78,12 @@ def ensembles(unit: Unit, order: np.ndarray, sizes: Sequence[int]) -> np.ndarray
         :data:`asdlib.ensemble.combine.COMBINATIONS`.
     """
     order = order[:, : max(sizes)]
-    rows, counts = np.asarray(sizes) - 1, np.asarray(sizes)[:, None]
     scores = unit.scores[order]  # (resamples, offered, clips)
     result = np.empty((len(order), len(COMBINATIONS), len(sizes), scores.shape[-1]))
-    result[:, 0] = np.cumsum(scores, axis=1)[:, rows] / counts
+    result[:, 0] = combine_best(scores, "average", sizes)
     result[:, 1] = _medians(scores, sizes)
-    result[:, 2] = np.maximum.accumulate(scores, axis=1)[:, rows]
-    result[:, 3] = np.cumsum(unit.ranks[order], axis=1)[:, rows] / counts
+    result[:, 2] = combine_best(scores, "maximum", sizes)
+    result[:, 3] = combine_best(unit.ranks[order], "average", sizes)
     return result
 
 

@@ -151,8 +151,3 @@ class TrainedClassifier:
         with self.compute.autocast():
             output = self.network(waveform)
         return output.logit.double().cpu().numpy(), output.embedding.double().cpu().numpy()
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Return the number of learned values."""
-    return sum(value.numel() for value in model.parameters())

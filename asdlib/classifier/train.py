@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from asdlib import checkpoints, records, training
 from asdlib.classifier import FILES, STAGES
 from asdlib.classifier.batches import Batches
-from asdlib.classifier.model import Classifier, count_parameters
+from asdlib.classifier.model import Classifier
 from asdlib.classifier.positives_and_negatives import held_out_clips
 from asdlib.classifier.waveform_normalisation import measure_normalisation
 from asdlib.compute import Compute
@@ -63,7 +63,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
         models[FILES[STAGES[1]]] = _tensors(model)
     about = {
         "precision": compute.precision,
-        "parameters": count_parameters(model),
+        "parameters": training.count_parameters(model),
         "pretrained": branch.model.pretrained,
     }
     with stage.writing(wanted, seed=seed, data=data, earlier=earlier, **about) as folder:

@@ -33,11 +33,6 @@ MOVED = 0.1
 LIKELIHOOD, MOMENTS, QUANTILE = "maximum likelihood", "moments", "quantile"
 
 
-def gamma_threshold(scores: np.ndarray, quantile: float = 0.9) -> float:
-    """Return the official decision threshold: a quantile of a gamma distribution fitted to normal clips' scores."""
-    return fit_gamma(scores, quantile)[0]
-
-
 def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
     """Fit a gamma distribution to normal clips' scores and return its quantile and the method that found it.
 

@@ -29,7 +29,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     learner, history, depends, earlier = train.fit(stage)
     scored = scorer.score(learner, stage)
     more = {
-        "parameters": sum(parameter.numel() for parameter in learner.network.parameters()),
+        "parameters": training.count_parameters(learner.network),
         "weights": dict(zip(learner.balance.names, learner.balance.weights.tolist(), strict=True)),
         "earlier": earlier,
     }

@@ -93,7 +93,7 @@ def test_names_of_the_challenges(folder, file, expected):
         ("supplemental", "section_00_source_train_normal_0000.wav", "expected one of train"),
     ],
 )
-def test_what_does_not_fit_is_named(folder, file, words):
+def test_names_that_do_not_fit_are_reported(folder, file, words):
     with pytest.raises(DataError, match=words):
         parse(folder, file)
 

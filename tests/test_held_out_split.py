@@ -38,7 +38,7 @@ def test_other_seeds_and_sections_hold_out_other_clips():
     assert (held_out_split.roles(catalogue(100, section="01"), 0.2, seed=0) != first).any()
 
 
-def test_what_else_takes_part_changes_nothing():
+def test_other_clips_do_not_change_the_roles():
     """With or without further sections and test clips, systems hold out the same clips."""
     both = pd.concat([catalogue(50), catalogue(30, section="01")], ignore_index=True)
     together = held_out_split.roles(both, 0.2, seed=0)
@@ -47,9 +47,7 @@ def test_what_else_takes_part_changes_nothing():
 
 
 @given(st.integers(3, 40), st.integers(0, 3), st.integers(0, 3), st.booleans())
-def test_the_score_table_holds_test_clips_and_held_out_clips_and_these_once_more_as_target_clips(
-    sources, targets, tests, planned
-):
+def test_the_score_table_has_test_clips_and_held_out_clips_of_both_domains(sources, targets, tests, planned):
     """Section 01 has no target clips; section 00 may; section 02 is never scored."""
     parts = [catalogue(sources, targets, "00", tests), catalogue(5, 0, "01"), catalogue(9, 2, "02", 0)]
     clips = pd.concat(parts, ignore_index=True)
