@@ -157,9 +157,13 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 
 
 def shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A printed output without what carriage returns overwrote, without this machine's folders, of :data:`LINES`."""
+    """An output without this machine's folders; a printed one of :data:`LINES`, without what was overwritten."""
+    home = f"{project_root()}/"
+    for kind, text in output.get("data", {}).items():
+        if kind in ("text/markdown", "text/html", "text/plain") and isinstance(text, str):
+            output.data[kind] = text.replace(home, "")
     if output.output_type == "stream":
-        text = output.text.replace(f"{project_root()}/", "").removesuffix("\n")
+        text = output.text.replace(home, "").removesuffix("\n")
         lines = [line.rpartition("\r")[2] for line in text.split("\n")]
         if len(lines) > LINES:
             left = len(lines) - LINES + 1

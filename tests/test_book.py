@@ -352,6 +352,10 @@ def test_this_machines_folders_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
     output = nbformat.v4.new_output("stream", text=f"wrote {tmp_path}/data/demo\n")
     assert shortened(output).text == "wrote data/demo\n"
+    shown = nbformat.v4.new_output(
+        "display_data", {"text/markdown": f"Outliers: {tmp_path}/data/valve", "image/png": "AA"}
+    )
+    assert shortened(shown).data == {"text/markdown": "Outliers: data/valve", "image/png": "AA"}
 
 
 def test_what_was_printed_without_a_break_is_one_output():
