@@ -70,9 +70,9 @@ def your_machine_values(wildcards):
     (machine, sections), *others = plan.machines.items()
     root = settings.data.root
     chosen = {"normal": f"{root}/{machine}/train/section_{sections[0]}_source_*.wav", "overrides": {}}
-    chosen |= {"judged": f"{root}/{machine}/source_test/section_{sections[0]}_*.wav", "params": "smoke"}
+    chosen |= {"judged": f"{root}/{machine}/source_test/section_{sections[0]}_*_000?*.wav", "params": "smoke"}
     chosen["outliers"] = f"{root}/{others[0][0]}/train" if others else ""
-    return json.dumps(chosen | {"detector": str(run.detector)})
+    return json.dumps(chosen | {"detector": f"{settings.runs}/{settings.profile}/{run.detector.name}"})
 
 
 def data(wildcards):

@@ -144,7 +144,7 @@ class Run:
 
     def shown(self, stage: str) -> Path:
         """Return the path of the mark that a notebook without a result of its own was executed."""
-        return self.folder / "notebooks" / f".{stage}.done"
+        return self.folder / "notebooks" / f"{stage}.done"
 
     @property
     def checkpoints(self) -> Path:

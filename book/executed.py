@@ -14,6 +14,8 @@ from asdlib.paths import BASELINES, INTEGRATED, RECORD, Run, project_root
 from asdlib.records import read_records
 from asdlib.workflow import BY_NAME
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+"""type of an output that only a running kernel can answer"""
 LINES = 12
 """lines of a cell's printed output that a page shows; the downloaded notebook has all"""
 
@@ -113,6 +115,7 @@ def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp
     heading, _, text = page.cells[0].source.partition("\n")
     heading += f": {item.whose}" if item.whose else ""
     page.cells[0].source = f"{heading}\n\n{banner(item, notebook, record, stamp)}\n\n{text.strip()}"
+    page.metadata.pop("widgets", None)  # the state of drop-downs; shown, it would be asked of another host
     given = any("injected-parameters" in cell.metadata.get("tags", []) for cell in page.cells)
     for cell in page.cells:
         if cell.cell_type == "code":
@@ -124,7 +127,8 @@ def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp
             if "boilerplate" in tags:
                 tags.add("remove-input" if any("data" in output for output in cell.outputs) else "remove-cell")
             cell.metadata["tags"] = sorted(tags)
-            cell.outputs = [shortened(output) for output in joined(cell.outputs)]
+            kept = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+            cell.outputs = [shortened(output) for output in joined(kept)]
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
             if figure:
                 figure["name"] = f"{item.page.removeprefix('notebooks/')}-{figure['name']}"
@@ -157,9 +161,13 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 
 
 def shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A printed output without what carriage returns overwrote, without this machine's folders, of :data:`LINES`."""
+    """An output without this machine's folders; a printed one of :data:`LINES`, without what was overwritten."""
+    home = f"{project_root()}/"
+    for kind, text in output.get("data", {}).items():
+        if kind in ("text/markdown", "text/html", "text/plain") and isinstance(text, str):
+            output.data[kind] = text.replace(home, "")
     if output.output_type == "stream":
-        text = output.text.replace(f"{project_root()}/", "").removesuffix("\n")
+        text = output.text.replace(home, "").removesuffix("\n")
         lines = [line.rpartition("\r")[2] for line in text.split("\n")]
         if len(lines) > LINES:
             left = len(lines) - LINES + 1

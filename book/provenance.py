@@ -303,15 +303,21 @@ def computed(settings, made: list[dict], tools: dict[str, str]) -> str:
 def departures(settings, published) -> str:
     """The settings in which this profile departs from ``params/paper.yaml``."""
     mine, theirs = flatten(settings.resolved()), flatten(published.resolved())
-    left_out = ("profile", "title", "runs")
+    both, left_out = (theirs, mine), ("profile", "title", "runs")
     keys = [key for key in {**theirs, **mine} if mine.get(key) != theirs.get(key) and key not in left_out]
-    rows = [(f"`{key}`", _code(theirs.get(key)), _code(mine.get(key))) for key in keys]
+    show = {key: _names if key.endswith("_candidates") else _code for key in keys}
+    rows = [(f"`{key}`", *(show[key](values.get(key)) for values in both)) for key in keys]
     if not rows:
         return "None.\n"
     caption = "Settings of this run that are not those of `params/paper.yaml`."
     return table(
         pd.DataFrame(rows, columns=["Setting", "paper.yaml", "This run"]), caption, "departures-table", "lll", "6 4 4"
     )
+
+
+def _names(candidates: dict) -> str:
+    """How many candidates there are, and their names; their settings are in the profiles."""
+    return f"{len(candidates)}: {', '.join(f'`{name}`' for name in candidates)}"
 
 
 def _code(value: object) -> str:

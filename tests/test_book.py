@@ -31,6 +31,7 @@ sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
 import assemble  # noqa: E402
 import clips  # noqa: E402
 import contents  # noqa: E402
+import executed  # noqa: E402
 import exercises  # noqa: E402
 import flow  # noqa: E402
 import provenance  # noqa: E402
@@ -282,6 +283,15 @@ def test_cells_that_only_import_and_load_settings_are_left_out_of_the_page():
     assert "remove-input" in as_page(item, original, {}, "").cells[-1].metadata.tags, "what it shows stays"
 
 
+def test_what_only_a_kernel_can_answer_is_left_out_of_the_page():
+    original = notebook()
+    original.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {}}
+    view = nbformat.v4.new_output("display_data", {executed.WIDGET: {"model_id": "a"}, "text/plain": "VBox()"})
+    original.cells[-1].outputs = [view]
+    page = as_page(Executed.of(Path("09_playground.ipynb")), original, {}, "")
+    assert "widgets" not in page.metadata and not page.cells[-1].outputs
+
+
 def test_chapters_show_the_output_of_notebooks(tmp_path):
     """Pictures have caption, cell, commit and data, players are unchanged; a cell without output fails the build."""
     run = Run(tmp_path / "run")
@@ -352,6 +362,10 @@ def test_this_machines_folders_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
     output = nbformat.v4.new_output("stream", text=f"wrote {tmp_path}/data/demo\n")
     assert shortened(output).text == "wrote data/demo\n"
+    shown = nbformat.v4.new_output(
+        "display_data", {"text/markdown": f"Outliers: {tmp_path}/data/valve", "image/png": "AA"}
+    )
+    assert shortened(shown).data == {"text/markdown": "Outliers: data/valve", "image/png": "AA"}
 
 
 def test_consecutive_prints_are_one_output():
@@ -606,6 +620,8 @@ def test_departures_are_those_settings_that_differ():
     assert "| `" not in same
     other = provenance.departures(params.load("paper", {"autoencoder.training.steps": 7}), published)
     assert re.findall(r"^\| `.*$", other, re.M) == ["| `autoencoder.training.steps` | `50000` | `7` |"]
+    candidates = provenance.departures(params.load("smoke"), published)
+    assert re.search(r"`classifier_candidates` \| \d+: `base`, .* \| 2: `base`, `shifted` \|", candidates)
 
 
 def test_cost_adds_up(tmp_path):

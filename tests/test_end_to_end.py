@@ -72,7 +72,7 @@ def test_every_artefact_has_a_record(smoke):
     for folder in models:
         record = json.loads((folder / "record.json").read_text())
         assert {"settings", "seed", "versions", "commit", "device", "data_fingerprint", "wall_seconds"} <= set(record)
-    assert len(list((run / "notebooks").glob("*.ipynb"))) == 1 + 2 + 2 + 4 + 4 + 4 + 2 + 1 + 2
+    assert len(list((run / "notebooks").glob("*.ipynb"))) == 1 + 2 + 2 + 4 + 4 + 4 + 2 + 1 + 2 + 2
 
 
 def test_nothing_half_written_is_left(smoke):

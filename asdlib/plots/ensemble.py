@@ -30,7 +30,7 @@ def pool(table: pd.DataFrame) -> Figure:
     axis.set_yticks(range(len(order)), order, fontsize="small")
     for label in axis.get_yticklabels():
         label.set_color("#2F7FAF" if label.get_text().startswith("autoencoder") else "#A8527F")
-    words = f" (best {MOST} of each branch, of {len(means)})" if len(means) > len(order) else ""
+    words = f"\n(best {MOST} of each branch, of {len(means)})" if len(means) > len(order) else ""
     axis.set(xlabel=f"harmonic mean of AUC and pAUC in %{words}", ylim=(-0.7, len(order) - 0.3))
     axis.legend(loc="lower right")
     return figure
@@ -44,6 +44,7 @@ def agreement(table: pd.DataFrame) -> Figure:
     """
     names = list(dict.fromkeys([*table["first"], *table["second"]]))
     figure, axes = plt.subplots(1, 2, figsize=(8, 2.4 + 0.25 * len(names)), sharey=True)
+    size = min(8.0, 48 / len(names))  # points, so that two digits fit into a cell
     for axis, label in zip(axes, ("normal", "anomaly"), strict=True):
         part = table[table["label"] == label]
         both = pd.concat([part, part.rename(columns={"first": "second", "second": "first"})])
@@ -58,7 +59,7 @@ def agreement(table: pd.DataFrame) -> Figure:
         for (i, j), value in np.ndenumerate(grid.to_numpy() if len(names) <= 10 else np.empty((0, 0))):
             if np.isfinite(value):
                 shade = "white" if abs(value) > 0.6 else "black"  # on the dark ends of the colour map
-                axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize="x-small", color=shade)
+                axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=size, color=shade)
     figure.colorbar(image, ax=axes, label="rank correlation", shrink=0.7)
     return figure
 

@@ -6,6 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from asdlib.plots.style import label_log
+
 
 def growth(table: pd.DataFrame) -> Figure:
     """Plot seconds over size with a line of proportional growth, one panel per kind of work, on logarithmic axes.
@@ -24,5 +26,6 @@ def growth(table: pd.DataFrame) -> Figure:
         axis.set(xscale="log", yscale="log", xlabel=work.partition(":")[0], title=work.partition(": ")[2])
         axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axis.xaxis.set_minor_formatter(NullFormatter())
+        label_log(axis.yaxis)
     axes[0, 0].set_ylabel("seconds")
     return figure
