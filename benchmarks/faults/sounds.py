@@ -118,7 +118,7 @@ def response(wave: np.ndarray, rate: int, name: str) -> np.ndarray:
     return signal.sosfilt(signal.butter(1, float(value), how, fs=rate, output="sos"), wave)
 
 
-RESPONSES = ("tilt +1", "tilt -1", "tilt +3", "tilt -3", "lowpass 6000", "lowpass 4000", "highpass 200")
+RESPONSES = ("tilt +1", "tilt -1", "tilt +3", "tilt -3", "lowpass 4000", "highpass 200")
 HARMLESS = {
     **{
         f"level {value:+d} dB": lambda wave, rate, rng, gain=value: wave * 10 ** (gain / 20) for value in (-6, -3, 3, 6)
@@ -130,7 +130,7 @@ HARMLESS = {
             wave, make(len(wave), rate, rng), level
         )
         for make in (voice, traffic)
-        for level in (-15, -10, -5, 0)
+        for level in (-10, 0)
     },
 }
 """changes that are no faults, by name: functions of a wave, its rate and a generator"""
