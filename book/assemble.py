@@ -20,6 +20,7 @@ import flow
 import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
+import plain_detectors
 import provenance
 import real
 import shifts
@@ -200,6 +201,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/growth.md": provenance.growth(SOURCES / "results" / "growth.csv"),
         "generated/paper_run.md": provenance.paper_run(SOURCES / "results" / "paper_run.csv"),
         "generated/gpu.md": provenance.gpu(GPU),
+        **plain_detectors.pages(SOURCES / "results" / "detector"),
         "generated/service.md": provenance.service(SOURCES / "results" / "service.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),
