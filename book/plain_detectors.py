@@ -32,9 +32,10 @@ def _kinds(kinds: pd.DataFrame, record: dict) -> str:
     steps = " and ".join(map(str, record["steps"]))
     caption = (
         f"AUC in per cent by kind of fault, mean over its levels: {record['tested']} normal recordings of a real "
-        f"{record['machine']}, {record['seconds']:g} s each, without and with a fault; {record['fitted']} others to fit, "
-        f"outliers {', '.join(record['outliers'])}; autoencoders and classifiers trained for {steps} steps. The lead is "
-        f"over the better plain detector, with its 95 % interval over recordings. Commit `{record['commit']}`."
+        f"{record['machine']}, {record['seconds']:g} s each, without and with a fault; {record['fitted']} others to "
+        f"fit, outliers {', '.join(record['outliers'])}; autoencoders and classifiers trained for {steps} steps. The "
+        "lead is over the better plain detector, with its 95 % interval over recordings. Commit "
+        f"`{record['commit']}`."
     )
     shown = kinds[["kind"]].rename(columns={"kind": "Fault"})
     for name in [*COLUMNS, "autoencoders alone", "classifiers alone", "statistics alone"]:
@@ -62,8 +63,8 @@ def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
         shown[title] = [_share(row[column], row["recordings"]) for _, row in part.iterrows()]
     caption = (
         "Verdicts on the same normal recordings after a change that is no fault; the aim is "
-        f"{100 * record['false_alarm_rate']:.0f} % of false alarms. A tilt is in dB per octave, a filter of first order in "
-        "Hz. Voices and passing vehicles are synthetic, at a level re the recording."
+        f"{100 * record['false_alarm_rate']:.0f} % of false alarms. A tilt is in dB per octave, a filter of first "
+        "order in Hz. Voices and passing vehicles are synthetic, at a level re the recording."
     )
     return table(shown, caption, "no-faults-table", "lrr")
 

@@ -53,7 +53,8 @@ def faults(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     leads = []
     for _ in range(DRAWS):
         drawn = by_kind(areas(table, rng.choice(clips, len(clips))))
-        leads.append(drawn["detector"].to_numpy() - [drawn.loc[kind, name] for kind, name in zip(drawn.index, better)])
+        reference = [drawn.loc[kind, name] for kind, name in zip(kinds.index, better, strict=True)]
+        leads.append(drawn["detector"].to_numpy() - reference)
     low, high = np.quantile(leads, [0.025, 0.975], axis=0)
     return found.reset_index(), kinds.assign(better=better, low=low, high=high).reset_index()
 
