@@ -86,8 +86,8 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> li
             "the verdict is that the level changed, and the recording is not searched for faults."
         )
         limits.append(
-            "A recording that sounds normal once a smooth change of its spectrum is taken back has a changed response, "
-            "says the verdict, and is no alarm. A fault as smooth as that can be mistaken for one."
+            "A recording that sounds normal once a tilt of its spectrum is taken back has a changed response, "
+            "says the verdict, and is no alarm. A fault that tilts the spectrum can be mistaken for one."
         )
     lengths = ", ".join(f"{seconds:g}" for seconds in facts.lengths)
     limits.append(

@@ -1,8 +1,9 @@
 """Recognise a changed microphone response, which is no fault of the machine.
 
-Another microphone, a cover or another place changes the spectrum by a smooth curve, the same at all times. A fault adds
-sound: it stands out of the curve, or changes how the spectrum varies over time. So if a window sounds odd, the smooth
-curve that brings its mean spectrum closest to that of normal windows is taken back, and the window judged again.
+Another microphone, a cover or another place often tilts the spectrum, by as many dB per octave at all times. A fault adds
+sound: it stands out of the tilt, or changes how the spectrum varies over time. So if a window sounds odd, the tilt that
+brings its mean spectrum closest to that of normal windows is taken back, and the window judged again. Curves with more
+freedom explain more changes, but also real faults (``LOG.md``, 2026-11-27).
 """
 
 from dataclasses import dataclass
@@ -11,15 +12,14 @@ import numpy as np
 
 from asdlib.detector.statistics import Bands
 
-LEAST, LIMIT = 2.0, 15.0
-"""dB; a curve that spans less explains nothing, and one that spans more is not taken back"""
-_COSINES = (2, 3)  # half periods over the mel bands, beside a tilt in dB per octave
+LEAST, LIMIT = 2.0, 30.0
+"""dB from the lowest to the highest band; a smaller tilt explains nothing, and a larger one is not taken back"""
 _ROUNDS = 20
 
 
 @dataclass(frozen=True)
 class Response:
-    """A smooth change of response."""
+    """A change of response: a tilt."""
 
     curve: np.ndarray
     """dB by band, (bands,), relative to the median band"""
@@ -28,12 +28,11 @@ class Response:
     def between(cls, spectrum: np.ndarray, normal: np.ndarray, bands: Bands) -> "Response":
         """Estimate the change from the usual mean spectrum to that of a window, in dB, ``(frames, bands)``.
 
-        Least absolute deviations, so that a few bands in which a fault sounds do not bend the curve.
+        Least absolute deviations, so that a few bands in which a fault sounds do not turn the line.
         """
         difference = spectrum.mean(0) - normal
-        position = (np.arange(len(difference)) + 0.5) / len(difference)
         octaves = np.log2(bands.edges[1:-1] / bands.edges[-1])
-        basis = np.column_stack([np.ones_like(octaves), octaves, *(np.cos(np.pi * k * position) for k in _COSINES)])
+        basis = np.column_stack([np.ones_like(octaves), octaves])
         weights = np.ones(len(difference))
         for _ in range(_ROUNDS):
             root = np.sqrt(weights)
