@@ -1,9 +1,9 @@
 """Recognise a changed microphone response, which is no fault of the machine.
 
-Another microphone, a cover or another place often tilts the spectrum, by as many dB per octave at all times. A fault adds
-sound: it stands out of the tilt, or changes how the spectrum varies over time. So if a window sounds odd, the tilt that
-brings its mean spectrum closest to that of normal windows is taken back, and the window judged again. Curves with more
-freedom explain more changes, but also real faults (``LOG.md``, 2026-11-27).
+Another microphone, a cover or another place often tilts the spectrum, by as many dB per octave at all times. A fault
+adds sound: it stands out of the tilt, or changes how the spectrum varies over time. So if a window sounds odd, the tilt
+that brings its mean spectrum closest to that of normal windows is taken back, and the window judged again. Curves with
+more freedom explain more changes, but also real faults (``LOG.md``, 2026-11-27).
 """
 
 from dataclasses import dataclass
