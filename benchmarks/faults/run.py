@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import sounds
-import tables
+import summary
 from fit import fitted, recordings
 from plain import Plain
 
@@ -121,7 +121,7 @@ def main() -> None:
     detector = fitted(options.detector, options.machine, options.cars)
     table = score(detector, *recordings(options.machine, options.cars), options.seed, place)
     if options.out:
-        tables.write(table, detector, options)
+        summary.write(table, detector, options)
 
 
 if __name__ == "__main__":
