@@ -21,6 +21,7 @@ import integrated
 import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
+import plain_detectors
 import provenance
 import real
 import shifts
@@ -204,6 +205,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/paper_run.md": provenance.paper_run(SOURCES / "results" / "paper_run.csv"),
         "generated/gpu.md": provenance.gpu(GPU),
         "generated/paper_size.md": provenance.paper_size(GPU.with_name(provenance.PAPER_SIZE)),
+        **plain_detectors.pages(SOURCES / "results" / "detector"),
         "generated/service.md": provenance.service(SOURCES / "results" / "service.csv"),
         "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),

@@ -10,7 +10,7 @@ from scipy import signal
 from tables import effect, percent, table
 
 from asdlib import params
-from asdlib.data import names
+from asdlib.data import file_names
 from asdlib.data.inspection import Example
 from asdlib.plots.sound import players
 from asdlib.shift import physical
@@ -104,7 +104,7 @@ def sounds() -> list[Example]:
     front, (own, unit) = physical.Front(data.sample_rate), data.synthetic.sections[:2]
 
     def clip(name: str, section: str) -> np.ndarray:
-        about = names.ClipName(section, "source", "test", "normal", "0000")
+        about = file_names.ClipName(section, "source", "test", "normal", "0000")
         return dataset.waveform(data.synthetic, data.sample_rate, name, about) / FULL_SCALE
 
     def shifted(speed: float, *response: float, background: float) -> np.ndarray:

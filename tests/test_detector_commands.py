@@ -147,6 +147,18 @@ def test_a_level_beyond_the_limit_is_reported_as_changed(judge, place, tmp_path,
     assert verdict.verdict in capsys.readouterr().out
 
 
+def test_a_changed_response_is_named_and_hides_no_fault(judge, place, tmp_path):
+    def tilted(wave):
+        frequency = np.maximum(np.fft.rfftfreq(len(wave), 1 / RATE), 50)
+        return np.fft.irfft(np.fft.rfft(wave) * (frequency / 1000) ** (-1.0 / 6.02), len(wave))
+
+    changed = write(tmp_path / "changed.wav", tilted(hum(901)))
+    verdict = judge.judge(changed)
+    assert verdict.verdict.startswith("response changed by ") and not verdict.anomaly and not verdict.spans
+    assert main(["score", str(place / "detector"), str(changed)]) == 3
+    assert judge.judge((tilted(hum(902, burst=(0.5, 1.0))), RATE)).anomaly
+
+
 def test_short_recordings_have_thresholds_of_their_own(judge):
     limits = {key: parts["ensemble"].threshold() for key, parts in judge.limits.items()}
     assert {key[2] for key in limits} == {2 * RATE, RATE}

@@ -119,6 +119,13 @@ def test_fit_examines_each_header_once_and_reads_each_recording_three_times(tmp_
         ("fan/test/section_03_0001.wav", True),
         ("fan/test/monday.wav", False),
         ("pump/train/normal_id_00_0001.wav", False),
+        ("pumpe/Lagerschaden/1.wav", True),
+        ("pumpe/defekt_2.wav", True),
+        ("pumpe/fehlerfrei/1.wav", False),
+        ("pompe/de\u0301faut 1.wav", True),  # as macOS writes an accent
+        ("pompe/défilement/1.wav", False),
+        ("ポンプ/異常音/1.wav", True),
+        ("泵/无故障/1.wav", False),
     ],
 )
 def test_names_of_anomalies_are_recognised(path, told):

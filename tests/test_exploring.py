@@ -5,6 +5,7 @@ import json
 import nbformat
 import papermill
 import pytest
+from papermill import cli as papermill_cli
 from papermill.exceptions import PapermillExecutionError
 
 from asdlib import params
@@ -49,8 +50,16 @@ def test_a_missing_run_is_created(run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "word"), [("machin", "did you mean 'machine'"), ("machine", "no machine type 'x'")])
-def test_plain_papermill_refuses_a_misspelt_parameter(tmp_path, name, word):
+@pytest.mark.parametrize(
+    ("name", "text", "word"),
+    [
+        ("machin", "x", "did you mean 'machine'"),
+        ("machine", "x", "no machine type 'x'"),
+        ("machine", "001", "papermill -r machine 001"),
+        ("machine", "None", "parameter 'machine' is None; expected a str"),
+    ],
+)
+def test_plain_papermill_refuses_what_the_notebook_does_not_declare(tmp_path, name, text, word):
     cells = [
         nbformat.v4.new_code_cell('params: str = "smoke"\nmachine: str = "fan"', metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell(
@@ -63,5 +72,9 @@ def test_plain_papermill_refuses_a_misspelt_parameter(tmp_path, name, word):
     nbformat.write(book, tmp_path / "notebook.ipynb")
     with pytest.raises(PapermillExecutionError, match=word):
         papermill.execute_notebook(
-            tmp_path / "notebook.ipynb", tmp_path / "out.ipynb", {name: "x"}, kernel_name="python3", progress_bar=False
+            tmp_path / "notebook.ipynb",
+            tmp_path / "out.ipynb",
+            {name: papermill_cli._resolve_type(text)},
+            kernel_name="python3",
+            progress_bar=False,
         )

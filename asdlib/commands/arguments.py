@@ -101,7 +101,7 @@ def _judging(commands) -> None:
     """Add the commands that judge recordings with a detector and set its thresholds."""
     words = (
         "score recordings with a detector; exits with 0 if all are normal, 1 if any is not, 2 on an error, 3 if a "
-        "level changed"
+        "level or response changed"
     )
     command = commands.add_parser("score", help=words)
     command.add_argument("detector", type=Path, help="folder that fit wrote")

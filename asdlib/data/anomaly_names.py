@@ -1,6 +1,7 @@
 """Recognise recordings of anomalies by their names and folders, before a model learns them as normal."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,8 +11,16 @@ from asdlib.errors import AsdError
 _SAYS = re.compile(
     r"ab?normal(ly|ity|ities)?|abnorm|anomal(y|ies|ous)|faults?|faulty|defect(s|ive)?|broken|break(down|age)|damaged?"
     r"|failures?|failed|failing|malfunction(s|ing)?|cracked|worn|imbalanced?|unbalanced?|misaligned|misalignment|leaking"
+    r"|fehler(haft)?|\w*(defekte?|schaden|schaeden)|beschadigt|kaputt|anomalien?|anormale?|storung(en)?|unwucht"
+    r"|defauts?|defectueu(x|se)|pannes?|anomalies|casse"
+    r"|fall[oa]s?|averias?|averiad[oa]s?|defectuos[oa]s?|guast[oi]|difett[oi]|difettos[oi]|anomal[oi]"
 )
-_NOT_BEFORE = {"no", "non", "not", "without", "zero", "un", "never", "before", "anti"}
+"""words in English, German, French, Spanish and Italian, without accents"""
+_SAYS_WITHIN = re.compile("(?<![无無没沒非未])(?:異常|异常|故障|不良|破損|破损|고장|비정상)(?!なし|無し)")
+_NOT_BEFORE = {
+    *("no", "non", "not", "without", "zero", "un", "never", "before", "anti"),
+    *("kein", "keine", "ohne", "nie", "sans", "aucun", "aucune", "sin", "senza"),
+}
 _NOT_AFTER = {"free", "less", "detection", "detector", "detect", "score", "scores", "recognition"}
 
 
@@ -47,11 +56,16 @@ def _words(part: str) -> list[str]:
 
     >>> _words("section_00_source_test_anomaly_0001.wav"), _words("pumpBroken2"), _words("fault-detection")
     (['anomaly'], ['broken'], [])
+    >>> _words("Lager-defekt_02"), _words("Störung"), _words("ohne Fehler"), _words("异常声音"), _words("故障なし")
+    (['defekt'], ['storung'], [], ['异常'], [])
     """
+    part = unicodedata.normalize("NFC", part)
+    within = _SAYS_WITHIN.findall(part)
+    part = "".join(c for c in unicodedata.normalize("NFD", part) if not unicodedata.combining(c))
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part)
     tokens = [token.lower() for token in re.findall(r"[^\W\d_]+", split)]
     around = ["", *tokens, ""]
-    return [
+    return within + [
         word
         for before, word, after in zip(around, tokens, around[2:], strict=False)
         if _SAYS.fullmatch(word) and before not in _NOT_BEFORE and after not in _NOT_AFTER

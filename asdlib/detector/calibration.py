@@ -17,6 +17,8 @@ from asdlib.evaluation.empirical import empirical_threshold
 
 ENSEMBLE, STATISTICS = "ensemble", "statistics"
 """names of the combination of all branches, and of the branch without a network"""
+WHOLE = "whole"
+"""name of the statistic of a whole window"""
 CONFIDENCE = 0.95
 """confidence of the intervals of false-alarm rates"""
 _LEAST = 1e-6  # smallest share of normal recordings; the tail is not extrapolated further
@@ -31,8 +33,8 @@ def combine_branches(
     Each system's scores are normalised by the held-out clips, the systems of a branch combined, and the result
     normalised again. The branches with networks are averaged, like ``AE+BC ensemble (mix)`` of Table 1 without labels.
     If there are statistics, that average, normalised again, and the statistics have equal weights. The score of the
-    statistics is their maximum: each is good at other faults, some of which are so short that they would hardly change
-    an average.
+    statistics is the score of the whole window plus the maximum of all: each is good at other faults, some of which are
+    so short that they would hardly change an average, but lasting ones are seen best in the whole.
 
     Args:
         scores: Score of one window, or scores of several (arrays), by system, ``<branch>/<candidate>/...``.
@@ -43,14 +45,18 @@ def combine_branches(
         Scores by branch, and those of :data:`ENSEMBLE`.
     """
     result, held_out_results = {}, {}
-    combinations = {"autoencoder": by, STATISTICS: "maximum"}
     for branch in dict.fromkeys(system.partition("/")[0] for system in reference):
         systems = [system for system in reference if system.startswith(f"{branch}/")]
         held_out = np.stack([reference[system] for system in systems])
         new = normalise(np.stack([np.atleast_1d(scores[system]) for system in systems]), held_out)
-        how, held_out = combinations.get(branch, "average"), normalise(held_out)
-        combined = combine(held_out, how)
-        result[branch], held_out_results[branch] = normalise(combine(new, how, held_out), combined), normalise(combined)
+        held_out = normalise(held_out)
+        if branch == STATISTICS:
+            whole = systems.index(f"{STATISTICS}/{WHOLE}")
+            new, combined = new[whole] + new.max(0), held_out[whole] + held_out.max(0)
+        else:
+            how = by if branch == "autoencoder" else "average"
+            new, combined = combine(new, how, held_out), combine(held_out, how)
+        result[branch], held_out_results[branch] = normalise(new, combined), normalise(combined)
     networks = [branch for branch in result if branch != STATISTICS]
     total = np.mean([result[branch] for branch in networks], axis=0)
     if STATISTICS in result:

@@ -85,6 +85,10 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> li
             f"Levels do not count up to {facts.level_limit:g} dB outside those of the normal recordings. Beyond that, "
             "the verdict is that the level changed, and the recording is not searched for faults."
         )
+        limits.append(
+            "A recording that sounds normal once a tilt of its spectrum is taken back has a changed response, "
+            "says the verdict, and is no alarm. A fault that tilts the spectrum can be mistaken for one."
+        )
     lengths = ", ".join(f"{seconds:g}" for seconds in facts.lengths)
     limits.append(
         f"There are thresholds for windows of {lengths} s. A recording is cut into the longest windows that fit; the "

@@ -38,8 +38,8 @@ class Detector(OutlierMixin, BaseEstimator):
         false_alarm_rate: Intended rate of false alarms, for one window. It can be set at any time.
         overrides: Settings to change, as in :func:`asdlib.params.settings.load`.
         level_limit: By how many dB the level of a recording may lie outside the range that was learnt. Within the limit
-            the level does not matter; beyond it the verdict is that the level changed. 0 makes the level a part of the
-            sound.
+            the level does not matter; beyond it the verdict is that the level changed. 0 makes level and response a
+            part of the sound.
 
     Attributes:
         sections_: Names of the sections.

@@ -12,7 +12,7 @@ from asdlib import params
 from asdlib.detector.level import Learnt
 from asdlib.errors import DetectorError
 
-FORMAT = 4
+FORMAT = 5
 
 
 class Facts(params.Strict):

@@ -15,9 +15,11 @@ from asdlib.detector import calibration, level, recordings, runtime, store
 from asdlib.detector.calibration import ENSEMBLE, STATISTICS
 from asdlib.detector.localize import localize
 from asdlib.detector.networks import Measurement, Window, measure_window
+from asdlib.detector.response import LEAST, LIMIT, Response
 from asdlib.detector.statistics import Bands
 from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
+from asdlib.units import FULL_SCALE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Verdict:
     clip: str
     """path or name of the recording"""
     verdict: str
-    """``normal``, ``anomaly``, or ``level changed by x dB`` if the level is too far from what was learnt"""
+    """``normal``, ``anomaly``, ``level changed by x dB`` if the level is too far from what was learnt, or ``response
+    changed by x dB`` if a recording sounds normal once a tilt of its spectrum is taken back"""
     score: float
     """score of the ensemble; higher is more anomalous, and about 0 and 1 are mean and deviation of normal clips"""
     threshold: float
@@ -92,6 +95,19 @@ class Judge:
         combined = calibration.combine_branches(measured.scores, reference, self.by)
         return {name: float(value[0]) for name, value in combined.items()}, measured
 
+    def response(self, measured: Measurement, threshold: float) -> float | None:
+        """Return the change of response, in dB, that explains a window which sounds odd; None if none does."""
+        if measured.statistics is None or self.stored.facts.level is None:
+            return None
+        change = Response.between(measured.spectrum, measured.statistics.usual, self.bands)
+        if not LEAST < change.size < LIMIT:
+            return None
+        window, target = measured.window, self.stored.facts.level
+        wave = change.undo(window.samples, self.bands) / FULL_SCALE
+        samples = recordings.to_int16(wave, target - level.level(wave, self.bands.rate))
+        values, _ = self.score(dataclasses.replace(window, samples=samples))
+        return change.size if values[ENSEMBLE] <= threshold else None
+
     def localize(self, measured: Measurement, begin: float) -> list[dict]:
         """Return the spans of an anomalous window that begins at ``begin``, in seconds of the recording.
 
@@ -126,15 +142,20 @@ class Judge:
         limits = self.limits[self.key(code, domain, round(seconds * rate))]
         thresholds = {name: limit.threshold(count) for name, limit in limits.items()}
         learnt = facts.levels.get(f"{code}/{domain}", facts.levels[f"{code}/source"])
-        best: dict[bool, dict[str, float]] = {True: {}, False: {}}  # by whether the level is as learnt
-        found, changes, worst = [], {True: [], False: []}, (-np.inf, None)
+        best: dict[bool, dict[str, float]] = {True: {}, False: {}}  # by whether level and response are as learnt
+        found, changes, responses, worst = [], {True: [], False: []}, [], (-np.inf, None)
         for begin, wave in recordings.windows(recording, rate, seconds):
             own = level.level(wave, rate)
             change = own - learnt.median
             known = facts.level is None or not learnt.exceeded(change, facts.level_limit)
-            changes[known].append(change)
             gain = 0.0 if facts.level is None else facts.level - own
             values, measured = self.score(Window(recordings.to_int16(wave, gain), code, domain))
+            if known and values[ENSEMBLE] > thresholds[ENSEMBLE]:
+                response = self.response(measured, thresholds[ENSEMBLE])
+                if response is not None:
+                    responses.append(response)
+                    known = False
+            changes[known].append(change)
             for name, value in values.items():
                 best[known][name] = max(best[known].get(name, -np.inf), value)
             if known and values[ENSEMBLE] > thresholds[ENSEMBLE]:
@@ -146,6 +167,9 @@ class Judge:
         if anomaly or not changes[False]:
             change = float(np.median(changes[True]))
             word = "anomaly" if anomaly else "normal"
+        elif responses:
+            change = float(np.median(changes[True] + changes[False]))
+            word = f"response changed by {max(responses):.0f} dB"
         else:
             change = max(changes[False], key=abs)
             word = f"level changed by {change:+.0f} dB"

@@ -17,8 +17,9 @@ BANDS = 48
 """number of mel bands"""
 FRAME = 0.064
 """length of a frame in seconds; frames overlap by half"""
-SCALES = (0.2, 1.0)
-"""lengths in seconds of the two moving averages whose maximum over time counts"""
+SCALES = (FRAME, 0.2, 1.0)
+"""lengths in seconds of the moving averages whose highest and lowest values over time count"""
+_LEAST_SPREAD = 0.3  # dB; smaller deviations of few windows are chance
 _FLOOR = 1e-3  # power of a band in units of int16 squared; lower values are rounding errors
 FILE = "statistics.safetensors"
 
@@ -76,47 +77,59 @@ class Statistics:
 
     whole: Gaussian
     """Gaussian of mean and standard deviation over time of each band, (2 bands,)"""
-    moments: tuple[Gaussian, ...]
-    """Gaussians of the moving averages over each of :data:`SCALES`, (bands,)"""
+    moment: Gaussian
+    """Gaussian of the moving averages over the longest of :data:`SCALES`, (bands,)"""
+    extremes: np.ndarray
+    """of the highest and lowest moving averages of each window, in dB: mean and deviation, (scales, 2, 2, bands)"""
     nearest: np.ndarray
     """vectors of the windows to which ``whole`` was fitted, (windows, 2 bands)"""
     sources: np.ndarray
     """row of ``recordings.csv`` of each of them"""
 
+    @property
+    def usual(self) -> np.ndarray:
+        """Mean spectrum of normal windows in dB, (bands,)."""
+        return self.whole.mean[:BANDS]
+
     @classmethod
     def fit(cls, spectra: Sequence[np.ndarray], sources: Sequence[int], step: float) -> "Statistics":
         """Fit the statistics to spectra ``(frames, bands)`` of normal windows, with ``step`` seconds between frames."""
         vectors = np.stack([_vector(spectrum) for spectrum in spectra])
-        moments = []
-        for scale in SCALES:
-            width = _width(scale, step)
-            averages = [_averages(spectrum, width)[:: max(width // 2, 1)] for spectrum in spectra]
-            moments.append(Gaussian.fit(np.concatenate(averages)))
-        return cls(_shrunk(vectors), tuple(moments), vectors, np.asarray(sources, np.int64))
+        width = _width(SCALES[-1], step)
+        averages = [_averages(spectrum, width)[:: max(width // 2, 1)] for spectrum in spectra]
+        found = np.stack([_extremes(spectrum, step) for spectrum in spectra])
+        extremes = np.stack([found.mean(0), np.hypot(found.std(0), _LEAST_SPREAD)], axis=2)
+        return cls(
+            _shrunk(vectors), Gaussian.fit(np.concatenate(averages)), extremes, vectors, np.asarray(sources, np.int64)
+        )
 
     def widen(self, spectra: Sequence[np.ndarray], sources: Sequence[int], step: float) -> "Statistics":
         """Allow for the differences that a few windows of changed conditions show."""
         vectors = np.stack([_vector(spectrum) for spectrum in spectra])
-        moments = []
-        for scale, moment in zip(SCALES, self.moments, strict=True):
-            averages = [_averages(spectrum, _width(scale, step)).mean(0) for spectrum in spectra]
-            moments.append(moment.widened(np.stack(averages), 1.0))
+        moments = np.stack([_averages(spectrum, _width(SCALES[-1], step)).mean(0) for spectrum in spectra])
+        offset = np.stack([_extremes(spectrum, step) for spectrum in spectra]) - self.extremes[:, :, 0]
+        extremes = self.extremes.copy()
+        extremes[:, :, 1] = np.hypot(extremes[:, :, 1], np.sqrt(np.square(offset).mean(0)))
         nearest, rows = np.concatenate([self.nearest, vectors]), np.concatenate([self.sources, sources])
-        return Statistics(self.whole.widened(vectors, 1.0), tuple(moments), nearest, rows)
+        return Statistics(self.whole.widened(vectors, 1.0), self.moment.widened(moments, 1.0), extremes, nearest, rows)
 
     def score(self, spectrum: np.ndarray, step: float) -> dict[str, float]:
         """Score a window in three ways, each of which is good at other faults.
 
         ``whole`` compares mean and deviation over time of all bands, ``moment`` the most unusual second, and ``band``
-        the most unusual band in the most unusual fifth of a second.
+        the highest and lowest short-time level of each band with those of normal windows.
         """
-        short, long = (_averages(spectrum, _width(scale, step)) for scale in SCALES)
         values = {
             "whole": self.whole.distance(_vector(spectrum)[None])[0],
-            "moment": self.moments[1].distance(long).max(),
-            "band": np.abs(_standardised(short, self.moments[0])).max(),
+            "moment": self.moment.distance(_averages(spectrum, _width(SCALES[-1], step))).max(),
+            "band": self._beyond(_averages(spectrum, _width(SCALES[0], step)), 0).max(),
         }
         return {name: float(value) for name, value in values.items()}
+
+    def _beyond(self, averages: np.ndarray, scale: int) -> np.ndarray:
+        """Return how far moving averages lie beyond the usual extremes of their band, in deviations of these."""
+        (high, high_spread), (low, low_spread) = self.extremes[scale]
+        return np.maximum((averages - high) / high_spread, (low - averages) / low_spread)
 
     def find_nearest(self, spectrum: np.ndarray) -> int:
         """Return the row of the most similar normal window."""
@@ -124,36 +137,33 @@ class Statistics:
         return int(self.sources[here.distance(self.nearest).argmin()])
 
     def find_oddest(self, spectrum: np.ndarray, bands: Bands) -> Moment:
-        """Find the moment and the range of frequencies that are most unusual, over both scales."""
-        best = None
-        for scale, moment in zip(SCALES, self.moments, strict=True):
-            width = _width(scale, bands.step)
-            z = _standardised(_averages(spectrum, width), moment)
-            frame, band = np.unravel_index(np.abs(z).argmax(), z.shape)
-            if best is None or abs(z[frame, band]) > best[0]:
-                best = abs(z[frame, band]), z, moment, width, frame, band
-        size, z, moment, width, frame, band = best
-        odd = np.abs(z[frame]) > size / 2
+        """Find the moment and the range of frequencies that lie farthest beyond what is usual, over all scales."""
+        maps = [self._beyond(_averages(spectrum, _width(scale, bands.step)), i) for i, scale in enumerate(SCALES)]
+        chosen = int(np.argmax([z.max() for z in maps]))
+        z, width = maps[chosen], min(_width(SCALES[chosen], bands.step), len(spectrum))
+        frame, band = np.unravel_index(z.argmax(), z.shape)
+        size = z[frame, band]
+        odd = z[frame] > size / 2
         low = high = int(band)
         while low > 0 and odd[low - 1]:
             low -= 1
         while high + 1 < len(odd) and odd[high + 1]:
             high += 1
         first = last = int(frame)  # it lasts as long as the band is at least half as odd
-        while first > 0 and abs(z[first - 1, band]) > size / 2:
+        while first > 0 and z[first - 1, band] > size / 2:
             first -= 1
-        while last + 1 < len(z) and abs(z[last + 1, band]) > size / 2:
+        while last + 1 < len(z) and z[last + 1, band] > size / 2:
             last += 1
-        deviation = np.sqrt(np.diag(moment.covariance)[band])
         seconds = (len(spectrum) + 1) * bands.step
         # The average at frame i is over frames i to i + width, and is half as odd once half of these frames are odd.
         start, end = (first + width / 2) * bands.step, (last + width / 2 + 1) * bands.step
+        value = _averages(spectrum, width)[frame, band]
         return Moment(
             start=round(max(start - bands.step, 0.0), 3),
             end=round(min(end, seconds), 3),
             low=round(float(bands.edges[low]), 1),
             high=round(float(bands.edges[high + 2]), 1),
-            excess=round(float(z[frame, band] * deviation), 1),
+            excess=round(float(value - self.moment.mean[band]), 1),
         )
 
 
@@ -162,8 +172,9 @@ def save(statistics: dict[tuple, Statistics], path: Path) -> None:
     arrays = {}
     for key, value in statistics.items():
         name = "/".join(map(str, key))
-        for part, gaussian in (("whole", value.whole), *((f"moment{i}", one) for i, one in enumerate(value.moments))):
+        for part, gaussian in (("whole", value.whole), ("moment", value.moment)):
             arrays |= gaussian.arrays(f"{name}/{part}.")
+        arrays[f"{name}/extremes"] = np.ascontiguousarray(value.extremes, np.float64)
         arrays[f"{name}/nearest"] = np.ascontiguousarray(value.nearest, np.float64)
         arrays[f"{name}/sources"] = value.sources
     save_file(arrays, path)
@@ -179,7 +190,8 @@ def load(path: Path) -> dict[tuple, Statistics]:
     return {
         key: Statistics(
             Gaussian.from_arrays(own, "whole."),
-            tuple(Gaussian.from_arrays(own, f"moment{index}.") for index in range(len(SCALES))),
+            Gaussian.from_arrays(own, "moment."),
+            own["extremes"],
             own["nearest"],
             own["sources"],
         )
@@ -195,8 +207,10 @@ def _shrunk(vectors: np.ndarray) -> Gaussian:
     return Gaussian.fit(vectors) if len(vectors) > 1 else Gaussian.of(vectors[0], np.eye(vectors.shape[1]))
 
 
-def _standardised(averages: np.ndarray, moment: Gaussian) -> np.ndarray:
-    return (averages - moment.mean) / np.sqrt(np.square(moment.cholesky).sum(1))
+def _extremes(spectrum: np.ndarray, step: float) -> np.ndarray:
+    """Return the highest and lowest moving average of each band, ``(scales, 2, bands)``."""
+    averages = [_averages(spectrum, _width(scale, step)) for scale in SCALES]
+    return np.stack([[values.max(0), values.min(0)] for values in averages])
 
 
 def _width(scale: float, step: float) -> int:

@@ -52,15 +52,24 @@ def load(profile: str, overrides: dict | None = None) -> params.Settings:
 
 
 def check_parameters() -> None:
-    """Raise :class:`NotebookError` for a variable that the notebook's cell of parameters does not declare.
+    """Raise :class:`NotebookError` for a parameter that the notebook does not declare, or one of another type.
 
-    Declared parameters have a type. Only the first cells of a fresh kernel are looked at, where nothing else is set.
+    Declared parameters have a type. ``papermill -p machine 001`` passes the number 1; only for ``section`` is it clear
+    which text that was (:func:`asdlib.params.section`). Only the first cells of a fresh kernel are looked at, where
+    nothing else is set.
     """
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is None or not 1 < shell.execution_count <= FIRST_CELLS:
         return
     known = shell.user_ns.get("__annotations__", {})
     hidden = {*shell.user_ns_hidden, "asdlib", "In", "Out"}
+    for name, expected in known.items():
+        value = shell.user_ns.get(name)
+        if name != "section" and not isinstance(value, (float, int) if expected is float else expected):
+            raise NotebookError(
+                f"parameter {name!r} is {value!r}; expected a {expected.__name__}; papermill -p turns text such as 001 "
+                f"or None into a number or nothing; pass it unchanged: papermill -r {name} 001"
+            )
     for name, value in list(shell.user_ns.items()):
         if name in known or name in hidden or name.startswith("_") or isinstance(value, type(sys)):
             continue

@@ -1,0 +1,86 @@
+"""The benchmark of the detector next to plain ones: its faults, and what counts as a hit."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks" / "faults")]
+
+import run  # noqa: E402
+import sounds  # noqa: E402
+import summary  # noqa: E402
+from plain import Plain  # noqa: E402
+
+RATE = 16_000
+
+
+def noise(seed, seconds=4):
+    return 0.05 * np.random.default_rng(seed).standard_normal(seconds * RATE)
+
+
+@pytest.mark.parametrize("kind", sounds.KINDS)
+def test_a_fault_has_its_level_place_and_band(kind):
+    wave = noise(0)
+    mixed = sounds.mix(wave, RATE, kind, -5, np.random.default_rng(1))
+    fault, power = mixed.wave - wave, np.square(wave).mean()
+    inside = np.zeros(len(wave), bool)
+    for start, end in mixed.places:
+        inside[round(start * RATE) : round(end * RATE)] = True
+    assert np.abs(fault[~inside]).max(initial=0) < 1e-12
+    energy = np.square(fault).sum() / (len(mixed.places) * RATE * (mixed.places[0][1] - mixed.places[0][0]))
+    assert 10 * np.log10(energy / power) == pytest.approx(-5, abs=1.0)  # knocks may overlap
+    spectrum, frequency = np.square(np.abs(np.fft.rfft(fault))), np.fft.rfftfreq(len(fault), 1 / RATE)
+    within = (frequency >= mixed.band[0]) & (frequency <= mixed.band[1])
+    assert spectrum[within].sum() > 0.7 * spectrum.sum()
+
+
+def test_voices_and_traffic_have_their_level_and_leave_pauses_or_swell():
+    for make in (sounds.voice, sounds.traffic):
+        other = make(8 * RATE, RATE, np.random.default_rng(2))
+        added = sounds.add(noise(1, 8), other, -5) - noise(1, 8)
+        assert np.square(added).mean() / np.square(noise(1, 8)).mean() == pytest.approx(10**-0.5, rel=1e-6)
+        loud = np.square(other).reshape(-1, RATE // 2).mean(1)
+        assert loud.min() < loud.max() / 3
+
+
+def test_hits_need_time_and_frequency():
+    fault = sounds.Mixed(noise(0), [(2.0, 3.0)], (900, 1100))
+
+    def hit(start, end, low, high):
+        found = run.hits(fault, [{"start": start, "end": end, "frequencies": [[low, high]]}])
+        return found["faults_hit"], found["spans_right"]
+
+    assert hit(2.1, 2.9, 1000, 1500) == (1, 1)
+    assert hit(2.1, 2.9, 2000, 2500) == (0, 0)
+    assert hit(3.5, 3.9, 1000, 1500) == (0, 0)
+    assert hit(0.0, 10.0, 1000, 1500) == (1, 0), "a span of the whole recording says nothing"
+
+
+def test_the_plain_detectors_find_what_they_should():
+    plain = Plain([noise(seed) for seed in range(20)], RATE)
+    normal = [plain.score(noise(seed)) for seed in range(30, 40)]
+    whine = plain.score(sounds.mix(noise(50), RATE, "whine", 0, np.random.default_rng(0)).wave)
+    assert all(whine[name] > max(score[name] for score in normal) for name in whine)
+
+
+def test_the_summary_is_what_the_definition_says():
+    rows = []
+    for clip in range(6):
+        base = dict.fromkeys(summary.SYSTEMS, float(clip)) | {"clip": clip, "anomaly": False, "verdict": "normal"}
+        base |= dict.fromkeys(["faults", "faults_hit", "spans", "spans_right"], 0)
+        rows.append(base | {"group": "normal", "condition": "normal", "level": np.nan})
+        for kind in ("hiss", "whine"):
+            fault = base | {"group": "fault", "condition": kind, "level": 0, "score": 10.0, "anomaly": True}
+            rows.append(fault | {"plain/Mahalanobis": clip + 1.5})
+    table = pd.DataFrame(rows)
+    found, kinds = summary.faults(table)
+    pairs = np.subtract.outer(np.arange(6) + 1.5, np.arange(6))
+    assert found["detector"].tolist() == [1.0, 1.0]
+    np.testing.assert_allclose(found["Mahalanobis"], np.mean(pairs > 0))
+    assert kinds["kind"].tolist() == ["hiss", "whine", "all"] and set(kinds["better"]) == {"Mahalanobis"}
+    np.testing.assert_allclose(kinds["lead"], 1 - np.mean(pairs > 0))
+    assert (kinds["low"] <= kinds["lead"]).all() and (kinds["high"] >= kinds["lead"]).all()
+    assert summary.alarms(table).set_index("condition")["alarms"].to_dict() == {"normal": 0, "hiss": 6, "whine": 6}
