@@ -399,6 +399,8 @@ NAMES = [
     "06_embeddings.fan.base",
     "07_ensemble.fan",
     "08_table1",
+    "09_playground",
+    "10_your_machine",
     "11_integrated.fan",
 ]
 
@@ -453,6 +455,11 @@ def test_the_contents_hold_every_chapter_and_notebook_once():
     assert pages[chapter + 1] == "notebooks/03_train_autoencoder-fan-coarse", (
         "the first of its stage follows the chapter"
     )
+    assert pages[pages.index("how_to_run") + 1] == "notebooks/09_playground"
+    assert pages[pages.index("your_machine") + 1] == "notebooks/10_your_machine"
+    stages = [item for item in items if item.stage not in ("09_playground", "10_your_machine")]
+    without = pages_of(contents.contents(stages, ["fan", "ToyCar"]))
+    assert not [page for page in without if "playground" in page], "a run on recordings has no such page"
 
 
 def test_the_reference_has_every_module():
