@@ -711,6 +711,12 @@ def test_shifts_can_be_heard_and_told_apart():
     assert all(np.abs(spectrum - source).mean() > 1.5 for spectrum in others), "dB"
 
 
+def test_the_single_network_is_shown_or_not_run():
+    assert tables.one_model({"mix_fixed": 0.7}) == "*Integrated* was not run in this profile."
+    text = tables.one_model({"integrated": 0.65, "mix_fixed": 0.7})
+    assert "*Integrated* reaches 65.00 %" in text and text.endswith("; *mix* without labels 70.00 %.")
+
+
 def test_the_lock_names_what_computed_a_run():
     versions = {"python": "3.11.7", "asdlib": "0.1.0", "torch": "2.1", "librosa": "not installed"}
     one = {"commit": "abc", "versions": versions}
