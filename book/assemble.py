@@ -178,6 +178,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/ablations_settings.json": (ABLATIONS / "record.json").read_text(encoding="utf-8"),
         "generated/seeds.md": table_one.seeds(run.seeds, settings.seed),
         "generated/audit.md": tables.audit(),
+        "generated/one_model.md": tables.one_model(json.loads(there(run.values).read_text(encoding="utf-8"))),
         "generated/rerun.md": tables.rerun(pd.read_csv(RERUN, dtype={"section": str})),
         "generated/larger.md": tables.larger(),
         "generated/claims.md": verdicts.claims(

@@ -145,6 +145,17 @@ def colours() -> str:
     return table(pd.DataFrame(rows, columns=["Colour", "Means"]), "The colours of the figures.", "colours-table")
 
 
+def one_model(numbers: dict[str, float]) -> str:
+    """What the single network reaches next to the ensemble and the simple reference, as far as they were run."""
+    if "integrated" not in numbers:
+        return "*Integrated* was not run in this profile."
+    others = {"mix_fixed": "*mix* without labels", "mahalanobis": "*Mahalanobis*"}
+    known = [f"{words} {percent(numbers[name])} %" for name, words in others.items() if name in numbers]
+    value = percent(numbers["integrated"])
+    first = f"In this run *Integrated* reaches {value} % over all machine types, sections and domains"
+    return "; ".join([first, *known]) + "."
+
+
 # Decisions and health -------------------------------------------------------------------------------------------------
 def false_alarms(frame: pd.DataFrame, name: str = "false-alarms") -> str:
     """Rates of false alarms, aimed at, stated and measured: how often inside by row, then every section and domain."""

@@ -399,6 +399,8 @@ NAMES = [
     "06_embeddings.fan.base",
     "07_ensemble.fan",
     "08_table1",
+    "09_playground",
+    "10_your_machine",
     "11_integrated.fan",
 ]
 
@@ -453,6 +455,11 @@ def test_the_contents_hold_every_chapter_and_notebook_once():
     assert pages[chapter + 1] == "notebooks/03_train_autoencoder-fan-coarse", (
         "the first of its stage follows the chapter"
     )
+    assert pages[pages.index("how_to_run") + 1] == "notebooks/09_playground"
+    assert pages[pages.index("your_machine") + 1] == "notebooks/10_your_machine"
+    stages = [item for item in items if item.stage not in ("09_playground", "10_your_machine")]
+    without = pages_of(contents.contents(stages, ["fan", "ToyCar"]))
+    assert not [page for page in without if "playground" in page], "a run on recordings has no such page"
 
 
 def test_the_reference_has_every_module():
@@ -702,6 +709,12 @@ def test_shifts_can_be_heard_and_told_apart():
     source, *others = [example.decibel.mean(0) for example in found]
     assert all(np.abs(example.waveform).max() <= 1.5 and np.isfinite(example.decibel).all() for example in found)
     assert all(np.abs(spectrum - source).mean() > 1.5 for spectrum in others), "dB"
+
+
+def test_the_single_network_is_shown_or_not_run():
+    assert tables.one_model({"mix_fixed": 0.7}) == "*Integrated* was not run in this profile."
+    text = tables.one_model({"integrated": 0.65, "mix_fixed": 0.7})
+    assert "*Integrated* reaches 65.00 %" in text and text.endswith("; *mix* without labels 70.00 %.")
 
 
 def test_the_lock_names_what_computed_a_run():

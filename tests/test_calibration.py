@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from asdlib.detector.calibration import ENSEMBLE, Calibration, combine_branches
+from asdlib.detector.calibration import ENSEMBLE, Calibration, combine_branches, score_as_new
 from asdlib.ensemble import normalise
 
 SCORES = arrays(np.float64, st.integers(2, 60), elements=st.floats(-10, 10), unique=True)
@@ -41,6 +41,45 @@ def test_long_recordings_alarm_at_the_rate_of_the_whole(windows):
     """For exponential tails, as assumed, the tail estimated from 50 clips is within a factor of two."""
     alarms, _ = simulated(lambda rng, size: rng.exponential(size=size), 50, windows, 0.1)
     assert 0.05 < alarms < 0.2
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.8])
+@pytest.mark.parametrize("clips", [10, 25])
+def test_the_bound_holds_although_scores_are_normalised_by_the_held_out_clips(clips, alike):
+    """Systems of all branches with normal scores, correlated or not; a clip in its own mean and deviation breaks it."""
+    rng, times = np.random.default_rng(0), 400
+    systems = [
+        "autoencoder/a/l1",
+        "autoencoder/b/l1",
+        "classifier/a/logit",
+        *(f"statistics/{x}" for x in ("whole", "b")),
+    ]
+
+    def draw(count):
+        common = rng.standard_normal(count)
+        return {s: np.sqrt(alike) * common + np.sqrt(1 - alike) * rng.standard_normal(count) for s in systems}
+
+    rates = {"as new": [], "in-sample": []}
+    for _ in range(times):
+        held = draw(clips)
+        scores = combine_branches(draw(100), held, "average")[ENSEMBLE]
+        for name, reference in (
+            ("as new", score_as_new(held, "average")),
+            ("in-sample", combine_branches(held, held, "average")),
+        ):
+            rates[name].append((scores > Calibration(reference[ENSEMBLE], 0.1).threshold()).mean())
+    bound = Calibration(np.arange(clips), 0.1).expected()["rate"]
+    assert np.mean(rates["as new"]) < bound
+    assert np.mean(rates["in-sample"]) > np.mean(rates["as new"])
+
+
+def test_clips_scored_as_new_keep_their_order():
+    held = {"autoencoder/a/l1": np.random.default_rng(0).standard_normal(130)}
+    found = score_as_new(held, "average")["autoencoder"]
+    assert stats.spearmanr(found, held["autoencoder/a/l1"])[0] > 0.999
+    alone = score_as_new({"autoencoder/a/l1": held["autoencoder/a/l1"][:3]}, "average")["autoencoder"]
+    first, *others = held["autoencoder/a/l1"][:3]
+    assert alone[0] == pytest.approx((first - np.mean(others)) / np.std(others) / 1.0, rel=1e-6)
 
 
 def test_too_few_clips_are_reported():

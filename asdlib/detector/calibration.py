@@ -1,7 +1,10 @@
 """Turn scores into percentiles and decisions, with the scores of normal clips that no network learnt from.
 
 A new normal window and the held-out ones are exchangeable, so its rank among them is uniform whatever the distribution
-of scores, which bounds the rate of false alarms (:func:`asdlib.evaluation.empirical.empirical_threshold`). The score of
+of scores, which bounds the rate of false alarms (:func:`asdlib.evaluation.empirical.empirical_threshold`). The scores
+are normalised by the held-out clips, though, and a clip that takes part in its own mean and deviation scores lower than
+a new one would. Therefore each held-out clip is scored as if it were new, by the others (:func:`score_as_new`). They
+are a few less, so that false alarms are somewhat rarer than the bound: 6 % instead of 9 % with 10 clips. The score of
 a recording of several windows is the highest of theirs, and the rate is that of whole recordings. No held-out set is
 large enough for that, so the tail above the third quartile of the held-out scores is modelled as exponential.
 """
@@ -22,6 +25,7 @@ WHOLE = "whole"
 CONFIDENCE = 0.95
 """confidence of the intervals of false-alarm rates"""
 _LEAST = 1e-6  # smallest share of normal recordings; the tail is not extrapolated further
+_FOLDS = 50  # groups of held-out clips that are scored by the others; one clip each if there are no more
 _BODY = 0.75  # quantile above which the tail is exponential
 
 
@@ -134,6 +138,27 @@ def calibrate(
         by: As in :func:`combine_branches`.
     """
     return {
-        key: {name: Calibration(values, rate) for name, values in combine_branches(own, own, by).items()}
+        key: {name: Calibration(values, rate) for name, values in score_as_new(own, by).items()}
         for key, own in reference.items()
     }
+
+
+def score_as_new(reference: Mapping[str, np.ndarray], by: str) -> dict[str, np.ndarray]:
+    """Return the scores of held-out clips as :func:`combine_branches` would score new ones, each by the other clips.
+
+    Args:
+        reference: Scores of the held-out clips by system, ``(clips,)``.
+        by: As in :func:`combine_branches`.
+    """
+    count = len(next(iter(reference.values())))
+    if count < 2:
+        return combine_branches(reference, reference, by)
+    fold = np.arange(count) % min(count, _FOLDS)
+    found = []
+    for one in range(fold.max() + 1):
+        own, others = (
+            {system: values[rows] for system, values in reference.items()} for rows in (fold == one, fold != one)
+        )
+        found.append(combine_branches(own, others, by))
+    order = np.argsort(np.argsort(fold, kind="stable"))
+    return {name: np.concatenate([part[name] for part in found])[order] for name in found[0]}
