@@ -51,10 +51,9 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(place):
-    """Copy the detector and export its ONNX files twice."""
+    """Copy the detector and export its ONNX files; the test of foreign files replaces some by a second export."""
     shutil.copytree(place / "detector", place / "exported")
-    for _ in range(2):
-        assert main(["onnx", str(place / "exported")]) == 0
+    assert main(["onnx", str(place / "exported")]) == 0
     return place / "exported"
 
 
