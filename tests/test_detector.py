@@ -106,11 +106,7 @@ def test_scikit_learns_conventions(detector, odd, usual):
 
 def test_scores_of_all_sections_and_lengths_share_one_offset(detector, home):
     clips = [write(home / "right" / "one.wav", hum(1400, pitch=700))]
-<<<<<<< HEAD
-    clips.append(write(home / "left" / "many.wav", hum(1401, seconds=30)))
-=======
     clips.append(write(home / "left" / "long.wav", hum(1401, seconds=40)))
->>>>>>> tool
     verdicts = [detector.judge(clip) for clip in clips]
     assert all(verdict.threshold != -detector.offset_ for verdict in verdicts)
     margins = [verdict.threshold - verdict.score for verdict in verdicts]
