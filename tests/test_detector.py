@@ -22,6 +22,7 @@ import asdlib
 from asdlib import params
 from asdlib.__main__ import main
 from asdlib.detector import cutting, localize, output, recordings, sources
+from asdlib.detector.calibration import ENSEMBLE, combine_branches, score_as_new
 from asdlib.detector.watch import JOURNAL, default_journal, watch
 from asdlib.errors import DataError, DetectorError
 
@@ -158,14 +159,20 @@ def test_the_card_lists_the_recordings(detector, home):
     assert not (home / ".detector.work").exists()
 
 
-def test_held_out_clips_score_as_new_ones(detector, home):
-    """A calibration clip that is judged again gets the stored score."""
+def test_held_out_clips_have_the_scores_of_new_ones(detector, home):
+    """Each is scored by the others; judged again, it is scored by all of them, itself included."""
     heard = pd.read_csv(home / "detector" / "recordings.csv", dtype=str)
     held = heard[(heard["name"] == "right") & (heard["split"] == "test")]
     scores = [detector.judge(home / "pump" / "right" / name).score for name in held["recording"].iloc[:2]]
     stored = detector.held_out_
     stored = stored[(stored["section"] == "right") & (stored["branch"] == "ensemble")]["score"]
-    np.testing.assert_allclose(scores, stored.iloc[:2], rtol=1e-9, atol=1e-9)
+    judge = detector._fitted()
+    code = judge.stored.facts.codes[judge.stored.facts.sections.index("right")]
+    samples = judge.stored.facts.samples(judge.stored.settings.data.sample_rate)[0]
+    reference = judge.stored.reference[judge.key(code, "source", samples)]
+    again = combine_branches(reference, reference, judge.by)[ENSEMBLE]
+    np.testing.assert_allclose(scores, again[:2], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(stored, score_as_new(reference, judge.by)[ENSEMBLE])
 
 
 # Long recordings and other rates --------------------------------------------------------------------------------------
