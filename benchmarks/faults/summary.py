@@ -86,7 +86,7 @@ def write(table: pd.DataFrame, detector: Detector, options) -> None:
         "tested": int(table["clip"].nunique()),
         "seconds": stored.facts.seconds,
         "false_alarm_rate": stored.facts.false_alarm_rate,
-        "outliers": stored.facts.outliers,
+        "outliers": [Path(name).name for name in stored.facts.outliers],
         "device": record["device"],
         "steps": [
             stored.settings.candidate("autoencoder", "base").training.steps,
