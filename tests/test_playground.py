@@ -126,20 +126,21 @@ def test_clips_that_cannot_be_picked_are_an_error(settings, tmp_path):
         playground.pick(settings, "fan", str(tmp_path / "some.wav"), "07", "source")
 
 
-def test_the_explorer_follows_its_choices(settings, tmp_path, monkeypatch, capsys):
+def test_the_explorer_follows_its_choices(settings, tmp_path, monkeypatch):
     """Drop-downs list the clips of the run; players, verdict and figure are those of the chosen or uploaded clip."""
-    displayed = []
-    monkeypatch.setattr(explorer, "display", lambda *things: displayed.append(things))
+    displayed, printed = [], []
+    monkeypatch.setattr(explorer.widgets.Output, "append_display_data", lambda _, thing: displayed.append(thing))
+    monkeypatch.setattr(explorer.widgets.Output, "append_stdout", lambda _, text: printed.append(text))
     shown = explorer.Explorer(settings, "fan", "base", "base", 0.9)
-    players, verdict = displayed[0]
+    players, verdict, _ = displayed
     assert players.data.count("<audio") == 2 and shown.clip.value in players.data
     assert list(verdict["system"]) == ["autoencoder", "classifier", "ensemble"]
     shown.domain.value, shown.label.value = "target", "normal"
     assert shown.clip.options and all("target" in name and "normal" in name for name in shown.clip.options)
-    assert shown.clip.value in displayed[-2][0].data
-    thresholds = displayed[-2][1]["threshold"]
+    assert shown.clip.value in displayed[-3].data
+    thresholds = displayed[-2]["threshold"]
     shown.quantile.value = 0.6
-    assert (displayed[-2][1]["threshold"] < thresholds).all()
+    assert (displayed[-2]["threshold"] < thresholds).all()
     soundfile.write(tmp_path / "mine.wav", np.random.default_rng(0).normal(0, 0.1, 32_000), 16_000)
 
     def upload(name, content):
@@ -147,6 +148,6 @@ def test_the_explorer_follows_its_choices(settings, tmp_path, monkeypatch, capsy
         shown.upload.value = (file | {"last_modified": datetime.datetime.now(datetime.UTC)},)
 
     upload("mine.wav", (tmp_path / "mine.wav").read_bytes())
-    assert "mine.wav" in displayed[-2][0].data
+    assert "mine.wav" in displayed[-3].data
     upload("odd.wav", b"odd")
-    assert "odd.wav" in capsys.readouterr().out
+    assert "odd.wav" in printed[-1]

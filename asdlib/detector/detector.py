@@ -44,7 +44,8 @@ class Detector(OutlierMixin, BaseEstimator):
     Attributes:
         sections_: Names of the sections.
         card_: The model card, Markdown.
-        held_out_: Scores of the held-out clips, each as if it were new, one row per clip and branch: ``section, domain, branch, score``.
+        held_out_: Scores of the held-out clips, each as if it were new, one row per clip and branch: ``section, domain,
+            branch, score``.
         warnings_: Warnings about the recordings, one sentence each (after :meth:`fit`).
 
     .. code-block:: python

@@ -69,18 +69,22 @@ class Explorer:
 
     def _show(self, change=None) -> None:
         """Show players, verdict and figure of the clip, or of the recording that was uploaded last."""
-        self.out.clear_output(wait=True)
-        with self.out, tempfile.TemporaryDirectory() as folder:
+        # Not by ``with self.out``: then papermill's client answers the widget while it waits for the cell, and at times
+        # misses that the cell has ended and waits forever (https://github.com/jupyter/nbclient/issues/312).
+        self.out.outputs = ()
+        with tempfile.TemporaryDirectory() as folder:
             try:
                 chosen = self.clip.value
                 if self.upload.value and (change is None or change["owner"] is not self.clip):
                     chosen = Path(folder) / Path(self.upload.value[-1]["name"]).name
                     chosen.write_bytes(self.upload.value[-1]["content"])
-                self._judge(str(chosen))
+                for thing in self._judge(str(chosen)):
+                    self.out.append_display_data(thing)
             except AsdError as error:
-                print(error)
+                self.out.append_stdout(f"{error}\n")
 
-    def _judge(self, chosen: str) -> None:
+    def _judge(self, chosen: str) -> list:
+        """Return players, verdict and figure of a clip of the run or of a recording."""
         settings, machine = self.settings, self.machine.value
         about, waveform = playground.pick(settings, machine, chosen, self.section.value, self.domain.value)
         normal = inspection.typical(self._scores(), about["section"], about["domain"], "normal")
@@ -90,6 +94,6 @@ class Explorer:
         ]
         judge = playground.load_judge(settings, about, waveform, *self.candidates, 1 - self.quantile.value)
         verdict = playground.tabulate(playground.judge(judge, about, waveform))
-        display(sound.players(heard), verdict.round(2))
-        display(figure := figures.scores(playground.held_out_scores(judge, about), verdict))
-        plt.close(figure)
+        figure = figures.scores(playground.held_out_scores(judge, about), verdict)
+        plt.close(figure)  # else it is shown below the cell, too
+        return [sound.players(heard), verdict.round(2), figure]
