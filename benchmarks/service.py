@@ -1,8 +1,8 @@
 """Measure memory and CPU time of a detector that judges one recording after another, as a service does.
 
-Writes ``book/results/service.csv``. The networks have the sizes of the profile ``quick``; they are trained
-for two steps only, which changes neither. ``python benchmarks/service.py`` needs the packages of ``asdlib[onnx]`` for
-the rows of ONNX Runtime, which are left out otherwise.
+Writes ``book/results/service.csv``. ``python benchmarks/service.py`` makes a detector with networks of the sizes of the
+profile ``detector``, trained for two steps only, which changes neither; ``service.py DETECTOR`` takes one that is there.
+The rows of ONNX Runtime need the packages of ``asdlib[onnx]`` and are left out otherwise.
 """
 
 import json
@@ -23,16 +23,21 @@ from asdlib.detector import Detector, onnx, runtime
 
 CLIPS, SECONDS, RATE, MANY = 16, 10, 16_000, 20
 _COMMAND = """
-import json, resource, sys
+import json, re, resource, sys
+from pathlib import Path
 from asdlib.__main__ import main
 main(sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss * 1024]), file=sys.stderr)
+most = 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+print(json.dumps([used.ru_utime + used.ru_stime, most]), file=sys.stderr)
 """
 
 
 def measure_process(detector: Path, clip: Path, count: int) -> tuple[float, float]:
-    """Measure CPU seconds and peak bytes of a process that judges a recording ``count`` times."""
+    """Measure CPU seconds and peak bytes of a process that judges a recording ``count`` times.
+
+    The kernel's ``ru_maxrss`` would include the memory of this process, of which the other one is a fork.
+    """
     command = [sys.executable, "-c", _COMMAND, "score", str(detector), *[str(clip)] * count]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
@@ -50,7 +55,10 @@ def main() -> None:
             for index in range(CLIPS):
                 wave = rng.normal(0, 0.03, SECONDS * RATE)
                 soundfile.write(folder / name / f"{index:02d}.wav", wave, RATE, "PCM_16")
-        detector = Detector("detector", overrides=TWO_STEPS).fit(folder / "normal", outliers=[folder / "other"])
+        if len(sys.argv) > 1:
+            detector = Detector.load(sys.argv[1])
+        else:
+            detector = Detector("detector", overrides=TWO_STEPS).fit(folder / "normal", outliers=[folder / "other"])
         detector.save(folder / "pytorch")
         kinds = {"PyTorch": folder / "pytorch"}
         if runtime.is_installed():
