@@ -1,7 +1,7 @@
 """Measure memory and CPU time of a detector that judges one recording after another, as a service does.
 
 Writes ``book/results/service.csv``. ``python benchmarks/service.py`` makes a detector with networks of the sizes of the
-profile ``detector``, trained for two steps only, which changes neither; ``service.py DETECTOR`` takes one that is there.
+profile ``detector``, trained for two steps only, which changes neither; ``service.py DETECTOR`` takes one that exists.
 The rows of ONNX Runtime need the packages of ``asdlib[onnx]`` and are left out otherwise.
 """
 
