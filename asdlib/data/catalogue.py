@@ -48,7 +48,7 @@ def scan(root: Path) -> pd.DataFrame:
     """Return the catalogue of a folder: one row per clip, columns :data:`COLUMNS`, sorted.
 
     Raises:
-        DataError: The folder is missing or contains no clip, a name does not fit :mod:`.file_names`, or a path cannot
+        DataError: The folder is missing or contains no clip, a name does not fit :mod:`asdlib.data.file_names`, or a path cannot
             be opened.
     """
     clips, problems, _ = walk(root)

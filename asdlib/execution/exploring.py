@@ -55,7 +55,7 @@ def check_parameters() -> None:
     """Raise :class:`NotebookError` for a parameter that the notebook does not declare, or one of another type.
 
     Declared parameters have a type. ``papermill -p machine 001`` passes the number 1; only for ``section`` is it clear
-    which text that was (:func:`asdlib.params.section`). Only the first cells of a fresh kernel are looked at, where
+    which text that was (``asdlib.params.section``). Only the first cells of a fresh kernel are looked at, where
     nothing else is set.
     """
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
