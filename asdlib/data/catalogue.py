@@ -48,8 +48,8 @@ def scan(root: Path) -> pd.DataFrame:
     """Return the catalogue of a folder: one row per clip, columns :data:`COLUMNS`, sorted.
 
     Raises:
-        DataError: The folder is missing or contains no clip, a name does not fit :mod:`asdlib.data.file_names`, or a path cannot
-            be opened.
+        DataError: The folder is missing or contains no clip, a name does not fit :mod:`asdlib.data.file_names`, or a
+            path cannot be opened.
     """
     clips, problems, _ = walk(root)
     if problems:
