@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asdlib import origin, params, playground, scores
+from asdlib import explorer, origin, params, playground, scores
 from asdlib.autoencoder import inspection
 from asdlib.classifier import clip_outputs, window_outputs
 from asdlib.classifier import inspection as classifier_inspection
@@ -16,7 +16,6 @@ from asdlib.detector import Verdict
 from asdlib.errors import AsdError
 from asdlib.execution import notebooks
 from asdlib.paths import HOME, Run
-from asdlib.plots import explorer
 
 pytestmark = pytest.mark.slow
 
