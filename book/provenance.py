@@ -210,7 +210,7 @@ def gpu_hours(measured: Path, counted: Path) -> str:
 def service(path: Path) -> str:
     """Memory and CPU time of a detector that runs as a service (``benchmarks/service.py``)."""
     if not path.is_file():
-        return "Memory and CPU time of the service have not been measured; `python benchmarks/service.py` measures them.\n"
+        return "The service has not been measured; `python benchmarks/service.py` measures its memory and CPU time.\n"
     found = pd.read_csv(path)
     rows = [
         (row.runtime, f"{row.bytes / 2**20:.0f}", f"{row.start_cpu_seconds:.1f}", f"{row.cpu_seconds:.2f}")
