@@ -406,7 +406,8 @@ def test_band_errors_are_means_in_decibel(folder):
 
 
 def test_section_regression_adds_an_error(folder):
-    run = settings(folder, autoencoder_candidates={"base": {}, "plain": {"model": {"section_regression": False}}})
+    plain = {"origin": "extension", "model": {"section_regression": False}}
+    run = settings(folder, autoencoder_candidates={"base": {}, "plain": plain})
     train.fit(run, "fan", "plain")
     for candidate, dims in (("base", 13), ("plain", 12)):
         clips, net = scorer.open_trained(run, "fan", candidate)
