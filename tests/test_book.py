@@ -561,7 +561,7 @@ def test_false_alarms_and_flags_are_shown():
     flags = pd.DataFrame([("Baseline (AE)", "x", "fan", "00", "source", "calls 100% outliers")], columns=health.COLUMNS)
     text = tables.health_notes(flags)
     assert ":::{warning}" in text and "Baseline (AE) (x), fan 00 source" in text and "100 % outliers" in text
-    assert "warning" not in tables.health_notes(flags.iloc[:0])
+    assert ":::{warning}" not in tables.health_notes(flags.iloc[:0])
 
 
 def test_a_column_of_dashes_is_left_out():
