@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 import clips
+import costs
 import exercises
 import flow
 import integrated
@@ -100,7 +101,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         made = (stamp + ALSO, facts) if chapter.stem in ("index", "claims", "one_model") else made
         write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), *made))
     scores = real.read(REAL)
-    stored, texts = real.pages(REAL, scores)
+    stored, texts = real.pages(REAL)
     stored |= systems.pages(SYSTEMS) | shifts.pages(SHIFTS) | integrated.pages(SHIFTS)
     for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
@@ -170,7 +171,7 @@ def stamped(text: str, stamp: str, facts: str, settings: str = "settings") -> st
 def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], notebooks: dict) -> dict[str, str]:
     """The Markdown that is made of the run, by file name: what chapters include, and whole pages."""
     versions = {name: metadata.version(name) for name in TOOLS}
-    costs = provenance.costs(notebooks, run)
+    spent = costs.costs(notebooks, run)
     result = {
         "generated/table1.md": table_one.table1(table, machines),
         "generated/printed.md": table_one.printed(),
@@ -193,22 +194,23 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/false_alarms.md": tables.false_alarms(false_alarms.read(there(run.false_alarms))),
         "generated/health.md": tables.health_notes(health.read(there(run.health))),
         "generated/reliability.md": tables.reliability(SOURCES / "results" / "reliability" / "figures.csv"),
-        "generated/cost.md": provenance.cost(costs),
+        "generated/cost.md": costs.cost(spent),
         "generated/notebooks.md": tables.table(
-            provenance.notebook_map(costs).rename(columns=lambda name: name[:1].upper() + name[1:]),
+            costs.notebook_map(spent).rename(columns=lambda name: name[:1].upper() + name[1:]),
             "All notebooks: minutes of this run (how many times, on average) and the most memory that one held.",
             "notebooks-table",
             "llllrr",
             "5 5 4 4 2 1",
         ),
-        "generated/benchmarks.md": provenance.benchmarks(SOURCES / "results" / "benchmarks.csv"),
-        "generated/growth.md": provenance.growth(SOURCES / "results" / "growth.csv"),
-        "generated/paper_run.md": provenance.paper_run(SOURCES / "results" / "paper_run.csv"),
-        "generated/gpu.md": provenance.gpu(GPU),
-        "generated/paper_size.md": provenance.paper_size(GPU.with_name(provenance.PAPER_SIZE)),
+        "generated/benchmarks.md": costs.benchmarks(SOURCES / "results" / "benchmarks.csv"),
+        "generated/growth.md": costs.growth(SOURCES / "results" / "growth.csv"),
+        "generated/paper_run.md": costs.paper_run(SOURCES / "results" / "paper_run.csv"),
+        "generated/gpu.md": costs.gpu(GPU),
+        "generated/paper_size.md": costs.paper_size(GPU.with_name(costs.PAPER_SIZE)),
         **plain_detectors.pages(SOURCES / "results" / "detector"),
-        "generated/service.md": provenance.service(SOURCES / "results" / "service.csv"),
-        "generated/computed.md": provenance.computed(settings, provenance.records(run), versions),
+        "generated/service.md": costs.service(SOURCES / "results" / "service.csv"),
+        "generated/computed.md": provenance.computed(settings, run, versions),
+        "generated/stored.md": provenance.stored(SOURCES / "results"),
         "generated/departures.md": provenance.departures(settings, params.load("paper")),
         "generated/absent.md": provenance.absent(table, settings, GPU),
         "generated/settings.yaml": yaml.safe_dump(settings.resolved(), sort_keys=False),

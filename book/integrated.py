@@ -1,11 +1,10 @@
 """Show stored results of *Integrated*, which ``benchmarks/shifts/one_model_ablations.py`` wrote."""
 
 import json
-from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
-from tables import BLANK, effect, percent, table
+from tables import BLANK, day, effect, percent, table
 
 ABLATIONS = "one_model_ablations"
 
@@ -33,7 +32,7 @@ def values(folder: Path) -> dict[str, str]:
     texts = {
         "seeds": str(len(record["settings"]["seeds"])),
         "commit": record["commit"],
-        "day": f"{datetime.fromisoformat(record['date']):%-d %B %Y}",
+        "day": day(record["date"]),
     }
     heads = {"embedding": "without the reconstruction head", "errors": "without the embedding head"}
     for key, system in heads.items():

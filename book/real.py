@@ -1,8 +1,8 @@
 """Pages on a run whose recordings are not part of the project, made of what :mod:`store` kept of it."""
 
+import itertools
 import json
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,16 +10,15 @@ import pandas as pd
 import table_one
 import tables
 import verdicts
-from tables import percent, table
+from tables import day, percent, table
 
 from asdlib import metrics
-from asdlib.ensemble.blocks import BLOCKS, EXTENSIONS, ROWS
+from asdlib.ensemble.blocks import BLOCKS, EXTENSIONS, MIX, ROWS
 from asdlib.evaluation import false_alarms
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.rows import SYSTEMS
 from asdlib.evaluation.values import slug
 from asdlib.plots import ablations, autoencoder, baselines, classifier, ensemble, evaluation, style
-from asdlib.tables import read_table
 
 PAGES = ("real", "real_autoencoder", "real_classifier", "real_ensembles")
 """chapters whose numbers are of the stored run, not of the book's"""
@@ -35,9 +34,13 @@ TUNED = {
     False: "Its settings were fixed before anybody saw a figure of these test clips.",
 }
 """what ``settings_tuned_on_these_clips`` of a stored run's record means"""
+DIFFERENCES = "table1_differences.csv"
 DOMAINS = ("source", "target", "all")
-Resamples = dict[str, Resampled]
-"""``singles``: every candidate's variants and the reference; ``rows``: the rows of Table 1"""
+SYSTEMS_FILE = "systems.csv"
+"""what :func:`compare` finds; drawing a thousand resamples takes too long for each building of the book"""
+COMPARED = ["value", "low", "high", "difference", "difference_low", "difference_high"]
+FINETUNED = {"mahalanobis": "source_mahalanobis", "w50_mean": "source_model"}
+"""score of the fine-tuned model, and the same score of the model before it"""
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -57,25 +60,45 @@ def read(folder: Path) -> pd.DataFrame:
     return frame
 
 
-def resampled(scores: pd.DataFrame, record: dict) -> Resamples:
-    """Figures under resampled clips, with the run's own settings of the evaluation and its seed."""
-    evaluation_, seed = record["settings"]["evaluation"], record["settings"]["seed"]
-    single = scores["row"].str.contains("/")
-    parts = {"singles": scores[single | (scores["row"] == REFERENCE)], "rows": scores[~single]}
-    return {name: Resampled(part, evaluation_["p"], evaluation_["bootstrap"], seed) for name, part in parts.items()}
+def compare(scores: pd.DataFrame, settings: dict) -> pd.DataFrame:
+    """Every candidate's variants next to the reference, and fine-tuned models next to their source models, resampled.
+
+    Args:
+        scores: As :func:`read` gives them.
+        settings: Of the run.
+
+    Returns:
+        One row per system and domain: ``system, than, domain, value, low, high`` (of the system, interval over clips),
+        ``difference, difference_low, difference_high`` (paired; NaN for the reference itself).
+    """
+    evaluation_ = settings["evaluation"]
+    singles = scores[scores["row"].str.contains("/") | (scores["row"] == REFERENCE)]
+    samples = Resampled(singles, evaluation_["p"], evaluation_["bootstrap"], settings["seed"])
+    names = {row for row, _ in samples.keys}
+    pairs = [(name, REFERENCE) for name in sorted(names)]
+    for tuned, source in FINETUNED.items():
+        both = ((f"{stem}/{tuned}", f"{stem}/{source}") for stem in sorted({name.rpartition("/")[0] for name in names}))
+        pairs += [pair for pair in both if names.issuperset(pair) and pair[0].startswith("classifier/")]
+    rows = []
+    for (name, than), domain in itertools.product(pairs, DOMAINS):
+        own = interval(samples.values((name, ""), domain=domain), evaluation_["confidence"], (0, 1))
+        less = (float("nan"),) * 3
+        if name != than:
+            less = interval(samples.difference((name, ""), (than, ""), domain=domain), evaluation_["confidence"])
+        rows.append((name, than, domain, *own, *less))
+    return pd.DataFrame(rows, columns=["system", "than", "domain", *COMPARED])
 
 
 def stamp(folder: Path) -> tuple[str, str]:
     """What the data are and which run this is; what made it."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    several = any((folder / name).is_file() for name in ("table1_seeds.csv", "ablations.csv"))
-    seeds = "More than one seed." if several else "One seed."
+    over_seeds = [folder / name for name in ("table1_seeds.csv", "ablations.csv") if (folder / name).is_file()]
+    seeds = f"{pd.read_csv(over_seeds[0])['seeds'].max()} seeds." if over_seeds else "One seed."
     first = (
         f"**{record['title']}.** Profile `{record['profile']}`. {CAUTION} {tuned(record)} {seeds} **The recordings are "
         "not part of "
     )
-    day = f"{datetime.fromisoformat(record['date']):%-d %B %Y}"
-    facts = f"{day}; {record['hours'] * 60:.0f} min in all stages; {record['device']}; commit `{record['commit']}`."
+    facts = f"{day(record['date'])}; {record['hours'] * 60:.0f} min in all stages; commit `{record['commit']}`."
     return first + "this project, so this page shows a stored run, not the run that the other pages show**", facts
 
 
@@ -84,34 +107,39 @@ def tuned(record: dict) -> str:
     return TUNED[record["settings_tuned_on_these_clips"]]
 
 
-def values(folder: Path, samples: Resamples, confidence: float) -> dict[str, str]:
-    """Texts for prose: every row of Table 1 over all, and how many systems lie clearly above or below the reference."""
+def values(folder: Path) -> dict[str, str]:
+    """Texts for prose: rows of Table 1 over all, the gain of *mix*, how many systems differ from the reference."""
     frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""}).dropna(subset=["value"])
     frame = frame[frame["machine"] == "all"]
     named = {
         slug(item.row, item.selection, item.domain if item.domain != "all" else ""): percent(item.value)
         for item in frame.itertuples()
     }
+    gained = pd.read_csv(folder / DIFFERENCES, keep_default_na=False)
+    for name, than in (("ae", "AE ensemble"), ("bc", "BC ensemble")):
+        found = gained[(gained["row"] == MIX) & (gained["than"] == than) & (gained["selection"] == "cross-fitted")]
+        ((effect, low, high),) = found.loc[found["domain"] == "all", ["difference", "low", "high"]].to_numpy(float)
+        named[f"gain_mix_over_{name}"] = tables.effect(effect, low, high)
+    compared = pd.read_csv(folder / SYSTEMS_FILE)
+    compared = compared[(compared["than"] == REFERENCE) & (compared["domain"] == "all")]
     for branch in ("autoencoder", "classifier"):
-        rows = [key for key in samples["singles"].keys if key[0].startswith(branch)]
-        less = [interval(samples["singles"].difference(key, (REFERENCE, "")), confidence) for key in rows]
-        above, below = sum(low > 0 for _, low, _ in less), sum(high < 0 for _, _, high in less)
+        rows = compared[compared["system"].str.startswith(branch)]
+        above, below = (rows["difference_low"] > 0).sum(), (rows["difference_high"] < 0).sum()
         named |= {f"{branch}_systems": str(len(rows)), f"{branch}_above": str(above), f"{branch}_below": str(below)}
     return named
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------
-def systems(samples: Resampled, branch: str, confidence: float) -> str:
+def systems(compared: pd.DataFrame, branch: str) -> str:
     """Every candidate and variant of a branch, best first, with intervals and paired difference to the reference."""
-    rows = [row for row, _ in samples.keys if row.startswith(branch)]
-    order = sorted(rows, key=lambda row: -samples.values((row, ""))[0])
+    compared = compared[compared["than"] == REFERENCE].set_index(["system", "domain"])
+    rows = [name for name in compared.index.unique("system") if name.startswith(branch)]
     shown = []
-    for row in [*order, REFERENCE]:
-        by = {domain: interval(samples.values((row, ""), domain=domain), confidence, (0, 1)) for domain in DOMAINS}
-        less = interval(samples.difference((row, ""), (REFERENCE, "")), confidence) if row != REFERENCE else None
-        name = row.split("/")[1:] if row != REFERENCE else [f"*{REFERENCE}*", tables.BLANK]
-        texts = [percent(by["source"][0]), percent(by["target"][0]), percent(*by["all"])]
-        shown.append([*name, *texts, tables.effect(*less) if less else tables.BLANK])
+    for name in [*sorted(rows, key=lambda name: -compared.loc[(name, "all"), "value"]), REFERENCE]:
+        by = {domain: compared.loc[name, domain] for domain in DOMAINS}
+        words = name.split("/")[1:] if name != REFERENCE else [f"*{REFERENCE}*", tables.BLANK]
+        texts = [percent(by["source"]["value"]), percent(by["target"]["value"]), percent(*by["all"][COMPARED[:3]])]
+        shown.append([*words, *texts, tables.effect(*by["all"][COMPARED[3:]]) if name != REFERENCE else tables.BLANK])
     columns = ["Candidate", "Variant", "Source", "Target", "All (interval)", f"Minus *{REFERENCE}*"]
     caption = (
         f"Every {branch} candidate and variant on the stand-in, best first: harmonic mean of AUC and pAUC, per cent; "
@@ -120,20 +148,22 @@ def systems(samples: Resampled, branch: str, confidence: float) -> str:
     return table(pd.DataFrame(shown, columns=columns), caption, f"real-{branch}-systems", "llrrrr")
 
 
-def finetuning(samples: Resampled, confidence: float) -> str:
+def finetuning(compared: pd.DataFrame) -> str:
     """Fine-tuned less not fine-tuned in the target domain, paired, of each candidate and score."""
-    rows = {row for row, _ in samples.keys}
-    shown = []
-    for row in sorted(rows):
-        for tuned, source in (("mahalanobis", "source_mahalanobis"), ("w50_mean", "source_model")):
-            other = f"{row.rpartition('/')[0]}/{source}"
-            if row.startswith("classifier/") and row.endswith(f"/{tuned}") and other in rows:
-                pair = [samples.values((name, ""), domain="target")[0] for name in (row, other)]
-                effect = interval(samples.difference((row, ""), (other, ""), domain="target"), confidence)
-                shown.append((*row.split("/")[1:], *map(percent, pair), tables.effect(*effect)))
+    target = compared[compared["domain"] == "target"]
+    alone = target[target["than"] == REFERENCE].set_index("system")["value"]
+    pairs = target[target["than"].str.rpartition("/")[2].isin(FINETUNED.values())]
+    shown = [
+        (*row.system.split("/")[1:], percent(row.value), percent(alone[row.than]), _effect(row))
+        for row in pairs.sort_values("system").itertuples()
+    ]
     columns = ["Candidate", "Score", "Fine-tuned", "Source model", "Difference (interval)"]
     caption = "The target domain before and after fine-tuning on the stand-in, per cent; differences paired, in points."
     return table(pd.DataFrame(shown, columns=columns), caption, "real-finetuning", "llrrr")
+
+
+def _effect(row) -> str:
+    return tables.effect(row.difference, row.difference_low, row.difference_high)
 
 
 GAINS = (
@@ -149,31 +179,20 @@ GAINS = (
 """what is compared with what"""
 
 
-def gains(samples: Resampled, confidence: float, stored: Path | None = None) -> str:
+def gains(differences: pd.DataFrame) -> str:
     """What combining and the extensions gain, paired, by selection and domain.
 
     Args:
-        samples: The rows of Table 1 under resampled clips.
-        confidence: Of the intervals.
-        stored: The run's own differences, in whose intervals the selection is repeated; a run without them has
-            intervals over clips only.
+        differences: The run's own, in whose intervals the selection is repeated.
     """
-    known = {}
-    if stored is not None and stored.is_file():
-        frame = read_table(stored).fillna({"than_selection": ""})
-        frame = frame[frame["machine"] == "all"]
-        keys = frame[["row", "selection", "than", "than_selection", "domain"]].itertuples(index=False, name=None)
-        known = dict(zip(keys, frame[["difference", "low", "high"]].to_numpy(dtype=float), strict=True))
+    differences = differences[differences["machine"] == "all"]
+    keys = differences[["row", "selection", "than", "than_selection", "domain"]].itertuples(index=False, name=None)
+    known = dict(zip(keys, differences[["difference", "low", "high"]].to_numpy(dtype=float), strict=True))
     shown = []
     for row, than in GAINS:
         for selection in table_one.SELECTIONS:
             other = (than, "" if than in SYSTEMS else selection)
-            effects = [
-                known.get((row, selection, *other, domain))
-                if known
-                else interval(samples.difference((row, selection), other, domain=domain), confidence)
-                for domain in DOMAINS
-            ]
+            effects = [known.get((row, selection, *other, domain)) for domain in DOMAINS]
             if any(effect is not None and not pd.isna(effect[0]) for effect in effects):
                 texts = [tables.BLANK if effect is None else tables.effect(*effect) for effect in effects]
                 shown.append((f"{row} minus {than}", selection, *texts))
@@ -208,28 +227,24 @@ def choices(folder: Path) -> str:
     return table(shown.fillna(tables.BLANK), caption, "real-choices", "lllll", "3 2 5 5 5")
 
 
-def pages(folder: Path, scores: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
-    """The generated parts of the pages by file name, and texts for prose by name.
-
-    Args:
-        folder: Of the stored run.
-        scores: As :func:`read` gives them.
-    """
+def pages(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """The generated parts of the pages by file name, and texts for prose by name, of the stored run in ``folder``."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    samples, confidence = resampled(scores, record), record["settings"]["evaluation"]["confidence"]
+    compared = pd.read_csv(folder / SYSTEMS_FILE)
+    differences = pd.read_csv(folder / DIFFERENCES, keep_default_na=False)
     texts = {
         "generated/real.md": table_one.stored(folder),
         "generated/real_claims.md": verdicts.of_one_run(verdicts.read(folder / "claims.csv"), "real-claims"),
-        "generated/real_autoencoder.md": systems(samples["singles"], "autoencoder", confidence),
-        "generated/real_classifier.md": systems(samples["singles"], "classifier", confidence),
-        "generated/real_finetuning.md": finetuning(samples["singles"], confidence),
+        "generated/real_autoencoder.md": systems(compared, "autoencoder"),
+        "generated/real_classifier.md": systems(compared, "classifier"),
+        "generated/real_finetuning.md": finetuning(compared),
         "generated/real_claims_extensions.md": stored_extensions(folder),
         "generated/real_false_alarms.md": stored_false_alarms(folder),
-        "generated/real_gains.md": gains(samples["rows"], confidence, folder / "table1_differences.csv"),
+        "generated/real_gains.md": gains(differences),
         "generated/real_choices.md": choices(folder),
         "generated/real_settings.json": json.dumps(record["settings"], indent=1) + "\n",
     }
-    return texts, values(folder, samples, confidence)
+    return texts, values(folder)
 
 
 def stored_extensions(folder: Path) -> str:

@@ -1,13 +1,12 @@
 """The chapter on shifts, made of the tables in ``results/shifts`` (``benchmarks/shifts/store.py`` and ``kinds.py``)."""
 
 import json
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import signal
-from tables import effect, percent, table
+from tables import day, effect, percent, table
 
 from asdlib import params
 from asdlib.data import file_names
@@ -48,8 +47,7 @@ def stamp(folder: Path) -> tuple[str, str]:
         "again from spectrograms, never DCASE2021. The recordings are not part of this project, so this page shows "
         "stored tables, not the run that the other pages show**"
     )
-    day = f"{datetime.fromisoformat(record['date']):%-d %B %Y}"
-    return first, f"{day}; {record['draws']:,} draws; {record['device']}; commit `{record['commit']}`."
+    return first, f"{day(record['date'])}; {record['draws']:,} draws; commit `{record['commit']}`."
 
 
 def values(folder: Path) -> dict[str, str]:
@@ -89,7 +87,7 @@ def pages(folder: Path) -> dict[str, str]:
         "generated/shifts_sets.md": sets(frame),
         "generated/shifts_attempts.md": attempts(frame),
         "generated/shifts_kinds.md": families(kinds),
-        "generated/shifts_sounds.md": f"```{{raw}} html\n{players(sounds(), SECONDS).data}\n```\n",
+        "generated/shifts_sounds.md": f"(shifts-sounds)=\n\n```{{raw}} html\n{players(sounds(), SECONDS).data}\n```\n",
     }
 
 
@@ -118,7 +116,7 @@ def sounds() -> list[Example]:
     waves = {
         f"{machine}, source domain": source,
         SETS["known"]: shifted(1.04, 0.0, -8.0, 0.0, background=-5.0),
-        "another unit": clip(machine, unit),
+        "another machine of the same type": clip(machine, unit),
         SETS["room"]: room,
         f"{SETS['load']}, one clip": shifted(0.92, 3.0, 5.0, 0.0, background=silent),
         f"{SETS['load']}, another clip": shifted(1.08, -3.0, -5.0, 0.0, background=silent),

@@ -25,6 +25,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import costs
 import pandas as pd
 import provenance
 import real
@@ -43,8 +44,6 @@ from asdlib.tables import read_table, write_table
 RESULTS = Path(__file__).parent / "results"
 README = "demo"
 """the run whose Table 1 and costs the README shows"""
-LOCK = "requirements.lock"
-"""packages that computed a stored result"""
 DIGITS = "%.5g"
 """of stored scores and errors: enough that no figure of merit changes in the digits that are shown"""
 CLIP = ["machine", "section", "domain", "split", "clip", "label"]
@@ -78,7 +77,7 @@ def store(profile: str, name: str, tuned: bool) -> Path:
         total = table[(table["machine"] == "all") & (table["domain"] == "all")]
         evaluation.intervals(total).savefig(folder / "table1.png")
         notebooks = {item: item.read() for item in ordered(run, params.Settings(**settings), machines)}
-        write_table(provenance.costs(notebooks, run), folder / "costs.csv")
+        write_table(costs.costs(notebooks, run), folder / "costs.csv")
         readme = paths.project_root() / "README.md"
         write_text(with_map(readme.read_text(encoding="utf-8"), folder / "costs.csv"), readme)
     else:
@@ -86,9 +85,9 @@ def store(profile: str, name: str, tuned: bool) -> Path:
         pairs = [pair in real.GAINS for pair in zip(differences["row"], differences["than"], strict=True)]
         shown = differences[pairs]  # of thousands, those that the book shows
         shown = shown[shown["machine"] == "all"]
-        write_table(shown, folder / run.differences.name)
+        write_table(shown, folder / real.DIFFERENCES)
         keep(run, settings, machines, folder)
-    write_text(provenance.lock(made_by([run.folder])), folder / LOCK)
+    write_text(provenance.lock(made_by([run.folder])), folder / provenance.LOCK)
     record = facts(settings, [run.folder]) | {"machines": machines, "settings_tuned_on_these_clips": tuned}
     write_json(record | {"settings": settings}, folder / "record.json")
     return folder
@@ -102,7 +101,7 @@ def keep_ablations(runs: list[Path], tuned: bool) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_table(table, folder / Run(runs[0]).ablations.name)
     settings["data"]["root"] = Path(settings["data"]["root"]).name  # where it lay says nothing to others
-    write_text(provenance.lock(made_by(runs)), folder / LOCK)
+    write_text(provenance.lock(made_by(runs)), folder / provenance.LOCK)
     record = facts(settings, runs) | {"settings_tuned_on_these_clips": tuned, "settings": settings}
     write_json(record, folder / "record.json")
     return folder
@@ -133,6 +132,8 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
         systems += [(branch, candidate) for candidate in settings[f"{branch}_candidates"]]
     every = [there(run.scores(system, machine, candidate)) for machine in machines for system, candidate in systems]
     wide(scores.read(every)).to_csv(folder / "scores.csv", float_format=DIGITS, index=False, lineterminator="\n")
+    compared = real.compare(real.read(folder), settings)
+    compared.to_csv(folder / real.SYSTEMS_FILE, float_format="%.7g", index=False, lineterminator="\n")
     for name in ("choices", "agreement"):
         found = [run.system("ensemble", machine) / f"{name}.csv" for machine in machines]
         parts = [pd.read_csv(there(path), dtype=str, keep_default_na=False) for path in found]
@@ -155,9 +156,9 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
     points.to_csv(folder / "maps.csv", index=False, float_format="%.3g", lineterminator="\n")
 
 
-def with_map(text: str, costs: Path) -> str:
+def with_map(text: str, stored: Path) -> str:
     """The README with the map of the notebooks, their minutes and memory, as the stored costs give it."""
-    frame = provenance.notebook_map(pd.read_csv(costs))
+    frame = costs.notebook_map(pd.read_csv(stored))
     lines = [list(frame.columns), ["---"] * 4 + ["--:"] * 2, *frame.to_numpy().tolist()]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return re.sub(r"(?ms)^\| notebook \|.*?\n(?!\|)", lambda _: table + "\n", text, count=1)

@@ -1,12 +1,11 @@
 """The page on ensembles of other people's systems, made of the tables in ``results/real_systems``."""
 
 import json
-from datetime import datetime
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from tables import BLANK, effect, percent, signed, table
+from tables import BLANK, day, effect, percent, signed, table
 
 from asdlib.plots import style
 from asdlib.plots import systems as plots
@@ -32,11 +31,8 @@ def stamp(folder: Path) -> tuple[str, str]:
         "the paper's. **The score files are not part of this project, so this page shows stored tables, not the run "
         "that the other pages show**"
     )
-    day = f"{datetime.fromisoformat(record['date']):%-d %B %Y}"
-    return (
-        first,
-        f"{day}; {record['resamples']} resamples; {record['seconds'] / 60:.0f} min; commit `{record['commit']}`.",
-    )
+    made = f"{day(record['date'])}; {record['resamples']} resamples; {record['seconds'] / 60:.0f} min"
+    return first, f"{made}; commit `{record['commit']}`."
 
 
 def values(folder: Path) -> dict[str, str]:

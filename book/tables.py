@@ -1,6 +1,7 @@
 """Results as MyST tables: Table 1, the audit of the printed one, the claims. Only differences are computed."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +34,15 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
     options = {":name:": name, ":class:": "words" if widths else "numbers" * ("r" in align), ":widths:": widths}
     head = "\n".join(f"{option} {value}" for option, value in options.items() if value)
     return f":::{{table}} {caption}\n{head}\n\n{rows}\n:::\n"
+
+
+def day(date: str) -> str:
+    """A date as people write it.
+
+    >>> day("2026-11-27T01:59:43+00:00")
+    '27 November 2026'
+    """
+    return f"{datetime.fromisoformat(date):%-d %B %Y}"
 
 
 def percent(value: float, low: float = float("nan"), high: float = float("nan")) -> str:

@@ -31,6 +31,7 @@ sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
 import assemble  # noqa: E402
 import clips  # noqa: E402
 import contents  # noqa: E402
+import costs  # noqa: E402
 import executed  # noqa: E402
 import exercises  # noqa: E402
 import flow  # noqa: E402
@@ -631,17 +632,30 @@ def test_departures_are_those_settings_that_differ():
     assert re.search(r"`classifier_candidates` \| \d+: `base`, .* \| 2: `base`, `shifted` \|", candidates)
 
 
+def test_what_made_the_artefacts_is_told_by_folder(tmp_path):
+    made = {"date": "2026-11-27T01:00:00+00:00", "versions": {"torch": "2"}, "data_fingerprint": "f", "device": "CPU"}
+    for folder, commit in (("data/fan", "aaa"), ("autoencoder/fan/base", "bbb")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "record.json").write_text(json.dumps(made | {"commit": commit}))
+    text = provenance.computed(params.load("smoke"), Run(tmp_path), {"papermill": "3"})
+    assert "| `data` | 1 | `aaa` | CPU |" in text and "| `autoencoder` | 1 | `bbb` | CPU |" in text
+    text = provenance.stored(BOOK / "results")
+    line = next(line for line in text.splitlines() if line.startswith("| `demo` |"))
+    assert "downloads/demo_requirements.lock" in line
+    assert "| `shifts/kinds` |" in text
+
+
 def test_cost_adds_up(tmp_path):
     run = Run(tmp_path)
     folder = run.system("autoencoder", "fan", "base")
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(json.dumps({"device": "a processor", "peak_bytes": 3 * 2**29}))
     items = [Executed.of(Path(f"{name}.ipynb")) for name in ("03_train_autoencoder.fan.base", "08_table1")]
-    frame = provenance.costs({items[0]: notebook(duration=10.4), items[1]: notebook(duration=30.2)}, run)
-    text = provenance.cost(frame)
+    frame = costs.costs({items[0]: notebook(duration=10.4), items[1]: notebook(duration=30.2)}, run)
+    text = costs.cost(frame)
     assert cell(text, "Seconds in all", "All stages") == "41" and cell(text, "Longest", "All stages") == "30"
     assert cell(text, "Device", "Reconstruction errors") == "a processor" and cell(text, "GiB", "All stages") == "1.5"
-    shown = provenance.notebook_map(frame).set_index("notebook")
+    shown = costs.notebook_map(frame).set_index("notebook")
     assert [f"`{path.stem}`" for path in sorted((BOOK.parent / "notebooks").glob("*.ipynb"))] == list(shown.index)
     assert tuple(shown.loc["`03_train_autoencoder`", ["minutes", "GiB"]]) == ("1 × 0.2", "1.5")
     assert tuple(shown.loc["`09_playground`", ["minutes", "GiB"]]) == (tables.BLANK,) * 2
@@ -651,16 +665,16 @@ def test_growth_is_a_slope(tmp_path):
     rows = [("clips", size, repeat, 2 * size**0.5, 2**30) for size in (10, 100, 1000) for repeat in (0, 1)]
     frame = pd.DataFrame(rows, columns=["work", "size", "repeat", "seconds", "peak_bytes"])
     frame.assign(device="a processor", commit="abc").to_csv(tmp_path / "growth.csv", index=False)
-    text = provenance.growth(tmp_path / "growth.csv")
+    text = costs.growth(tmp_path / "growth.csv")
     assert "| 0.50 | 1.00, 1.00, 1.00 |" in text and "2 repeats" in text
 
 
 def test_hours_of_the_papers_run_are_operations_by_rate(tmp_path):
-    step = provenance.GPU_RATE * provenance.SHARES[0] * 3600 / 1000
+    step = costs.GPU_RATE * costs.SHARES[0] * 3600 / 1000
     rows = [("autoencoder", "base", 2, 1000, step, 2000 * step), ("classifier", "base", 4, 500, step, 2000 * step)]
     names = ["branch", "candidate", "models", "steps", "operations_a_step", "operations"]
     pd.DataFrame(rows, columns=names).assign(commit="abc").to_csv(tmp_path / "run.csv", index=False)
-    lines = provenance.paper_run(tmp_path / "run.csv").splitlines()
+    lines = costs.paper_run(tmp_path / "run.csv").splitlines()
     cells = next(line for line in lines if line.startswith("| both")).split(" | ")
     assert cells[1] == "6" and cells[3].endswith("to 4") and cells[4].startswith("15 to 60")
 
@@ -668,27 +682,27 @@ def test_hours_of_the_papers_run_are_operations_by_rate(tmp_path):
 def test_gpu_hours_are_measured_or_called_an_estimate(tmp_path):
     readme, results = (BOOK.parent / "README.md").read_text(encoding="utf-8"), BOOK / "results"
     row = next(line for line in readme.splitlines() if line.startswith("| `paper`"))
-    assert provenance.gpu_hours(assemble.GPU, results / "paper_run.csv") in row
+    assert costs.gpu_hours(assemble.GPU, results / "paper_run.csv") in row
     none = tmp_path / "none.csv"
-    assert "not measured" in provenance.gpu_hours(none, results / "paper_run.csv")
-    assert "Nothing was measured on a GPU" in provenance.gpu(none)
+    assert "not measured" in costs.gpu_hours(none, results / "paper_run.csv")
+    assert "Nothing was measured on a GPU" in costs.gpu(none)
     frame = pd.DataFrame(columns=["row", "machine", "value"])
     assert "* Training on a GPU: not measured." in provenance.absent(frame, params.load("paper"), none)
-    rows = [("whole", provenance.PAPER_HOURS, 12.3, "GPU hours", "extrapolated", "", "measured")]
+    rows = [("whole", costs.PAPER_HOURS, 12.3, "GPU hours", "extrapolated", "", "measured")]
     rows.append(("fast", "CUDA graphs", None, "", "", "at least 3", "missed"))
     names = ["part", "what", "value", "unit", "reference", "tolerance", "verdict"]
     table = pd.DataFrame(rows, columns=names).assign(device="an H100", torch="2.11", commit="abc")
     table.to_csv(tmp_path / "figures.csv", index=False)
-    measured = provenance.gpu_hours(tmp_path / "figures.csv", results / "paper_run.csv")
+    measured = costs.gpu_hours(tmp_path / "figures.csv", results / "paper_run.csv")
     assert measured == "12 GPU hours, extrapolated from a measurement on an H100"
-    assert "| CUDA graphs | – |  | missed (at least 3) |" in provenance.gpu(tmp_path / "figures.csv")
+    assert "| CUDA graphs | – |  | missed (at least 3) |" in costs.gpu(tmp_path / "figures.csv")
     assert "GPU" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
 
 
 def test_the_papers_size_is_shown_or_called_not_trained(tmp_path):
     frame = pd.DataFrame(columns=["row", "machine", "value"])
-    path = tmp_path / provenance.PAPER_SIZE
-    assert "No network was trained at the paper's size" in provenance.paper_size(path)
+    path = tmp_path / costs.PAPER_SIZE
+    assert "No network was trained at the paper's size" in costs.paper_size(path)
     assert "size: not trained" in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
     rows = [
         (profile, "autoencoder", "ToyCar", "source", variant, value)
@@ -697,7 +711,7 @@ def test_the_papers_size_is_shown_or_called_not_trained(tmp_path):
     ]
     names = ["profile", "branch", "machine", "domain", "variant", "value"]
     pd.DataFrame(rows, columns=names).assign(device="an H100", commit="abc").to_csv(path, index=False)
-    text = provenance.paper_size(path)
+    text = costs.paper_size(path)
     assert "| without labels | 60.00 | 65.00 | +5.00 |" in text and "| best by labels | 70.00 | 65.00 | −5.00 |" in text
     assert "an H100, commit `abc`" in text
     assert "size: not trained" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
@@ -726,8 +740,8 @@ def test_the_lock_names_what_computed_a_run():
 
 
 def test_stored_locks_can_be_installed():
-    found = sorted((BOOK / "results").glob(f"*/{store.LOCK}"))
-    assert BOOK / "results" / "demo" / store.LOCK in found
+    found = sorted((BOOK / "results").glob(f"*/{provenance.LOCK}"))
+    assert BOOK / "results" / "demo" / provenance.LOCK in found
     for path in found:
         first, *lines = path.read_text(encoding="utf-8").splitlines()
         assert re.fullmatch(r"# Python [\d.]+; code of commit [0-9a-f, ]+", first)
@@ -784,6 +798,20 @@ def test_stored_scores_give_the_stored_table():
     assert set(record["settings"]["autoencoder_candidates"]) == {
         row.split("/")[1] for row in every["row"] if row.startswith("autoencoder/")
     }
+
+
+def test_stored_comparisons_are_those_of_the_stored_scores():
+    folder = assemble.REAL
+    frame = real.read(folder)
+    settings = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]
+    names = ["classifier/base/mahalanobis", "classifier/base/source_mahalanobis", "autoencoder/base/median"]
+    again = real.compare(frame[frame["row"].isin([*names, real.REFERENCE])], settings)
+    stored = pd.read_csv(folder / real.SYSTEMS_FILE)
+    both = again.merge(stored, on=["system", "than", "domain"], suffixes=("", "_stored"))
+    assert len(both) == len(again) == 3 * (4 + 1)  # fine-tuned against its source model, too
+    stored_values = both[[f"{name}_stored" for name in real.COMPARED]].to_numpy()
+    np.testing.assert_allclose(both[real.COMPARED], stored_values, atol=1e-6)
+    assert "| base | mahalanobis |" in real.systems(stored, "classifier")
 
 
 # Other people's systems -----------------------------------------------------------------------------------------------

@@ -1,0 +1,218 @@
+"""What a run, the paper's settings and a detector cost, in MyST Markdown: time, memory, devices, and estimates."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+from executed import Executed, seconds, title
+from tables import BLANK, percent, signed, table
+
+from asdlib.paths import Run
+
+NOTEBOOKS = Path(__file__).parent / "notebooks.csv"
+"""what each notebook asks, reads and writes"""
+PAPER_SIZE = "paper_size.csv"
+"""what ``benchmarks/gpu.py --paper-size`` measured, next to the figures of ``make gpu``"""
+Notebooks = Mapping[Executed, nbformat.NotebookNode]
+
+
+def costs(notebooks: Notebooks, run: Run) -> pd.DataFrame:
+    """What each stage cost, from papermill's metadata and the records of its artefacts.
+
+    Returns:
+        Columns ``notebook, title, runs, seconds`` (of all of them), ``longest``, ``peak_bytes`` (the most that one of
+        them held in memory when it wrote a record; NaN if none says), ``device``.
+    """
+    rows = []
+    for item, notebook in notebooks.items():
+        made = item.records(run)
+        peak = max((record.get("peak_bytes", float("nan")) for record in made), default=float("nan"))
+        device = made[0]["device"] if made else ""
+        rows.append((item.stage, title(notebook), seconds(notebook), peak, device))
+    frame = pd.DataFrame(rows, columns=["notebook", "title", "seconds", "peak_bytes", "device"])
+    return frame.groupby("notebook", as_index=False, sort=False).agg(
+        title=("title", "first"),
+        runs=("title", "size"),
+        seconds=("seconds", "sum"),
+        longest=("seconds", "max"),
+        peak_bytes=("peak_bytes", "max"),
+        device=("device", lambda names: "; ".join(dict.fromkeys(filter(None, names)))),
+    )
+
+
+def cost(frame: pd.DataFrame) -> str:
+    """Wall time, memory and device of each stage, from :func:`costs`."""
+    every = {"title": "All stages", "runs": frame["runs"].sum(), "seconds": frame["seconds"].sum(), "device": ""}
+    every |= {"longest": frame["longest"].max(), "peak_bytes": frame["peak_bytes"].max()}
+    shown = [
+        (item.title, item.runs, f"{item.seconds:.0f}", f"{item.longest:.0f}", gibibytes(item.peak_bytes), item.device)
+        for item in pd.concat([frame, pd.DataFrame([every])]).itertuples()
+    ]
+    columns = ["Stage", "Notebooks", "Seconds in all", "Longest", "GiB", "Device"]
+    caption = (
+        "Wall time of each stage in seconds, the start of the kernels included, the most memory that one of its "
+        "notebooks held, and where it ran."
+    )
+    return table(pd.DataFrame(shown, columns=columns), caption, "cost-table", "lrrrrl", "4 2 2 2 2 6")
+
+
+def gibibytes(count: float) -> str:
+    """Bytes in GiB, with one digit."""
+    return BLANK if pd.isna(count) else f"{count / 2**30:.1f}"
+
+
+def notebook_map(frame: pd.DataFrame) -> pd.DataFrame:
+    """All notebooks: question, what they read and write, and what :func:`costs` says of those that are stages."""
+    about = pd.read_csv(NOTEBOOKS)
+    by = frame.set_index("notebook").reindex(about["notebook"])
+    about["notebook"] = [f"`{name}`" for name in about["notebook"]]
+    about["minutes"] = [
+        BLANK if pd.isna(item.seconds) else f"{item.runs:.0f} × {item.seconds / item.runs / 60:.1f}"
+        for item in by.itertuples()
+    ]
+    about["GiB"] = [gibibytes(value) for value in by["peak_bytes"]]
+    return about
+
+
+def benchmarks(path: Path) -> str:
+    """What ``make bench`` measured: ours against a reference in the same run, and the share of the machine's limit."""
+    measured = pd.read_csv(path)
+    rows = [
+        (
+            row.work,
+            row.reference,
+            f"{row.ours_seconds:.3g}",
+            f"{row.reference_seconds:.3g}",
+            f"{row.ratio:.1f} ({row.low:.1f} to {row.high:.1f})",
+            f"{row.goal:g}",
+            BLANK if pd.isna(row.share_of_limit) else f"{100 * row.share_of_limit:.0f} %",
+        )
+        for row in measured.itertuples()
+    ]
+    columns = ["Work", "Reference", "Ours, s", "Reference, s", "Ratio", "Asked", "Of the limit"]
+    where = ", ".join(dict.fromkeys(measured["device"] + ", commit " + measured["commit"]))
+    caption = f"Ours against a reference, median of alternating repeats; the ratio with its extremes. {where}."
+    return table(pd.DataFrame(rows, columns=columns), caption, "benchmarks-table", "llrrrrr", "5 4 2 2 3 1 2")
+
+
+def growth(path: Path) -> str:
+    """What ``benchmarks/growth.py`` measured: seconds and memory by size, and how fast the seconds grow."""
+    measured = pd.read_csv(path)
+    rows = []
+    for work, part in measured.groupby("work", sort=False):
+        seconds, peak = (part.groupby("size")[column].median() for column in ("seconds", "peak_bytes"))
+        slope = np.polyfit(np.log(seconds.index), np.log(seconds), 1)[0]
+        each = ", ".join(f"{size:,}: {value:.3g} s" for size, value in seconds.items())
+        memory = ", ".join(f"{value / 2**30:.2f}" for value in peak)
+        rows.append((work, each, f"{slope:.2f}", memory))
+    where = ", ".join(dict.fromkeys(measured["device"] + ", commit " + measured["commit"]))
+    caption = (
+        f"Medians of {measured['repeat'].nunique()} repeats. Growth is the slope of seconds over size, both as "
+        "logarithms: 1 is proportional. GiB is the peak of a process, libraries and mapped recordings included. "
+        f"{where}."
+    )
+    columns = ["Work", "Sizes", "Growth", "GiB"]
+    return table(pd.DataFrame(rows, columns=columns), caption, "growth-table", "llrr", "5 7 2 4")
+
+
+GPU_RATE = 312e12
+"""operations a second of an NVIDIA A100 in bfloat16, dense, as its data sheet says"""
+SHARES = (0.1, 0.4)
+"""of that rate, which a training might reach: assumed, not measured"""
+
+
+def paper_run(path: Path) -> str:
+    """The paper's whole run on paper: operations counted, hours at an assumed share of a GPU's rate."""
+    counted = pd.read_csv(path)
+    rows = []
+    for branch, part in [*counted.groupby("branch", sort=False), ("both", counted)]:
+        hours = [part["operations"].sum() / (share * GPU_RATE) / 3600 for share in SHARES]
+        longest = [(part["steps"] * part["operations_a_step"]).max() / (share * GPU_RATE) / 60 for share in SHARES]
+        numbers = (f"{part['models'].sum():,}", f"{part['operations'].sum():.1e}")
+        rows.append((branch, *numbers, *(f"{a:,.0f} to {b:,.0f}" for b, a in (hours, longest))))
+    columns = ["Branch", "Trainings", "Operations", "GPU hours", "Longest training, min"]
+    caption = (
+        f"An estimate, not a measurement: operations of all candidates of `params/paper.yaml`, counted at commit "
+        f"`{counted['commit'].iat[0]}`; hours if a training reaches {100 * SHARES[1]:.0f} % "
+        f"to {100 * SHARES[0]:.0f} % of "
+        f"{GPU_RATE / 1e12:.0f} · 10¹² operations a second (NVIDIA A100, bfloat16, data sheet). Starting kernels, "
+        "decoding, scoring and the baselines come on top."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, "paper-run-table", "lrrrr")
+
+
+def gpu(path: Path) -> str:
+    """What ``make gpu`` measured: figures of each part, with verdicts."""
+    if not path.is_file():
+        return "Nothing was measured on a GPU: none could be had. `make gpu` does it in eight minutes.\n"
+    found = pd.read_csv(path, keep_default_na=False, na_values={"value": ""})
+    rows = [
+        (
+            row.part,
+            row.what,
+            BLANK if pd.isna(row.value) else f"{row.value:.3g} {row.unit}",
+            row.reference,
+            f"{row.verdict} ({row.tolerance})" if row.tolerance else row.verdict,
+        )
+        for row in found.itertuples()
+    ]
+    device, torch, commit = found[["device", "torch", "commit"]].iloc[0]
+    caption = f"What `make gpu` measured on {device}, PyTorch {torch}, at commit `{commit}`."
+    columns = ["Part", "Figure", "Value", "Compared with", "Verdict"]
+    return table(pd.DataFrame(rows, columns=columns), caption, "gpu-table", "lllll", "1 5 2 3 3")
+
+
+def paper_size(path: Path) -> str:
+    """Scores of the paper's networks next to those of ``quick``, trained by ``benchmarks/gpu.py --paper-size``."""
+    if not path.is_file():
+        return "No network was trained at the paper's size: `python benchmarks/gpu.py --paper-size DATA` does it.\n"
+    found = pd.read_csv(path)
+    found["variant"] = found["variant"].where(found["variant"] == "without labels", "best by labels")
+    keys = ["branch", "machine", "domain", "variant"]
+    wide = found.groupby([*keys, "profile"], sort=False)["value"].max().unstack("profile")
+    rows = [
+        (*key, percent(row["quick"]), percent(row["paper_size"]), signed(row["paper_size"] - row["quick"]))
+        for key, row in zip(wide.index, wide.to_dict("records"), strict=True)
+    ]
+    where = "; ".join(dict.fromkeys(found["device"] + ", commit `" + found["commit"] + "`"))
+    columns = ["Branch", "Machine type", "Domain", "Score", "quick", "Paper's size", "Difference"]
+    caption = (
+        f"The base candidates of `quick` and networks of the paper's size, trained longer on the same clips: harmonic "
+        f"mean of AUC and pAUC, per cent, and points. {where}; one seed."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, "paper-size-table", "llllrrr")
+
+
+PAPER_HOURS = "whole profile without baselines"
+"""the row of ``make gpu`` with the GPU hours of the profile ``paper``"""
+
+
+def gpu_hours(measured: Path, counted: Path) -> str:
+    """GPU hours of the profile ``paper``, in a few words: extrapolated if a GPU was timed, else estimated."""
+    if measured.is_file():
+        found = pd.read_csv(measured).set_index("what")
+        if PAPER_HOURS in found.index and pd.notna(hours := found.loc[PAPER_HOURS, "value"]):
+            return f"{hours:,.0f} GPU hours, extrapolated from a measurement on {found.loc[PAPER_HOURS, 'device']}"
+    operations = pd.read_csv(counted)["operations"].sum()
+    most, least = (operations / (share * GPU_RATE) / 3600 for share in SHARES)
+    return f"{least:,.0f} to {most:,.0f} GPU hours, an estimate for an NVIDIA A100, not measured"
+
+
+def service(path: Path) -> str:
+    """Memory and CPU time of a detector that runs as a service (``benchmarks/service.py``)."""
+    if not path.is_file():
+        return "The service has not been measured; `python benchmarks/service.py` measures its memory and CPU time.\n"
+    found = pd.read_csv(path)
+    rows = [
+        (row.runtime, f"{row.bytes / 2**20:.0f}", f"{row.start_cpu_seconds:.1f}", f"{row.cpu_seconds:.2f}")
+        for row in found.itertuples()
+    ]
+    processor = found["processor"].iat[0].partition(",")[0]
+    caption = (
+        f"What a detector of the profile `detector` needs to judge recordings of {found['seconds'].iat[0]} s, one "
+        f"after the other, on one thread of {processor} at commit `{found['commit'].iat[0]}`."
+    )
+    columns = ["Runtime", "Memory, MiB", "CPU seconds to start", "CPU seconds per recording"]
+    return table(pd.DataFrame(rows, columns=columns), caption, "service-table", "lrrr")
