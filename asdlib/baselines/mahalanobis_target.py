@@ -195,7 +195,7 @@ def _choose(settings, opened, section: str, place: Places, vectors, elsewhere, s
         few = place.target[place.target != left_out]
         again = _shift_without(settings, opened, section, place.learn, few, log_mel) if carried else None
         for name, one in hypotheses(learn, held_out, vectors[few], elsewhere, again, baseline).items():
-            densities[name].append(-one.gaussian.surprise(vectors[[left_out]])[0])
+            densities[name].append(-one.gaussian.negative_log_likelihood(vectors[[left_out]])[0])
     return candidates, agree_on_hypothesis(densities)
 
 

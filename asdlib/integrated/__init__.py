@@ -2,5 +2,5 @@
 
 * ``model``: one encoder with a head that reconstructs (Sec. 2.1) and a head that embeds (Sec. 2.2)
 * ``losses``: the losses of both heads, weighed
-* ``train``, ``scorer``, ``run``: training, scoring, and both as a stage
+* ``train``, ``scorer``, ``run``, ``onnx``: training, scoring, both as a stage, and files that run without PyTorch
 """
