@@ -265,7 +265,7 @@ def test_scores_follow_from_the_errors(folder):
     checked = 0
     for (section, domain, split, clip), part in table.groupby(["section", "domain", "split", "clip"]):
         row = int(np.flatnonzero((clips["clip"] == clip) & (clips["section"] == section))[0])
-        # Of two held-out clips a section each is a fold of its own: the other one alone fits its Gaussians.
+        # With two held-out clips per section, each is a fold: its Gaussians are fitted to the other one alone.
         known = [other for other in fitted if split == "test" or other != row]
         expected = expected_scores(clips, every, known, learnt, row, domain, 40.0)
         found = {system.rpartition("/")[2]: score for system, score in zip(part["system"], part["score"], strict=True)}

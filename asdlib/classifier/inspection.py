@@ -41,7 +41,7 @@ def example(settings, waveforms: Waveforms, title: str, clip: str) -> Example:
 
 
 def cut_examples(settings, machine: str, section: str, candidate: str, shares: list[float]) -> list[Example]:
-    """Cut windows to hear next to each other: what the classifier learns from, and what Mixup makes of it.
+    """Cut windows to hear next to each other: what the classifier learns from, and what Mixup does to it.
 
     They are a source clip, a target clip, their mixture in equal parts (a pseudo-target clip, if the section has target
     clips), and mixtures of the source clip with an outlier.

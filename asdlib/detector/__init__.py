@@ -3,7 +3,7 @@
 * ``detector``, ``fitting``, ``train``: a detector, and its training
 * ``make``, ``reference``, ``store``, ``facts``, ``card``: its folder and model card
 * ``recordings``, ``sources``, ``inputs``, ``layout``, ``survey``, ``overlap``, ``cutting``: recordings
-* ``level``, ``response``: a changed level or microphone, which is no fault
+* ``level``, ``response``: a changed level or microphone, which is not a fault
 * ``networks``, ``pytorch``, ``onnx``, ``runtime``, ``collect``: the trained networks of both branches
 * ``judge``, ``calibration``, ``localize``, ``statistics``, ``watch``: scores, decisions, and where a sound is wrong
 * ``commands``, ``output``, ``page``, ``report``, ``estimate``: the command line and its pages

@@ -7,7 +7,7 @@ It may also hold ONNX files, which are graphs of arithmetic for ONNX Runtime.
     card.md             the model card
     detector.json       sections, window, false-alarm rate, candidates, record (asdlib.detector.facts)
     settings.json       the settings of all networks
-    recordings.csv      the recordings that it was made of, and which of them were held out
+    recordings.csv      the recordings that it was made from, and which of them were held out
     calibration/<samples>.csv   scores of the held-out clips cut to so many samples, a score table (asdlib.scores)
     usual.safetensors   frame scores and band errors of the held-out clips
     statistics.safetensors      spectra of normal clips (asdlib.detector.statistics)
@@ -56,7 +56,7 @@ class Stored:
 def check_vacant(path: Path) -> None:
     """Raise a :class:`DetectorError` if a detector written to ``path`` would replace anything but a detector."""
     if path.exists() and not (path / "detector.json").is_file():
-        raise DetectorError(f"{path}: exists and is no detector; give another place")
+        raise DetectorError(f"{path}: exists and is not a detector; choose another path")
 
 
 @contextlib.contextmanager
