@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-from asdlib.commands.arguments import parser
+from asdlib.commands.parser import parser
 from asdlib.errors import AsdError
 
 

@@ -18,6 +18,7 @@ from asdlib.errors import ModelError
 from asdlib.paths import FINISHED
 
 _CODE = (
+    "batch_norm.py",
     "checkpoints.py",
     "compute.py",
     "features.py",

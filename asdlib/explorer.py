@@ -1,4 +1,4 @@
-"""Choose a clip of a run by drop-downs, or upload a recording, and hear and see what the run says of it."""
+"""Choose a clip of a run by drop-downs, or upload a recording, and hear and see what the run says about it."""
 
 import tempfile
 from pathlib import Path

@@ -115,7 +115,7 @@ class Gaussian:
         white = np.subtract(samples, self.mean, dtype=np.float64) @ self._whitening.T
         return np.einsum("ij,ij->i", white, white)
 
-    def surprise(self, errors: np.ndarray) -> np.ndarray:
+    def negative_log_likelihood(self, errors: np.ndarray) -> np.ndarray:
         """Return the negative log-likelihood of each sample in nats, ``(samples, dims)`` to ``(samples,)``."""
         half_log_det = np.log(np.diag(self.cholesky)).sum()
         return 0.5 * self._squared(errors) + half_log_det + 0.5 * len(self.mean) * np.log(2 * np.pi)

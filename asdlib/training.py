@@ -18,7 +18,7 @@ from asdlib.compute import Compute, compute
 from asdlib.errors import ModelError
 from asdlib.seeds import derive
 
-__all__ = ["Compute", "Epochs", "compute", "derive", "generator", "refresh_batch_norm", "train"]
+__all__ = ["Compute", "Epochs", "compute", "derive", "generator", "train"]
 
 
 def generator(seed: int, *keys: int | str) -> torch.Generator:
@@ -200,43 +200,6 @@ class _Progress:
                 flush=True,
             )
             self._logged = now
-
-
-class _Forward(nn.Module):
-    """Wrap a network so that its input is the index of a batch, as PyTorch's ``update_bn`` requires."""
-
-    def __init__(self, module: nn.Module, forward: Callable[[Tensor], None]):
-        super().__init__()
-        self.module, self._forward = module, forward
-
-    def forward(self, index: Tensor) -> None:
-        self._forward(index)
-
-
-def refresh_batch_norm(
-    module: nn.Module, forward: Callable[[torch.Generator], object], compute: Compute, seed: int, batches: int = 30
-) -> None:
-    """Re-estimate the running statistics of batch normalisation with the final weights.
-
-    During a short training the running averages lag behind the weights, so that the network behaves differently at
-    inference: a classifier may reject everything that it was trained on. A network without batch normalisation is left
-    unchanged.
-
-    Args:
-        module: The trained network, on ``compute.device``.
-        forward: Function that runs ``module`` on a training batch drawn with the given CPU generator.
-        compute: Device and precision.
-        seed: Seed of the batches.
-        batches: Number of batches.
-    """
-
-    def run(index: Tensor) -> None:
-        torch.manual_seed(derive(seed, "batch norm dropout", int(index)))
-        with compute.autocast():
-            forward(generator(seed, "batch norm", int(index)))
-
-    with torch.no_grad():
-        torch.optim.swa_utils.update_bn([torch.tensor(index) for index in range(batches)], _Forward(module, run))
 
 
 def _check_weights(module: nn.Module, step: int) -> None:

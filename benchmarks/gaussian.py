@@ -23,7 +23,7 @@ def run(folder: Path) -> list[dict]:
 
     def ours():
         for clip, index in zip(clips, owner, strict=True):
-            gaussians[index].surprise(clip)
+            gaussians[index].negative_log_likelihood(clip)
 
     def reference():
         for gaussian, part in zip(gaussians, parts, strict=True):

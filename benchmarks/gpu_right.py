@@ -193,7 +193,7 @@ def trainings(
 
 
 def no_wait(table: Table, name: str, job: Job, compute: training.Compute) -> None:
-    """Let CUDA refuse whatever makes the CPU wait for the device in a training step."""
+    """Let CUDA refuse everything that makes the CPU wait for the device in a training step."""
     if compute.device.type != "cuda":
         table.skip(f"{name}: steps that wait for the device", "needs CUDA")
         return

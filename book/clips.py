@@ -110,7 +110,7 @@ def by_hand(run: Run, machine: str, section: str, p: float) -> str:
         f"has to stay above every normal clip. There, a share of {hits:.1f} of the anomalies is found: the area up to "
         f"p = {p:g} is {hits:.1f} × {p:g} = {area:.3f}. By equation {{eq}}`pauc`, pAUC = ½ (1 + ({area:.3f} − "
         f"{least:g}) / ({p:g} − {least:g})) = **{partial:.3f}**.\n"
-        f"* **The harmonic mean** of both, of which the cells of Table 1 are made, is "
+        f"* **The harmonic mean** of both, from which the cells of Table 1 are computed, is "
         f"**{2 / (pairs / won + 1 / partial):.3f}**.\n"
     )
     caption = f"Ten test clips of {machine}, section {section}, by their *mix* score, highest first."

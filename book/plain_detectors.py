@@ -62,7 +62,7 @@ def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
     for title, column in (("Alarms", "alarms"), ("Change named", "named")):
         shown[title] = [_share(row[column], row["recordings"]) for _, row in part.iterrows()]
     caption = (
-        "Verdicts on the same normal recordings after a change that is no fault; the aim is "
+        "Verdicts on the same normal recordings after a change that is not a fault; the aim is "
         f"{100 * record['false_alarm_rate']:.0f} % of false alarms. A tilt is in dB per octave, a filter of first "
         "order in Hz. Voices and passing vehicles are synthetic, at a level re the recording."
     )

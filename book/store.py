@@ -33,7 +33,7 @@ from assemble import ordered, there
 
 from asdlib import params, paths, scores
 from asdlib.atomic import write_json, write_text
-from asdlib.classifier import clip_outputs, embedding_maps
+from asdlib.classifier import clip_outputs, pca_and_tsne
 from asdlib.errors import AsdError
 from asdlib.evaluation import ablations
 from asdlib.paths import RECORD, Run
@@ -151,7 +151,7 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
             folder / f"{name}.csv", index=False, float_format="%.4g", lineterminator="\n"
         )
     table, embedding = clip_outputs.load(run.system("classifier", machine, classifier))
-    points = embedding_maps.maps(table, embedding, seed=settings["seed"])
+    points = pca_and_tsne.project(table, embedding, seed=settings["seed"])
     points = points.loc[points["method"] == "PCA", ["model", "stage", "kind", "domain", "split", "label", "x", "y"]]
     points.to_csv(folder / "maps.csv", index=False, float_format="%.3g", lineterminator="\n")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from tables import BLANK, percent, table
 
-from asdlib.evaluation import render
+from asdlib.evaluation import paper, render, render_html
 from asdlib.tables import read_table
 
 SELECTIONS = {
@@ -37,7 +37,7 @@ def table1(
         compare: Whether each cell also holds the paper's figure and the difference.
     """
     cells = "Each cell: the paper's figure, **that of this run**, and their difference. " if compare else ""
-    if compare and set(machines) != set(render.paper.MACHINES):
+    if compare and set(machines) != set(paper.MACHINES):
         cells += "Under *all*, the paper's figure is that of its cells of the machine types of this run. "
     parts = []
     for number, (selection, words) in enumerate(SELECTIONS.items()):
@@ -45,7 +45,7 @@ def table1(
             f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent. {cells}Under *all*, the interval. Shaded: the "
             "best of its column in each block. A click on a domain sorts by that column."
         )
-        rows = render.rows_as_html(frame, selection, machines, compare)
+        rows = render_html.rows_as_html(frame, selection, machines, compare)
         selected = ":selected:\n" if number == 0 else ""
         parts.append(
             f"::::{{tab-item}} {TABS[selection]}\n{selected}:sync: {selection}\n\n"

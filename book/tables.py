@@ -87,7 +87,9 @@ def larger() -> str:
     for column in frame.columns[2:5]:
         shown[column] = frame[column].map(percent)
     shown["Larger of the two"] = frame["is_larger"].map(VERDICTS)
-    return table(shown, "The printed row *max* and the two rows that it is made of, per cent.", "max-table", "llrrrc")
+    return table(
+        shown, "The printed row *max* and the two rows from which it is taken, per cent.", "max-table", "llrrrc"
+    )
 
 
 def rerun(sections: pd.DataFrame) -> str:

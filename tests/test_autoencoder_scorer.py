@@ -33,19 +33,19 @@ def errors(samples: int = 60, dims: int = 5, seed: int = 0) -> np.ndarray:
 
 
 # Gaussians ------------------------------------------------------------------------------------------------------------
-def test_surprise_is_scipys_negative_log_density():
+def test_negative_log_likelihood_is_scipys_negative_log_density():
     gaussian, x = Gaussian.fit(errors()), errors(seed=1)
     expected = -multivariate_normal(gaussian.mean, gaussian.covariance).logpdf(x)
-    np.testing.assert_allclose(gaussian.surprise(x), expected, rtol=1e-10)
+    np.testing.assert_allclose(gaussian.negative_log_likelihood(x), expected, rtol=1e-10)
 
 
-def test_surprise_stays_accurate_at_128_dims_of_very_different_scale():
+def test_negative_log_likelihood_stays_accurate_at_128_dims_of_very_different_scale():
     rng, scales = np.random.default_rng(0), np.logspace(-2, 2, 128)
     x = rng.standard_normal((2000, 128)) * scales
     gaussian = Gaussian.of(x.mean(0), np.cov(x.T))
     expected = -multivariate_normal(gaussian.mean, np.cov(x.T)).logpdf(x)
-    np.testing.assert_allclose(gaussian.surprise(x), expected, rtol=1e-8)
-    assert gaussian.surprise(x.astype(np.float32)).dtype == np.float64
+    np.testing.assert_allclose(gaussian.negative_log_likelihood(x), expected, rtol=1e-8)
+    assert gaussian.negative_log_likelihood(x.astype(np.float32)).dtype == np.float64
 
 
 def test_fit_is_ledoit_and_wolfs_shrinkage():
@@ -66,8 +66,9 @@ def test_fit_is_ledoit_and_wolfs_shrinkage():
 def test_a_singular_covariance_can_still_be_scored():
     flat = np.outer(np.arange(5.0), np.ones(3))  # rank 1
     gaussian = Gaussian.of(flat.mean(0), np.cov(flat.T))
-    assert np.isfinite(gaussian.surprise(flat)).all()
-    assert gaussian.surprise(flat + np.array([0.0, 0.0, 1.0])).min() > gaussian.surprise(flat).max()
+    assert np.isfinite(gaussian.negative_log_likelihood(flat)).all()
+    off_the_line = gaussian.negative_log_likelihood(flat + np.array([0.0, 0.0, 1.0]))
+    assert off_the_line.min() > gaussian.negative_log_likelihood(flat).max()
 
 
 @pytest.mark.parametrize("weight", [1e-9, 50.0, 1e12])
@@ -81,13 +82,13 @@ def test_the_target_is_drawn_towards_the_source(weight):
     np.testing.assert_allclose(source.towards(few, weight, "source").mean, source.mean)
 
 
-def test_a_shift_that_was_seen_surprises_less():
+def test_a_shift_that_was_seen_is_more_likely():
     source, shift = Gaussian.fit(errors()), np.array([30.0, 0, 0, 0, 0])
     few, later = errors(3, seed=3) + shift, errors(50, seed=4) + 1.1 * shift
     seen = source.widened(few, 1.0)
-    assert seen.surprise(later).max() < source.surprise(later).min()
-    unseen = errors(50, seed=4) + shift[::-1]
-    assert seen.surprise(unseen).min() > seen.surprise(later).max()  # other shifts still do
+    assert seen.negative_log_likelihood(later).max() < source.negative_log_likelihood(later).min()
+    unseen = seen.negative_log_likelihood(errors(50, seed=4) + shift[::-1])
+    assert unseen.min() > seen.negative_log_likelihood(later).max()  # other shifts stay unlikely
     np.testing.assert_allclose(source.widened(few, 0.0).covariance, source.covariance, rtol=1e-12)
 
 
@@ -264,7 +265,7 @@ def test_scores_follow_from_the_errors(folder):
     checked = 0
     for (section, domain, split, clip), part in table.groupby(["section", "domain", "split", "clip"]):
         row = int(np.flatnonzero((clips["clip"] == clip) & (clips["section"] == section))[0])
-        # Of two held-out clips a section each is a fold of its own: the other one alone fits its Gaussians.
+        # With two held-out clips per section, each is a fold: its Gaussians are fitted to the other one alone.
         known = [other for other in fitted if split == "test" or other != row]
         expected = expected_scores(clips, every, known, learnt, row, domain, 40.0)
         found = {system.rpartition("/")[2]: score for system, score in zip(part["system"], part["score"], strict=True)}

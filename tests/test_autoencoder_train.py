@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_model
 
-from asdlib import params, paths, training
+from asdlib import batch_norm, params, paths, training
 from asdlib.autoencoder import train
 from asdlib.autoencoder.batches import Batches
 from asdlib.autoencoder.model import Autoencoder
@@ -232,7 +232,7 @@ def test_killed_while_the_batch_norm_is_refreshed(folder, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "refresh_batch_norm", dies)
+        patch.setattr(batch_norm, "refresh_batch_norm", dies)
         with pytest.raises(KeyboardInterrupt):
             train.fit(run, "fan", "base")
     steps = []

@@ -216,7 +216,7 @@ def test_open_reads_the_machines_that_may_take_part(tmp_path):
     batches = Batches.open(run, "base", "fan", "00")
     assert set(batches.fingerprint) == {"fan", "valve"} and len(batches.normal.rows) == 4 and batches.epoch_steps == 1
     held_out = held_out_clips(run, "fan")
-    assert len(held_out) == 4  # two a section
+    assert len(held_out) == 4  # two per section
     for part in [batches.normal, batches.target, *batches.source_negatives.clips]:
         assert part.machine == "valve" or held_out.isdisjoint(part.waveforms.clips["clip"].iloc[part.rows])
     assert Batches.open(run, "base", "fan", "01").target is None

@@ -15,8 +15,8 @@ from sklearn.covariance import ledoit_wolf
 from asdlib import params, paths, scores, training
 from asdlib.classifier import (
     clip_outputs,
-    embedding_maps,
     inspection,
+    pca_and_tsne,
     posterior_and_distance,
     scorer,
     train,
@@ -242,7 +242,7 @@ def test_the_scorer_may_change_without_a_new_training(scored):
 
 def test_maps(scored):
     table, embedding = scored[2:]
-    points = embedding_maps.maps(table, embedding, seed=0, perplexity=5)
+    points = pca_and_tsne.project(table, embedding, seed=0, perplexity=5)
     assert set(points["method"]) == {"PCA", "t-SNE"} and len(points) == 2 * len(table)
     assert np.isfinite(points[["x", "y"]]).all().all()
     part = table[(table["model"] == "00") & (table["stage"] == "fine-tuning")]

@@ -11,7 +11,7 @@ import torch
 from classifier_clips import project
 from safetensors.torch import load_file
 
-from asdlib import checkpoints, params, paths, training
+from asdlib import batch_norm, checkpoints, params, paths, training
 from asdlib.classifier import train
 from asdlib.classifier.batches import Batches
 from asdlib.classifier.model import Classifier, TrainedClassifier
@@ -102,7 +102,7 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(trained, monkeypatc
 @pytest.mark.parametrize("refresh", [0, 1])
 def test_killed_while_the_batch_norm_is_refreshed(trained, monkeypatch, refresh):
     """Killed after source training (0) or fine-tuning (1), the weights are kept, and the result has the same bits."""
-    settings, calls, plain = elsewhere(trained[0], f"refresh{refresh}"), [], training.refresh_batch_norm
+    settings, calls, plain = elsewhere(trained[0], f"refresh{refresh}"), [], batch_norm.refresh_batch_norm
 
     def dies(*arguments):
         calls.append(1)
@@ -110,7 +110,7 @@ def test_killed_while_the_batch_norm_is_refreshed(trained, monkeypatch, refresh)
             raise KeyboardInterrupt
         plain(*arguments)
 
-    monkeypatch.setattr(training, "refresh_batch_norm", dies)
+    monkeypatch.setattr(batch_norm, "refresh_batch_norm", dies)
     with pytest.raises(KeyboardInterrupt):
         train.fit(settings, "fan", "00", "base")
     assert not folder(settings).exists()

@@ -282,7 +282,7 @@ def test_a_recording_for_two_uses_is_refused(tmp_path):
 
 def test_saving_replaces_a_detector_and_nothing_else(detector, tmp_path):
     place = normal(tmp_path / "precious", 2)
-    with pytest.raises(DetectorError, match=r"precious: exists and is no detector; give another place"):
+    with pytest.raises(DetectorError, match=r"precious: exists and is not a detector; choose another path"):
         detector.save(place)
     assert sorted(path.name for path in place.iterdir()) == ["day000.wav", "day001.wav"]
     for _ in range(2):
@@ -360,7 +360,7 @@ def test_score_prints_and_exits(home, odd, usual, capsys):
     assert main(["score", place]) == 2
     assert main(["score", str(home), str(odd)]) == 2
     assert main(["fit", str(home / "fan"), "--out", str(home / "pump")]) == 2
-    assert "exists and is no detector" in capsys.readouterr().err
+    assert "exists and is not a detector" in capsys.readouterr().err
 
 
 # Watching -------------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from asdlib import checkpoints, compute, params, training
+from asdlib import batch_norm, checkpoints, compute, params, training
 from asdlib.errors import ModelError
 from asdlib.training import Compute
 
@@ -433,7 +433,7 @@ class Refreshed(nn.Module):
 def test_refreshed_batch_norm_is_the_average_over_the_drawn_batches():
     module = Refreshed()
     weights = {name: value.clone() for name, value in module.named_parameters()}
-    training.refresh_batch_norm(module, module.on, CPU, seed=5, batches=7)
+    batch_norm.refresh_batch_norm(module, module.on, CPU, seed=5, batches=7)
     seen = []
     for index in range(7):  # the same batches and dropout masks, from their names
         torch.manual_seed(training.derive(5, "batch norm dropout", index))
@@ -453,11 +453,11 @@ def test_refreshing_depends_on_the_seed_only_and_leaves_a_network_without_batch_
     other.layers[2].running_mean += 3  # whatever stood there
     for module, seed in ((one, 5), (other, 5), (third, 6)):
         torch.rand(seed)
-        training.refresh_batch_norm(module, module.on, CPU, seed)
+        batch_norm.refresh_batch_norm(module, module.on, CPU, seed)
     assert equal(one, other) and not equal(one, third)
     plain = nn.Linear(4, 2)
     before = {name: value.clone() for name, value in plain.state_dict().items()}
-    training.refresh_batch_norm(plain, lambda generator: 1 / 0, CPU, 0)  # not even called
+    batch_norm.refresh_batch_norm(plain, lambda generator: 1 / 0, CPU, 0)  # not even called
     assert all(torch.equal(before[name], value) for name, value in plain.state_dict().items())
 
 
@@ -466,6 +466,7 @@ def test_refreshing_depends_on_the_seed_only_and_leaves_a_network_without_batch_
     [
         ("seeds.py", True),
         ("training.py", True),
+        ("batch_norm.py", True),
         ("data/held_out_split.py", True),
         ("classifier/batches.py", True),
         ("data/catalogue.py", False),

@@ -68,7 +68,7 @@ def score_clip(
     for variant in options.variants:
         if variant == CLIP_SIGNED:
             signed = error["signed"].mean(0, dtype=np.float64)[None]
-            values[variant] = float(gaussians[clip_gaussian(section, domain)].surprise(signed)[0])
+            values[variant] = float(gaussians[clip_gaussian(section, domain)].negative_log_likelihood(signed)[0])
         elif variant == L1:
             values[variant] = float(error["absolute"].mean(0, dtype=np.float64).mean())
         else:
@@ -81,7 +81,8 @@ def score_frames(
     error: dict[str, np.ndarray], gaussians: dict[str, Gaussian], section: str, domain: str, options, copies="mean"
 ) -> np.ndarray:
     """Return each frame's negative log-likelihood, ``(frames,)``, with errors pooled over the copies by ``copies``."""
-    return gaussians[frame_gaussian(section, domain, options, copies)].surprise(error[error_kind(options, copies)])
+    gaussian = gaussians[frame_gaussian(section, domain, options, copies)]
+    return gaussian.negative_log_likelihood(error[error_kind(options, copies)])
 
 
 def frame_gaussian(section: str, domain: str, options, copies: str = "mean") -> str:

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from asdlib import training
+from asdlib import batch_norm, training
 from asdlib.autoencoder import specaugment
 from asdlib.autoencoder.batches import Batches
 from asdlib.autoencoder.model import Autoencoder
@@ -63,7 +63,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         seed=seed,
         **stage.resuming(belongs_to),
     )
-    training.refresh_batch_norm(model, lambda generator: loss(model, batches, branch, generator), compute, seed)
+    batch_norm.refresh_batch_norm(model, lambda generator: loss(model, batches, branch, generator), compute, seed)
     explained = explained_share(model, batches, branch, compute, seed)
     about = {
         "parameters": training.count_parameters(model),

@@ -1,19 +1,20 @@
-"""Score the target domain by several hypotheses of the shift, none of which needs to be right: a reference of ours.
+"""Score the target domain by several hypotheses of the shift, none of which needs to be right: our own reference.
 
 A clip is the mean over time of its log-mel, nothing else. In the source domain its score is the Mahalanobis distance
-from the section's source clips. A few target clips cannot show how normal target clips vary, so three hypotheses say
-what they may be like:
+from the section's source clips. A few target clips cannot show how normal target clips vary, so there are three
+hypotheses of what they may be like:
 
 * *tolerant*: like source clips, but differences such as any of the machine type's target clips show, in any of its
   sections, do not count. It assumes no cause, and is the only one that looks at other sections;
-* *moved*: like source clips plus a constant, of which a prior (an unknown offset as large as the differences) and the
-  target clips give a posterior;
-* *shift*: like source clips carried through the estimated physical shift (:mod:`asdlib.shift.physical`).
+* *moved*: like source clips plus a constant, whose posterior follows from a prior (an unknown offset as large as the
+  differences) and the target clips;
+* *shift*: like source clips to which the estimated physical shift was applied (:mod:`asdlib.shift.physical`).
 
-Each is fitted without each of the target clips in turn, and tells the density of that one. If the same hypothesis is
-the best for all of them, it alone scores the target domain. Otherwise a clip is as unusual as its best explanation
-makes it: its score is the smallest of the three distances, as z-scores by what held-out source clips would be under the
-hypothesis. ``LOG.md`` (2026-11-26) has the alternatives that were tried, and on which data this was chosen.
+Each hypothesis is fitted without each of the target clips in turn, and gives the density of the one left out. If the
+same hypothesis is the best for all of them, it alone scores the target domain. Otherwise a clip is as unusual as its
+best explanation makes it: its score is the smallest of the three distances, as z-scores by what held-out source clips
+would be under the hypothesis. ``LOG.md`` (2026-11-26) has the alternatives that were tried, and on which data this was
+chosen.
 """
 
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def hypotheses(
         held_out: Held-out source clips.
         target: Target clips, at least one.
         elsewhere: Differences of the other sections' target clips, possibly none.
-        shifted: Clips of ``learn`` and of ``held_out``, carried through the estimated shift; None without an estimate.
+        shifted: Clips of ``learn`` and of ``held_out`` after the estimated shift; None without an estimate.
         settings: :class:`asdlib.params.baselines.Mahalanobis`.
     """
     source = Gaussian.fit(learn)
@@ -195,7 +196,7 @@ def _choose(settings, opened, section: str, place: Places, vectors, elsewhere, s
         few = place.target[place.target != left_out]
         again = _shift_without(settings, opened, section, place.learn, few, log_mel) if carried else None
         for name, one in hypotheses(learn, held_out, vectors[few], elsewhere, again, baseline).items():
-            densities[name].append(-one.gaussian.surprise(vectors[[left_out]])[0])
+            densities[name].append(-one.gaussian.negative_log_likelihood(vectors[[left_out]])[0])
     return candidates, agree_on_hypothesis(densities)
 
 
@@ -219,11 +220,11 @@ def _shifted_vectors(shifted, section: str, clips: pd.DataFrame, parts: tuple, l
 def _shift_without(settings, opened, section: str, learn: np.ndarray, target: np.ndarray, log_mel: LogMel):
     """Estimate the shift from some of the target clips, and return shifted clips as :func:`_shifted_vectors` does.
 
-    Only clips to learn from are carried, since densities need no reference clips.
+    The shift is applied only to clips to learn from, since densities need no reference clips.
     """
     machine = opened.table["machine"].iat[0]
     seed = derive(settings.seed, "pseudo-target", machine, section)
     rows = (opened.rows[some] for some in (learn, target, learn))
-    _, carried = shifted_clips.carry(settings, opened.waveforms, *rows, seed)
+    _, carried = shifted_clips.apply_estimated_shift(settings, opened.waveforms, *rows, seed)
     spectra = (log_mel(torch.from_numpy(np.float32(clip))[None].to(log_mel.window.device))[0] for clip in carried)
     return np.stack([spectrum.double().mean(0).cpu().numpy() for spectrum in spectra]), np.empty((0, log_mel.n_mels))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
-from asdlib import paths, scores, training
+from asdlib import batch_norm, paths, scores, training
 from asdlib.baselines.files import write
 from asdlib.baselines.windows import Spectrograms, Windows
 from asdlib.data import plan
@@ -156,7 +156,7 @@ def _train(
         seed=seed,
         **stage.resuming(stored),
     )
-    training.refresh_batch_norm(
+    batch_norm.refresh_batch_norm(
         model, lambda generator: output(torch.randint(len(windows), (64,), generator=generator)), compute, seed
     )
     return model, history, earlier

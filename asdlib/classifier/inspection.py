@@ -10,7 +10,7 @@ from asdlib.classifier import STAGES, clip_outputs
 from asdlib.classifier.batches import Batch, Batches
 from asdlib.classifier.clip_outputs import select_centroids
 from asdlib.classifier.positives_and_negatives import held_out_clips
-from asdlib.classifier.waveform_normalisation import measure_normalisation
+from asdlib.classifier.waveform_normalisation import measure_normalisation, normalise_waveform
 from asdlib.classifier.window_outputs import mean_embeddings, measure
 from asdlib.classifier.windows import read_window, samples_of
 from asdlib.data.audio import Waveforms
@@ -41,7 +41,7 @@ def example(settings, waveforms: Waveforms, title: str, clip: str) -> Example:
 
 
 def cut_examples(settings, machine: str, section: str, candidate: str, shares: list[float]) -> list[Example]:
-    """Cut windows to hear next to each other: what the classifier learns from, and what Mixup makes of it.
+    """Cut windows to hear next to each other: what the classifier learns from, and what Mixup does to it.
 
     They are a source clip, a target clip, their mixture in equal parts (a pseudo-target clip, if the section has target
     clips), and mixtures of the source clip with an outlier.
@@ -71,7 +71,7 @@ def images(settings, candidate: str, batches: Batches, waveform: Tensor) -> np.n
     machine = batches.normal.machine
     mean, deviation = measure_normalisation(batches.normal.waveforms, held_out_clips(settings, machine))
     log_mel = LogMel(settings.candidate("classifier", candidate).features, settings.data.sample_rate)
-    return log_mel((waveform - mean) / deviation).transpose(1, 2).numpy()
+    return log_mel(normalise_waveform(waveform, mean, deviation)).transpose(1, 2).numpy()
 
 
 def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:

@@ -16,6 +16,7 @@ from asdlib import params, training
 from asdlib.classifier.arcface import ArcFace
 from asdlib.classifier.ddcsad import Ddcsad
 from asdlib.classifier.feature_extraction import backbone
+from asdlib.classifier.waveform_normalisation import normalise_waveform
 from asdlib.classifier.window_outputs import Outputs, compute_outputs
 from asdlib.errors import ModelError
 from asdlib.features import LogMel
@@ -70,7 +71,7 @@ class Classifier(nn.Module):
 
     def image(self, waveform: Tensor) -> Tensor:
         """Compute log-mel in dB of the normalised waveform, shape (batch, 1, mels, frames)."""
-        log_mel = self.log_mel((waveform - self.mean) / self.deviation)  # (batch, frames, mels)
+        log_mel = self.log_mel(normalise_waveform(waveform, self.mean, self.deviation))  # (batch, frames, mels)
         return log_mel.transpose(1, 2).unsqueeze(1)
 
     def forward(self, waveform: Tensor) -> Output:

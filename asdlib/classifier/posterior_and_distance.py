@@ -71,7 +71,7 @@ def score_rows(rows: pd.DataFrame, embedding: np.ndarray, variant: str, referenc
         reference: Reference statistics.
     """
     if variant in MAHALANOBIS:
-        return compute_distances(rows, embedding, reference.gaussians)
+        return compute_mahalanobis_distances(rows, embedding, reference.gaussians)
     return combine(normalise(rows, reference.spreads), *_weight_and_pooling(variant))
 
 
@@ -124,7 +124,7 @@ def normalise(rows: pd.DataFrame, spreads: dict) -> pd.DataFrame:
     return pd.DataFrame(result, columns=POOLED)
 
 
-def compute_distances(rows: pd.DataFrame, embedding: np.ndarray, gaussians: dict) -> np.ndarray:
+def compute_mahalanobis_distances(rows: pd.DataFrame, embedding: np.ndarray, gaussians: dict) -> np.ndarray:
     """Return the Mahalanobis distance of each row's embedding from the normal clips with which it is compared."""
     result = np.zeros(len(rows))
     for places, gaussian in _pair_with_statistics(rows, gaussians):

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from asdlib import checkpoints, records, training
+from asdlib import batch_norm, checkpoints, records, training
 from asdlib.classifier import FILES, STAGES
 from asdlib.classifier.batches import Batches
 from asdlib.classifier.model import Classifier
@@ -110,7 +110,7 @@ def train_stage(
         seed=seed,
         **resuming,
     )
-    training.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), resuming["compute"], seed)
+    batch_norm.refresh_batch_norm(model, lambda generator: model(draw(generator).waveform), resuming["compute"], seed)
     return history.assign(stage=name)[["stage", *history.columns]], earlier
 
 

@@ -1,4 +1,4 @@
-"""Measure mean and deviation by which a machine type's classifiers normalise every waveform (Sec. 2.2).
+"""Normalise every waveform that a machine type's classifiers see by one mean and deviation (Sec. 2.2).
 
 The paper normalises "over each machine type". Here all waveforms that a classifier sees, the negatives of other machine
 types included, are normalised by the statistics of the *positive* machine type, so that the network sees one scale.
@@ -7,6 +7,7 @@ types included, are normalised by the statistics of the *positive* machine type,
 from collections.abc import Collection
 
 import numpy as np
+from torch import Tensor
 
 from asdlib.data.audio import Waveforms
 from asdlib.units import FULL_SCALE
@@ -21,3 +22,8 @@ def measure_normalisation(waveforms: Waveforms, without: Collection[str] = ()) -
         total, squares, count = total + samples.sum(), squares + np.square(samples).sum(), count + len(samples)
     mean = total / count
     return mean, max(squares / count - mean**2, 1e-12) ** 0.5
+
+
+def normalise_waveform(waveform: Tensor, mean: Tensor | float, deviation: Tensor | float) -> Tensor:
+    """Scale waveforms in -1 to 1, shape (..., samples), by the values that :func:`measure_normalisation` returned."""
+    return (waveform - mean) / deviation

@@ -1,4 +1,4 @@
-"""Write pages about recordings and verdicts, which needs matplotlib; scoring does without."""
+"""Write pages about recordings and verdicts, which needs matplotlib; scoring does not."""
 
 from asdlib.detector import commands
 from asdlib.detector import report as pages

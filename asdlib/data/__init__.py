@@ -7,4 +7,5 @@
 * ``recording``, ``contents``, ``wav``, ``containers``, ``chunks``, ``compressed``: audio files of all formats
 * ``quality``, ``anomaly_names``, ``folder_report``, ``inspection``: what to know of a folder before using it
 * ``download``, ``zenodo``, ``unpack``: the recordings of DCASE2021 Task 2
+* ``lists``: lists with one line per clip, such as the official ground truth
 """

@@ -154,7 +154,7 @@ class Array:
         try:
             samples, rate = np.asarray(samples), int(rate)
         except (TypeError, ValueError):
-            raise DataError("found a tuple that is no recording; expected (samples, sampling rate in Hz)") from None
+            raise DataError("found a tuple that is not a recording; expected (samples, sampling rate in Hz)") from None
         self.name = f"array {samples.shape} at {rate} Hz"
         kind = samples.dtype.kind
         if samples.ndim not in (1, 2) or kind not in "fiu" or not samples.size or rate <= 0:

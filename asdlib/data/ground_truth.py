@@ -88,7 +88,7 @@ def listed_2020(content: bytes) -> list[tuple[str, str, int]]:
         elif machine and len(cells) > 2 and cells[-1] in ("0", "1") and _ID.fullmatch(lists.base_name(cells[0])):
             result.append((machine, lists.base_name(cells[0]), int(cells[-1])))
         elif number > 1 or not lists.is_header(cells):
-            words = "a machine type alone, or below one a clip's name, any text and 0 or 1"
+            words = "a machine type alone or, below one, a clip's name, any text, and 0 or 1"
             raise AsdError(f"a line reads {','.join(cells)!r}; expected {words}")
     return result
 

@@ -1,4 +1,4 @@
-"""Read lists as challenges, spreadsheets and shells write them: a line per clip, a name and some values in it."""
+"""Read lists as challenges, spreadsheets and shells write them: one line per clip, with a name and some values."""
 
 import re
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Open a recording: the one place where audio files are opened and read.
 
 Samples are in units of 1/32768, so ``samples / FULL_SCALE`` is the waveform in -1 to 1. What 16 bits hold exactly comes
-as int16; everything else as float, since rounding would take the faults from quiet recordings.
+as int16; everything else as float, since rounding would remove the faults from quiet recordings.
 """
 
 from pathlib import Path

@@ -38,8 +38,8 @@ def combine_branches(
     Each system's scores are normalised by the held-out clips, the systems of a branch combined, and the result
     normalised again. The branches with networks are averaged, like ``AE+BC ensemble (mix)`` of Table 1 without labels.
     If there are statistics, that average, normalised again, and the statistics have equal weights. The score of the
-    statistics is the score of the whole window plus the maximum of all: each is good at other faults, some of which are
-    so short that they would hardly change an average, but lasting ones are seen best in the whole.
+    statistics is the score of the whole window plus the maximum of all: each is good at detecting different faults.
+    Some are so short that they would hardly change an average, but lasting ones are seen best in the whole.
 
     Args:
         scores: Score of one window, or scores of several (arrays), by system, ``<branch>/<candidate>/...``.

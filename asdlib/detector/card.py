@@ -1,4 +1,4 @@
-"""Write the model card of a detector: what it learnt from, what to expect of it, and its limits."""
+"""Write the model card of a detector: what it learnt from, what to expect from it, and its limits."""
 
 import pandas as pd
 
@@ -87,7 +87,7 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> li
             "the verdict is that the level changed, and the recording is not searched for faults."
         )
         limits.append(
-            "A recording that sounds normal once a tilt of its spectrum is taken back has a changed response, "
+            "A recording that sounds normal once a tilt of its spectrum is removed has a changed response, "
             "says the verdict, and is no alarm. A fault that tilts the spectrum can be mistaken for one."
         )
     lengths = ", ".join(f"{seconds:g}" for seconds in facts.lengths)

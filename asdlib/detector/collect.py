@@ -1,4 +1,4 @@
-"""Collect what scoring needs of the trained networks of a run in a detector's folder."""
+"""Collect the parts of a run's trained networks that scoring needs in a detector's folder."""
 
 from pathlib import Path
 

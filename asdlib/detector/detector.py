@@ -12,17 +12,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 
-from asdlib import atomic, records
-from asdlib.detector import estimate, level, make, runtime, sources, store, train
+from asdlib import atomic
+from asdlib.detector import level, make, sources, store
 from asdlib.detector.calibration import ENSEMBLE
-from asdlib.detector.facts import FORMAT, Facts
+from asdlib.detector.fitting import fit
 from asdlib.detector.inputs import list_recordings, write_files
 from asdlib.detector.judge import Judge, Verdict, check_rate
-from asdlib.detector.layout import lay_out
-from asdlib.detector.recordings import lengths
 from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
-from asdlib.prepare import prepare_clips
 
 
 class Detector(OutlierMixin, BaseEstimator):
@@ -111,43 +108,19 @@ class Detector(OutlierMixin, BaseEstimator):
         check_rate(self.false_alarm_rate)
         if not self.level_limit >= 0:
             raise DetectorError(f"level_limit is {self.level_limit}; expected a number of dB, or 0")
-        place = Path(work if work is not None else tempfile.mkdtemp(prefix="asdlib-"))
-        if work is None:
-            weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        place = Path(work) if work is not None else self._temporary_folder()
         recordings = sources.find(write_files(X, place / "arrays"), changed, outliers, ignore_names)
-        settings = train.build_settings(self.profile, self.overrides or {}, place)
-        asked = [settings.resolved(), repr(recordings), self.level_limit, self.false_alarm_rate]
-        settings = train.build_settings(self.profile, self.overrides or {}, place / records.fingerprint(asked))
-        layout = lay_out(recordings, settings, self.false_alarm_rate, self.level_limit)
-        for warning in layout.warnings:
-            print(f"warning: {warning}", flush=True)
-        chosen, missing = train.choose_candidates(settings, recordings)
-        codes = [f"{number:02d}" for number in range(len(recordings.sections))]
-        took = estimate.in_words(estimate.seconds(settings, chosen, codes, jobs))
-        count = len(chosen["autoencoder"]) + len(chosen["classifier"]) * len(codes)
-        print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
-        prepare_clips(settings)
-        facts = Facts(
-            format=FORMAT,
-            sections=list(recordings.sections),
-            seconds=layout.seconds,
-            lengths=lengths(layout.seconds),
-            level_limit=self.level_limit,
-            level=layout.level,
-            levels=make.levels(layout.clips),
+        folder, self.warnings_ = fit(
+            recordings,
+            place,
+            jobs,
+            began,
+            profile=self.profile,
             false_alarm_rate=self.false_alarm_rate,
-            missing=missing,
-            outliers=list(recordings.outliers),
-            record={},
-            **chosen,
+            overrides=self.overrides,
+            level_limit=self.level_limit,
         )
-        train.train(settings, chosen, facts.codes, jobs)
-        written = Path(settings.runs) / "made"
-        with atomic.writing(written, folder=True) as target:
-            make.write(target, settings, facts, layout, began)
-        self._take(store.load(written), written)
-        self.warnings_ = layout.warnings
-        return self
+        return self._take(store.load(folder), folder)
 
     def calibrate(
         self, X: str | Path | Sequence, *, section: str | None = None, changed: bool = False, ignore_names: bool = False
@@ -165,13 +138,12 @@ class Detector(OutlierMixin, BaseEstimator):
             asdlib.errors.AsdError: Recordings cannot be used or are too few, or the section is unknown.
         """
         judge = self._fitted()
-        place = Path(tempfile.mkdtemp(prefix="asdlib-"))
-        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        place = self._temporary_folder()
         recordings = sources.find(write_files(X, place / "arrays"), trust=ignore_names)
         if section is not None or len(judge.stored.facts.sections) == 1:
             files = [path for group in recordings.sections.values() for path in group]
             recordings = sources.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
-        self._copy_to(place / "made")
+        store.copy(judge.folder, judge.identity, place / "made")
         make.calibrate(judge, place / "made", recordings, changed)
         return self._take(store.load(place / "made"), place / "made")
 
@@ -183,8 +155,8 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         store.check_vacant(Path(path))
         with atomic.writing(path, folder=True) as target:
-            self._copy_to(target)
             judge = self._fitted()
+            store.copy(judge.folder, judge.identity, target)
             if judge.rate != judge.stored.facts.false_alarm_rate:
                 make.revise(
                     target, judge.stored, judge.stored.facts.model_copy(update={"false_alarm_rate": judge.rate})
@@ -201,41 +173,25 @@ class Detector(OutlierMixin, BaseEstimator):
         rate, limit = stored.facts.false_alarm_rate, stored.facts.level_limit
         return cls(stored.settings.resolved(), rate, level_limit=limit)._take(stored, Path(path))
 
-    def _copy_to(self, target: Path) -> None:
-        """Copy the folder that holds this detector.
-
-        Raises:
-            DetectorError: It was deleted, moved or replaced since it was loaded.
-        """
-        judge = self._fitted()
-        try:
-            if runtime.identity(judge.folder) == judge.identity:
-                shutil.copytree(judge.folder, target, dirs_exist_ok=True)
-                return
-            found = "now holds another detector"
-        except FileNotFoundError:
-            found = "was moved or deleted since this detector was loaded"
-        raise DetectorError(f"{judge.folder}: {found}; load the detector from where it is, then save or copy it")
+    def _temporary_folder(self) -> Path:
+        """Create a folder that is deleted together with this object."""
+        folder = Path(tempfile.mkdtemp(prefix="asdlib-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     def __getstate__(self) -> dict:
         """Include the files, so that a copied or pickled detector does not depend on the folder of the original."""
         state = {"params": self.get_params(deep=False)}
         if hasattr(self, "_state"):
-            with tempfile.TemporaryDirectory(prefix="asdlib-") as place:
-                self._copy_to(Path(place) / "detector")
-                files = (path for path in Path(place).rglob("*") if path.is_file())
-                state["files"] = {str(path.relative_to(place)): path.read_bytes() for path in files}
+            files = store.read_files(self._state.folder, self._state.identity)
+            state["files"] = {f"detector/{name}": content for name, content in files.items()}
         return state
 
     def __setstate__(self, state: dict) -> None:
         self.__init__(**state["params"])
         if "files" in state:
-            place = Path(tempfile.mkdtemp(prefix="asdlib-"))
-            weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-            for name, content in state["files"].items():
-                (place / name).parent.mkdir(parents=True, exist_ok=True)
-                (place / name).write_bytes(content)
-            rate = self.false_alarm_rate
+            place, rate = self._temporary_folder(), self.false_alarm_rate
+            store.write_files(state["files"], place)
             self._take(store.load(place / "detector"), place / "detector")
             self.false_alarm_rate = rate
 

@@ -30,7 +30,7 @@ class Verdict:
     """path or name of the recording"""
     verdict: str
     """``normal``, ``anomaly``, ``level changed by x dB`` if the level is too far from what was learnt, or ``response
-    changed by x dB`` if a recording sounds normal once a tilt of its spectrum is taken back"""
+    changed by x dB`` if a recording sounds normal once a tilt of its spectrum is removed"""
     score: float
     """score of the ensemble; higher is more anomalous, and about 0 and 1 are mean and deviation of normal clips"""
     threshold: float

@@ -3,14 +3,11 @@
 import datetime
 import itertools
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
-import librosa
-import numpy as np
 import pandas as pd
 
-from asdlib import atomic, paths, records, scores, training
+from asdlib import atomic, paths, records, training
 from asdlib.data.audio import Waveforms
 from asdlib.detector import calibration, collect, level, recordings, statistics, store
 from asdlib.detector.card import card
@@ -18,11 +15,9 @@ from asdlib.detector.cutting import FEWEST, cut
 from asdlib.detector.facts import Facts
 from asdlib.detector.judge import Judge
 from asdlib.detector.layout import Layout
-from asdlib.detector.localize import FrameStatistics
-from asdlib.detector.networks import Window, measure_window
 from asdlib.detector.recordings import MACHINE
+from asdlib.detector.reference import fit_statistics, write_reference
 from asdlib.detector.sources import Recordings
-from asdlib.detector.statistics import Bands, Statistics
 from asdlib.detector.store import Stored
 from asdlib.detector.survey import odd, survey
 from asdlib.errors import DetectorError
@@ -30,11 +25,9 @@ from asdlib.messages import summarise
 
 COLUMNS = ["machine", "name", "section", "domain", "split", "recording", "start", "level"]
 """columns of ``recordings.csv``"""
-_GOLDEN = 0.6180339887  # spreads the starts of pieces evenly over their clips, however many clips there are
-_FEW = 3  # minimum number of windows of changed conditions that show in which direction spectra changed
 
 
-def levels(clips: pd.DataFrame) -> dict[str, level.Learnt]:
+def summarise_levels(clips: pd.DataFrame) -> dict[str, level.Learnt]:
     """Summarise the levels of the machine's clips by section and domain."""
     own = clips[clips["machine"] == MACHINE]
     groups = own.groupby(["section", "domain"])["level"]
@@ -58,11 +51,11 @@ def write(target: Path, settings, facts: Facts, layout: Layout, began: float) ->
     nets = store.open_networks(settings, facts, target)
     waveforms = Waveforms.open(paths.Run.of(settings).data(MACHINE))
     clips = layout.clips.reset_index(drop=True)
-    usual = _statistics(waveforms, clips, facts, settings.data.sample_rate)
+    usual = fit_statistics(waveforms, clips, facts, settings.data.sample_rate)
     statistics.save(usual, target / statistics.FILE)
     held_out = waveforms.clips[waveforms.clips["split"] == "test"]
     windows = ((waveforms.read(row), clip) for row, (_, clip) in zip(held_out.index, held_out.iterrows(), strict=True))
-    _reference(target, nets, usual, facts, settings.data.sample_rate, windows, held_out.reset_index(drop=True))
+    write_reference(target, nets, usual, facts, settings.data.sample_rate, windows, held_out.reset_index(drop=True))
     resolved = settings.resolved() | {"runs": "", "device": "auto"}
     resolved["data"] = resolved["data"] | {"root": ""}
     record = records.record(
@@ -129,7 +122,7 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
         "calibrated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "calibrated_on": len(clips),
     }
-    facts = facts.model_copy(update={"record": record, "levels": facts.levels | levels(clips)})
+    facts = facts.model_copy(update={"record": record, "levels": facts.levels | summarise_levels(clips)})
     table = clips.assign(
         clip=[
             f"section_{row.section}_{domain}_test_normal_{index:04d}.wav"
@@ -143,7 +136,7 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
         gain = 0.0 if facts.level is None else facts.level - row["level"]
         windows.append((recordings.to_int16(wave, gain), row))
     nets = stored.autoencoders, stored.classifiers
-    _reference(target, nets, stored.statistics, facts, data.sample_rate, windows, table)
+    write_reference(target, nets, stored.statistics, facts, data.sample_rate, windows, table)
     kept = stored.clips
     replaced = kept["section"].isin(set(clips["section"])) & kept["domain"].eq(domain) & kept["split"].eq("test")
     kept = kept.assign(split=kept["split"].mask(replaced, "replaced"))  # keeps the numbers of the rows
@@ -163,92 +156,3 @@ def _write_card(target: Path, stored: Stored, facts: Facts) -> None:
     whole = facts.samples(stored.settings.data.sample_rate)[0]
     limits = {(section, domain): parts for (section, domain, samples), parts in limits.items() if samples == whole}
     (target / store.CARD).write_text(card(facts, stored.settings, stored.clips, limits), encoding="utf-8")
-
-
-def _reference(
-    target: Path,
-    nets: tuple[dict, dict],
-    usual: dict,
-    facts: Facts,
-    rate: int,
-    windows: Iterable[tuple[np.ndarray, pd.Series]],
-    held_out: pd.DataFrame,
-) -> None:
-    """Score held-out windows at every length, and write the scores and the statistics of their frames.
-
-    The scores and statistics of other sections and domains are kept.
-
-    Args:
-        target: Folder of the detector.
-        nets: Autoencoders and classifiers, by candidate.
-        usual: Statistics of spectra, by section, domain and length.
-        facts: Description of the detector.
-        rate: Sampling rate in Hz.
-        windows: Samples, int16, and catalogue row of each held-out clip.
-        held_out: Catalogue rows of the held-out clips.
-    """
-    bands, sizes = Bands(rate), facts.samples(rate)
-    values: dict[int, list[dict]] = {size: [] for size in sizes}
-    frames: dict[tuple, list] = {}
-    for number, (samples, clip) in enumerate(windows):
-        for size in sizes:
-            part = piece(samples, size, number, rate, facts.level)
-            measured = measure_window(*nets, usual, bands, Window(part, clip["section"], clip["domain"]))
-            values[size].append(measured.scores)
-            key = clip["section"], clip["domain"], size
-            frames.setdefault(key, []).append((measured.frames, measured.errors))
-    step = next(iter(nets[0].values())).step
-    for size in sizes:
-        found, path = pd.DataFrame(values[size]), target / store.CALIBRATION / f"{size}.csv"
-        parts = [scores.table(held_out, system, found[system]) for system in found]
-        if path.is_file():
-            before = scores.read(path)
-            new = set(zip(held_out["section"], held_out["domain"], strict=True))
-            stays = [key not in new for key in zip(before["section"], before["domain"], strict=True)]
-            parts.insert(0, before[stays])
-        path.parent.mkdir(exist_ok=True)
-        scores.write(pd.concat(parts, ignore_index=True), path)
-    first = next(iter(frames.values()))[0][1]
-    edges = librosa.mel_frequencies(first.shape[1] + 2, fmin=0, fmax=rate / 2)
-    found = {key: FrameStatistics.of(*zip(*some, strict=True), step, edges) for key, some in frames.items()}
-    before = store.load_frames(target) if (target / store.FRAMES).is_file() else {}
-    store.save_frames(before | found, target / store.FRAMES)
-
-
-def piece(samples: np.ndarray, size: int, number: int, rate: int, target: float | None) -> np.ndarray:
-    """Cut ``size`` samples from clip ``number`` and bring them to the target level, like a recording of that length."""
-    if len(samples) <= size:
-        return samples
-    first = round((number * _GOLDEN % 1) * (len(samples) - size))
-    part = samples[first : first + size]
-    if target is None:
-        return part
-    wave = part / -float(np.iinfo(np.int16).min)
-    return recordings.to_int16(wave, target - level.level(wave, rate))
-
-
-def _statistics(waveforms: Waveforms, clips: pd.DataFrame, facts: Facts, rate: int) -> dict[tuple, Statistics]:
-    """Fit the statistics of each section, domain and length to the clips on which the networks are trained."""
-    bands, result = Bands(rate), {}
-    rows = {
-        key: row for row, key in clips[clips["machine"] == MACHINE][["section", "clip"]].apply(tuple, axis=1).items()
-    }
-    table = waveforms.clips
-    train = table[(table["split"] == "train") & (table["label"] == "normal")]
-    for size in facts.samples(rate):
-        spectra: dict[tuple, list] = {}
-        for number, (row, clip) in enumerate(train.iterrows()):
-            samples = waveforms.read(row)
-            if len(samples) < size:
-                continue
-            spectrum = bands(piece(samples, size, number, rate, facts.level))
-            own = spectra.setdefault((clip["section"], clip["domain"]), [])
-            own.append((spectrum, rows[clip["section"], clip["clip"]]))
-        for (section, domain), parts in spectra.items():
-            if domain == "source":
-                result[section, domain, size] = Statistics.fit(*zip(*parts, strict=True), bands.step)
-        for (section, domain), parts in spectra.items():
-            if domain == "target" and len(parts) >= _FEW:
-                changed, indices = zip(*parts, strict=True)
-                result[section, domain, size] = result[section, "source", size].widen(changed, indices, bands.step)
-    return result

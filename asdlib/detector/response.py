@@ -1,8 +1,8 @@
-"""Recognise a changed microphone response, which is no fault of the machine.
+"""Recognise a changed microphone response, which is not a fault of the machine.
 
 Another microphone, a cover or another place often tilts the spectrum, by as many dB per octave at all times. A fault
 adds sound: it stands out of the tilt, or changes how the spectrum varies over time. So if a window sounds odd, the tilt
-that brings its mean spectrum closest to that of normal windows is taken back, and the window judged again. Curves with
+that brings its mean spectrum closest to that of normal windows is removed, and the window is judged again. Curves with
 more freedom explain more changes, but also real faults (``LOG.md``, 2026-11-27).
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from asdlib.detector.statistics import Bands
 
 LEAST, LIMIT = 2.0, 30.0
-"""dB from the lowest to the highest band; a smaller tilt explains nothing, and a larger one is not taken back"""
+"""dB from the lowest to the highest band; a smaller tilt explains nothing, and a larger one is not removed"""
 _ROUNDS = 20
 
 
@@ -28,7 +28,7 @@ class Response:
     def between(cls, spectrum: np.ndarray, normal: np.ndarray, bands: Bands) -> "Response":
         """Estimate the change from the usual mean spectrum to that of a window, in dB, ``(frames, bands)``.
 
-        Least absolute deviations, so that a few bands in which a fault sounds do not turn the line.
+        Least absolute deviations are used, so that a few bands with the sound of a fault do not tilt the line.
         """
         difference = spectrum.mean(0) - normal
         octaves = np.log2(bands.edges[1:-1] / bands.edges[-1])
@@ -46,7 +46,7 @@ class Response:
         return float(np.ptp(self.curve))
 
     def undo(self, samples: np.ndarray, bands: Bands) -> np.ndarray:
-        """Take the change back in a window, int16 to float64 with the same scale."""
+        """Remove the change from a window, int16 to float64 with the same scale."""
         spectrum = np.fft.rfft(samples)
         frequency = np.fft.rfftfreq(len(samples), 1 / bands.rate)
         gain = np.interp(frequency, bands.edges[1:-1], -self.curve)

@@ -1,6 +1,6 @@
 """Run a detector's networks with ONNX Runtime, from the files that ``python -m asdlib onnx`` wrote to its folder.
 
-PyTorch then need not be installed, and the first verdict does not wait two seconds for its import. ONNX Runtime
+Then PyTorch need not be installed, and the first verdict does not wait two seconds for its import. ONNX Runtime
 computes on the CPU, whatever the device of the settings.
 """
 
@@ -60,7 +60,7 @@ def classifier_file(candidate: str, section: str, stage: str) -> str:
 
 
 def identity(folder: Path) -> str:
-    """Return a hash that identifies a detector: that of ``detector.json``, which holds when and of what it was made."""
+    """Return a hash that identifies a detector: that of ``detector.json``, which says when and how it was made."""
     return digest((folder / "detector.json").read_bytes())
 
 

@@ -1,4 +1,4 @@
-"""Find the recordings of a user's folders, and refuse folders and names that cannot be meant."""
+"""Find the recordings of a user's folders, and refuse folders and names that cannot be intended."""
 
 import collections
 from collections.abc import Iterable, Sequence

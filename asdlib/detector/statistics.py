@@ -114,7 +114,7 @@ class Statistics:
         return Statistics(self.whole.widened(vectors, 1.0), self.moment.widened(moments, 1.0), extremes, nearest, rows)
 
     def score(self, spectrum: np.ndarray, step: float) -> dict[str, float]:
-        """Score a window in three ways, each of which is good at other faults.
+        """Score a window in three ways, each of which is good at detecting different faults.
 
         ``whole`` compares mean and deviation over time of all bands, ``moment`` the most unusual second, and ``band``
         the highest and lowest short-time level of each band with those of normal windows.

@@ -7,7 +7,7 @@ It may also hold ONNX files, which are graphs of arithmetic for ONNX Runtime.
     card.md             the model card
     detector.json       sections, window, false-alarm rate, candidates, record (asdlib.detector.facts)
     settings.json       the settings of all networks
-    recordings.csv      the recordings that it was made of, and which of them were held out
+    recordings.csv      the recordings that it was made from, and which of them were held out
     calibration/<samples>.csv   scores of the held-out clips cut to so many samples, a score table (asdlib.scores)
     usual.safetensors   frame scores and band errors of the held-out clips
     statistics.safetensors      spectra of normal clips (asdlib.detector.statistics)
@@ -16,7 +16,10 @@ It may also hold ONNX files, which are graphs of arithmetic for ONNX Runtime.
     onnx/               the networks as ONNX files, if python -m asdlib onnx wrote them (asdlib.detector.runtime)
 """
 
+import contextlib
 import dataclasses
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +56,47 @@ class Stored:
 def check_vacant(path: Path) -> None:
     """Raise a :class:`DetectorError` if a detector written to ``path`` would replace anything but a detector."""
     if path.exists() and not (path / "detector.json").is_file():
-        raise DetectorError(f"{path}: exists and is no detector; give another place")
+        raise DetectorError(f"{path}: exists and is not a detector; choose another path")
+
+
+@contextlib.contextmanager
+def _expect(folder: Path, identity: str) -> Iterator[None]:
+    """Raise a :class:`DetectorError` unless the folder still holds the detector with this identity."""
+    advice = "load the detector from where it is, then save or copy it"
+    try:
+        if runtime.identity(folder) != identity:
+            raise DetectorError(f"{folder}: now holds another detector; {advice}")
+        yield
+    except FileNotFoundError:
+        raise DetectorError(f"{folder}: was moved or deleted since this detector was loaded; {advice}") from None
+
+
+def copy(folder: Path, identity: str, target: Path) -> None:
+    """Copy the folder of a detector.
+
+    Args:
+        folder: Folder that the detector was loaded from.
+        identity: Its identity at that time (:func:`asdlib.detector.runtime.identity`).
+        target: Folder to copy to.
+
+    Raises:
+        DetectorError: The folder was deleted, moved or replaced.
+    """
+    with _expect(folder, identity):
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+
+
+def read_files(folder: Path, identity: str) -> dict[str, bytes]:
+    """Read all files of a detector's folder, by relative path; arguments and errors as in :func:`copy`."""
+    with _expect(folder, identity):
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def write_files(files: dict[str, bytes], folder: Path) -> None:
+    """Write what :func:`read_files` returned to a new folder."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def open_networks(

@@ -46,14 +46,14 @@ def build_settings(profile: str | Path | dict, overrides: dict, work: Path) -> p
 
 
 def choose_candidates(settings: params.Settings, recordings: Recordings) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the candidates of each branch that these recordings can train, and a sentence for each other one."""
+    """Return the candidates of each branch that these recordings can train, and one sentence for each of the others."""
     chosen = {"autoencoder": list(settings.autoencoder_candidates), "classifier": []}
     missing = []
     for name in settings.classifier_candidates:
         if settings.candidate("classifier", name).batches.negatives == "dataset":
             missing.append(f"classifier {name}: its outliers are the machine types of DCASE2021's data sets")
         elif len(recordings.sections) == 1 and not recordings.outliers:
-            missing.append(f"classifier {name}: needs outliers, which neither other sections nor other folders gave")
+            missing.append(f"classifier {name}: needs outliers: other sections or folders of other machines")
         else:
             chosen["classifier"].append(name)
     return chosen, missing

@@ -1,11 +1,7 @@
-"""Choose systems, N and the combination by test labels, as the paper does, or without labels (Sec. 2.3).
+"""List the choices by test labels, as the paper makes them, or without labels, and apply them (Sec. 2.3).
 
 A choice uses only the labels of visible clips: all labelled test clips (``development``), half of them
 (``cross-fitted``) or none (``fixed``). :mod:`asdlib.ensemble.blocks` defines from which systems a row may choose.
-
-The paper states the unit of the choices in two ways: the N best models "for each machine and each domain", but the
-combination "for each machine and each section". Here N and the combination are chosen per machine and domain. Only the
-single model of the row BC, and the best candidates of BC ensemble, are chosen per section.
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,9 @@
 """Make the paper's selection on all clips and on every resample of them at the same time (Sec. 2.3).
 
+The paper states the unit of the choices in two ways: the N best models "for each machine and each domain", but the
+combination "for each machine and each section". Here N and the combination are chosen per machine and domain. Only the
+single model of the row BC, and the best candidates of BC ensemble, are chosen per section.
+
 A bootstrap that keeps the selected systems measures the uncertainty of *these* systems, and not that of the procedure,
 which would have selected others on other clips. Therefore every resample selects for itself: each clip counts as often
 as the resample contains it. The first "resample" contains each clip once, which is the selection itself, so the

@@ -1,9 +1,9 @@
 """Judge claims about the rows of Table 1, each by the interval of its effect.
 
-The interval comes from the cross-fitted selection, since a gain on the clips that were selected on proves nothing; the
-effects by the paper's selection and in the printed cells are reported next to it. A claim *holds* if its interval lies
-above zero, is *contradicted* if it lies below, and is *undecided* if it contains zero. If the run lacks what the claim
-is about, the verdict is *not run*.
+The interval comes from the cross-fitted selection, since a gain on the clips that were used for the selection proves
+nothing; the effects by the paper's selection and in the printed cells are reported next to it. A claim *holds* if its
+interval lies above zero, is *contradicted* if it lies below, and is *undecided* if it contains zero. If the run lacks
+what the claim is about, the verdict is *not run*.
 
 A claim of several effects ("better than both", "for several machine types") is a test of each: it holds if enough of
 their intervals lie above zero (an intersection-union test). Bootstrapping the smallest effect instead would correct its

@@ -26,7 +26,7 @@ HEARD = 0.9
 
 @dataclass(frozen=True)
 class Followed:
-    """One clip with what each part of the system makes of it."""
+    """One clip with the output of each part of the system."""
 
     title: str
     """normal, found or missed, and the clip's name"""

@@ -1,4 +1,4 @@
-"""Load the settings of a notebook, so that exploring never changes the run that Table 1 is made of.
+"""Load the settings of a notebook, so that exploring never changes the run behind Table 1.
 
 ``make reproduce`` writes the settings of a run next to its results. A notebook with other ``overrides`` works on a
 scratch copy of the run instead: its files are hard links, so the copy costs no space, and what the notebook writes

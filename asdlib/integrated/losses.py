@@ -1,4 +1,4 @@
-"""Compute the losses of both heads, and weigh them so that each has its share of the encoder's gradient."""
+"""Compute the losses of both heads, and weight them so that each has its share of the encoder's gradient."""
 
 import math
 
@@ -73,7 +73,7 @@ class SectionDdcsad(nn.Module):
 
 
 class Balance(nn.Module):
-    """Weigh losses so that the norms of their gradients on shared parameters have given ratios.
+    """Weight losses so that the norms of their gradients on shared parameters have given ratios.
 
     The norms are averaged over the batches given to :meth:`observe`; after that the weights are constants. They are
     buffers, so that a resumed training has the same.

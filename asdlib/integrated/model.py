@@ -2,7 +2,7 @@
 
 A Conformer encoder is shared by both heads. It does not know the section, which would make telling sections apart
 trivial. The reconstruction head is the autoencoder's bottleneck and decoder, and is told the section that the clip
-claims to be of. The embedding head averages over time, and takes the maximum over time, of what the encoder says.
+claims to belong to. The embedding head takes the mean and the maximum over time of the encoder's output.
 """
 
 from typing import NamedTuple
@@ -65,7 +65,7 @@ class Integrated(LogMelNetwork):
 
         Args:
             features: ``(batch, frames, mels)``, standardised, masked or not.
-            section: Index of the section that each of the clips to reconstruct claims to be of, at most ``(batch,)``.
+            section: Index of the section that each clip to reconstruct claims to belong to, at most ``(batch,)``.
             valid: ``(batch, frames)``, false in padding; ``None`` without padding.
         """
         x = self.inward(features)

@@ -5,7 +5,7 @@ Every clip is masked several times (Sec. 2.1), and each copy is encoded once. Fo
 * ``frame_error``: the paper's negative log-likelihood of error frames, median over time;
 * ``clip_error``: the same of the clip's mean signed error;
 * ``embedding``: the Mahalanobis distance of the mean embedding from the section's training clips;
-* ``posterior``: logit of the class outlier minus the log-probability of the section that the clip claims to be of.
+* ``posterior``: logit of the class outlier minus the log-probability of the section that the clip claims to belong to.
 
 Errors are averaged to one score, embedding and posterior to another, and these two to the clip's score, so that both
 heads count the same. A head whose losses have no weight is left out. Held-out clips are scored by Gaussians that were
@@ -39,10 +39,10 @@ PARTS = {"frame_error": "errors", "clip_error": "errors", "embedding": "embeddin
 
 @dataclass(frozen=True)
 class Heard:
-    """What the network says of clips."""
+    """Outputs of the network for clips."""
 
     errors: Errors
-    """reconstruction errors under the section that each clip claims to be of"""
+    """reconstruction errors under the section that each clip claims to belong to"""
     embedding: np.ndarray
     """mean over the copies, ``(clips, dims)``"""
     posterior: np.ndarray

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asdlib import paths, training
+from asdlib import batch_norm, paths, training
 from asdlib.autoencoder import specaugment
 from asdlib.autoencoder.batches import Batches, mix_power
 from asdlib.autoencoder.train import masked_mean, noam
@@ -150,7 +150,7 @@ def fit(stage: Stage) -> tuple[Learner, pd.DataFrame, dict, float]:
     def forward(generator: torch.Generator) -> object:
         return learner.losses(Batch(normal, outliers, options, generator), generator)
 
-    training.refresh_batch_norm(learner, forward, compute, seed)
+    batch_norm.refresh_batch_norm(learner, forward, compute, seed)
     return learner.eval(), history, depends, earlier
 
 

@@ -31,7 +31,7 @@ class Synthetic(Strict):
 
 
 class ShiftedClips(Strict):
-    """Source training clips carried through the shift that the target clips show (:mod:`asdlib.shift.physical`)."""
+    """Source training clips to which the shift that the target clips show is applied (:mod:`asdlib.shift.physical`)."""
 
     clips: Annotated[int, BeforeValidator(number), Field(ge=2)] = 200
     """maximum number per section"""
@@ -58,7 +58,7 @@ class Data(Strict):
     """share of each section's source training clips that no network learns from; scorers, normalisation and thresholds
     use them"""
     shifted: ShiftedClips = ShiftedClips()
-    """shifted clips: source training clips carried through the shift that the target clips show"""
+    """shifted clips: source training clips to which the shift that the target clips show is applied"""
     anomalies: bool = True
     """whether a section needs anomalous test clips; false for a detector of your own machine, which has none"""
 

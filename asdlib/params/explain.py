@@ -35,7 +35,7 @@ def explain_profile(profile: str) -> str:
 
 
 def description(keys: Sequence[str]) -> str | None:
-    """Return what a setting means, on one line; empty for a group, and None for what is no setting.
+    """Return what a setting means, on one line; empty for a group, and None for anything that is not a setting.
 
     >>> description(["evaluation", "confidence"])
     'confidence of the intervals'

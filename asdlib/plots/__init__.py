@@ -1,1 +1,7 @@
-"""Figures and audio players, one module per chapter; they only read tables and arrays and do not compute results."""
+"""Figures and audio players, one module per chapter; they only read tables and arrays and do not compute results.
+
+* ``data``, ``autoencoder``, ``classifier``, ``ensemble``, ``baselines``, ``evaluation``: the paper's sections
+* ``ablations``, ``followed``, ``scaling``: effects of settings, clips followed through the system, and costs
+* ``integrated``, ``detector``, ``playground``, ``systems``: figures of what is ours, not the paper's
+* ``style``, ``points``, ``sound``: colours, points that name and play their clip, and audio players
+"""

@@ -67,7 +67,7 @@ def maps(points: pd.DataFrame, method: str) -> Figure:
     """Plot maps of the embeddings: a row for each section's models, a column for each stage.
 
     Args:
-        points: Table returned by :func:`asdlib.classifier.embedding_maps.maps`.
+        points: Table returned by :func:`asdlib.classifier.pca_and_tsne.project`.
         method: ``PCA`` or ``t-SNE``.
     """
     points = points[points["method"] == method]

@@ -1,4 +1,4 @@
-"""Plot what each part of the system makes of a few clips: one column per clip, from its sound to its embedding."""
+"""Plot what each part of the system does with a few clips: one column per clip, from its sound to its embedding."""
 
 import textwrap
 from collections.abc import Sequence

@@ -29,8 +29,8 @@ def make(settings, machine: str) -> bool:
 
     Writes ``waveforms.npy`` and ``clips.csv`` as :func:`asdlib.data.audio.decode` does, ``shifts.csv``, which holds the
     estimated :class:`asdlib.shift.physical.Shift` of each section, and ``record.json``, whole or not at all. A section
-    without target training clips, or with fewer than two source clips to learn from, gets none. Held-out clips are
-    carried through the shift too, but it is estimated without them (:mod:`asdlib.data.held_out_split`).
+    without target training clips, or with fewer than two source clips to learn from, gets none. The shift is
+    applied to held-out clips too, but it is estimated without them (:mod:`asdlib.data.held_out_split`).
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.
@@ -45,7 +45,7 @@ def make(settings, machine: str) -> bool:
         return False
     clips = waveforms.clips
     role = held_out_split.roles(clips, settings.data.held_out, settings.seed)
-    kind = waveforms.samples.dtype  # as fine as the clips that they are made of
+    kind = waveforms.samples.dtype  # as fine as the clips from which they are made
     tables, samples, shifts = [clips.iloc[:0]], [np.zeros(0, kind)], []
     train = clips[(clips["split"] == "train") & (clips["label"] == "normal")]
     for section, part in train.groupby("section"):
@@ -55,11 +55,11 @@ def make(settings, machine: str) -> bool:
             continue
         rows = source[evenly_spaced(len(source), options.clips)]
         seed = derive(settings.seed, "pseudo-target", machine, section)
-        shift, carried = carry(settings, waveforms, learn, target, rows, seed)
+        shift, changed = apply_estimated_shift(settings, waveforms, learn, target, rows, seed)
         shifts.append({"section": section} | shift.as_dict())
-        carried = [clip * FULL_SCALE for clip in carried]
-        samples += [(np.rint(clip) if kind == np.int16 else clip).astype(kind) for clip in carried]
-        tables.append(clips.loc[rows].assign(domain="target", path="", samples=[len(clip) for clip in carried]))
+        changed = [clip * FULL_SCALE for clip in changed]
+        samples += [(np.rint(clip) if kind == np.int16 else clip).astype(kind) for clip in changed]
+        tables.append(clips.loc[rows].assign(domain="target", path="", samples=[len(clip) for clip in changed]))
     table, samples = pd.concat(tables, ignore_index=True), np.concatenate(samples)
     table["start"] = table["samples"].cumsum() - table["samples"]
     data = records.fingerprint([wanted, waveforms.fingerprint, shifts])
@@ -71,17 +71,17 @@ def make(settings, machine: str) -> bool:
     return True
 
 
-def carry(
+def apply_estimated_shift(
     settings, waveforms: Waveforms, learn: np.ndarray, target: np.ndarray, rows: np.ndarray, seed: int
 ) -> tuple[physical.Shift, list[np.ndarray]]:
-    """Estimate the shift of a section, and carry clips through it.
+    """Estimate the shift of a section, and apply it to clips.
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.
         waveforms: Decoded clips of the machine type.
         learn: Rows of the source clips that the shift is estimated from; equally spaced ones are used.
         target: Rows of the target clips that it is estimated from.
-        rows: Rows of the source clips to carry.
+        rows: Rows of the source clips to which to apply it.
         seed: Seed of the section's backgrounds.
 
     Returns:
@@ -95,11 +95,11 @@ def carry(
         physical.Front(rate),
         waveforms.clips["clip"],
     )
-    carried = [
+    changed = [
         physical.apply(shift, waveforms.read(row) / FULL_SCALE, front, jitter, derive(seed, names.iat[row]))
         for row in rows
     ]
-    return shift, carried
+    return shift, changed
 
 
 def open_clips(settings, machine: str) -> Waveforms:

@@ -137,7 +137,7 @@ def left_out(section: Section, blocks: tuple) -> dict[str, np.ndarray]:
         few = np.array([i for i in range(count) if i != k])
         clip = section.stack(section.target, blocks)[[k]]
         for name, hypothesis in hypotheses(section, blocks, few, k).items():
-            found.setdefault(name, []).append(-hypothesis.gaussian.surprise(clip)[0])
+            found.setdefault(name, []).append(-hypothesis.gaussian.negative_log_likelihood(clip)[0])
     return {name: np.array(values) for name, values in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""Map the embeddings to two dimensions, for the figures of notebook 06."""
+"""Map embeddings to two dimensions by PCA and t-SNE, for the figures of notebook 06; no score uses this."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 
-def maps(table: pd.DataFrame, embedding: np.ndarray, seed: int, perplexity: float = 30.0) -> pd.DataFrame:
+def project(table: pd.DataFrame, embedding: np.ndarray, seed: int, perplexity: float = 30.0) -> pd.DataFrame:
     """Map the embeddings to two dimensions by PCA and by t-SNE, for each section's models.
 
     Args:

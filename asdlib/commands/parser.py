@@ -1,0 +1,39 @@
+"""Define the command line: its parser, and the groups of commands in the order of ``--help``."""
+
+import argparse
+
+import asdlib
+from asdlib.commands import arguments, detector_arguments
+
+
+class Command(argparse.ArgumentParser):
+    """Parser for the arguments of one command, with options allowed before, between and after positional ones."""
+
+    _intermixed = False
+
+    def parse_known_args(self, args=None, namespace=None):
+        if self._intermixed or any(action.nargs == argparse.PARSER for action in self._actions):
+            return super().parse_known_args(args, namespace)
+        self._intermixed = True  # the call below comes back here
+        try:
+            return super().parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixed = False
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line.
+
+    The result of parsing has an attribute ``command``: ``<module of asdlib.commands>:<function>``.
+    """
+    top = argparse.ArgumentParser(prog="python -m asdlib", description=asdlib.__doc__.splitlines()[0])
+    top.add_argument("--version", action="version", version=asdlib.__version__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=Command)
+    arguments.add_experiment(commands)
+    detector_arguments.add_training(commands)
+    detector_arguments.add_judging(commands)
+    detector_arguments.add_reports(commands)
+    arguments.add_data(commands)
+    arguments.add_scores(commands)
+    arguments.add_runs(commands)
+    return top
