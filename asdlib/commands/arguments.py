@@ -1,6 +1,7 @@
 """Define the command line: the arguments of each command, and the function that runs it."""
 
 import argparse
+import difflib
 import os
 from pathlib import Path
 
@@ -27,9 +28,14 @@ class Command(argparse.ArgumentParser):
             return super().parse_known_args(args, namespace)
         self._intermixed = True  # the call below comes back here
         try:
-            return super().parse_known_intermixed_args(args, namespace)
+            namespace, unknown = super().parse_known_intermixed_args(args, namespace)
         finally:
             self._intermixed = False
+        if unknown:  # here the error shows the usage of this command, and not only that there are commands
+            options = [option for option in self._option_string_actions if option.startswith("--")]
+            close = difflib.get_close_matches(unknown[0], options, n=1)
+            self.error(f"unknown argument: {' '.join(unknown)}" + (f"; did you mean {close[0]}?" if close else ""))
+        return namespace, unknown
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,7 +89,8 @@ def _training(commands) -> None:
     words = "name of a file in params/, or a path (default: detector)"
     command.add_argument("--profile", default="detector", help=words)
     words = "rate of false alarms to aim for (default: 0.1)"
-    command.add_argument("--false-alarms", type=float, default=0.1, metavar="RATE", help=words)
+    rate = "--false-alarm-rate", "--false-alarms"  # score calls it by the first name
+    command.add_argument(*rate, dest="false_alarms", type=float, default=0.1, metavar="RATE", help=words)
     words = "how far a recording's level may lie outside the learnt range before it is reported (default: 12)"
     command.add_argument(
         "--level-limit", type=float, default=12.0, metavar="DB", help=f"{words}; 0: the level itself matters"
