@@ -57,7 +57,7 @@ def writing(path: Path | str, folder: bool = False, last: str | None = None) -> 
             raise
         remedy = _REMEDIES.get(reason, "free some space or fix the disk")
         raise ArtefactError(
-            f"could not write {path} ({reason.lower()}); the previous version is unchanged; {remedy}, then "
+            f"could not write {path} ({reason}); the previous version is unchanged; {remedy}, then "
             "run the same command again to resume"
         ) from error
 
@@ -137,8 +137,8 @@ _REFUSED = {
 _REMEDIES = {
     os.strerror(code): remedy
     for codes, remedy in (
-        ((errno.EACCES, errno.EPERM, errno.EROFS), "choose another folder or change its permissions"),
-        ((errno.ENOTDIR, errno.EEXIST), "choose another folder, since a file is in the way"),
+        ((errno.EACCES, errno.EPERM, errno.EROFS), "make its folder writable or choose another one"),
+        ((errno.ENOTDIR, errno.EEXIST), "move the file that is in the way"),
         ((errno.ENAMETOOLONG,), "choose a shorter name"),
     )
     for code in codes
