@@ -55,9 +55,10 @@ def writing(path: Path | str, folder: bool = False, last: str | None = None) -> 
             _remove(temporary)
         if reason is None:
             raise
+        remedy = _REMEDIES.get(reason, "free some space or fix the disk")
         raise ArtefactError(
-            f"could not write {path} ({reason}); the previous version is unchanged; free some space or fix the disk, "
-            "then run the same command again to resume"
+            f"could not write {path} ({reason}); the previous version is unchanged; {remedy}, then "
+            "run the same command again to resume"
         ) from error
 
 
@@ -133,6 +134,16 @@ _REFUSED = {
     getattr(errno, name)
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EFBIG", "ENAMETOOLONG", "ENOTDIR", "EEXIST")
 }
+_REMEDIES = {
+    os.strerror(code): remedy
+    for codes, remedy in (
+        ((errno.EACCES, errno.EPERM, errno.EROFS), "make its folder writable or choose another one"),
+        ((errno.ENOTDIR, errno.EEXIST), "move the file that is in the way"),
+        ((errno.ENAMETOOLONG,), "choose a shorter name"),
+    )
+    for code in codes
+}
+"""what to do about reasons other than a full or broken disk"""
 
 
 def _refusal(error: BaseException, folder: Path) -> str | None:

@@ -87,7 +87,7 @@ def test_24_bits(tmp_path):
 def test_channels(tmp_path):
     stereo = np.stack([pcm(100, 1), pcm(100, 2)], axis=1)
     wavfile.write(tmp_path / "a.wav", 16_000, stereo)
-    with pytest.raises(DataError, match=r"a.wav: 2 channels; expected 1; set data.channels"):
+    with pytest.raises(DataError, match=r"a.wav: 2 channels; expected 1; give mono recordings, or set data.channels"):
         wav.read(tmp_path / "a.wav", DATA)
     assert np.array_equal(wav.read(tmp_path / "a.wav", params.Data(channels="first")), stereo[:, 0])
     mean = wav.read(tmp_path / "a.wav", params.Data(channels="mean"))
@@ -111,14 +111,14 @@ def broken(folder):
     return {
         "absent.wav": ["no such file"],
         "empty.wav": ["0 bytes"],
-        "text.wav": ["not readable as audio", "expected a wav file"],
+        "text.wav": ["not readable as audio", "expected wav, flac, ogg, mp3 or aiff"],
         "half.wav": ["truncated", "2000 bytes", "holds 1000"],
         "header.wav": ["expected"],
         "all_but_one.wav": ["truncated"],
         "nothing.wav": ["holds no samples", "expected"],
         "rate.wav": ["44100 Hz", "expected 16000", "data.sample_rate"],
-        "au.wav": ["AU", "expected WAV"],
-        "ulaw.wav": ["ULAW", "expected WAV"],
+        "au.wav": ["AU", "expected wav, flac, ogg, mp3 or aiff"],
+        "ulaw.wav": ["ULAW", "expected wav, flac, ogg, mp3 or aiff"],
         "nan.wav": ["2 sample(s) are NaN or infinite"],
         "loud.wav": ["samples reach 2.5", "-1 to 1"],
     }

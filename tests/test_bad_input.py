@@ -95,12 +95,12 @@ def several_channels(whole, rng):
 
 
 def compressed(whole, rng):
-    return encoded(pcm(0), subtype=str(rng.choice(["ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM"]))), ["expected WAV, PCM"]
+    return encoded(pcm(0), subtype=str(rng.choice(["ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM"]))), ["wav as PCM or float"]
 
 
 def another_format(whole, rng):
     name, subtype = [("CAF", "PCM_16"), ("NIST", "PCM_16"), ("AU", "PCM_16")][rng.integers(3)]
-    return encoded(pcm(0), format=name, subtype=subtype), ["expected WAV", "convert it"]
+    return encoded(pcm(0), format=name, subtype=subtype), ["wav as PCM or float", "convert it"]
 
 
 CONTENTS = [

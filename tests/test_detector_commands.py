@@ -16,6 +16,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from detector_recordings import RATE, hum, normal, profile, write
@@ -59,6 +60,10 @@ def test_options_may_be_anywhere(place, capsys):
     assert len(lines) == 1
     given = parser().parse_args(["score", "d", "a.wav", "--section", "x", "b.wav"])
     assert given.recordings == [Path("a.wav"), Path("b.wav")] and given.section == "x"
+    assert parser().parse_args(["fit", "own", "--out", "d", "--false-alarm-rate", "0.2"]).false_alarms == 0.2
+    with pytest.raises(SystemExit):
+        parser().parse_args(["score", "d", "a.wav", "--false-alarms", "0.2"])
+    assert "unknown argument: --false-alarms 0.2; did you mean '--false-alarm-rate'?" in capsys.readouterr().err
     given = parser().parse_args(["data", "check", "--json", "folder"])
     assert given.folder == Path("folder") and given.json
 
@@ -73,6 +78,8 @@ def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     (tmp_path / "none" / "x.m4a").mkdir(parents=True)
     with pytest.raises(DataError, match="no recording in it"):
         commands.expand([tmp_path / "none"])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    assert commands.expand([Path("-")]) == [] and "standard input is empty" in capsys.readouterr().err
     monkeypatch.setattr(output, "_MANY", 2)
     assert main(["score", str(place / "detector"), *map(str, names)]) == 0
     said = capsys.readouterr()
@@ -144,7 +151,12 @@ def test_a_level_beyond_the_limit_is_reported_as_changed(judge, place, tmp_path,
     assert verdict.level == pytest.approx(-29.5, abs=1.0)
     assert verdict.verdict == f"level changed by {verdict.level:.0f} dB" and not verdict.anomaly and not verdict.spans
     assert main(["score", str(place / "detector"), str(quiet)]) == 3
-    assert verdict.verdict in capsys.readouterr().out
+    assert verdict.verdict in capsys.readouterr().out and not verdict.note
+    silent = judge.judge((np.zeros(2 * RATE), RATE))
+    assert (
+        silent.verdict.startswith("level changed by -1")
+        and silent.note == "the recording is silent; check the microphone"
+    )
 
 
 def test_a_changed_response_is_named_and_hides_no_fault(judge, place, tmp_path):
@@ -198,6 +210,23 @@ def test_calibration_on_new_recordings(place, tmp_path):
         assert (tmp_path / "new" / name).read_bytes() == (place / "detector" / name).read_bytes()
     with pytest.raises(asdlib.AsdError, match="expected at least 8"):
         old.calibrate(normal(tmp_path / "few", 3))
+    card = (tmp_path / "new" / "card.md").read_text()
+    assert "| own | 27 | 12 |" in card and "| own | 24 | 9 |" in (place / "detector" / "card.md").read_text()
+
+
+def test_calibration_leaves_out_what_the_detector_has_learnt(place, tmp_path, capsys):
+    """Scores of training clips are too low for thresholds, also if the clips have got other names."""
+    stored = Judge.load(place / "detector").stored
+    own = stored.clips[stored.clips["machine"] == "machine"]
+    (tmp_path / "again").mkdir()
+    for number, name in enumerate(own["recording"]):
+        shutil.copy(place / "own" / name, tmp_path / "again" / f"{number}.wav")
+    assert main(["calibrate", str(place / "detector"), str(tmp_path / "again"), "--out", str(tmp_path / "new")]) == 0
+    trained = (own["split"] == "train").sum()
+    assert f"warning: {trained} (" in (said := capsys.readouterr().out) and "the detector was trained on these" in said
+    again = asdlib.Detector.load(tmp_path / "new").held_out_
+    before = asdlib.Detector.load(place / "detector").held_out_
+    np.testing.assert_allclose(np.sort(again["score"]), np.sort(before["score"]), rtol=1e-3)
 
 
 # Reports --------------------------------------------------------------------------------------------------------------
@@ -217,20 +246,23 @@ class _Page(HTMLParser):
 
 
 def test_a_report_is_one_page_with_sound_and_figures(place, tmp_path):
-    odd, bad = place / "new" / "odd.wav", tmp_path / "<b>.wav"
+    odd, bad, silent = place / "new" / "odd.wav", tmp_path / "<b>.wav", tmp_path / "silent.wav"
     bad.write_bytes(b"no sound")
+    write(silent, np.zeros(2 * RATE))
     out = tmp_path / "report.html"
-    assert main(["report", str(place / "detector"), str(odd), str(bad), "--out", str(out)]) == 2  # one cannot be judged
+    clips = [str(odd), str(bad), str(silent)]
+    assert main(["report", str(place / "detector"), *clips, "--out", str(out)]) == 2  # one cannot be judged
     page = _Page(out.read_text(encoding="utf-8"))
-    (sound,) = [values["src"] for tag, values in page.found if tag == "audio"]
+    sound, _ = [values["src"] for tag, values in page.found if tag == "audio"]
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(sound.partition(",")[2])))
     original = soundfile.read(odd)[0]
     assert rate == RATE and np.corrcoef(samples, original)[0, 1] > 0.999
     pictures = [values["src"] for tag, values in page.found if tag == "img"]
-    assert len(pictures) == 1 and base64.b64decode(pictures[0].partition(",")[2]).startswith(b"\x89PNG")
+    assert len(pictures) == 2 and base64.b64decode(pictures[0].partition(",")[2]).startswith(b"\x89PNG")
     assert not [
         values for _, values in page.found for name in ("src", "href") if values.get(name, "data:")[:5] != "data:"
     ]
+    assert "99.99" in page.text and "100.00" not in page.text and "the recording is silent" in page.text
     assert "Nearest normal clip: day" in page.text and str(bad) in page.text and "statistics" in page.text
     assert main(["report", str(place / "detector"), str(odd), "--out", str(tmp_path / "report.png")]) == 0
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
@@ -241,16 +273,22 @@ def test_a_report_is_one_page_with_sound_and_figures(place, tmp_path):
 def test_a_history_has_a_row_per_day(tmp_path, capsys):
     lines = [
         {"time": f"2026-01-{day:02d}T{hour:02d}:00:00+00:00", "score": day / 10, "threshold": 1.0, "level": 0.5 * day,
-         "anomaly": day / 10 > 1}
+         "anomaly": day / 10 > 1, "verdict": "anomaly" if day / 10 > 1 else "normal"}
         for day in (1, 2, 12) for hour in (8, 20)
     ]  # fmt: skip
-    lines.append({"clip": "x", "error": "broken"})
+    noon = pd.Timestamp("2026-01-02T12:00", tz="UTC")
+    silent = {"verdict": "level changed by -117 dB", "score": 9e6, "level": -117.0, "time": noon.isoformat()}
+    lines.append(lines[2] | silent)  # a dead microphone is neither a normal recording nor a high score
+    lines += [{"clip": "x", "error": "broken", "modified": (noon + pd.Timedelta(days=days)).value} for days in (0, 1)]
     journal = tmp_path / "in.jsonl"
     journal.write_text("\n".join(map(json.dumps, lines)))
     days = report.history([journal], tmp_path / "history.html")
-    assert days["day"].tolist() == ["2026-01-01", "2026-01-02", "2026-01-12"] and days["recordings"].tolist() == [2] * 3
-    assert days["anomalies"].tolist() == [0, 0, 2] and days["level"].tolist() == [0.5, 1.0, 6.0]
-    np.testing.assert_allclose(days["excess"], [-0.9, -0.8, 0.2])
+    assert days["day"].tolist() == ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-12"]
+    assert days["recordings"].tolist() == [2, 4, 1, 2] and days["anomalies"].tolist() == [0, 0, 0, 2]
+    assert days["changed"].tolist() == [0, 1, 0, 0] and days["errors"].tolist() == [0, 1, 1, 0]
+    np.testing.assert_allclose(days["level"], [0.5, 1.0, np.nan, 6.0])
+    np.testing.assert_allclose(days["score"], [0.1, 0.2, np.nan, 1.2])
+    np.testing.assert_allclose(days["excess"], [-0.9, -0.8, np.nan, 0.2])
     assert "2026-01-12" in (tmp_path / "history.html").read_text()
     assert main(["history", str(journal), "--out", str(tmp_path / "history.png")]) == 0
     journal.write_text("[1]")
@@ -366,7 +404,9 @@ def test_no_process_outlives_fit(tmp_path, how):
     command = [sys.executable, "-m", "asdlib", "fit", own, "--out", tmp_path / "d", "--outliers", other, "--jobs", "2"]
     command += ["--profile", profile(tmp_path), "--set", "autoencoder.training.steps=1000000"]
     command += ["classifier.training.steps=1000000"]
-    process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    said = tmp_path / "said.txt"
+    with open(said, "wb") as stream:
+        process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=stream)
     try:
         children, deadline = [], time.monotonic() + 300
         while sum(map(_follows, children)) < 2:  # there is a tracker of semaphores, too
@@ -380,6 +420,8 @@ def test_no_process_outlives_fit(tmp_path, how):
             time.sleep(0.1)
         assert not any(_lives(child) for child in children)
         assert not (tmp_path / "d").exists()
+        if how != signal.SIGKILL:  # a sentence, no traceback, no complaint about semaphores
+            assert said.read_text() == "stopped; run the same command again to resume\n"
     finally:
         process.kill()
         process.wait()

@@ -21,7 +21,8 @@ def add_training(commands) -> None:
     words = "name of a file in params/, or a path (default: detector)"
     command.add_argument("--profile", default="detector", help=words)
     words = "rate of false alarms to aim for (default: 0.1)"
-    command.add_argument("--false-alarms", type=float, default=0.1, metavar="RATE", help=words)
+    rate = "--false-alarm-rate", "--false-alarms"  # score calls it by the first name
+    command.add_argument(*rate, dest="false_alarms", type=float, default=0.1, metavar="RATE", help=words)
     words = "how far a recording's level may lie outside the learnt range before it is reported (default: 12)"
     command.add_argument(
         "--level-limit", type=float, default=12.0, metavar="DB", help=f"{words}; 0: the level itself matters"

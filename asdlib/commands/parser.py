@@ -4,6 +4,7 @@ import argparse
 
 import asdlib
 from asdlib.commands import arguments, detector_arguments
+from asdlib.messages import suggest
 
 
 class Command(argparse.ArgumentParser):
@@ -16,9 +17,13 @@ class Command(argparse.ArgumentParser):
             return super().parse_known_args(args, namespace)
         self._intermixed = True  # the call below comes back here
         try:
-            return super().parse_known_intermixed_args(args, namespace)
+            namespace, unknown = super().parse_known_intermixed_args(args, namespace)
         finally:
             self._intermixed = False
+        if unknown:  # here the error shows the usage of this command, and not only that there are commands
+            options = [option for option in self._option_string_actions if option.startswith("--")]
+            self.error(f"unknown argument: {' '.join(unknown)}{suggest(unknown[0], options)}")
+        return namespace, unknown
 
 
 def parser() -> argparse.ArgumentParser:

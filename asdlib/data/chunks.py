@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 REPAIR = "copy it again or, if there is no better copy, keep what there is: ffmpeg -i OLD NEW.wav"
+READABLE = "wav, flac, ogg, mp3 or aiff"
+"""the supported formats, for messages"""
 EXPORT = "export it again as a plain wav file"
 JUNK = 4096
 """bytes: up to this many after the samples that are in no chunk are left out with a note; more are taken for samples"""

@@ -5,7 +5,7 @@ Every function raises :class:`ValueError` for a file that cannot be used; its te
 
 import re
 
-from asdlib.data.chunks import EXPORT, JUNK, REPAIR
+from asdlib.data.chunks import EXPORT, JUNK, READABLE, REPAIR
 
 CONVERT = "convert it: ffmpeg -i OLD NEW.wav"
 
@@ -25,7 +25,7 @@ def flac(content) -> tuple[int, int, str]:
     """
     begin = content.find(b"fLaC")
     if _FLAC.match(content, begin) is None:
-        raise ValueError(f"not readable as audio (no STREAMINFO block); expected a wav file; {REPAIR}")
+        raise ValueError(f"not readable as audio (no STREAMINFO block of FLAC); expected {READABLE}; {REPAIR}")
     if _FLAC.search(content, begin + 4):
         raise ValueError(
             f"holds several FLAC streams one after the other, of which libraries read only the first; {EXPORT}"

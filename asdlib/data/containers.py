@@ -7,7 +7,18 @@ import struct
 from functools import partial
 from typing import BinaryIO
 
-from asdlib.data.chunks import EXPORT, NAME, REPAIR, Chunks, Encoding, File, Samples, end_of_samples, riff_chunks
+from asdlib.data.chunks import (
+    EXPORT,
+    NAME,
+    READABLE,
+    REPAIR,
+    Chunks,
+    Encoding,
+    File,
+    Samples,
+    end_of_samples,
+    riff_chunks,
+)
 
 _PCM = {1: "PCM_U8", 2: "PCM_16", 3: "PCM_24", 4: "PCM_32"}
 _FLOAT = {4: "FLOAT", 8: "DOUBLE"}
@@ -94,7 +105,7 @@ def _format(body: bytes, order: str) -> Encoding:
     subtype = (_PCM if tag == 1 else _FLOAT if tag == 3 else {}).get(width)
     if subtype is None:
         name = _OTHER.get(tag, f"format {tag:#x}, {bits} bits,") if tag not in (1, 3) else f"{bits}-bit"
-        raise ValueError(f"holds WAV with {name} samples; expected WAV, PCM or float; convert it")
+        raise ValueError(f"holds WAV with {name} samples; expected {READABLE}, wav as PCM or float; convert it")
     if width == 3 and align == 4 * channels:
         raise ValueError(f"holds 24-bit samples in 4 bytes each but does not say in which of them; {EXPORT}")
     return _check(Encoding(subtype, "BIG" if order == ">" else "LITTLE", channels, rate, width * channels))

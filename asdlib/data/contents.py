@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from asdlib.data import compressed
-from asdlib.data.chunks import Samples
+from asdlib.data.chunks import READABLE, Samples
 from asdlib.data.containers import find_samples
 from asdlib.errors import DataError
 
@@ -31,7 +31,7 @@ def open_file(path: Path | str) -> "Uncompressed | Compressed":
         stream = open(path, "rb", buffering=0)
         size = os.fstat(stream.fileno()).st_size
         if not size:
-            raise ValueError("the file is empty (0 bytes); expected a wav file; copy or record it again")
+            raise ValueError(f"the file is empty (0 bytes); expected {READABLE}; copy or record it again")
         samples = find_samples(stream, size)
         content = Uncompressed(path, stream, samples) if samples else Compressed(path, stream)
         if content.frames == 0:
@@ -50,7 +50,7 @@ def open_file(path: Path | str) -> "Uncompressed | Compressed":
 
 
 def _cannot_be_opened(path: Path | str, error: OSError) -> DataError:
-    return DataError(f"{path}: cannot be opened ({error.strerror.lower()}); expected a wav file")
+    return DataError(f"{path}: cannot be opened ({error.strerror.lower()}); expected {READABLE}")
 
 
 class Uncompressed:
@@ -106,7 +106,8 @@ class Compressed:
         self.container, self.subtype = self._sound.format, self._sound.subtype
         if self.subtype not in _COMPRESSED.get(self.container, ()):
             raise ValueError(
-                f"holds {self.container} with {self.subtype} samples; expected WAV, PCM or float; convert it"
+                f"holds {self.container} with {self.subtype} samples; expected {READABLE}, wav as PCM or float; "
+                "convert it"
             )
         if self.container == "FLAC":
             frames, place, self.note = compressed.flac(content)
@@ -142,7 +143,7 @@ def _sound(content: bytearray) -> soundfile.SoundFile:
         return soundfile.SoundFile(io.BytesIO(content))
     except (soundfile.LibsndfileError, RuntimeError) as error:
         reason = getattr(error, "error_string", error)
-        raise ValueError(f"not readable as audio ({reason}); expected a wav file; convert or remove it") from None
+        raise ValueError(f"not readable as audio ({reason}); expected {READABLE}; convert or remove it") from None
 
 
 class Array:

@@ -98,12 +98,24 @@ def wait(subject: str, attempt: int, error: object) -> None:
             raise DataError(f"{response.url}: the server answers {error}; {remedy}") from None
         asked = _retry_after(response.headers.get("Retry-After", ""))
     if asked > PATIENCE:
-        raise DataError(f"{subject}: the server asks to wait {asked / 60:.0f} minutes ({error}); later, {AGAIN}")
+        raise DataError(f"{subject}: the server asks to wait {_in_words(asked)} ({error}); later, {AGAIN}")
     if attempt >= RETRIES:
         raise DataError(f"{subject}: gave up after {attempt + 1} attempts ({error}); check the network; {AGAIN}")
     seconds = min(max(PAUSE * 2**attempt, asked), LONGEST_PAUSE)
     print(f"{subject}: {error}; trying again in {seconds:.0f} s", flush=True)
     time.sleep(seconds)
+
+
+def _in_words(seconds: float) -> str:
+    """Format a long wait.
+
+    >>> _in_words(1800), _in_words(7200), _in_words(864_000)
+    ('30 minutes', '2 hours', '10 days')
+    """
+    for unit, size in (("days", 86_400), ("hours", 3600)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 60:.0f} minutes"
 
 
 def _retry_after(header: str) -> float:

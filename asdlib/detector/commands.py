@@ -67,6 +67,9 @@ def fit(
     work = out.with_name(f".{out.name}.work")
     work.mkdir(parents=True, exist_ok=True)
     detector = asdlib.detector.Detector(profile, false_alarm_rate, overrides, level_limit)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # end like Ctrl-C, unless nohup asks to ignore the signal
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     with atomic.only_one(work / "lock", f"{out}: another command is fitting this detector; wait until it has finished"):
         try:
             detector.fit(
@@ -187,7 +190,10 @@ def expand(clips: Iterable[Path]) -> list[Path]:
         if str(path) == "-":
             text = os.fsdecode(sys.stdin.buffer.read())  # names on disk may not be valid text
             lines = text.split("\0") if "\0" in text else text.splitlines()
-            result += expand(Path(line) for line in lines if line)
+            listed = [Path(line) for line in lines if line]
+            if not listed:
+                print("warning: standard input is empty; expected a list of files, one per line", file=sys.stderr)
+            result += expand(listed)
         elif path.is_dir():
             result += sources.list_all(path)
         else:

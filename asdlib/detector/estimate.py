@@ -43,11 +43,11 @@ def seconds(settings, chosen: dict[str, list[str]], sections: list[str], jobs: i
 def in_words(duration: float) -> str:
     """Format a duration in seconds in words.
 
-    >>> in_words(40), in_words(1000), in_words(9000)
-    ('less than a minute', 'about 17 minutes', 'about 2.5 hours')
+    >>> in_words(40), in_words(70), in_words(1000), in_words(9000)
+    ('less than a minute', 'about a minute', 'about 17 minutes', 'about 2.5 hours')
     """
-    if duration < 60:
-        return "less than a minute"
+    if duration < 90:
+        return "less than a minute" if duration < 60 else "about a minute"
     return f"about {duration / 60:.0f} minutes" if duration < 5400 else f"about {duration / 3600:.1f} hours"
 
 

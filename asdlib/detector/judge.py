@@ -21,6 +21,9 @@ from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
 from asdlib.units import FULL_SCALE
 
+SILENCE = "the recording is silent; check the microphone"
+"""note on a recording without any sound"""
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
@@ -52,7 +55,7 @@ class Verdict:
     nearest: dict | None
     """of an anomaly: ``recording`` and ``start`` of the most similar normal clip, if statistics know it"""
     note: str
-    """what is wrong with the header of the file although all samples were read; usually empty"""
+    """what is wrong with the recording although it was judged: silence, or its header; usually empty"""
 
     def as_dict(self) -> dict:
         """Return plain values, for JSON."""
@@ -143,9 +146,10 @@ class Judge:
         thresholds = {name: limit.threshold(count) for name, limit in limits.items()}
         learnt = facts.levels.get(f"{code}/{domain}", facts.levels[f"{code}/source"])
         best: dict[bool, dict[str, float]] = {True: {}, False: {}}  # by whether level and response are as learnt
-        found, changes, responses, worst = [], {True: [], False: []}, [], (-np.inf, None)
+        found, changes, responses, worst, loudest = [], {True: [], False: []}, [], (-np.inf, None), -np.inf
         for begin, wave in recordings.windows(recording, rate, seconds):
             own = level.level(wave, rate)
+            loudest = max(loudest, own)
             change = own - learnt.median
             known = facts.level is None or not learnt.exceeded(change, facts.level_limit)
             gain = 0.0 if facts.level is None else facts.level - own
@@ -187,7 +191,7 @@ class Judge:
             branches=_branches(values, thresholds, limits, count, anomaly),
             spans=found,
             nearest=self._nearest(worst[1]) if anomaly else None,
-            note=recording.note,
+            note=SILENCE if loudest < level.SILENT else recording.note,
         )
 
     def _nearest(self, measured: Measurement) -> dict | None:

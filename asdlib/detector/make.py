@@ -85,14 +85,15 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
         changed: Whether they were recorded under the changed conditions.
 
     Raises:
-        asdlib.errors.AsdError: The recordings cannot be used, or there are too few.
+        asdlib.errors.AsdError: The recordings cannot be used, or too few remain of them.
     """
     stored, domain = judge.stored, "target" if changed else "source"
     facts, data = stored.facts, stored.settings.data
     found, warnings = survey(sources, data)
     for warning in warnings:
         print(f"warning: {warning}", flush=True)
-    rows, waves = [], []
+    rows, waves, learnt = [], [], []
+    usual, bands = stored.statistics, statistics.Bands(data.sample_rate)
     for name, files in sources.sections.items():
         code = judge.section(files[0], name)
         own = [path for path in files if path in found]
@@ -109,8 +110,21 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
                 if len(wave) < recordings.NEARLY * facts.seconds * data.sample_rate:
                     continue
                 own_level = level.level(wave, data.sample_rate)
+                gain = 0.0 if facts.level is None else facts.level - own_level
+                samples = recordings.to_int16(wave, gain)
+                keys = [(code, kind, len(samples)) for kind in ("source", "target")]
+                if any(key in usual and usual[key].has_learnt(bands(samples)) for key in keys):
+                    learnt.append(path.name)
+                    continue
                 rows.append((MACHINE, name, code, domain, "test", path.name, begin, own_level))
-                waves.append(wave)
+                waves.append(samples)
+        if learnt:
+            print(
+                f"warning: {summarise(dict.fromkeys(learnt))}: the detector was trained on these, so thresholds set on "
+                "them would be too low; left out",
+                flush=True,
+            )
+            learnt.clear()
         count = sum(row[2] == code for row in rows)
         if count < FEWEST:
             raise DetectorError(
@@ -131,10 +145,7 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
         label="normal",
         attributes="",
     )
-    windows = []
-    for wave, (_, row) in zip(waves, table.iterrows(), strict=True):
-        gain = 0.0 if facts.level is None else facts.level - row["level"]
-        windows.append((recordings.to_int16(wave, gain), row))
+    windows = [(samples, row) for samples, (_, row) in zip(waves, table.iterrows(), strict=True)]
     nets = stored.autoencoders, stored.classifiers
     write_reference(target, nets, stored.statistics, facts, data.sample_rate, windows, table)
     kept = stored.clips

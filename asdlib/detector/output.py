@@ -69,7 +69,7 @@ def format_verdict(entry: dict, form: str) -> str:
         return line.getvalue()
     parts = [f"{entry['clip']}: {entry['verdict'].replace('anomaly', 'ANOMALY')}"]
     parts.append(f"score {entry['score']:.2f} (threshold {entry['threshold']:.2f})")
-    parts.append(f"percentile {math.floor(100 * entry['percentile']) / 100:.2f}")  # never 100.00
+    parts.append(f"percentile {format_percentile(entry['percentile'])}")
     if entry["above"] == entry["normals"]:
         parts.append(f"above all {entry['normals']} normal clips")
     if entry["anomaly"]:
@@ -78,6 +78,15 @@ def format_verdict(entry: dict, form: str) -> str:
     if entry["note"]:
         parts.append(f"note: {entry['note']}")
     return "  ".join(parts)
+
+
+def format_percentile(percentile: float) -> str:
+    """Format a percentile, rounded down, since no score is known to lie above all normal recordings.
+
+    >>> format_percentile(99.9999)
+    '99.99'
+    """
+    return f"{math.floor(100 * percentile) / 100:.2f}"
 
 
 def _span(span: dict) -> str:

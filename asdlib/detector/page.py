@@ -22,7 +22,8 @@ _PAGE = """<!doctype html>
 <title>{title}</title><style>
 body {{ font: 16px/1.5 sans-serif; max-width: 62rem; margin: 1rem auto; padding: 0 1rem }}
 body {{ color: #222; background: #fff }}
-table {{ border-collapse: collapse; margin: .5rem 0 }} td, th {{ border: 1px solid #ccc; padding: .2rem .6rem }}
+table {{ border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto }}
+td, th {{ border: 1px solid #ccc; padding: .2rem .6rem }}
 th {{ text-align: left; background: #f3f3f3 }} img {{ max-width: 100% }} audio {{ width: 100% }}
 .anomaly {{ color: #b34700; font-weight: bold }} h2 {{ margin-top: 2.5rem; overflow-wrap: anywhere }}
 </style></head><body>

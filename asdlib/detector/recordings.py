@@ -41,7 +41,8 @@ def open_recording(source: str | Path | tuple[np.ndarray, int] | Recording, data
         recording.close()
         raise DataError(
             f"{recording.name}: sampled at {recording.sample_rate} Hz; expected {data.sample_rate} Hz or more, the "
-            f"rate of the networks; record it again, or fit a detector with data.sample_rate={recording.sample_rate}"
+            "rate of the networks; record it again, or fit a detector with "
+            f"--set data.sample_rate={recording.sample_rate}"
         )
     if recording.seconds < SHORTEST:
         recording.close()

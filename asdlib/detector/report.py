@@ -12,6 +12,7 @@ from asdlib.data.recording import Recording
 from asdlib.detector import page
 from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.judge import Judge
+from asdlib.detector.output import format_percentile
 from asdlib.detector.recordings import fitting, open_recording
 from asdlib.errors import AsdError, DetectorError
 from asdlib.plots import detector as plots
@@ -73,8 +74,9 @@ def history(journals: Iterable[Path], out: Path) -> pd.DataFrame:
         out: File to write, ``.html`` or ``.png``.
 
     Returns:
-        One row per day: ``day, recordings, anomalies``, and the medians of ``score``, ``excess`` (score minus
-        threshold) and ``level`` in dB.
+        One row per day: ``day, recordings, anomalies``; ``changed``, recordings whose level or response changed, which
+        were not searched for faults; ``errors``, recordings that could not be judged; and the medians of ``score``,
+        ``excess`` (score minus threshold), both without those changed, and ``level`` in dB.
 
     Raises:
         DetectorError: There are no verdicts, or a file contains something else.
@@ -85,7 +87,9 @@ def history(journals: Iterable[Path], out: Path) -> pd.DataFrame:
         raise DetectorError("no verdicts in these files; expected those of score --watch or score --json")
     groups = verdicts.groupby(verdicts["when"].dt.strftime("%Y-%m-%d"))
     medians = {name: groups[name].median() for name in ("score", "excess", "level")}
-    days = pd.DataFrame({"recordings": groups.size(), "anomalies": groups["anomaly"].sum(), **medians})
+    counts = {name: groups[name].sum() for name in ("anomaly", "changed", "error")}
+    days = pd.DataFrame({"recordings": groups.size(), **counts, **medians})
+    days = days.rename(columns={"anomaly": "anomalies", "error": "errors"})
     days = days.rename_axis("day").reset_index()
     picture = page.png(plots.drift(verdicts, days))
     if as_figure:
@@ -95,11 +99,13 @@ def history(journals: Iterable[Path], out: Path) -> pd.DataFrame:
         "day",
         "recordings",
         "anomalies",
+        "level or response changed",
+        "errors",
         "median score",
         "median score minus threshold",
         "median level change (dB)",
     ]
-    table = page.table(head, days.round(2).astype(str).to_numpy().tolist())
+    table = page.table(head, days.round(2).astype(str).replace("nan", "").to_numpy().tolist())
     page.write_page("Verdicts over the days", f"{page.image(picture, 'Scores and levels over time')}\n{table}", out)
     return days
 
@@ -107,19 +113,7 @@ def history(journals: Iterable[Path], out: Path) -> pd.DataFrame:
 def _read_verdicts(path: Path) -> pd.DataFrame:
     try:
         entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        rows = [
-            {
-                "when": pd.Timestamp(entry["modified"], unit="ns", tz="UTC")
-                if "modified" in entry
-                else pd.Timestamp(entry["time"]).tz_convert("UTC"),
-                "score": entry["score"],
-                "excess": entry["score"] - entry["threshold"],
-                "level": entry["level"],
-                "anomaly": bool(entry["anomaly"]),
-            }
-            for entry in entries
-            if "error" not in entry
-        ]
+        rows = [_verdict_row(entry) for entry in entries]
     except OSError as error:
         reason = (error.strerror or "").lower()
         raise DetectorError(f"{path}: could not be read ({reason}); expected a journal of score --watch") from None
@@ -128,7 +122,28 @@ def _read_verdicts(path: Path) -> pd.DataFrame:
             f"{path}: contains something other than verdicts; expected a journal of score --watch, or the output of "
             "score --json, of this version"
         ) from None
-    return pd.DataFrame(rows, columns=["when", "score", "excess", "level", "anomaly"])
+    return pd.DataFrame(rows, columns=["when", "score", "excess", "level", "anomaly", "changed", "error"])
+
+
+def _verdict_row(entry: dict) -> dict:
+    """Return one row of a history; scores of changed recordings are left out, as no fault is searched for in them."""
+    if "modified" in entry:
+        when = pd.Timestamp(entry["modified"], unit="ns", tz="UTC")
+    else:
+        when = pd.Timestamp(entry["time"]).tz_convert("UTC")
+    if "error" in entry:
+        nothing = dict.fromkeys(("score", "excess", "level"), np.nan)
+        return {"when": when, **nothing, "anomaly": False, "changed": False, "error": True}
+    changed = entry["verdict"] not in ("normal", "anomaly")
+    return {
+        "when": when,
+        "score": np.nan if changed else entry["score"],
+        "excess": np.nan if changed else entry["score"] - entry["threshold"],
+        "level": entry["level"],
+        "anomaly": bool(entry["anomaly"]),
+        "changed": changed,
+        "error": False,
+    }
 
 
 def _normal_scores(judge: Judge, entry: dict, seconds: float, section: str | None, changed: bool) -> np.ndarray:
@@ -153,7 +168,7 @@ def _describe(entry: dict, figure: bytes, wave: np.ndarray, rate: int, start: fl
     kind = ' class="anomaly"' if entry["anomaly"] else ""
     sentence = (
         f"score {entry['score']:.2f}, threshold {entry['threshold']:.2f}; above {entry['above']} of {entry['normals']} "
-        f"normal clips; level {entry['level']:+.1f} dB compared with the normal recordings"
+        f"normal clips; level {entry['level']:+z.1f} dB compared with the normal recordings"
     )
     parts = [
         f"<h2>{html.escape(entry['clip'])}</h2>",
@@ -166,7 +181,7 @@ def _describe(entry: dict, figure: bytes, wave: np.ndarray, rate: int, start: fl
     if start or len(wave) / rate >= EXCERPT:
         parts.append(f"<p>Shown and played: {start:.1f} to {start + len(wave) / rate:.1f} s.</p>")
     rows = [
-        [name, f"{part['score']:.2f}", f"{part['percentile']:.2f}", "yes" if part["anomaly"] else ""]
+        [name, f"{part['score']:.2f}", format_percentile(part["percentile"]), "yes" if part["anomaly"] else ""]
         for name, part in entry["branches"].items()
     ]
     parts.append(page.table(["branch", "score", "percentile among normal recordings", "objected"], rows))

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asdlib.data.anomaly_names import suspected_anomalies
+from asdlib.data.chunks import READABLE
 from asdlib.data.recording import is_recording
 from asdlib.errors import DataError
 from asdlib.messages import summarise
 
-READABLE = "wav, flac, ogg, mp3 or aiff"
-"""the supported formats, for messages"""
 _MOST_SECTIONS = 100  # sections have two digits
 
 

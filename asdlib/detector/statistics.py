@@ -21,6 +21,7 @@ SCALES = (FRAME, 0.2, 1.0)
 """lengths in seconds of the moving averages whose highest and lowest values over time count"""
 _LEAST_SPREAD = 0.3  # dB; smaller deviations of few windows are chance
 _FLOOR = 1e-3  # power of a band in units of int16 squared; lower values are rounding errors
+_SAME = 1e-6  # dB; two recordings never agree so closely in all bands
 FILE = "statistics.safetensors"
 
 
@@ -135,6 +136,10 @@ class Statistics:
         """Return the row of the most similar normal window."""
         here = Gaussian(_vector(spectrum), self.whole.cholesky)
         return int(self.sources[here.distance(self.nearest).argmin()])
+
+    def has_learnt(self, spectrum: np.ndarray) -> bool:
+        """Tell whether this window is one of those to which the statistics were fitted, under whatever name."""
+        return bool(np.abs(self.nearest - _vector(spectrum)).max(1).min() < _SAME)
 
     def find_oddest(self, spectrum: np.ndarray, bands: Bands) -> Moment:
         """Find the moment and the range of frequencies that lie farthest beyond what is usual, over all scales."""

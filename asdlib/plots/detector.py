@@ -47,7 +47,7 @@ def spans(verdicts: pd.DataFrame, recordings: Sequence[tuple[np.ndarray, int]]) 
     style.use()
     figure, axes = plt.subplots(len(verdicts), 1, squeeze=False, sharex=True, figsize=(8, 1 + 2.2 * len(verdicts)))
     for axis, verdict, (waveform, rate) in zip(axes[:, 0], verdicts.itertuples(), recordings, strict=True):
-        axis.specgram(waveform + 1e-7, NFFT=1024, noverlap=512, Fs=rate, cmap=style.SPECTROGRAM)
+        axis.specgram(_audible(waveform), NFFT=1024, noverlap=512, Fs=rate, cmap=style.SPECTROGRAM)
         for span in verdict.spans:
             for low, high in span["frequencies"]:
                 box = (span["start"], low), span["end"] - span["start"], high - low
@@ -75,7 +75,7 @@ def recording(wave: np.ndarray, rate: int, begin: float, verdict: dict, normals:
     style.use()
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), width_ratios=(5, 2))
     extent = {"xextent": (begin, begin + len(wave) / rate)}
-    left.specgram(wave + 1e-7, NFFT=min(1024, len(wave)), noverlap=min(512, len(wave) // 2), Fs=rate, **extent)
+    left.specgram(_audible(wave), NFFT=min(1024, len(wave)), noverlap=min(512, len(wave) // 2), Fs=rate, **extent)
     left.images[0].set_cmap(style.SPECTROGRAM)
     for span in verdict["spans"]:
         for low, high in span["frequencies"]:
@@ -95,12 +95,17 @@ def recording(wave: np.ndarray, rate: int, begin: float, verdict: dict, normals:
     return figure
 
 
+def _audible(wave: np.ndarray) -> np.ndarray:
+    """Add noise at -140 dB, so that the spectrum of digital silence has a logarithm."""
+    return wave + 1e-7 * np.random.default_rng(0).standard_normal(len(wave))
+
+
 def drift(verdicts: pd.DataFrame, days: pd.DataFrame) -> Figure:
     """Plot scores and levels over time, so that slow drifts are visible long before they raise an alarm.
 
     Args:
-        verdicts: One row per recording: ``when`` (a time), ``excess`` (score minus threshold), ``level`` (dB) and
-            ``anomaly``.
+        verdicts: One row per recording: ``when`` (a time), ``excess`` (score minus threshold), ``level`` (dB),
+            ``anomaly`` and ``changed`` (the level or the response).
         days: One row per day: ``day``, and the medians ``excess`` and ``level``.
     """
     style.use()
@@ -108,8 +113,10 @@ def drift(verdicts: pd.DataFrame, days: pd.DataFrame) -> Figure:
     for axis, column, label in zip(
         axes, ("excess", "level"), ("score minus threshold", "level change (dB)"), strict=True
     ):
-        for anomaly, colour, word in ((False, style.SOURCE, "normal"), (True, style.ANOMALY, "anomaly")):
-            some = verdicts[verdicts["anomaly"] == anomaly]
+        changed, anomaly = verdicts["changed"], verdicts["anomaly"]
+        kinds = [(~(changed | anomaly), style.SOURCE, "normal"), (anomaly, style.ANOMALY, "anomaly")]
+        for chosen, colour, word in [*kinds, (changed, style.TARGET, "level or response changed")]:
+            some = verdicts[chosen]
             axis.plot(some["when"], some[column], ".", color=colour, alpha=0.5, label=word)
         noon = pd.to_datetime(days["day"]) + pd.Timedelta(hours=12)
         axis.plot(noon, days[column], "-", color="black", label="median of the day")
