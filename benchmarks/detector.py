@@ -19,7 +19,6 @@ CLIPS, SECONDS, RATE = 12, 10, 16_000
 TWO_STEPS = {
     "autoencoder.training.steps": 2,
     "autoencoder.training.warmup": 1,
-    "autoencoder_candidates.latent8.training.steps": 2,
     "classifier.training.steps": 2,
 }
 

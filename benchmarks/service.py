@@ -1,5 +1,7 @@
 """Measure memory and CPU time of a detector that judges one recording after another, as a service does.
 
+The time of its training at full length is estimated by timing a few steps, as ``fit`` does before it starts.
+
 Writes ``book/results/service.csv``. ``python benchmarks/service.py`` makes a detector with networks of the sizes of the
 profile ``detector``, trained for two steps only, which changes neither; ``service.py DETECTOR`` takes one that exists.
 The rows of ONNX Runtime need the packages of ``asdlib[onnx]`` and are left out otherwise.
@@ -19,7 +21,7 @@ import soundfile
 from detector import TWO_STEPS
 
 from asdlib import atomic, records
-from asdlib.detector import Detector, onnx, runtime
+from asdlib.detector import Detector, estimate, onnx, runtime, train
 
 CLIPS, SECONDS, RATE, MANY = 16, 10, 16_000, 20
 _COMMAND = """
@@ -69,8 +71,14 @@ def main() -> None:
             (first, _), (all_of_them, most) = measure_process(where, clip, 1), measure_process(where, clip, 1 + MANY)
             rows.append((kind, first, (all_of_them - first) / MANY, most))
     table = pd.DataFrame(rows, columns=["runtime", "start_cpu_seconds", "cpu_seconds", "bytes"])
+    facts = detector._fitted().stored.facts
+    settings = train.build_settings("detector", {}, Path("unused"))
+    chosen = {"autoencoder": facts.autoencoder, "classifier": facts.classifier}
     table = table.assign(
-        seconds=SECONDS, commit=records.commit(), processor=detector._fitted().stored.facts.record["device"]
+        seconds=SECONDS,
+        fit_seconds=estimate.seconds(settings, chosen, facts.codes, jobs=1),
+        commit=records.commit(),
+        processor=facts.record["device"],
     )
     out = Path(__file__).parent.parent / "book" / "results" / "service.csv"
     with atomic.writing(out) as temporary:

@@ -88,6 +88,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     profile = paths.project_root() / "params" / "paper.yaml"
     for path in [*run.folder.glob("*.csv"), *run.folder.glob("table1.*"), profile]:
         shutil.copyfile(path, source / "downloads" / path.name)
+    shutil.copyfile(paths.project_root() / "LOG.md", source / "downloads" / "LOG.md")
     shutil.copyfile(RERUN, source / "downloads" / RERUN.name)
     for path in (SOURCES / "results").glob("*/*.*"):  # runs whose recordings are not part of the project
         shutil.copyfile(path, source / "downloads" / f"{path.parent.name}_{path.name}")

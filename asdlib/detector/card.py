@@ -51,7 +51,8 @@ def card(
         "",
         f"The thresholds aim at {facts.false_alarm_rate:.1%} false alarms.",
         "",
-        f"| section | conditions | expected false alarms | {CONFIDENCE:.0%} interval | held-out clips |",
+        f"| section | conditions | false alarms, mean of all such detectors | {CONFIDENCE:.0%} interval for this one "
+        "| held-out clips |",
         "|---|---|---|---|---|",
     ]
     for (section, domain), parts in calibration.items():
