@@ -26,6 +26,14 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"error: this command needs the package {error.name}; pip install 'asdlib[all]'", file=sys.stderr)
         return 2
+    except PermissionError as error:
+        if error.filename is None:  # not about a file
+            raise
+        print(
+            f"error: {error.filename}: {error.strerror.lower()}; change its permissions or choose another folder",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         print("stopped; run the same command again to resume", file=sys.stderr)
         return 130

@@ -332,6 +332,13 @@ def test_a_detector_is_not_replaced_by_accident(place, capsys):
     assert (place / "detector" / "detector.json").read_bytes() == before
 
 
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs a folder in which not even root may write")
+def test_a_detector_that_cannot_be_written_is_an_error(place, capsys):
+    assert main(["fit", str(place / "own"), "--out", "/sys/kernel/detector"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "choose another folder" in said
+
+
 def test_durations_are_estimated(tmp_path):
     made = train.build_settings(profile(tmp_path), {}, tmp_path)
     longer = train.build_settings(profile(tmp_path), {"autoencoder.training.steps": 60_000}, tmp_path)

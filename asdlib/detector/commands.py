@@ -65,7 +65,6 @@ def fit(
             "ready"
         )
     work = out.with_name(f".{out.name}.work")
-    work.mkdir(parents=True, exist_ok=True)
     detector = asdlib.detector.Detector(profile, false_alarm_rate, overrides, level_limit)
     for number in (signal.SIGTERM, signal.SIGHUP):  # end like Ctrl-C, unless nohup asks to ignore the signal
         if signal.getsignal(number) == signal.SIG_DFL:
