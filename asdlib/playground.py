@@ -163,12 +163,13 @@ def held_out_scores(loaded: Judge, clip: pd.Series) -> pd.DataFrame:
 def tabulate(verdict: Verdict) -> pd.DataFrame:
     """Return a verdict as a table ``system, score, threshold, percentile, verdict``: the branches, then the ensemble.
 
-    The verdict of a branch says whether it caused the alarm, if there is one.
+    Only the ensemble decides. Of a branch the verdict says on which side of its own threshold the score lies.
     """
     rows = verdict.branches | {ENSEMBLE: verdict.as_dict()}
     table = pd.DataFrame.from_dict(rows, orient="index")[["score", "threshold", "percentile", "anomaly"]]
-    table["verdict"] = np.where(table.pop("anomaly").astype(bool), "anomaly", "normal")
-    return table.rename_axis("system").reset_index()
+    side = np.where(table["score"] > table["threshold"], "above its threshold", "below its threshold")
+    table["verdict"] = np.where(table.index == ENSEMBLE, verdict.verdict, side)
+    return table.drop(columns="anomaly").rename_axis("system").reset_index()
 
 
 def _select(clips: MachineClips, role: str, section: str, domain: str) -> np.ndarray:

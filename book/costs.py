@@ -146,7 +146,7 @@ def paper_run(path: Path) -> str:
 def gpu(path: Path) -> str:
     """What ``make gpu`` measured: figures of each part, with verdicts."""
     if not path.is_file():
-        return "Nothing was measured on a GPU: none could be had. `make gpu` does it in eight minutes.\n"
+        return "Nothing was measured on a GPU: none was available. `make gpu` measures it.\n"
     found = pd.read_csv(path, keep_default_na=False, na_values={"value": ""})
     rows = [
         (
@@ -217,4 +217,7 @@ def service(path: Path) -> str:
     columns = ["Runtime", "Memory, MiB", "CPU seconds to start", "CPU seconds per recording"]
     shown = table(pd.DataFrame(rows, columns=columns), caption, "service-table", "lrrr")
     minutes = f"{found['fit_seconds'].iat[0] / 60:.0f}"
-    return f"{shown}\nTraining takes {minutes} minutes on the same thread, estimated from a few steps as `fit` does.\n"
+    return (
+        f"{shown}\nTraining takes {minutes} minutes on the same thread, however many recordings there are, since the "
+        "number of steps is fixed; the figure is estimated from a few steps, as `fit` does before it starts.\n"
+    )

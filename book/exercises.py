@@ -83,7 +83,7 @@ def table1(run: Run, settings, machine: str) -> str:
     shown = moved.reset_index(names="Method").rename(
         columns={"development": "Rank as in the paper", "fixed": "Rank without labels"}
     )
-    caption = f"Rows of {len(both)} whose rank changes."
+    caption = f"Rows whose rank changes (of {len(both)})."
     return table(shown, caption, align="lrr") if len(moved) else "No row changes its rank."
 
 

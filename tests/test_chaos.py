@@ -25,9 +25,9 @@ def test_a_run_killed_at_random_ends_with_the_same_bytes(smoke, tmp_path, note):
         note(f"kills of {kind}, survived", count)
     note("kills inside a training, survived", sum(survived.places[place] for place in chaos.TRAININGS))
     note("times that the command was given", survived.starts)
-    note("trainings that went on from their last checkpoint", survived.resumed)
+    note("trainings that resumed from their last checkpoint", survived.resumed)
     note("trainings that had ended and were not done again though their job was killed later", survived.kept)
-    note("notebooks begun again after kills", survived.again)
+    note("notebooks restarted after kills", survived.again)
 
 
 def test_a_difference_would_be_seen(tmp_path):

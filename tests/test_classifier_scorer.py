@@ -271,7 +271,8 @@ def test_images_for_the_notebooks(scored):
     heard = {
         item.title.partition(",")[0]: item for item in inspection.cut_examples(settings, "fan", "00", "base", [0.5])
     }
-    assert list(heard) == ["source clip", "target clip", "pseudo-target: half source", "Mixup", heard_outlier(heard)]
+    names = ["source clip", "target clip", "pseudo-target: half source", "shifted clip: source", "Mixup"]
+    assert list(heard) == [*names, heard_outlier(heard)]
     waves = {name: item.waveform for name, item in heard.items()}
     half = (waves["source clip"] + waves[heard_outlier(heard)]) / 2
     np.testing.assert_allclose(waves["Mixup"], half)

@@ -16,6 +16,7 @@ from asdlib.classifier.windows import read_window, samples_of
 from asdlib.data.audio import Waveforms
 from asdlib.data.inspection import Example
 from asdlib.features import LogMel
+from asdlib.shift import shifted_clips
 from asdlib.units import FULL_SCALE
 
 
@@ -43,8 +44,8 @@ def example(settings, waveforms: Waveforms, title: str, clip: str) -> Example:
 def cut_examples(settings, machine: str, section: str, candidate: str, shares: list[float]) -> list[Example]:
     """Cut windows to hear next to each other: what the classifier learns from, and what Mixup does to it.
 
-    They are a source clip, a target clip, their mixture in equal parts (a pseudo-target clip, if the section has target
-    clips), and mixtures of the source clip with an outlier.
+    They are a source clip and mixtures of it with an outlier; if the section has target clips, also one of these, their
+    mixture in equal parts (a pseudo-target clip), and a shifted clip, which extensions use instead.
 
     Args:
         shares: Weights of the source clip in its mixtures with the outlier, which are also the labels.
@@ -59,6 +60,10 @@ def cut_examples(settings, machine: str, section: str, candidate: str, shares: l
     waves = {"source clip, label 1": source}
     if target is not None:
         waves |= {"target clip, label 1": target, "pseudo-target: half source, half target": (source + target) / 2}
+        shifted = shifted_clips.open_rows(settings, machine, [section])
+        if shifted is not None:
+            wave = read_window(shifted[0], int(shifted[1][0]), 0, length) / FULL_SCALE
+            waves["shifted clip: source, by the estimated shift"] = wave
     waves |= {f"Mixup, label {share:g}": share * source + (1 - share) * other for share in shares}
     waves[f"outlier ({outlier.machine}), label 0"] = other
     pictures = images(settings, candidate, batches, torch.from_numpy(np.stack(list(waves.values()))).float())

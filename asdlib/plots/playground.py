@@ -22,7 +22,8 @@ def scores(reference: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
         up = row + spread.uniform(-0.25, 0.25, len(known))
         axis.scatter(known, up, s=12, color=COLOURS[item.system], alpha=0.6, linewidths=0)
         axis.plot([item.threshold] * 2, [row - 0.38, row + 0.38], color="grey", linestyle="--")
-        axis.scatter(item.score, row, s=140, marker="X", color=COLOURS[item.verdict], edgecolors="black", zorder=3)
+        shade = COLOURS["anomaly" if item.score > item.threshold else "normal"]
+        axis.scatter(item.score, row, s=140, marker="X", color=shade, edgecolors="black", zorder=3)
         axis.annotate(item.verdict, (item.score, row), (0, 10), textcoords="offset points", ha="center")
     axis.set_yticks(range(len(verdict)), verdict["system"])
     axis.set(xlabel="score: deviations from the mean of the held-out clips (dashed: threshold)")
