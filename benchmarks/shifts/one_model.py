@@ -1,8 +1,9 @@
-"""Judge *Integrated* on the data sets of shifts by the test written down beforehand: ``one_model.py RUNS OUT``.
+"""Judge *Integrated* on the data sets of shifts by the test written down beforehand: ``one_model.py DATA RUNS OUT``.
 
-``RUNS`` is what ``integrated.py --branches`` wrote. ``OUT/one_model.csv`` gets, per set and as the mean over sets, the
-harmonic mean of AUC and pAUC of *Integrated*, of its parts and of what it is compared with: the first autoencoder, the
-first classifier, the average of both (z-scores by held-out clips), and *Mahalanobis*. ``difference`` is *Integrated*
+``DATA`` and ``RUNS`` are what ``integrated.py --branches`` read and wrote. ``OUT/one_model.csv`` gets, per set and as
+the mean over sets, the harmonic mean of AUC and pAUC of *Integrated*, of its parts and of what it is compared with: the
+first autoencoder, the first classifier, the average of both (z-scores by held-out clips), and *Mahalanobis*.
+``difference`` is *Integrated*
 minus the system, with paired intervals over clips and seeds: all systems of a draw see the same clips, and a draw takes
 one seed of each set. ``OUT/one_model.record.json`` says what made it.
 """
@@ -27,9 +28,10 @@ INTEGRATED, BOTH = "Integrated", "AE + BC"
 DOMAINS = {"source": ["source"], "target": ["target"], "all": ["source", "target"]}
 
 
-def read(runs: Path, name: str, seed: int) -> pd.DataFrame:
+def read(data: Path, runs: Path, name: str, seed: int) -> pd.DataFrame:
     """Return the scores of all systems on one set, a column per system, next to the clips and their labels."""
-    settings = params.load("quick", {"runs": str(runs / "runs"), "profile": f"{name}_{seed}", "seed": seed})
+    changes = {"runs": str(runs / "runs"), "profile": f"{name}_{seed}", "seed": seed}
+    settings = params.load("quick", changes | {"data.root": str((data / name).resolve())})
     tables = [pd.read_csv(runs / f"{name}_{seed}{part}.csv", dtype={"section": str}) for part in ("", "_branches")]
     tables.append(mahalanobis.run(settings, "ToyCar"))
     table = pd.concat(tables)
@@ -70,6 +72,7 @@ def areas(table: pd.DataFrame, system: str, number: int) -> dict[tuple[str, str]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("out", type=Path)
     arguments, began = parser.parse_args(), time.monotonic()
@@ -79,7 +82,7 @@ def main() -> None:
         cells.setdefault(name, []).append(int(seed))
     values, fingerprints = {}, []
     for number, (name, seeds) in enumerate(cells.items()):
-        tables = [read(arguments.runs, name, seed) for seed in seeds]
+        tables = [read(arguments.data, arguments.runs, name, seed) for seed in seeds]
         fingerprints += [records.fingerprint(table.to_csv(index=False)) for table in tables]
         pick = np.random.default_rng([7, number]).integers(len(seeds), size=DRAWS)
         for system in tables[0].columns.difference([*KEYS, "label"], sort=False):
