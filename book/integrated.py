@@ -1,12 +1,22 @@
-"""Show stored results of *Integrated*, which ``benchmarks/shifts/one_model_ablations.py`` wrote."""
+"""Show stored results of *Integrated*, which ``one_model*.py`` in ``benchmarks/shifts`` wrote."""
 
 import json
 from pathlib import Path
 
 import pandas as pd
+from shifts import SETS
 from tables import BLANK, day, effect, percent, table
 
-ABLATIONS = "one_model_ablations"
+from asdlib.evaluation.values import slug
+
+JUDGED, ABLATIONS = "one_model", "one_model_ablations"
+COMPARED = ("AE", "BC", "AE + BC", "Mahalanobis")
+PARTS = {
+    "integrated/frame_error": "its errors of frames alone",
+    "integrated/clip_error": "its clip's mean error alone",
+    "integrated/embedding": "its embedding alone",
+    "integrated/posterior": "its posterior alone",
+}
 
 
 def pages(folder: Path) -> dict[str, str]:
@@ -22,11 +32,32 @@ def pages(folder: Path) -> dict[str, str]:
         "domains, mean over seeds, per cent; differences are paired over clips and seeds, with 95 % intervals."
     )
     text = table(pd.DataFrame(rows, columns=columns), caption, "one-model-ablations", "lrrr")
-    return {"generated/one_model_ablations.md": text}
+    return {"generated/one_model_ablations.md": text, "generated/one_model_judged.md": judged(folder)}
+
+
+def judged(folder: Path) -> str:
+    """*Integrated* on recordings of real toy cars, next to what it has to match, and its parts."""
+    frame = pd.read_csv(folder / f"{JUDGED}.csv")
+    sets = [name for name in dict.fromkeys(frame["set"]) if name != "mean"]
+    shown = []
+    for name in sets:
+        cell = frame[frame["set"] == name].set_index(["system", "domain"])
+        for system in ("Integrated", *COMPARED, *PARTS):
+            whole = cell.loc[system, "all"]
+            values = [percent(cell.loc[(system, domain), "value"]) for domain in ("source", "target", "all")]
+            less = BLANK if system == "Integrated" else effect(whole["difference"], whole["low"], whole["high"])
+            shown.append([SETS[name], PARTS.get(system, system), *values, less])
+    columns = ["Set", "System", "Source", "Target", "All", "*Integrated* minus it, all (points)"]
+    caption = (
+        f"*Integrated* on real toy cars, profile `quick`, mean over {frame['seeds'].min()} seeds: harmonic mean of AUC "
+        "and pAUC, per cent; differences are paired over clips and seeds, with 95 % intervals. *AE* and *BC* are the "
+        "first candidate of each branch by the paper's score without labels, *AE + BC* the average of their z-scores."
+    )
+    return table(pd.DataFrame(shown, columns=columns), caption, "one-model-judged", "llrrrr")
 
 
 def values(folder: Path) -> dict[str, str]:
-    """Texts for prose: seeds, commit and date of the ablations, and what each head adds."""
+    """Texts for prose: seeds, commit and date of both tables, what each head adds, and the differences that judge."""
     frame = pd.read_csv(folder / f"{ABLATIONS}.csv").set_index("system")
     record = json.loads((folder / f"{ABLATIONS}.record.json").read_text(encoding="utf-8"))
     texts = {
@@ -34,6 +65,11 @@ def values(folder: Path) -> dict[str, str]:
         "commit": record["commit"],
         "day": day(record["date"]),
     }
+    judgement = json.loads((folder / f"{JUDGED}.record.json").read_text(encoding="utf-8"))
+    texts |= {"judged_commit": judgement["commit"], "judged_day": day(judgement["date"])}
+    found = pd.read_csv(folder / f"{JUDGED}.csv")
+    for row in found[(found["set"] == "mean") & (found["domain"] == "all")].itertuples():
+        texts[f"less_{slug(row.system)}"] = effect(row.difference, row.low, row.high)
     heads = {"embedding": "without the reconstruction head", "errors": "without the embedding head"}
     for key, system in heads.items():
         row = frame.loc[system]
