@@ -78,7 +78,7 @@ def project(tmp_path_factory):
 
     def make(name: str) -> Path:
         home = tmp_path_factory.mktemp(name)
-        for part in ("notebooks", "params", "Snakefile"):
+        for part in ("notebooks", "params", "Snakefile", "LOG.md"):
             (home / part).symlink_to(ROOT / part)
         shutil.copytree(ROOT / "book", home / "book", ignore=shutil.ignore_patterns("_build", "__pycache__"))
         return home
