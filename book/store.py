@@ -11,7 +11,7 @@
 * ``choices.csv``, ``agreement.csv``: of the ensembles;
 * ``losses_<branch>.csv``, ``bands.csv``, ``maps.csv``: training, mean errors by mel band and map of the embeddings of
   the first candidate of the first machine type (the classifier's losses: of its first section);
-* ``record.json``: settings, commits and devices of the run's trainings, date and processor time;
+* ``record.json``: settings, commits and devices of the run's trainings, date and hours of all stages;
 * ``requirements.lock``: the packages that computed it, which pip installs exactly.
 
 Of the run that the README shows (:data:`README`) only the tables of the first line are kept, ``costs.csv`` and a
