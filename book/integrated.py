@@ -7,6 +7,7 @@ import pandas as pd
 from shifts import SETS
 from tables import BLANK, day, effect, percent, table
 
+from asdlib import params
 from asdlib.evaluation.values import slug
 
 JUDGED, ABLATIONS = "one_model", "one_model_ablations"
@@ -67,6 +68,9 @@ def values(folder: Path) -> dict[str, str]:
     }
     judgement = json.loads((folder / f"{JUDGED}.record.json").read_text(encoding="utf-8"))
     texts |= {"judged_commit": judgement["commit"], "judged_day": day(judgement["date"])}
+    quick = params.load("quick")
+    for name, training in (("integrated", quick.integrated.training), ("ae", quick.autoencoder.training)):
+        texts[f"{name}_budget"] = f"{training.steps} steps of {training.batch_size} clips"
     found = pd.read_csv(folder / f"{JUDGED}.csv")
     for row in found[(found["set"] == "mean") & (found["domain"] == "all")].itertuples():
         texts[f"less_{slug(row.system)}"] = effect(row.difference, row.low, row.high)
