@@ -14,13 +14,6 @@ from asdlib.detector import Detector
 
 FITTED, TESTED = 60, 20
 OUTLIERS = ("fan", "pump", "valve")
-SMALL = {
-    "autoencoder.training.steps": 200,
-    "autoencoder.training.warmup": 40,
-    "classifier.training.steps": 120,
-    "classifier.training.finetune_steps": 40,
-}
-"""fewer steps than the profile ``detector`` has, for two busy cores"""
 
 
 def real_data() -> Path:
@@ -53,7 +46,7 @@ def fitted(folder: Path, machine: str, cars: Path | None = None) -> Detector:
     if not place.exists():
         outliers = [real_data() / "outliers" / name for name in OUTLIERS]
         normal = recordings(machine, cars)[0]
-        Detector("detector", overrides=SMALL).fit(normal, outliers=outliers, work=folder / "work" / machine).save(place)
+        Detector().fit(normal, outliers=outliers, work=folder / "work" / machine).save(place)
     return Detector.load(place)
 
 
