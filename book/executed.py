@@ -19,6 +19,9 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 LINES = 12
 """lines of a cell's printed output that a page shows; the downloaded notebook has all"""
 
+NUMBER = re.compile(r"(?<=>)(-?)(\d[\d.,]*)(%?)(?=</td>)")
+"""a number in a cell of an HTML table"""
+
 
 @dataclass(frozen=True)
 class Executed:
@@ -160,12 +163,17 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     return result
 
 
+def _typeset(number: re.Match) -> str:
+    minus, digits, percent = number.groups()
+    return f"{minus and '−'}{digits}{percent and ' %'}"
+
+
 def shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """An output without this machine's folders; a printed one of :data:`LINES`, without what was overwritten."""
     home = f"{project_root()}/"
     for kind, text in output.get("data", {}).items():
         if kind in ("text/markdown", "text/html", "text/plain") and isinstance(text, str):
-            output.data[kind] = text.replace(home, "")
+            output.data[kind] = NUMBER.sub(_typeset, text.replace(home, ""))
     if output.output_type == "stream":
         text = output.text.replace(home, "").removesuffix("\n")
         lines = [line.rpartition("\r")[2] for line in text.split("\n")]

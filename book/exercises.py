@@ -108,7 +108,7 @@ def claims(run: Run, settings, machine: str) -> str:
     factor = ((frame["high"] - frame["low"]) / 2 / frame["effect"].abs().clip(lower=1e-6)) ** 2
     shown = pd.DataFrame(
         {
-            "Tested as": frame["test"].str.replace(" less ", " minus "),
+            "Test": frame["test"].str.replace(" less ", " minus "),
             "Effect": frame["effect"].map(signed),
             "Clips here": frame["clips"].astype(int),
             "Clips needed": [

@@ -41,8 +41,7 @@ def _kinds(kinds: pd.DataFrame, record: dict) -> str:
     for name in [*COLUMNS, "autoencoders alone", "classifiers alone", "statistics alone"]:
         shown[name[:1].upper() + name[1:]] = kinds[name].map(lambda value: f"{100 * value:.1f}")
     shown["Lead"] = [
-        f"{signed(row.lead)} ({100 * row.low:.1f} to {100 * row.high:.1f})".replace("-", "−")
-        for row in kinds.itertuples()
+        f"{signed(row.lead)} ({100 * row.low:.1f} to {100 * row.high:.1f})" for row in kinds.itertuples()
     ]
     return table(shown, caption, "plain-detectors-table", "l" + "r" * (len(shown.columns) - 1))
 
@@ -50,7 +49,7 @@ def _kinds(kinds: pd.DataFrame, record: dict) -> str:
 def _levels(levels: pd.DataFrame) -> str:
     caption = "The same for each level, in dB re the recording while the fault sounds."
     shown = levels[["kind"]].rename(columns={"kind": "Fault"})
-    shown["Level"] = levels["level"].map(lambda value: f"{value:.0f}".replace("-", "−"))
+    shown["Level"] = levels["level"].map("{:.0f}".format)
     for name in COLUMNS:
         shown[name[:1].upper() + name[1:]] = levels[name].map(lambda value: f"{100 * value:.1f}")
     return table(shown, caption, "plain-levels-table", "l" + "r" * 5)
@@ -58,7 +57,7 @@ def _levels(levels: pd.DataFrame) -> str:
 
 def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
     part = alarms[alarms["group"].isin(["normal", "harmless"])]
-    shown = pd.DataFrame({"Change": part["condition"].str.replace("-", "−")})
+    shown = pd.DataFrame({"Change": part["condition"]})
     for title, column in (("Alarms", "alarms"), ("Change named", "named")):
         shown[title] = [_share(row[column], row["recordings"]) for _, row in part.iterrows()]
     caption = (

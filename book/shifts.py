@@ -61,12 +61,15 @@ def values(folder: Path) -> dict[str, str]:
                 row = cell.loc[scorer, name, domain]
                 found[f"{key}_{name}_{domain}"] = percent(row["value"])
                 found[f"{key}_{name}_{domain}_gain"] = effect(row["over_bar"], row["low"], row["high"])
+    networks = kinds[kinds["group"] == "network"]
     own = frame[(frame["scorer"] == BEST) & frame["set"].isin(SETS) & (frame["domain"] != "all")]
-    found["worst_gain"] = f"{100 * own['over_bar'].min():+.1f}".replace("-", "\u2212")
+    worst = 100 * own["over_bar"].min()
+    found["worst_gain"] = f"{abs(worst):.1f} points {'below' if worst < 0 else 'above'}"
+    found["networks"] = str(networks["system"].nunique())
+    found["references"] = str(kinds.loc[kinds["group"] == "reference", "system"].nunique())
     reference = kinds[kinds["best_reference"]]
     found["best_reference"] = reference["system"].iloc[0]
     found["best_reference_auc"] = percent(reference.loc[reference["family"] == "all", "auc"].iloc[0])
-    networks = kinds[kinds["group"] == "network"]
     found["families"] = str(kinds.loc[kinds["family"] != "all", "family"].nunique())
     ahead = networks[(networks["low"] > 0) & (networks["family"] != "all")]
     names = [

@@ -157,7 +157,7 @@ def claims(folder: Path, year: int) -> str:
             cells = [cells[1], cells[0], cells[1]]
         test = judged["test"] + (f" ({part})" if part else "")
         rows.append((f"{claim} ({source})", test, *cells, f"**{judged['verdict']}**"))
-    columns = ["The paper says", "Tested as", *(name.capitalize() for name in SELECTIONS), "Verdict"]
+    columns = ["The paper says", "Test", *(name.capitalize() for name in SELECTIONS), "Verdict"]
     caption = (
         f"{year}: the paper's sentences about ensembles. Effects in percentage points (correlations times 100), "
         "intervals over clips (of correlations over machine types); the verdict is that of the cross-fitted effect by "

@@ -29,11 +29,22 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
     widths = " ".join(widths.split()[number] for number in kept) if widths else ""
     frame = frame.iloc[:, kept]
     lines = [list(frame.columns), [rules[letter] for letter in align]]
-    lines += [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in frame.to_numpy()]
+    lines += [[typeset(str(cell)).replace("|", "\\|").replace("\n", " ") for cell in row] for row in frame.to_numpy()]
     rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     options = {":name:": name, ":class:": "words" if widths else "numbers" * ("r" in align), ":widths:": widths}
     head = "\n".join(f"{option} {value}" for option, value in options.items() if value)
     return f":::{{table}} {caption}\n{head}\n\n{rows}\n:::\n"
+
+
+def typeset(text: str) -> str:
+    """A text with the minus signs of its numbers, except in code; what is rounded to zero has none.
+
+    >>> typeset("-3.16 (-5.00 to -0.00), `x=-1`, 2026-11-27")
+    '−3.16 (−5.00 to 0.00), `x=-1`, 2026-11-27'
+    """
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"−(0(\.0+)?)(?![\d.])", r"\1", re.sub(r"(?<![\w.-])-(?=\d)", "−", part)) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def day(date: str) -> str:
@@ -55,7 +66,7 @@ def percent(value: float, low: float = float("nan"), high: float = float("nan"))
 
 def signed(value: float) -> str:
     """A difference of fractions in percentage points, with its sign."""
-    return BLANK if pd.isna(value) else f"{100 * value:+.2f}".replace("-", "−")
+    return BLANK if pd.isna(value) else typeset(f"{100 * value:+.2f}")
 
 
 # Audit ----------------------------------------------------------------------------------------------------------------
@@ -225,7 +236,7 @@ def reliability(path: Path) -> str:
     shown = pd.DataFrame(
         {
             "Tried": frame["what"].str[:1].str.upper() + frame["what"].str[1:],
-            "Count": frame["value"].map("{:,.6g}".format),
+            "Count": [f"{value:,.0f}" if value == round(value) else f"{value:.2g}" for value in frame["value"]],
         }
     )
     parts = [

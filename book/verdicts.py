@@ -45,7 +45,7 @@ def claims(frame: pd.DataFrame, stored: pd.DataFrame, systems: pd.DataFrame, nam
             "The paper says": f"“{item.claim}” ({item.source})",
             "Real toy cars": marked(there.get(item.test, NOT_RUN)),
             "Real score files": _on_systems(item.claim, systems),
-            "Tested as: effect in this run": _tested(item),
+            "Test and effect in this run": _tested(item),
             "Rests on": _basis(item),
         }
         for item in frame.itertuples()
@@ -63,7 +63,7 @@ def of_one_run(frame: pd.DataFrame, name: str) -> str:
         (marked(item.verdict), f"“{item.claim}” ({item.source})", _tested(item), _basis(item))
         for item in frame.itertuples()
     ]
-    columns = ["Verdict", "The paper says", "Tested as: effect", "Rests on"]
+    columns = ["Verdict", "The paper says", "Test and effect", "Rests on"]
     caption = f"The paper's sentences, judged on the paper's rows; effects in percentage points. {MULTIPLICITY}"
     return table(pd.DataFrame(rows, columns=columns), caption, f"{name}-table", "", "3 6 8 3")
 
@@ -71,7 +71,7 @@ def of_one_run(frame: pd.DataFrame, name: str) -> str:
 def extensions(frame: pd.DataFrame, name: str = "extensions") -> str:
     """What our extensions gain: verdict, statement, effect."""
     rows = [(marked(item.verdict), item.claim, _tested(item), _basis(item)) for item in frame.itertuples()]
-    columns = ["Verdict", "Statement", "Tested as: effect", "Rests on"]
+    columns = ["Verdict", "Statement", "Test and effect", "Rests on"]
     caption = "What our extensions gain; effects in percentage points, with their intervals."
     return table(pd.DataFrame(rows, columns=columns), caption, f"{name}-table", "", "3 6 8 3")
 

@@ -147,7 +147,7 @@ def test_sections_and_conditions(detector, home):
 
 def test_the_card_lists_the_recordings(detector, home):
     card = detector.card_
-    for words in ("left | 40 | 10 | 3 | 0", "fan (6 clips)", "at most 9.1%", "rate of false alarms is not known"):
+    for words in ("left | 40 | 10 | 3 | 0", "fan (6 clips)", "at most 9.1 %", "rate of false alarms is not known"):
         assert words in card, card
     assert detector.sections_ == ["left", "right"]
     held = detector.held_out_

@@ -188,7 +188,7 @@ def test_the_false_alarm_rate_can_be_changed_at_any_time(place, tmp_path, capsys
     assert detector.get_params()["false_alarm_rate"] == 0.4
     detector.save(tmp_path / "saved")
     assert asdlib.Detector.load(tmp_path / "saved").judge(usual).threshold == after.threshold
-    assert "40.0% false alarms" in (tmp_path / "saved" / "card.md").read_text()
+    assert "40 % false alarms" in (tmp_path / "saved" / "card.md").read_text()
     main(["score", str(place / "detector"), "--false-alarm-rate", "0.4", "--json", str(usual)])
     assert json.loads(capsys.readouterr().out)["threshold"] == after.threshold
     with pytest.raises(DetectorError, match="false_alarm_rate is 2"):

@@ -49,9 +49,9 @@ def card(
         "",
         "## What to expect",
         "",
-        f"The thresholds aim at {facts.false_alarm_rate:.1%} false alarms.",
+        f"The thresholds aim at {100 * facts.false_alarm_rate:g} % false alarms.",
         "",
-        f"| section | conditions | false alarms, mean of all such detectors | {CONFIDENCE:.0%} interval for this one "
+        f"| section | conditions | false alarms, mean of all such detectors | {100 * CONFIDENCE:g} % interval for this one "
         "| held-out clips |",
         "|---|---|---|---|---|",
     ]
@@ -59,8 +59,8 @@ def card(
         found = parts[ENSEMBLE].expected()
         conditions = "as trained" if domain == "source" else "changed"
         lines.append(
-            f"| {facts.sections[int(section)]} | {conditions} | at most {found['rate']:.1%} | "
-            f"{found['low']:.1%} to {found['high']:.1%} | {found['clips']} |"
+            f"| {facts.sections[int(section)]} | {conditions} | at most {100 * found['rate']:.1f} % | "
+            f"{100 * found['low']:.1f} to {100 * found['high']:.1f} % | {found['clips']} |"
         )
     if "calibrated" in record:
         lines += ["", f"Thresholds set on {record['calibrated_on']} new clips at {record['calibrated']}."]

@@ -60,7 +60,7 @@ def report(judge: Judge, clips: Sequence[Path], out: Path, section: str | None =
         page.write_bytes(page.stack(figures), out)
         return len(figures)
     date = html.escape(str(judge.stored.facts.record.get("date", "at an unknown time")))
-    about = f"<p>Detector {judge.identity[:12]}, made {date}, for a rate of false alarms of {judge.rate:.1%}.</p>"
+    about = f"<p>Detector {judge.identity[:12]}, made {date}, for a rate of false alarms of {100 * judge.rate:g} %.</p>"
     head = page.table(["recording", "verdict", "score", "threshold"], rows)
     page.write_page("Report of a detector", "\n".join([about, head, *parts]), out)
     return len(figures)

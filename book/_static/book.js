@@ -44,6 +44,19 @@ function headed(table) {
   }
 }
 
+/* Wide boxes say that they scroll, and can be scrolled by keys. */
+function scrolls(box) {
+  const look = () => {
+    if (getComputedStyle(box).overflowX === "visible") return;
+    const hidden = box.scrollWidth - box.clientWidth;
+    box.classList.toggle("overflows", hidden > 1);
+    box.classList.toggle("more", hidden - box.scrollLeft > 1);
+    if (hidden > 1) box.tabIndex = 0; else box.removeAttribute("tabindex");
+  };
+  new ResizeObserver(look).observe(box);
+  box.addEventListener("scroll", look, {passive: true});
+}
+
 /* Tables: a click on a button in the head sorts each block of rows by that column. */
 function sortable(table) {
   const bodies = [...table.tBodies];
@@ -91,6 +104,8 @@ function context() {
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".points").forEach(answer);
   document.querySelectorAll("table.words").forEach(headed);
+  document.querySelectorAll(".bd-article :is(figure, div.cell_output, div.math, div.scrolls, .pst-scrollable-table-container)")
+    .forEach(scrolls);
   document.querySelectorAll("table:has(thead button)").forEach(sortable);
   if (document.querySelector("#search-results")) {
     const script = document.head.appendChild(document.createElement("script"));
