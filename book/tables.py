@@ -43,7 +43,9 @@ def typeset(text: str) -> str:
     '−3.16 (−5.00 to 0.00), `x=-1`, 2026-11-27'
     """
     parts = text.split("`")
-    parts[::2] = [re.sub(r"−(0(\.0+)?)(?![\d.])", r"\1", re.sub(r"(?<![\w.-])-(?=\d)", "−", part)) for part in parts[::2]]
+    parts[::2] = [
+        re.sub(r"−(0(\.0+)?)(?![\d.])", r"\1", re.sub(r"(?<![\w.-])-(?=\d)", "−", part)) for part in parts[::2]
+    ]
     return "`".join(parts)
 
 
