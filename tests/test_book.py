@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from asdlib import metrics, params, scores
+from asdlib.challenge.verdicts import decide
 from asdlib.errors import AsdError
-from asdlib.evaluation import claims, false_alarms, health, paper
+from asdlib.evaluation import claims, claims_paper, false_alarms, health, paper
 from asdlib.paths import Run
 from asdlib.workflow import BY_NAME
 
@@ -538,7 +539,8 @@ def test_the_audit_shows_the_papers_cells():
 
 def test_claims_show_verdict_first_and_real_data_next_to_it():
     nan = [np.nan] * 4
-    row = ("outperform the baseline significantly", "Sec. 4", "a minus b", "", -0.01, -0.02, -0.001, "contradicted",
+    test = next(name for name, (there, _) in verdicts.ON_SYSTEMS.items() if there == "mix minus the official AE")
+    row = ("outperform the baseline significantly", "Sec. 4", test, "", -0.01, -0.02, -0.001, "contradicted",
            "below zero", 0.03, np.nan, 480, 2, 3)  # fmt: skip
     absent = ("it sings", "Sec. 4", "c", "", *nan[:3], "not run", "no songs", *nan[:2], 0, 0, 1)
     frame = pd.DataFrame([row, absent], columns=claims.COLUMNS)
@@ -552,6 +554,35 @@ def test_claims_show_verdict_first_and_real_data_next_to_it():
     assert first[5] == "480 clips, 2 sections, 3 seeds"
     assert "not run" in lines[1] and "c: no songs" in lines[1] and claims.MULTIPLICITY in text
     assert verdicts.counts(frame) == "0 hold, 1 is contradicted, 0 are undecided, and 1 was not run"
+
+
+def test_each_test_on_a_run_is_shown_with_the_same_test_on_real_systems():
+    theirs = systems.read(assemble.SYSTEMS, "claims")
+    for stored in (assemble.REAL, assemble.REAL.with_name("demo")):
+        frame = verdicts.read(stored / "claims.csv")
+        assert verdicts.ON_SYSTEMS.keys() <= set(frame["test"])
+    text = verdicts.claims(frame, frame, theirs)
+    lines = {item.test: line for item in frame.itertuples() for line in text.splitlines() if item.claim in line}
+    for test, (there, part) in verdicts.ON_SYSTEMS.items():
+        judged = theirs[(theirs["test"] == there) & theirs["selection"].isin(["cross-fitted", "none"])]
+        shown = lines[test].split(" | ")[3]
+        for item in judged[judged["part"].isin([part or item for item in judged["part"]])].itertuples():
+            assert f"{verdicts.marked(item.verdict)} ({item.year}" in shown, (test, item)
+    absent = [line for test, line in lines.items() if test not in verdicts.ON_SYSTEMS]
+    assert absent and all("not run" in line.split(" | ")[3] for line in absent)
+
+
+def test_verdicts_on_real_systems_follow_from_what_is_shown():
+    frame = systems.read(assemble.SYSTEMS, "claims")
+    for item in frame.to_dict("records"):
+        if not item["counted"]:
+            assert item["verdict"] == decide(item), item
+        elif "ahead by" in item["counted"]:
+            assert (item["verdict"] == claims.HOLDS) == (int(re.search(r"\d+", item["counted"])[0]) >= 2)
+    text = systems.claims(assemble.SYSTEMS, 2022)
+    assert "+0.82 (+0.22 to +2.33) [−0.46 to +3.04]" in text, "both intervals of an effect that one of them leaves open"
+    assert "ahead by more than a point in 1 of 7" in text and systems.RULE in text
+    assert "(https://github.com/liuyoude/DCASE2022Task2-Record) `GMM" in systems.provenance(assemble.SYSTEMS)
 
 
 def test_false_alarms_and_flags_are_shown():
@@ -798,6 +829,16 @@ def test_stored_scores_give_the_stored_table():
     assert set(record["settings"]["autoencoder_candidates"]) == {
         row.split("/")[1] for row in every["row"] if row.startswith("autoencoder/")
     }
+
+
+@pytest.mark.parametrize("name", ["demo", "toycar"])
+def test_stored_verdicts_are_those_of_the_present_rule(name):
+    folder = assemble.REAL.with_name(name)
+    frame = claims.set_types(pd.read_csv(folder / "claims.csv").astype(dict.fromkeys(claims.BASIS, "Int64")))
+    machines = json.loads((folder / "record.json").read_text(encoding="utf-8"))["machines"]
+    pd.testing.assert_frame_equal(claims_paper.limit(frame, len(machines)), frame)
+    without = frame["verdict"].isin([claims.NOT_RUN]) | (frame["unit"] == claims.ARITHMETIC)
+    assert (frame["clips"].isna() == without).all(), "a test that was not run rests on nothing"
 
 
 def test_stored_comparisons_are_those_of_the_stored_scores():

@@ -222,6 +222,25 @@ def test_every_verdict_states_its_basis():
     assert row[["clips", "sections", "seeds"]].tolist() == [2 * 2 * 2 * 120, 4, 1]
     assert verdict(table, "AE minus BC, ToyCar")[["clips", "sections", "seeds"]].tolist() == [2 * 2 * 120, 2, 1]
     assert table.loc[table["unit"] == ARITHMETIC, "clips"].isna().all()
+    absent = verdict(table, "AE minus BC, ToyTrain")
+    assert absent["verdict"] == NOT_RUN and absent[["clips", "sections", "seeds"]].isna().all()
+
+
+def test_a_small_run_cannot_decide_what_is_about_sections_or_machine_types():
+    worse = {(machine, "AE+BC ensemble (mix)"): 0.0 for machine in ("ToyCar", "valve")}
+    table = judge(STRONG, by_machine=worse)
+    row = verdict(table, "on at least two machine types")
+    assert (
+        row["high"] < 0 and row["verdict"] == UNDECIDED and row["reason"].endswith("only 2 of 7 machine types were run")
+    )
+    for sections, seen in ((4, UNDECIDED), (6, CONTRADICTED)):
+        spread = table[table["test"].str.startswith("standard deviation")].assign(
+            verdict=CONTRADICTED, sections=sections
+        )
+        assert set(claims_paper.limit(spread, 2)["verdict"]) == {seen}
+    several = table[table["test"].str.contains("at least two")].assign(verdict=CONTRADICTED)
+    assert claims_paper.limit(several, 7)["verdict"].item() == CONTRADICTED
+    pd.testing.assert_frame_equal(claims_paper.limit(table, 2), table)
 
 
 def test_extensions_are_judged_apart_from_the_paper():
