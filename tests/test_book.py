@@ -526,6 +526,19 @@ def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
     assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]
     assert tab.index("The paper&#x27;s method") < tab.index("Our extensions")
     assert "ToyCar" not in table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], compare=False)
+    assert "Framed: the best" in tab and "undefined here" not in text
+
+
+def test_table_1_explains_rows_that_are_undefined_or_the_same():
+    columns = ["row", "machine", "domain", "selection", "value", "low", "high", "paper"]
+    best, ends = "AE+BC ensemble (max)", [np.nan] * 3
+    rows = [("AE+", "all", "all", "fixed", 0.7, *ends), ("AE+ ensemble", "all", "all", "fixed", 0.7, *ends),
+            ("BC", "all", "all", "fixed", 0.7, *ends), ("BC ensemble", "all", "all", "fixed", 0.71, *ends),
+            (best, "all", "all", "fixed", np.nan, *ends), (best, "all", "all", "development", 0.8, *ends)]  # fmt: skip
+    text = table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], compare=False)
+    fixed = text.split(":name: table1-fixed")[0].rpartition("html-table}")[2]
+    assert f"*{best}* needs labels" in fixed and "*AE+* and *AE+ ensemble* are the same" in fixed
+    assert "*BC* and" not in text and text.count("undefined here") == text.count("are the same here") == 1
 
 
 def test_the_audit_shows_the_papers_cells():
@@ -837,6 +850,10 @@ def test_stored_verdicts_are_those_of_the_present_rule(name):
     frame = claims.set_types(pd.read_csv(folder / "claims.csv").astype(dict.fromkeys(claims.BASIS, "Int64")))
     machines = json.loads((folder / "record.json").read_text(encoding="utf-8"))["machines"]
     pd.testing.assert_frame_equal(claims_paper.limit(frame, len(machines)), frame)
+    table = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
+    for item in table[table["domain"] == "all"].itertuples():
+        theirs = paper.compared(item.row, item.machine, item.domain, tuple(machines))
+        assert item.paper == pytest.approx(theirs, nan_ok=True), "what the page compares with"
     without = frame["verdict"].isin([claims.NOT_RUN]) | (frame["unit"] == claims.ARITHMETIC)
     assert (frame["clips"].isna() == without).all(), "a test that was not run rests on nothing"
 
