@@ -39,7 +39,10 @@ def values(folder: Path) -> dict[str, str]:
     """Texts for prose: counts, values, gains and optimism by year, method and selection."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     about, shown, gained = read(folder, "systems"), read(folder, "figures"), read(folder, "effects")
-    found = {"resamples": f"{record['resamples']:,}"}
+    found = {
+        "resamples": f"{record['resamples']:,}",
+        "commit_of_claims": f"`{record.get('commit_of_claims', record['commit'])}`",
+    }
     for (year, family), part in about.groupby(["year", "family"]):
         found[f"{family.split()[0]}_{year}"] = str(len(part))
     for year, part in about.groupby("year"):

@@ -105,11 +105,11 @@ def extensions(frame: pd.DataFrame, name: str = "extensions") -> str:
 
 
 def over_seeds(run) -> str:
-    """Both tables of claims over runs that differ in the seed only, or that there are none."""
+    """Both tables of claims over runs that differ in the seed only; nothing if there is one seed."""
     tables = ((run.claims, "claims-seeds", of_one_run), (run.claims_extensions, "extensions-seeds", extensions))
     found = [(run.over_seeds(path), name, show) for path, name, show in tables if run.over_seeds(path).is_file()]
     parts = [show(read(path), name) for path, name, show in found]
-    return "\n\n".join(parts) or "There is one seed: no verdict of this run says what another training would change."
+    return "\n\n".join(parts)
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -639,6 +639,7 @@ def test_every_exercise_is_in_its_chapter():
 def test_a_rerun_of_the_official_autoencoder_is_compared_with_the_first_row():
     text = tables.rerun(pd.read_csv(assemble.RERUN, dtype={"section": str}))
     assert "| ToyCar | source | 58.92 | 59.44 | −0.52 |" in text and "| all | all | 57.39 | 57.28 | +0.11 |" in text
+    assert re.search(r"by 0\.\d\d points on average, and by \+1\.44 points at most \(pump target\)", text)
 
 
 def test_several_seeds_are_shown_if_there_are_some(tmp_path):
@@ -842,6 +843,17 @@ def test_stored_scores_give_the_stored_table():
     assert set(record["settings"]["autoencoder_candidates"]) == {
         row.split("/")[1] for row in every["row"] if row.startswith("autoencoder/")
     }
+
+
+def test_the_stored_settings_are_those_of_quick_but_for_renamed_ones():
+    """The page says which setting had another name when the run was made."""
+    record = (assemble.REAL / "record.json").read_text(encoding="utf-8")
+    then = json.loads(
+        record.replace('"pseudo_target": {', '"shifted": {').replace('": "pseudo_target"', '": "shifted"')
+    )
+    stored, now = (provenance.flatten(each) for each in (then["settings"], params.load("quick").resolved()))
+    assert {key for key, value in stored.items() if now.get(key) != value} == {"title", "data.root"}
+    assert "was called `pseudo_target` then" in CHAPTERS["real"]
 
 
 @pytest.mark.parametrize("name", ["demo", "toycar"])
