@@ -47,6 +47,7 @@ import tables  # noqa: E402
 import verdicts  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
+from typography import typeset  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -214,6 +215,26 @@ def test_functions_are_spaced_from_their_argument_only():
 def test_latex_that_would_be_printed_as_it_is_is_refused(latex):
     with pytest.raises(MathError, match=re.escape(repr(latex))):
         mathml(latex, display=True)
+
+
+# Typography -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("81.05 % of 3 %", "81.05&#160;% of 3&#160;%"),
+        ("<b>5</b>\n%, in %", "<b>5</b>&#160;%, in %"),
+        ("<code>7 % 3</code><pre>7 % 3</pre>", "<code>7 % 3</code><pre>7 % 3</pre>"),
+        (
+            '<code class="a.b"><span>a_b/c.py</span></code>',
+            '<code class="a.b"><span>a_<wbr>b/<wbr>c.<wbr>py</span></code>',
+        ),
+        ("<pre><code>a.b</code></pre> a.b", "<pre><code>a.b</code></pre> a.b"),
+    ],
+)
+def test_per_cent_stays_with_its_number_and_names_break_between_words(before, after):
+    assert typeset(before) == after and typeset(after) == after
+    config = yaml.safe_load((BOOK / "_config.yml").read_text(encoding="utf-8"))
+    assert "typography" in config["sphinx"]["config"]["extensions"], "for every page of the book"
 
 
 # Executed notebooks ---------------------------------------------------------------------------------------------------
