@@ -18,6 +18,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+from pybtex.database import parse_file
 
 from asdlib import metrics, params, scores
 from asdlib.challenge.verdicts import decide
@@ -45,6 +46,7 @@ import systems  # noqa: E402
 import table_one  # noqa: E402
 import tables  # noqa: E402
 import verdicts  # noqa: E402
+from author_year import AuthorYearLabels  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
 from typography import typeset  # noqa: E402
@@ -184,6 +186,15 @@ def test_the_bibliography_has_every_work_that_the_paper_cites():
     cited = {key for keys in re.findall(r"\{cite:\w\}`([^`]+)`", "".join(CHAPTERS.values())) for key in keys.split(",")}
     added = re.findall(r"@\w+\{(\w+),", text.partition("The paper itself")[2])
     assert set(added) <= cited, "a work that this book adds, it cites"
+
+
+def test_a_citation_tells_works_apart_and_the_list_has_the_same_labels():
+    entries = parse_file(BOOK / "references.bib").entries
+    labels = dict(zip(entries, AuthorYearLabels().format_labels(entries.values()), strict=True))
+    assert len(set(labels.values())) == len(labels)
+    assert labels["kuroyanagi2021"] == "Kuroyanagi et al. 2021a" and labels["smith2017"] == "Smith and Topin 2017"
+    assert labels["wightman2019"] == "Wightman 2019" and labels["ruff2020"] == "Ruff et al. 2020"
+    assert not [key for key, entry in entries.items() if not {"url", "doi"} & set(entry.fields)], "each has an address"
 
 
 def test_no_page_loads_from_another_host():
