@@ -352,6 +352,13 @@ def test_chapters_show_the_output_of_notebooks(tmp_path):
     assert (made / "band-errors.png").read_bytes().startswith(b"\x89PNG")
     assert (made / "sounds.md").read_text().count("<audio") == 2
     assert (made / "sounds-first.md").read_text().count("<audio") == 1
+    whole = pd.DataFrame(
+        [("AE", "development", "AE", "cross-fitted", "all", "all", "0.02", ""),
+         ("AE", "development", "AE", "cross-fitted", "fan", "all", "0.03", ""),
+         ("AE", "development", "BC", "development", "all", "all", "0.04", "")],
+        columns=["row", "selection", "than", "than_selection", "machine", "domain", "difference", "low"],
+    )  # fmt: skip
+    assert shown.drawn_optimism(whole)[["row", "difference"]].to_numpy().tolist() == [["AE", "0.02"]]
     cells[1].outputs = []
     (tmp_path / "other" / "downloads").mkdir(parents=True)
     with pytest.raises(AsdError, match=r"'sounds' shows nothing; run make reproduce"):

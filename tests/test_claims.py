@@ -171,7 +171,7 @@ def test_the_headline_is_contradicted_by_arithmetic():
 def test_the_figure_shows_every_measured_claim_with_its_verdict():
     table = judge(STRONG)
     axes = evaluation.claims(table).axes
-    panels = [[label.get_text() for label in axis.get_yticklabels()] for axis in axes]
+    panels = [[text.get_text() for text in axis.texts] for axis in axes]
     measured = table[table["effect"].notna() & (table["unit"] != ARITHMETIC)].drop_duplicates("test")
     sizes = {axis.get_xlabel(): len(panel) for axis, panel in zip(axes, panels, strict=True)}
     correlations = int((measured["unit"] == CORRELATION).sum())
