@@ -1,11 +1,12 @@
 """The page of claims: the paper's sentences, the verdict first, on this run and on stored real data side by side."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
 from tables import BLANK, effect, table
 
-from asdlib.evaluation.claims import BASIS, MULTIPLICITY, NOT_RUN
+from asdlib.evaluation.claims import BASIS, MULTIPLICITY, NOT_RUN, UNDECIDED
 
 WORDS = {"holds": "✔ holds", "contradicted": "✘ contradicted", "undecided": "? undecided", "not run": "– not run"}
 """the four verdicts, with a mark that does not need colour"""
@@ -119,12 +120,14 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def _tested(item) -> str:
-    """What was measured and its effect, or why there is none; the effect by the paper's selection and in its cells."""
+    """What was measured and its effect, or why there is none; that by the paper's selection and in its cells; doubts."""
     if pd.isna(item.effect):
         return f"{item.test}: {item.reason}"
     others = {"selected as in the paper": item.development, "in the paper's cells": item.paper}
     nan = float("nan")
     more = [f"{words} {effect(value, nan, nan)}" for words, value in others.items() if not pd.isna(value)]
+    if item.verdict == UNDECIDED and (item.low > 0 or item.high < 0):  # the interval does not say why
+        more.append(re.sub(r"(\d)%", r"\1 %", item.reason))
     return "; ".join([f"{item.test}: **{effect(item.effect, item.low, item.high)}**", *more])
 
 

@@ -718,11 +718,13 @@ def test_departures_are_those_settings_that_differ():
 
 def test_what_made_the_artefacts_is_told_by_folder(tmp_path):
     made = {"date": "2026-11-27T01:00:00+00:00", "versions": {"torch": "2"}, "data_fingerprint": "f", "device": "CPU"}
-    for folder, commit in (("data/fan", "aaa"), ("autoencoder/fan/base", "bbb")):
-        (tmp_path / folder).mkdir(parents=True)
+    for folder, commit in (("data/fan", "aaa"), ("autoencoder/fan/base", "bbb"), (".", "ccc")):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "record.json").write_text(json.dumps(made | {"commit": commit}))
     text = provenance.computed(params.load("smoke"), Run(tmp_path), {"papermill": "3"})
-    assert "| `data` | 1 | `aaa` | CPU |" in text and "| `autoencoder` | 1 | `bbb` | CPU |" in text
+    for line in ("| `data` | 1 | `aaa` |", "| `autoencoder` | 1 | `bbb` |", "| Table 1 and claims | 1 | `ccc` |"):
+        assert f"{line} `f` | CPU |" in text
+    assert "record.json" not in text
     text = provenance.stored(BOOK / "results")
     line = next(line for line in text.splitlines() if line.startswith("| `demo` |"))
     assert "downloads/demo_requirements.lock" in line
