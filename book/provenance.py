@@ -93,8 +93,8 @@ def computed(settings, run: Run, tools: dict[str, str]) -> str:
                 pd.DataFrame(
                     rows, columns=["Folder of the run", "Artefacts", "Commit", "Fingerprint of its data", "Device"]
                 ),
-                "Which code made which artefacts, of what, and on what. A fingerprint is that of the clips or scores of "
-                "which an artefact was made; a folder with several machine types has several.",
+                "Which code made which artefacts, of what, and on what. A fingerprint is that of the clips or scores "
+                "of which an artefact was made; a folder with several machine types has several.",
                 "artefacts-table",
                 "lrlll",
                 "3 2 3 4 6",

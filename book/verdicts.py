@@ -120,7 +120,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def _tested(item) -> str:
-    """What was measured and its effect, or why there is none; that by the paper's selection and in its cells; doubts."""
+    """What was measured and its effect, or why there is none; also by the paper's selection and in its cells."""
     if pd.isna(item.effect):
         return f"{item.test}: {item.reason}"
     others = {"selected as in the paper": item.development, "in the paper's cells": item.paper}
