@@ -43,7 +43,9 @@ def typeset(text: str) -> str:
     '−3.16 (−5.00 to 0.00), `x=-1`, 2026-11-27'
     """
     parts = text.split("`")
-    parts[::2] = [re.sub(r"−(0(\.0+)?)(?![\d.])", r"\1", re.sub(r"(?<![\w.-])-(?=\d)", "−", part)) for part in parts[::2]]
+    parts[::2] = [
+        re.sub(r"−(0(\.0+)?)(?![\d.])", r"\1", re.sub(r"(?<![\w.-])-(?=\d)", "−", part)) for part in parts[::2]
+    ]
     return "`".join(parts)
 
 
@@ -236,7 +238,7 @@ def reliability(path: Path) -> str:
     shown = pd.DataFrame(
         {
             "Tried": frame["what"].str[:1].str.upper() + frame["what"].str[1:],
-            "Count": [f"{value:,.0f}" if value == round(value) else f"{value:.2g}" for value in frame["value"]],
+            "Value": [f"{value:,.0f}" if value == round(value) else f"{value:.2g}" for value in frame["value"]],
         }
     )
     parts = [

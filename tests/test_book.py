@@ -580,10 +580,11 @@ def test_a_stored_result_of_an_uncommitted_tree_fails_the_build(tmp_path, monkey
 
 
 def test_buttons_need_a_repository():
-    config = {"html": {}}
+    config = {"html": {}, "parse": {"myst_substitutions": {}}}
     assemble.with_repository(config)
-    assert config == {"html": {}}
-    assemble.with_repository(config := {"html": {}, "repository": {"url": "x"}})
+    assert config["html"] == {} and "without the address" in config["parse"]["myst_substitutions"]["repository"]
+    assemble.with_repository(config | {"repository": {"url": "https://x"}})
+    assert config["parse"]["myst_substitutions"]["repository"].endswith("(https://x)")
     assert config["html"]["use_issues_button"] and config["html"]["use_edit_page_button"]
 
 
