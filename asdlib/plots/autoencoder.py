@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from asdlib.autoencoder.inspection import Inspection
 from asdlib.autoencoder.reconstruction_errors import Reconstruction
+from asdlib.features import mel_frequencies
 from asdlib.plots import style
 
 LABELS = {"normal": style.NORMAL, "anomaly": style.ANOMALY}
@@ -81,18 +82,25 @@ def distributions(table: pd.DataFrame) -> Figure:
             hue_order=list(LABELS),
             palette=LABELS,
             whis=(5, 95),
-            fliersize=0,
+            showfliers=False,
             width=0.7,
             ax=axis,
         )
         unit = "mean absolute error" if system.endswith("/l1") else "score (nats)"
-        axis.set(title=system, xlabel="", ylabel=unit)
+        axis.set(title=system.rpartition("/")[2], xlabel="", ylabel=unit)
         axis.legend(title="")
     return figure
 
 
-def bands(table: pd.DataFrame) -> Figure:
-    """Plot mean signed and absolute error of each mel band, normal against anomalous test clips (``bands.csv``)."""
+def bands(table: pd.DataFrame, sample_rate: int) -> Figure:
+    """Plot mean signed and absolute error of each mel band, normal against anomalous test clips.
+
+    Bands are equally wide; the numbers below them are frequencies.
+
+    Args:
+        table: ``bands.csv``.
+        sample_rate: Hz, of the clips.
+    """
     style.use()
     test = table[(table["split"] == "test") & table["label"].isin(LABELS)]
     groups = [key for key, _ in test.groupby(["section", "domain"])]
@@ -107,9 +115,13 @@ def bands(table: pd.DataFrame) -> Figure:
         row[0].set_ylabel(f"section {section}\n{domain}, dB")
     for axis, title in zip(axes[0], ("signed error", "absolute error"), strict=True):
         axis.set_title(title)
+    count = table["band"].max() + 1
+    shown = [hertz for hertz in (500, 1000, 2000, 4000, 8000, 16000) if hertz < sample_rate / 2]
+    places = np.interp(shown, mel_frequencies(count + 2, sample_rate / 2)[1:-1], np.arange(count))
     for axis in axes[-1]:
-        axis.set_xlabel("mel band")
-    axes[0, 0].legend()
+        axis.set_xticks(places, [f"{hertz / 1000:g}k" if hertz >= 1000 else hertz for hertz in shown])
+        axis.set_xlabel("mel band, by its centre in Hz")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 

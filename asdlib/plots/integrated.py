@@ -20,7 +20,7 @@ def losses(history: pd.DataFrame) -> Figure:
     """Plot each loss of every step, before it is weighted, one panel per loss.
 
     Args:
-        history: ``history.csv``, in which the loss ``section`` may be text, as a column of that name is in other tables.
+        history: ``history.csv``, in which the loss ``section`` may be text, as a column of that name is elsewhere.
     """
     figure, axes = plt.subplots(1, len(NAMES), figsize=(9, 2.6))
     for axis, name in zip(axes, NAMES, strict=True):
