@@ -164,8 +164,9 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 
 
 def _typeset(number: re.Match) -> str:
+    """With a minus sign, which a number that is rounded to zero has not, and with a space before the per cent sign."""
     minus, digits, percent = number.groups()
-    return f"{minus and '−'}{digits}{percent and ' %'}"
+    return f"{minus and digits.strip('0.,') and '−'}{digits}{percent and ' %'}"
 
 
 def shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
