@@ -65,8 +65,9 @@ def judged(folder: Path) -> str:
     columns = ["Set", "System", "Source", "Target", "All", "*Integrated* minus it, all (points)"]
     caption = (
         f"*Integrated* on real toy cars, {', '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean over "
-        f"{frame['seeds'].min()} seeds: harmonic mean of AUC and pAUC, per cent; differences are paired over clips and seeds, with 95 % intervals. *AE* and *BC* are the "
-        "first candidate of each branch by the paper's score without labels, *AE + BC* the average of their z-scores."
+        f"{frame['seeds'].min()} seeds: harmonic mean of AUC and pAUC, per cent; differences are "
+        "paired over clips and seeds, with 95 % intervals. *AE* and *BC* are the first candidate of each branch by the "
+        "paper's score without labels, *AE + BC* the average of their z-scores."
     )
     return table(pd.DataFrame(shown, columns=columns), caption, "one-model-judged", "llrrrr")
 
