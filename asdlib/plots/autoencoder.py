@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from asdlib.autoencoder.inspection import Inspection
@@ -72,23 +71,28 @@ def distributions(table: pd.DataFrame) -> Figure:
     systems = sorted(table["system"].unique(), key=lambda system: not system.endswith("/l1"))
     figure, axes = plt.subplots(len(systems), 1, squeeze=False, figsize=(8, 3.5 * len(systems)))
     for axis, system in zip(axes[:, 0], systems, strict=True):
-        test = table[(table["split"] == "test") & table["label"].isin(LABELS) & (table["system"] == system)].copy()
-        test["group"] = "section " + test["section"] + "\n" + test["domain"]
-        sns.boxplot(
-            test.sort_values(["section", "domain"]),
-            x="group",
-            y="score",
-            hue="label",
-            hue_order=list(LABELS),
-            palette=LABELS,
-            whis=(5, 95),
-            showfliers=False,
-            width=0.7,
-            ax=axis,
-        )
+        test = table[(table["split"] == "test") & table["label"].isin(LABELS) & (table["system"] == system)]
+        places = sorted(set(zip(test["section"], test["domain"], strict=True)))
+        for offset, (label, colour) in zip((-0.18, 0.18), LABELS.items(), strict=True):
+            groups = test[test["label"] == label].groupby(["section", "domain"])["score"]
+            values = {place: list(score) for place, score in groups}
+            axis.boxplot(
+                [values.get(place, []) for place in places],
+                positions=[position + offset for position in range(len(places))],
+                widths=0.34,
+                whis=(5, 95),
+                showfliers=False,
+                patch_artist=True,
+                boxprops={"facecolor": colour},
+                medianprops={"color": "black"},
+                label=label,
+                manage_ticks=False,
+            )
+        axis.set_xticks(range(len(places)), [f"section {section}\n{domain}" for section, domain in places])
+        axis.grid(False, axis="x")
         unit = "mean absolute error" if system.endswith("/l1") else "score (nats)"
-        axis.set(title=system.rpartition("/")[2], xlabel="", ylabel=unit)
-        axis.legend(title="")
+        axis.set(title=system.rpartition("/")[2], ylabel=unit)
+        axis.legend()
     return figure
 
 
