@@ -51,8 +51,8 @@ def card(
         "",
         f"The thresholds aim at {100 * facts.false_alarm_rate:g} % false alarms.",
         "",
-        f"| section | conditions | false alarms, mean of all such detectors | {100 * CONFIDENCE:g} % interval for this one "
-        "| held-out clips |",
+        "| section | conditions | false alarms, mean of all such detectors "
+        f"| {100 * CONFIDENCE:g} % interval for this one | held-out clips |",
         "|---|---|---|---|---|",
     ]
     for (section, domain), parts in calibration.items():
@@ -87,8 +87,9 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> li
             "the verdict is that the level changed, and the recording is not searched for faults."
         )
         limits.append(
-            "A recording that sounds normal once a tilt of its spectrum is removed has a changed response, "
-            "says the verdict, and is no alarm. A fault that tilts the spectrum can be mistaken for one."
+            "A recording that sounds normal once a tilt of its spectrum, or a loss of high or of low frequencies, is "
+            "removed has a changed response, says the verdict, and is no alarm. A fault that has the same effect can be "
+            "mistaken for one."
         )
     lengths = ", ".join(f"{seconds:g}" for seconds in facts.lengths)
     limits.append(
