@@ -369,6 +369,12 @@ def test_this_machines_folders_are_left_out(tmp_path, monkeypatch):
     assert shortened(shown).data == {"text/markdown": "Outliers: data/valve", "image/png": "AA"}
 
 
+def test_numbers_of_tables_are_typeset_and_zero_has_no_minus_sign():
+    cells = "<td>-0.00</td><td>-0.52%</td><td>0.10</td><td>-1,204.5</td><td>section-01</td>"
+    shown = shortened(nbformat.v4.new_output("display_data", {"text/html": cells})).data["text/html"]
+    assert shown == "<td>0.00</td><td>−0.52 %</td><td>0.10</td><td>−1,204.5</td><td>section-01</td>"
+
+
 def test_consecutive_prints_are_one_output():
     kinds = [("stdout", "a\n"), ("stdout", "b\n"), ("stderr", "c\n"), ("stdout", "d\n")]
     outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in kinds]
