@@ -139,6 +139,8 @@ def test_arrays(place):
     assert file.score == array.score
     with pytest.raises(DetectorError, match="without a sampling rate"):
         detector.predict([usual])
+    with pytest.raises(DetectorError, match="without a sampling rate"):
+        detector.judge(usual)
 
 
 @pytest.mark.parametrize("gain", [-10.0, -3.0, 3.0, 10.0])
