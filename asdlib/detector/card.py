@@ -31,9 +31,11 @@ def card(
         ]
         lines.append(f"| {name} | {' | '.join(numbers)} |")
     others = clips[clips["machine"] != MACHINE].groupby("name", sort=False).size()
+    # Recordings of several folders may have the same name; clips of one recording start at different times.
+    same = own.groupby(["name", "domain", "recording", "start"]).size().groupby(["name", "domain", "recording"]).max()
     lines += [
         "",
-        f"Clips of {facts.seconds:.1f} s at {rate} Hz, normal ones only, from {own['recording'].nunique()} recordings. "
+        f"Clips of {facts.seconds:.1f} s at {rate} Hz, normal ones only, from {same.sum()} recordings. "
         "No network was trained on the held-out clips, which share no sample with the others; they set the thresholds.",
         "",
         "Outliers: " + (", ".join(f"{name} ({count} clips)" for name, count in others.items()) or "none") + ".",
