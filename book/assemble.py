@@ -166,11 +166,12 @@ def ordered(run: Run, settings, machines: list[str]) -> list[Executed]:
 
 
 def stamped(text: str, stamp: str, facts: str, settings: str = "settings") -> str:
-    """A page with a box below its title that says what the data are and what made the run."""
+    """A page with a box below its title: what the data are, what made the run, and a link to all that was set."""
     title, _, rest = text.partition("\n")
     if not title.startswith("# "):
         raise AsdError(f"a chapter begins with {title!r}; expected a title")
-    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n{facts} {{ref}}`All settings <{settings}>`.\n:::\n{rest}"
+    words = "How this was made" if settings.endswith("-made") else "All settings"
+    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n{facts} {{ref}}`{words} <{settings}>`.\n:::\n{rest}"
 
 
 def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], notebooks: dict) -> dict[str, str]:

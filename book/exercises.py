@@ -139,7 +139,7 @@ QUESTIONS: dict[str, tuple[str, Callable]] = {
 def pages(run: Run, settings, machine: str) -> dict[str, str]:
     """Each exercise as a page to include, its answer folded."""
     return {
-        f"generated/exercise_{name}.md": f"**Exercise.** {question}\n\n::::{{dropdown}} The answer, computed from this "
-        f"run\n{answer(run, settings, machine)}\n::::\n"
+        f"generated/exercise_{name}.md": f"**Exercise.** {question}\n\n::::{{dropdown}} The answer, computed from "
+        f"{'the printed cells' if name == 'audit' else 'this run'}\n{answer(run, settings, machine)}\n::::\n"
         for name, (question, answer) in QUESTIONS.items()
     }

@@ -73,14 +73,16 @@ def computed(settings, run: Run, tools: dict[str, str]) -> str:
         "Data": settings.title,
         "Seed": settings.seed,
         "First and last artefact": f"{made[0]['date']} to {made[-1]['date']}",
-        "Data fingerprints": ", ".join(sorted({f"`{record['data_fingerprint']}`" for record in made})),
     }
     folders: dict[str, list[dict]] = {}
     for path in sorted(run.folder.rglob(RECORD)):
-        folders.setdefault(path.relative_to(run.folder).parts[0], []).extend(read_records(path))
+        folder = path.relative_to(run.folder).parts[0]
+        name = "Table 1 and claims" if folder == RECORD else f"`{folder}`"
+        folders.setdefault(name, []).extend(read_records(path))
+    columns = {"commit": "`{}`", "data_fingerprint": "`{}`", "device": "{}"}
     rows = [
-        (f"`{folder}`", len(found), _distinct(found, "commit", "`{}`"), _distinct(found, "device"))
-        for folder, found in folders.items()
+        (name, len(found), *(_distinct(found, key, form) for key, form in columns.items()))
+        for name, found in folders.items()
     ]
     names = dict.fromkeys(name for record in made for name in record["versions"])
     packages = {name: ", ".join(sorted({record["versions"].get(name, "?") for record in made})) for name in names}
@@ -88,11 +90,14 @@ def computed(settings, run: Run, tools: dict[str, str]) -> str:
         [
             table(pd.DataFrame(facts.items(), columns=["What", "This run"]), "The run.", "computed-table"),
             table(
-                pd.DataFrame(rows, columns=["Folder of the run", "Artefacts", "Commit", "Device"]),
-                "Which code made which artefacts, and on what.",
+                pd.DataFrame(
+                    rows, columns=["Folder of the run", "Artefacts", "Commit", "Fingerprint of its data", "Device"]
+                ),
+                "Which code made which artefacts, of what, and on what. A fingerprint is that of the clips or scores "
+                "of which an artefact was made; a folder with several machine types has several.",
                 "artefacts-table",
-                "lrll",
-                "3 2 4 6",
+                "lrlll",
+                "3 2 3 4 6",
             ),
             table(
                 pd.DataFrame((packages | tools).items(), columns=["Package", "Version"]), "Packages.", "packages-table"

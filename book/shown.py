@@ -14,6 +14,7 @@ import pandas as pd
 from executed import Executed, typeset
 
 from asdlib.errors import AsdError
+from asdlib.evaluation import table1
 from asdlib.paths import Run
 
 DATA = {
@@ -32,6 +33,16 @@ DATA = {
     "claims-figure": "claims.csv",
 }
 """figure: the table of the run, below its folder, that it is drawn from"""
+
+
+def drawn_optimism(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``table1_differences.csv`` that the figure of the optimism shows."""
+    found = table1.optimism(frame)
+    return found[(found["machine"] == "all") & (found["domain"] == "all")]
+
+
+PARTS = {"optimism": drawn_optimism}
+"""figure: the part of its table that it shows, where it is not the whole"""
 
 
 def shown(notebooks: Mapping[Executed, nbformat.NotebookNode], run: Run, source: Path) -> None:
@@ -80,7 +91,8 @@ def _data(name: str, item: Executed, run: Run, source: Path) -> str:
     if not path.is_file():
         raise AsdError(f"{path}: no such file, but the figure {name!r} is drawn from it; run make reproduce")
     target = source / "downloads" / f"{name}.csv"
-    pd.read_csv(path, dtype=str, keep_default_na=False).to_csv(target, index=False, lineterminator="\n")
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    PARTS.get(name, lambda whole: whole)(frame).to_csv(target, index=False, lineterminator="\n")
     return f", {{download}}`data <downloads/{target.name}>`"
 
 

@@ -39,7 +39,10 @@ def values(folder: Path) -> dict[str, str]:
     """Texts for prose: counts, values, gains and optimism by year, method and selection."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     about, shown, gained = read(folder, "systems"), read(folder, "figures"), read(folder, "effects")
-    found = {"resamples": f"{record['resamples']:,}"}
+    found = {
+        "resamples": f"{record['resamples']:,}",
+        "commit_of_claims": f"`{record.get('commit_of_claims', record['commit'])}`",
+    }
     for (year, family), part in about.groupby(["year", "family"]):
         found[f"{family.split()[0]}_{year}"] = str(len(part))
     for year, part in about.groupby("year"):
@@ -142,28 +145,41 @@ def stability(folder: Path) -> str:
     return table(shown, "Which combination is best in how many cells.", "real-systems-stability", "rlrrr")
 
 
+RULE = (
+    "Round brackets hold the interval over clips, square ones that over clips and machine types (of correlations only "
+    "the latter); a positive effect bears the sentence out. A sentence holds if both intervals of the cross-fitted "
+    "effect lie above zero, is contradicted if both lie below, and is undecided otherwise. Where a cell counts machine "
+    "types, the count decides: *several machine types* holds if two or more are ahead by more than a point with their "
+    "interval above zero, and is undecided otherwise; *each approach outperforms the other* holds if each is ahead "
+    "somewhere with its interval, and is contradicted if one of them is everywhere."
+)
+"""how a verdict of :mod:`asdlib.challenge.verdicts` comes about, in the words of the captions"""
+
+
 def claims(folder: Path, year: int) -> str:
     """The paper's sentences on these systems: verdict by cross-fitting, effects by every selection."""
     frame = read(folder, "claims")
     frame = frame[frame["year"] == year]
     rows = []
-    for (claim, source, part), group in frame.groupby(["claim", "source", "part"], sort=False):
+    for (claim, source, test, part), group in frame.groupby(["claim", "source", "test", "part"], sort=False):
         by = group.set_index("selection")
         judged = by.loc["cross-fitted" if "cross-fitted" in by.index else "none"]
-        cells = [effect(*by.loc[name, ["effect", "low", "high"]]) if name in by.index else BLANK for name in SELECTIONS]
+        cells = [_with_both_intervals(by.loc[name]) if name in by.index else BLANK for name in SELECTIONS]
         if "none" in by.index:
-            item = by.loc["none"]
-            cells = [effect(item["effect"], item["block_low"], item["block_high"]), BLANK, BLANK]
-            cells = [cells[1], cells[0], cells[1]]
-        test = judged["test"] + (f" ({part})" if part else "")
-        rows.append((f"{claim} ({source})", test, *cells, f"**{judged['verdict']}**"))
-    columns = ["The paper says", "Test", *(name.capitalize() for name in SELECTIONS), "Verdict"]
+            cells[1] = _with_both_intervals(by.loc["none"])
+        tested = test + (f" ({part})" if part else "")
+        rows.append((f"**{judged['verdict']}**", f"{claim} ({source})", tested, *cells))
+    columns = ["Verdict", "The paper says", "Test", *(name.capitalize() for name in SELECTIONS)]
     caption = (
-        f"{year}: the paper's sentences about ensembles. Effects in percentage points (correlations times 100), "
-        "intervals over clips (of correlations over machine types); the verdict is that of the cross-fitted effect by "
-        "both its intervals."
+        f"{year}: the paper's sentences about ensembles. Effects in percentage points (correlations times 100). {RULE}"
     )
-    return table(pd.DataFrame(rows, columns=columns), caption, f"real-systems-claims-{year}", "llrrrl", "5 4 3 3 3 2")
+    return table(pd.DataFrame(rows, columns=columns), caption, f"real-systems-claims-{year}", "", "2 5 4 4 4 4")
+
+
+def _with_both_intervals(item: pd.Series) -> str:
+    """An effect, its interval over clips in round brackets, that over machine types in square ones, and the count."""
+    whole = [effect(*item[["effect", "low", "high"]]), f"[{signed(item['block_low'])} to {signed(item['block_high'])}]"]
+    return "<br>".join([" ".join(whole), *filter(None, [item["counted"]])])
 
 
 def provenance(folder: Path) -> str:
@@ -174,14 +190,21 @@ def provenance(folder: Path) -> str:
             "Year": frame["year"],
             "System": frame["system"],
             "Family": frame["family"],
-            "Origin": [f"`{origin}`" for origin in frame["origin"]],
+            "Origin": frame["origin"].map(_linked),
             "Official score": frame["official_score"].map(percent),
         }
     )
     caption = (
-        "The systems, the repositories and folders that they come from, and their scores by the year's rule, per cent."
+        "The systems, the repositories and folders that they come from, and their scores by the year's rule, per cent. "
+        "Systems of 2022 are numbered as the folders that we have; folders with the numbers in between are not at hand."
     )
-    return table(shown, caption, "real-systems-origins", "rllrr".replace("rr", "lr"), "1 3 3 9 2")
+    return table(shown, caption, "real-systems-origins", "rlllr", "1 3 3 9 2")
+
+
+def _linked(origin: str) -> str:
+    """A repository on GitHub as a link, and the folder in it."""
+    repository, folder = "/".join(origin.split("/")[:2]), "/".join(origin.split("/")[2:])
+    return f"[`{repository}`](https://github.com/{repository})" + f" `{folder}`" * bool(folder)
 
 
 def pages(folder: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from tables import BLANK, percent, table
 
+from asdlib.ensemble.blocks import BLOCKS, MAX
 from asdlib.evaluation import paper, render, render_html
 from asdlib.tables import read_table
 
@@ -42,8 +43,8 @@ def table1(
     parts = []
     for number, (selection, words) in enumerate(SELECTIONS.items()):
         caption = (
-            f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent. {cells}Under *all*, the interval. Shaded: the "
-            "best of its column in each block. A click on a domain sorts by that column."
+            f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent. {cells}Under *all*, the interval. Framed: the "
+            f"best of its column in each block.{_explained(frame, selection)} A click on a domain sorts by that column."
         )
         rows = render_html.rows_as_html(frame, selection, machines, compare)
         selected = ":selected:\n" if number == 0 else ""
@@ -52,6 +53,20 @@ def table1(
             f"```{{html-table}} {caption}\n:name: {name}-{selection}\n:class: table1 numbers\n\n{rows}\n```\n::::"
         )
     return ":::::{tab-set}\n:sync-group: selection\n\n" + "\n\n".join(parts) + "\n:::::\n"
+
+
+def _explained(frame: pd.DataFrame, selection: str) -> str:
+    """Why *max* has no figures without labels, and why a branch and its ensemble may have the same."""
+    total = frame[(frame["machine"] == "all") & (frame["domain"] == "all") & (frame["selection"] == selection)]
+    by = total.dropna(subset=["value"]).set_index("row")["value"]
+    known = set(frame.loc[frame["value"].notna(), "row"])
+    undefined = selection == "fixed" and MAX in known and MAX not in by.index
+    words = f" *{MAX}* needs labels, so it is undefined here." if undefined else ""
+    for block in BLOCKS:
+        for one, several in zip(block.single.values(), block.ensemble.values(), strict=True):
+            if {one, several} <= set(by.index) and by[one] == by[several]:
+                words += f" *{one}* and *{several}* are the same here, since one candidate qualifies."
+    return words
 
 
 def stored(folder: Path) -> str:

@@ -114,7 +114,13 @@ def rerun(sections: pd.DataFrame) -> str:
     caption = (
         "The official autoencoder, trained by somebody else, and the printed *Baseline (AE)*, all from cells; per cent."
     )
-    return table(shown, caption, "rerun-table", "llrrr")
+    apart = frame[frame["machine"] != "all"].set_index(["machine", "domain"])["difference"]
+    most = apart.abs().idxmax()
+    words = (
+        f"The cells differ by {100 * apart.abs().mean():.2f} points on average, and by {signed(apart[most])} points at "
+        f"most ({' '.join(most)})."
+    )
+    return table(shown, caption, "rerun-table", "llrrr") + f"\n{words}\n"
 
 
 def ablations(folder: Path) -> str:
@@ -220,7 +226,7 @@ def health_notes(frame: pd.DataFrame) -> str:
     """A warning that lists the systems that cannot tell clips apart, and what trainings noticed; or that none was."""
     lines = health.sentences(frame)
     if not lines:
-        return "No system of this run has scores that do not vary, and no training raised a warning."
+        return "The scores of every system of this run vary, and no training raised a warning."
     listed = re.sub(r"(\d)%", r"\1 %", "\n".join(f"* {line}" for line in lines))
     return f":::{{warning}}\nRows and systems that do not work in this run:\n\n{listed}\n:::\n"
 

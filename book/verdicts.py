@@ -1,14 +1,42 @@
 """The page of claims: the paper's sentences, the verdict first, on this run and on stored real data side by side."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
 from tables import BLANK, effect, table
 
-from asdlib.evaluation.claims import BASIS, MULTIPLICITY, NOT_RUN
+from asdlib.evaluation.claims import BASIS, MULTIPLICITY, NOT_RUN, UNDECIDED
 
 WORDS = {"holds": "✔ holds", "contradicted": "✘ contradicted", "undecided": "? undecided", "not run": "– not run"}
 """the four verdicts, with a mark that does not need colour"""
+
+
+ON_SYSTEMS = {
+    "AE ensemble minus AE, all machine types": ("chosen ensemble minus best single", "inlier models"),
+    "BC ensemble minus BC, all machine types": ("chosen ensemble minus best single", "classifiers"),
+    "AE+BC ensemble (mix) minus AE ensemble and minus BC ensemble, each of them, all machine types": (
+        "mix minus the ensemble",
+        "",
+    ),
+    "AE+BC ensemble (mix) minus Baseline (AE) and minus Baseline (MobileNetV2), each of them, all machine types": (
+        "mix minus the official AE",
+        "",
+    ),
+    "standard deviation over sections: BC minus BC ensemble": (
+        "deviation over sections, best single minus chosen ensemble",
+        "classifiers",
+    ),
+    "AE+BC ensemble (mix) minus AE+BC ensemble (max), all machine types": ("mix minus max", ""),
+    "lead of AE+BC ensemble (mix) over AE+BC ensemble (max) on at least two machine types; the second largest is "
+    "shown": (
+        "mix minus max by machine type",
+        "",
+    ),
+    "rank correlation of candidates of one approach minus that of candidates of both, within a label; interval over "
+    "sections, domains and labels": ("rank correlation within families minus across", ""),
+}
+"""test of a claim on a run, and the same test on other people's systems: its name and part, or every part"""
 
 
 def marked(word: str) -> str:
@@ -44,7 +72,7 @@ def claims(frame: pd.DataFrame, stored: pd.DataFrame, systems: pd.DataFrame, nam
             "This run": marked(item.verdict),
             "The paper says": f"“{item.claim}” ({item.source})",
             "Real toy cars": marked(there.get(item.test, NOT_RUN)),
-            "Real score files": _on_systems(item.claim, systems),
+            "Real score files": _on_systems(item.test, systems),
             "Test and effect in this run": _tested(item),
             "Rests on": _basis(item),
         }
@@ -52,7 +80,8 @@ def claims(frame: pd.DataFrame, stored: pd.DataFrame, systems: pd.DataFrame, nam
     ]
     caption = (
         "The paper's sentences, judged on the paper's rows. Effects in percentage points (correlations times 100), "
-        f"with their intervals; of several leads the decisive one. {MULTIPLICITY}"
+        "with their intervals; of several leads the decisive one. *Real score files*: the verdict of the same test on "
+        f"other people's systems, by year; *not run* where there is no such test. {MULTIPLICITY}"
     )
     return table(pd.DataFrame(rows), caption, f"{name}-table", "", "3 7 3 4 8 3")
 
@@ -77,11 +106,11 @@ def extensions(frame: pd.DataFrame, name: str = "extensions") -> str:
 
 
 def over_seeds(run) -> str:
-    """Both tables of claims over runs that differ in the seed only, or that there are none."""
+    """Both tables of claims over runs that differ in the seed only; nothing if there is one seed."""
     tables = ((run.claims, "claims-seeds", of_one_run), (run.claims_extensions, "extensions-seeds", extensions))
     found = [(run.over_seeds(path), name, show) for path, name, show in tables if run.over_seeds(path).is_file()]
     parts = [show(read(path), name) for path, name, show in found]
-    return "\n\n".join(parts) or "There is one seed: no verdict of this run says what another training would change."
+    return "\n\n".join(parts)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -91,31 +120,30 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def _tested(item) -> str:
-    """What was measured and its effect, or why there is none; the effect by the paper's selection and in its cells."""
+    """What was measured and its effect, or why there is none; also by the paper's selection and in its cells."""
     if pd.isna(item.effect):
         return f"{item.test}: {item.reason}"
     others = {"selected as in the paper": item.development, "in the paper's cells": item.paper}
     nan = float("nan")
     more = [f"{words} {effect(value, nan, nan)}" for words, value in others.items() if not pd.isna(value)]
+    if item.verdict == UNDECIDED and (item.low > 0 or item.high < 0):  # the interval does not say why
+        more.append(re.sub(r"(\d)%", r"\1 %", item.reason))
     return "; ".join([f"{item.test}: **{effect(item.effect, item.low, item.high)}**", *more])
 
 
-def _on_systems(claim: str, systems: pd.DataFrame) -> str:
-    """The verdict on other people's systems for each year, and for each part where they differ."""
-    judged = systems[systems["selection"].isin(["cross-fitted", "none"])]
-    keys = judged["claim"].str.strip("“”").str.split(" […]", regex=False).str[0]
+def _on_systems(test: str, systems: pd.DataFrame) -> str:
+    """The verdict of the same test on other people's systems for each year, and for each part where they differ."""
+    if test not in ON_SYSTEMS:
+        return marked(NOT_RUN)
+    name, only = ON_SYSTEMS[test]
+    judged = systems[systems["selection"].isin(["cross-fitted", "none"]) & (systems["test"] == name)]
+    judged = judged[judged["part"] == only] if only else judged
     lines = []
-    for year, part in judged[[key in claim for key in keys]].groupby("year", sort=False):
-        by = part.drop_duplicates(["part", "verdict"])
-        words = list(dict.fromkeys(by["verdict"]))
-        if len(words) == 1:
-            lines.append(f"{marked(words[0])} ({year})")
-        else:
-            lines += [
-                f"{marked(item.verdict)} ({', '.join(filter(None, (str(year), item.part)))})"
-                for item in by.itertuples()
-            ]
-    return "<br>".join(lines) or marked(NOT_RUN)
+    for year, part in judged.groupby("year", sort=False):
+        one = part["verdict"].nunique() == 1
+        for item in (part.head(1) if one else part).itertuples():
+            lines.append(f"{marked(item.verdict)} ({', '.join([str(year), *[item.part] * (not one)])})")
+    return "<br>".join(lines)
 
 
 def _basis(item) -> str:

@@ -18,10 +18,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+from pybtex.database import parse_file
 
 from asdlib import metrics, params, scores
+from asdlib.challenge.verdicts import decide
 from asdlib.errors import AsdError
-from asdlib.evaluation import claims, false_alarms, health, paper
+from asdlib.evaluation import claims, claims_paper, false_alarms, health, paper
 from asdlib.paths import Run
 from asdlib.workflow import BY_NAME
 
@@ -44,8 +46,10 @@ import systems  # noqa: E402
 import table_one  # noqa: E402
 import tables  # noqa: E402
 import verdicts  # noqa: E402
+from author_year import AuthorYearLabels  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
+from typography import typeset  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -184,6 +188,15 @@ def test_the_bibliography_has_every_work_that_the_paper_cites():
     assert set(added) <= cited, "a work that this book adds, it cites"
 
 
+def test_a_citation_tells_works_apart_and_the_list_has_the_same_labels():
+    entries = parse_file(BOOK / "references.bib").entries
+    labels = dict(zip(entries, AuthorYearLabels().format_labels(entries.values()), strict=True))
+    assert len(set(labels.values())) == len(labels)
+    assert labels["kuroyanagi2021"] == "Kuroyanagi et al. 2021a" and labels["smith2017"] == "Smith and Topin 2017"
+    assert labels["wightman2019"] == "Wightman 2019" and labels["ruff2020"] == "Ruff et al. 2020"
+    assert not [key for key, entry in entries.items() if not {"url", "doi"} & set(entry.fields)], "each has an address"
+
+
 def test_no_page_loads_from_another_host():
     config = (BOOK / "_config.yml").read_text(encoding="utf-8")
     assert not {"sphinx_thebe", "sphinx.ext.intersphinx"} & set(
@@ -213,6 +226,26 @@ def test_functions_are_spaced_from_their_argument_only():
 def test_latex_that_would_be_printed_as_it_is_is_refused(latex):
     with pytest.raises(MathError, match=re.escape(repr(latex))):
         mathml(latex, display=True)
+
+
+# Typography -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("81.05 % of 3 %", "81.05&#160;% of 3&#160;%"),
+        ("<b>5</b>\n%, in %", "<b>5</b>&#160;%, in %"),
+        ("<code>7 % 3</code><pre>7 % 3</pre>", "<code>7 % 3</code><pre>7 % 3</pre>"),
+        (
+            '<code class="a.b"><span>a_b/c.py</span></code>',
+            '<code class="a.b"><span>a_<wbr>b/<wbr>c.<wbr>py</span></code>',
+        ),
+        ("<pre><code>a.b</code></pre> a.b", "<pre><code>a.b</code></pre> a.b"),
+    ],
+)
+def test_per_cent_stays_with_its_number_and_names_break_between_words(before, after):
+    assert typeset(before) == after and typeset(after) == after
+    config = yaml.safe_load((BOOK / "_config.yml").read_text(encoding="utf-8"))
+    assert "typography" in config["sphinx"]["config"]["extensions"], "for every page of the book"
 
 
 # Executed notebooks ---------------------------------------------------------------------------------------------------
@@ -319,6 +352,13 @@ def test_chapters_show_the_output_of_notebooks(tmp_path):
     assert (made / "band-errors.png").read_bytes().startswith(b"\x89PNG")
     assert (made / "sounds.md").read_text().count("<audio") == 2
     assert (made / "sounds-first.md").read_text().count("<audio") == 1
+    whole = pd.DataFrame(
+        [("AE", "development", "AE", "cross-fitted", "all", "all", "0.02", ""),
+         ("AE", "development", "AE", "cross-fitted", "fan", "all", "0.03", ""),
+         ("AE", "development", "BC", "development", "all", "all", "0.04", "")],
+        columns=["row", "selection", "than", "than_selection", "machine", "domain", "difference", "low"],
+    )  # fmt: skip
+    assert shown.drawn_optimism(whole)[["row", "difference"]].to_numpy().tolist() == [["AE", "0.02"]]
     cells[1].outputs = []
     (tmp_path / "other" / "downloads").mkdir(parents=True)
     with pytest.raises(AsdError, match=r"'sounds' shows nothing; run make reproduce"):
@@ -531,6 +571,19 @@ def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
     assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]
     assert tab.index("The paper&#x27;s method") < tab.index("Our extensions")
     assert "ToyCar" not in table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], compare=False)
+    assert "Framed: the best" in tab and "undefined here" not in text
+
+
+def test_table_1_explains_rows_that_are_undefined_or_the_same():
+    columns = ["row", "machine", "domain", "selection", "value", "low", "high", "paper"]
+    best, ends = "AE+BC ensemble (max)", [np.nan] * 3
+    rows = [("AE+", "all", "all", "fixed", 0.7, *ends), ("AE+ ensemble", "all", "all", "fixed", 0.7, *ends),
+            ("BC", "all", "all", "fixed", 0.7, *ends), ("BC ensemble", "all", "all", "fixed", 0.71, *ends),
+            (best, "all", "all", "fixed", np.nan, *ends), (best, "all", "all", "development", 0.8, *ends)]  # fmt: skip
+    text = table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], compare=False)
+    fixed = text.split(":name: table1-fixed")[0].rpartition("html-table}")[2]
+    assert f"*{best}* needs labels" in fixed and "*AE+* and *AE+ ensemble* are the same" in fixed
+    assert "*BC* and" not in text and text.count("undefined here") == text.count("are the same here") == 1
 
 
 def test_the_audit_shows_the_papers_cells():
@@ -544,7 +597,8 @@ def test_the_audit_shows_the_papers_cells():
 
 def test_claims_show_verdict_first_and_real_data_next_to_it():
     nan = [np.nan] * 4
-    row = ("outperform the baseline significantly", "Sec. 4", "a minus b", "", -0.01, -0.02, -0.001, "contradicted",
+    test = next(name for name, (there, _) in verdicts.ON_SYSTEMS.items() if there == "mix minus the official AE")
+    row = ("outperform the baseline significantly", "Sec. 4", test, "", -0.01, -0.02, -0.001, "contradicted",
            "below zero", 0.03, np.nan, 480, 2, 3)  # fmt: skip
     absent = ("it sings", "Sec. 4", "c", "", *nan[:3], "not run", "no songs", *nan[:2], 0, 0, 1)
     frame = pd.DataFrame([row, absent], columns=claims.COLUMNS)
@@ -558,6 +612,35 @@ def test_claims_show_verdict_first_and_real_data_next_to_it():
     assert first[5] == "480 clips, 2 sections, 3 seeds"
     assert "not run" in lines[1] and "c: no songs" in lines[1] and claims.MULTIPLICITY in text
     assert verdicts.counts(frame) == "0 hold, 1 is contradicted, 0 are undecided, and 1 was not run"
+
+
+def test_each_test_on_a_run_is_shown_with_the_same_test_on_real_systems():
+    theirs = systems.read(assemble.SYSTEMS, "claims")
+    for stored in (assemble.REAL, assemble.REAL.with_name("demo")):
+        frame = verdicts.read(stored / "claims.csv")
+        assert verdicts.ON_SYSTEMS.keys() <= set(frame["test"])
+    text = verdicts.claims(frame, frame, theirs)
+    lines = {item.test: line for item in frame.itertuples() for line in text.splitlines() if item.claim in line}
+    for test, (there, part) in verdicts.ON_SYSTEMS.items():
+        judged = theirs[(theirs["test"] == there) & theirs["selection"].isin(["cross-fitted", "none"])]
+        shown = lines[test].split(" | ")[3]
+        for item in judged[judged["part"].isin([part or item for item in judged["part"]])].itertuples():
+            assert f"{verdicts.marked(item.verdict)} ({item.year}" in shown, (test, item)
+    absent = [line for test, line in lines.items() if test not in verdicts.ON_SYSTEMS]
+    assert absent and all("not run" in line.split(" | ")[3] for line in absent)
+
+
+def test_verdicts_on_real_systems_follow_from_what_is_shown():
+    frame = systems.read(assemble.SYSTEMS, "claims")
+    for item in frame.to_dict("records"):
+        if not item["counted"]:
+            assert item["verdict"] == decide(item), item
+        elif "ahead by" in item["counted"]:
+            assert (item["verdict"] == claims.HOLDS) == (int(re.search(r"\d+", item["counted"])[0]) >= 2)
+    text = systems.claims(assemble.SYSTEMS, 2022)
+    assert "+0.82 (+0.22 to +2.33) [−0.46 to +3.04]" in text, "both intervals of an effect that one of them leaves open"
+    assert "ahead by more than a point in 1 of 7" in text and systems.RULE in text
+    assert "(https://github.com/liuyoude/DCASE2022Task2-Record) `GMM" in systems.provenance(assemble.SYSTEMS)
 
 
 def test_false_alarms_and_flags_are_shown():
@@ -602,6 +685,7 @@ def test_every_exercise_is_in_its_chapter():
 def test_a_rerun_of_the_official_autoencoder_is_compared_with_the_first_row():
     text = tables.rerun(pd.read_csv(assemble.RERUN, dtype={"section": str}))
     assert "| ToyCar | source | 58.92 | 59.44 | −0.52 |" in text and "| all | all | 57.39 | 57.28 | +0.11 |" in text
+    assert re.search(r"by 0\.\d\d points on average, and by \+1\.44 points at most \(pump target\)", text)
 
 
 def test_several_seeds_are_shown_if_there_are_some(tmp_path):
@@ -641,11 +725,13 @@ def test_departures_are_those_settings_that_differ():
 
 def test_what_made_the_artefacts_is_told_by_folder(tmp_path):
     made = {"date": "2026-11-27T01:00:00+00:00", "versions": {"torch": "2"}, "data_fingerprint": "f", "device": "CPU"}
-    for folder, commit in (("data/fan", "aaa"), ("autoencoder/fan/base", "bbb")):
-        (tmp_path / folder).mkdir(parents=True)
+    for folder, commit in (("data/fan", "aaa"), ("autoencoder/fan/base", "bbb"), (".", "ccc")):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "record.json").write_text(json.dumps(made | {"commit": commit}))
     text = provenance.computed(params.load("smoke"), Run(tmp_path), {"papermill": "3"})
-    assert "| `data` | 1 | `aaa` | CPU |" in text and "| `autoencoder` | 1 | `bbb` | CPU |" in text
+    for line in ("| `data` | 1 | `aaa` |", "| `autoencoder` | 1 | `bbb` |", "| Table 1 and claims | 1 | `ccc` |"):
+        assert f"{line} `f` | CPU |" in text
+    assert "record.json" not in text
     text = provenance.stored(BOOK / "results")
     line = next(line for line in text.splitlines() if line.startswith("| `demo` |"))
     assert "downloads/demo_requirements.lock" in line
@@ -805,6 +891,31 @@ def test_stored_scores_give_the_stored_table():
     assert set(record["settings"]["autoencoder_candidates"]) == {
         row.split("/")[1] for row in every["row"] if row.startswith("autoencoder/")
     }
+
+
+def test_the_stored_settings_are_those_of_quick_but_for_renamed_ones():
+    """The page says which setting had another name when the run was made."""
+    record = (assemble.REAL / "record.json").read_text(encoding="utf-8")
+    then = json.loads(
+        record.replace('"pseudo_target": {', '"shifted": {').replace('": "pseudo_target"', '": "shifted"')
+    )
+    stored, now = (provenance.flatten(each) for each in (then["settings"], params.load("quick").resolved()))
+    assert {key for key, value in stored.items() if now.get(key) != value} == {"title", "data.root"}
+    assert "was called `pseudo_target` then" in CHAPTERS["real"]
+
+
+@pytest.mark.parametrize("name", ["demo", "toycar"])
+def test_stored_verdicts_are_those_of_the_present_rule(name):
+    folder = assemble.REAL.with_name(name)
+    frame = claims.set_types(pd.read_csv(folder / "claims.csv").astype(dict.fromkeys(claims.BASIS, "Int64")))
+    machines = json.loads((folder / "record.json").read_text(encoding="utf-8"))["machines"]
+    pd.testing.assert_frame_equal(claims_paper.limit(frame, len(machines)), frame)
+    table = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
+    for item in table[table["domain"] == "all"].itertuples():
+        theirs = paper.compared(item.row, item.machine, item.domain, tuple(machines))
+        assert item.paper == pytest.approx(theirs, nan_ok=True), "what the page compares with"
+    without = frame["verdict"].isin([claims.NOT_RUN]) | (frame["unit"] == claims.ARITHMETIC)
+    assert (frame["clips"].isna() == without).all(), "a test that was not run rests on nothing"
 
 
 def test_stored_comparisons_are_those_of_the_stored_scores():

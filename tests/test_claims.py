@@ -171,7 +171,7 @@ def test_the_headline_is_contradicted_by_arithmetic():
 def test_the_figure_shows_every_measured_claim_with_its_verdict():
     table = judge(STRONG)
     axes = evaluation.claims(table).axes
-    panels = [[label.get_text() for label in axis.get_yticklabels()] for axis in axes]
+    panels = [[text.get_text() for text in axis.texts] for axis in axes]
     measured = table[table["effect"].notna() & (table["unit"] != ARITHMETIC)].drop_duplicates("test")
     sizes = {axis.get_xlabel(): len(panel) for axis, panel in zip(axes, panels, strict=True)}
     correlations = int((measured["unit"] == CORRELATION).sum())
@@ -222,6 +222,25 @@ def test_every_verdict_states_its_basis():
     assert row[["clips", "sections", "seeds"]].tolist() == [2 * 2 * 2 * 120, 4, 1]
     assert verdict(table, "AE minus BC, ToyCar")[["clips", "sections", "seeds"]].tolist() == [2 * 2 * 120, 2, 1]
     assert table.loc[table["unit"] == ARITHMETIC, "clips"].isna().all()
+    absent = verdict(table, "AE minus BC, ToyTrain")
+    assert absent["verdict"] == NOT_RUN and absent[["clips", "sections", "seeds"]].isna().all()
+
+
+def test_a_small_run_cannot_decide_what_is_about_sections_or_machine_types():
+    worse = {(machine, "AE+BC ensemble (mix)"): 0.0 for machine in ("ToyCar", "valve")}
+    table = judge(STRONG, by_machine=worse)
+    row = verdict(table, "on at least two machine types")
+    assert (
+        row["high"] < 0 and row["verdict"] == UNDECIDED and row["reason"].endswith("only 2 of 7 machine types were run")
+    )
+    for sections, seen in ((4, UNDECIDED), (6, CONTRADICTED)):
+        spread = table[table["test"].str.startswith("standard deviation")].assign(
+            verdict=CONTRADICTED, sections=sections
+        )
+        assert set(claims_paper.limit(spread, 2)["verdict"]) == {seen}
+    several = table[table["test"].str.contains("at least two")].assign(verdict=CONTRADICTED)
+    assert claims_paper.limit(several, 7)["verdict"].item() == CONTRADICTED
+    pd.testing.assert_frame_equal(claims_paper.limit(table, 2), table)
 
 
 def test_extensions_are_judged_apart_from_the_paper():

@@ -200,7 +200,8 @@ def test_the_first_resample_holds_every_clip_and_the_tables_are_whole(on_noise):
     mine = whole.query("family == 'all'")["value"].item()
     assert mine == pytest.approx(harmonic_mean(cells["value"].to_numpy()), abs=1e-12)
     judged = verdicts.claims(summary, systems)
-    assert set(judged["verdict"]) <= {HOLDS, CONTRADICTED, UNDECIDED}
+    assert set(judged["verdict"]) <= {HOLDS, CONTRADICTED, UNDECIDED} and list(judged) == verdicts.COLUMNS
+    assert (judged["counted"] != "").sum() == 2 * len(methods.SELECTIONS)
     assert set(judged["selection"]) == {*methods.SELECTIONS, "none"}
     agreed = stability(summary, 7)
     assert agreed["cells"].sum() == agreed["chosen"].sum() == 4 and agreed["resamples"].sum() == pytest.approx(1)
@@ -210,9 +211,39 @@ def test_the_first_resample_holds_every_clip_and_the_tables_are_whole(on_noise):
 
 def test_a_verdict_needs_both_intervals():
     found = {"effect": 0.02, "low": 0.01, "high": 0.03, "block_low": 0.005, "block_high": 0.04}
-    assert verdicts.decide(found) == HOLDS and verdicts.decide(found, -1) == CONTRADICTED
+    assert verdicts.decide(found) == HOLDS and verdicts.decide(verdicts.negate(found)) == CONTRADICTED
+    assert verdicts.negate(verdicts.negate(found)) == found and verdicts.negate(found)["low"] == -0.03
     assert verdicts.decide(found | {"block_low": -0.01}) == UNDECIDED
     assert verdicts.decide(found | {"low": np.nan, "high": np.nan}) == HOLDS
+
+
+class Leads:
+    """Leads of single machine types, as a summary gives them; everything else does not matter to these claims."""
+
+    def __init__(self, *leads: tuple[float, float, float]):
+        self.leads = pd.DataFrame(leads, columns=["effect", "low", "high"])
+
+    def by_machine(self, one, other):
+        return self.leads
+
+    def difference(self, one, other):
+        return dict.fromkeys(verdicts.BOUNDS, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("leads", "several", "turns"),
+    [
+        ([(0.05, 0.01, 0.09), (0.02, 0.01, 0.03), (-0.05, -0.09, -0.01)], HOLDS, HOLDS),
+        ([(0.05, 0.01, 0.09), (0.008, 0.001, 0.02), (0.02, -0.01, 0.05)], UNDECIDED, UNDECIDED),
+        ([(-0.05, -0.09, -0.01), (-0.02, -0.04, -0.01)], UNDECIDED, CONTRADICTED),
+    ],
+)
+def test_sentences_about_machine_types_count_the_leads_that_are_shown(leads, several, turns):
+    systems = arrange(table(0.0), 2022, FAMILIES, 0)
+    rows = verdicts._judge_machines(Leads(*leads), systems, DEVELOPMENT)
+    judged = pd.DataFrame(rows, columns=verdicts.COLUMNS).set_index("test")["verdict"]
+    assert judged["mix minus max by machine type"] == several
+    assert judged["inlier models minus classifiers by machine type"] == turns
 
 
 def test_real_systems_are_arranged_by_their_families(realdata):

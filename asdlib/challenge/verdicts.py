@@ -1,4 +1,14 @@
-"""Judge the paper's sentences about ensembles (Sec. 2.3, 3.2 and 4) on real systems."""
+"""Judge the paper's sentences about ensembles (Sec. 2.3, 3.2 and 4) on real systems.
+
+Every effect has the sign that the sentence claims, so that a positive one bears it out. A sentence holds if both
+intervals of its effect lie above zero, over clips and over clips and machine types, is contradicted if both lie below,
+and is undecided otherwise. Two sentences are about single machine types, whose leads have an interval over clips each:
+
+* "much better for several machine types" holds if at least two leads exceed :data:`POINT` with an interval above zero.
+  Otherwise it is undecided, since a lead that is not shown may still be there.
+* "each approach outperforms the other in some machine types" holds if each is shown to lead somewhere, and is
+  contradicted if one of them leads everywhere.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,24 +20,34 @@ from asdlib.evaluation.claims import CONTRADICTED, HOLDS, UNDECIDED
 
 POINT = 0.01
 """smallest difference that counts as "much better\""""
+IMPORTANT = "“it is important to ensemble models that focus on different features”"
 BOUNDS = ["effect", "low", "high", "block_low", "block_high"]
-COLUMNS = ["claim", "source", "test", "part", "selection", *BOUNDS, "unit", "verdict"]
+COLUMNS = ["claim", "source", "test", "part", "selection", *BOUNDS, "counted", "unit", "verdict"]
+"""columns of the table of claims; ``counted`` says in how many machine types, where the verdict depends on it"""
 
 
-def decide(effect: dict[str, float], sign: int = 1) -> str:
-    """Decide whether an effect is above zero (below, if ``sign`` is -1) by each of its intervals."""
+def decide(effect: dict[str, float]) -> str:
+    """Decide whether an effect is above zero by each of its intervals."""
     bounds = [(effect["low"], effect["high"]), (effect["block_low"], effect["block_high"])]
     bounds = [pair for pair in bounds if np.isfinite(pair[0])]
-    if all(min(sign * low, sign * high) > 0 for low, high in bounds):
+    if all(low > 0 for low, _ in bounds):
         return HOLDS
-    return CONTRADICTED if all(max(sign * low, sign * high) < 0 for low, high in bounds) else UNDECIDED
+    return CONTRADICTED if all(high < 0 for _, high in bounds) else UNDECIDED
+
+
+def negate(effect: dict[str, float]) -> dict[str, float]:
+    """Turn the sign of an effect with its intervals."""
+    pairs = (("effect", "effect"), ("low", "high"), ("high", "low"))
+    pairs += (("block_low", "block_high"), ("block_high", "block_low"))
+    return {name: -effect[other] for name, other in pairs}
 
 
 def claims(summary: Summary, systems: Systems) -> pd.DataFrame:
     """Judge the paper's sentences about ensembles by their effects on these systems, by every selection.
 
     Returns:
-        Columns :data:`COLUMNS`; a claim of two parts has one row per part and holds if both do.
+        Columns :data:`COLUMNS`; a claim of two parts has one row per part and holds if both do. Effects are fractions,
+        correlations as they are.
     """
     rows = []
     for selection in SELECTIONS:
@@ -37,23 +57,23 @@ def claims(summary: Summary, systems: Systems) -> pd.DataFrame:
     return pd.DataFrame(rows + _judge_correlations(summary, systems), columns=COLUMNS)
 
 
-def _row(claim, source, test, part, selection, effect: dict, sign=1, unit="points", verdict="") -> tuple:
-    return claim, source, test, part, selection, *effect.values(), unit, verdict or decide(effect, sign)
+def _row(claim, source, test, part, selection, effect: dict, counted="", unit="points", verdict="") -> tuple:
+    return claim, source, test, part, selection, *effect.values(), counted, unit, verdict or decide(effect)
 
 
 def _judge_families(summary: Summary, systems: Systems, selection: str) -> list[tuple]:
     within = "“we were able to further improve the performance by ensembling the models within the same method”"
     spread = "“by ensembling the models, we were able to reduce the variability of the score”"
-    steadier = "deviation over sections, ensemble minus single"
+    steadier = "deviation over sections, best single minus chosen ensemble"
     higher = "“The ensemble allowed us to obtain a higher score by complementing both”"
     rows = []
     for family in systems.families:
         chosen, single = (selection, family, CHOSEN), (selection, family, SINGLE)
-        gain, deviation = summary.difference(chosen, single), summary.difference(chosen, single, "deviation")
+        gain, deviation = summary.difference(chosen, single), summary.difference(single, chosen, "deviation")
         lead = summary.difference((selection, ALL, MIX), chosen)
         rows += [
             _row(within, "Sec. 3.2", "chosen ensemble minus best single", family, selection, gain),
-            _row(spread, "Sec. 3.2", steadier, family, selection, deviation, -1),
+            _row(spread, "Sec. 3.2", steadier, family, selection, deviation),
             _row(higher, "Sec. 3.2, 4", "mix minus the ensemble", family, selection, lead),
         ]
     return rows
@@ -62,18 +82,26 @@ def _judge_families(summary: Summary, systems: Systems, selection: str) -> list[
 def _judge_machines(summary: Summary, systems: Systems, selection: str) -> list[tuple]:
     several = "“there are several machine types for which the score of […] (mix) is much better than that of […] (max)”"
     mix, best = (selection, ALL, MIX), (selection, ALL, MAX)
-    leads = summary.by_machine(mix, best)
+    lead, leads = summary.difference(mix, best), summary.by_machine(mix, best)
     much = int(((leads["effect"] > POINT) & (leads["low"] > 0)).sum())
-    test = f"mix minus max; in {much} of {len(leads)} machine types above a point"
-    verdict = HOLDS if much >= 2 else CONTRADICTED
-    rows = [_row(several, "Sec. 4", test, "", selection, summary.difference(mix, best), verdict=verdict)]
+    counted, verdict = f"ahead by more than a point in {much} of {len(leads)}", HOLDS if much >= 2 else UNDECIDED
+    rows = [
+        _row(IMPORTANT, "Sec. 4", "mix minus max", "", selection, lead),
+        _row(several, "Sec. 4", "mix minus max by machine type", "", selection, lead, counted, verdict=verdict),
+    ]
     one, other = ((selection, family, CHOSEN) for family in systems.families)
     leads = summary.by_machine(one, other)
     ahead, behind = int((leads["low"] > 0).sum()), int((leads["high"] < 0).sum())
-    test = f"{INLIER} minus {CLASSIFIER}; ahead in {ahead}, behind in {behind} of {len(leads)} machine types"
+    test, counted = (
+        f"{INLIER} minus {CLASSIFIER} by machine type",
+        f"ahead in {ahead}, behind in {behind} of {len(leads)}",
+    )
     verdict = HOLDS if ahead and behind else CONTRADICTED if ahead + behind == len(leads) else UNDECIDED
     turns = "each approach outperforms the other in some machine types"
-    return [*rows, _row(turns, "Sec. 3.2", test, "", selection, summary.difference(one, other), verdict=verdict)]
+    return [
+        *rows,
+        _row(turns, "Sec. 3.2", test, "", selection, summary.difference(one, other), counted, verdict=verdict),
+    ]
 
 
 def _judge_choices(summary: Summary, systems: Systems, selection: str) -> list[tuple]:
@@ -93,14 +121,13 @@ def _judge_choices(summary: Summary, systems: Systems, selection: str) -> list[t
 
 
 def _judge_correlations(summary: Summary, systems: Systems) -> list[tuple]:
-    differ = "“each method focused on different features”"
-    important = "“it is important to ensemble models that focus on different features”"
-    effects, test = correlations(summary, systems), "correlation of two systems and gain of their average"
-    across = effects["correlation across families minus within"]
-    gain, same_gap = effects["correlation and gain"], effects["correlation and gain, same gap"]
+    differ = "“The result showed that each approach focused on different features”"
+    effects, test = correlations(summary, systems), "gain of averaging two systems with how differently they rank"
+    across = negate(effects["correlation across families minus within"])
+    gain, same_gap = (negate(effects[name]) for name in ("correlation and gain", "correlation and gain, same gap"))
     unit = "correlation"
     return [
-        _row(differ, "Sec. 4", "rank correlation across families minus within", "", NONE, across, -1, unit),
-        _row(important, "Sec. 4", test, "", NONE, gain, -1, unit),
-        _row(important, "Sec. 4", test, "same gap", NONE, same_gap, -1, unit),
+        _row(differ, "Sec. 3.2", "rank correlation within families minus across", "", NONE, across, unit=unit),
+        _row(IMPORTANT, "Sec. 4", test, "", NONE, gain, unit=unit),
+        _row(IMPORTANT, "Sec. 4", test, "same gap", NONE, same_gap, unit=unit),
     ]

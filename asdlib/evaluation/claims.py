@@ -30,7 +30,8 @@ MULTIPLICITY = (
 POINTS, CORRELATION, ARITHMETIC = "difference of harmonic means", "rank correlation", "arithmetic"
 """units of effects, all fractions; an arithmetic one, of the printed table, should be zero and not above"""
 BASIS = ["clips", "sections", "seeds"]
-"""what a verdict is based on: labelled test clips, sections of machine types, and runs that differ in the seed"""
+"""what a verdict is based on: labelled test clips, sections of machine types, and runs that differ in the seed; empty
+if there is no verdict"""
 COLUMNS = [
     *("claim", "source", "test", "unit", "effect", "low", "high", "verdict", "reason", "development", "paper"),
     *BASIS,
@@ -97,8 +98,9 @@ def tabulate(claims: list[Claim], resampled: Resampled, confidence: float) -> pd
     """
     rows = []
     for claim in claims:
+        row = claim.judge(confidence)
         basis = (*resampled.basis(claim.machine), resampled.seeds if claim.draws_seeds else pd.NA)
-        rows.append(claim.judge(confidence) | dict(zip(BASIS, basis, strict=True)))
+        rows.append(row | dict(zip(BASIS, basis, strict=True)) if row["verdict"] != NOT_RUN else row)
     return set_types(pd.DataFrame(rows, columns=COLUMNS))
 
 

@@ -15,6 +15,7 @@ from asdlib.evaluation.claims import (
     CONTRADICTED,
     CORRELATION,
     HOLDS,
+    UNDECIDED,
     Claim,
     claim_all,
     claim_difference,
@@ -26,6 +27,10 @@ from asdlib.evaluation.paper import BASELINE_AE, BASELINE_MOBILENET
 
 CELLS = 5
 """smallest number of machine types and domains for a correlation over them"""
+SECTIONS = 3
+"""smallest number of sections per machine type for a verdict on the variability over sections; the paper has as many"""
+OVER_SECTIONS, ON_SEVERAL = "standard deviation over sections: ", "on at least two machine types"
+"""words by which :func:`limit` recognises the tests whose verdicts depend on the size of a run"""
 
 
 def judge(resampled: Resampled, agreement: pd.DataFrame, confidence: float) -> pd.DataFrame:
@@ -60,16 +65,42 @@ def judge(resampled: Resampled, agreement: pd.DataFrame, confidence: float) -> p
         _several_machines(resampled),
         _because_different(resampled, agreement),
     ]  # fmt: skip
-    return set_types(
-        pd.concat([_headline(), tabulate(claims, resampled, confidence).astype(object)], ignore_index=True)
+    tested = tabulate(claims, resampled, confidence).astype(object)
+    return limit(set_types(pd.concat([_headline(), tested], ignore_index=True)), len(resampled.machines))
+
+
+def limit(table: pd.DataFrame, machines: int) -> pd.DataFrame:
+    """Return a table of claims in which a run that is too small for a verdict leaves the claim undecided.
+
+    The intervals are over clips. So a deviation over fewer than :data:`SECTIONS` sections per machine type says nothing
+    about other sections, and a run that lacks machine types of the paper cannot contradict that there are several with
+    a lead.
+
+    Args:
+        table: Claims as :func:`judge` returns them.
+        machines: Number of machine types of the run.
+    """
+    table = table.copy()
+    few = table["sections"].astype(float) < SECTIONS * machines
+    decided = table["verdict"].isin([HOLDS, CONTRADICTED])
+    over_sections = table["test"].str.startswith(OVER_SECTIONS) & decided & few
+    several = table["test"].str.contains(ON_SEVERAL) & (table["verdict"] == CONTRADICTED)
+    several &= machines < len(paper.MACHINES)
+    reasons = (
+        (over_sections, f"but there are fewer than {SECTIONS} sections per machine type"),
+        (several, f"but only {machines} of {len(paper.MACHINES)} machine types were run"),
     )
+    for found, words in reasons:
+        table.loc[found, "reason"] += f", {words}"
+        table.loc[found, "verdict"] = UNDECIDED
+    return table
 
 
 def _variability(resampled: Resampled, first, second, sentence) -> Claim:
     return Claim(
         sentence,
         "Sec. 3.2",
-        f"standard deviation over sections: {first} minus {second}",
+        f"{OVER_SECTIONS}{first} minus {second}",
         lambda selection: _subtract(*(resampled.deviation((row, selection)) for row in (first, second))),
         "no machine type has two sections",
     )
@@ -97,7 +128,7 @@ def _several_machines(resampled: Resampled) -> Claim:
         "there are several machine types for which the score of AE+BE ensemble (mix) is much better than that of "
         "AE+BE ensemble (max)",
         "Sec. 4",
-        f"lead of {MIX} over {MAX} on at least two machine types; the second largest is shown",
+        f"lead of {MIX} over {MAX} {ON_SEVERAL}; the second largest is shown",
         effect,
         "there are fewer than two machine types, or the halves of some section are too small to select on",
         float(np.sort([paper.value(MIX, machine) - paper.value(MAX, machine) for machine in paper.MACHINES])[-2]),

@@ -77,6 +77,29 @@ def value(row: str, machine: str = "all", domain: str = "all", machines: tuple[s
     return float(harmonic_mean(values)) if values else np.nan
 
 
+def cell(row: str, machine: str, domain: str) -> float:
+    """Return a printed cell; NaN if the paper has none, as for ``all``.
+
+    >>> cell("AE", "valve", "target"), cell("AE", "valve", "all")
+    (0.643, nan)
+    """
+    return _VALUES.get((row, machine, domain), np.nan)
+
+
+def compared(row: str, machine: str, domain: str, run: tuple[str, ...]) -> float:
+    """Return the figure that a run is compared with: a printed cell, or the harmonic mean of those that correspond.
+
+    Args:
+        row: Name of the row.
+        machine: A machine type, or ``all`` for those of the run.
+        domain: ``source``, ``target`` or ``all``.
+        run: Machine types of the run; if the paper lacks one of them, "all" of the run has no counterpart.
+    """
+    if machine == "all" and not set(run) <= set(MACHINES):
+        return np.nan
+    return value(row, machine, domain, run)
+
+
 def audit() -> pd.DataFrame:
     """Compare each row's printed "all" with the value that follows from its cells.
 

@@ -17,7 +17,7 @@ def wide(table: pd.DataFrame, selection: str, column: str = "value") -> pd.DataF
     Args:
         table: Table 1, as returned by :func:`asdlib.evaluation.table1.run`.
         selection: Selection to show; rows that select nothing are always included, by halves for ``cross-fitted``.
-        column: ``value``, ``low``, ``high`` or ``paper``.
+        column: ``value``, ``low``, ``high``, ``paper`` or ``paper_printed``.
 
     Returns:
         Fractions; index row names, columns (machine, domain), the last one (all, all).
@@ -61,23 +61,22 @@ def compare_with_paper(table: pd.DataFrame, selection: str, run: Sequence[str]) 
     Args:
         table: The tidy table.
         selection: Selection to show.
-        run: Machine types that were run; their cells are shown, and "all" is over those of them that the paper has.
+        run: Machine types that were run; their cells are shown.
 
     Returns:
         Index (row, line) with the lines ``paper``, ``this run`` and ``difference``. Columns (machine, domain), then
         (all, from cells) and (all, printed); the latter compares only if the run has all machine types of the paper.
     """
-    ours, theirs = (wide(table, selection, column) for column in ("value", "paper"))
+    ours, theirs, printed = (wide(table, selection, column) for column in ("value", "paper", "paper_printed"))
     rows = [row for row in paper.ROWS if row in ours.index]
-    shared = tuple(machine for machine in paper.MACHINES if machine in run)
     keys = [key for key in ours.columns if key[0] in run]
     lines = {}
     for row in rows:
-        total = ours.loc[row, ("all", "all")]  # of the same machine types as the paper's?
-        totals = [total if known == set(run) else np.nan for known in (set(shared), set(paper.MACHINES))]
-        computed = np.array([*ours.loc[row, keys], *totals])
-        whole = paper.value(row, machines=shared), theirs.loc[row, ("all", "all")]
-        published = np.array([*theirs.loc[row, keys], *whole])
+        total = ours.loc[row, ("all", "all")]
+        whole = total if set(run) == set(paper.MACHINES) else np.nan  # of the machine types of the printed figure?
+        computed = np.array([*ours.loc[row, keys], total, whole])
+        last = ("all", "all")
+        published = np.array([*theirs.loc[row, [*keys, last]], printed.loc[row, last]])
         lines[row, "paper"] = list(map(percent, published))
         lines[row, "this run"] = list(map(percent, computed))
         differences = computed - published

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from asdlib.evaluation import paper
 from asdlib.evaluation.render import NOT_RUN, UNDEFINED, percent, wide
 from asdlib.evaluation.rows import block_of
 
@@ -14,10 +13,9 @@ from asdlib.evaluation.rows import block_of
 def rows_as_html(table: pd.DataFrame, selection: str, run: Sequence[str], compare: bool = True) -> str:
     """Format one selection as the head and the bodies of an HTML table, one body per block of rows.
 
-    A cell holds the paper's figure, this run's, and their difference, in per cent; the first column, over all machine
-    types, also holds the interval. There the paper's figure is the harmonic mean of its printed cells of the machine
-    types of this run. The best figure of a column in each block has the class ``best``. Cells carry this run's figure
-    in ``data-value``, by which the book's script sorts.
+    A cell holds the paper's figure (the column ``paper`` of the table), this run's, and their difference, in per cent;
+    the first column, over all machine types, also holds the interval. The best figure of a column in each block has the
+    class ``best``. Cells carry this run's figure in ``data-value``, by which the book's script sorts.
 
     Args:
         table: The tidy table.
@@ -29,12 +27,8 @@ def rows_as_html(table: pd.DataFrame, selection: str, run: Sequence[str], compar
     columns = [key for machine in run for key in value.columns if key[0] == machine]
     columns += [key for key in value.columns if key[0] not in (*run, "all")] if compare else []
     columns = [("all", "all"), *columns]
-    shared = tuple(machine for machine in paper.MACHINES if machine in run)
-    if compare and shared and set(shared) == set(run):
-        printed["all", "all"] = [paper.value(row, machines=shared) for row in printed.index]
-    elif compare:
-        printed["all", "all"] = np.nan
     intervals = [wide(table, selection, column)["all", "all"] for column in ("low", "high")]
+    computed = set(table.loc[table["value"].notna(), "row"])
     parts = [_head(columns)]
     titles = [block_of(row) for row in value.index]
     for title in dict.fromkeys(titles):
@@ -46,7 +40,7 @@ def rows_as_html(table: pd.DataFrame, selection: str, run: Sequence[str], compar
                 best = np.isfinite(part.loc[row, key]) and part.loc[row, key] == part[key].max()
                 bounds = [float(bound[row]) for bound in intervals] if key == ("all", "all") else [np.nan, np.nan]
                 theirs = printed.loc[row, key] if compare else np.nan
-                absent = NOT_RUN if part.loc[row].isna().all() or key[0] not in (*run, "all") else UNDEFINED
+                absent = UNDEFINED if row in computed and key[0] in (*run, "all") else NOT_RUN
                 cells.append(_cell(part.loc[row, key], theirs, bounds, best, absent))
             lines.append(f"<tr>{''.join(cells)}</tr>")
         parts.append("<tbody>\n" + "\n".join(lines) + "\n</tbody>")

@@ -37,11 +37,12 @@ def run(settings) -> pd.DataFrame:
     for prose.
 
     Returns:
-        The tidy table with the columns ``row, machine, domain, selection, value, low, high, paper``, in fractions.
-        Machine and domain may be ``all``: the harmonic mean over all AUC and pAUC, which equals the harmonic mean of
-        the cells if all machine types have equally many sections. ``paper`` is the printed number for cells and for
-        the whole table, and the harmonic mean of the printed cells for other ``all``. Where ``value`` is NaN, the
-        machine was not run or the row has no such selection.
+        The tidy table with the columns ``row, machine, domain, selection, value, low, high, paper, paper_printed``, in
+        fractions. Machine and domain may be ``all``: the harmonic mean over all AUC and pAUC, which equals the harmonic
+        mean of the cells if all machine types have equally many sections. ``paper`` is what ``value`` is compared with
+        everywhere: the printed cell, or for ``all`` the harmonic mean of the printed cells of the machine types of
+        this run, NaN if the paper lacks one of them. ``paper_printed`` is what the paper prints, for cells and for the
+        whole table. Where ``value`` is NaN, the machine was not run or the row has no such selection.
 
     Raises:
         ScoreError: A machine type of the plan has not been scored or has no ensemble.
@@ -126,7 +127,7 @@ def read_agreements(settings) -> pd.DataFrame:
 
 def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
     """Build the table that :func:`run` returns from figures under resampling."""
-    printed = paper.printed_all()
+    printed, run = paper.printed_all(), tuple(resampled.machines)
     machines = [*paper.MACHINES, *(machine for machine in resampled.machines if machine not in paper.MACHINES)]
     rows = []
     for row in ROWS:
@@ -134,13 +135,13 @@ def tidy(resampled: Resampled, confidence: float) -> pd.DataFrame:
         for selection, machine, domain in itertools.product(selections, [*machines, "all"], [*paper.DOMAINS, "all"]):
             halved = row in SYSTEMS and selection == "cross-fitted"
             samples = resampled.values((row, "" if halved else selection), machine, domain, halves=halved)
-            reference = paper.value(row, machine, domain)
             everything = (machine, domain) == ("all", "all")
-            if everything:
-                reference = printed.get(row, np.nan)
-            if samples is not None or np.isfinite(reference) or everything:
-                rows.append((row, machine, domain, selection, *interval(samples, confidence, (0.0, 1.0)), reference))
-    return pd.DataFrame(rows, columns=[*KEYS, "value", "low", "high", "paper"])
+            theirs = paper.compared(row, machine, domain, run)
+            as_printed = printed.get(row, np.nan) if everything else paper.cell(row, machine, domain)
+            if samples is not None or np.isfinite(theirs) or everything:
+                bounds = interval(samples, confidence, (0.0, 1.0))
+                rows.append((row, machine, domain, selection, *bounds, theirs, as_printed))
+    return pd.DataFrame(rows, columns=[*KEYS, "value", "low", "high", "paper", "paper_printed"])
 
 
 def compute_differences(resampled: Resampled, confidence: float) -> pd.DataFrame:

@@ -42,30 +42,29 @@ def pool(table: pd.DataFrame, extensions: Collection[str]) -> Figure:
 
 
 def agreement(table: pd.DataFrame) -> Figure:
-    """Plot rank correlations of candidates within a label, averaged over sections, as a map, one panel per label.
+    """Plot rank correlations of candidates within a label, averaged over sections, as a map, one below the other.
 
     Args:
         table: Columns ``label, first, second, correlation`` (:mod:`asdlib.ensemble.agreement`).
     """
     names = list(dict.fromkeys([*table["first"], *table["second"]]))
-    figure, axes = plt.subplots(1, 2, figsize=(8, 2.4 + 0.25 * len(names)), sharey=True)
-    size = min(8.0, 48 / len(names))  # points, so that two digits fit into a cell
+    few = len(names) <= 10  # so that two digits can be read in each cell
+    side = 0.42 * len(names) if few else 4.0
+    figure, axes = plt.subplots(2, 1, figsize=(side + 3.4, 2 * side + 2.4), sharex=True)
     for axis, label in zip(axes, ("normal", "anomaly"), strict=True):
         part = table[table["label"] == label]
         both = pd.concat([part, part.rename(columns={"first": "second", "second": "first"})])
         grid = both.pivot_table(index="first", columns="second", values="correlation").reindex(names, columns=names)
-        image = axis.imshow(
-            np.ma.masked_invalid(grid), cmap=DIFFERENCE, vmin=-1, vmax=1, origin="upper", aspect="equal"
-        )
+        image = axis.imshow(np.ma.masked_invalid(grid), cmap=DIFFERENCE, vmin=-1, vmax=1, origin="upper")
         axis.grid(False)
         axis.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize="x-small")
         axis.set_yticks(range(len(names)), names, fontsize="x-small")
-        axis.set_title(f"{label} clips")
-        for (i, j), value in np.ndenumerate(grid.to_numpy() if len(names) <= 10 else np.empty((0, 0))):
+        axis.set_title({"normal": "normal clips", "anomaly": "anomalous clips"}[label])
+        for (i, j), value in np.ndenumerate(grid.to_numpy() if few else np.empty((0, 0))):
             if np.isfinite(value):
                 shade = "white" if abs(value) > 0.6 else "black"  # on the dark ends of the colour map
-                axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=size, color=shade)
-    figure.colorbar(image, ax=axes, label="rank correlation", shrink=0.7)
+                axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9, color=shade)
+    figure.colorbar(image, ax=axes, label="rank correlation", shrink=0.4)
     return figure
 
 

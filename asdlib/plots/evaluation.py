@@ -11,8 +11,10 @@ from matplotlib.lines import Line2D
 from asdlib.evaluation.rows import BLOCKS, block_of
 from asdlib.plots.style import colour
 
-MARKERS = {"": "o", "development": "o", "cross-fitted": "s", "fixed": "^"}
+MARKERS = {"": "P", "development": "o", "cross-fitted": "s", "fixed": "^"}
 """marker of each selection; rows that select nothing have the first"""
+PARTS = {"AE": "autoencoder", "BC": "classifier", "mix": "both", "Mahalanobis": "neither"}
+"""a row of each colour, and what the colour stands for"""
 
 VERDICTS = {"holds": ("black", "o"), "contradicted": ("black", "X"), "undecided": ("0.55", "s")}
 """shade and marker of each verdict on a claim whose effect was measured"""
@@ -50,30 +52,31 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
         axis.axhline(edge, color="black", linewidth=1)
         for title, place in ((first, len(rows) + gap - 0.45), (second, edge - 0.08)):
             axis.text(0.99, place, title, transform=axis.get_yaxis_transform(), ha="right", va="top", fontsize="small")
-    handles = [Line2D([], [], marker=MARKERS[s], color="grey", label=s) for s in MARKERS if s]
+    known = set(table.dropna(subset=["value"])["selection"])
+    markers = {name: marker for name, marker in MARKERS.items() if name in known}
+    handles = [Line2D([], [], marker=m, linestyle="", color="grey", label=s or "no choice") for s, m in markers.items()]
     if reference is not None:
         there = [row for row in rows if np.isfinite(reference.get(row, np.nan))]
         diamond = {"marker": "D", "linestyle": "", "color": "none", "markeredgecolor": "black", "markersize": 8}
         axis.plot(100 * reference[there], [places[row] for row in there], **diamond)
         handles += [Line2D([], [], label=words, **diamond)] * bool(there)
+    handles += [Line2D([], [], color=colour(row), linewidth=4, label=words) for row, words in PARTS.items()]
     axis.axvline(50, color="grey", linewidth=0.8)
     axis.set_yticks(list(places.values()), rows)
     axis.set(xlabel="harmonic mean of AUC and pAUC in %", ylim=(-0.6, len(rows) - 0.4 + gap))
-    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
     return figure
 
 
 def optimism(table: pd.DataFrame) -> Figure:
-    """Plot how much of each row's figure is due to selection.
+    """Plot how much of each row's figure is due to selection, as bars: there is no interval.
 
     Args:
         table: Columns ``row, difference``.
     """
     rows = list(table["row"])[::-1]
     figure, axis = plt.subplots(figsize=(8, 1.2 + 0.4 * len(rows)))
-    for place, item in enumerate(table.iloc[::-1].itertuples()):
-        axis.plot([0, 100 * item.difference], [place, place], color=colour(item.row), linewidth=2)
-        axis.plot(100 * item.difference, place, "o", color=colour(item.row), markeredgecolor="white", markersize=7)
+    axis.barh(range(len(rows)), 100 * table["difference"].to_numpy()[::-1], color=[colour(row) for row in rows])
     axis.axvline(0, color="grey", linewidth=0.8)
     axis.set_yticks(range(len(rows)), rows)
     axis.set(xlabel="development minus cross-fitted, in percentage points", ylim=(-0.6, len(rows) - 0.4))
@@ -81,7 +84,7 @@ def optimism(table: pd.DataFrame) -> Figure:
 
 
 def claims(table: pd.DataFrame) -> Figure:
-    """Plot each claim's effect with its interval, by verdict, one panel per unit; what was tested stands on the left.
+    """Plot each claim's effect with its interval, by verdict, one panel per unit; what was tested stands above each.
 
     Args:
         table: Columns ``test, unit, effect, low, high, verdict`` (:mod:`asdlib.evaluation.claims`); what is arithmetic
@@ -93,21 +96,25 @@ def claims(table: pd.DataFrame) -> Figure:
     table = table.sort_values("verdict", key=lambda words: words.map(order), kind="stable")
     panels = list(table.groupby("unit", sort=False))
     names = {unit: [_claim(item) for item in part.itertuples()] for unit, part in panels}
-    heights = [sum(1.2 + name.count("\n") for name in names[unit]) for unit, _ in panels]
+    heights = [sum(2.9 + name.count("\n") for name in names[unit]) for unit, _ in panels]  # lines of text
     figure, axes = plt.subplots(
-        len(panels), 1, figsize=(6.4, 1.4 + 0.19 * sum(heights)), height_ratios=heights, squeeze=False
+        len(panels), 1, figsize=(6, 1.2 + 0.5 * len(panels) + 0.17 * sum(heights)), height_ratios=heights, squeeze=False
     )
     for axis, (unit, part) in zip(axes[:, 0], panels, strict=True):
         scale, words = (1, unit) if "correlation" in unit else (100, "difference in percentage points")
-        tall = np.array([1.2 + name.count("\n") for name in names[unit]])
-        places = tall.sum() - np.cumsum(tall) + tall / 2
-        for place, item in zip(places, part.itertuples(), strict=True):
+        top = 0.0
+        for name, item in zip(names[unit], part.itertuples(), strict=True):
+            style = {"fontsize": "x-small", "va": "top", "bbox": {"color": "white", "pad": 1}}
+            axis.text(0.01, top - 0.25, name, transform=axis.get_yaxis_transform(), **style)
+            place = top - 2 - name.count("\n")
+            top = place - 0.9
             shade, marker = VERDICTS.get(item.verdict, VERDICTS["undecided"])
             axis.plot([scale * item.low, scale * item.high], [place, place], color=shade, linewidth=2)
             axis.plot(scale * item.effect, place, marker, color=shade, markeredgecolor="white", markersize=9)
+            axis.axhline(top, color="0.8", linewidth=0.8)
         axis.axvline(0, color="grey", linewidth=0.8)
-        axis.set_yticks(places, names[unit], fontsize="x-small")
-        axis.set(ylim=(0, tall.sum()))
+        axis.set_yticks([])
+        axis.set(ylim=(top, 0.2))
         axis.set_xlabel(words, fontsize="small")
     handles = [
         Line2D([], [], color=shade, marker=marker, linestyle="", label=verdict)
@@ -118,9 +125,9 @@ def claims(table: pd.DataFrame) -> Figure:
 
 
 def _claim(item) -> str:
-    """The verdict on a claim and what was tested, in lines that fit next to a narrow panel."""
+    """The verdict on a claim and what was tested, in lines as wide as a panel."""
     test = item.test.removesuffix(", all machine types").replace("AE+BC ensemble ", "").split(" (minus their")[0]
-    return textwrap.fill(f"{item.verdict.upper()}: {test.partition('; ')[0]}", 40)
+    return textwrap.fill(f"{item.verdict.upper()}: {test.partition('; ')[0]}", 72)
 
 
 def false_alarms(table: pd.DataFrame) -> Figure:

@@ -73,6 +73,8 @@ def gain_by_offer(table: pd.DataFrame) -> Figure:
         axis.set(xscale="log", xlabel="systems on offer", ylabel="percentage points", title=title)
         axis.set_xticks(ticks, ticks)
         axis.minorticks_off()
+        low, high = axis.get_ylim()
+        axis.set_ylim(low, high + 0.25 * (high - low))  # the legend lies above lines and bands
         axis.legend(fontsize="small", loc="upper left")
     return figure
 
