@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from answers import paired, read_differences, verdict
 from one_network import ABSENT, ROW
+from paired import paired, read_differences, verdict
 from tables import effect, percent, signed, table
 
 from asdlib import metrics, origin, scores
@@ -54,9 +54,9 @@ def _variants(run: Run, settings, machine: str, branch: str) -> str:
     wide.index = [name.rsplit("/", 1)[1] for name in wide.index]
     wide = wide.sort_values(wide.columns[0], ascending=False)
     asked = wide.index.map(lambda name: origin.of_variant(branch, name) == origin.PAPER)
-    own, others = wide[asked], wide[~asked]
+    own, others = (wide[asked], wide[~asked]) if asked.any() else (wide, wide[:0])
     shown = own.map(percent).reset_index(names="Variant").rename(columns=str.capitalize)
-    caption = f"Every such variant of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
+    caption = f"The paper's variants of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
     listed = table(shown, caption, align="l" + "r" * wide.shape[1])
     words = f"By the labels the best are {_best(own)}. Whoever picks one of them after looking has selected."
     if len(others):
