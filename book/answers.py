@@ -190,10 +190,10 @@ def _verdict_on_mix(cells: list[tuple]) -> str:
 def _reason(cells: list[tuple]) -> str:
     """Which branch decides the order of normal clips, and whether equal weights, by ranks, do better."""
     words = (
-        "Why an average can lie far below its better half: it weighs both branches alike only if their scores spread "
-        "alike. Normalised scores have equal variances, but a branch that gives some anomalies very high scores has "
+        "Why an average can lie far below the better branch: it weighs both alike only if their scores spread alike. "
+        "Normalised scores have equal variances, but a branch that gives some anomalies very high scores has "
         "most of its variance there. Its other clips lie close together, and the other branch decides their order. "
-        "*fixed* normalises by normal clips only, so that anomalies do not enter the variance. "
+        "*fixed* normalises by normal clips only, so that anomalies do not enter the variance.\n\n"
     )
     spreads = [(*sorted(zip(cell["spread"], ("AE", "BC"), strict=True)), *where) for *where, cell, _ in cells]
     spreads = [item for item in spreads if item[0][0] > 0]
