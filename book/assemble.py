@@ -14,6 +14,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import ablation_tables
+import answers
 import clips
 import costs
 import exercises
@@ -21,10 +23,12 @@ import flow
 import integrated
 import matplotlib.pyplot as plt
 import nbformat
+import one_network
 import pandas as pd
 import plain_detectors
 import provenance
 import real
+import schematics
 import shifts
 import shown
 import systems
@@ -107,11 +111,13 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     scores = real.read(REAL)
     stored, texts = real.pages(REAL)
     stored |= systems.pages(SYSTEMS) | shifts.pages(SHIFTS) | integrated.pages(SHIFTS)
+    stored |= ablation_tables.pages(ABLATIONS)
     for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
     real.draw(REAL, scores, source / "generated")
     real.draw_ablations(ABLATIONS, source / "generated")
     systems.draw(SYSTEMS, source / "generated")
+    schematics.draw(settings, source / "generated")
     shown.shown({item: notebooks[item] for item in firsts(list(notebooks)).values()}, run, source)
     for item, notebook in notebooks.items():
         shutil.copyfile(item.path, source / "downloads" / item.path.name)
@@ -181,11 +187,9 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
     result = {
         "generated/table1.md": table_one.table1(table, machines),
         "generated/printed.md": table_one.printed(),
-        "generated/ablations.md": tables.ablations(ABLATIONS),
         "generated/ablations_settings.json": (ABLATIONS / "record.json").read_text(encoding="utf-8"),
         "generated/seeds.md": table_one.seeds(run.seeds, settings.seed),
         "generated/audit.md": tables.audit(),
-        "generated/one_model.md": tables.one_model(json.loads(there(run.values).read_text(encoding="utf-8"))),
         "generated/rerun.md": tables.rerun(pd.read_csv(RERUN, dtype={"section": str})),
         "generated/larger.md": tables.larger(),
         "generated/claims.md": verdicts.claims(
@@ -223,7 +227,8 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
     }
     machine, section = first_section(run, machines)
     result |= clips.plots(run, machine, next(iter(settings.classifier_candidates)), section)
-    result |= exercises.pages(run, settings, machine)
+    result |= exercises.pages(run, settings, machine) | answers.pages(run, settings, machine)
+    result |= one_network.pages(run, settings, machines)
     for machine in machines:
         mine = {item: notebook for item, notebook in notebooks.items() if item.machine == machine}
         result[f"machines/{machine}.md"] = machine_page(machine, mine)

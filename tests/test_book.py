@@ -30,6 +30,8 @@ from asdlib.workflow import BY_NAME
 BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
 
+import ablation_tables  # noqa: E402
+import answers  # noqa: E402
 import assemble  # noqa: E402
 import clips  # noqa: E402
 import contents  # noqa: E402
@@ -37,8 +39,11 @@ import costs  # noqa: E402
 import executed  # noqa: E402
 import exercises  # noqa: E402
 import flow  # noqa: E402
+import one_network  # noqa: E402
+import paired  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
+import schematics  # noqa: E402
 import shifts  # noqa: E402
 import shown  # noqa: E402
 import store  # noqa: E402
@@ -818,12 +823,6 @@ def test_shifts_can_be_heard_and_told_apart():
     assert all(np.abs(spectrum - source).mean() > 1.5 for spectrum in others), "dB"
 
 
-def test_the_single_network_is_shown_or_not_run():
-    assert tables.one_model({"mix_fixed": 0.7}) == "*Integrated* was not run in this profile."
-    text = tables.one_model({"integrated": 0.65, "mix_fixed": 0.7})
-    assert "*Integrated* reaches 65.00 %" in text and text.endswith("; *mix* without labels 70.00 %.")
-
-
 def test_the_lock_names_what_computed_a_run():
     versions = {"python": "3.11.7", "asdlib": "0.1.0", "torch": "2.1", "librosa": "not installed"}
     one = {"commit": "abc", "versions": versions}
@@ -1011,13 +1010,18 @@ def test_boxes_of_the_figure_do_not_overlap_and_no_arrow_is_a_point(tmp_path, mo
 
 def test_the_parts_of_the_book_explain_themselves():
     for module in (
+        ablation_tables,
+        answers,
         assemble,
         clips,
         contents,
         exercises,
         flow,
+        one_network,
+        paired,
         provenance,
         real,
+        schematics,
         shown,
         store,
         systems,

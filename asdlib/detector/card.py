@@ -90,8 +90,8 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> li
         )
         limits.append(
             "A recording that sounds normal once a tilt of its spectrum, or a loss of high or of low frequencies, is "
-            "removed has a changed response, says the verdict, and is no alarm. A fault that has the same effect can be "
-            "mistaken for one."
+            "removed has a changed response, says the verdict, and is no alarm. A fault that has the same effect can "
+            "be mistaken for one."
         )
     lengths = ", ".join(f"{seconds:g}" for seconds in facts.lengths)
     limits.append(
