@@ -55,13 +55,13 @@ def judged(folder: Path) -> str:
     frame = pd.read_csv(folder / f"{JUDGED}.csv")
     sets = [name for name in dict.fromkeys(frame["set"]) if name != "mean"]
     shown = []
-    for name in sets:
+    for name in (*sets, "mean") if sets[1:] else sets:
         cell = frame[frame["set"] == name].set_index(["system", "domain"])
         for system in ("Integrated", *COMPARED, *PARTS):
             whole = cell.loc[system, "all"]
             values = [percent(cell.loc[(system, domain), "value"]) for domain in ("source", "target", "all")]
             less = BLANK if system == "Integrated" else effect(whole["difference"], whole["low"], whole["high"])
-            shown.append([SETS[name] if sets[1:] else BLANK, PARTS.get(system, system), *values, less])
+            shown.append([SETS.get(name, "mean of both") if sets[1:] else BLANK, PARTS.get(system, system), *values, less])
     columns = ["Set", "System", "Source", "Target", "All", "*Integrated* minus it, all (points)"]
     caption = (
         f"*Integrated* on real toy cars, {', '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean over "
@@ -87,8 +87,9 @@ def values(folder: Path) -> dict[str, str]:
     for name, training in (("integrated", quick.integrated.training), ("ae", quick.autoencoder.training)):
         texts[f"{name}_budget"] = f"{training.steps} steps of {training.batch_size} clips"
     found = pd.read_csv(folder / f"{JUDGED}.csv")
-    for row in found[(found["set"] == "mean") & (found["domain"] == "all")].itertuples():
-        texts[f"less_{slug(row.system)}"] = effect(row.difference, row.low, row.high)
+    for row in found[found["set"] == "mean"].itertuples():
+        domain = "" if row.domain == "all" else f"_{row.domain}"
+        texts[f"less_{slug(row.system)}{domain}"] = effect(row.difference, row.low, row.high)
     heads = {"embedding": "without the reconstruction head", "errors": "without the embedding head"}
     for key, system in heads.items():
         row = frame.loc[system]

@@ -127,7 +127,7 @@ def values(folder: Path) -> dict[str, str]:
         for item in frame.itertuples()
     }
     gained = pd.read_csv(folder / DIFFERENCES, keep_default_na=False)
-    for name, than in (("ae", "AE ensemble"), ("bc", "BC ensemble")):
+    for name, than in (("ae", "AE ensemble"), ("bc", "BC ensemble"), ("baseline", "Baseline (AE)")):
         found = gained[(gained["row"] == MIX) & (gained["than"] == than) & (gained["selection"] == "cross-fitted")]
         ((effect, low, high),) = found.loc[found["domain"] == "all", ["difference", "low", "high"]].to_numpy(float)
         named[f"gain_mix_over_{name}"] = tables.effect(effect, low, high)
