@@ -44,8 +44,8 @@ lint: $(READY) ## run ruff on code and notebooks, and check that notebooks have 
 
 reliability: $(READY) ## run the stress tests and record their figures for the book's page on reliability: KILLS=20
 	KILLS="$(or $(KILLS),20)" RELIABILITY="$(abspath book/results/reliability/figures.csv)" python -m pytest \
-		tests/test_bad_input.py tests/test_download.py tests/test_faults.py tests/test_security.py \
-		tests/test_determinism.py tests/test_chaos.py
+		tests/test_bad_input.py tests/test_containers.py tests/test_download.py tests/test_faults.py \
+		tests/test_security.py tests/test_determinism.py tests/test_chaos.py
 
 slurm: $(READY) ## test the smoke profile on a temporary Slurm on this machine; needs root and the packages slurm-wlm and munge
 	tests/slurm.sh start && trap 'tests/slurm.sh stop' EXIT && python -m pytest tests/test_slurm.py

@@ -96,4 +96,4 @@ class Explorer:
         verdict = playground.tabulate(playground.judge(judge, about, waveform))
         figure = figures.scores(playground.held_out_scores(judge, about), verdict)
         plt.close(figure)  # else it is shown below the cell, too
-        return [sound.players(heard), verdict.round(2), figure]
+        return [sound.players(heard), playground.show(verdict), figure]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from asdlib import origin, paths, scores, training
 from asdlib.autoencoder import scorer
@@ -170,6 +171,12 @@ def tabulate(verdict: Verdict) -> pd.DataFrame:
     side = np.where(table["score"] > table["threshold"], "above its threshold", "below its threshold")
     table["verdict"] = np.where(table.index == ENSEMBLE, verdict.verdict, side)
     return table.drop(columns="anomaly").rename_axis("system").reset_index()
+
+
+def show(table: pd.DataFrame) -> Styler:
+    """Format the table of a verdict for a notebook; a score that is rounded to zero has no minus sign."""
+    shown = table.style.set_uuid("verdict").hide(axis="index")
+    return shown.format("{:z.2f}", subset=["score", "threshold", "percentile"])
 
 
 def _select(clips: MachineClips, role: str, section: str, domain: str) -> np.ndarray:

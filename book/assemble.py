@@ -14,6 +14,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import ablation_tables
+import answers
 import clips
 import costs
 import exercises
@@ -21,10 +23,12 @@ import flow
 import integrated
 import matplotlib.pyplot as plt
 import nbformat
+import one_network
 import pandas as pd
 import plain_detectors
 import provenance
 import real
+import schematics
 import shifts
 import shown
 import systems
@@ -60,6 +64,7 @@ UNREPEATED = SOURCES / "results" / "reliability" / "figures.csv"
 """counted by hours of ``make reliability`` before this was checked; its page names the commit as it is"""
 ALSO = ". This page also shows stored results of other runs, and says where"
 """of pages that show more than the book's own run"""
+MIXED = ("claims", "cost", "index", "one_model", "reliability", "your_machine")
 TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
 """packages that leave no artefact of a stage, whose versions the book states as of its own building"""
 
@@ -92,6 +97,8 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     shutil.copyfile(RERUN, source / "downloads" / RERUN.name)
     for path in (SOURCES / "results").glob("*/*.*"):  # runs whose recordings are not part of the project
         shutil.copyfile(path, source / "downloads" / f"{path.parent.name}_{path.name}")
+    for name, text in provenance.locks(SOURCES / "results").items():
+        write(source / "downloads" / name, text)
     stamp = f"**{settings.title}.** Profile `{settings.profile}`"
     facts = provenance.facts(provenance.records(run), sum(map(seconds, notebooks.values())))
     for chapter in sorted(SOURCES.glob("*.md")):
@@ -99,16 +106,18 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         made = (*real.stamp(ABLATIONS), "ablations-settings") if chapter.stem == "ablations" else made
         made = (*systems.stamp(SYSTEMS), "real-systems-made") if chapter.stem in systems.PAGES else made
         made = (*shifts.stamp(SHIFTS), "shifts-made") if chapter.stem in shifts.PAGES else made
-        made = (stamp + ALSO, facts) if chapter.stem in ("index", "claims", "one_model") else made
+        made = (stamp + ALSO, facts) if chapter.stem in MIXED else made
         write(source / chapter.name, stamped(chapter.read_text(encoding="utf-8"), *made))
     scores = real.read(REAL)
     stored, texts = real.pages(REAL)
     stored |= systems.pages(SYSTEMS) | shifts.pages(SHIFTS) | integrated.pages(SHIFTS)
+    stored |= ablation_tables.pages(ABLATIONS)
     for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
     real.draw(REAL, scores, source / "generated")
     real.draw_ablations(ABLATIONS, source / "generated")
     systems.draw(SYSTEMS, source / "generated")
+    schematics.draw(settings, source / "generated")
     shown.shown({item: notebooks[item] for item in firsts(list(notebooks)).values()}, run, source)
     for item, notebook in notebooks.items():
         shutil.copyfile(item.path, source / "downloads" / item.path.name)
@@ -137,6 +146,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         "verdicts": judged,
         "shifts": shifts.values(SHIFTS),
         "ablated": integrated.values(SHIFTS),
+        "detector": plain_detectors.values(SOURCES / "results" / "detector"),
     }
     with_repository(config)
     write(source / "_config.yml", yaml.safe_dump(config, sort_keys=False))
@@ -177,11 +187,9 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
     result = {
         "generated/table1.md": table_one.table1(table, machines),
         "generated/printed.md": table_one.printed(),
-        "generated/ablations.md": tables.ablations(ABLATIONS),
         "generated/ablations_settings.json": (ABLATIONS / "record.json").read_text(encoding="utf-8"),
         "generated/seeds.md": table_one.seeds(run.seeds, settings.seed),
         "generated/audit.md": tables.audit(),
-        "generated/one_model.md": tables.one_model(json.loads(there(run.values).read_text(encoding="utf-8"))),
         "generated/rerun.md": tables.rerun(pd.read_csv(RERUN, dtype={"section": str})),
         "generated/larger.md": tables.larger(),
         "generated/claims.md": verdicts.claims(
@@ -219,7 +227,8 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
     }
     machine, section = first_section(run, machines)
     result |= clips.plots(run, machine, next(iter(settings.classifier_candidates)), section)
-    result |= exercises.pages(run, settings, machine)
+    result |= exercises.pages(run, settings, machine) | answers.pages(run, settings, machine)
+    result |= one_network.pages(run, settings, machines)
     for machine in machines:
         mine = {item: notebook for item, notebook in notebooks.items() if item.machine == machine}
         result[f"machines/{machine}.md"] = machine_page(machine, mine)
@@ -239,8 +248,15 @@ def printed(machines: list[str]) -> pd.Series:
 
 
 def with_repository(config: dict) -> None:
-    """Add the buttons that lead to the repository, if its address is configured (``repository`` in ``_config.yml``)."""
-    if config.get("repository", {}).get("url"):
+    """Add what leads to the repository, if its address is configured (``repository`` in ``_config.yml``), or say so."""
+    url = config.get("repository", {}).get("url")
+    config["parse"]["myst_substitutions"]["repository"] = (
+        f"[Code of this book and of `asdlib`]({url})"
+        if url
+        else "This copy of the book was built without the address of a repository (`repository` in "
+        "`book/_config.yml`), so it cannot say where its code is published."
+    )
+    if url:
         buttons = ("use_repository_button", "use_issues_button", "use_edit_page_button")
         config["html"] |= dict.fromkeys(buttons, True)
         config["launch_buttons"] = {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"}

@@ -11,6 +11,7 @@ from tables import table
 from asdlib import metrics
 from asdlib.classifier import STAGES, clip_outputs
 from asdlib.data.audio import Waveforms
+from asdlib.ensemble.combine import rank
 from asdlib.errors import AsdError
 from asdlib.evaluation.followed import BRANCHES
 from asdlib.paths import Run
@@ -20,6 +21,10 @@ from asdlib.units import FULL_SCALE
 SECONDS = 5.0
 """how much of each clip the plots play"""
 KEYS = ["clip", "label", "domain", "split"]
+RANKS = (
+    "A rank is the share of the test clips of the same section and domain that score lower, so that a few very high "
+    "scores do not squeeze the others. On the diagonal both branches agree."
+)
 
 
 def embedded(run: Run, machine: str, candidate: str, section: str) -> list[Panel]:
@@ -46,12 +51,15 @@ def scored(run: Run, machine: str, section: str) -> pd.DataFrame:
 
 def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str]:
     """The plots that answer, as pages to include: the map of the embeddings, and one branch against the other."""
-    maps, scores = embedded(run, machine, candidate, section), scored(run, machine, section)
-    both = scores.rename(columns={"autoencoder": "x", "classifier": "y"})
-    panel = Panel("Scores of the two branches", "autoencoder ensemble", "classifier ensemble", both)
+    maps, both = embedded(run, machine, candidate, section), scored(run, machine, section)
+    for axis, branch in (("x", "autoencoder"), ("y", "classifier")):
+        scores = both.groupby("domain")[branch]
+        both[axis] = 100 * scores.transform(lambda part: rank(part.to_numpy()))
+    axes = [f"{branch} ensemble, rank in %" for branch in ("autoencoder", "classifier")]
+    panel = Panel("Ranks of the clips by both branches", *axes, both, ends=(0, 100))
     pages = {"answering_map": [*maps, panel], "answering_scores": [panel, maps[-1]]}
     return {
-        f"generated/{name}.md": f"```{{raw}} html\n{interactive(panels, machine)}\n```\n"
+        f"generated/{name}.md": f"```{{raw}} html\n{interactive(panels, machine)}\n```\n\n{RANKS}\n"
         for name, panels in pages.items()
     }
 

@@ -95,7 +95,9 @@ def benchmarks(path: Path) -> str:
     where = ", ".join(dict.fromkeys(measured["device"] + ", commit " + measured["commit"]))
     caption = f"Ours against a reference, median of alternating repeats; the ratio with its extremes. {where}."
     missed = (measured["ratio"] < measured["goal"]).sum()
-    return f"{missed} of {len(measured)} rows miss the ratio that we aimed at.\n\n" + table(pd.DataFrame(rows, columns=columns), caption, "benchmarks-table", "llrrrrr", "5 4 2 2 3 1 2")
+    return f"{missed} of {len(measured)} rows miss the ratio that we aimed at.\n\n" + table(
+        pd.DataFrame(rows, columns=columns), caption, "benchmarks-table", "llrrrrr", "5 4 2 2 3 1 2"
+    )
 
 
 def growth(path: Path) -> str:

@@ -163,9 +163,18 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     return result
 
 
-def _typeset(number: re.Match) -> str:
-    minus, digits, percent = number.groups()
-    return f"{minus and '−'}{digits}{percent and ' %'}"
+def typeset(text: str) -> str:
+    """HTML with minus signs in its tables, none at what is rounded to zero, and a space before the sign for per cent.
+
+    >>> typeset("<td>-0.52%</td><td>-0.00</td>")
+    '<td>−0.52 %</td><td>0.00</td>'
+    """
+
+    def write(number: re.Match) -> str:
+        minus, digits, percent = number.groups()
+        return f"{minus and digits.strip('0.,') and '−'}{digits}{percent and ' %'}"
+
+    return NUMBER.sub(write, text)
 
 
 def shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -173,7 +182,7 @@ def shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     home = f"{project_root()}/"
     for kind, text in output.get("data", {}).items():
         if kind in ("text/markdown", "text/html", "text/plain") and isinstance(text, str):
-            output.data[kind] = NUMBER.sub(_typeset, text.replace(home, ""))
+            output.data[kind] = typeset(text.replace(home, ""))
     if output.output_type == "stream":
         text = output.text.replace(home, "").removesuffix("\n")
         lines = [line.rpartition("\r")[2] for line in text.split("\n")]

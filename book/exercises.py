@@ -1,12 +1,16 @@
 """Exercises at the ends of the chapters, with answers that are computed from the run."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from tables import percent, signed, table
+from one_network import ABSENT, ROW
+from paired import paired, read_differences, verdict
+from tables import effect, percent, signed, table
 
-from asdlib import metrics, scores
+from asdlib import metrics, origin, scores
+from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import paper
 from asdlib.paths import BASELINES, Run
 
@@ -49,25 +53,48 @@ def _variants(run: Run, settings, machine: str, branch: str) -> str:
     wide = cells.pivot(index="system", columns="domain", values="value")
     wide.index = [name.rsplit("/", 1)[1] for name in wide.index]
     wide = wide.sort_values(wide.columns[0], ascending=False)
-    best = [f"`{wide[domain].idxmax()}` in the {domain} domain" for domain in wide]
-    shown = wide.map(percent).reset_index(names="Variant").rename(columns=str.capitalize)
-    caption = f"Every variant of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
+    asked = wide.index.map(lambda name: origin.of_variant(branch, name) == origin.PAPER)
+    own, others = (wide[asked], wide[~asked]) if asked.any() else (wide, wide[:0])
+    shown = own.map(percent).reset_index(names="Variant").rename(columns=str.capitalize)
+    caption = f"The paper's variants of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
     listed = table(shown, caption, align="l" + "r" * wide.shape[1])
-    words = f"By the labels the best are {' and '.join(best)}. Whoever picks one of them after looking has selected."
+    words = f"By the labels the best are {_best(own)}. Whoever picks one of them after looking has selected."
+    if len(others):
+        words += f" The scores of our extensions are none of these; the best of them are {_best(others)}."
     return f"{words}\n\n{listed}"
+
+
+def _best(wide: pd.DataFrame) -> str:
+    best = [f"`{wide[domain].idxmax()}` in the {domain} domain ({percent(wide[domain].max())} %)" for domain in wide]
+    return " and ".join(best)
 
 
 def ensembles(run: Run, settings, machine: str) -> str:
     """How often both halves choose the same."""
     choices = pd.read_csv(run.system("ensemble", machine) / "choices.csv", dtype=str, keep_default_na=False)
-    halves = choices[choices["selection"] == "cross-fitted"]
+    halves = choices[(choices["selection"] == "cross-fitted") & ~choices["row"].isin([MIX, MIX_PLUS])]
     keys = ["row", "domain", "section"]
     wide = halves.pivot_table(index=keys, columns="fold", values="members", aggfunc="first").dropna()
     same = int((wide["first"] == wide["second"]).sum())
     return (
-        f"On {machine}, the two halves choose the same members in {same} of {len(wide)} choices. The others are "
-        "settled by chance, not by the data."
+        f"On {machine}, the two halves choose the same members in {same} of {len(wide)} choices. The others are not "
+        "settled by the data. *mix* is not counted, since it chooses nothing."
     )
+
+
+def one_model(run: Run, settings, machine: str) -> str:
+    """In which cells the one network is shown to be better or worse than *mix* without labels."""
+    differences, rows = read_differences(run), []
+    machines = differences.loc[differences["machine"] != "all", "machine"].unique()
+    for name, domain in itertools.product(machines, ("source", "target")):
+        more = paired(differences, ROW, (MIX, "fixed"), name, domain)
+        if not np.isnan(more[0]):
+            rows.append((name, domain, effect(*more), verdict(*more[1:], ("better", "worse", "undecided"))))
+    if not rows:
+        return ABSENT
+    columns = ["Machine", "Domain", "*Integrated* minus *mix* (points)", "So it is"]
+    caption = "*Integrated* minus *mix* without labels, with paired bootstrap intervals over clips."
+    return table(pd.DataFrame(rows, columns=columns), caption, align="llrl")
 
 
 def table1(run: Run, settings, machine: str) -> str:
@@ -129,6 +156,7 @@ QUESTIONS: dict[str, tuple[str, Callable]] = {
     "autoencoder": ("Which way of pooling frames is best in each domain, and would you have guessed it?", autoencoder),
     "classifier": ("Which weight of the posterior is best in each domain?", classifier),
     "ensembles": ("How often do both halves of the test clips choose the same systems?", ensembles),
+    "one_model": ("In which cells is the one network shown to be better or worse than *mix*?", one_model),
     "table1": ("Which rows change their rank if nothing may be selected by labels?", table1),
     "audit": ("What is the harmonic mean of the printed cells of *BC*?", audit),
     "claims": ("How many test clips would it take to decide what is undecided?", claims),

@@ -80,12 +80,12 @@ def draw(needs: dict[str, set[str]], counts: dict[str, int], path: Path) -> None
     for depth, row in enumerate(rows):
         for name in row:
             place[name] = (next((x for part, x in columns.items() if part in name), 0.5), -depth)
-    figure, axes = plt.subplots(figsize=(6.6, 0.85 * len(rows)), layout="none")
+    figure, axes = plt.subplots(figsize=(4.4, 0.95 * len(rows)), layout="none")  # as wide as a phone
     boxes = {}
     for name, (x, y) in place.items():
         number = f"\n{counts[name]} notebook{'s' if counts[name] > 1 else ''}" if name in counts else ""
-        box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": _colour(name), "linewidth": 2}
-        text = axes.text(x, y, name.replace("_", " ") + number, ha="center", va="center", fontsize=9.5, bbox=box)
+        box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": _colour(name), "linewidth": 2}
+        text = axes.text(x, y, name.replace("_", "\n") + number, ha="center", va="center", fontsize=9.5, bbox=box)
         boxes[name] = text.get_bbox_patch()
     for name, before in needs.items():
         for other in sorted(before):

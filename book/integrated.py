@@ -12,6 +12,13 @@ from asdlib.evaluation.values import slug
 
 JUDGED, ABLATIONS = "one_model", "one_model_ablations"
 COMPARED = ("AE", "BC", "AE + BC", "Mahalanobis")
+WEIGHTLESS = {
+    "without the reconstruction head": "weight 0 for reconstruction",
+    "without the embedding head": "weight 0 for outlier, section and DDCSAD",
+    "without DDCSAD": "weight 0 for DDCSAD",
+    "without ArcFace": "weight 0 for section (ArcFace)",
+}
+"""what the stored names of ablations mean: no part of the network is removed"""
 PARTS = {
     "integrated/frame_error": "its errors of frames alone",
     "integrated/clip_error": "its clip's mean error alone",
@@ -23,14 +30,21 @@ PARTS = {
 def pages(folder: Path) -> dict[str, str]:
     """Generated tables by file name."""
     rows = [
-        [row.system, f"{row.parameters:,}", percent(row.value), effect(row.difference, row.low, row.high)]
+        [
+            WEIGHTLESS.get(row.system, row.system),
+            f"{row.parameters:,}",
+            percent(row.value),
+            effect(row.difference, row.low, row.high),
+        ]
         for row in pd.read_csv(folder / f"{ABLATIONS}.csv").itertuples()
     ]
     rows[0][-1] = BLANK
     columns = ["Network", "Parameters", "All", "*Integrated* minus it (points)"]
     caption = (
-        "*Integrated* without each of its parts: harmonic mean of AUC and pAUC over machine types, sections and "
-        "domains, mean over seeds, per cent; differences are paired over clips and seeds, with 95 % intervals."
+        "*Integrated* with losses at weight 0 or with other changes: harmonic mean of AUC and pAUC over machine types, "
+        "sections and domains, mean over seeds, per cent; differences are paired over clips and seeds, with 95 % "
+        "intervals. A head whose losses all have weight 0 learns nothing and scores nothing, but stays in the network "
+        "and in the number of its parameters."
     )
     text = table(pd.DataFrame(rows, columns=columns), caption, "one-model-ablations", "lrrr")
     return {"generated/one_model_ablations.md": text, "generated/one_model_judged.md": judged(folder)}
@@ -41,18 +55,19 @@ def judged(folder: Path) -> str:
     frame = pd.read_csv(folder / f"{JUDGED}.csv")
     sets = [name for name in dict.fromkeys(frame["set"]) if name != "mean"]
     shown = []
-    for name in sets:
+    for name in (*sets, "mean") if sets[1:] else sets:
         cell = frame[frame["set"] == name].set_index(["system", "domain"])
         for system in ("Integrated", *COMPARED, *PARTS):
             whole = cell.loc[system, "all"]
             values = [percent(cell.loc[(system, domain), "value"]) for domain in ("source", "target", "all")]
             less = BLANK if system == "Integrated" else effect(whole["difference"], whole["low"], whole["high"])
-            shown.append([SETS[name], PARTS.get(system, system), *values, less])
+            shown.append([SETS.get(name, "mean of both") if sets[1:] else BLANK, PARTS.get(system, system), *values, less])
     columns = ["Set", "System", "Source", "Target", "All", "*Integrated* minus it, all (points)"]
     caption = (
-        f"*Integrated* on real toy cars, profile `quick`, mean over {frame['seeds'].min()} seeds: harmonic mean of AUC "
-        "and pAUC, per cent; differences are paired over clips and seeds, with 95 % intervals. *AE* and *BC* are the "
-        "first candidate of each branch by the paper's score without labels, *AE + BC* the average of their z-scores."
+        f"*Integrated* on real toy cars, {', '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean over "
+        f"{frame['seeds'].min()} seeds: harmonic mean of AUC and pAUC, per cent; differences are "
+        "paired over clips and seeds, with 95 % intervals. *AE* and *BC* are the first candidate of each branch by the "
+        "paper's score without labels, *AE + BC* the average of their z-scores."
     )
     return table(pd.DataFrame(shown, columns=columns), caption, "one-model-judged", "llrrrr")
 
@@ -72,8 +87,9 @@ def values(folder: Path) -> dict[str, str]:
     for name, training in (("integrated", quick.integrated.training), ("ae", quick.autoencoder.training)):
         texts[f"{name}_budget"] = f"{training.steps} steps of {training.batch_size} clips"
     found = pd.read_csv(folder / f"{JUDGED}.csv")
-    for row in found[(found["set"] == "mean") & (found["domain"] == "all")].itertuples():
-        texts[f"less_{slug(row.system)}"] = effect(row.difference, row.low, row.high)
+    for row in found[found["set"] == "mean"].itertuples():
+        domain = "" if row.domain == "all" else f"_{row.domain}"
+        texts[f"less_{slug(row.system)}{domain}"] = effect(row.difference, row.low, row.high)
     heads = {"embedding": "without the reconstruction head", "errors": "without the embedding head"}
     for key, system in heads.items():
         row = frame.loc[system]

@@ -3,24 +3,98 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from tables import BLANK, signed, table
+from tables import BLANK, day, effect, percent, signed, table
+
+from asdlib.detector import Detector, calibration, cutting, level, survey
+from asdlib.evaluation.values import slug
 
 TWO = ["Mahalanobis", "nearest neighbour"]
 COLUMNS = ["detector", "without outliers", *TWO]
 ABSENT = "Not measured yet: `python benchmarks/faults/run.py` does it where the real recordings are.\n"
 
 
+RECORDINGS = (20, 40, 100, 400)
+"""numbers of recordings in the table of rates"""
+RATE = Detector().false_alarm_rate
+"""unless another is asked for"""
+EVERY = 10
+"""minutes between the recordings of the table's last column"""
+
+
+def values(folder: Path) -> dict[str, str]:
+    """Return texts for prose: defaults of the detector, and what it misses in the benchmark."""
+    texts = {
+        "rate": f"{100 * RATE:g} %",
+        "level_limit": f"{level.LIMIT:g} dB",
+        "held_out": f"{100 * cutting.HELD_OUT:g} %",
+        "fewest": str(cutting.FEWEST),
+        "few_files": str(survey.FEW_FILES),
+    }
+    if not (folder / "record.json").is_file():
+        return texts
+    kinds = pd.read_csv(folder / "kinds.csv").set_index("kind")
+    alarms = pd.read_csv(folder / "alarms.csv")
+    whole = kinds.loc["all"]
+    texts["statistics"], texts["detector"] = percent(whole["statistics alone"]), percent(whole["detector"])
+    texts["over_statistics"] = effect(*whole[[f"over_statistics{end}" for end in ("", "_low", "_high")]])
+    texts["over_plain"] = effect(*whole[["lead", "low", "high"]])
+    found = alarms[alarms["group"] == "fault"].groupby("condition", sort=False)[["alarms", "recordings"]].sum()
+    texts |= {slug(kind): _share(row["alarms"], row["recordings"]) for kind, row in found.iterrows()}
+    short = alarms[(alarms["group"] == "long") & (alarms["condition"] != "long normal")]
+    texts["short"] = _share(short["alarms"].sum(), short["recordings"].sum())
+    row = alarms[alarms["condition"] == "voice +0 dB"].iloc[0]
+    texts["voice"] = _share(row["alarms"], row["recordings"])
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    return texts | {
+        "day": day(record["date"]),
+        "commit": record["commit"],
+        "long_level": f"{record['level_of_long']} dB",
+    }
+
+
+def rates() -> str:
+    """Return how many recordings allow which rate of false alarms, by the detector's own formulas."""
+    rows = []
+    for count in RECORDINGS:
+        held_out = round(cutting.HELD_OUT * count)
+        found = calibration.Calibration(np.arange(held_out, dtype=float), RATE).expected()
+        rows.append(
+            (
+                f"{count:,}",
+                str(held_out),
+                f"{100 / (held_out + 1):.1f} %",
+                f"at most {100 * found['rate']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})",
+                f"{found['rate'] * 24 * 60 / EVERY:.0f}",
+            )
+        )
+    columns = ["Recordings", "Held out", "Lowest rate", f"Rate if {100 * RATE:g} % is asked for", "False alarms a day"]
+    caption = (
+        "What the number of normal recordings, each about as long as the others, allows: the lowest rate of false "
+        f"alarms, the rate that comes of asking for {100 * RATE:g} % with its 95 % interval, and at most how many "
+        f"false alarms a day that makes with one recording every {EVERY} minutes."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "rrrrr")
+
+
 def pages(folder: Path) -> dict[str, str]:
     """Return the generated tables by file name."""
+    return {"generated/rates.md": rates()} | _measured(folder)
+
+
+def _measured(folder: Path) -> dict[str, str]:
     if not (folder / "record.json").is_file():
-        return dict.fromkeys(("generated/plain_detectors.md", "generated/no_faults.md", "generated/places.md"), ABSENT)
+        return dict.fromkeys(
+            (f"generated/{name}.md" for name in ("plain_detectors", "no_faults", "places", "long")), ABSENT
+        )
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     kinds, levels, alarms = (pd.read_csv(folder / f"{name}.csv") for name in ("kinds", "faults", "alarms"))
     return {
         "generated/plain_detectors.md": _kinds(kinds, record) + "\n" + _levels(levels),
         "generated/no_faults.md": _no_faults(alarms, record),
-        "generated/places.md": _places(alarms),
+        "generated/places.md": _places(alarms, record),
+        "generated/long.md": _long(pd.read_csv(folder / "long.csv"), record),
     }
 
 
@@ -38,11 +112,9 @@ def _kinds(kinds: pd.DataFrame, record: dict) -> str:
         f"`{record['commit']}`."
     )
     shown = kinds[["kind"]].rename(columns={"kind": "Fault"})
+    shown["Lead"] = [f"{signed(row.lead)} ({100 * row.low:.1f} to {100 * row.high:.1f})" for row in kinds.itertuples()]
     for name in [*COLUMNS, "autoencoders alone", "classifiers alone", "statistics alone"]:
         shown[name[:1].upper() + name[1:]] = kinds[name].map(lambda value: f"{100 * value:.1f}")
-    shown["Lead"] = [
-        f"{signed(row.lead)} ({100 * row.low:.1f} to {100 * row.high:.1f})" for row in kinds.itertuples()
-    ]
     return table(shown, caption, "plain-detectors-table", "l" + "r" * (len(shown.columns) - 1))
 
 
@@ -53,6 +125,17 @@ def _levels(levels: pd.DataFrame) -> str:
     for name in COLUMNS:
         shown[name[:1].upper() + name[1:]] = levels[name].map(lambda value: f"{100 * value:.1f}")
     return table(shown, caption, "plain-levels-table", "l" + "r" * 5)
+
+
+def _long(long: pd.DataFrame, record: dict) -> str:
+    caption = (
+        f"The same for {record['tested']} recordings of {record['long_windows'] * record['seconds']:g} s, without and "
+        f"with a fault of {record['seconds_of_fault']:g} s at {record['level_of_long']} dB."
+    )
+    shown = long[["kind"]].rename(columns={"kind": "Fault"})
+    for name in [*COLUMNS, "autoencoders alone", "classifiers alone", "statistics alone"]:
+        shown[name[:1].upper() + name[1:]] = long[name].map(lambda value: f"{100 * value:.1f}")
+    return table(shown, caption, "long-table", "l" + "r" * (len(shown.columns) - 1))
 
 
 def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
@@ -68,7 +151,7 @@ def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
     return table(shown, caption, "no-faults-table", "lrr")
 
 
-def _places(alarms: pd.DataFrame) -> str:
+def _places(alarms: pd.DataFrame, record: dict) -> str:
     part = alarms[alarms["group"].isin(["fault", "long"])]
     part = part.groupby("condition", sort=False).sum(numeric_only=True).reset_index()
     shown = pd.DataFrame({"Fault": part["condition"]})
@@ -81,6 +164,7 @@ def _places(alarms: pd.DataFrame) -> str:
         shown[title] = [_share(row[column], row[of]) for _, row in part.iterrows()]
     caption = (
         "Alarms over all levels, and where known whether the spans of these alarms lie on the fault, in time and "
-        "frequency. The long recordings last a minute."
+        f"frequency. The long recordings are {record['long_windows']} of the others in a row, and their faults have "
+        f"{record['level_of_long']} dB."
     )
     return table(shown, caption, "places-table", "lrrrr")

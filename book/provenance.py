@@ -123,8 +123,8 @@ def stored(folder: Path) -> str:
     for path in sorted(folder.glob("*/*record.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         what = path.parent.name if path.name == RECORD else f"{path.parent.name}/{path.name.partition('.')[0]}"
-        lock_file = path.with_name(LOCK)
-        link = f"{{download}}`lock file <downloads/{path.parent.name}_{LOCK}>`" if lock_file.is_file() else BLANK
+        name = _lock_name(path, record)
+        link = f"{{download}}`lock file <downloads/{name}>`" if name else BLANK
         commits = ", ".join(f"`{commit.strip()}`" for commit in record["commit"].split(","))
         rows.append((f"`{what}`", day(record["date"]), commits, record.get("device", BLANK), link))
     caption = (
@@ -133,6 +133,23 @@ def stored(folder: Path) -> str:
     )
     columns = ["Result", "Made on", "Commit", "Device", "Packages"]
     return table(pd.DataFrame(rows, columns=columns), caption, "stored-table", "lllll", "4 3 4 6 2")
+
+
+def _lock_name(path: Path, record: dict) -> str:
+    """The name of the lock file of a stored result among the downloads; empty if its packages are not known."""
+    if path.with_name(LOCK).is_file():
+        return f"{path.parent.name}_{LOCK}"
+    return f"{path.parent.name}_{path.name.removesuffix(RECORD)}{LOCK}" if "versions" in record else ""
+
+
+def locks(folder: Path) -> dict[str, str]:
+    """The lock files of stored results whose packages are only in their records, by name among the downloads."""
+    found = {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*/*record.json"))}
+    return {
+        _lock_name(path, record): lock([record])
+        for path, record in found.items()
+        if "versions" in record and not path.with_name(LOCK).is_file()
+    }
 
 
 def departures(settings, published) -> str:

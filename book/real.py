@@ -12,7 +12,8 @@ import tables
 import verdicts
 from tables import day, percent, table
 
-from asdlib import metrics
+from asdlib import metrics, origin
+from asdlib.classifier import inspection
 from asdlib.ensemble.blocks import BLOCKS, EXTENSIONS, MIX, ROWS
 from asdlib.evaluation import false_alarms
 from asdlib.evaluation.bootstrap import Resampled, interval
@@ -126,7 +127,7 @@ def values(folder: Path) -> dict[str, str]:
         for item in frame.itertuples()
     }
     gained = pd.read_csv(folder / DIFFERENCES, keep_default_na=False)
-    for name, than in (("ae", "AE ensemble"), ("bc", "BC ensemble")):
+    for name, than in (("ae", "AE ensemble"), ("bc", "BC ensemble"), ("baseline", "Baseline (AE)")):
         found = gained[(gained["row"] == MIX) & (gained["than"] == than) & (gained["selection"] == "cross-fitted")]
         ((effect, low, high),) = found.loc[found["domain"] == "all", ["difference", "low", "high"]].to_numpy(float)
         named[f"gain_mix_over_{name}"] = tables.effect(effect, low, high)
@@ -180,6 +181,19 @@ def finetuning(compared: pd.DataFrame) -> str:
     columns = ["Candidate", "Score", "Fine-tuned", "Source model", "Difference (interval)"]
     caption = "The target domain before and after fine-tuning on the stand-in, per cent; differences paired, in points."
     return table(pd.DataFrame(shown, columns=columns), caption, "real-finetuning", "llrrr")
+
+
+def _extensions(record: dict, systems: list[str]) -> list[str]:
+    """The systems that the paper lacks: their candidate or their variant is an extension."""
+    found = []
+    for system in systems:
+        branch, candidate, variant = system.split("/")
+        origins = (
+            record["settings"][f"{branch}_candidates"][candidate].get("origin"),
+            origin.of_variant(branch, variant),
+        )
+        found += [system] * (origin.EXTENSION in origins)
+    return found
 
 
 def _effect(row) -> str:
@@ -298,18 +312,24 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
     fixed = pd.concat([fixed, scores[scores["row"] == REFERENCE]])
     both = [f"ensemble/fixed/{row}" for row in ("AE ensemble", "BC ensemble")]
     text = {"section": str, "model": str}
+    losses = pd.read_csv(folder / "losses_classifier.csv")
     figures = {
         "table1": evaluation.intervals(table1[(table1["machine"] == "all") & (table1["domain"] == "all")]),
         "claims": evaluation.claims(verdicts.read(folder / "claims.csv")),
         "scorer": autoencoder.distributions(_only(scores, [one + name for name in ("l1", "median", "clip_signed")])),
-        "bands": autoencoder.bands(pd.read_csv(folder / "bands.csv", dtype=text)),
+        "bands": autoencoder.bands(
+            pd.read_csv(folder / "bands.csv", dtype=text), record["settings"]["data"]["sample_rate"]
+        ),
         "losses_autoencoder": autoencoder.training(pd.read_csv(folder / "losses_autoencoder.csv")),
-        "losses_classifier": classifier.training(pd.read_csv(folder / "losses_classifier.csv")),
+        "losses_classifier": classifier.training(losses, inspection.loss_weights(losses)),
         "scores": baselines.scores(_only(scores, [other + name for name in ("w50_mean", "mahalanobis")])),
         "maps": classifier.maps(
             pd.read_csv(folder / "maps.csv", dtype=text, keep_default_na=False).assign(method="PCA"), "PCA"
         ),
-        "pool": ensemble.pool(metrics.cells(metrics.sections(metrics.evaluable(singles), p))),
+        "pool": ensemble.pool(
+            metrics.cells(metrics.sections(metrics.evaluable(singles), p)),
+            _extensions(record, singles["system"].unique()),
+        ),
         "agreement": ensemble.agreement(pd.read_csv(folder / "agreement.csv", dtype=text)),
         "branches": ensemble.branches(_only(scores, both), *both),
         "roc": ensemble.roc(metrics.evaluable(fixed.assign(system=fixed["row"])), p),

@@ -160,10 +160,10 @@ def families(kinds: pd.DataFrame) -> str:
     rows = []
     for (group, system), part in kinds.groupby(["group", "system"], sort=False):
         auc = part.set_index("family")["auc"]
-        rows.append([group, system, *(percent(auc[name]) for name in (*names, "all"))])
-    rows.sort(key=lambda row: (row[0] != "reference", -float(row[-1])))
+        rows.append([system, group, *(percent(auc[name]) for name in (*names, "all"))])
+    rows.sort(key=lambda row: (row[1] != "reference", -float(row[-1])))
     clips = kinds.drop_duplicates("family").set_index("family")["clips"]
-    columns = ["", "System", *(f"{name} ({clips[name]})" for name in names), "Mean"]
+    columns = ["System", "Kind", *(f"{name} ({clips[name]})" for name in names), "Mean"]
     caption = (
         "AUC in per cent per family of faults of the synthetic machines (number of anomalous clips), mean over machine "
         "types, sections and domains."

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
-from executed import Executed
+from executed import Executed, typeset
 
 from asdlib.errors import AsdError
 from asdlib.evaluation import table1
@@ -113,5 +113,5 @@ def _html(name: str, cell: nbformat.NotebookNode, caption: str, most: int | None
     parts = [output["data"]["text/html"] for output in cell.outputs if "text/html" in output.get("data", {})]
     if not parts:
         raise AsdError(f"the cell {name!r} shows nothing; run make reproduce with this version of the notebooks")
-    text = "\n".join(f'<div class="scrolls">{"".join(part)}</div>' for part in parts[:most])
+    text = "\n".join(f'<div class="scrolls">{typeset("".join(part))}</div>' for part in parts[:most])
     return f"```{{raw}} html\n{text}\n```\n\n{caption}\n"

@@ -37,14 +37,15 @@ def table1(
         name: What ``{numref}`` calls the tables begins with it.
         compare: Whether each cell also holds the paper's figure and the difference.
     """
-    cells = "Each cell: the paper's figure, **that of this run**, and their difference. " if compare else ""
+    cells = "Each cell holds the paper's figure, **that of this run**, and their difference. " if compare else ""
     if compare and set(machines) != set(paper.MACHINES):
-        cells += "Under *all*, the paper's figure is that of its cells of the machine types of this run. "
+        cells += "In the column *all*, it is the paper's figure of the machine types of this run. "
     parts = []
     for number, (selection, words) in enumerate(SELECTIONS.items()):
         caption = (
-            f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent. {cells}Under *all*, the interval. Framed: the "
-            f"best of its column in each block.{_explained(frame, selection)} A click on a domain sorts by that column."
+            f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent. {cells}The column *all* also holds the "
+            f"interval. The best of each column and block is framed.{_explained(frame, selection)} A click on a domain "
+            "sorts by that column."
         )
         rows = render_html.rows_as_html(frame, selection, machines, compare)
         selected = ":selected:\n" if number == 0 else ""

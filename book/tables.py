@@ -123,47 +123,6 @@ def rerun(sections: pd.DataFrame) -> str:
     return table(shown, caption, "rerun-table", "llrrr") + f"\n{words}\n"
 
 
-def ablations(folder: Path) -> str:
-    """What each changed setting does in the stored runs: which change is shown to matter, then one table per branch."""
-    frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
-    parts = []
-    for branch, part in frame.groupby("branch", sort=False):
-        everything = part[part["domain"] == "all"]
-        parts += [f"## The {branch}", "\n".join(_shown_to_matter(everything))]
-        shown = []
-        for key, group in part.groupby(["candidate", "variant", "than", "change"], sort=False):
-            candidate, variant, than, change = key
-            by = group.set_index("domain")
-            what = change or f"{variant} for {than.rpartition('/')[2]}"
-            value = f"{percent(by.at['all', 'value'])} ± {percent(by.at['all', 'deviation'])}"
-            domains = [signed(by.at[name, "difference"]) for name in ("source", "target")]
-            total = effect(*by.loc["all", ["difference", "low", "high"]])
-            shown.append((candidate, variant, what, value, *domains, total))
-        columns = ["Candidate", "Score", "Change", "All", "Source", "Target", "All, difference"]
-        caption = (
-            f"The {branch} with one thing changed, {frame['seeds'].max()} seeds: mean ± deviation over seeds of the "
-            "harmonic mean of AUC and pAUC, per cent; mean differences to `base` by the same score in points, with "
-            "paired intervals over clips."
-        )
-        rows = pd.DataFrame(shown, columns=columns)
-        parts.append(table(rows, caption, f"ablations-{branch}", "lllrrrr", "6 5 9 6 4 4 10"))
-    return "\n\n".join(parts)
-
-
-def _shown_to_matter(everything: pd.DataFrame) -> list[str]:
-    """One line per verdict on the changes of one branch: the interval lies above zero, below it, or neither."""
-    gain, lose = everything["low"] > 0, everything["high"] < 0
-    lines = []
-    for words, part in (
-        ("gain, with their whole interval", everything[gain]),
-        ("lose, with their whole interval", everything[lose]),
-        ("are not shown to do either", everything[~gain & ~lose]),
-    ):
-        names = [f"{item.candidate} ({item.variant}, {signed(item.difference)})" for item in part.itertuples()]
-        lines.append(f"* {len(part)} of {len(everything)} changes {words}: {', '.join(names) or 'none'}.")
-    return lines
-
-
 def colours() -> str:
     """What each colour means in every figure of the book."""
     words = {
@@ -174,17 +133,6 @@ def colours() -> str:
     swatch = '<span class="swatch" style="background:{}"></span>'
     rows = [(swatch.format(style.COLOURS[name]), meaning) for name, meaning in words.items()]
     return table(pd.DataFrame(rows, columns=["Colour", "Means"]), "The colours of the figures.", "colours-table")
-
-
-def one_model(numbers: dict[str, float]) -> str:
-    """What the single network reaches next to the ensemble and the simple reference, as far as they were run."""
-    if "integrated" not in numbers:
-        return "*Integrated* was not run in this profile."
-    others = {"mix_fixed": "*mix* without labels", "mahalanobis": "*Mahalanobis*"}
-    known = [f"{words} {percent(numbers[name])} %" for name, words in others.items() if name in numbers]
-    value = percent(numbers["integrated"])
-    first = f"In this run *Integrated* reaches {value} % over all machine types, sections and domains"
-    return "; ".join([first, *known]) + "."
 
 
 # Decisions and health -------------------------------------------------------------------------------------------------
@@ -244,7 +192,7 @@ def reliability(path: Path) -> str:
     shown = pd.DataFrame(
         {
             "Tried": frame["what"].str[:1].str.upper() + frame["what"].str[1:],
-            "Count": [f"{value:,.0f}" if value == round(value) else f"{value:.2g}" for value in frame["value"]],
+            "Value": [f"{value:,.0f}" if value == round(value) else f"{value:.2g}" for value in frame["value"]],
         }
     )
     parts = [

@@ -87,7 +87,8 @@ def test_24_bits(tmp_path):
 def test_channels(tmp_path):
     stereo = np.stack([pcm(100, 1), pcm(100, 2)], axis=1)
     wavfile.write(tmp_path / "a.wav", 16_000, stereo)
-    with pytest.raises(DataError, match=r"a.wav: 2 channels; expected 1; give mono recordings, or set data.channels"):
+    words = r"a.wav: 2 channels; expected 1; convert it \(ffmpeg -i OLD -ac 1 NEW.wav\), or set data.channels"
+    with pytest.raises(DataError, match=words):
         wav.read(tmp_path / "a.wav", DATA)
     assert np.array_equal(wav.read(tmp_path / "a.wav", params.Data(channels="first")), stereo[:, 0])
     mean = wav.read(tmp_path / "a.wav", params.Data(channels="mean"))

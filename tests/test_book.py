@@ -30,6 +30,8 @@ from asdlib.workflow import BY_NAME
 BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
 
+import ablation_tables  # noqa: E402
+import answers  # noqa: E402
 import assemble  # noqa: E402
 import clips  # noqa: E402
 import contents  # noqa: E402
@@ -37,8 +39,11 @@ import costs  # noqa: E402
 import executed  # noqa: E402
 import exercises  # noqa: E402
 import flow  # noqa: E402
+import one_network  # noqa: E402
+import paired  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
+import schematics  # noqa: E402
 import shifts  # noqa: E402
 import shown  # noqa: E402
 import store  # noqa: E402
@@ -409,6 +414,12 @@ def test_this_machines_folders_are_left_out(tmp_path, monkeypatch):
     assert shortened(shown).data == {"text/markdown": "Outliers: data/valve", "image/png": "AA"}
 
 
+def test_numbers_of_tables_are_typeset_and_zero_has_no_minus_sign():
+    cells = "<td>-0.00</td><td>-0.52%</td><td>0.10</td><td>-1,204.5</td><td>section-01</td>"
+    shown = shortened(nbformat.v4.new_output("display_data", {"text/html": cells})).data["text/html"]
+    assert shown == "<td>0.00</td><td>−0.52 %</td><td>0.10</td><td>−1,204.5</td><td>section-01</td>"
+
+
 def test_consecutive_prints_are_one_output():
     kinds = [("stdout", "a\n"), ("stdout", "b\n"), ("stderr", "c\n"), ("stdout", "d\n")]
     outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in kinds]
@@ -663,10 +674,11 @@ def test_a_stored_result_of_an_uncommitted_tree_fails_the_build(tmp_path, monkey
 
 
 def test_buttons_need_a_repository():
-    config = {"html": {}}
+    config = {"html": {}, "parse": {"myst_substitutions": {}}}
     assemble.with_repository(config)
-    assert config == {"html": {}}
-    assemble.with_repository(config := {"html": {}, "repository": {"url": "x"}})
+    assert config["html"] == {} and "without the address" in config["parse"]["myst_substitutions"]["repository"]
+    assemble.with_repository(config | {"repository": {"url": "https://x"}})
+    assert config["parse"]["myst_substitutions"]["repository"].endswith("(https://x)")
     assert config["html"]["use_issues_button"] and config["html"]["use_edit_page_button"]
 
 
@@ -809,12 +821,6 @@ def test_shifts_can_be_heard_and_told_apart():
     source, *others = [example.decibel.mean(0) for example in found]
     assert all(np.abs(example.waveform).max() <= 1.5 and np.isfinite(example.decibel).all() for example in found)
     assert all(np.abs(spectrum - source).mean() > 1.5 for spectrum in others), "dB"
-
-
-def test_the_single_network_is_shown_or_not_run():
-    assert tables.one_model({"mix_fixed": 0.7}) == "*Integrated* was not run in this profile."
-    text = tables.one_model({"integrated": 0.65, "mix_fixed": 0.7})
-    assert "*Integrated* reaches 65.00 %" in text and text.endswith("; *mix* without labels 70.00 %.")
 
 
 def test_the_lock_names_what_computed_a_run():
@@ -1004,13 +1010,18 @@ def test_boxes_of_the_figure_do_not_overlap_and_no_arrow_is_a_point(tmp_path, mo
 
 def test_the_parts_of_the_book_explain_themselves():
     for module in (
+        ablation_tables,
+        answers,
         assemble,
         clips,
         contents,
         exercises,
         flow,
+        one_network,
+        paired,
         provenance,
         real,
+        schematics,
         shown,
         store,
         systems,

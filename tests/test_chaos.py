@@ -20,10 +20,10 @@ def test_a_run_killed_at_random_ends_with_the_same_bytes(smoke, tmp_path, note):
     survived = chaos.chaos(home, KILLS, seed=1)
     assert survived.kills.total() == KILLS, survived
     assert chaos.compare_folders(home / "runs" / "smoke", smoke / "runs" / "smoke") == []
-    note("kills, survived with all bytes equal", KILLS)
+    note("kills after which the run ended with all bytes equal", KILLS)
     for kind, count in survived.kills.items():
-        note(f"kills of {kind}, survived", count)
-    note("kills inside a training, survived", sum(survived.places[place] for place in chaos.TRAININGS))
+        note(f"of these, kills of {kind}", count)
+    note("of these, kills inside a training", sum(survived.places[place] for place in chaos.TRAININGS))
     note("times that the command was given", survived.starts)
     note("trainings that resumed from their last checkpoint", survived.resumed)
     note("trainings that had ended and were not done again though their job was killed later", survived.kept)

@@ -64,7 +64,7 @@ def check_close(one, other, cause: str, note) -> None:
         found = f"{name}: {scores=:.4f} {correlation=:.4f} {change.mean()=:.4f} {change.max()=:.4f}"
         assert scores < SCORE_TOLERANCE and correlation > RANK_TOLERANCE and change.mean() < AUC_TOLERANCE, found
         note(f"median change of a score of {name} by {cause}, in standard deviations of the scores", scores)
-        note(f"largest change of an AUC of {name} by {cause}", change.max())
+        note(f"largest change of an AUC (0 to 1) of {name} by {cause}", change.max())
 
 
 def test_the_same_threads_give_the_same_bytes_and_others_are_close(smoke, tmp_path, note):

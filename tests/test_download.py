@@ -148,7 +148,7 @@ FAULTS = ["stalls", "truncates", "corrupts", "ignores ranges", 429, 500, 503]
 def test_a_fault_is_survived(server, tmp_path, fault, note):
     server.faults = [None, fault]  # the record first
     assert run(server, tmp_path / "in") == 0 and found(tmp_path / "in") == FILES
-    note(f"server that {fault} survived" if isinstance(fault, str) else f"server that answers {fault} survived", 1)
+    note(f"downloads from a server that {fault if isinstance(fault, str) else f'answers {fault}'}, complete", 1)
 
 
 def test_faults_in_any_order_are_survived(server, tmp_path, note):
@@ -162,7 +162,7 @@ def test_faults_in_any_order_are_survived(server, tmp_path, note):
         assert run(server, folder) == 0 and found(folder) == FILES
         injected += given - len(server.faults) - 1  # a server that ignores ranges may send all before the others come
     assert injected > 20
-    note("faults of a server in random order, all survived", injected)
+    note("faults of a server in random order, all downloads complete", injected)
 
 
 def test_a_broken_download_continues_where_it_stopped(server, tmp_path):
@@ -248,18 +248,18 @@ def linked(name: str, target: str) -> bytes:
 
 
 HOSTILE = {
-    "outside": zipped({"fan/train/a.wav": b"a", "../evil.wav": b"x"}),
-    "deep outside": zipped({"fan/../../evil.wav": b"x"}),
-    "absolute": zipped({"/tmp/evil.wav": b"x"}),
-    "backslashes": zipped({"..\\evil.wav": b"x"}),
-    "line break": zipped({"fan/train/\n.wav": b"x"}),
-    "hidden": zipped({".download/dev_data_valve.zip.json": b"{}"}),
-    "link": linked("fan/train", "/tmp"),
-    "bomb": zipped({"fan/train/zeros.wav": bytes(20_000_000)}),
-    "twice": zipped({"fan/train/a.wav": b"a", "fan/train//a.wav": b"b"}),
-    "no zip": b"PK\x05\x06 this is none" * 10,
-    "cut": zipped(FILES)[:-100],
-    "damaged": zipped(FILES).replace(zipped(FILES)[200:260], bytes(60), 1),
+    "a path outside the folder": zipped({"fan/train/a.wav": b"a", "../evil.wav": b"x"}),
+    "a deeper path outside the folder": zipped({"fan/../../evil.wav": b"x"}),
+    "an absolute path": zipped({"/tmp/evil.wav": b"x"}),
+    "backslashes in a path": zipped({"..\\evil.wav": b"x"}),
+    "a line break in a name": zipped({"fan/train/\n.wav": b"x"}),
+    "a hidden name": zipped({".download/dev_data_valve.zip.json": b"{}"}),
+    "a link": linked("fan/train", "/tmp"),
+    "a zip bomb": zipped({"fan/train/zeros.wav": bytes(20_000_000)}),
+    "two entries for one file": zipped({"fan/train/a.wav": b"a", "fan/train//a.wav": b"b"}),
+    "no zip file": b"PK\x05\x06 this is none" * 10,
+    "a truncated file": zipped(FILES)[:-100],
+    "damaged bytes": zipped(FILES).replace(zipped(FILES)[200:260], bytes(60), 1),
 }
 
 

@@ -84,22 +84,40 @@ def test_baselines_compares_with_the_better_network(answers, run):
 def test_autoencoder_and_classifier_name_the_best_variant_of_each_domain(answers, run, branch):
     shown = {row[0]: row[1:] for row in rows(answers[branch])}
     for column, domain in enumerate(("source", "target")):
-        expected = percents(run.scores(branch, MACHINE, "base"), domain)
-        assert {name: values[column] for name, values in shown.items()} == expected
-        named = re.search(rf"`(\w+)` in the {domain} domain", answers[branch]).group(1)
-        assert expected[named] == max(expected.values(), key=float)
+        every = percents(run.scores(branch, MACHINE, "base"), domain)
+        pattern = r"w\d+_\w+" if branch == "classifier" else r"(?!clip_signed|l1)\w+"
+        expected = {name: value for name, value in every.items() if re.fullmatch(pattern, name)}
+        assert {name: values[column] for name, values in shown.items()} == expected, "no other score has a weight"
+        best, *others = re.findall(rf"`(\w+)` in the {domain} domain \((\S+) %\)", answers[branch])
+        assert best[0] in expected and best[1] == max(expected.values(), key=float) == expected[best[0]]
+        assert len(others) == (len(every) > len(expected))
+        assert all(every[name] == value and name not in expected for name, value in others)
 
 
 def test_ensembles_counts_equal_choices(answers, run):
     chosen: dict[tuple, dict] = {}
     with (run.system("ensemble", MACHINE) / "choices.csv").open(encoding="utf-8", newline="") as file:
         for line in csv.DictReader(file):
-            if line["selection"] == "cross-fitted":
+            if line["selection"] == "cross-fitted" and not re.search(r"mix", line["row"]):
                 key = (line["row"], line["domain"], line["section"])
                 chosen.setdefault(key, {}).setdefault(line["fold"], line["members"])
     both = [halves for halves in chosen.values() if {"first", "second"} <= halves.keys()]
     same = sum(halves["first"] == halves["second"] for halves in both)
     assert f"the same members in {same} of {len(both)} choices" in answers["ensembles"]
+
+
+def test_one_model_judges_each_cell_by_its_interval(answers, run):
+    found = {}
+    with run.differences.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            pair = {(line["row"], line["selection"]), (line["than"], line["than_selection"])}
+            if pair == {("Integrated", ""), ("AE+BC ensemble (mix)", "fixed")} and line["domain"] != "all":
+                sign = 1 if line["row"] == "Integrated" else -1
+                ends = sorted(sign * float(line[name]) for name in ("low", "high"))
+                place = "better" if ends[0] > 0 else "worse" if ends[1] < 0 else "undecided"
+                found[line["machine"], line["domain"]] = (f"{100 * sign * float(line['difference']):+.2f}", place)
+    shown = {(row[0], row[1]): (row[2].split()[0].replace("−", "-"), row[3]) for row in rows(answers["one_model"])}
+    assert shown == {key: value for key, value in found.items() if key[0] != "all"} and shown
 
 
 def test_table1_lists_the_rows_that_move(answers, run):

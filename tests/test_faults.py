@@ -162,7 +162,7 @@ def test_a_kernel_that_dies_or_wants_too_much_memory(tmp_path, monkeypatch, note
     assert remedy in (sentence := executed(tmp_path, "x = [0] * (1 << 60)")) and "MemoryError" in sentence
     raised = 'raise RuntimeError("DefaultCPUAllocator: can\'t allocate memory: you tried to allocate 4 bytes")'
     assert remedy in executed(tmp_path, raised)  # torch's sentence
-    note("kernels killed or out of memory, one sentence each", 3)
+    note("kernels killed or out of memory, each reported in one sentence", 3)
 
 
 def test_a_kernel_that_dies_before_it_answers(tmp_path, monkeypatch):

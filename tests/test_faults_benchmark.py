@@ -97,4 +97,13 @@ def test_the_book_shows_every_kind_of_fault_and_says_where_nothing_was_measured(
     assert f"| {100 * kinds.loc['hiss', 'detector']:.1f} |" in pages["generated/plain_detectors.md"]
     assert all(f"| {name.replace('-', '−')} |" in pages["generated/no_faults.md"] for name in sounds.HARMLESS)
     assert "spans" in pages["generated/places.md"] and "nan" not in "".join(pages.values())
-    assert set(plain_detectors.pages(tmp_path).values()) == {plain_detectors.ABSENT}
+    assert set(plain_detectors._measured(tmp_path).values()) == {plain_detectors.ABSENT}
+
+
+def test_the_book_says_how_many_recordings_allow_which_rate():
+    sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "book")]
+    import plain_detectors
+
+    rows = plain_detectors.rates().splitlines()
+    assert next(row for row in rows if row.startswith("| 40 |")).startswith("| 40 | 10 | 9.1 % | at most 9.1 % (")
+    assert next(row for row in rows if row.startswith("| 400 |")).startswith("| 400 | 100 | 1.0 % | at most 9.9 % (")

@@ -6,7 +6,9 @@ import math
 import shutil
 
 import autoencoder_run
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -17,13 +19,14 @@ from asdlib.errors import ModelError
 from asdlib.features import LogMel, interior
 from asdlib.integrated import onnx, scorer, train
 from asdlib.integrated import run as stage_run
-from asdlib.integrated.losses import EPSILON, ETA, MARGIN, SCALE, Balance, SectionArcFace, SectionDdcsad
+from asdlib.integrated.losses import EPSILON, ETA, MARGIN, NAMES, SCALE, Balance, SectionArcFace, SectionDdcsad
 from asdlib.integrated.model import Integrated
 from asdlib.onnx_session import open_session
 from asdlib.params.integrated import IntegratedModel
+from asdlib.plots import integrated as figures
 from asdlib.prepare import prepare_clips
 from asdlib.stage import Stage
-from asdlib.tables import read_table
+from asdlib.tables import read_table, write_table
 from asdlib.units import FULL_SCALE
 
 MODEL = IntegratedModel(channels=8, heads=2, blocks=1, kernel=3, expansion=2, latent=4, embedding=5, dropout=0.0)
@@ -196,3 +199,14 @@ def test_onnx_files_agree_with_the_network(settings, table):
 def test_a_folder_without_the_network_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"record.json of an integrated model; run notebook 11_integrated"):
         onnx.export(tmp_path, 4000)
+
+
+def test_losses_are_drawn_as_numbers(tmp_path):
+    """In other tables a column ``section`` holds names, so a history is read with that loss as text."""
+    written = pd.DataFrame({"step": [1, 2, 3]} | {name: [4.5, 0.25, 1.0] for name in NAMES})
+    write_table(written, tmp_path / "history.csv")
+    figure = figures.losses(read_table(tmp_path / "history.csv"))
+    for axis in figure.axes:
+        (line,) = axis.lines
+        assert list(line.get_ydata(orig=True)) == [4.5, 0.25, 1.0], axis.get_title()
+    plt.close(figure)

@@ -5,6 +5,7 @@ import shutil
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -79,9 +80,17 @@ def test_the_decision_follows_from_the_training_clips_and_the_rate(settings):
         assert list(table.index) == list(known)
         assert (table.loc["ensemble", "verdict"] == "anomaly") == verdict.anomaly == (verdict.score > verdict.threshold)
         for system, row in table.iterrows():
+            side = "above" if row["score"] > row["threshold"] else "below"
+            assert system == ENSEMBLE or row["verdict"] == f"{side} its threshold"
             assert (known[system] <= row["threshold"]).mean() >= 1 - rate
             below = (known[system] < row["score"]).mean()
             assert row["percentile"] / 100 == pytest.approx(below, abs=1 / (1 + len(known)))
+
+
+def test_a_score_that_is_rounded_to_zero_has_no_minus_sign():
+    table = pd.DataFrame({"system": ["a"], "score": [-0.001], "threshold": [-1.237], "percentile": [50.0]})
+    text = playground.show(table).to_html()
+    assert ">0.00<" in text and ">-1.24<" in text
 
 
 def test_a_candidate_without_a_score_over_frames_is_judged(settings, tmp_path):
@@ -136,13 +145,13 @@ def test_the_explorer_follows_its_choices(settings, tmp_path, monkeypatch):
     shown = explorer.Explorer(settings, "fan", "base", "base", 0.9)
     players, verdict, _ = displayed
     assert players.data.count("<audio") == 2 and shown.clip.value in players.data
-    assert list(verdict["system"]) == ["autoencoder", "classifier", "ensemble"]
+    assert list(verdict.data["system"]) == ["autoencoder", "classifier", "ensemble"]
     shown.domain.value, shown.label.value = "target", "normal"
     assert shown.clip.options and all("target" in name and "normal" in name for name in shown.clip.options)
     assert shown.clip.value in displayed[-3].data
-    thresholds = displayed[-2]["threshold"]
+    thresholds = displayed[-2].data["threshold"]
     shown.quantile.value = 0.6
-    assert (displayed[-2]["threshold"] < thresholds).all()
+    assert (displayed[-2].data["threshold"] < thresholds).all()
     soundfile.write(tmp_path / "mine.wav", np.random.default_rng(0).normal(0, 0.1, 32_000), 16_000)
 
     def upload(name, content):

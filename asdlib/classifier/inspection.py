@@ -107,6 +107,21 @@ def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) 
     return pd.concat([table, row[clip_outputs.COLUMNS]], ignore_index=True), np.concatenate([embedding, vector])
 
 
+def loss_weights(history: pd.DataFrame) -> dict[str, float]:
+    """Recover the weights of DDCSAD and ArcFace, as far as they were used, from a training's history.
+
+    They are constants, and that of DDCSAD may have been derived from the first batches. The column ``loss`` is
+    cross-entropy plus the weighted others.
+
+    >>> table = pd.DataFrame({"bce": [1.0, 0.5, 0.5], "ddcsad": [4.0, 2.0, 3.0], "loss": [2.0, 1.0, 1.25]})
+    >>> {name: round(weight, 6) for name, weight in loss_weights(table).items()}
+    {'ddcsad': 0.25}
+    """
+    names = [name for name in ("ddcsad", "arcface") if name in history]
+    found = np.linalg.lstsq(history[names].to_numpy(), (history["loss"] - history["bce"]).to_numpy(), rcond=None)[0]
+    return dict(zip(names, found.tolist(), strict=True))
+
+
 def find_confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:
     """Return the normal test clips that score highest and the anomalous ones that score lowest, worst first.
 

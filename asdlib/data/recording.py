@@ -71,8 +71,8 @@ class Recording:
         if self.channels != 1 and channels == "refuse":
             self.close()
             raise DataError(
-                f"{self.name}: {self.channels} channels; expected 1; give mono recordings, or set data.channels to "
-                "first or mean (--set data.channels=mean of fit and of reproduce)"
+                f"{self.name}: {self.channels} channels; expected 1; convert it (ffmpeg -i OLD -ac 1 NEW.wav), or set "
+                "data.channels to first or mean (--set data.channels=mean of fit and of reproduce)"
             )
 
     def __enter__(self) -> "Recording":

@@ -31,9 +31,11 @@ def card(
         ]
         lines.append(f"| {name} | {' | '.join(numbers)} |")
     others = clips[clips["machine"] != MACHINE].groupby("name", sort=False).size()
+    # Recordings of several folders may have the same name; clips of one recording start at different times.
+    same = own.groupby(["name", "domain", "recording", "start"]).size().groupby(["name", "domain", "recording"]).max()
     lines += [
         "",
-        f"Clips of {facts.seconds:.1f} s at {rate} Hz, normal ones only, from {own['recording'].nunique()} recordings. "
+        f"Clips of {facts.seconds:.1f} s at {rate} Hz, normal ones only, from {same.sum()} recordings. "
         "No network was trained on the held-out clips, which share no sample with the others; they set the thresholds.",
         "",
         "Outliers: " + (", ".join(f"{name} ({count} clips)" for name, count in others.items()) or "none") + ".",
@@ -51,8 +53,8 @@ def card(
         "",
         f"The thresholds aim at {100 * facts.false_alarm_rate:g} % false alarms.",
         "",
-        f"| section | conditions | false alarms, mean of all such detectors | {100 * CONFIDENCE:g} % interval for this one "
-        "| held-out clips |",
+        "| section | conditions | false alarms, mean of all such detectors "
+        f"| {100 * CONFIDENCE:g} % interval for this one | held-out clips |",
         "|---|---|---|---|---|",
     ]
     for (section, domain), parts in calibration.items():
@@ -87,8 +89,9 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> li
             "the verdict is that the level changed, and the recording is not searched for faults."
         )
         limits.append(
-            "A recording that sounds normal once a tilt of its spectrum is removed has a changed response, "
-            "says the verdict, and is no alarm. A fault that tilts the spectrum can be mistaken for one."
+            "A recording that sounds normal once a tilt of its spectrum, or a loss of high or of low frequencies, is "
+            "removed has a changed response, says the verdict, and is no alarm. A fault that has the same effect can "
+            "be mistaken for one."
         )
     lengths = ", ".join(f"{seconds:g}" for seconds in facts.lengths)
     limits.append(

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import gc
+import math
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import asdlib.detector
 from asdlib import atomic
 from asdlib.detector import sources, store
+from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.judge import Judge
 from asdlib.detector.output import COLUMNS, Progress, format_verdict
 from asdlib.detector.watch import watch
@@ -156,6 +158,8 @@ def _score_all(
     journal: Path | None = None,
 ) -> int:
     detector = Judge.load(place, rate)
+    if rate is not None:
+        _warn_of_few_normals(detector)
     gc.freeze()  # imported objects stay until the end; collecting them then would take a second
     gc.enable()
     paths = expand(clips)
@@ -176,6 +180,20 @@ def _score_all(
             codes.add(ANOMALY if entry["anomaly"] else NORMAL if entry["verdict"] == "normal" else LEVEL)
             print(format_verdict(entry, form), flush=True)
     return max(codes, key=_GRAVITY.index)
+
+
+def _warn_of_few_normals(judge: Judge) -> None:
+    """Say so on standard error if a detector has too few held-out clips for its rate of false alarms."""
+    found = [parts[ENSEMBLE].expected() for parts in judge.limits.values()]
+    reached = max(found, key=lambda values: values["rate"])
+    if reached["rate"] > judge.rate:
+        print(
+            f"warning: {reached['clips']} held-out clips allow a rate of false alarms of {100 * reached['rate']:.1f} % "
+            f"at best, so the threshold is that of this rate instead of {100 * judge.rate:g} %; for lower rates, "
+            f"calibrate the detector with {math.ceil(round(1 / judge.rate, 6)) - 1} or more new normal clips",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def expand(clips: Iterable[Path]) -> list[Path]:

@@ -208,6 +208,7 @@ class Detector(OutlierMixin, BaseEstimator):
         Raises:
             asdlib.errors.AsdError: The recording cannot be used, or the section is unknown.
         """
+        (source,) = list_recordings([source], None)  # refuses samples without a rate
         return self._fitted().judge(source, section, changed)
 
     def score_samples(self, X: str | Path | Sequence, sample_rate: int | None = None) -> np.ndarray:

@@ -62,7 +62,8 @@ def read_facts(folder: Path) -> tuple[Facts, params.Settings]:
         DetectorError: The folder holds no detector, or one that cannot be read.
     """
     if not (folder / "detector.json").is_file():
-        raise DetectorError(f"{folder}: no detector; python -m asdlib fit makes one")
+        found = "contains no detector" if folder.is_dir() else "is no folder" if folder.exists() else "does not exist"
+        raise DetectorError(f"{folder}: {found}; expected a folder that python -m asdlib fit wrote")
     with readable(folder):
         values = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
         if isinstance(values, dict) and values.get("format") != FORMAT:

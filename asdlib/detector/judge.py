@@ -15,7 +15,7 @@ from asdlib.detector import calibration, level, recordings, runtime, store
 from asdlib.detector.calibration import ENSEMBLE, STATISTICS
 from asdlib.detector.localize import localize
 from asdlib.detector.networks import Measurement, Window, measure_window
-from asdlib.detector.response import LEAST, LIMIT, Response
+from asdlib.detector.response import Response
 from asdlib.detector.statistics import Bands
 from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
@@ -33,7 +33,8 @@ class Verdict:
     """path or name of the recording"""
     verdict: str
     """``normal``, ``anomaly``, ``level changed by x dB`` if the level is too far from what was learnt, or ``response
-    changed by x dB`` if a recording sounds normal once a tilt of its spectrum is removed"""
+    changed by x dB`` if a recording sounds normal once a tilt of its spectrum, or the loss of high or
+    of low frequencies, is removed"""
     score: float
     """score of the ensemble; higher is more anomalous, and about 0 and 1 are mean and deviation of normal clips"""
     threshold: float
@@ -102,14 +103,14 @@ class Judge:
         """Return the change of response, in dB, that explains a window which sounds odd; None if none does."""
         if measured.statistics is None or self.stored.facts.level is None:
             return None
-        change = Response.between(measured.spectrum, measured.statistics.usual, self.bands)
-        if not LEAST < change.size < LIMIT:
-            return None
         window, target = measured.window, self.stored.facts.level
-        wave = change.undo(window.samples, self.bands) / FULL_SCALE
-        samples = recordings.to_int16(wave, target - level.level(wave, self.bands.rate))
-        values, _ = self.score(dataclasses.replace(window, samples=samples))
-        return change.size if values[ENSEMBLE] <= threshold else None
+        for change in Response.between(measured.spectrum, measured.statistics.usual, self.bands):
+            wave = change.undo(window.samples, self.bands) / FULL_SCALE
+            samples = recordings.to_int16(wave, target - level.level(wave, self.bands.rate))
+            values, _ = self.score(dataclasses.replace(window, samples=samples))
+            if values[ENSEMBLE] <= threshold:
+                return change.size
+        return None
 
     def localize(self, measured: Measurement, begin: float) -> list[dict]:
         """Return the spans of an anomalous window that begins at ``begin``, in seconds of the recording.

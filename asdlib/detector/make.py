@@ -10,6 +10,7 @@ import pandas as pd
 from asdlib import atomic, paths, records, training
 from asdlib.data.audio import Waveforms
 from asdlib.detector import calibration, collect, level, recordings, statistics, store
+from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.card import card
 from asdlib.detector.cutting import FEWEST, cut
 from asdlib.detector.facts import Facts
@@ -153,7 +154,33 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
     kept = kept.assign(split=kept["split"].mask(replaced, "replaced"))  # keeps the numbers of the rows
     pd.concat([kept, clips])[COLUMNS].round({"level": 2}).to_csv(target / store.CLIPS, index=False, lineterminator="\n")
     store.revise(target, facts)
-    _write_card(target, store.load(target), facts)
+    revised = store.load(target)
+    _warn_of_alarms(judge, revised, clips, domain)
+    _write_card(target, revised, facts)
+
+
+def _warn_of_alarms(judge: Judge, revised: Stored, clips: pd.DataFrame, domain: str) -> None:
+    """Name the new clips that were anomalies before the calibration: they may be no normal ones, or not this machine's.
+
+    Args:
+        judge: The detector before the calibration.
+        revised: The detector after it.
+        clips: Rows of the new clips, in the order of their scores.
+        domain: Conditions of all of them.
+    """
+    samples = revised.facts.samples(revised.settings.data.sample_rate)[0]
+    for code, own in clips.groupby("section", sort=False):
+        key = judge.key(code, domain, samples)
+        new = revised.reference[code, domain, samples]
+        scores = calibration.combine_branches(new, judge.stored.reference[key], judge.by)[ENSEMBLE]
+        above = own["recording"][scores > judge.limits[key][ENSEMBLE].threshold()]
+        if len(above):
+            print(
+                f"warning: of {len(own)} new clips of section {own['name'].iloc[0]!r}, {summarise(above)} were above "
+                "the threshold so far, and now count as normal; if they are not normal, or come from another machine, "
+                "remove them and calibrate again",
+                flush=True,
+            )
 
 
 def revise(target: Path, stored: Stored, facts: Facts) -> None:

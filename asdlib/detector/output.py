@@ -29,13 +29,14 @@ class Progress:
     """
 
     def __init__(self, count: int):
-        self.count, self.done, self.anomalies, self.errors = count, 0, 0, 0
+        self.count, self.done, self.anomalies, self.changed, self.errors = count, 0, 0, 0, 0
         self.began = self.said = time.monotonic()
 
     def add(self, entry: dict) -> None:
         """Count a verdict or an error."""
         self.done += 1
         self.anomalies += bool(entry.get("anomaly"))
+        self.changed += "changed by" in entry.get("verdict", "")
         self.errors += "error" in entry
         now = time.monotonic()
         if self.count >= _MANY and now - self.said >= _EVERY:
@@ -44,7 +45,10 @@ class Progress:
             self.said = now
 
     def _say(self, rest: str) -> None:
-        counts = f"{self.done} of {self.count} recordings: {self.anomalies} anomalies, {self.errors} errors"
+        counts = (
+            f"{self.done} of {self.count} recordings: anomalies {self.anomalies}, level or response changed "
+            f"{self.changed}, errors {self.errors}"
+        )
         print(counts + rest, file=sys.stderr, flush=True)
 
     def __enter__(self) -> "Progress":
@@ -70,7 +74,8 @@ def format_verdict(entry: dict, form: str) -> str:
     parts = [f"{entry['clip']}: {entry['verdict'].replace('anomaly', 'ANOMALY')}"]
     parts.append(f"score {entry['score']:.2f} (threshold {entry['threshold']:.2f})")
     parts.append(f"percentile {format_percentile(entry['percentile'])}")
-    if entry["above"] == entry["normals"]:
+    # The highest of many windows is often above all clips of one window, which says nothing about the recording.
+    if entry["above"] == entry["normals"] and entry["percentile"] > 100 * (1 - 1 / (entry["normals"] + 1)) - 1e-5:
         parts.append(f"above all {entry['normals']} normal clips")
     if entry["anomaly"]:
         who = [name for name, branch in entry["branches"].items() if branch["anomaly"]]

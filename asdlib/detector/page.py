@@ -24,6 +24,7 @@ body {{ font: 16px/1.5 sans-serif; max-width: 62rem; margin: 1rem auto; padding:
 body {{ color: #222; background: #fff }}
 table {{ border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto }}
 td, th {{ border: 1px solid #ccc; padding: .2rem .6rem }}
+td:last-child {{ overflow-wrap: anywhere; min-width: 6rem }}
 th {{ text-align: left; background: #f3f3f3 }} img {{ max-width: 100% }} audio {{ width: 100% }}
 .anomaly {{ color: #b34700; font-weight: bold }} h2 {{ margin-top: 2.5rem; overflow-wrap: anywhere }}
 </style></head><body>
@@ -90,5 +91,5 @@ def stack(pictures: Sequence[bytes]) -> bytes:
     width = max(array.shape[1] for array in arrays)
     arrays = [np.pad(array, ((0, 0), (0, width - array.shape[1]), (0, 0)), constant_values=1) for array in arrays]
     stream = io.BytesIO()
-    matplotlib.image.imsave(stream, np.concatenate(arrays), format="png")
+    matplotlib.image.imsave(stream, np.concatenate(arrays), format="png", origin="upper")  # whatever the style
     return stream.getvalue()

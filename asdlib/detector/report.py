@@ -2,6 +2,7 @@
 
 import html
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -45,15 +46,18 @@ def report(judge: Judge, clips: Sequence[Path], out: Path, section: str | None =
         try:
             entry = judge.judge(path, section, changed).as_dict()
         except AsdError as error:
-            rows.append([path, "error", "", ""])
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            rows.append(["error", "", "", path])
             parts.append(f"<h2>{html.escape(str(path))}</h2><p>{html.escape(str(error))}</p>")
             continue
         with open_recording(path, judge.stored.settings.data) as recording:
             wave, start = _excerpt(recording, entry["spans"])
-        normals = _normal_scores(judge, entry, recording.seconds, section, changed)
-        figures.append(page.png(plots.recording(wave, recording.sample_rate, start, entry, normals)))
-        rows.append([path, entry["verdict"], f"{entry['score']:.2f}", f"{entry['threshold']:.2f}"])
-        parts.append(_describe(entry, figures[-1], wave, recording.sample_rate, start))
+        length = fitting(recording.seconds, judge.stored.facts.lengths)
+        normals = _normal_scores(judge, entry, length, section, changed)
+        figure = plots.recording(wave, recording.sample_rate, start, entry, normals, titled=as_figure)
+        figures.append(page.png(figure))
+        rows.append([entry["verdict"], f"{entry['score']:.2f}", f"{entry['threshold']:.2f}", path])
+        parts.append(_describe(entry, figures[-1], wave, recording.sample_rate, start, length))
     if as_figure:
         if not figures:
             raise DetectorError(f"{out}: none of the recordings could be judged; a page (.html) says why")
@@ -61,7 +65,7 @@ def report(judge: Judge, clips: Sequence[Path], out: Path, section: str | None =
         return len(figures)
     date = html.escape(str(judge.stored.facts.record.get("date", "at an unknown time")))
     about = f"<p>Detector {judge.identity[:12]}, made {date}, for a rate of false alarms of {100 * judge.rate:g} %.</p>"
-    head = page.table(["recording", "verdict", "score", "threshold"], rows)
+    head = page.table(["verdict", "score", "threshold", "recording"], rows)
     page.write_page("Report of a detector", "\n".join([about, head, *parts]), out)
     return len(figures)
 
@@ -74,9 +78,9 @@ def history(journals: Iterable[Path], out: Path) -> pd.DataFrame:
         out: File to write, ``.html`` or ``.png``.
 
     Returns:
-        One row per day: ``day, recordings, anomalies``; ``changed``, recordings whose level or response changed, which
-        were not searched for faults; ``errors``, recordings that could not be judged; and the medians of ``score``,
-        ``excess`` (score minus threshold), both without those changed, and ``level`` in dB.
+        One row per day in UTC: ``day, recordings, anomalies``; ``changed``, recordings whose level or response changed,
+        which were not searched for faults; ``errors``, recordings that could not be judged; and the medians of
+        ``score``, ``excess`` (score minus threshold), both without those changed, and ``level`` in dB.
 
     Raises:
         DetectorError: There are no verdicts, or a file contains something else.
@@ -96,7 +100,7 @@ def history(journals: Iterable[Path], out: Path) -> pd.DataFrame:
         page.write_bytes(picture, out)
         return days
     head = [
-        "day",
+        "day (UTC)",
         "recordings",
         "anomalies",
         "level or response changed",
@@ -146,10 +150,9 @@ def _verdict_row(entry: dict) -> dict:
     }
 
 
-def _normal_scores(judge: Judge, entry: dict, seconds: float, section: str | None, changed: bool) -> np.ndarray:
-    """Return the scores of the normal clips from which the threshold of a verdict was derived."""
-    facts, rate = judge.stored.facts, judge.stored.settings.data.sample_rate
-    samples = round(fitting(seconds, facts.lengths) * rate)
+def _normal_scores(judge: Judge, entry: dict, length: float, section: str | None, changed: bool) -> np.ndarray:
+    """Return the scores of the normal clips that set the threshold for windows of ``length`` seconds."""
+    samples = round(length * judge.stored.settings.data.sample_rate)
     code = judge.section(entry["clip"], section)
     return judge.limits[judge.key(code, "target" if changed else "source", samples)][ENSEMBLE].scores
 
@@ -163,12 +166,14 @@ def _excerpt(recording: Recording, spans: list[dict]) -> tuple[np.ndarray, float
     return recording.waveform(first, count), first / rate
 
 
-def _describe(entry: dict, figure: bytes, wave: np.ndarray, rate: int, start: float) -> str:
+def _describe(entry: dict, figure: bytes, wave: np.ndarray, rate: int, start: float, length: float) -> str:
     """Describe one recording by sentences, a figure, a player, and tables of branches and spans."""
     kind = ' class="anomaly"' if entry["anomaly"] else ""
     sentence = (
-        f"score {entry['score']:.2f}, threshold {entry['threshold']:.2f}; above {entry['above']} of {entry['normals']} "
-        f"normal clips; level {entry['level']:+z.1f} dB compared with the normal recordings"
+        f"score {entry['score']:.2f}, threshold {entry['threshold']:.2f}; percentile "
+        f"{format_percentile(entry['percentile'])} among normal recordings of this length; above {entry['above']} of "
+        f"{entry['normals']} normal clips of {length:g} s; level {entry['level']:+z.1f} dB compared with the normal "
+        "recordings"
     )
     parts = [
         f"<h2>{html.escape(entry['clip'])}</h2>",

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from asdlib.autoencoder.inspection import Inspection
 from asdlib.autoencoder.reconstruction_errors import Reconstruction
+from asdlib.features import mel_frequencies
 from asdlib.plots import style
 
 LABELS = {"normal": style.NORMAL, "anomaly": style.ANOMALY}
@@ -71,28 +71,40 @@ def distributions(table: pd.DataFrame) -> Figure:
     systems = sorted(table["system"].unique(), key=lambda system: not system.endswith("/l1"))
     figure, axes = plt.subplots(len(systems), 1, squeeze=False, figsize=(8, 3.5 * len(systems)))
     for axis, system in zip(axes[:, 0], systems, strict=True):
-        test = table[(table["split"] == "test") & table["label"].isin(LABELS) & (table["system"] == system)].copy()
-        test["group"] = "section " + test["section"] + "\n" + test["domain"]
-        sns.boxplot(
-            test.sort_values(["section", "domain"]),
-            x="group",
-            y="score",
-            hue="label",
-            hue_order=list(LABELS),
-            palette=LABELS,
-            whis=(5, 95),
-            fliersize=0,
-            width=0.7,
-            ax=axis,
-        )
+        test = table[(table["split"] == "test") & table["label"].isin(LABELS) & (table["system"] == system)]
+        places = sorted(set(zip(test["section"], test["domain"], strict=True)))
+        for offset, (label, colour) in zip((-0.18, 0.18), LABELS.items(), strict=True):
+            groups = test[test["label"] == label].groupby(["section", "domain"])["score"]
+            values = {place: list(score) for place, score in groups}
+            axis.boxplot(
+                [values.get(place, []) for place in places],
+                positions=[position + offset for position in range(len(places))],
+                widths=0.34,
+                whis=(5, 95),
+                showfliers=False,
+                patch_artist=True,
+                boxprops={"facecolor": colour},
+                medianprops={"color": "black"},
+                label=label,
+                manage_ticks=False,
+            )
+        axis.set_xticks(range(len(places)), [f"section {section}\n{domain}" for section, domain in places])
+        axis.grid(False, axis="x")
         unit = "mean absolute error" if system.endswith("/l1") else "score (nats)"
-        axis.set(title=system, xlabel="", ylabel=unit)
-        axis.legend(title="")
+        axis.set(title=system.rpartition("/")[2], ylabel=unit)
+        axis.legend()
     return figure
 
 
-def bands(table: pd.DataFrame) -> Figure:
-    """Plot mean signed and absolute error of each mel band, normal against anomalous test clips (``bands.csv``)."""
+def bands(table: pd.DataFrame, sample_rate: int) -> Figure:
+    """Plot mean signed and absolute error of each mel band, normal against anomalous test clips.
+
+    Bands are equally wide; the numbers below them are frequencies.
+
+    Args:
+        table: ``bands.csv``.
+        sample_rate: Hz, of the clips.
+    """
     style.use()
     test = table[(table["split"] == "test") & table["label"].isin(LABELS)]
     groups = [key for key, _ in test.groupby(["section", "domain"])]
@@ -107,9 +119,13 @@ def bands(table: pd.DataFrame) -> Figure:
         row[0].set_ylabel(f"section {section}\n{domain}, dB")
     for axis, title in zip(axes[0], ("signed error", "absolute error"), strict=True):
         axis.set_title(title)
+    count = table["band"].max() + 1
+    shown = [hertz for hertz in (500, 1000, 2000, 4000, 8000, 16000) if hertz < sample_rate / 2]
+    places = np.interp(shown, mel_frequencies(count + 2, sample_rate / 2)[1:-1], np.arange(count))
     for axis in axes[-1]:
-        axis.set_xlabel("mel band")
-    axes[0, 0].legend()
+        axis.set_xticks(places, [f"{hertz / 1000:g}k" if hertz >= 1000 else hertz for hertz in shown])
+        axis.set_xlabel("mel band, by its centre in Hz")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 

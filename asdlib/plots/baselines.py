@@ -82,7 +82,8 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
     systems, sections = list(dict.fromkeys(table["system"])), sorted(set(table["section"]))
     styles = {section: _STYLES[index % len(_STYLES)] for index, section in enumerate(sections)}
     shape = -(-len(systems) // 2), min(len(systems), 2)
-    figure, axes = plt.subplots(*shape, figsize=(8, 0.6 + 3.6 * shape[0]), squeeze=False, sharex=True, sharey=True)
+    width, gap = (8, " ") if shape[1] > 1 else (4.5, "\n")
+    figure, axes = plt.subplots(*shape, figsize=(width, 0.6 + 3.6 * shape[0]), squeeze=False, sharex=True, sharey=True)
     for axis in axes.flat[len(systems) :]:
         axis.remove()
     for axis, system in zip(axes.flat, systems, strict=False):
@@ -94,7 +95,7 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
         axis.set(title=NAMES.get(system, system), xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.5, 1], aspect="equal")
         axis.tick_params(labelsize="small")
     figure.supylabel("true positive rate", fontsize="medium")
-    figure.supxlabel(f"false positive rate (grey: up to {p:g}, where pAUC looks)", fontsize="medium")
+    figure.supxlabel(f"false positive rate{gap}(grey: up to {p:g}, where pAUC looks)", fontsize="medium")
     handles = [
         Line2D([], [], color=COLOURS[domain], linestyle=style, label=f"section {section}, {domain}")
         for section, style in styles.items()

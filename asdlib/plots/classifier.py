@@ -1,5 +1,7 @@
 """Plot the figures of the classifier (Sec. 2.2): batches, Mixup, training, embeddings, distances and scores."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -42,11 +44,17 @@ def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int =
     return figure
 
 
-def training(history: pd.DataFrame) -> Figure:
-    """Plot losses and learning rate of the backbone over the steps of both stages."""
-    names = {"loss": "sum", "bce": "cross-entropy", "ddcsad": "DDCSAD", "arcface": "ArcFace"}
+def training(history: pd.DataFrame, loss_weights: Mapping[str, float]) -> Figure:
+    """Plot losses, before they are weighted, their sum, and the learning rate of the backbone, over both stages.
+
+    Args:
+        history: ``history.csv``.
+        loss_weights: Weight in the sum of each loss that has one (:func:`asdlib.classifier.inspection.loss_weights`).
+    """
+    names = {"loss": "weighted sum", "bce": "cross-entropy", "ddcsad": "DDCSAD", "arcface": "ArcFace"}
+    names |= {name: f"{names[name]} (weight {weight:.2g})" for name, weight in loss_weights.items()}
     dashes = {"loss": "-", "bce": "--", "ddcsad": ":", "arcface": "-."}
-    losses = [name for name in names if name in history]
+    losses = [name for name in dashes if name in history]
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(8, 5), sharex=True, gridspec_kw={"height_ratios": [3, 1]}, squeeze=True
     )
@@ -58,7 +66,9 @@ def training(history: pd.DataFrame) -> Figure:
             axis.axvline(start + 0.5, color="grey", linestyle="--", linewidth=1)
     top.set(yscale="log", ylabel="loss of a batch")
     label_log(top.yaxis)
-    top.legend(ncols=len(losses), fontsize="small")
+    figure.legend(
+        *top.get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize="small", frameon=False
+    )
     bottom.set(xlabel="step (dashed: fine-tuning begins)", ylabel="learning rate")
     return figure
 
@@ -119,37 +129,34 @@ def _legend() -> list[Line2D]:
 
 
 def distances(table: pd.DataFrame) -> Figure:
-    """Plot distributions of the distances to both centroids, with one row per stage and domain, a column per centroid.
+    """Plot the cumulative distances to both centroids, with one row per stage and domain, a column per centroid.
 
     Args:
         table: Table returned by :func:`asdlib.classifier.clip_outputs.read`.
     """
     clips = table[table["kind"] == "section"]
     lines = list(dict.fromkeys(zip(clips["stage"], clips["domain"], strict=True)))
-    figure, axes = plt.subplots(len(lines), 2, figsize=(8, 1.9 * len(lines) + 0.8), squeeze=False, sharex="col")
+    figure, axes = plt.subplots(
+        len(lines), 2, figsize=(8, 1.9 * len(lines) + 1), squeeze=False, sharex="col", sharey=True
+    )
     for row, (stage, domain) in zip(axes, lines, strict=True):
         part = clips[(clips["stage"] == stage) & (clips["domain"] == domain)]
         for axis, centroid in zip(row, ("normal", "outlier"), strict=True):
-            every = clips[f"distance_{centroid}"]
-            bins = np.geomspace(every[every > 0].min(), every.max(), 40)
             for role, label in _GROUPS:
                 values = part.loc[(part["role"] == role) & (part["label"] == label), f"distance_{centroid}"]
-                line, words = _LINES[role]
-                style = {"color": COLOURS[label], "linestyle": line, "histtype": "step", "linewidth": 1.5}
-                axis.hist(
-                    values,
-                    bins,
-                    weights=np.full(len(values), 1 / max(len(values), 1)),
-                    label=f"{label}, {words}",
-                    **style,
-                )
+                if len(values):
+                    line, words = _LINES[role]
+                    axis.ecdf(values, color=COLOURS[label], linestyle=line, linewidth=1.5, label=f"{label}, {words}")
             axis.set_title(f"{domain}, after {stage}", fontsize="small")
-            axis.set(xscale="log", yticks=[])
+            axis.set(xscale="log", yticks=[0, 0.5, 1], yticklabels=["0 %", "50 %", "100 %"])
             label_log(axis.xaxis)
-        row[0].set_ylabel("share of clips")
+        row[0].set_ylabel("clips nearer")
     for axis, centroid in zip(axes[-1], ("normal", "outlier"), strict=True):
         axis.set_xlabel(f"distance to the {centroid} centroid")
-    axes[0, 0].legend(fontsize="x-small")
+    named = {
+        label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(named.values(), named, loc="outside upper center", ncols=2, fontsize="small", frameon=False)
     return figure
 
 

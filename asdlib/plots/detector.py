@@ -1,6 +1,7 @@
 """Plot what a detector of your own machine considers normal, and what it finds anomalous."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -60,7 +61,9 @@ def spans(verdicts: pd.DataFrame, recordings: Sequence[tuple[np.ndarray, int]]) 
     return figure
 
 
-def recording(wave: np.ndarray, rate: int, begin: float, verdict: dict, normals: np.ndarray) -> Figure:
+def recording(
+    wave: np.ndarray, rate: int, begin: float, verdict: dict, normals: np.ndarray, titled: bool = False
+) -> Figure:
     """Plot the spectrogram of a recording, or of a part of it, with frames around its spans, and its score.
 
     The score is shown as a line in the histogram of those of normal clips.
@@ -71,27 +74,30 @@ def recording(wave: np.ndarray, rate: int, begin: float, verdict: dict, normals:
         begin: Start of the part, in seconds from the start of the recording.
         verdict: The verdict as a dictionary.
         normals: Scores of the held-out normal clips.
+        titled: Whether to write the name of the recording and the verdict above.
     """
     style.use()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), width_ratios=(5, 2))
+    figure, (sound, scores) = plt.subplots(2, 1, figsize=(6, 5), height_ratios=(3, 2))
+    if titled:
+        figure.suptitle(f"{Path(verdict['clip']).name}: {verdict['verdict']}", fontsize="medium", wrap=True)
     extent = {"xextent": (begin, begin + len(wave) / rate)}
-    left.specgram(_audible(wave), NFFT=min(1024, len(wave)), noverlap=min(512, len(wave) // 2), Fs=rate, **extent)
-    left.images[0].set_cmap(style.SPECTROGRAM)
+    sound.specgram(_audible(wave), NFFT=min(1024, len(wave)), noverlap=min(512, len(wave) // 2), Fs=rate, **extent)
+    sound.images[0].set_cmap(style.SPECTROGRAM)
     for span in verdict["spans"]:
         for low, high in span["frequencies"]:
             box = (span["start"], low), span["end"] - span["start"], high - low
-            left.add_patch(Rectangle(*box, fill=False, edgecolor="white", linewidth=2))
-    left.grid(False)
-    left.set(xlabel="time (s)", ylabel="frequency (Hz)", xlim=(begin, begin + len(wave) / rate))
+            sound.add_patch(Rectangle(*box, fill=False, edgecolor="white", linewidth=2))
+    sound.grid(False)
+    sound.set(xlabel="time (s)", ylabel="frequency (Hz)", xlim=(begin, begin + len(wave) / rate))
     colour = style.ANOMALY if verdict["anomaly"] else style.SOURCE
-    right.hist(normals, bins=15, color=style.NORMAL, label="normal clips")
-    right.axvline(verdict["threshold"], color="black", linestyle="--", label="threshold")
-    right.axvline(verdict["score"], color=colour, linewidth=3, label="this recording")
+    scores.hist(normals, bins=15, color=style.NORMAL, label="normal clips")
+    scores.axvline(verdict["threshold"], color="black", linestyle="--", label="threshold")
+    scores.axvline(verdict["score"], color=colour, linewidth=3, label="this recording")
     if verdict["score"] > 20:
-        right.set_xscale("symlog", linthresh=5)
-    right.set(xlabel="score", ylabel="clips")
-    right.yaxis.get_major_locator().set_params(integer=True)
-    right.legend(fontsize="small")
+        scores.set_xscale("symlog", linthresh=5)
+    scores.set(xlabel="score", ylabel="clips")
+    scores.yaxis.get_major_locator().set_params(integer=True)
+    scores.legend(fontsize="small")
     return figure
 
 
@@ -109,7 +115,7 @@ def drift(verdicts: pd.DataFrame, days: pd.DataFrame) -> Figure:
         days: One row per day: ``day``, and the medians ``excess`` and ``level``.
     """
     style.use()
-    figure, axes = plt.subplots(2, 1, sharex=True, figsize=(10, 5))
+    figure, axes = plt.subplots(2, 1, sharex=True, figsize=(6, 5))
     for axis, column, label in zip(
         axes, ("excess", "level"), ("score minus threshold", "level change (dB)"), strict=True
     ):

@@ -1,5 +1,7 @@
 """Plot the figures of the ensembles (Sec. 2.3); fractions are shown in per cent."""
 
+from collections.abc import Collection
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,17 +9,19 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
+from asdlib.ensemble.combine import rank
 from asdlib.plots.style import COLOURS, DIFFERENCE, colour
 
 MOST = 15
 """systems of each branch that :func:`pool` shows"""
 
 
-def pool(table: pd.DataFrame) -> Figure:
+def pool(table: pd.DataFrame, extensions: Collection[str]) -> Figure:
     """Plot the systems that can be chosen, best first, with one dot per domain; at most :data:`MOST` of each branch.
 
     Args:
         table: Columns ``system, domain, value``.
+        extensions: Systems that the paper lacks, marked by a plus as in Table 1.
     """
     means = table.groupby("system")["value"].mean().sort_values()
     branch = means.index.str.split("/").str[0]
@@ -27,7 +31,8 @@ def pool(table: pd.DataFrame) -> Figure:
     for domain, part in table.groupby("domain"):
         axis.scatter(100 * part["value"], order.get_indexer(part["system"]), color=COLOURS[domain], label=domain, s=28)
     axis.axvline(50, color="grey", linewidth=0.8)
-    axis.set_yticks(range(len(order)), order, fontsize="small")
+    names = [f"{system} +" if system in extensions else system for system in order]
+    axis.set_yticks(range(len(order)), names, fontsize="small")
     for label in axis.get_yticklabels():
         label.set_color("#2F7FAF" if label.get_text().startswith("autoencoder") else "#A8527F")
     words = f"\n(best {MOST} of each branch, of {len(means)})" if len(means) > len(order) else ""
@@ -64,7 +69,9 @@ def agreement(table: pd.DataFrame) -> Figure:
 
 
 def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
-    """Plot scores of two systems against each other, with one panel per domain and one dot per test clip.
+    """Plot ranks of clips by two systems against each other, with one panel per domain and one dot per test clip.
+
+    A rank is the share of the test clips of the same section and domain that score lower.
 
     Args:
         table: Score rows of the two systems.
@@ -73,17 +80,23 @@ def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
     """
     keys = ["section", "domain", "clip", "label"]
     test = table[(table["split"] == "test") & (table["label"] != "unknown")]
-    wide = test.pivot(index=keys, columns="system", values="score").reset_index()
+    scores = test.groupby(["system", "section", "domain"])["score"]
+    test = test.assign(rank=100 * scores.transform(lambda part: rank(part.to_numpy())))
+    wide = test.pivot(index=keys, columns="system", values="rank").reset_index()
     domains = list(dict.fromkeys(wide["domain"]))
-    figure, axes = plt.subplots(1, len(domains), figsize=(8, 4), squeeze=False, sharex=True, sharey=True)
+    figure, axes = plt.subplots(1, len(domains), figsize=(8, 4.8), squeeze=False, sharex=True, sharey=True)
     for axis, domain in zip(axes[0], domains, strict=True):
         part = wide[wide["domain"] == domain]
         dots = {"hue": "label", "hue_order": ["normal", "anomaly"], "palette": COLOURS, "s": 22, "linewidth": 0}
         sns.scatterplot(
             part, x=first, y=second, style="section", alpha=0.8, ax=axis, legend=axis is axes[0, -1], **dots
         )
-        axis.set(title=domain, xlabel=f"{first.rsplit('/', 1)[-1]} score", ylabel=f"{second.rsplit('/', 1)[-1]} score")
-    axes[0, -1].legend(fontsize="small")
+        axis.plot([0, 100], [0, 100], color="grey", linestyle="--", linewidth=1, zorder=0)
+        across, down = (f"rank by {system.rpartition('/')[2]} in %" for system in (first, second))
+        axis.set(title=domain, xlabel=across, ylabel=down, aspect="equal")
+    handles = axes[0, -1].get_legend_handles_labels()
+    axes[0, -1].get_legend().remove()
+    figure.legend(*handles, loc="outside upper center", ncols=len(handles[0]), fontsize="small", frameon=False)
     return figure
 
 

@@ -4,17 +4,27 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from asdlib.integrated.losses import NAMES
 from asdlib.integrated.scorer import PARTS
 from asdlib.plots.style import ANOMALY, BASELINE, NORMAL
 
+_COLOURS = {"normal": NORMAL, "anomaly": ANOMALY}
+_MARKERS = "o^sDvP"
+"""one per section"""
+
 
 def losses(history: pd.DataFrame) -> Figure:
-    """Plot each loss of every step, before it is weighted, one panel per loss."""
+    """Plot each loss of every step, before it is weighted, one panel per loss.
+
+    Args:
+        history: ``history.csv``, in which the loss ``section`` may be text, as a column of that name is elsewhere.
+    """
     figure, axes = plt.subplots(1, len(NAMES), figsize=(9, 2.6))
     for axis, name in zip(axes, NAMES, strict=True):
-        axis.plot(history["step"], history[name], color=BASELINE, linewidth=1)
+        axis.plot(history["step"], history[name].astype(float), color=BASELINE, linewidth=1)
         axis.set(title=name, xlabel="step")
     axes[0].set_ylabel("loss")
     return figure
@@ -37,18 +47,22 @@ def parts(table: pd.DataFrame) -> Figure:
                 widths=0.6,
                 whis=(5, 95),
                 patch_artist=True,
-                boxprops={"facecolor": NORMAL if label == "normal" else ANOMALY},
+                boxprops={"facecolor": _COLOURS[label]},
                 medianprops={"color": "black"},
                 flierprops={"markersize": 2},
                 manage_ticks=False,
             )
         axis.set(title=name, xticks=[0.5, 2.5], xticklabels=["source", "target"])
     axes[0, 0].set_ylabel("z-score by held-out clips")
+    handles = [Patch(facecolor=colour, edgecolor="black", label=label) for label, colour in _COLOURS.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
 def embeddings(table: pd.DataFrame) -> Figure:
     """Plot the embeddings on their two directions of largest variance, one panel per domain.
+
+    The colour is the label and the shape the section, whose number stands at the mean of its normal clips.
 
     Args:
         table: ``embeddings.csv``.
@@ -56,17 +70,22 @@ def embeddings(table: pd.DataFrame) -> Figure:
     vectors = table.filter(regex=r"^e\d+$").to_numpy()
     centred = vectors - vectors.mean(0)
     points = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharex=True, sharey=True)
-    sections = sorted(set(table["section"]))
+    figure, axes = plt.subplots(1, 2, figsize=(8, 4.4), sharex=True, sharey=True)
+    markers = {name: _MARKERS[index % len(_MARKERS)] for index, name in enumerate(sorted(set(table["section"])))}
     for axis, domain in zip(axes, ("source", "target"), strict=True):
-        for index, section in enumerate(sections):
-            for label, marker in (("normal", "o"), ("anomaly", "x")):
+        for section, marker in markers.items():
+            for label, colour in _COLOURS.items():
                 chosen = (table["section"] == section) & (table["domain"] == domain) & (table["label"] == label)
-                name = f"{section}, {label}"
-                axis.scatter(
-                    *points[chosen.to_numpy()].T, s=9, marker=marker, color=f"C{index}", linewidth=0.8, label=name
-                )
+                clips = points[chosen.to_numpy()]
+                axis.scatter(*clips.T, s=20, marker=marker, color=colour, alpha=0.7, linewidth=0)
+                if label == "normal" and len(clips):
+                    box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "black", "alpha": 0.8}
+                    axis.text(*clips.mean(0), section, ha="center", va="center", bbox=box)
         axis.set(title=domain, xlabel="first principal component")
     axes[0].set_ylabel("second principal component")
-    axes[1].legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    handles = [Patch(facecolor=colour, label=label) for label, colour in _COLOURS.items()] + [
+        Line2D([], [], linestyle="", marker=marker, color="black", label=f"section {section}")
+        for section, marker in markers.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
     return figure

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from asdlib.plots.style import COLOURS
 
-WIDTH, HEIGHT, EDGE = 420, 360, 34
-"""of a panel and its margin, in units of the SVG"""
+WIDTH, HEIGHT = 320, 300
+"""of a panel in units of the SVG; a phone shows them as pixels, so letters keep their size"""
+LEFT, RIGHT, TOP, BOTTOM = 54, 308, 30, 256
+"""ends of the axes"""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Panel:
     """label of the vertical axis"""
     points: pd.DataFrame
     """columns ``clip, label, domain, split, x, y``"""
+    ends: tuple[float, float] | None = None
+    """both axes have these ends, and a diagonal; None: axes as long as the points need, without a diagonal"""
 
 
 def interactive(panels: Sequence[Panel], machine: str) -> str:
@@ -47,22 +52,38 @@ def interactive(panels: Sequence[Panel], machine: str) -> str:
 
 
 def _svg(panel: Panel) -> str:
-    places = panel.points[["x", "y"]].to_numpy(dtype=float)
-    low, high = np.nanmin(places, axis=0), np.nanmax(places, axis=0)
-    unit = (places - low) / np.where(high > low, high - low, 1)
-    across = EDGE + unit[:, 0] * (WIDTH - 1.5 * EDGE)
-    down = HEIGHT - EDGE - unit[:, 1] * (HEIGHT - 2 * EDGE)
+    across, columns = _axis(panel.points["x"], panel.ends, LEFT, RIGHT)
+    down, rows = _axis(panel.points["y"], panel.ends, BOTTOM, TOP)
     marks = [_mark(item, x, y) for item, x, y in zip(panel.points.itertuples(), across, down, strict=True)]
-    name = html.escape(panel.title)
+    grid = [f"M{x} {TOP}V{BOTTOM}" for x in columns] + [f"M{LEFT} {y}H{RIGHT}" for y in rows]
+    numbers = [_text(x, BOTTOM + 16, number) for x, number in columns.items()]
+    numbers += [_text(LEFT - 6, y + 4, number, "end") for y, number in rows.items()]
+    diagonal = f'<path d="M{LEFT} {BOTTOM}L{RIGHT} {TOP}" stroke="#444" stroke-dasharray="4 4"/>' if panel.ends else ""
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(panel.title, quote=True)}">'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
-        f'<text x="{WIDTH / 2}" y="18" text-anchor="middle" class="title">{name}</text>'
-        f'<path d="M{EDGE - 8} {EDGE - 8}V{HEIGHT - EDGE + 8}H{WIDTH - EDGE / 2}" fill="none" stroke="#888"/>'
-        f'<text x="{WIDTH / 2}" y="{HEIGHT - 8}" text-anchor="middle">{html.escape(panel.x)}</text>'
-        f'<text transform="translate(14 {HEIGHT / 2}) rotate(-90)" text-anchor="middle">{html.escape(panel.y)}</text>'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/><path d="{"".join(grid)}" stroke="#ddd"/>{diagonal}'
+        f'<path d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}" fill="none" stroke="#888"/>{"".join(numbers)}'
+        f"{_text(WIDTH / 2, 18, panel.title)}{_text((LEFT + RIGHT) / 2, HEIGHT - 8, panel.x)}"
+        f'<g transform="translate(14 {(TOP + BOTTOM) / 2}) rotate(-90)">{_text(0, 0, panel.y)}</g>'
         f"{''.join(marks)}</svg>"
     )
+
+
+def _axis(
+    values: pd.Series, ends: tuple[float, float] | None, first: float, last: float
+) -> tuple[np.ndarray, dict[float, str]]:
+    """Place values on an axis from ``first`` to ``last``; return the places, and the text at each place of a tick."""
+    low, high = ends or (values.min(), values.max())
+    gap = 0 if ends else 0.04 * (high - low) or 1.0
+    low, high = low - gap, high + gap
+    ticks = [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
+    places = np.interp([*values, *ticks], [low, high], [first, last])
+    texts = [f"{tick:g}".replace("-", "−") for tick in ticks]
+    return places[: len(values)], dict(zip(places[len(values) :].round(1).tolist(), texts, strict=True))
+
+
+def _text(x: float, y: float, words: str, anchor: str = "middle") -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{html.escape(words)}</text>'
 
 
 def _mark(item, x: float, y: float) -> str:
@@ -71,8 +92,8 @@ def _mark(item, x: float, y: float) -> str:
     face = f'fill="{"none" if item.split == "train" else colour}" stroke="{colour}"'
     words = html.escape(_words(item), quote=True)
     clip = html.escape(item.clip, quote=True)
-    shape = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" {face}' if item.domain == "source" else (
-        f'<path d="M{x:.1f} {y - 5.5:.1f}l5 9h-10z" {face}'
+    shape = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {face}' if item.domain == "source" else (
+        f'<path d="M{x:.1f} {y - 5:.1f}l4.5 8h-9z" {face}'
     )  # fmt: skip
     return f'{shape} data-clip="{clip}"><title>{words}</title></{"circle" if item.domain == "source" else "path"}>'
 

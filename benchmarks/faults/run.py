@@ -20,9 +20,6 @@ from asdlib import atomic
 from asdlib.detector import Detector
 from asdlib.detector.recordings import open_recording, windows
 
-LONG, SHORT = 6, 2.0  # windows of a long recording, and seconds of the fault in it
-EVERY = 4  # clips per long recording
-
 
 def read(path: Path, detector: Detector) -> np.ndarray:
     """Read the first window of a recording."""
@@ -47,19 +44,17 @@ def conditions(waves: list[np.ndarray], clip: int, rate: int, seed: int) -> Iter
     for number, (name, change) in enumerate(sounds.HARMLESS.items()):
         changed = change(wave, rate, np.random.default_rng([seed, clip, 100 + number]))
         yield plain | {"group": "harmless", "condition": name, "wave": changed}
-    if clip % EVERY:
-        return
     rng = np.random.default_rng([seed, clip, 1000])
-    whole = np.concatenate([waves[index] for index in rng.permutation(len(waves))[:LONG]])
-    plain |= {"level": -5.0, "group": "long"}
+    whole = np.concatenate([waves[index] for index in rng.permutation(len(waves))[: sounds.LONG]])
+    plain |= {"level": sounds.LONG_LEVEL, "group": "long"}
     yield plain | {"condition": "long normal", "wave": whole}
     for kind in ("impacts", "whine", "hiss"):
-        start = rng.integers(0, len(whole) - round(SHORT * rate))
-        part = slice(start, start + round(SHORT * rate))
-        mixed = sounds.mix(whole[part], rate, kind, -5.0, rng)
+        start = rng.integers(0, len(whole) - round(sounds.SHORT * rate))
+        part = slice(start, start + round(sounds.SHORT * rate))
+        mixed = sounds.mix(whole[part], rate, kind, sounds.LONG_LEVEL, rng)
         wave = whole.copy()
         wave[part] = mixed.wave
-        fault = sounds.Mixed(wave, [(start / rate, start / rate + SHORT)], mixed.band)
+        fault = sounds.Mixed(wave, [(start / rate, start / rate + sounds.SHORT)], mixed.band)
         yield plain | {"condition": f"long {kind} of 2 s", "wave": wave, "fault": fault}
 
 

@@ -7,6 +7,8 @@ from scipy import signal
 
 LEVELS = (-25, -15, -10, -5, 0)
 """dB of a fault re the recording, while it sounds"""
+LONG, SHORT, LONG_LEVEL = 6, 2.0, -5
+"""windows of a long recording; seconds and level of the fault in it"""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def response(wave: np.ndarray, rate: int, name: str) -> np.ndarray:
     return signal.sosfilt(signal.butter(1, float(value), how, fs=rate, output="sos"), wave)
 
 
-RESPONSES = ("tilt +1", "tilt -1", "tilt +3", "tilt -3", "lowpass 4000", "highpass 200")
+RESPONSES = ("tilt +1", "tilt -1", "tilt +3", "tilt -3", "lowpass 4000", "lowpass 6000", "highpass 200")
 HARMLESS = {
     **{
         f"level {value:+d} dB": lambda wave, rate, rng, gain=value: wave * 10 ** (gain / 20) for value in (-6, -3, 3, 6)

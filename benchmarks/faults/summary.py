@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import sounds
 
 from asdlib import atomic, records
 from asdlib.detector import Detector
@@ -50,13 +51,18 @@ def faults(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     found = areas(table, clips)
     kinds = by_kind(found)
     better = [PLAIN[index] for index in kinds[PLAIN].to_numpy().argmax(axis=1)]  # fixed, so that a draw cannot choose
-    leads = []
+    leads, over = [], []
     for _ in range(DRAWS):
         drawn = by_kind(areas(table, rng.choice(clips, len(clips))))
         reference = [drawn.loc[kind, name] for kind, name in zip(kinds.index, better, strict=True)]
         leads.append(drawn["detector"].to_numpy() - reference)
+        over.append(drawn["detector"] - drawn["statistics alone"])
     low, high = np.quantile(leads, [0.025, 0.975], axis=0)
-    return found.reset_index(), kinds.assign(better=better, low=low, high=high).reset_index()
+    kinds = kinds.assign(better=better, low=low, high=high)
+    low, high = np.quantile(over, [0.025, 0.975], axis=0)
+    over = kinds["detector"] - kinds["statistics alone"]
+    kinds = kinds.assign(over_statistics=over, over_statistics_low=low, over_statistics_high=high)
+    return found.reset_index(), kinds.reset_index()
 
 
 def alarms(table: pd.DataFrame) -> pd.DataFrame:
@@ -68,11 +74,27 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
     return result.astype(int).reset_index()
 
 
+def long_recordings(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the AUC of long recordings with a short fault against those without, which no threshold spoils."""
+    normal = table[table["condition"] == "long normal"]
+    rows = []
+    faults = table[(table["group"] == "long") & (table["condition"] != "long normal")]
+    for kind, part in faults.groupby("condition", sort=False):
+        labels = np.repeat([0, 1], [len(normal), len(part)])
+        rows.append(
+            {"kind": kind}
+            | {name: auc(labels, np.concatenate([normal[column], part[column]])) for column, name in SYSTEMS.items()}
+        )
+    return pd.DataFrame(rows)
+
+
 def write(table: pd.DataFrame, detector: Detector, options) -> None:
-    """Write ``faults.csv``, ``kinds.csv``, ``alarms.csv`` and ``record.json`` to the folder ``options.out``."""
+    """Write the tables and ``record.json`` to the folder ``options.out``."""
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
-    for name, part in zip(("faults", "kinds", "alarms"), (*faults(table), alarms(table)), strict=True):
+    tables = dict(zip(("faults", "kinds"), faults(table), strict=True))
+    tables |= {"alarms": alarms(table), "long": long_recordings(table)}
+    for name, part in tables.items():
         write_table(part, out / f"{name}.csv")
         print(part.to_string())
     stored = detector._fitted().stored
@@ -82,12 +104,16 @@ def write(table: pd.DataFrame, detector: Detector, options) -> None:
         "seed": options.seed,
         "commit": records.commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "long_windows": sounds.LONG,
+        "seconds_of_fault": sounds.SHORT,
+        "level_of_long": sounds.LONG_LEVEL,
         "fitted": int((stored.clips["machine"] == "machine").sum()),
         "tested": int(table["clip"].nunique()),
         "seconds": stored.facts.seconds,
         "false_alarm_rate": stored.facts.false_alarm_rate,
         "outliers": [Path(name).name for name in stored.facts.outliers],
         "device": record["device"],
+        "versions": record["versions"],
         "steps": [
             stored.settings.candidate("autoencoder", "base").training.steps,
             stored.settings.candidate("classifier", "base").training.steps,

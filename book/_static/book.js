@@ -104,8 +104,8 @@ function context() {
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".points").forEach(answer);
   document.querySelectorAll("table.words").forEach(headed);
-  document.querySelectorAll(".bd-article :is(figure, div.cell_output, div.math, div.scrolls, .pst-scrollable-table-container)")
-    .forEach(scrolls);
+  document.querySelectorAll(`.bd-article :is(figure, pre, div.cell_output, div.output, div.math, div.scrolls,
+    .pst-scrollable-table-container)`).forEach(scrolls);
   document.querySelectorAll("table:has(thead button)").forEach(sortable);
   if (document.querySelector("#search-results")) {
     const script = document.head.appendChild(document.createElement("script"));

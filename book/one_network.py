@@ -1,0 +1,118 @@
+"""*Integrated* in a run: what it reaches next to what it stands in for, and the size of what it stands in for."""
+
+from pathlib import Path
+
+import pandas as pd
+from paired import paired, read_differences, verdict
+from tables import BLANK, effect, percent, table
+
+from asdlib.classifier import FILES as STAGES
+from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, BRANCHES, MIX, candidate_of
+from asdlib.paths import CHOICES, INTEGRATED, MODEL, RECORD, Run
+from asdlib.records import read_records
+from asdlib.tables import read_table
+
+ROW = ("Integrated", "")
+OTHERS = {
+    (MIX, "fixed"): "*mix* without labels",
+    (MIX, "cross-fitted"): "*mix*, cross-fitted",
+    (AE, "fixed"): "*AE* without labels",
+    (BC, "fixed"): "*BC* without labels",
+    ("Mahalanobis", ""): "*Mahalanobis*",
+}
+"""rows and selections of Table 1 to compare with, and what to call them"""
+FILES = {"autoencoder": [MODEL], "classifier": list(STAGES.values())}
+"""the networks in a folder of a trained candidate"""
+ABSENT = "*Integrated* was not run in this profile."
+
+
+def pages(run: Run, settings, machines: list[str]) -> dict[str, str]:
+    """The generated parts of the chapter by file name.
+
+    Args:
+        run: The run.
+        settings: Its settings.
+        machines: Its machine types.
+    """
+    return {
+        "generated/one_model.md": reached(read_table(run.table1), read_differences(run)),
+        "generated/one_model_size.md": replaced(run, settings, machines),
+    }
+
+
+def reached(table1: pd.DataFrame, differences: pd.DataFrame) -> str:
+    """What *Integrated* reaches over all machine types, sections and domains, and by how much that differs from others.
+
+    Args:
+        table1: The run's ``table1.csv``.
+        differences: Its ``table1_differences.csv``.
+    """
+    whole = table1[(table1["machine"] == "all") & (table1["domain"] == "all")].set_index(["row", "selection"])
+    whole = whole.loc[whole["value"].notna(), ["value", "low", "high"]]
+    if ROW not in whole.index:
+        return ABSENT
+    rows, found = [("*Integrated*", percent(*whole.loc[ROW]), BLANK)], {}
+    for other, words in OTHERS.items():
+        if other in whole.index:
+            more = paired(differences, ROW, other, "all", "all")
+            rows.append((words, percent(*whole.loc[other]), effect(*more)))
+            place = verdict(*more[1:], ("better than", "worse than", "neither shown to be better nor worse than"))
+            found.setdefault(place, []).append(words)
+    columns = ["Row", "All", "*Integrated* minus it (points)"]
+    caption = (
+        "This run: harmonic mean of AUC and pAUC over all machine types, sections and domains, per cent, and paired "
+        "differences, with bootstrap intervals over clips."
+    )
+    shown = table(pd.DataFrame(rows, columns=columns), caption, "one-model-reached", "lrr")
+    lines = "\n".join(f"* {place} {'; '.join(words)}" for place, words in found.items())
+    return f"In this run, with one training per machine type, *Integrated* is\n\n{lines}\n\n{shown}"
+
+
+def replaced(run: Run, settings, machines: list[str]) -> str:
+    """The networks whose scores *mix* averages without labels, their parameters, and those of the one network."""
+    rows, shares = [], []
+    for machine in machines:
+        own = run.system(INTEGRATED, machine) / RECORD
+        folders = {branch: networks(run, settings, machine, branch) for branch in BRANCHES}
+        if not own.is_file() or not all(folders.values()):
+            continue
+        counts = {branch: sum(found.values()) for branch, found in folders.items()}
+        sizes = {
+            branch: sum(number * parameters(folder / RECORD) for folder, number in found.items())
+            for branch, found in folders.items()
+        }
+        together, single = sum(sizes.values()), parameters(own)
+        shares.append(sizes["classifier"] / together)
+        cells = [f"{number:,}" for branch in BRANCHES for number in (counts[branch], sizes[branch])]
+        rows.append((machine, *cells, f"{together:,}", f"{single:,}", f"{together / single:.1f}"))
+    if not rows:
+        return ABSENT
+    columns = ["Machine", "Autoencoders", "Parameters", "Classifiers", "Parameters", "All", "*Integrated*", "Times"]
+    caption = (
+        "The networks whose scores *mix* averages without labels, by machine type; each classifier counts twice, "
+        "before and after fine-tuning. *Times* is how many times as many parameters they have as the one network."
+    )
+    shown = table(pd.DataFrame(rows, columns=columns), caption, "one-model-size", "lrrrrrrr")
+    low, high = (f"{100 * edge(shares):.0f}" for edge in (min, max))
+    share = low if low == high else f"{low} to {high}"
+    return f"{shown}\nThe classifiers hold {share} % of the ensemble's parameters.\n"
+
+
+def networks(run: Run, settings, machine: str, branch: str) -> dict[Path, int]:
+    """The folders of the trained networks of a branch's ensemble without labels, and how many each holds."""
+    choices = read_table(run.system("ensemble", machine) / CHOICES)
+    row = {"autoencoder": AE_ENSEMBLE, "classifier": BC_ENSEMBLE}[branch]
+    chosen = choices.loc[(choices["selection"] == "fixed") & (choices["row"] == row), "members"]
+    systems = {system for members in chosen for system in members.split("; ")}
+    candidates = sorted({settings.trained_as(branch, candidate_of(system)) for system in systems})
+    folder = run.system(branch, machine)
+    sections = [path.name for path in sorted(folder.glob("[0-9][0-9]*"))] if branch == "classifier" else [None]
+    return {
+        path: sum((path / file).is_file() for file in FILES[branch])
+        for path in (run.system(branch, machine, name, section) for name in candidates for section in sections)
+    }
+
+
+def parameters(record: Path) -> int:
+    """The number of parameters of a trained network, as its record says."""
+    return int(read_records(record)[0]["parameters"])

@@ -1,0 +1,44 @@
+"""Read the paired differences between rows of Table 1, and say what an interval shows."""
+
+import numpy as np
+import pandas as pd
+
+from asdlib.paths import Run
+
+FIGURES = ["difference", "low", "high"]
+
+
+def verdict(low: float, high: float, words: tuple[str, str, str]) -> str:
+    """The first word if the interval lies above zero, the second if it lies below, the third if it holds zero.
+
+    >>> verdict(0.1, 0.2, ("better", "worse", "neither")), verdict(-0.1, 0.2, ("better", "worse", "neither"))
+    ('better', 'neither')
+    """
+    return words[0] if low > 0 else words[1] if high < 0 else words[2]
+
+
+def paired(differences: pd.DataFrame, one: tuple, other: tuple, machine: str, domain: str) -> tuple[float, ...]:
+    """The difference of two rows (row, selection) on the same clips with its interval; NaN if it was not computed.
+
+    Args:
+        differences: ``table1_differences.csv``, which has each pair in one order only.
+        one: The row to subtract from.
+        other: The row to subtract.
+        machine: A machine type, or ``all``.
+        domain: A domain, or ``all``.
+    """
+    cell = differences[(differences["machine"] == machine) & (differences["domain"] == domain)]
+    keys = ["row", "selection", "than", "than_selection"]
+    cell = cell.set_index(keys)[FIGURES]
+    if (*one, *other) in cell.index:
+        return tuple(cell.loc[(*one, *other)])
+    if (*other, *one) in cell.index:
+        difference, low, high = cell.loc[(*other, *one)]
+        return -difference, -high, -low
+    return (np.nan,) * 3
+
+
+def read_differences(run: Run) -> pd.DataFrame:
+    """The paired differences of all rows of Table 1 of a run."""
+    empty = {name: [""] for name in FIGURES}
+    return pd.read_csv(run.differences, keep_default_na=False, na_values=empty, dtype={"machine": str})

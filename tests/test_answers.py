@@ -1,0 +1,335 @@
+"""What chapters say about the run is what its files say, computed here in another way, and holds for any run."""
+
+import itertools
+import json
+import re
+import statistics
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_scores
+from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
+
+BOOK = Path(__file__).resolve().parent.parent / "book"
+sys.path[:0] = [str(BOOK)]
+
+import ablation_tables  # noqa: E402
+import answers  # noqa: E402
+import one_network  # noqa: E402
+import paired  # noqa: E402
+import schematics  # noqa: E402
+
+from asdlib import ensemble, params  # noqa: E402
+from asdlib.autoencoder.train import noam  # noqa: E402
+from asdlib.evaluation import table1  # noqa: E402
+from asdlib.paths import Run  # noqa: E402
+from asdlib.tables import read_table  # noqa: E402
+
+VARIANTS = {"autoencoder": ["median", "l1"], "classifier": ["w50_mean", "mahalanobis"]}
+MIX = "AE+BC ensemble (mix)"
+CHAPTERS = {path.stem: path.read_text(encoding="utf-8") for path in BOOK.glob("*.md")}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """Return settings and folder of a run on random scores, whose classifiers work by the Mahalanobis distance only."""
+    settings = synthetic_scores.settings(
+        tmp_path_factory.mktemp("runs"),
+        evaluation={"bootstrap": 100},
+        **{branch: {"scorer": {"variants": names}} for branch, names in VARIANTS.items()},
+    )
+    synthetic_scores.write_run(settings, seed=3, variants=list(itertools.chain(*VARIANTS.values())))
+    run = Run.of(settings)
+    for machine, branch, candidate in itertools.product(("fan", "valve"), VARIANTS, ("c0", "c1")):
+        path = run.scores(branch, machine, candidate)
+        frame = pd.read_csv(path, dtype={"section": str})
+        frame = frame[frame["system"].str.rpartition("/")[2].isin(VARIANTS[branch])]
+        anomaly = frame["label"] == "anomaly"
+        frame.loc[anomaly & frame["system"].str.endswith("/mahalanobis"), "score"] += 2
+        frame.loc[anomaly & frame["system"].str.endswith("/median"), "score"] *= 30  # a long tail
+        frame.loc[(frame["domain"] == "target") & frame["system"].str.endswith("/l1"), "score"] += 2
+        frame.to_csv(path, index=False)
+    for machine in ("fan", "valve"):
+        ensemble.run(settings, machine)
+    table1.run(settings)
+    return settings, run
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of a Markdown table, without its heading; minus signs as Python reads them."""
+    lines = [line.replace("−", "-") for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines[2:]]
+
+
+def figure(clips: pd.DataFrame, score: str = "score") -> float:
+    """The harmonic mean of AUC and pAUC over sections by scikit-learn; within a section, halves are averaged."""
+    values = []
+    for _, section in clips.groupby("section"):
+        for most in (None, 0.1):
+            halves = [
+                roc_auc_score(half["label"] == "anomaly", half[score], max_fpr=most)
+                for _, half in section.groupby("fold" if "fold" in section else "section")
+            ]
+            values.append(statistics.mean(halves))
+    return 100 * statistics.harmonic_mean(values)
+
+
+def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
+    settings, run = done
+    text = answers.autoencoder(run, settings, "fan")
+    frame = pd.read_csv(run.scores("autoencoder", "fan", "c0"), dtype={"section": str})
+    frame = frame[(frame["split"] == "test") & (frame["label"] == "normal")]
+    narrower = 0
+    for section, *cells in rows(text):
+        gaps = []
+        for name, (source, target, share) in zip(("l1", "median"), (cells[:3], cells[3:]), strict=True):
+            part = frame[(frame["section"] == section) & (frame["system"] == f"autoencoder/c0/{name}")]
+            both = [part.loc[part["domain"] == domain, "score"].tolist() for domain in ("source", "target")]
+            above = statistics.mean(two > one for one, two in itertools.product(*both))
+            assert share == f"{100 * above:.0f} %"
+            assert [float(source), float(target)] == pytest.approx(list(map(statistics.median, both)), abs=0.006)
+            gaps.append(abs(above - 0.5))
+        narrower += gaps[1] < gaps[0]
+    assert len(rows(text)) == 2 == narrower, "the gap was put into the error, and not into the score"
+    assert f"narrows the gap in {narrower} of 2 sections" in text and "widens it in 0" in text
+
+
+def test_the_classifiers_scores_are_judged_by_their_intervals(done):
+    settings, run = done
+    text = answers.classifier(run, settings, "fan")
+    frame = pd.read_csv(run.scores("classifier", "fan", "c0"), dtype={"section": str})
+    for domain, *cells in rows(text):
+        test = frame[(frame["split"] == "test") & (frame["domain"] == domain)]
+        shown = [list(map(float, re.findall(r"[+-]?[\d.]+", cell))) for cell in cells]
+        for name, (value, *_) in zip(VARIANTS["classifier"], shown, strict=False):
+            assert value == pytest.approx(figure(test[test["system"] == f"classifier/c0/{name}"]), abs=0.006)
+        line = next(line for line in text.splitlines() if line.startswith(f"* {domain}: "))
+        assert shown[0][1] < 50 < shown[0][2] and "the paper's score cannot be told from chance" in line
+        assert shown[1][1] > 50 and "the Mahalanobis distance lies above chance" in line
+        assert shown[2][1] > 0 and line.endswith("is better than it.")
+    assert len(rows(text)) == 2
+
+
+def test_agreement_is_the_mean_within_and_between_branches(done):
+    settings, run = done
+    text = answers.agreement(run, settings, "fan")
+    frame = pd.read_csv(run.system("ensemble", "fan") / "agreement.csv")
+    means = {}
+    for first, second, value in frame[["first", "second", "correlation"]].to_numpy():
+        means.setdefault(frozenset({first.split("/")[0], second.split("/")[0]}), []).append(value)
+    expected = {key: statistics.mean(values) for key, values in means.items()}
+    apart = expected[frozenset({"autoencoder", "classifier"})]
+    assert f"{apart:.2f} between" in text
+    for branch, words in (("autoencoder", "two autoencoders"), ("classifier", "two classifiers")):
+        assert f"{expected[frozenset({branch})]:.2f} for {words}" in text
+        warmer = expected[frozenset({branch})] > apart
+        assert warmer == ("every square" in text or words in text.partition("warmer: ")[2].partition(")")[0])
+
+
+def test_mix_is_compared_with_its_branches_and_with_ranks(done):
+    settings, run = done
+    text = answers.ensembles(run, settings, "fan")
+    frame = pd.read_csv(run.system("ensemble", "fan") / "scores.csv", dtype={"section": str}).fillna({"fold": ""})
+    ahead, ranked = 0, {"fixed": [], "chosen": []}
+    for selection, domain, *cells in rows(text):
+        part = frame[(frame["selection"] == selection) & (frame["domain"] == domain)]
+        keys = ["section", "fold", "label", "clip", "split"]
+        wide = part.assign(row=part["system"].str.rpartition("/")[2]).pivot(index=keys, columns="row", values="score")
+        test = wide.reset_index().query("split == 'test'")
+        values = [figure(test, name) for name in ("AE ensemble", "BC ensemble", MIX)]
+        assert list(map(float, cells[:3])) == pytest.approx(values, abs=0.006)
+        parts = [test["section"], test["fold"]]
+        test["ranks"] = sum(test.groupby(parts)[name].transform(rankdata) for name in ("AE ensemble", "BC ensemble"))
+        ranks = figure(test, "ranks")
+        assert float(cells[4]) == pytest.approx(ranks, abs=0.006)
+        assert float(cells[3].split()[0]) == pytest.approx(values[2] - max(values[:2]), abs=0.006)
+        ahead += values[2] > max(values[:2])
+        ranked["fixed" if selection == "fixed" else "chosen"].append(ranks > values[2])
+        if selection == "development":  # normalised by the test clips
+            for name, spread in zip(("AE ensemble", "BC ensemble"), cells[5:], strict=True):
+                scaled = test.groupby("section")[name].transform(lambda own: (own - own.mean()) / own.std(ddof=0))
+                normal = scaled[test["label"] == "normal"].groupby(test["section"])
+                width = (normal.quantile(0.75) - normal.quantile(0.25)).mean()
+                assert float(spread) == pytest.approx(width, abs=0.006)
+    assert len(rows(text)) == 6 and f"in {ahead} of 6 cells" in text
+    counts = [f"{sum(found)} of {len(found)} cells chosen {words}"
+              for found, words in ((ranked["chosen"], "with labels"), (ranked["fixed"], "without"))]  # fmt: skip
+    assert " and ".join(counts) in text
+    assert re.search(r"clips of the BC ensemble spread \d+\.\d times", text), "the autoencoders have a long tail"
+
+
+def test_answers_say_what_a_run_lacks(done):
+    settings, run = done
+    changed = params.merge(settings.resolved(), {"classifier": {"scorer": {"variants": ["w50_mean"]}}})
+    short = params.Settings.model_validate(changed)
+    assert "no Mahalanobis distance" in answers.classifier(run, short, "fan")
+    assert one_network.reached(pd.DataFrame(columns=["row", "machine", "domain", "selection", "value", "low", "high"]),
+                               pd.DataFrame()) == one_network.ABSENT  # fmt: skip
+
+
+def test_every_answer_is_in_a_chapter():
+    included = re.findall(r"\{include\} generated/answer_(\w+)\.md", "".join(CHAPTERS.values()))
+    assert sorted(included) == sorted(answers.ANSWERS)
+
+
+# The one network ------------------------------------------------------------------------------------------------------
+def test_differences_are_found_in_either_order(done):
+    _, run = done
+    frame = paired.read_differences(run)
+    first = frame[(frame["machine"] == "all") & (frame["domain"] == "all")].iloc[0]
+    one, other = (first["row"], first["selection"]), (first["than"], first["than_selection"])
+    found = paired.paired(frame, one, other, "all", "all")
+    assert found == tuple(first[["difference", "low", "high"]])
+    assert paired.paired(frame, other, one, "all", "all") == (-found[0], -found[2], -found[1])
+    assert np.isnan(paired.paired(frame, one, ("no such row", ""), "all", "all")).all()
+
+
+def test_what_the_one_network_reaches_is_judged_by_paired_intervals(done):
+    _, run = done
+    frame = read_table(run.table1)
+    text = one_network.reached(frame, paired.read_differences(run))
+    whole = frame[(frame["machine"] == "all") & (frame["domain"] == "all")].set_index(["row", "selection"])["value"]
+    own = float(whole["Integrated", ""])
+    words = {words: float(whole[key]) for key, words in one_network.OTHERS.items()}
+    shown = rows(text)[1:]
+    assert [row[0] for row in shown] == list(words)
+    for name, value, less in shown:
+        assert float(value.split()[0]) == pytest.approx(100 * words[name], abs=0.006)
+        difference, low, high = map(float, re.findall(r"[+-]?[\d.]+", less))
+        place = "better than" if low > 0 else "worse than" if high < 0 else "neither shown to be better nor worse than"
+        assert name in next(line for line in text.splitlines() if line.startswith(f"* {place}")), less
+        if "cross-fitted" not in name:  # a mean over halves there
+            assert difference == pytest.approx(100 * (own - words[name]), abs=0.006)
+
+
+def test_the_networks_of_the_ensemble_are_counted_with_their_parameters(done):
+    settings, run = done
+    assert one_network.replaced(run, settings, ["fan"]) == one_network.ABSENT, "nothing was trained"
+
+    def train(folder: Path, parameters: int, *files: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "record.json").write_text(json.dumps({"parameters": parameters}), encoding="utf-8")
+        for file in files:
+            (folder / file).touch()
+
+    train(run.system("integrated", "fan"), 50, "model.safetensors")
+    train(run.system("autoencoder", "fan", "c0"), 100, "model.safetensors", "scorers.safetensors")
+    for section in ("00", "01"):
+        train(run.system("classifier", "fan", "c0", section), 1000, "source.safetensors", "target.safetensors")
+    text = one_network.replaced(run, settings, ["fan", "valve"])
+    assert rows(text) == [["fan", "1", "100", "4", "4,000", "4,100", "50", "82.0"]], "c1 is the same network as c0"
+    assert "The classifiers hold 98 % of the ensemble's parameters." in text
+
+
+# Ablations ------------------------------------------------------------------------------------------------------------
+def test_ablations_show_the_reference_every_difference_and_what_is_decided():
+    folder = BOOK / "results" / "ablations"
+    pages = ablation_tables.pages(folder)
+    frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
+    everything = frame[frame["domain"] == "all"]
+    shown = {row[0].replace("`", ""): row for row in rows(pages["generated/ablations.md"]) if len(row) == 6}
+    for item in everything.itertuples():
+        row = shown[f"{item.candidate}, {item.variant}"]
+        assert row[2].split()[0] == f"{100 * item.value:.2f}" and row[5].split()[0] == f"{100 * item.difference:+.2f}"
+        reference = shown[item.than.replace("/", ", ")]
+        value = float(reference[2].split()[0])
+        assert 100 * (item.value - item.difference) == pytest.approx(value, abs=0.006), "the reference has a row"
+    decided = {}
+    for item in everything[everything["change"] != ""].itertuples():
+        sign = (item.low > 0) - (item.high < 0)
+        decided.setdefault((item.branch, item.candidate), []).append(sign)
+    lines = re.findall(r"^\* (Shown.*|Neither.*)$", pages["generated/ablations_verdict.md"], re.M)
+    for kind, line in zip(("lose", "gain", "depend", "undecided") * 2, lines, strict=True):
+        branch = "autoencoder" if lines.index(line) < 4 else "classifier"
+        own = {name: signs for (where, name), signs in decided.items() if where == branch}
+        sets = {
+            "lose": [name for name, signs in own.items() if set(signs) == {-1}],
+            "gain": [name for name, signs in own.items() if set(signs) == {1}],
+            "undecided": [name for name, signs in own.items() if set(signs) == {0}],
+        }
+        sets["depend"] = [name for name, signs in own.items() if len(set(signs)) > 1]
+        if kind == "undecided":
+            assert f"decides {len(sets[kind])} of {len(own)} changes" in line
+        else:
+            listed = line.partition(": ")[2]
+            assert re.findall(r"`(\w+)`", listed) == sets[kind] and ("none" in listed) == (not sets[kind])
+    masking = pages["generated/ablations_masking.md"]
+    for item in everything[everything["candidate"] == "no_masking"].itertuples():
+        word = "loses" if item.low > 0 else "gains" if item.high < 0 else "neither"
+        assert re.search(rf"\*{item.variant}\*: .*{100 * abs(item.difference):.2f} .*{word}", masking)
+
+
+def test_the_reference_of_the_ablations_is_called_an_extension_if_it_is_one():
+    settings = json.loads((BOOK / "results" / "ablations" / "record.json").read_text(encoding="utf-8"))["settings"]
+    text = ablation_tables.reference(settings)
+    assert "but an extension" in text and f"{100 * settings['autoencoder']['training']['pseudo_target']:.0f} %" in text
+    assert "no shifted clips" in ablation_tables.reference(params.load("paper").resolved())
+
+
+# Schematics -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("profile", ["demo", "paper", "quick"])
+@pytest.mark.parametrize("name", schematics.DIAGRAMS)
+def test_the_text_of_a_schematic_lies_in_its_boxes(name, profile):
+    picture = schematics.figure(schematics.DIAGRAMS[name](params.load(profile)))
+    picture.canvas.draw()
+    axes = picture.axes[0]
+    boxes = [patch.get_window_extent() for patch in axes.patches]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    texts = [text for text in axes.texts if text.get_text()]
+    for text in texts:
+        own = text.get_window_extent()
+        assert any(box.x0 < own.x0 and own.x1 < box.x1 and box.y0 < own.y0 and own.y1 < box.y1 for box in boxes), (
+            text.get_text()
+        )
+    extents = [text.get_window_extent() for text in texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(extents, 2))
+    assert picture.bbox.width >= max(box.x1 for box in boxes) and min(box.x0 for box in boxes) >= 0
+    schematics.plt.close(picture)
+
+
+def test_the_numbers_of_schematics_are_settings():
+    settings = params.load("paper")
+    before = {name: str(rows(settings)) for name, rows in schematics.DIAGRAMS.items()}
+    changes = {
+        "autoencoder": {"model": {"latent": 77}, "scorer": {"copies": 1}},
+        "classifier": {"model": {"backbone": "mixnet_x"}, "images": {"windows": 23}},
+        "integrated": {"model": {"embedding": 91}, "training": {"shares": {"ddcsad": 0}}},
+    }
+    settings = params.load("paper", changes)
+    after = {name: str(rows(settings)) for name, rows in schematics.DIAGRAMS.items()}
+    assert "77 units" in after["autoencoder"] and "'1 copy," in after["autoencoder"]
+    assert "mixnet_x" in after["classifier"] and "23 waveforms" in after["classifier"]
+    assert "91 units" in after["integrated"] and "DDCSAD" in before["integrated"]
+    assert "DDCSAD" not in after["integrated"]
+
+
+def test_schematics_have_an_opaque_background_and_the_same_bytes_again(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        schematics.draw(params.load("demo"), tmp_path / folder)
+    for name in schematics.DIAGRAMS:
+        text = (tmp_path / "one" / f"schematic_{name}.svg").read_text()
+        assert text == (tmp_path / "two" / f"schematic_{name}.svg").read_text()
+        patch = ElementTree.fromstring(text).find(".//*[@id='patch_1']/*")
+        assert "fill: #ffffff" in patch.get("style") and "opacity" not in patch.get("style")
+        assert f"{{figure}} generated/schematic_{name}.svg" in "".join(CHAPTERS.values())
+
+
+# Equations ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("channels", "warmup", "steps", "cooldown"), [(64, 40, 200, 0.5), (128, 100, 1000, 0.25)])
+def test_the_equation_of_the_learning_rate_gives_the_one_of_the_training(channels, warmup, steps, cooldown):
+    for latex in (
+        r"r(i) &= r_0 \, C^{-1/2} \, g(i) \, h(i) \\",
+        r"g(i) &= \min \left( i^{-1/2}, \, i \, V^{-3/2} \right) \\",
+        r"h(i) &= \min \left( \frac{N + 1 - i}{c N}, \, 1 \right)",
+    ):
+        assert f"\n{latex}\n" in CHAPTERS["autoencoder"]
+    factor = noam(channels, warmup, steps, cooldown)
+    for i in (1, warmup, steps // 2, steps - 1, steps):
+        rise = channels**-0.5 * min(i**-0.5, i * warmup**-1.5)
+        assert factor(i - 1) == pytest.approx(rise * min((steps + 1 - i) / (cooldown * steps), 1))
