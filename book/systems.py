@@ -152,7 +152,7 @@ RULE = (
     "effect lie above zero, is contradicted if both lie below, and is undecided otherwise. Where a cell counts machine "
     "types, the count decides: *several machine types* holds if two or more are ahead by more than a point with their "
     "interval above zero, and is undecided otherwise; *each approach outperforms the other* holds if each is ahead "
-    "somewhere with its interval, and is contradicted if one of them is everywhere."
+    "somewhere with its interval, and is contradicted if one of them is ahead everywhere."
 )
 """how a verdict of :mod:`asdlib.challenge.verdicts` comes about, in the words of the captions"""
 
