@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from tables import BLANK, day, effect, percent, signed, table
+from verdicts import marked
 
 from asdlib.plots import style
 from asdlib.plots import systems as plots
@@ -168,7 +169,7 @@ def claims(folder: Path, year: int) -> str:
         if "none" in by.index:
             cells[1] = _with_both_intervals(by.loc["none"])
         tested = test + (f" ({part})" if part else "")
-        rows.append((f"**{judged['verdict']}**", f"{claim} ({source})", tested, *cells))
+        rows.append((marked(judged["verdict"]), f"{claim} ({source})", tested, *cells))
     columns = ["Verdict", "The paper says", "Test", *(name.capitalize() for name in SELECTIONS)]
     caption = (
         f"{year}: the paper's sentences about ensembles. Effects in percentage points (correlations times 100). {RULE}"

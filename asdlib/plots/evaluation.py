@@ -98,13 +98,13 @@ def claims(table: pd.DataFrame) -> Figure:
     names = {unit: [_claim(item) for item in part.itertuples()] for unit, part in panels}
     heights = [sum(2.9 + name.count("\n") for name in names[unit]) for unit, _ in panels]  # lines of text
     figure, axes = plt.subplots(
-        len(panels), 1, figsize=(6, 1.2 + 0.5 * len(panels) + 0.17 * sum(heights)), height_ratios=heights, squeeze=False
+        len(panels), 1, figsize=(5, 1.2 + 0.5 * len(panels) + 0.19 * sum(heights)), height_ratios=heights, squeeze=False
     )
     for axis, (unit, part) in zip(axes[:, 0], panels, strict=True):
         scale, words = (1, unit) if "correlation" in unit else (100, "difference in percentage points")
         top = 0.0
         for name, item in zip(names[unit], part.itertuples(), strict=True):
-            style = {"fontsize": "x-small", "va": "top", "bbox": {"color": "white", "pad": 1}}
+            style = {"fontsize": "small", "va": "top", "bbox": {"color": "white", "pad": 1}}
             axis.text(0.01, top - 0.25, name, transform=axis.get_yaxis_transform(), **style)
             place = top - 2 - name.count("\n")
             top = place - 0.9
@@ -127,7 +127,7 @@ def claims(table: pd.DataFrame) -> Figure:
 def _claim(item) -> str:
     """The verdict on a claim and what was tested, in lines as wide as a panel."""
     test = item.test.removesuffix(", all machine types").replace("AE+BC ensemble ", "").split(" (minus their")[0]
-    return textwrap.fill(f"{item.verdict.upper()}: {test.partition('; ')[0]}", 72)
+    return textwrap.fill(f"{item.verdict.upper()}: {test.partition('; ')[0]}", 52)
 
 
 def false_alarms(table: pd.DataFrame) -> Figure:
