@@ -61,7 +61,9 @@ def judged(folder: Path) -> str:
             whole = cell.loc[system, "all"]
             values = [percent(cell.loc[(system, domain), "value"]) for domain in ("source", "target", "all")]
             less = BLANK if system == "Integrated" else effect(whole["difference"], whole["low"], whole["high"])
-            shown.append([SETS.get(name, "mean of both") if sets[1:] else BLANK, PARTS.get(system, system), *values, less])
+            shown.append(
+                [SETS.get(name, "mean of both") if sets[1:] else BLANK, PARTS.get(system, system), *values, less]
+            )
     columns = ["Set", "System", "Source", "Target", "All", "*Integrated* minus it, all (points)"]
     caption = (
         f"*Integrated* on real toy cars, {', '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean over "
