@@ -576,7 +576,7 @@ def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
     assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]
     assert tab.index("The paper&#x27;s method") < tab.index("Our extensions")
     assert "ToyCar" not in table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], compare=False)
-    assert "is framed" in text and "undefined here" not in text
+    assert "best of each column and block is framed" in tab and "undefined here" not in text
 
 
 def test_table_1_explains_rows_that_are_undefined_or_the_same():
