@@ -20,7 +20,7 @@ def card(
         calibration: Calibrations by section and domain, and then by branch.
     """
     record, rate = facts.record, settings.data.sample_rate
-    own = clips[clips["machine"].eq(MACHINE) & clips["split"].ne("replaced")]  # see asdlib.detector.make.calibrate
+    own = clips[clips["machine"].eq(MACHINE) & clips["split"].ne("replaced")]  # see asdlib.detector.recalibrate
     lines = ["# Model card", "", "## What it learnt from", ""]
     lines += ["| section | normal clips | held out | changed conditions | held out |", "|---|---|---|---|---|"]
     for name, part in own.groupby("name", sort=False):

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import NotFittedError
 
 from asdlib import atomic
-from asdlib.detector import level, make, sources, store
+from asdlib.detector import level, make, recalibrate, sources, store
 from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.fitting import fit
 from asdlib.detector.inputs import list_recordings, write_files
@@ -144,7 +144,7 @@ class Detector(OutlierMixin, BaseEstimator):
             files = [path for group in recordings.sections.values() for path in group]
             recordings = sources.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
         store.copy(judge.folder, judge.identity, place / "made")
-        make.calibrate(judge, place / "made", recordings, changed)
+        recalibrate.calibrate(judge, place / "made", recordings, changed)
         return self._take(store.load(place / "made"), place / "made")
 
     def save(self, path: str | Path) -> None:
