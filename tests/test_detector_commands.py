@@ -150,6 +150,12 @@ def test_the_level_of_a_recording_is_no_fault(judge, gain):
     assert changed.level - plain.level == pytest.approx(gain, abs=0.05)
 
 
+def test_a_clipped_recording_is_noted(judge):
+    wave = hum(901) / np.abs(hum(901)).max()
+    assert not judge.judge((0.9 * wave, RATE)).note
+    assert judge.judge((np.clip(2 * wave, -1, 1), RATE)).note.startswith("the recording is clipped")
+
+
 def test_a_level_beyond_the_limit_is_reported_as_changed(judge, place, tmp_path, capsys):
     quiet = write(tmp_path / "quiet.wav", hum(902, burst=(0.5, 1.0)) / 30)
     verdict = judge.judge(quiet)
@@ -204,6 +210,8 @@ def test_the_false_alarm_rate_can_be_changed_at_any_time(place, tmp_path, capsys
     assert json.loads(printed.out)["threshold"] == scores.max() and len(scores) == 9
     assert "9 held-out clips allow a rate of false alarms of 10.0 % at best" in printed.err
     assert "99 or more new normal clips" in printed.err
+    with pytest.raises(DetectorError, match="false_alarm_rate is 'a'; expected a number"):
+        detector.false_alarm_rate = "a"
     with pytest.raises(DetectorError, match="false_alarm_rate is 2"):
         detector.false_alarm_rate = 2
 

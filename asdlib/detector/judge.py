@@ -6,10 +6,12 @@ wait for libraries that judging does not need, nor for PyTorch if the detector h
 """
 
 import dataclasses
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
+from asdlib.data.quality import CLIPPED
 from asdlib.data.recording import Recording
 from asdlib.detector import calibration, level, recordings, runtime, store
 from asdlib.detector.calibration import ENSEMBLE, STATISTICS
@@ -23,6 +25,9 @@ from asdlib.units import FULL_SCALE
 
 SILENCE = "the recording is silent; check the microphone"
 """note on a recording without any sound"""
+CLIPPING = "the recording is clipped, which may sound like a fault; record at a lower level"
+"""note on a recording that reaches full scale in more than :data:`asdlib.data.quality.CLIPPED` of a window's samples"""
+_FULL = 1 - 1 / FULL_SCALE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Verdict:
     nearest: dict | None
     """of an anomaly: ``recording`` and ``start`` of the most similar normal clip, if statistics know it"""
     note: str
-    """what is wrong with the recording although it was judged: silence, or its header; usually empty"""
+    """what is wrong with the recording although it was judged: silence, clipping, or its header; usually empty"""
 
     def as_dict(self) -> dict:
         """Return plain values, for JSON."""
@@ -148,9 +153,11 @@ class Judge:
         learnt = facts.levels.get(f"{code}/{domain}", facts.levels[f"{code}/source"])
         best: dict[bool, dict[str, float]] = {True: {}, False: {}}  # by whether level and response are as learnt
         found, changes, responses, worst, loudest = [], {True: [], False: []}, [], (-np.inf, None), -np.inf
+        clipped = False
         for begin, wave in recordings.windows(recording, rate, seconds):
             own = level.level(wave, rate)
             loudest = max(loudest, own)
+            clipped |= bool(np.mean(np.abs(wave) >= _FULL) > CLIPPED)
             change = own - learnt.median
             known = facts.level is None or not learnt.exceeded(change, facts.level_limit)
             gain = 0.0 if facts.level is None else facts.level - own
@@ -192,7 +199,7 @@ class Judge:
             branches=_branches(values, thresholds, limits, count, anomaly),
             spans=found,
             nearest=self._nearest(worst[1]) if anomaly else None,
-            note=SILENCE if loudest < level.SILENT else recording.note,
+            note=SILENCE if loudest < level.SILENT else "; ".join(filter(None, (CLIPPING * clipped, recording.note))),
         )
 
     def _nearest(self, measured: Measurement) -> dict | None:
@@ -223,8 +230,8 @@ class Judge:
 
 def check_rate(rate: float) -> None:
     """Raise a :class:`DetectorError` if ``rate`` is not a rate of false alarms."""
-    if not 0 < rate < 1:
-        raise DetectorError(f"false_alarm_rate is {rate}; expected a number between 0 and 1")
+    if not isinstance(rate, Real) or not 0 < rate < 1:
+        raise DetectorError(f"false_alarm_rate is {rate!r}; expected a number between 0 and 1")
 
 
 def _branches(values: dict, thresholds: dict, limits: dict, count: float, anomaly: bool) -> dict[str, dict]:
