@@ -47,7 +47,7 @@ def cost(frame: pd.DataFrame) -> str:
     every = {"title": "All stages", "runs": frame["runs"].sum(), "seconds": frame["seconds"].sum(), "device": BLANK}
     every |= {"longest": frame["longest"].max(), "peak_bytes": frame["peak_bytes"].max()}
     shown = [
-        (item.title, item.runs, f"{item.seconds:.0f}", f"{item.longest:.0f}", gibibytes(item.peak_bytes), item.device)
+        (item.title, item.runs, f"{item.seconds:,.0f}", f"{item.longest:,.0f}", gibibytes(item.peak_bytes), item.device)
         for item in pd.concat([frame, pd.DataFrame([every])]).itertuples()
     ]
     columns = ["Stage", "Notebooks", "Seconds in all", "Longest", "GiB", "Device"]
