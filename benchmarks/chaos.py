@@ -32,10 +32,10 @@ KINDS = {  # part of the command line of each kind of process
     "papermill": "asdlib execute",
     "Snakemake": "-m snakemake",
     "command": "asdlib reproduce",
-    "lender of kernels": "-m asdlib.execution.kernel_fork",
+    "process that forks kernels": "-m asdlib.execution.kernel_fork",
     "kernel": "ipykernel_launcher",
 }
-VICTIMS = ("kernel", "papermill", "lender of kernels", "Snakemake", "command", "all at once")
+VICTIMS = ("kernel", "papermill", "process that forks kernels", "Snakemake", "command", "all at once")
 STAGES = tuple(BY_NAME)
 """a kill in a stage waits for the beginning of its executed notebook"""
 TRAININGS = ("frame_autoencoder", "mobilenet", "autoencoder", "classifier")  # and one inside, for a checkpoint
@@ -242,7 +242,7 @@ def _processes(home: Path) -> dict[str, list[psutil.Process]]:
                 continue
             names = [kind for kind, words in KINDS.items() if words in " ".join(line)] if "bash" not in line[0] else []
             kind = names[0] if names else "others"
-            parent = process.parent() if kind == "lender of kernels" else None
+            parent = process.parent() if kind == "process that forks kernels" else None
             if parent and parent.cmdline() == line:
                 kind = "kernel"
             found.setdefault(kind, []).append(process)
