@@ -46,7 +46,7 @@ def pages(folder: Path) -> dict[str, str]:
         "intervals. A head whose losses all have weight 0 learns nothing and scores nothing, but stays in the network "
         "and in the number of its parameters."
     )
-    text = table(pd.DataFrame(rows, columns=columns), caption, "one-model-ablations", "lrrr")
+    text = table(pd.DataFrame(rows, columns=columns), caption, "one-model-ablations", "lrrr", "6 2 2 5")
     return {"generated/one_model_ablations.md": text, "generated/one_model_judged.md": judged(folder)}
 
 
@@ -71,7 +71,7 @@ def judged(folder: Path) -> str:
         "paired over clips and seeds, with 95 % intervals. *AE* and *BC* are the first candidate of each branch by the "
         "paper's score without labels, *AE + BC* the average of their z-scores."
     )
-    return table(pd.DataFrame(shown, columns=columns), caption, "one-model-judged", "llrrrr")
+    return table(pd.DataFrame(shown, columns=columns), caption, "one-model-judged", "llrrrr", "4 5 2 2 2 5")
 
 
 def values(folder: Path) -> dict[str, str]:

@@ -168,4 +168,10 @@ def families(kinds: pd.DataFrame) -> str:
         "AUC in per cent per family of faults of the synthetic machines (number of anomalous clips), mean over machine "
         "types, sections and domains."
     )
-    return table(pd.DataFrame(rows, columns=columns), caption, "shifts-kinds", "ll" + "r" * (len(names) + 1))
+    return table(
+        pd.DataFrame(rows, columns=columns),
+        caption,
+        "shifts-kinds",
+        "ll" + "r" * (len(names) + 1),
+        "6 3" + " 2" * (len(names) + 1),
+    )
