@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -138,12 +139,16 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         name: verdicts.counts(verdicts.read(path))
         for name, path in (("paper", run.claims), ("extensions", run.claims_extensions))
     }
+    with open(paths.project_root() / "pyproject.toml", "rb") as stream:
+        python = tomllib.load(stream)["project"]["requires-python"]
+    rate = params.load("detector").data.sample_rate
     config["parse"]["myst_substitutions"] = numbers | {
         "toycar": texts,
         "systems": systems.values(SYSTEMS),
         "verdicts": judged,
         "shifts": shifts.values(SHIFTS),
         "ablated": integrated.values(SHIFTS),
+        "project": {"python": python.removeprefix(">=") + " or newer", "rate": f"{rate:,}"},
         "detector": plain_detectors.values(SOURCES / "results" / "detector"),
     }
     with_repository(config)
@@ -252,7 +257,7 @@ def with_repository(config: dict) -> None:
         f"[Code of this book and of `asdlib`]({url})"
         if url
         else "This copy of the book was built without the address of a repository (`repository` in "
-        "`book/_config.yml`), so it cannot say where its code is published."
+        "`book/_config.yml`), so it cannot say where its code is published: ask whoever gave it to you."
     )
     if url:
         buttons = ("use_repository_button", "use_issues_button", "use_edit_page_button")

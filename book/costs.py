@@ -85,7 +85,7 @@ def benchmarks(path: Path) -> str:
             row.reference,
             f"{row.ours_seconds:.3g}",
             f"{row.reference_seconds:.3g}",
-            f"{row.ratio:.1f} ({row.low:.1f} to {row.high:.1f})",
+            f"{row.ratio:.1f} ({row.low:.1f} to {row.high:.1f})" + ", missed" * (row.ratio < row.goal),
             f"{row.goal:g}",
             BLANK if pd.isna(row.share_of_limit) else f"{100 * row.share_of_limit:.0f} %",
         )

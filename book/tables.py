@@ -33,7 +33,7 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
     rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     options = {":name:": name, ":class:": "words" if widths else "numbers" * ("r" in align), ":widths:": widths}
     head = "\n".join(f"{option} {value}" for option, value in options.items() if value)
-    return f":::{{table}} {caption}\n{head}\n\n{rows}\n:::\n"
+    return f":::{{table}} {typeset(caption)}\n{head}\n\n{rows}\n:::\n"
 
 
 def typeset(text: str) -> str:

@@ -105,5 +105,6 @@ def test_the_book_says_how_many_recordings_allow_which_rate():
     import plain_detectors
 
     rows = plain_detectors.rates().splitlines()
-    assert next(row for row in rows if row.startswith("| 40 |")).startswith("| 40 | 10 | 9.1 % | at most 9.1 % (")
-    assert next(row for row in rows if row.startswith("| 400 |")).startswith("| 400 | 100 | 1.0 % | at most 9.9 % (")
+    few, many = (next(row for row in rows if row.startswith(f"| {count} |")) for count in (40, 400))
+    assert few.startswith("| 40 | 10 | 9.1 % (") and few.endswith("| 9.1 % | 13 |")
+    assert many.startswith("| 400 | 100 | 9.9 % (") and many.endswith("| 1.0 % | 1 |")
