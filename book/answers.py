@@ -209,7 +209,23 @@ def _reason(cells: list[tuple]) -> str:
         counted += [f"{sum(better)} of {len(better)} cells chosen {labels}"] if better else []
     return words + (
         "In a mean of ranks both branches count alike whatever their tails, so where it exceeds *mix*, the tails cost "
-        f"*mix* something: in {' and '.join(counted)}."
+        f"*mix* something: in {' and '.join(counted)}.{_costs(cells)}"
+    )
+
+
+def _costs(cells: list[tuple]) -> str:
+    """How far *mix* and the mean of ranks are behind the better branch where *mix* is, and what the other branch has."""
+    behind = [cell for *_, cell, lead in cells if lead[0] < 0]
+    if not behind:
+        return ""
+    branches = np.array([sorted((cell[AE_ENSEMBLE], cell[BC_ENSEMBLE])) for cell in behind])
+    worse, better = branches.T
+    by_ranks, by_mix = (np.mean(better - [cell[name] for cell in behind]) for name in ("ranks", MIX))
+    return (
+        f" In the {len(behind)} cells where *mix* is behind, it is {100 * by_mix:.1f} points behind on average and the "
+        f"mean of ranks {100 * by_ranks:.1f}. What ranks leave is the cost of equal weights: the better branch reaches "
+        f"{percent(better.mean())} % there on average, the other {percent(worse.mean())} %, and chance is "
+        f"{100 * CHANCE:.0f} %."
     )
 
 
