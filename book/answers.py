@@ -214,7 +214,7 @@ def _reason(cells: list[tuple]) -> str:
 
 
 def _costs(cells: list[tuple]) -> str:
-    """How far *mix* and the mean of ranks are behind the better branch where *mix* is, and what the other branch has."""
+    """How far *mix* and the mean of ranks are behind the better branch where *mix* is, and what the other reaches."""
     behind = [cell for *_, cell, lead in cells if lead[0] < 0]
     if not behind:
         return ""
