@@ -180,7 +180,7 @@ def test_every_answer_is_in_a_chapter():
 # The one network ------------------------------------------------------------------------------------------------------
 def test_differences_are_found_in_either_order(done):
     _, run = done
-    frame = paired.read_differences(run)
+    frame = paired.read_differences(run.differences)
     first = frame[(frame["machine"] == "all") & (frame["domain"] == "all")].iloc[0]
     one, other = (first["row"], first["selection"]), (first["than"], first["than_selection"])
     found = paired.paired(frame, one, other, "all", "all")
@@ -192,7 +192,7 @@ def test_differences_are_found_in_either_order(done):
 def test_what_the_one_network_reaches_is_judged_by_paired_intervals(done):
     _, run = done
     frame = read_table(run.table1)
-    text = one_network.reached(frame, paired.read_differences(run))
+    text = one_network.reached(frame, paired.read_differences(run.differences))
     whole = frame[(frame["machine"] == "all") & (frame["domain"] == "all")].set_index(["row", "selection"])["value"]
     own = float(whole["Integrated", ""])
     words = {words: float(whole[key]) for key, words in one_network.OTHERS.items()}
