@@ -40,6 +40,10 @@ COMPARED = re.compile(r"(.+?) minus (.+?), (?:each of them, )?(all machine types
 """a test that compares a row with others on all machine types or one"""
 GAINS = re.compile(r"gain of (.+) over (.+)")
 """one of the two terms of a test that compares the gains of two rows over others"""
+LABELS = (
+    "The effect *without labels* is that of the rows fixed by the settings; it does not enter the verdict. The "
+    "difference of two gains has no interval there."
+)
 ABSENT = (np.nan,) * 3
 
 
@@ -91,10 +95,9 @@ def claims(
     ]
     caption = (
         "The paper's sentences, judged on the paper's rows. Effects in percentage points (correlations times 100), "
-        "with their intervals; of several leads the decisive one. The effect *without labels* is that of the rows "
-        "fixed by the settings; it does not enter the verdict. *Real score files*: a similar test on other people's "
-        "systems, by year, judged by the stricter rule of {doc}`real_systems`; what it compares is in brackets, and "
-        f"*not run* means that there is no such test. {MULTIPLICITY}"
+        f"with their intervals; of several leads the decisive one. {LABELS} *Real score files*: a similar test on "
+        "other people's systems, by year, judged by the stricter rule of {doc}`real_systems`; what it compares is in "
+        f"brackets, and *not run* means that there is no such test. {MULTIPLICITY}"
     )
     return table(pd.DataFrame(rows), caption, f"{name}-table", "", "3 7 3 4 8 3")
 
@@ -106,7 +109,8 @@ def of_one_run(frame: pd.DataFrame, name: str, differences: pd.DataFrame | None 
         for item in frame.itertuples()
     ]
     columns = ["Verdict", "The paper says", "Test and effect", "Rests on"]
-    caption = f"The paper's sentences, judged on the paper's rows; effects in percentage points. {MULTIPLICITY}"
+    caption = "The paper's sentences, judged on the paper's rows; effects in percentage points."
+    caption = " ".join([caption, *[LABELS] * (differences is not None), MULTIPLICITY])
     return table(pd.DataFrame(rows, columns=columns), caption, f"{name}-table", "", "3 6 8 3")
 
 
@@ -115,6 +119,7 @@ def extensions(frame: pd.DataFrame, name: str = "extensions", differences: pd.Da
     rows = [(marked(item.verdict), item.claim, _tested(item, differences), _basis(item)) for item in frame.itertuples()]
     columns = ["Verdict", "Statement", "Test and effect", "Rests on"]
     caption = "What our extensions gain; effects in percentage points, with their intervals."
+    caption = " ".join([caption, *[LABELS] * (differences is not None)])
     return table(pd.DataFrame(rows, columns=columns), caption, f"{name}-table", "", "3 6 8 3")
 
 

@@ -163,6 +163,25 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
     assert re.search(r"clips of the BC ensemble spread \d+\.\d times", text), "the autoencoders have a long tail"
 
 
+def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
+    settings, run = done
+    text = answers.ensembles(run, settings, "fan")
+    table = pd.read_csv(run.table1, keep_default_na=False)
+    whole = table[(table["machine"] == "all") & (table["domain"] == "all")].set_index(["row", "selection"])["value"]
+    for selection in ("development", "cross-fitted", "fixed"):
+        words = text.partition("Over all machine types")[2].partition(f"*{selection}* ")[2].partition(": it ")
+        shown = [float(part.split()[0].replace("−", "-")) for part in words[0].split(" and ")]
+        own = float(whole[MIX, selection])
+        expected = [100 * (own - float(whole[other, selection])) for other in ("AE ensemble", "BC ensemble")]
+        assert shown == pytest.approx(expected, abs=0.006)
+        bounds = [[float(number) for number in re.findall(r"[-+]?\d+\.\d+", part.replace("−", "-"))[1:]]
+                  for part in words[0].split(" and ")]  # fmt: skip
+        verdict = "leads both" if min(low for low, _ in bounds) > 0 else "trails one" if min(
+            high for _, high in bounds) < 0 else "is not shown"  # fmt: skip
+        assert words[2].startswith(verdict), (selection, bounds)
+    assert "cannot compare" in answers._over_machines(paired.read_differences(run.differences).iloc[:0])
+
+
 def test_answers_say_what_a_run_lacks(done):
     settings, run = done
     changed = params.merge(settings.resolved(), {"classifier": {"scorer": {"variants": ["w50_mean"]}}})
