@@ -122,7 +122,7 @@ def agreement(run: Run, settings, machine: str) -> str:
 def ensembles(run: Run, settings, machine: str) -> str:
     """*mix* next to its branches by selection, with the spread of normal clips that decides which branch counts."""
     frame = read_table(run.system("ensemble", machine) / SCORES)
-    differences = read_differences(run)
+    differences = read_differences(run.differences)
     rows, cells = [], []
     for selection in SELECTIONS:
         for domain in ("source", "target"):
@@ -144,7 +144,7 @@ def ensembles(run: Run, settings, machine: str) -> str:
         "the range of the middle half of the normal clips in the scores that *mix* averages."
     )
     shown = table(pd.DataFrame(rows, columns=columns), caption, "mix-and-branches", "ll" + "r" * 7)
-    return f"{_verdict_on_mix(cells)}\n\n{shown}\n\n{_reason(cells)}"
+    return f"{_verdict_on_mix(cells)}\n\n{_over_machines(differences)}\n\n{shown}\n\n{_reason(cells)}"
 
 
 def _mixed(frame: pd.DataFrame, selection: str, domain: str, p: float) -> dict | None:
@@ -185,6 +185,25 @@ def _verdict_on_mix(cells: list[tuple]) -> str:
         compared = " and ".join(f"{signed(fixed - half)} points in the {name} domain" for fixed, half, name in pairs)
         words += f" Without any label *mix* differs from the cross-fitted one by {compared}."
     return words
+
+
+def _over_machines(differences: pd.DataFrame) -> str:
+    """What *mix* gains over each ensemble over all machine types, by selection."""
+    parts = []
+    for selection in SELECTIONS:
+        leads = [paired(differences, (MIX, selection), (other, selection), "all", "all")
+                 for other in (AE_ENSEMBLE, BC_ENSEMBLE)]  # fmt: skip
+        if any(np.isnan(lead[0]) for lead in leads):
+            continue
+        low, high = (min(lead[bound] for lead in leads) for bound in (1, 2))  # leads both, or trails one of them
+        words = verdict(low, high, ("leads both", "trails one of them", "is not shown to lead both or to trail one"))
+        parts.append(f"*{selection}* {effect(*leads[0])} and {effect(*leads[1])}: it {words}")
+    if not parts:
+        return "This run cannot compare *mix* with both ensembles over all machine types."
+    return (
+        "Over all machine types, *mix* minus the AE ensemble and minus the BC ensemble, in percentage points, is "
+        f"{'; '.join(parts)}."
+    )
 
 
 def _reason(cells: list[tuple]) -> str:

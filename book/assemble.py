@@ -39,6 +39,7 @@ import verdicts
 import yaml
 from contents import api, contents, firsts, machine_page, reference_page
 from executed import Executed, as_page, seconds
+from paired import read_differences
 
 from asdlib import params, paths
 from asdlib.errors import AsdError
@@ -197,10 +198,13 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/larger.md": tables.larger(),
         "generated/claims.md": verdicts.claims(
             verdicts.read(there(run.claims)),
+            read_differences(there(run.differences)),
             verdicts.read(REAL / "claims.csv"),
             verdicts.read(SYSTEMS / "claims.csv"),
         ),
-        "generated/claims_extensions.md": verdicts.extensions(verdicts.read(there(run.claims_extensions))),
+        "generated/claims_extensions.md": verdicts.extensions(
+            verdicts.read(there(run.claims_extensions)), differences=read_differences(there(run.differences))
+        ),
         "generated/claims_seeds.md": verdicts.over_seeds(run),
         "generated/by_hand.md": clips.by_hand(run, *first_section(run, machines), settings.evaluation.p),
         "generated/colours.md": tables.colours(),

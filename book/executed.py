@@ -19,7 +19,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 LINES = 12
 """lines of a cell's printed output that a page shows; the downloaded notebook has all"""
 
-NUMBER = re.compile(r"(?<=>)(-?)(\d[\d.,]*)(%?)(?=</td>)")
+NUMBER = re.compile(r"(?<=>)([-+]?)(\d[\d.,]*)(%?)(?=</td>)")
 """a number in a cell of an HTML table"""
 
 
@@ -164,15 +164,15 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 
 
 def typeset(text: str) -> str:
-    """HTML with minus signs in its tables, none at what is rounded to zero, and a space before the sign for per cent.
+    """HTML with minus signs in its tables, no sign at a rounded zero, and a space before the sign for per cent.
 
-    >>> typeset("<td>-0.52%</td><td>-0.00</td>")
-    '<td>−0.52 %</td><td>0.00</td>'
+    >>> typeset("<td>-0.52%</td><td>-0.00</td><td>+0.00</td><td>+1.20</td>")
+    '<td>−0.52 %</td><td>0.00</td><td>0.00</td><td>+1.20</td>'
     """
 
     def write(number: re.Match) -> str:
-        minus, digits, percent = number.groups()
-        return f"{minus and digits.strip('0.,') and '−'}{digits}{percent and ' %'}"
+        sign, digits, percent = number.groups()
+        return f"{digits.strip('0.,') and sign.replace('-', '−')}{digits}{percent and ' %'}"
 
     return NUMBER.sub(write, text)
 

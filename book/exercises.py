@@ -84,7 +84,7 @@ def ensembles(run: Run, settings, machine: str) -> str:
 
 def one_model(run: Run, settings, machine: str) -> str:
     """In which cells the one network is shown to be better or worse than *mix* without labels."""
-    differences, rows = read_differences(run), []
+    differences, rows = read_differences(run.differences), []
     machines = differences.loc[differences["machine"] != "all", "machine"].unique()
     for name, domain in itertools.product(machines, ("source", "target")):
         more = paired(differences, ROW, (MIX, "fixed"), name, domain)

@@ -35,7 +35,7 @@ def pages(run: Run, settings, machines: list[str]) -> dict[str, str]:
         machines: Its machine types.
     """
     return {
-        "generated/one_model.md": reached(read_table(run.table1), read_differences(run)),
+        "generated/one_model.md": reached(read_table(run.table1), read_differences(run.differences)),
         "generated/one_model_size.md": replaced(run, settings, machines),
     }
 

@@ -1,9 +1,9 @@
 """Read the paired differences between rows of Table 1, and say what an interval shows."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
-
-from asdlib.paths import Run
 
 FIGURES = ["difference", "low", "high"]
 
@@ -38,7 +38,7 @@ def paired(differences: pd.DataFrame, one: tuple, other: tuple, machine: str, do
     return (np.nan,) * 3
 
 
-def read_differences(run: Run) -> pd.DataFrame:
-    """The paired differences of all rows of Table 1 of a run."""
+def read_differences(path: Path) -> pd.DataFrame:
+    """The paired differences of all rows of Table 1 of a run: its ``table1_differences.csv``."""
     empty = {name: [""] for name in FIGURES}
-    return pd.read_csv(run.differences, keep_default_na=False, na_values=empty, dtype={"machine": str})
+    return pd.read_csv(path, keep_default_na=False, na_values=empty, dtype={"machine": str})

@@ -10,6 +10,7 @@ import pandas as pd
 import table_one
 import tables
 import verdicts
+from paired import read_differences
 from tables import day, percent, table
 
 from asdlib import metrics, origin
@@ -269,7 +270,9 @@ def pages(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     differences = pd.read_csv(folder / DIFFERENCES, keep_default_na=False)
     texts = {
         "generated/real.md": table_one.stored(folder),
-        "generated/real_claims.md": verdicts.of_one_run(verdicts.read(folder / "claims.csv"), "real-claims"),
+        "generated/real_claims.md": verdicts.of_one_run(
+            verdicts.read(folder / "claims.csv"), "real-claims", read_differences(folder / DIFFERENCES)
+        ),
         "generated/real_autoencoder.md": systems(compared, "autoencoder"),
         "generated/real_classifier.md": systems(compared, "classifier"),
         "generated/real_finetuning.md": finetuning(compared),
@@ -287,7 +290,7 @@ def stored_extensions(folder: Path) -> str:
     path = folder / "claims_extensions.csv"
     if not path.is_file():
         return "The stored run is from before rows of the paper's method and of our extensions were kept apart."
-    return verdicts.extensions(verdicts.read(path), "real-extensions")
+    return verdicts.extensions(verdicts.read(path), "real-extensions", read_differences(folder / DIFFERENCES))
 
 
 def stored_false_alarms(folder: Path) -> str:

@@ -37,14 +37,15 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
 
 
 def typeset(text: str) -> str:
-    """A text with the minus signs of its numbers, except in code; what is rounded to zero has none.
+    """A text with the minus signs of its numbers, except in code; what is rounded to zero has no sign.
 
-    >>> typeset("-3.16 (-5.00 to -0.00), `x=-1`, 2026-11-27")
-    '−3.16 (−5.00 to 0.00), `x=-1`, 2026-11-27'
+    >>> typeset("-3.16 (-5.00 to -0.00), +0.00, +0.05, `x=-1`, 2026-11-27")
+    '−3.16 (−5.00 to 0.00), 0.00, +0.05, `x=-1`, 2026-11-27'
     """
     parts = text.split("`")
     parts[::2] = [
-        re.sub(r"−(0(\.0+)?)(?![\d.])", r"\1", re.sub(r"(?<![\w.-])-(?=\d)", "−", part)) for part in parts[::2]
+        re.sub(r"(?<![\w.])[−+](0(\.0+)?)(?![\d.])", r"\1", re.sub(r"(?<![\w.-])-(?=\d)", "−", part))
+        for part in parts[::2]
     ]
     return "`".join(parts)
 

@@ -3,40 +3,48 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from paired import paired
 from tables import BLANK, effect, table
 
-from asdlib.evaluation.claims import BASIS, MULTIPLICITY, NOT_RUN, UNDECIDED
+from asdlib.evaluation.claims import ARITHMETIC, BASIS, CONTRADICTED, HOLDS, MULTIPLICITY, NOT_RUN, UNDECIDED
 
 WORDS = {"holds": "✔ holds", "contradicted": "✘ contradicted", "undecided": "? undecided", "not run": "– not run"}
 """the four verdicts, with a mark that does not need colour"""
-
-
+FAMILIES = ("inlier models", "classifiers")
 ON_SYSTEMS = {
-    "AE ensemble minus AE, all machine types": ("chosen ensemble minus best single", "inlier models"),
-    "BC ensemble minus BC, all machine types": ("chosen ensemble minus best single", "classifiers"),
-    "AE+BC ensemble (mix) minus AE ensemble and minus BC ensemble, each of them, all machine types": (
-        "mix minus the ensemble",
-        "",
-    ),
-    "AE+BC ensemble (mix) minus Baseline (AE) and minus Baseline (MobileNetV2), each of them, all machine types": (
-        "mix minus the official AE",
-        "",
-    ),
-    "standard deviation over sections: BC minus BC ensemble": (
-        "deviation over sections, best single minus chosen ensemble",
-        "classifiers",
-    ),
-    "AE+BC ensemble (mix) minus AE+BC ensemble (max), all machine types": ("mix minus max", ""),
+    "AE ensemble minus AE, all machine types": [("chosen ensemble minus best single", FAMILIES[:1], "inlier models")],
+    "BC ensemble minus BC, all machine types": [("chosen ensemble minus best single", FAMILIES[1:], "classifiers")],
+    "AE+BC ensemble (mix) minus AE ensemble and minus BC ensemble, each of them, all machine types": [
+        ("mix minus the ensemble", FAMILIES, "both families"),
+    ],
+    "AE+BC ensemble (mix) minus Baseline (AE) and minus Baseline (MobileNetV2), each of them, all machine types": [
+        ("mix minus the official AE", ("",), "AE only"),
+    ],
+    "standard deviation over sections: BC minus BC ensemble": [
+        ("deviation over sections, best single minus chosen ensemble", FAMILIES[1:], "classifiers"),
+    ],
+    "AE+BC ensemble (mix) minus AE+BC ensemble (max), all machine types": [
+        ("mix minus max", ("",), "mix minus max"),
+        ("gain of averaging two systems with how differently they rank", ("",), "gain of a pair with its difference"),
+        ("gain of averaging two systems with how differently they rank", ("same gap",), "pairs of equal lead"),
+    ],
     "lead of AE+BC ensemble (mix) over AE+BC ensemble (max) on at least two machine types; the second largest is "
-    "shown": (
-        "mix minus max by machine type",
-        "",
-    ),
+    "shown": [("mix minus max by machine type", ("",), "leads of more than a point")],
     "rank correlation of candidates of one approach minus that of candidates of both, within a label; interval over "
-    "sections, domains and labels": ("rank correlation within families minus across", ""),
+    "sections, domains and labels": [("rank correlation within families minus across", ("",), "")],
 }
-"""test of a claim on a run, and the same test on other people's systems: its name and part, or every part"""
+"""test of a claim on a run, and the similar ones on other people's systems: name, parts that must all hold, in words"""
+COMPARED = re.compile(r"(.+?) minus (.+?), (?:each of them, )?(all machine types|[^ ,;]+)")
+"""a test that compares a row with others on all machine types or one"""
+GAINS = re.compile(r"gain of (.+) over (.+)")
+"""one of the two terms of a test that compares the gains of two rows over others"""
+LABELS = (
+    "The effect *without labels* is that of the rows fixed by the settings; it does not enter the verdict. The "
+    "difference of two gains has no interval there."
+)
+ABSENT = (np.nan,) * 3
 
 
 def marked(word: str) -> str:
@@ -57,12 +65,19 @@ def counts(frame: pd.DataFrame) -> str:
     return f"{', '.join(parts[:-1])}, and {parts[-1]}"
 
 
-def claims(frame: pd.DataFrame, stored: pd.DataFrame, systems: pd.DataFrame, name: str = "claims") -> str:
+def claims(
+    frame: pd.DataFrame,
+    differences: pd.DataFrame,
+    stored: pd.DataFrame,
+    systems: pd.DataFrame,
+    name: str = "claims",
+) -> str:
     """The paper's sentences with their verdicts on this run, on real toy cars and on real score files.
 
     Args:
         frame: ``claims.csv`` of this run.
-        stored: That of the stored run on toy cars.
+        differences: ``table1_differences.csv`` of this run.
+        stored: The claims of the stored run on toy cars.
         systems: The stored claims on other people's systems, all years.
         name: What ``{numref}`` calls the table begins with it.
     """
@@ -71,37 +86,40 @@ def claims(frame: pd.DataFrame, stored: pd.DataFrame, systems: pd.DataFrame, nam
         {
             "This run": marked(item.verdict),
             "The paper says": f"“{item.claim}” ({item.source})",
-            "Real toy cars": marked(there.get(item.test, NOT_RUN)),
-            "Real score files": _on_systems(item.test, systems),
-            "Test and effect in this run": _tested(item),
+            "Real toy cars": BLANK if item.unit == ARITHMETIC else marked(there.get(item.test, NOT_RUN)),
+            "Real score files": BLANK if item.unit == ARITHMETIC else _on_systems(item.test, systems),
+            "Test and effect in this run": _tested(item, differences),
             "Rests on": _basis(item),
         }
         for item in frame.itertuples()
     ]
     caption = (
         "The paper's sentences, judged on the paper's rows. Effects in percentage points (correlations times 100), "
-        "with their intervals; of several leads the decisive one. *Real score files*: the verdict of the same test on "
-        f"other people's systems, by year; *not run* where there is no such test. {MULTIPLICITY}"
+        f"with their intervals; of several leads the decisive one. {LABELS} *Real score files*: a similar test on "
+        "other people's systems, by year, judged by the stricter rule of {doc}`real_systems`; what it compares is in "
+        f"brackets, and *not run* means that there is no such test. {MULTIPLICITY}"
     )
     return table(pd.DataFrame(rows), caption, f"{name}-table", "", "3 7 3 4 8 3")
 
 
-def of_one_run(frame: pd.DataFrame, name: str) -> str:
+def of_one_run(frame: pd.DataFrame, name: str, differences: pd.DataFrame | None = None) -> str:
     """The paper's sentences with the verdicts of one run only, for pages of stored runs and for several seeds."""
     rows = [
-        (marked(item.verdict), f"“{item.claim}” ({item.source})", _tested(item), _basis(item))
+        (marked(item.verdict), f"“{item.claim}” ({item.source})", _tested(item, differences), _basis(item))
         for item in frame.itertuples()
     ]
     columns = ["Verdict", "The paper says", "Test and effect", "Rests on"]
-    caption = f"The paper's sentences, judged on the paper's rows; effects in percentage points. {MULTIPLICITY}"
+    caption = "The paper's sentences, judged on the paper's rows; effects in percentage points."
+    caption = " ".join([caption, *[LABELS] * (differences is not None), MULTIPLICITY])
     return table(pd.DataFrame(rows, columns=columns), caption, f"{name}-table", "", "3 6 8 3")
 
 
-def extensions(frame: pd.DataFrame, name: str = "extensions") -> str:
+def extensions(frame: pd.DataFrame, name: str = "extensions", differences: pd.DataFrame | None = None) -> str:
     """What our extensions gain: verdict, statement, effect."""
-    rows = [(marked(item.verdict), item.claim, _tested(item), _basis(item)) for item in frame.itertuples()]
+    rows = [(marked(item.verdict), item.claim, _tested(item, differences), _basis(item)) for item in frame.itertuples()]
     columns = ["Verdict", "Statement", "Test and effect", "Rests on"]
     caption = "What our extensions gain; effects in percentage points, with their intervals."
+    caption = " ".join([caption, *[LABELS] * (differences is not None)])
     return table(pd.DataFrame(rows, columns=columns), caption, f"{name}-table", "", "3 6 8 3")
 
 
@@ -119,35 +137,75 @@ def read(path: Path) -> pd.DataFrame:
     return frame.fillna(dict.fromkeys(frame.select_dtypes(exclude="number").columns, ""))
 
 
-def _tested(item) -> str:
-    """What was measured and its effect, or why there is none; also by the paper's selection and in its cells."""
+def _tested(item, differences: pd.DataFrame | None = None) -> str:
+    """What was measured and its effect, or why there is none; also by other selections and in the paper's cells."""
     if pd.isna(item.effect):
         return f"{item.test}: {item.reason}"
-    others = {"selected as in the paper": item.development, "in the paper's cells": item.paper}
-    nan = float("nan")
-    more = [f"{words} {effect(value, nan, nan)}" for words, value in others.items() if not pd.isna(value)]
+    others = {
+        "selected as in the paper": (item.development, np.nan, np.nan),
+        "without labels": ABSENT if differences is None else without_labels(item.test, differences),
+        "in the paper's cells": ((np.nan if item.unit == ARITHMETIC else item.paper), np.nan, np.nan),
+    }
+    more = [f"{words} {effect(*values)}" for words, values in others.items() if not pd.isna(values[0])]
     if item.verdict == UNDECIDED and (item.low > 0 or item.high < 0):  # the interval does not say why
         more.append(re.sub(r"(\d)%", r"\1 %", item.reason))
     return "; ".join([f"{item.test}: **{effect(item.effect, item.low, item.high)}**", *more])
 
 
+def without_labels(test: str, differences: pd.DataFrame) -> tuple[float, ...]:
+    """The effect of a test on the rows that are fixed by the settings, with its interval; of several the lowest.
+
+    NaN if the test does not compare rows or the run lacks one. A difference of gains has no interval in the file.
+    """
+    if not (found := COMPARED.fullmatch(test)):
+        return ABSENT
+    one, others, where = found.groups()
+    machine = "all" if where == "all machine types" else where
+    gains = [GAINS.fullmatch(words) for words in (one, others)]
+    if all(gains):
+        first, second = (_fixed(*gain.groups(), machine, differences)[0] for gain in gains)
+        return first - second, np.nan, np.nan
+    leads = [_fixed(one, other, machine, differences) for other in others.split(" and minus ")]
+    if any(np.isnan(lead[0]) for lead in leads):
+        return ABSENT
+    return min(leads, key=lambda lead: lead[0] if np.isnan(lead[1]) else lead[1])
+
+
+def _fixed(one: str, other: str, machine: str, differences: pd.DataFrame) -> tuple[float, ...]:
+    """The lead of a row that is fixed by the settings over another one, which may select nothing."""
+    leads = [paired(differences, (one, "fixed"), (other, selection), machine, "all") for selection in ("fixed", "")]
+    return next((lead for lead in leads if not np.isnan(lead[0])), ABSENT)
+
+
 def _on_systems(test: str, systems: pd.DataFrame) -> str:
-    """The verdict of the same test on other people's systems for each year, and for each part where they differ."""
+    """The verdicts of similar tests on other people's systems, each with its years and what it compares."""
     if test not in ON_SYSTEMS:
         return marked(NOT_RUN)
-    name, only = ON_SYSTEMS[test]
-    judged = systems[systems["selection"].isin(["cross-fitted", "none"]) & (systems["test"] == name)]
-    judged = judged[judged["part"] == only] if only else judged
+    judged = systems[systems["selection"].isin(["cross-fitted", "none"])]
     lines = []
-    for year, part in judged.groupby("year", sort=False):
-        one = part["verdict"].nunique() == 1
-        for item in (part.head(1) if one else part).itertuples():
-            lines.append(f"{marked(item.verdict)} ({', '.join([str(year), *[item.part] * (not one)])})")
+    for name, parts, words in ON_SYSTEMS[test]:
+        found = judged[(judged["test"] == name) & judged["part"].isin(parts)]
+        years = found.groupby("year", sort=False)["verdict"].agg(jointly)
+        for verdict, group in years.groupby(years, sort=False):
+            lines.append(f"{marked(verdict)} ({', '.join([*map(str, group.index), *filter(None, [words])])})")
     return "<br>".join(lines)
+
+
+def jointly(verdicts: pd.Series) -> str:
+    """The verdict on a sentence of several parts, all of which it says: one part that fails contradicts it.
+
+    >>> jointly(pd.Series(["holds", "undecided"])), jointly(pd.Series(["holds", "contradicted"]))
+    ('undecided', 'contradicted')
+    """
+    if (verdicts == CONTRADICTED).any():
+        return CONTRADICTED
+    return HOLDS if (verdicts == HOLDS).all() else UNDECIDED
 
 
 def _basis(item) -> str:
     """On how much a verdict rests."""
+    if item.unit == ARITHMETIC:
+        return "the printed table"
     numbers = [getattr(item, name, float("nan")) for name in BASIS]
     if pd.isna(numbers[0]) or numbers[0] == 0:
         return BLANK

@@ -163,6 +163,25 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
     assert re.search(r"clips of the BC ensemble spread \d+\.\d times", text), "the autoencoders have a long tail"
 
 
+def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
+    settings, run = done
+    text = answers.ensembles(run, settings, "fan")
+    table = pd.read_csv(run.table1, keep_default_na=False)
+    whole = table[(table["machine"] == "all") & (table["domain"] == "all")].set_index(["row", "selection"])["value"]
+    for selection in ("development", "cross-fitted", "fixed"):
+        words = text.partition("Over all machine types")[2].partition(f"*{selection}* ")[2].partition(": it ")
+        shown = [float(part.split()[0].replace("−", "-")) for part in words[0].split(" and ")]
+        own = float(whole[MIX, selection])
+        expected = [100 * (own - float(whole[other, selection])) for other in ("AE ensemble", "BC ensemble")]
+        assert shown == pytest.approx(expected, abs=0.006)
+        bounds = [[float(number) for number in re.findall(r"[-+]?\d+\.\d+", part.replace("−", "-"))[1:]]
+                  for part in words[0].split(" and ")]  # fmt: skip
+        verdict = "leads both" if min(low for low, _ in bounds) > 0 else "trails one" if min(
+            high for _, high in bounds) < 0 else "is not shown"  # fmt: skip
+        assert words[2].startswith(verdict), (selection, bounds)
+    assert "cannot compare" in answers._over_machines(paired.read_differences(run.differences).iloc[:0])
+
+
 def test_answers_say_what_a_run_lacks(done):
     settings, run = done
     changed = params.merge(settings.resolved(), {"classifier": {"scorer": {"variants": ["w50_mean"]}}})
@@ -180,7 +199,7 @@ def test_every_answer_is_in_a_chapter():
 # The one network ------------------------------------------------------------------------------------------------------
 def test_differences_are_found_in_either_order(done):
     _, run = done
-    frame = paired.read_differences(run)
+    frame = paired.read_differences(run.differences)
     first = frame[(frame["machine"] == "all") & (frame["domain"] == "all")].iloc[0]
     one, other = (first["row"], first["selection"]), (first["than"], first["than_selection"])
     found = paired.paired(frame, one, other, "all", "all")
@@ -192,7 +211,7 @@ def test_differences_are_found_in_either_order(done):
 def test_what_the_one_network_reaches_is_judged_by_paired_intervals(done):
     _, run = done
     frame = read_table(run.table1)
-    text = one_network.reached(frame, paired.read_differences(run))
+    text = one_network.reached(frame, paired.read_differences(run.differences))
     whole = frame[(frame["machine"] == "all") & (frame["domain"] == "all")].set_index(["row", "selection"])["value"]
     own = float(whole["Integrated", ""])
     words = {words: float(whole[key]) for key, words in one_network.OTHERS.items()}
@@ -235,7 +254,8 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
     shown = {row[0].replace("`", ""): row for row in rows(pages["generated/ablations.md"]) if len(row) == 6}
     for item in everything.itertuples():
         row = shown[f"{item.candidate}, {item.variant}"]
-        assert row[2].split()[0] == f"{100 * item.value:.2f}" and row[5].split()[0] == f"{100 * item.difference:+.2f}"
+        assert row[2].split()[0] == f"{100 * item.value:.2f}"
+            assert row[5].split()[0] == re.sub(r"^[+-](?=0\.00$)", "", f"{100 * item.difference:+.2f}")
         reference = shown[item.than.replace("/", ", ")]
         value = float(reference[2].split()[0])
         assert 100 * (item.value - item.difference) == pytest.approx(value, abs=0.006), "the reference has a row"

@@ -414,10 +414,13 @@ def test_this_machines_folders_are_left_out(tmp_path, monkeypatch):
     assert shortened(shown).data == {"text/markdown": "Outliers: data/valve", "image/png": "AA"}
 
 
-def test_numbers_of_tables_are_typeset_and_zero_has_no_minus_sign():
-    cells = "<td>-0.00</td><td>-0.52%</td><td>0.10</td><td>-1,204.5</td><td>section-01</td>"
+def test_numbers_of_tables_are_typeset_and_zero_has_no_sign():
+    cells = "<td>-0.00</td><td>+0.00</td><td>+7.25</td><td>-0.52%</td><td>0.10</td><td>-1,204.5</td><td>section-01</td>"
     shown = shortened(nbformat.v4.new_output("display_data", {"text/html": cells})).data["text/html"]
-    assert shown == "<td>0.00</td><td>−0.52 %</td><td>0.10</td><td>−1,204.5</td><td>section-01</td>"
+    assert (
+        shown
+        == "<td>0.00</td><td>0.00</td><td>+7.25</td><td>−0.52 %</td><td>0.10</td><td>−1,204.5</td><td>section-01</td>"
+    )
 
 
 def test_consecutive_prints_are_one_output():
@@ -602,37 +605,74 @@ def test_the_audit_shows_the_papers_cells():
 
 def test_claims_show_verdict_first_and_real_data_next_to_it():
     nan = [np.nan] * 4
-    test = next(name for name, (there, _) in verdicts.ON_SYSTEMS.items() if there == "mix minus the official AE")
+    test = next(name for name in verdicts.ON_SYSTEMS if "Baseline (AE)" in name)
     row = ("outperform the baseline significantly", "Sec. 4", test, "", -0.01, -0.02, -0.001, "contradicted",
            "below zero", 0.03, np.nan, 480, 2, 3)  # fmt: skip
     absent = ("it sings", "Sec. 4", "c", "", *nan[:3], "not run", "no songs", *nan[:2], 0, 0, 1)
     frame = pd.DataFrame([row, absent], columns=claims.COLUMNS)
     stored = frame.assign(verdict=["holds", "undecided"])
-    text = verdicts.claims(frame, stored, systems.read(assemble.SYSTEMS, "claims"))
+    mix, keys = "AE+BC ensemble (mix)", ["row", "selection", "than", "than_selection", "machine", "domain"]
+    leads = [(mix, "fixed", "Baseline (AE)", "", "all", "all", 0.04, 0.01, 0.05),
+             ("Baseline (MobileNetV2)", "", mix, "fixed", "all", "all", -0.03, -0.07, -0.02)]  # fmt: skip
+    differences = pd.DataFrame(leads, columns=[*keys, *paired.FIGURES])
+    text = verdicts.claims(frame, differences, stored, systems.read(assemble.SYSTEMS, "claims"))
     lines = [line for line in text.splitlines() if line.startswith("| <span")]
     first = [part.strip() for part in lines[0].strip("|").split(" | ")]
-    assert "contradicted" in first[0] and "holds" in first[2] and "holds" in first[3] and "2021" in first[3]
+    assert "contradicted" in first[0] and "holds" in first[2] and "holds" in first[3] and "(2021, AE only)" in first[3]
     assert first[1] == "“outperform the baseline significantly” (Sec. 4)"
-    assert "**−1.00 (−2.00 to −0.10)**; selected as in the paper +3.00" in first[4]
+    assert (
+        "**−1.00 (−2.00 to −0.10)**; selected as in the paper +3.00; without labels +4.00 (+1.00 to +5.00)" in first[4]
+    )
     assert first[5] == "480 clips, 2 sections, 3 seeds"
     assert "not run" in lines[1] and "c: no songs" in lines[1] and claims.MULTIPLICITY in text
     assert verdicts.counts(frame) == "0 hold, 1 is contradicted, 0 are undecided, and 1 was not run"
 
 
-def test_each_test_on_a_run_is_shown_with_the_same_test_on_real_systems():
+def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
     theirs = systems.read(assemble.SYSTEMS, "claims")
     for stored in (assemble.REAL, assemble.REAL.with_name("demo")):
         frame = verdicts.read(stored / "claims.csv")
         assert verdicts.ON_SYSTEMS.keys() <= set(frame["test"])
-    text = verdicts.claims(frame, frame, theirs)
+    text = verdicts.claims(frame, paired.read_differences(assemble.REAL / real.DIFFERENCES), frame, theirs)
     lines = {item.test: line for item in frame.itertuples() for line in text.splitlines() if item.claim in line}
-    for test, (there, part) in verdicts.ON_SYSTEMS.items():
-        judged = theirs[(theirs["test"] == there) & theirs["selection"].isin(["cross-fitted", "none"])]
+    judged = theirs[theirs["selection"].isin(["cross-fitted", "none"])]
+    for test, similar in verdicts.ON_SYSTEMS.items():
         shown = lines[test].split(" | ")[3]
-        for item in judged[judged["part"].isin([part or item for item in judged["part"]])].itertuples():
-            assert f"{verdicts.marked(item.verdict)} ({item.year}" in shown, (test, item)
-    absent = [line for test, line in lines.items() if test not in verdicts.ON_SYSTEMS]
-    assert absent and all("not run" in line.split(" | ")[3] for line in absent)
+        for name, parts, words in similar:
+            for year, part in judged[(judged["test"] == name) & judged["part"].isin(parts)].groupby("year"):
+                found = set(part["verdict"])
+                word = next(word for word in ("contradicted", "undecided", "holds") if word in found)
+                line = [line for line in shown.split("<br>") if str(year) in line and words in line]
+                assert len(line) == 1 and verdicts.marked(word) in line[0], (test, name, year)
+    both = lines["AE+BC ensemble (mix) minus AE ensemble and minus BC ensemble, each of them, all machine types"]
+    assert "holds" not in both.split(" | ")[3], "mix leads only one of the families"
+    important = lines["AE+BC ensemble (mix) minus AE+BC ensemble (max), all machine types"].split(" | ")[3]
+    assert all(word in important for word in ("undecided", "contradicted", "holds"))
+    headline, *others = [line for test, line in lines.items() if test not in verdicts.ON_SYSTEMS]
+    assert headline.split(" | ")[2:4] == [tables.BLANK] * 2 and "not run" not in headline, "arithmetic needs no run"
+    assert others and all("not run" in line.split(" | ")[3] for line in others)
+
+
+def test_effects_without_labels_are_the_stored_differences_of_fixed_rows():
+    folder = assemble.REAL
+    differences = paired.read_differences(folder / real.DIFFERENCES)
+    cell = differences[(differences["machine"] == "all") & (differences["domain"] == "all")]
+    for test in ("AE ensemble minus AE, all machine types", "BC ensemble minus BC, all machine types"):
+        one, other = test.removesuffix(", all machine types").split(" minus ")
+        row = cell[(cell["row"] == one) & (cell["selection"] == "fixed") & (cell["than"] == other)
+                   & (cell["than_selection"] == "fixed")].iloc[0]  # fmt: skip
+        assert verdicts.without_labels(test, differences) == tuple(row[["difference", "low", "high"]])
+    tests = [f"{row} ensemble minus {row}, all machine types" for row in ("BC", "AE")]
+    gains = [verdicts.without_labels(test, differences)[0] for test in tests]
+    test = "gain of BC ensemble over BC minus gain of AE ensemble over AE, all machine types"
+    both = verdicts.without_labels(test, differences)
+    assert both[0] == gains[0] - gains[1] and np.isnan(both[1])
+    for absent in (
+        "AE+BC ensemble (mix) minus AE+BC ensemble (max), all machine types",
+        "BC minus AE, gearbox",
+        "rank correlation of x",
+    ):
+        assert np.isnan(verdicts.without_labels(absent, differences)).all()
 
 
 def test_verdicts_on_real_systems_follow_from_what_is_shown():
