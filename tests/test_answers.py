@@ -255,7 +255,7 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
     for item in everything.itertuples():
         row = shown[f"{item.candidate}, {item.variant}"]
         assert row[2].split()[0] == f"{100 * item.value:.2f}"
-            assert row[5].split()[0] == re.sub(r"^[+-](?=0\.00$)", "", f"{100 * item.difference:+.2f}")
+        assert row[5].split()[0] == re.sub(r"^[+-](?=0\.00$)", "", f"{100 * item.difference:+.2f}")
         reference = shown[item.than.replace("/", ", ")]
         value = float(reference[2].split()[0])
         assert 100 * (item.value - item.difference) == pytest.approx(value, abs=0.006), "the reference has a row"
