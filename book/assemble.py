@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -140,8 +139,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         name: verdicts.counts(verdicts.read(path))
         for name, path in (("paper", run.claims), ("extensions", run.claims_extensions))
     }
-    with open(paths.project_root() / "pyproject.toml", "rb") as stream:
-        python = tomllib.load(stream)["project"]["requires-python"]
+    python = metadata.metadata("asdlib")["Requires-Python"]
     rate = params.load("detector").data.sample_rate
     config["parse"]["myst_substitutions"] = numbers | {
         "toycar": texts,

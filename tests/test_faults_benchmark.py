@@ -89,13 +89,14 @@ def test_the_summary_is_what_the_definition_says():
 def test_the_book_shows_every_kind_of_fault_and_says_where_nothing_was_measured(tmp_path):
     sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "book")]
     import plain_detectors
+    import tables
 
     stored = Path(plain_detectors.__file__).parent / "results" / "detector"
     pages = plain_detectors.pages(stored)
     assert all(f"| {kind} |" in pages["generated/plain_detectors.md"] for kind in sounds.KINDS)
     kinds = pd.read_csv(stored / "kinds.csv").set_index("kind")
     assert f"| {100 * kinds.loc['hiss', 'detector']:.1f} |" in pages["generated/plain_detectors.md"]
-    assert all(f"| {name.replace('-', '−')} |" in pages["generated/no_faults.md"] for name in sounds.HARMLESS)
+    assert all(f"| {tables.typeset(name)} |" in pages["generated/no_faults.md"] for name in sounds.HARMLESS)
     assert "spans" in pages["generated/places.md"] and "nan" not in "".join(pages.values())
     assert set(plain_detectors._measured(tmp_path).values()) == {plain_detectors.ABSENT}
 
