@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from paired import verdict
 from tables import BLANK, day, effect, percent, signed, table, typeset
 
 from asdlib.detector import Detector, calibration, cutting, level, survey
@@ -41,8 +42,8 @@ def values(folder: Path) -> dict[str, str]:
     texts["statistics"], texts["detector"] = percent(whole["statistics alone"]), percent(whole["detector"])
     texts["over_statistics"] = effect(*whole[[f"over_statistics{end}" for end in ("", "_low", "_high")]])
     low, high = whole[["over_statistics_low", "over_statistics_high"]]
-    verdicts = ("cost more than they bring", "are not shown to add anything", "add to the statistics")
-    texts["networks"] = verdicts[0 if high < 0 else 2 if low > 0 else 1]
+    words = ("add to the statistics", "cost more than they bring", "are not shown to add anything")
+    texts["networks"] = verdict(low, high, words)
     texts["over_plain"] = effect(*whole[["lead", "low", "high"]])
     found = alarms[alarms["group"] == "fault"].groupby("condition", sort=False)[["alarms", "recordings"]].sum()
     texts |= {slug(kind): _share(row["alarms"], row["recordings"]) for kind, row in found.iterrows()}
