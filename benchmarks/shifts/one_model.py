@@ -2,10 +2,10 @@
 
 ``DATA`` and ``RUNS`` are what ``integrated.py --branches`` read and wrote. ``OUT/one_model.csv`` gets, per set and as
 the mean over sets, the harmonic mean of AUC and pAUC of *Integrated*, of its parts and of what it is compared with: the
-first autoencoder, the first classifier, the average of both (z-scores by held-out clips), and *Mahalanobis*.
-``difference`` is *Integrated*
-minus the system, with paired intervals over clips and seeds: all systems of a draw see the same clips, and a draw takes
-one seed of each set. ``OUT/one_model.record.json`` says what made it.
+first autoencoder, the first classifier, the average of both (z-scores by held-out clips), the same two networks by the
+four scores that *Integrated* has, and *Mahalanobis*. ``difference`` is *Integrated* minus the system, with paired
+intervals over clips and seeds: all systems of a draw see the same clips, the same in all sets, since these are made of
+the same recordings, and a draw takes one seed of each set. ``OUT/one_model.record.json`` says what made it.
 """
 
 import argparse
@@ -24,7 +24,9 @@ from asdlib.metrics import resampled_areas
 
 DRAWS = 1000
 KEYS = ["section", "domain", "split", "clip"]
-INTEGRATED, BOTH = "Integrated", "AE + BC"
+INTEGRATED, BOTH, FOUR = "Integrated", "AE + BC", "AE + BC, four scores"
+HEADS = (("AE", "clip_signed"), ("posterior", "mahalanobis"))
+"""scores of both branches that correspond to the four of *Integrated*"""
 DOMAINS = {"source": ["source"], "target": ["target"], "all": ["source", "target"]}
 
 
@@ -40,6 +42,9 @@ def read(data: Path, runs: Path, name: str, seed: int) -> pd.DataFrame:
         f"autoencoder/base/{settings.autoencoder.scorer.variants[0]}": "AE",
         f"classifier/base/{settings.classifier.scorer.variants[0]}": "BC",
         "mahalanobis": "Mahalanobis",
+        "autoencoder/base/clip_signed": "clip_signed",
+        "classifier/base/mahalanobis": "mahalanobis",
+        "classifier/base/posterior": "posterior",
     }
     systems |= {system: system for system in table["system"].unique() if system.startswith("integrated/")}
     table = table[table["system"].isin(systems)]
@@ -48,20 +53,26 @@ def read(data: Path, runs: Path, name: str, seed: int) -> pd.DataFrame:
         raise SystemExit(f"{name}, seed {seed}: some system has no score for some clip")
     labels = table.drop_duplicates(KEYS).set_index(KEYS)["label"]
     wide = wide.assign(label=labels).reset_index()
-    wide[BOTH] = 0.0
+    wide[BOTH] = wide[FOUR] = 0.0
     for _, rows in wide.groupby(["section", "domain"]).groups.items():
         part = wide.loc[rows]
-        values = part[["AE", "BC"]].to_numpy().T
-        wide.loc[rows, BOTH] = normalise(values, values[:, part["split"] == "train"]).mean(0)
-    return wide
+        held_out = (part["split"] == "train").to_numpy()
+
+        def mean(names: tuple[str, ...], part: pd.DataFrame = part, held_out: np.ndarray = held_out) -> np.ndarray:
+            values = part[list(names)].to_numpy().T
+            return normalise(values, values[:, held_out]).mean(0)
+
+        wide.loc[rows, BOTH] = mean(("AE", "BC"))
+        wide.loc[rows, FOUR] = np.mean([mean(names) for names in HEADS], axis=0)
+    return wide.drop(columns=["clip_signed", "mahalanobis", "posterior"])
 
 
-def areas(table: pd.DataFrame, system: str, number: int) -> dict[tuple[str, str], np.ndarray]:
+def areas(table: pd.DataFrame, system: str) -> dict[tuple[str, str], np.ndarray]:
     """Return AUC and pAUC per section and domain, ``(1 + draws, 2)``; the first draw has every clip once."""
     found = {}
     for (section, domain), rows in table[table["split"] == "test"].groupby(["section", "domain"]):
         labels = rows["label"].to_numpy()
-        rng = np.random.default_rng([number, int(section), list(DOMAINS).index(domain)])
+        rng = np.random.default_rng([int(section), list(DOMAINS).index(domain)])
         weights = np.ones((1 + DRAWS, len(rows)), int)
         for label in ("normal", "anomaly"):
             place = np.flatnonzero(labels == label)
@@ -86,7 +97,7 @@ def main() -> None:
         fingerprints += [records.fingerprint(table.to_csv(index=False)) for table in tables]
         pick = np.random.default_rng([7, number]).integers(len(seeds), size=DRAWS)
         for system in tables[0].columns.difference([*KEYS, "label"], sort=False):
-            by_seed = [areas(table, system, number) for table in tables]
+            by_seed = [areas(table, system) for table in tables]
             for domain, used in DOMAINS.items():
                 pairs = [np.stack([v for (_, d), v in one.items() if d in used], axis=1) for one in by_seed]
                 figures = np.array([1 / np.mean(1 / pair, axis=(1, 2)) for pair in pairs])  # (seeds, 1 + draws)

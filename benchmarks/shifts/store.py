@@ -19,8 +19,14 @@ from asdlib.metrics import resampled_areas
 
 CHOICE = ("known", "unit_a", "room")
 """sets that the scorer was chosen on"""
+CONFIRMED = "confirmation"
+"""name of the mean over the sets that took no part in the choice"""
 DRAWS = 1000
+CARS = {"unit_a": {0: 0, 1: 1}, "unit_b": {0: 1, 1: 0}}
+"""car by domain (source, target) of the sets with one section; elsewhere a section is a car"""
 BARS = ("Mahalanobis", "Mahalanobis, source clips")
+WIDER = (*BARS, "Time mean, all clips")
+"""bars that include a plain scorer on the feature that the chosen one uses"""
 ON_MEAN = "mean, source clips"
 RULES = "tolerant, moved, shift"
 SCORERS = {
@@ -55,12 +61,13 @@ SCORERS = {
 }
 
 
-def units(part: pd.DataFrame, candidate: str, seed: list[int]) -> np.ndarray:
+def units(part: pd.DataFrame, candidate: str, name: str, place: int) -> np.ndarray:
     """AUC and pAUC of each section, ``(1 + draws, sections, 2)``; the first with every clip once."""
     found = []
     for section, rows in part.groupby("section"):
         labels = rows["label"].to_numpy()
-        rng, weights = np.random.default_rng([*seed, int(section)]), np.ones((1 + DRAWS, len(rows)), int)
+        car = CARS.get(name, {}).get(place, int(section))  # the sets share their clips, and so do their draws
+        rng, weights = np.random.default_rng([car, place]), np.ones((1 + DRAWS, len(rows)), int)
         for label in ("normal", "anomaly"):
             place = np.flatnonzero(labels == label)
             weights[1:, place] = rng.multinomial(len(place), np.full(len(place), 1 / len(place)), DRAWS)
@@ -79,7 +86,7 @@ def figures(scores: pd.DataFrame) -> dict[tuple[str, str, str], np.ndarray]:
             for seed in seeds:
                 here = part[part["seed"] == seed]
                 pairs = [
-                    units(here[here["domain"] == domain], candidate, [number, place])
+                    units(here[here["domain"] == domain], candidate, name, place)
                     for place, (domain, candidate) in enumerate(zip(("source", "target"), candidates, strict=True))
                 ]
                 by_seed.append([1 / np.mean(1 / x, axis=(1, 2)) for x in (*pairs, np.concatenate(pairs, axis=1))])
@@ -98,23 +105,24 @@ def main() -> None:
     scores = pd.concat([pd.read_csv(path, dtype={"section": str}) for path in arguments.tables])
     found = figures(scores)
     sets = list(dict.fromkeys(scores["set"]))
-    for scorer in SCORERS:
-        for domain in ("source", "target", "all"):
-            found[scorer, "mean", domain] = np.mean([found[scorer, name, domain] for name in sets], axis=0)
+    means = {"mean": sets, CONFIRMED: [name for name in sets if name not in CHOICE]}
     rows = []
-    for name in (*sets, "mean"):
+    for name in (*sets, *means):
         for domain in ("source", "target", "all"):
-            if name == "mean":  # of the bars of the sets
-                bar = np.mean([found[_bar(found, one, domain), one, domain] for one in sets], axis=0)
-            else:
-                bar = found[_bar(found, name, domain), name, domain]
+            members = means.get(name, [name])
+            bars = [
+                np.mean([found[_bar(found, one, domain, among), one, domain] for one in members], axis=0)
+                for among in (BARS, WIDER)
+            ]
             for scorer in SCORERS:
-                values = found[scorer, name, domain]
-                difference = values - bar
-                low, high = np.percentile(difference[1:], [2.5, 97.5])
-                rows.append((scorer, name, domain, values[0], difference[0], low, high))
+                values = np.mean([found[scorer, one, domain] for one in members], axis=0)
+                row = [scorer, name, domain, values[0]]
+                for bar in bars:
+                    difference = values - bar
+                    row += [difference[0], *np.percentile(difference[1:], [2.5, 97.5])]
+                rows.append(row)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    columns = ["scorer", "set", "domain", "value", "over_bar", "low", "high"]
+    columns = ["scorer", "set", "domain", "value", "over_bar", "low", "high", "over_wider", "wider_low", "wider_high"]
     pd.DataFrame(rows, columns=columns).to_csv(arguments.out / "figures.csv", index=False, float_format="%.5f")
     settings = {
         "held_out": 0.2,
@@ -130,8 +138,8 @@ def main() -> None:
     (arguments.out / "record.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def _bar(found: dict, name: str, domain: str) -> str:
-    return max(BARS, key=lambda scorer: found[scorer, name, domain][0])
+def _bar(found: dict, name: str, domain: str, among: tuple[str, ...]) -> str:
+    return max(among, key=lambda scorer: found[scorer, name, domain][0])
 
 
 if __name__ == "__main__":
