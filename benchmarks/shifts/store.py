@@ -61,13 +61,13 @@ SCORERS = {
 }
 
 
-def units(part: pd.DataFrame, candidate: str, name: str, place: int) -> np.ndarray:
+def units(part: pd.DataFrame, candidate: str, name: str, domain: int) -> np.ndarray:
     """AUC and pAUC of each section, ``(1 + draws, sections, 2)``; the first with every clip once."""
     found = []
     for section, rows in part.groupby("section"):
         labels = rows["label"].to_numpy()
-        car = CARS.get(name, {}).get(place, int(section))  # the sets share their clips, and so do their draws
-        rng, weights = np.random.default_rng([car, place]), np.ones((1 + DRAWS, len(rows)), int)
+        car = CARS.get(name, {}).get(domain, int(section))  # the sets share their clips, and so do their draws
+        rng, weights = np.random.default_rng([car, domain]), np.ones((1 + DRAWS, len(rows)), int)
         for label in ("normal", "anomaly"):
             place = np.flatnonzero(labels == label)
             weights[1:, place] = rng.multinomial(len(place), np.full(len(place), 1 / len(place)), DRAWS)
