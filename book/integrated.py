@@ -11,7 +11,7 @@ from asdlib import params
 from asdlib.evaluation.values import slug
 
 JUDGED, ABLATIONS = "one_model", "one_model_ablations"
-COMPARED = ("AE", "BC", "AE + BC", "Mahalanobis")
+COMPARED = ("AE", "BC", "AE + BC", "AE + BC, four scores", "Mahalanobis")
 WEIGHTLESS = {
     "without the reconstruction head": "weight 0 for reconstruction",
     "without the embedding head": "weight 0 for outlier, section and DDCSAD",

@@ -31,6 +31,8 @@ SHOWN = (
 """scorers of the table of sets; the others are in the table of attempts"""
 SECONDS = 3.0
 """how much of each sound is played"""
+CONFIRMED = "confirmation"
+"""the stored mean over the sets that took no part in the choice"""
 BEST, OLD = "Mahalanobis (target)", "Mahalanobis (shift)"
 
 
@@ -63,8 +65,13 @@ def values(folder: Path) -> dict[str, str]:
                 found[f"{key}_{name}_{domain}_gain"] = effect(row["over_bar"], row["low"], row["high"])
     networks = kinds[kinds["group"] == "network"]
     own = frame[(frame["scorer"] == BEST) & frame["set"].isin(SETS) & (frame["domain"] != "all")]
-    worst = 100 * own["over_bar"].min()
-    found["worst_gain"] = f"{abs(worst):.1f} points {'below' if worst < 0 else 'above'}"
+    worst = own.loc[own["over_bar"].idxmin()]
+    found["worst_gain"] = effect(worst["over_bar"], worst["low"], worst["high"])
+    for name in ("mean", CONFIRMED):
+        for domain in ("source", "target"):
+            row = cell.loc[BEST, name, domain]
+            found[f"{name}_{domain}"] = effect(row["over_bar"], row["low"], row["high"])
+            found[f"{name}_{domain}_wider"] = effect(row["over_wider"], row["wider_low"], row["wider_high"])
     found["networks"] = str(networks["system"].nunique())
     found["references"] = str(kinds.loc[kinds["group"] == "reference", "system"].nunique())
     reference = kinds[kinds["best_reference"]]

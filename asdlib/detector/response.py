@@ -1,10 +1,10 @@
 """Recognise a changed microphone response, which is not a fault of the machine.
 
-Another microphone or another place often tilts the spectrum, by as many dB per octave at all times; a cover loses high
-frequencies and a small microphone low ones, like a filter of first order. A fault adds sound: it stands out of such a
-curve, or changes how the spectrum varies over time. So if a window sounds odd, each kind of change that brings its mean
-spectrum closest to that of normal windows is removed in turn, and the window is judged again. Curves with more freedom
-explain more changes, but also real faults (``LOG.md``, 2026-11-27).
+Another microphone or another place often tilts the spectrum, by as many dB per octave at all times; a cover may lose
+high frequencies and a small microphone low ones, like a filter of first order. A fault adds sound: it stands out of
+such a curve, or changes how the spectrum varies over time. So if a window sounds odd, each kind of change that brings
+its mean spectrum closest to that of normal windows is removed in turn, and the window is judged again. Curves with more
+freedom explain more changes, but also real faults (``LOG.md``, 2026-11-27).
 """
 
 from dataclasses import dataclass
