@@ -7,8 +7,8 @@ Three parts make their own data, take 8 minutes together, print one row per figu
 * *fast*: steps per second next to a plain recipe, where the time goes, memory, log-mel and scores
 * *whole*: one machine type of DCASE2021's size from waveforms to scores, extrapolated to the profile ``paper``
 
-``--tiny`` runs the same code at tiny sizes on the CPU. ``--paper-size DATA`` trains the paper's networks on a folder of
-recordings instead (:mod:`gpu_paper_size`).
+``--tiny`` runs the same code at tiny sizes, without a GPU on the CPU. ``--paper-size DATA`` trains the paper's networks
+on a folder of recordings instead (:mod:`gpu_paper_size`).
 
 A machine without a package registry needs PyTorch with CUDA, torchvision, timm, numpy, scipy, pandas, scikit-learn,
 safetensors, pyyaml and xxhash. pydantic (settings) and soundfile (recordings) are small and can be brought along:
@@ -92,7 +92,9 @@ def benchmark_settings(folder: Path, device: str, tiny: bool) -> params.Settings
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tiny", action="store_true", help="run at tiny sizes on the CPU, to try the script")
+    parser.add_argument(
+        "--tiny", action="store_true", help="run at tiny sizes, without a GPU on the CPU, to try the script"
+    )
     parser.add_argument("--parts", nargs="+", choices=list(SHARES), default=list(SHARES), help="parts to run")
     parser.add_argument("--minutes", type=float, default=8.0, help="time for all three parts; what is left is named")
     parser.add_argument("--out", type=Path, help=f"CSV file to write; by default in {RESULTS}, with --tiny none")
@@ -100,6 +102,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), help="with --paper-size: folder of trainings, to resume them"
     )
+    parser.add_argument("--seeds", type=int, default=1, help="with --paper-size: number of trainings of each network")
     return parser.parse_args()
 
 
@@ -109,10 +112,11 @@ def main() -> int:
     if not chosen.tiny and not torch.cuda.is_available():
         print("error: PyTorch finds no CUDA device; run this on a machine with a GPU, or pass --tiny", file=sys.stderr)
         return 2
-    device, began = "cpu" if chosen.tiny else "cuda", time.monotonic()
+    device, began = "cuda" if torch.cuda.is_available() else "cpu", time.monotonic()
     if chosen.paper_size:
         out = chosen.out or (None if chosen.tiny else RESULTS / "paper_size.csv")
-        gpu_paper_size.run(chosen.paper_size, chosen.runs, device, TINY | TINY_STEPS if chosen.tiny else {}, out)
+        changes = TINY | TINY_STEPS if chosen.tiny else {}
+        gpu_paper_size.run(chosen.paper_size, chosen.runs, device, changes, chosen.seeds, out)
         return 0
     out = chosen.out or (None if chosen.tiny else RESULTS / "figures.csv")
     with tempfile.TemporaryDirectory() as name:
@@ -120,7 +124,7 @@ def main() -> int:
         settings = benchmark_settings(folder, device, chosen.tiny)
         compute = training.compute(settings)
         facts = {"device": compute.describe(), "torch": torch.__version__, "commit": records.commit()}
-        table = Table(facts)
+        table = Table(facts, out)
         parts = {
             "right": lambda: gpu_right.run(table, settings, compute, folder, chosen.tiny),
             "fast": lambda: gpu_fast.run(table, settings, compute, folder, chosen.tiny),
@@ -130,8 +134,6 @@ def main() -> int:
             if part in chosen.parts:
                 table.begin(part, 60 * chosen.minutes * SHARES[part])
                 parts[part]()
-                if out:
-                    table.write(out)  # after each part, in case the machine goes away
     print(table.frame.drop(columns=["device", "torch", "commit"]).to_string(index=False))
     print(f"{facts['device']}, PyTorch {facts['torch']}, {time.monotonic() - began:.0f} s", flush=True)
     return int(table.wrong)

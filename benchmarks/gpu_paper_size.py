@@ -3,9 +3,13 @@
 The base autoencoder is trained for 10,000 steps, ResNet34 for 2,000 and 200 steps of fine-tuning, and next to them the
 base candidates of the profile ``quick``, on the same clips with the same clips held out. Unlike the paper's, these
 networks start from random weights, so that no download is needed. A training that was
-interrupted resumes, and a finished one is not repeated: rerun the same command until the table appears.
+interrupted resumes, and a finished one is not repeated: rerun the same command until the table appears. One training
+leaves a GPU idle most of the time, so there they run side by side.
 """
 
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +34,7 @@ FIRST = "without labels"
 """the variant that is used where no label chooses"""
 
 
-def profiles(data: Path, runs: Path, device: str, changes: dict) -> list[params.Settings]:
+def profiles(data: Path, runs: Path, device: str, changes: dict, seed: int) -> list[params.Settings]:
     """Return the settings of ``quick`` and of the paper's size, with the base candidates only.
 
     Args:
@@ -38,8 +42,10 @@ def profiles(data: Path, runs: Path, device: str, changes: dict) -> list[params.
         runs: Folder of the runs, to be kept between sessions.
         device: Device to train on.
         changes: Settings that make networks and trainings tiny, to try the command; none otherwise.
+        seed: Seed of networks, batches and masks. The clips held out depend on it too.
     """
-    common = {"runs": str(runs.resolve()), "device": device, "title": data.name, "data.root": str(data.resolve())}
+    folder = runs.resolve() / f"seed-{seed}"
+    common = {"runs": str(folder), "seed": seed, "device": device, "title": data.name, "data.root": str(data.resolve())}
     common |= {"data.held_out": 0.2, "classifier.model.pretrained": False}
     result = []
     for profile, own in (("quick", {}), ("paper", {"profile": "paper_size", **STEPS})):
@@ -49,7 +55,7 @@ def profiles(data: Path, runs: Path, device: str, changes: dict) -> list[params.
     return result
 
 
-def announce(settings: params.Settings, compute: training.Compute) -> None:
+def announce(settings: params.Settings, compute: training.Compute, seeds: int) -> None:
     """Print how long the longer trainings take if they reach an assumed share of a matrix product's rate."""
     counted = pd.read_csv(COUNTED).set_index(["branch", "candidate"])["operations_a_step"]
     machines = plan.read(settings).machines
@@ -58,7 +64,7 @@ def announce(settings: params.Settings, compute: training.Compute) -> None:
     steps = (options.steps + options.finetune_steps) * sum(map(len, machines.values()))
     amount += counted["classifier", "base"] * steps
     rate = matrix_rate(precision(compute), 4096, compute.device)
-    few, many = (amount / (share * rate) / 60 for share in SHARES)
+    few, many = (seeds * amount / (share * rate) / 60 for share in SHARES)
     print(
         f"Expected: {few:.0f} to {many:.0f} minutes of training at the paper's size, if it reaches {SHARES[0]:.0%} to "
         f"{SHARES[1]:.0%} of the {rate / 1e12:.3g} TFLOP/s of a large matrix product here; quick and scores on top. "
@@ -67,17 +73,38 @@ def announce(settings: params.Settings, compute: training.Compute) -> None:
     )
 
 
+def fit(settings: params.Settings, branch: str, machine: str, section: str | None) -> None:
+    """Train a base candidate, unless it is trained already."""
+    if (paths.Run.of(settings).system(branch, machine, "base", section) / paths.RECORD).is_file():
+        return
+    if branch == "autoencoder":
+        train.fit(settings, machine, "base")
+    else:
+        classifier_train.fit(settings, machine, section, "base")
+
+
+def fit_all(all_settings: list[params.Settings], device: str) -> None:
+    """Train all networks; on a GPU at the same time, in processes of their own."""
+    work = []
+    for settings in all_settings:
+        for machine, sections in plan.read(settings).machines.items():
+            work.append((settings, "autoencoder", machine, None))
+            work += [(settings, "classifier", machine, section) for section in sections]
+    if device == "cpu":
+        for each in work:
+            fit(*each)
+        return
+    cores = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(min(len(work), cores), multiprocessing.get_context("spawn")) as pool:
+        for done in [pool.submit(fit, *each) for each in work]:
+            done.result()
+
+
 def scores(settings: params.Settings) -> pd.DataFrame:
-    """Train and score what is not done yet, and return the scores of the paper's variants."""
-    run, parts = paths.Run.of(settings), []
-    for machine, sections in plan.read(settings).machines.items():
-        if not (run.system("autoencoder", machine, "base") / paths.RECORD).is_file():
-            train.fit(settings, machine, "base")
-        parts.append(scorer.score(settings, machine, "base"))
-        for section in sections:
-            if not (run.system("classifier", machine, "base", section) / paths.RECORD).is_file():
-                classifier_train.fit(settings, machine, section, "base")
-        parts.append(classifier_scorer.score(settings, machine, "base"))
+    """Return the scores of the paper's variants."""
+    machines = plan.read(settings).machines
+    parts = [scorer.score(settings, machine, "base") for machine in machines]
+    parts += [classifier_scorer.score(settings, machine, "base") for machine in machines]
     frame = pd.concat(parts, ignore_index=True)
     return frame[[origin.of_system(settings, system) == origin.PAPER for system in frame["system"]]]
 
@@ -99,19 +126,22 @@ def summarise(settings: params.Settings, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([first, table])[["profile", "branch", "machine", "domain", "variant", "value"]]
 
 
-def run(data: Path, runs: Path, device: str, changes: dict, out: Path) -> pd.DataFrame:
+def run(data: Path, runs: Path, device: str, changes: dict, seeds: int, out: Path | None) -> pd.DataFrame:
     """Train, score, and write the table."""
+    quick, longer = zip(*(profiles(data, runs, device, changes, seed) for seed in range(seeds)), strict=True)
     parts = []
-    for settings in profiles(data, runs, device, changes):
-        compute = training.compute(settings)
+    compute = training.compute(longer[0])
+    for settings in longer + quick:
         decode(settings)
-        if settings.profile != "quick":
-            announce(settings, compute)
+    announce(longer[0], compute, seeds)
+    fit_all(longer + quick, device)
+    for settings in quick + longer:
         found = summarise(settings, scores(settings))
         parts.append(found.assign(device=compute.describe(), seed=settings.seed, commit=records.commit()))
     table = pd.concat(parts, ignore_index=True)
-    with atomic.writing(out) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+    if out:
+        with atomic.writing(out) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
     wide = table[table["variant"] == FIRST].pivot_table(
         index=["branch", "machine", "domain"], columns="profile", values="value"
     )

@@ -19,10 +19,11 @@ class Table:
 
     Args:
         facts: What all rows have in common: device, torch and commit.
+        out: CSV file that is written again with each row, in case the machine goes away; none by default.
     """
 
-    def __init__(self, facts: dict[str, str]):
-        self.facts, self.rows = facts, []
+    def __init__(self, facts: dict[str, str], out: Path | None = None):
+        self.facts, self.out, self.rows = facts, out, []
         self._part, self._ends = "", math.inf
 
     def begin(self, part: str, seconds: float) -> None:
@@ -67,6 +68,9 @@ class Table:
         row = (self._part, what, float(value), unit, reference, tolerance, verdict)
         self.rows.append(dict(zip(COLUMNS, [*row, *self.facts.values()], strict=True)))
         print(f"{self._part}: {what}: {value:.4g} {unit} {tolerance} {verdict}".rstrip(), flush=True)
+        if self.out:
+            with atomic.writing(self.out) as temporary:
+                self.frame.to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -80,8 +84,3 @@ class Table:
             row["verdict"].startswith(FAILED) or (row["part"] == "right" and row["verdict"] == MISSED)
             for row in self.rows
         )
-
-    def write(self, path: Path) -> None:
-        """Write all rows to a CSV file."""
-        with atomic.writing(path) as temporary:
-            self.frame.to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")

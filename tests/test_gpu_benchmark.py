@@ -73,14 +73,13 @@ def test_the_papers_size_resumes(tmp_path):
 
 
 def test_verdicts(tmp_path):
-    table = Table({"device": "a processor", "torch": "2", "commit": "abc"})
+    table = Table({"device": "a processor", "torch": "2", "commit": "abc"}, tmp_path / "table.csv")
     table.begin("right", 60)
     table.add("speed", 2.0, "times", at_least=3.0)
     table.add("difference", 0.5, "relative", at_most=1.0)
     table.add("time", 7.0, "s")
     table.attempt("odd", lambda: table.add("not a number", math.nan, "", at_most=1.0))
     assert list(table.frame["verdict"]) == ["missed", "met", "measured", "missed"]
-    table.write(tmp_path / "table.csv")
     assert pd.read_csv(tmp_path / "table.csv")["tolerance"][0] == "at least 3"
 
 
