@@ -21,6 +21,7 @@ _CODE = (
     "batch_norm.py",
     "checkpoints.py",
     "compute.py",
+    "cuda_graphs.py",
     "features.py",
     "seeds.py",
     "training.py",

@@ -4,6 +4,7 @@ import contextlib
 import os
 import platform
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -23,10 +24,31 @@ class Compute:
     """whether networks are compiled with PyTorch's compiler for training"""
     checkpoint_seconds: float = 60.0
     """seconds between checkpoints of a training"""
+    eager: bool = False
+    """whether a GPU gets the kernels of a training one by one, not as CUDA graphs; for comparison"""
+
+    @property
+    def graphs(self) -> bool:
+        """Whether trainings run as CUDA graphs, where their loss can be captured."""
+        return self.device.type == "cuda" and not self.compile and not self.eager
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """Return a context in which matrix products and convolutions run in the chosen precision."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    @contextlib.contextmanager
+    def any_length(self) -> Iterator[None]:
+        """Return a context for batches that differ in length, in which a GPU computes without cuDNN.
+
+        Asked for deterministic results, cuDNN compiles a depthwise convolution anew for each length, which takes 0.7 s
+        (``book/results/gpu/figures.csv``). PyTorch's own works for all lengths and is as fast.
+        """
+        before = torch.backends.cudnn.enabled
+        torch.backends.cudnn.enabled = before and self.device.type != "cuda"
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.enabled = before
 
     def describe(self) -> str:
         """Describe device, threads and precision in words, for records and captions."""

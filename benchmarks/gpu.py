@@ -102,6 +102,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), help="with --paper-size: folder of trainings, to resume them"
     )
+    parser.add_argument("--steps", type=int, default=10_000, help="with --paper-size: steps of the paper's autoencoder")
     parser.add_argument("--seeds", type=int, default=1, help="with --paper-size: number of trainings of each network")
     return parser.parse_args()
 
@@ -116,7 +117,7 @@ def main() -> int:
     if chosen.paper_size:
         out = chosen.out or (None if chosen.tiny else RESULTS / "paper_size.csv")
         changes = TINY | TINY_STEPS if chosen.tiny else {}
-        gpu_paper_size.run(chosen.paper_size, chosen.runs, device, changes, chosen.seeds, out)
+        gpu_paper_size.run(chosen.paper_size, chosen.runs, device, changes, chosen.seeds, chosen.steps, out)
         return 0
     out = chosen.out or (None if chosen.tiny else RESULTS / "figures.csv")
     with tempfile.TemporaryDirectory() as name:

@@ -37,21 +37,24 @@ def steps_per_second(
 ) -> None:
     """Add the speed of a training next to the plain recipe's and the rate of a matrix product (``limit``)."""
     goal = GOALS[name.partition(" ")[0]]
-    rate = job.rate(steps, compute, folder, warm=steps // 4)
+    rate = job.rate(steps, compute, folder)
     table.add(f"{name}: plain recipe", plain, "steps/s")
     table.add(f"{name}: ours", rate, "steps/s", compute.precision)
     table.add(f"{name}: ours over plain", rate / plain, "times", "plain recipe", at_least=None if tiny else goal)
     share = job.operations() * rate / limit
     table.add(f"{name}: share of a large matrix product's rate", share, "of 1", f"{limit / 1e12:.3g} TFLOP/s")
-    drawing = seconds(lambda: [job.draw(training.generator(0, step)) for step in range(5)]) / 5
+    drawing = seconds(lambda: [job.loss.draw(step, training.generator(0, step)) for step in range(5)]) / 5
     table.add(f"{name}: drawing a batch", 1e3 * drawing, "ms", f"{1e3 / rate:.1f} ms per step", at_most=1e3 / rate)
     if compute.device.type == "cuda":
-        table.attempt(f"{name}: where time goes", lambda: where(table, name, job, compute, folder))
+        eager = dataclasses.replace(compute, eager=True)
+        one_by_one = job.rate(steps, eager, folder)
+        table.add(f"{name}: ours without CUDA graphs", one_by_one, "steps/s", f"{rate:.3g} steps/s with them")
+        table.attempt(f"{name}: where time goes", lambda: where(table, name, job, eager, folder))
         table.attempt(f"{name}: memory", lambda: memory(table, name, job, compute, folder))
 
 
 def where(table: Table, name: str, job: Job, compute: training.Compute, folder: Path) -> None:
-    """Add what the profiler saw per step: kernels, launches, copies, and the time in which the device had no work."""
+    """Add what the profiler saw per step without CUDA graphs: kernels, launches, copies, and time without work."""
     steps = 10
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
         took = seconds(lambda: job.train(steps, compute, folder / "where.pt"))
@@ -62,7 +65,7 @@ def where(table: Table, name: str, job: Job, compute: training.Compute, folder: 
     launches = sum(event.count for event in events if "LaunchKernel" in event.key)
     table.add(f"{name}: kernels", kernels / steps / 1e3, "ms per step")
     table.add(f"{name}: copies", copies / steps / 1e3, "ms per step")
-    table.add(f"{name}: launches", launches / steps, "per step")
+    table.add(f"{name}: launches", launches / steps, "per step, without CUDA graphs")
     table.add(f"{name}: time without work while profiled", 1 - (kernels + copies) / 1e6 / took, "of 1")
 
 
@@ -103,35 +106,6 @@ def largest_batch(table: Table, settings: params.Settings, clips: Waveforms, com
         table.add(f"{name} base: largest batch that fits", fits, "clips", f"{LARGEST} is the largest tried")
 
 
-def graphs(table: Table, settings: params.Settings, compute: training.Compute, steps: int) -> None:
-    """Add what CUDA graphs gain for the autoencoder on crops of one length."""
-    branch = settings.candidate("autoencoder", "base")
-    frames, size, mels = sum(branch.training.crop_frames) // 2, branch.training.batch_size, branch.features.n_mels
-    features = torch.randn(size, frames, mels, device=compute.device)
-    section = torch.zeros(size, dtype=torch.long, device=compute.device)
-    rates = []
-    for graphed in (False, True):
-        model = Autoencoder(branch.model, mels, 3).to(compute.device).train()
-        # In a graph, autocast must not keep the weights that it has cast before.
-        cast = torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=not graphed)
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
-        with cast:
-            network = torch.cuda.make_graphed_callables(model, (features, section)) if graphed else model
-
-        def train(cast=cast, network=network, optimizer=optimizer) -> None:
-            for _ in range(steps):
-                with cast:
-                    output = network(features, section).float()
-                optimizer.zero_grad(set_to_none=True)
-                (output[..., :mels] - features).abs().mean().backward()
-                optimizer.step()
-
-        train()
-        rates.append(steps / seconds(train))
-    table.add("autoencoder base: steps on one batch of one length", rates[0], "steps/s", compute.precision)
-    table.add("autoencoder base: the same as a CUDA graph", rates[1], "steps/s", f"{rates[0]:.3g} steps/s without")
-
-
 def inference(table: Table, settings: params.Settings, clips: Waveforms, compute: training.Compute) -> None:
     """Add log-mel spectrograms and scores in clips per second."""
     rows, rate = np.arange(len(clips)), settings.data.sample_rate
@@ -167,32 +141,33 @@ def run(table: Table, settings: params.Settings, compute: training.Compute, fold
 
     def autoencoder() -> None:
         branch = settings.candidate("autoencoder", "base")
-        plain = plain_autoencoder_rate(branch, steps, device)
+        plain = plain_autoencoder_rate(branch, steps // 2, device)
         job = autoencoder_job(settings, clips, compute)
         steps_per_second(table, "autoencoder base", job, plain, compute, folder, steps, limit, tiny)
 
     def classifier(candidate: str) -> None:
         branch = settings.candidate("classifier", candidate)
-        plain = plain_classifier_rate(branch, rate, steps, device)
+        plain = plain_classifier_rate(branch, rate, steps // 2, device)
         job, name = classifier_job(settings, candidate, clips, compute), f"classifier {branch.model.backbone}"
         steps_per_second(table, name, job, plain, compute, folder, steps, limit, tiny)
 
     table.attempt("autoencoder base", autoencoder)
-    for candidate in settings.classifier_candidates:
-        table.attempt(f"classifier {candidate}", lambda candidate=candidate: classifier(candidate))
+    first, *others = settings.classifier_candidates
+    table.attempt(f"classifier {first}", lambda: classifier(first))
     table.attempt("log-mel and scores", lambda: inference(table, settings, clips, compute))
+    for candidate in reversed(others):
+        table.attempt(f"classifier {candidate}", lambda candidate=candidate: classifier(candidate))
     if device.type != "cuda":
         table.skip("CUDA graphs, the compiler, profiles, memory and the largest batch", "needs CUDA")
         return
-    table.attempt("CUDA graphs", lambda: graphs(table, settings, compute, steps))
     table.attempt("largest batch", lambda: largest_batch(table, settings, clips, compute))
     compiled = dataclasses.replace(compute, compile=True)
-    for name in ("autoencoder", "classifier"):
+    for name in ("classifier", "autoencoder"):
 
         def compiler(name=name) -> None:
             make = autoencoder_job if name == "autoencoder" else lambda s, c, d: classifier_job(s, "base", c, d)
             job, began = make(settings, clips, compute), time.monotonic()
-            found = job.rate(steps, compiled, folder, warm=steps // 2)
+            found = job.rate(steps, compiled, folder)
             table.add(f"{name} base: ours, compiled", found, "steps/s", f"{time.monotonic() - began:.0f} s in all")
 
         table.attempt(f"{name} base, compiled", compiler)

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from asdlib import params, training
-from asdlib.autoencoder import specaugment
 from asdlib.autoencoder import train as autoencoder_train
 from asdlib.autoencoder.batches import Batches as AutoencoderBatches
 from asdlib.autoencoder.model import Autoencoder
@@ -40,18 +39,19 @@ class Job:
     """A training as :func:`asdlib.training.train` runs it."""
 
     module: nn.Module
-    loss: Callable[[int, torch.Generator], dict[str, Tensor]]
-    draw: Callable[[torch.Generator], object]
-    """the part of ``loss`` that makes a batch"""
+    loss: training.Loss
     forward: Callable[[], object]
     """a forward pass of a batch of mean size, to count its operations"""
+    any_length: bool = False
+    """whether batches differ in length"""
     learning_rate: float = 1e-4
 
     def train(self, steps: int, compute: training.Compute, checkpoint: Path, seconds: float = 1e9) -> None:
         """Train quietly for ``steps`` steps, with a checkpoint every ``seconds``."""
         optimizer = torch.optim.Adam(self.module.parameters(), lr=self.learning_rate, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
-        with contextlib.redirect_stdout(io.StringIO()):
+        lengths = compute.any_length() if self.any_length else contextlib.nullcontext()
+        with lengths, contextlib.redirect_stdout(io.StringIO()):
             training.train(
                 self.module,
                 self.loss,
@@ -65,22 +65,26 @@ class Job:
             )
         checkpoint.with_suffix(".done.pt").unlink()
 
-    def rate(self, steps: int, compute: training.Compute, folder: Path, warm: int) -> float:
-        """Return the steps per second of a training of ``steps`` steps, without the first ``warm`` ones."""
+    def rate(self, steps: int, compute: training.Compute, folder: Path) -> float:
+        """Return the steps per second in the last half of ``steps`` steps.
+
+        Batches repeat after a third of the steps, as their lengths do in a long training, so that what has to be done
+        once for each length is not counted.
+        """
         marks, original = [], self.loss
 
-        def marked(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-            if step in (warm, steps - 1):
+        def marked(step: int, generator: torch.Generator) -> tuple[Tensor | None, ...]:
+            if step in (steps // 2, steps - 1):
                 synchronize()
                 marks.append(time.perf_counter())
-            return original(step, generator)
+            return original.draw(step, training.generator(0, step % (steps // 3)))
 
-        self.loss = marked
+        self.loss = replace(original, draw=marked)
         try:
             self.train(steps, compute, folder / "rate.pt")
         finally:
             self.loss = original
-        return (steps - 1 - warm) / (marks[1] - marks[0])
+        return (steps - 1 - steps // 2) / (marks[1] - marks[0])
 
     def operations(self) -> float:
         """Return the floating-point operations of a training step."""
@@ -114,16 +118,8 @@ def autoencoder_job(settings: params.Settings, clips: Waveforms, compute: traini
     middle = torch.zeros(options.batch_size, frames, branch.features.n_mels, device=compute.device)
     section = torch.zeros(options.batch_size, dtype=torch.long, device=compute.device)
 
-    def draw(generator: torch.Generator) -> Tensor:
-        crops, _, _ = batches.draw(options.batch_size, options.crop_frames, 0.0, generator)
-        return specaugment.gains(branch.specaugment, *crops.shape, generator, crops.device)
-
-    return Job(
-        model,
-        lambda step, generator: {"loss": autoencoder_train.loss(model, batches, branch, generator)},
-        draw,
-        lambda: model(middle, section),
-    )
+    whole = autoencoder_train.loss(model, batches, branch)
+    return Job(model, whole, lambda: model(middle, section), any_length=True)
 
 
 def classifier_job(settings: params.Settings, candidate: str, clips: Waveforms, compute: training.Compute) -> Job:
@@ -134,11 +130,8 @@ def classifier_job(settings: params.Settings, candidate: str, clips: Waveforms, 
     model = Classifier(branch, settings.data.sample_rate, (0.0, 0.03), batches.epoch_steps).to(compute.device)
     waveform = torch.randn(branch.batches.batch_size, samples_of(branch), device=compute.device)
 
-    def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        batch = batches.source(generator)
-        return model.losses(batch.waveform, batch.label)
-
-    return Job(model, loss, batches.source, lambda: model(waveform))
+    whole = training.Loss(lambda step, generator: batches.source(generator)[:2], model.losses)
+    return Job(model, whole, lambda: model(waveform))
 
 
 @contextlib.contextmanager

@@ -1,14 +1,18 @@
 """Does the paper's own size help? Train its networks on a folder of recordings, longer than ``quick`` does.
 
-The base autoencoder is trained for 10,000 steps, ResNet34 for 2,000 and 200 steps of fine-tuning, and next to them the
-base candidates of the profile ``quick``, on the same clips with the same clips held out. Unlike the paper's, these
-networks start from random weights, so that no download is needed. A training that was
-interrupted resumes, and a finished one is not repeated: rerun the same command until the table appears. One training
-leaves a GPU idle most of the time, so there they run side by side.
+The base autoencoder is trained for 10,000 steps (``--steps``), ResNet34 for 2,000 and 200 steps of fine-tuning, and
+next to them the base candidates of the profile ``quick``, on the same clips with the same clips held out. Unlike the
+paper's, these networks start from random weights, so that no download is needed. A training that was interrupted
+resumes, and a finished one is not repeated: rerun the same command until the table appears. One training leaves a GPU
+idle most of the time, so there they run side by side.
 """
 
+import contextlib
+import functools
+import itertools
 import multiprocessing
 import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -25,16 +29,16 @@ from asdlib.data import plan
 SHARES = (0.4, 0.1)
 """of the rate of a large matrix product, which a training might reach: assumed, to state a time before it starts"""
 STEPS = {
-    "autoencoder.training.steps": 10_000,
     "classifier.training.steps": 2_000,
     "classifier.training.finetune_steps": 200,
 }
+BRANCHES = ("autoencoder", "classifier")
 COUNTED = Path(__file__).parents[1] / "book" / "results" / "paper_run.csv"
 FIRST = "without labels"
 """the variant that is used where no label chooses"""
 
 
-def profiles(data: Path, runs: Path, device: str, changes: dict, seed: int) -> list[params.Settings]:
+def profiles(data: Path, runs: Path, device: str, changes: dict, seed: int, steps: int) -> list[params.Settings]:
     """Return the settings of ``quick`` and of the paper's size, with the base candidates only.
 
     Args:
@@ -43,14 +47,16 @@ def profiles(data: Path, runs: Path, device: str, changes: dict, seed: int) -> l
         device: Device to train on.
         changes: Settings that make networks and trainings tiny, to try the command; none otherwise.
         seed: Seed of networks, batches and masks. The clips held out depend on it too.
+        steps: Steps of the autoencoder of the paper's size.
     """
     folder = runs.resolve() / f"seed-{seed}"
     common = {"runs": str(folder), "seed": seed, "device": device, "title": data.name, "data.root": str(data.resolve())}
     common |= {"data.held_out": 0.2, "classifier.model.pretrained": False}
     result = []
-    for profile, own in (("quick", {}), ("paper", {"profile": "paper_size", **STEPS})):
+    longer = {"profile": "paper_size", "autoencoder.training.steps": steps, **STEPS}
+    for profile, own in (("quick", {}), ("paper", longer)):
         resolved = params.load(profile).resolved()
-        resolved |= {f"{branch}_candidates": {"base": {}} for branch in ("autoencoder", "classifier")}
+        resolved |= {f"{branch}_candidates": {"base": {}} for branch in BRANCHES}
         result.append(params.Settings.model_validate(params.merge(resolved, common | own | changes)))
     return result
 
@@ -83,29 +89,24 @@ def fit(settings: params.Settings, branch: str, machine: str, section: str | Non
         classifier_train.fit(settings, machine, section, "base")
 
 
-def fit_all(all_settings: list[params.Settings], device: str) -> None:
-    """Train all networks; on a GPU at the same time, in processes of their own."""
-    work = []
-    for settings in all_settings:
-        for machine, sections in plan.read(settings).machines.items():
-            work.append((settings, "autoencoder", machine, None))
-            work += [(settings, "classifier", machine, section) for section in sections]
+@contextlib.contextmanager
+def trainings(work: list[tuple], device: str) -> Iterator[list[Callable[[], None]]]:
+    """Start all trainings and return a function for each that waits for its end.
+
+    On a GPU they run at the same time, in processes of their own; otherwise each runs when it is waited for.
+    """
     if device == "cpu":
-        for each in work:
-            fit(*each)
+        yield [functools.partial(fit, *each) for each in work]
         return
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(min(len(work), cores), multiprocessing.get_context("spawn")) as pool:
-        for done in [pool.submit(fit, *each) for each in work]:
-            done.result()
+        yield [pool.submit(fit, *each).result for each in work]
 
 
-def scores(settings: params.Settings) -> pd.DataFrame:
-    """Return the scores of the paper's variants."""
-    machines = plan.read(settings).machines
-    parts = [scorer.score(settings, machine, "base") for machine in machines]
-    parts += [classifier_scorer.score(settings, machine, "base") for machine in machines]
-    frame = pd.concat(parts, ignore_index=True)
+def scores(settings: params.Settings, branch: str) -> pd.DataFrame:
+    """Return the scores of a branch's variants that the paper has."""
+    score = {"autoencoder": scorer.score, "classifier": classifier_scorer.score}[branch]
+    frame = pd.concat([score(settings, machine, "base") for machine in plan.read(settings).machines])
     return frame[[origin.of_system(settings, system) == origin.PAPER for system in frame["system"]]]
 
 
@@ -120,28 +121,38 @@ def summarise(settings: params.Settings, frame: pd.DataFrame) -> pd.DataFrame:
     table = table.assign(profile=settings.profile, branch=names[0], variant=names[2])
     chosen = {
         branch: origin.first(branch, settings.candidate(branch, "base").scorer.variants, origin.PAPER)
-        for branch in ("autoencoder", "classifier")
+        for branch in BRANCHES
     }
     first = table[table["variant"] == table["branch"].map(chosen)].assign(variant=FIRST)
     return pd.concat([first, table])[["profile", "branch", "machine", "domain", "variant", "value"]]
 
 
-def run(data: Path, runs: Path, device: str, changes: dict, seeds: int, out: Path | None) -> pd.DataFrame:
-    """Train, score, and write the table."""
-    quick, longer = zip(*(profiles(data, runs, device, changes, seed) for seed in range(seeds)), strict=True)
-    parts = []
-    compute = training.compute(longer[0])
+def run(data: Path, runs: Path, device: str, changes: dict, seeds: int, steps: int, out: Path | None) -> pd.DataFrame:
+    """Train, score, and write the table, again with each branch that is done."""
+    quick, longer = zip(*(profiles(data, runs, device, changes, seed, steps) for seed in range(seeds)), strict=True)
+    compute, parts = training.compute(longer[0]), []
     for settings in longer + quick:
         decode(settings)
     announce(longer[0], compute, seeds)
-    fit_all(longer + quick, device)
-    for settings in quick + longer:
-        found = summarise(settings, scores(settings))
-        parts.append(found.assign(device=compute.describe(), seed=settings.seed, commit=records.commit()))
-    table = pd.concat(parts, ignore_index=True)
-    if out:
-        with atomic.writing(out) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+    work = [
+        (settings, branch, machine, section)
+        for settings in longer + quick
+        for machine, sections in plan.read(settings).machines.items()
+        for branch in BRANCHES
+        for section in (sections if branch == "classifier" else [None])
+    ]
+    with trainings(work, device) as ends:
+        for settings, branch in itertools.product(quick + longer, reversed(BRANCHES)):
+            for each, end in zip(work, ends, strict=True):
+                if each[:2] == (settings, branch):
+                    end()
+            found = summarise(settings, scores(settings, branch))
+            about = {"device": compute.describe(), "seed": settings.seed, "commit": records.commit()}
+            parts.append(found.assign(steps=getattr(settings, branch).training.steps, **about))
+            table = pd.concat(parts, ignore_index=True)
+            if out:
+                with atomic.writing(out) as temporary:
+                    table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
     wide = table[table["variant"] == FIRST].pivot_table(
         index=["branch", "machine", "domain"], columns="profile", values="value"
     )

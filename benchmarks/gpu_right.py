@@ -153,7 +153,7 @@ def networks(table: Table, settings: params.Settings, compute: training.Compute,
 def trainings(
     table: Table, settings: params.Settings, compute: training.Compute, folder: Path, steps: int, seconds: float
 ) -> None:
-    """Train twice, and once with an interruption: all three must end with the same bits."""
+    """Train twice, with an interruption, and without CUDA graphs: all must end with the same bits."""
     rate = settings.data.sample_rate
     clips = noise_clips(20, round(seconds * rate), rate)
     jobs: dict[str, Callable[[], Job]] = {"autoencoder": lambda: autoencoder_job(settings, clips, compute)}
@@ -161,17 +161,17 @@ def trainings(
         backbone = settings.candidate("classifier", name).model.backbone
         jobs[f"classifier {backbone}"] = lambda name=name: classifier_job(settings, name, clips, compute)
 
-    def trained(make: Callable[[], Job], dies_at: int | None = None) -> dict[str, Tensor]:
+    def trained(make: Callable[[], Job], dies_at: int | None = None, compute=compute) -> dict[str, Tensor]:
         job, file = make(), folder / "right.pt"
         if dies_at is not None:
             original = job.loss
 
-            def dying(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+            def dying(step: int, generator: torch.Generator) -> tuple[Tensor | None, ...]:
                 if step == dies_at:
                     raise KeyboardInterrupt
-                return original(step, generator)
+                return original.draw(step, generator)
 
-            job.loss = dying
+            job.loss = dataclasses.replace(original, draw=dying)
             try:
                 job.train(steps, compute, file, seconds=0.0)
             except KeyboardInterrupt:
@@ -183,9 +183,12 @@ def trainings(
 
         def repeat(name=name, make=make) -> None:
             first = trained(make)
-            for how, other in (("again", trained(make)), ("resumed", trained(make, steps // 2))):
+            others = {"again": trained(make), "resumed": trained(make, steps // 2)}
+            if compute.graphs:
+                others["without CUDA graphs"] = trained(make, compute=dataclasses.replace(compute, eager=True))
+            for how, other in others.items():
                 odd = sum(not torch.equal(first[key], other[key]) for key in first)
-                what = f"{name}: tensors with other bits when trained {how} for {steps} steps"
+                what = f"{name}: tensors with other bits when trained {how}, {steps} steps"
                 table.add(what, odd, "tensors", f"{len(first)} tensors, {compute.precision}", at_most=0)
 
         table.attempt(f"{name}: the same bits", repeat)
@@ -223,10 +226,14 @@ def batches(table: Table, settings: params.Settings, compute: training.Compute) 
     shape = 4, branch.training.crop_frames[1], branch.features.n_mels
     device = compute.device
 
-    def masks(device: torch.device) -> Tensor:
-        return specaugment.gains(branch.specaugment, *shape, training.generator(0, "masks"), device).cpu()
+    def masks(device: torch.device, rate: float) -> Tensor:
+        chosen = branch.specaugment.model_copy(update={"dropout": rate})
+        return specaugment.gains(chosen, *shape, training.generator(0, "masks"), device).cpu()
 
-    table.add("masks that differ", int((masks(device) != masks(CPU)).sum()), "values", "CPU", at_most=0)
+    table.add("masks that differ", int((masks(device, 0.0) != masks(CPU, 0.0)).sum()), "values", "CPU", at_most=0)
+    # A device draws the elements that dropout removes with its own generator, so only their number is compared.
+    kept = [int((masks(where, 0.1) != 0).sum()) for where in (device, CPU)]
+    table.add("values that dropout keeps", kept[0] / kept[1] - 1, "relative", "CPU", at_most=0.01)
     options = settings.candidate("classifier", "base")
     clips = noise_clips(8, samples_of(options) + 1000, rate)
     for mixup, limit in ((0.0, 0.0), (0.2, 1e-6)):

@@ -265,7 +265,7 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(folder):
     for index in range(30):
         torch.manual_seed(training.derive(seed, "batch norm dropout", index))
         with torch.no_grad():
-            train.loss(net, batches, branch, training.generator(seed, "batch norm", index))
+            train.loss(net, batches, branch)(0, training.generator(seed, "batch norm", index))
     for name, parts in seen.items():
         mean = torch.stack([values.mean(0) for values in parts]).mean(0)
         variance = torch.stack([values.var(0) for values in parts]).mean(0)

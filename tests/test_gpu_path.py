@@ -124,7 +124,7 @@ def test_no_step_of_the_autoencoder_waits_for_the_device(monkeypatch, tmp_path, 
         monkeypatch,
         tmp_path,
         model,
-        lambda step, generator: {"loss": autoencoder_train.loss(model, batches, branch, generator)},
+        autoencoder_train.loss(model, batches, branch),
     )
     assert [count for count in asked if count] == [3]  # once, for the last line of progress
 
@@ -206,7 +206,7 @@ def test_autoencoders_and_baselines_are_deterministic_on_a_gpu():
         for length in ((10, 20), (35, 40)):  # the latter with padding
             options = branch.training.model_copy(update={"crop_frames": length, "batch_size": 4})
             changed = branch.model_copy(update={"training": options})
-            autoencoder_train.loss(model, batches, changed, training.generator(0)).backward()
+            autoencoder_train.loss(model, batches, changed)(0, training.generator(0))["loss"].backward()
         for kind in ("signed", "absolute.max", "absolute.median"):
             pool_copies(torch.randn(2, 4, 3, 5), kind)
         torch.nn.functional.cross_entropy(mobilenet.network(3)(images), torch.tensor([0, 2])).backward()

@@ -54,17 +54,19 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)
     belongs_to = stored | {"shifted_clips_fingerprint": shifted[0].fingerprint if shifted else None}
-    history, earlier = training.train(
-        model,
-        lambda step, generator: {"loss": loss(model, batches, branch, generator)},
-        optimizer,
-        torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
-        steps=options.steps,
-        seed=seed,
-        **stage.resuming(belongs_to),
-    )
-    batch_norm.refresh_batch_norm(model, lambda generator: loss(model, batches, branch, generator), compute, seed)
-    explained = explained_share(model, batches, branch, compute, seed)
+    whole = loss(model, batches, branch)
+    with compute.any_length():
+        history, earlier = training.train(
+            model,
+            whole,
+            optimizer,
+            torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
+            steps=options.steps,
+            seed=seed,
+            **stage.resuming(belongs_to),
+        )
+        batch_norm.refresh_batch_norm(model, lambda generator: whole(0, generator), compute, seed)
+        explained = explained_share(model, batches, branch, compute, seed)
     about = {
         "parameters": training.count_parameters(model),
         "explained_share": explained,
@@ -107,14 +109,20 @@ def health(explained: float) -> list[str]:
     return [f"the network reconstructs its own training clips no better than their mean spectrum ({explained:.2f})"]
 
 
-def loss(model: Autoencoder, batches: Batches, branch, generator: torch.Generator) -> Tensor:
-    """Compute the loss of one step on the model's device, with everything random drawn from the CPU ``generator``."""
+def loss(model: Autoencoder, batches: Batches, branch) -> training.Loss:
+    """Return the loss of a step on the model's device, with everything random drawn from its CPU generator."""
     options = branch.training
-    crops, section, valid = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
-    features = model.standardise(crops)
-    gains = specaugment.gains(branch.specaugment, *features.shape, generator, features.device)
-    error = model(features * gains, section, valid).float() - model.target(features, section)
-    return masked_mean(error.abs() if options.loss == "l1" else error.square(), valid)
+
+    def draw(step: int, generator: torch.Generator) -> tuple[Tensor | None, ...]:
+        crops, section, valid = batches.draw(options.batch_size, options.crop_frames, options.pseudo_target, generator)
+        return crops, section, valid, specaugment.gains(branch.specaugment, *crops.shape, generator, crops.device)
+
+    def compute(crops: Tensor, section: Tensor, valid: Tensor | None, gains: Tensor) -> dict[str, Tensor]:
+        features = model.standardise(crops)
+        error = model(features * gains, section, valid).float() - model.target(features, section)
+        return {"loss": masked_mean(error.abs() if options.loss == "l1" else error.square(), valid)}
+
+    return training.Loss(draw, compute)
 
 
 def masked_mean(values: Tensor, valid: Tensor | None) -> Tensor:

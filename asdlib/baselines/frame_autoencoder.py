@@ -75,13 +75,12 @@ def run(settings, machine: str) -> pd.DataFrame:
     optimizer = torch.optim.Adam(model.parameters(), lr=baseline.learning_rate, fused=True)
     epochs = training.Epochs(len(vectors), baseline.batch_size, seed)
 
-    def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        vector = vectors.cut(epochs.batch(step)).flatten(1)
+    def loss(vector: Tensor) -> dict[str, Tensor]:
         return {"loss": nn.functional.mse_loss(model(vector).float(), vector)}
 
     history, earlier = training.train(
         model,
-        loss,
+        training.Loss(lambda step, generator: (vectors.cut(epochs.batch(step)).flatten(1),), loss),
         optimizer,
         torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
         steps=baseline.epochs * epochs.steps,

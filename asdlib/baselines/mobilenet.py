@@ -141,15 +141,16 @@ def _train(
     def output(index: Tensor) -> Tensor:
         return model(images(windows.cut(index)))
 
-    def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         index = training.to_device(epochs.batch(step), compute.device)
-        logits = output(index)
-        section = target[windows.clip[index]]
-        return {"loss": nn.functional.cross_entropy(logits.float(), section)}
+        return windows.cut(index), target[windows.clip[index]]
+
+    def loss(window: Tensor, section: Tensor) -> dict[str, Tensor]:
+        return {"loss": nn.functional.cross_entropy(model(images(window)).float(), section)}
 
     history, earlier = training.train(
         model,
-        loss,
+        training.Loss(draw, loss),
         optimizer,
         torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
         steps=baseline.epochs * epochs.steps,

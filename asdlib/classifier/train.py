@@ -96,14 +96,10 @@ def train_stage(
     optimizer = torch.optim.Adam(model.groups(*rates), fused=True)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=list(rates), total_steps=steps)
 
-    def loss(step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        batch = draw(generator)
-        return model.losses(batch.waveform, batch.label)
-
     seed = derive(seed, name)
     history, earlier = training.train(
         model,
-        loss,
+        training.Loss(lambda step, generator: draw(generator)[:2], model.losses),
         optimizer,
         scheduler,
         steps=steps,

@@ -137,20 +137,21 @@ def fit(stage: Stage) -> tuple[Learner, pd.DataFrame, dict, float]:
         "outliers": heard,
         **branch.model_dump(mode="json", exclude={"scorer"}),
     }
-    history, earlier = training.train(
-        learner,
-        loss,
-        optimizer,
-        torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
-        steps=options.steps,
-        seed=seed,
-        **stage.resuming(depends),
-    )
 
     def forward(generator: torch.Generator) -> object:
         return learner.losses(Batch(normal, outliers, options, generator), generator)
 
-    batch_norm.refresh_batch_norm(learner, forward, compute, seed)
+    with compute.any_length():
+        history, earlier = training.train(
+            learner,
+            loss,
+            optimizer,
+            torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
+            steps=options.steps,
+            seed=seed,
+            **stage.resuming(depends),
+        )
+        batch_norm.refresh_batch_norm(learner, forward, compute, seed)
     return learner.eval(), history, depends, earlier
 
 
