@@ -157,6 +157,7 @@ def run(table: Table, settings: params.Settings, compute: training.Compute, fold
     table.attempt("log-mel and scores", lambda: inference(table, settings, clips, compute))
     for candidate in reversed(others):
         table.attempt(f"classifier {candidate}", lambda candidate=candidate: classifier(candidate))
+    table.attempt("all trainings of the profile paper", lambda: table.all_trainings(settings))
     if device.type != "cuda":
         table.skip("CUDA graphs, the compiler, profiles, memory and the largest batch", "needs CUDA")
         return

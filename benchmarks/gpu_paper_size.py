@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from gpu_table import operations_counted
 from gpu_whole import decode
 from measure import matrix_rate, precision
 
@@ -25,6 +27,7 @@ from asdlib.autoencoder import scorer, train
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier_train
 from asdlib.data import plan
+from asdlib.evaluation import bootstrap
 
 SHARES = (0.4, 0.1)
 """of the rate of a large matrix product, which a training might reach: assumed, to state a time before it starts"""
@@ -33,7 +36,10 @@ STEPS = {
     "classifier.training.finetune_steps": 200,
 }
 BRANCHES = ("autoencoder", "classifier")
-COUNTED = Path(__file__).parents[1] / "book" / "results" / "paper_run.csv"
+LONGER = "paper_size"
+"""profile of the longer trainings"""
+RESAMPLES = 1000
+"""resamples of the clips, for intervals"""
 FIRST = "without labels"
 """the variant that is used where no label chooses"""
 
@@ -53,7 +59,7 @@ def profiles(data: Path, runs: Path, device: str, changes: dict, seed: int, step
     common = {"runs": str(folder), "seed": seed, "device": device, "title": data.name, "data.root": str(data.resolve())}
     common |= {"data.held_out": 0.2, "classifier.model.pretrained": False}
     result = []
-    longer = {"profile": "paper_size", "autoencoder.training.steps": steps, **STEPS}
+    longer = {"profile": LONGER, "autoencoder.training.steps": steps, **STEPS}
     for profile, own in (("quick", {}), ("paper", longer)):
         resolved = params.load(profile).resolved()
         resolved |= {f"{branch}_candidates": {"base": {}} for branch in BRANCHES}
@@ -63,7 +69,7 @@ def profiles(data: Path, runs: Path, device: str, changes: dict, seed: int, step
 
 def announce(settings: params.Settings, compute: training.Compute, seeds: int) -> None:
     """Print how long the longer trainings take if they reach an assumed share of a matrix product's rate."""
-    counted = pd.read_csv(COUNTED).set_index(["branch", "candidate"])["operations_a_step"]
+    counted = operations_counted()["operations_a_step"]
     machines = plan.read(settings).machines
     options = settings.classifier.training
     amount = counted["autoencoder", "base"] * settings.autoencoder.training.steps * len(machines)
@@ -110,6 +116,19 @@ def scores(settings: params.Settings, branch: str) -> pd.DataFrame:
     return frame[[origin.of_system(settings, system) == origin.PAPER for system in frame["system"]]]
 
 
+def first_variant(settings: params.Settings, branch: str) -> str:
+    """Return the score of the base candidate that is used where no label chooses."""
+    return origin.first(branch, settings.candidate(branch, "base").scorer.variants, origin.PAPER)
+
+
+def write(table: pd.DataFrame, out: Path | None) -> None:
+    """Write the table, if a file is given."""
+    if out:
+        table = table.astype({"steps": "Int64", "seed": "Int64"})
+        with atomic.writing(out) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+
+
 def summarise(settings: params.Settings, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the harmonic mean of AUC and pAUC per branch, machine type and domain.
 
@@ -119,18 +138,51 @@ def summarise(settings: params.Settings, frame: pd.DataFrame) -> pd.DataFrame:
     table = metrics.cells(metrics.sections(metrics.evaluable(frame), settings.evaluation.p))
     names = table["system"].str.split("/", expand=True)
     table = table.assign(profile=settings.profile, branch=names[0], variant=names[2])
-    chosen = {
-        branch: origin.first(branch, settings.candidate(branch, "base").scorer.variants, origin.PAPER)
-        for branch in BRANCHES
-    }
+    chosen = {branch: first_variant(settings, branch) for branch in BRANCHES}
     first = table[table["variant"] == table["branch"].map(chosen)].assign(variant=FIRST)
     return pd.concat([first, table])[["profile", "branch", "machine", "domain", "variant", "value"]]
+
+
+def differences(frames: dict[tuple[str, int, str], pd.DataFrame], systems: dict[str, str], p: float) -> pd.DataFrame:
+    """Return by how much the longer trainings are better, with paired intervals over clips.
+
+    Args:
+        frames: Scores by profile, seed and branch; the intervals are over clips only, and seeds are averaged.
+        systems: The system that is compared, by branch.
+        p: False positive rate of pAUC.
+
+    Returns:
+        Rows of the table, with ``profile`` "difference" and an interval from ``low`` to ``high``.
+    """
+    rows = []
+    for branch, system in systems.items():
+        drawn: dict[tuple[str, str], list[np.ndarray]] = {}
+        for seed in sorted({key[1] for key in frames if key[2] == branch}):
+            both = []
+            for profile in ("quick", LONGER):
+                frame = metrics.evaluable(frames[profile, seed, branch])
+                both.append(frame[frame["system"] == system].set_index(["machine", "domain", "section", "clip"]))
+            pairs = both[0].join(both[1]["score"].rename("longer"), validate="one_to_one")
+            for key, part in pairs.groupby(["machine", "domain"]):
+                areas = [_areas(unit, p) for _, unit in part.groupby("section")]  # (2, 1 + resamples, 2) each
+                short, long = metrics.harmonic_mean(np.stack(areas, -1), axis=(2, 3))
+                drawn.setdefault(key, []).append(long - short)
+        for (machine, domain), samples in drawn.items():
+            value, low, high = bootstrap.interval(np.mean(samples, 0), 0.95)
+            rows.append(("difference", branch, machine, domain, FIRST, value, low, high))
+    return pd.DataFrame(rows, columns=["profile", "branch", "machine", "domain", "variant", "value", "low", "high"])
+
+
+def _areas(unit: pd.DataFrame, p: float) -> np.ndarray:
+    label = (unit["label"] == "anomaly").to_numpy()
+    weights = bootstrap.resamples(label.astype(str), RESAMPLES, [0])
+    return np.stack([metrics.resampled_areas(label, unit[name], weights, (1.0, p)) for name in ("score", "longer")])
 
 
 def run(data: Path, runs: Path, device: str, changes: dict, seeds: int, steps: int, out: Path | None) -> pd.DataFrame:
     """Train, score, and write the table, again with each branch that is done."""
     quick, longer = zip(*(profiles(data, runs, device, changes, seed, steps) for seed in range(seeds)), strict=True)
-    compute, parts = training.compute(longer[0]), []
+    compute, parts, frames = training.compute(longer[0]), [], {}
     for settings in longer + quick:
         decode(settings)
     announce(longer[0], compute, seeds)
@@ -146,13 +198,16 @@ def run(data: Path, runs: Path, device: str, changes: dict, seeds: int, steps: i
             for each, end in zip(work, ends, strict=True):
                 if each[:2] == (settings, branch):
                     end()
-            found = summarise(settings, scores(settings, branch))
-            about = {"device": compute.describe(), "seed": settings.seed, "commit": records.commit()}
-            parts.append(found.assign(steps=getattr(settings, branch).training.steps, **about))
-            table = pd.concat(parts, ignore_index=True)
-            if out:
-                with atomic.writing(out) as temporary:
-                    table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+            frames[settings.profile, settings.seed, branch] = scores(settings, branch)
+            found = summarise(settings, frames[settings.profile, settings.seed, branch])
+            about = {"device": compute.describe(), "commit": records.commit()}
+            more = {"steps": getattr(settings, branch).training.steps, "seed": settings.seed}
+            parts.append(found.assign(**more, **about))
+            write(pd.concat(parts), out)
+    chosen = {branch: f"{branch}/base/{first_variant(longer[0], branch)}" for branch in BRANCHES}
+    parts.append(differences(frames, chosen, longer[0].evaluation.p).assign(**about))
+    table = pd.concat(parts, ignore_index=True)
+    write(table, out)
     wide = table[table["variant"] == FIRST].pivot_table(
         index=["branch", "machine", "domain"], columns="profile", values="value"
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import atomic
+from asdlib import atomic, params
 
 COLUMNS = ["part", "what", "value", "unit", "reference", "tolerance", "verdict", "device", "torch", "commit"]
+COUNTED = Path(__file__).parents[1] / "book" / "results" / "paper_run.csv"
 MEASURED, MET, MISSED, FAILED, NOT_RUN = "measured", "met", "missed", "failed", "not run"
 
 
@@ -84,3 +85,43 @@ class Table:
             row["verdict"].startswith(FAILED) or (row["part"] == "right" and row["verdict"] == MISSED)
             for row in self.rows
         )
+
+    def slower(self, settings: params.Settings, part: pd.DataFrame, branch: str) -> pd.Series:
+        """Return how many times as long as the base candidate's a step of each candidate takes.
+
+        A candidate whose network was not timed is assumed to reach the base candidate's rate of operations.
+
+        Args:
+            settings: Settings of the benchmark, which name the backbones that were timed.
+            part: Counted operations of a step of the branch's candidates.
+            branch: ``autoencoder`` or ``classifier``.
+        """
+        ratio = part["operations_a_step"] / part["operations_a_step"]["base"]
+        if branch == "classifier":
+            rate = {name: self.rate(settings, name) for name in settings.classifier_candidates}
+            for candidate in ratio.index:
+                name = next((name for name in rate if candidate.startswith(name)), "base")
+                if rate[name] and rate["base"]:
+                    ratio[candidate] = rate["base"] / rate[name]
+        return ratio
+
+    def rate(self, settings: params.Settings, candidate: str) -> float | None:
+        """Return the steps per second of a classifier, None if it was not timed."""
+        backbone = settings.candidate("classifier", candidate).model.backbone
+        found = self.frame.set_index("what")["value"]
+        return found.get(f"classifier {backbone}: ours")
+
+    def all_trainings(self, settings: params.Settings) -> None:
+        """Add how long all trainings of the profile ``paper`` take at the measured steps per second."""
+        counted, ours = operations_counted(), self.frame.set_index("what")["value"]
+        base = {"autoencoder": ours["autoencoder base: ours"], "classifier": self.rate(settings, "base")}
+        hours = 0.0
+        for branch, rate in base.items():
+            part = counted.loc[branch]
+            hours += (part["models"] * part["steps"] * self.slower(settings, part, branch)).sum() / rate / 3600
+        self.add("all trainings of the profile paper", hours, "GPU hours", "extrapolated from steps per second")
+
+
+def operations_counted() -> pd.DataFrame:
+    """Return the operations of a step of each candidate of the profile ``paper``, by branch and candidate."""
+    return pd.read_csv(COUNTED).set_index(["branch", "candidate"])

@@ -1,8 +1,8 @@
 """What does the whole experiment cost? One machine type from waveforms to scores, then all of them by extrapolation.
 
 A fixed cost and a cost per step of each training follow from two trainings of different lengths, whose steps are a
-stated share of the paper's. The other candidates are assumed to reach the base candidate's rate of operations; those
-operations were counted (``book/results/paper_run.csv``).
+stated share of the paper's. Other candidates take as much longer as their networks did in the part *fast*; networks
+that were not timed there are assumed to reach the base candidate's rate of operations.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import pandas as pd
 import soundfile
 import torch
 import yaml
-from gpu_table import Table
+from gpu_table import Table, operations_counted
 from measure import seconds
 
 from asdlib import params, paths, training
@@ -30,9 +30,10 @@ from asdlib.data import audio, catalogue, file_names, plan
 from asdlib.synthetic import dataset, faults
 
 ROOT = Path(__file__).parents[1]
-COUNTED = ROOT / "book" / "results" / "paper_run.csv"
 ASKED = ROOT / "params" / "slurm" / "config.yaml"
 MACHINE = "fan"
+CAPTURES = 6
+"""steps of an autoencoder per step of a classifier: enough to have captured most lengths"""
 SCORING = {"autoencoder": "autoencoder: scoring", "classifier": "classifier: embeddings of a section"}
 """what is timed next to a training, by branch"""
 
@@ -78,8 +79,8 @@ def two_lengths(settings: params.Settings, key: str, steps: int, fit: Callable) 
     return max(times[0] - steps * each, 0.0), each
 
 
-def run(table: Table, settings: params.Settings, compute: training.Compute, steps: int) -> None:
-    """Add all rows of this part; trainings take ``steps`` and three times as many steps."""
+def run(table: Table, settings: params.Settings, compute: training.Compute, few: int) -> None:
+    """Add all rows; classifiers are trained for ``few`` and for three times as many steps, autoencoders for more."""
     cost: dict[str, float] = {}
     run_folder = paths.Run.of(settings)
 
@@ -99,6 +100,7 @@ def run(table: Table, settings: params.Settings, compute: training.Compute, step
 
     def autoencoder() -> None:
         key, whole = "autoencoder.training.steps", settings.autoencoder.training.steps
+        steps = CAPTURES * few  # in the first of which a CUDA graph is captured for each length of crops
         fixed, each = two_lengths(settings, key, steps, lambda changed: train.fit(changed, MACHINE, "base"))
         trained = params.Settings.model_validate(params.merge(settings.resolved(), {key: 3 * steps}))
         cost["autoencoder fixed"], cost["autoencoder step"] = fixed, each
@@ -108,7 +110,7 @@ def run(table: Table, settings: params.Settings, compute: training.Compute, step
 
     def classifier() -> None:
         options = settings.classifier.training
-        whole, tuning = options.steps + options.finetune_steps, max(steps // 10, 2)
+        whole, steps, tuning = options.steps + options.finetune_steps, few, max(few // 10, 2)
         fewer = params.Settings.model_validate(
             params.merge(settings.resolved(), {"classifier.training.finetune_steps": tuning})
         )
@@ -131,16 +133,16 @@ def run(table: Table, settings: params.Settings, compute: training.Compute, step
     table.attempt("recordings", recordings)
     table.attempt("autoencoder", autoencoder)
     table.attempt("classifier", classifier)
-    table.attempt("the whole profile", lambda: whole_profile(table, cost, run_folder))
+    table.attempt("the whole profile", lambda: whole_profile(table, settings, cost, run_folder))
 
 
-def whole_profile(table: Table, cost: dict[str, float], run: paths.Run) -> None:
+def whole_profile(table: Table, settings: params.Settings, cost: dict[str, float], run: paths.Run) -> None:
     """Extrapolate to all candidates and machine types, next to what params/slurm asks for."""
-    counted = pd.read_csv(COUNTED).set_index(["branch", "candidate"])
+    counted = operations_counted()
     total, longest = {}, {}
     for branch, scoring in SCORING.items():
         part = counted.loc[branch]
-        each = cost[f"{branch} step"] * part["operations_a_step"] / part["operations_a_step"]["base"]
+        each = cost[f"{branch} step"] * table.slower(settings, part, branch)
         training_seconds = cost[f"{branch} fixed"] + part["steps"] * each
         total[branch] = float((part["models"] * (training_seconds + cost[scoring])).sum()) / 3600
         longest[branch] = float(training_seconds.max()) / 60

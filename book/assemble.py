@@ -20,6 +20,7 @@ import clips
 import costs
 import exercises
 import flow
+import gpu_figures
 import integrated
 import matplotlib.pyplot as plt
 import nbformat
@@ -220,8 +221,8 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         "generated/benchmarks.md": costs.benchmarks(SOURCES / "results" / "benchmarks.csv"),
         "generated/growth.md": costs.growth(SOURCES / "results" / "growth.csv"),
         "generated/paper_run.md": costs.paper_run(SOURCES / "results" / "paper_run.csv"),
-        "generated/gpu.md": costs.gpu(GPU),
-        "generated/paper_size.md": costs.paper_size(GPU.with_name(costs.PAPER_SIZE)),
+        "generated/gpu.md": gpu_figures.figures(GPU),
+        "generated/paper_size.md": gpu_figures.paper_size(GPU.with_name(gpu_figures.PAPER_SIZE)),
         **plain_detectors.pages(SOURCES / "results" / "detector"),
         "generated/service.md": costs.service(SOURCES / "results" / "service.csv"),
         "generated/computed.md": provenance.computed(settings, run, versions),

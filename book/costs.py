@@ -3,18 +3,17 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import gpu_figures
 import nbformat
 import numpy as np
 import pandas as pd
 from executed import Executed, seconds, title
-from tables import BLANK, percent, signed, table
+from tables import BLANK, table
 
 from asdlib.paths import Run
 
 NOTEBOOKS = Path(__file__).parent / "notebooks.csv"
 """what each notebook asks, reads and writes"""
-PAPER_SIZE = "paper_size.csv"
-"""what ``benchmarks/gpu.py --paper-size`` measured, next to the figures of ``make gpu``"""
 Notebooks = Mapping[Executed, nbformat.NotebookNode]
 
 
@@ -146,58 +145,10 @@ def paper_run(path: Path) -> str:
     return table(pd.DataFrame(rows, columns=columns), caption, "paper-run-table", "lrrrr")
 
 
-def gpu(path: Path) -> str:
-    """What ``make gpu`` measured: figures of each part, with verdicts."""
-    if not path.is_file():
-        return "Nothing was measured on a GPU: none was available. `make gpu` measures it.\n"
-    found = pd.read_csv(path, keep_default_na=False, na_values={"value": ""})
-    rows = [
-        (
-            row.part,
-            row.what,
-            BLANK if pd.isna(row.value) else f"{row.value:.3g} {row.unit}",
-            row.reference,
-            f"{row.verdict} ({row.tolerance})" if row.tolerance else row.verdict,
-        )
-        for row in found.itertuples()
-    ]
-    device, torch, commit = found[["device", "torch", "commit"]].iloc[0]
-    caption = f"What `make gpu` measured on {device}, PyTorch {torch}, at commit `{commit}`."
-    columns = ["Part", "Figure", "Value", "Compared with", "Verdict"]
-    return table(pd.DataFrame(rows, columns=columns), caption, "gpu-table", "lllll", "1 5 2 3 3")
-
-
-def paper_size(path: Path) -> str:
-    """Scores of the paper's networks next to those of ``quick``, trained by ``benchmarks/gpu.py --paper-size``."""
-    if not path.is_file():
-        return "No network was trained at the paper's size: `python benchmarks/gpu.py --paper-size DATA` does it.\n"
-    found = pd.read_csv(path)
-    found["variant"] = found["variant"].where(found["variant"] == "without labels", "best by labels")
-    keys = ["branch", "machine", "domain", "variant"]
-    wide = found.groupby([*keys, "profile"], sort=False)["value"].max().unstack("profile")
-    rows = [
-        (*key, percent(row["quick"]), percent(row["paper_size"]), signed(row["paper_size"] - row["quick"]))
-        for key, row in zip(wide.index, wide.to_dict("records"), strict=True)
-    ]
-    where = "; ".join(dict.fromkeys(found["device"] + ", commit `" + found["commit"] + "`"))
-    columns = ["Branch", "Machine type", "Domain", "Score", "quick", "Paper's size", "Difference"]
-    caption = (
-        f"The base candidates of `quick` and networks of the paper's size, trained longer on the same clips: harmonic "
-        f"mean of AUC and pAUC, per cent, and points. {where}; one seed."
-    )
-    return table(pd.DataFrame(rows, columns=columns), caption, "paper-size-table", "llllrrr")
-
-
-PAPER_HOURS = "whole profile without baselines"
-"""the row of ``make gpu`` with the GPU hours of the profile ``paper``"""
-
-
 def gpu_hours(measured: Path, counted: Path) -> str:
     """GPU hours of the profile ``paper``, in a few words: extrapolated if a GPU was timed, else estimated."""
-    if measured.is_file():
-        found = pd.read_csv(measured).set_index("what")
-        if PAPER_HOURS in found.index and pd.notna(hours := found.loc[PAPER_HOURS, "value"]):
-            return f"{hours:,.0f} GPU hours, extrapolated from a measurement on {found.loc[PAPER_HOURS, 'device']}"
+    if known := gpu_figures.hours(measured):
+        return known
     operations = pd.read_csv(counted)["operations"].sum()
     most, least = (operations / (share * GPU_RATE) / 3600 for share in SHARES)
     return f"{least:,.0f} to {most:,.0f} GPU hours, an estimate for an NVIDIA A100, not measured"

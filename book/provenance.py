@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from costs import PAPER_SIZE
+from gpu_figures import PAPER_SIZE, not_run
 from tables import BLANK, day, table
 
 from asdlib.errors import AsdError
@@ -196,6 +196,8 @@ def absent(frame: pd.DataFrame, settings, measured: Path) -> str:
         lines.append("* The recordings of DCASE2021: not used. All data of this run are synthetic.")
     if not measured.is_file():
         lines.append("* Training on a GPU: not measured. {doc}`cost` says what is estimated instead.")
+    elif missing := not_run(measured):
+        lines.append(f"* On a GPU ({{doc}}`cost`): {'; '.join(missing)}.")
     if not measured.with_name(PAPER_SIZE).is_file():
         lines.append("* Networks of the paper's size: not trained, on no device.")
     return "\n".join(lines) or "Every machine type and row of the paper's table was run."

@@ -39,6 +39,7 @@ import costs  # noqa: E402
 import executed  # noqa: E402
 import exercises  # noqa: E402
 import flow  # noqa: E402
+import gpu_figures  # noqa: E402
 import one_network  # noqa: E402
 import paired  # noqa: E402
 import provenance  # noqa: E402
@@ -823,24 +824,39 @@ def test_gpu_hours_are_measured_or_called_an_estimate(tmp_path):
     assert costs.gpu_hours(assemble.GPU, results / "paper_run.csv") in row
     none = tmp_path / "none.csv"
     assert "not measured" in costs.gpu_hours(none, results / "paper_run.csv")
-    assert "Nothing was measured on a GPU" in costs.gpu(none)
+    assert "Nothing was measured on a GPU" in gpu_figures.figures(none)
     frame = pd.DataFrame(columns=["row", "machine", "value"])
     assert "* Training on a GPU: not measured." in provenance.absent(frame, params.load("paper"), none)
-    rows = [("whole", costs.PAPER_HOURS, 12.3, "GPU hours", "extrapolated", "", "measured")]
+    rows = [("whole", next(iter(gpu_figures.HOURS)), 12.3, "GPU hours", "extrapolated", "", "measured")]
     rows.append(("fast", "CUDA graphs", None, "", "", "at least 3", "missed"))
     names = ["part", "what", "value", "unit", "reference", "tolerance", "verdict"]
     table = pd.DataFrame(rows, columns=names).assign(device="an H100", torch="2.11", commit="abc")
     table.to_csv(tmp_path / "figures.csv", index=False)
     measured = costs.gpu_hours(tmp_path / "figures.csv", results / "paper_run.csv")
-    assert measured == "12 GPU hours, extrapolated from a measurement on an H100"
-    assert "| CUDA graphs | – |  | missed (at least 3) |" in costs.gpu(tmp_path / "figures.csv")
-    assert "GPU" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
+    assert measured == "12 GPU hours, extrapolated from steps timed on an H100"
+    rows = [("right", f"{name}: loss, float32", 1e-6, "relative", "", "", "met") for name in "ab"]
+    rows += [("right", "b: gradient, float32", 1.0, "relative", "", "at most 1e-5", "missed")]
+    rows += [
+        ("right", "all, compiled", None, "", "", "", "not run: no time"),
+        ("right", "windows", 0, "", "", "", "met"),
+    ]
+    rows += [("fast", f"classifier x.y: {name}", 1234.5, "", "", "", "met") for name in ("ours", "launches")]
+    rows += [("fast", "classifier x.y: ours over plain", 4.372, "times", "", "at least 3", "met")]
+    table = pd.DataFrame(rows, columns=names).assign(device="an H100", torch="2.11", commit="abc")
+    table.to_csv(tmp_path / "figures.csv", index=False)
+    text = gpu_figures.figures(tmp_path / "figures.csv")
+    assert "next to the CPU in float64 | 2 of 3 |" in text and "next to float32 | not run |" in text
+    assert "log-mel, next to the CPU | 1 of 1 |" in text
+    assert "| x | 1,234 | 4.37 | 1,234 |" in text and "| b: gradient, float32 |" in text
+    assert "* On a GPU ({doc}`cost`): all, compiled." in provenance.absent(
+        frame, params.load("paper"), tmp_path / "figures.csv"
+    )
 
 
 def test_the_papers_size_is_shown_or_called_not_trained(tmp_path):
     frame = pd.DataFrame(columns=["row", "machine", "value"])
-    path = tmp_path / costs.PAPER_SIZE
-    assert "No network was trained at the paper's size" in costs.paper_size(path)
+    path = tmp_path / gpu_figures.PAPER_SIZE
+    assert "No network was trained at the paper's size" in gpu_figures.paper_size(path)
     assert "size: not trained" in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
     rows = [
         (profile, "autoencoder", "ToyCar", "source", variant, value)
@@ -848,11 +864,31 @@ def test_the_papers_size_is_shown_or_called_not_trained(tmp_path):
         for variant, value in (("without labels", 0.6 + gain), ("mean", 0.6 + gain), ("max", 0.7 - gain))
     ]
     names = ["profile", "branch", "machine", "domain", "variant", "value"]
-    pd.DataFrame(rows, columns=names).assign(device="an H100", commit="abc").to_csv(path, index=False)
-    text = costs.paper_size(path)
-    assert "| without labels | 60.00 | 65.00 | +5.00 |" in text and "| best by labels | 70.00 | 65.00 | −5.00 |" in text
-    assert "an H100, commit `abc`" in text
+    table = pd.DataFrame(rows, columns=names).assign(device="an H100", commit="abc", steps=500, seed=0)
+    change = dict(zip(names, ("difference", "autoencoder", "ToyCar", "source", "without labels", 0.05), strict=True))
+    change |= {"low": -0.01, "high": 0.11}
+    pd.concat([table, pd.DataFrame([change])]).to_csv(path, index=False)
+    text = gpu_figures.paper_size(path)
+    assert (
+        "| without labels | 60.00 | 65.00 | +5.00 (−1.00 to +11.00) |" in text
+        and "| best by labels | 70.00 | 65.00 | −5.00 |" in text
+    )
+    assert "an H100, commit `abc`; one seed" in text and "500 for the autoencoder of `quick`" in text
     assert "size: not trained" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
+
+
+def test_what_the_text_says_of_the_papers_size_is_stored():
+    found = pd.read_csv(assemble.GPU.with_name(gpu_figures.PAPER_SIZE))
+    change = found[found["profile"] == "difference"].set_index(["branch", "domain"])[["value", "low", "high"]]
+    assert change.loc["autoencoder", "value"].between(0.02, 0.05).all(), "a few points in both domains"
+    low = change["low"]
+    assert low["autoencoder", "source"] < 0 < low["autoencoder", "target"], "more surely in the target"
+    assert low["classifier", "source"] < 0 < change["high"]["classifier", "source"], "gains nothing for certain"
+    assert change["high"]["classifier", "target"] < 0, "loses in the target"
+    assert -change["value"]["classifier", "target"] > change["value"]["autoencoder"].max(), "more than the other gains"
+    target = found[(found["domain"] == "target") & (found["profile"] == "paper_size")]
+    assert target["value"].lt(0.6).all(), "close to chance"
+    assert found["seed"].dropna().nunique() == 1, "one seed"
 
 
 def test_shifts_can_be_heard_and_told_apart():

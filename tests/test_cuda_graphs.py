@@ -1,7 +1,7 @@
 """Test the training as CUDA graphs, on a GPU if there is one, and otherwise with a stand-in for CUDA's graphs.
 
-The stand-in records the operations of a capture and repeats them on the same memory, as a graph does. A capture computes
-nothing that lasts, so it also puts back what the operations changed.
+The stand-in records the operations of a capture and repeats them on the same memory, as a graph does. A capture
+computes nothing that lasts, so it also puts back what the operations changed.
 """
 
 import contextlib
