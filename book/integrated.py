@@ -11,7 +11,7 @@ from asdlib import params
 from asdlib.evaluation.values import slug
 
 JUDGED, ABLATIONS = "one_model", "one_model_ablations"
-COMPARED = ("AE", "BC", "AE + BC", "AE + BC, four scores", "Mahalanobis")
+COMPARED = ("AE", "BC", "AE + BC", "AE + BC, four scores", "Mahalanobis", "mix", "mix+")
 WEIGHTLESS = {
     "without the reconstruction head": "weight 0 for reconstruction",
     "without the embedding head": "weight 0 for outlier, section and DDCSAD",
@@ -58,18 +58,22 @@ def judged(folder: Path) -> str:
     for name in (*sets, "mean") if sets[1:] else sets:
         cell = frame[frame["set"] == name].set_index(["system", "domain"])
         for system in ("Integrated", *COMPARED, *PARTS):
+            if (system, "all") not in cell.index:
+                continue
             whole = cell.loc[system, "all"]
             values = [percent(cell.loc[(system, domain), "value"]) for domain in ("source", "target", "all")]
             less = BLANK if system == "Integrated" else effect(whole["difference"], whole["low"], whole["high"])
             shown.append(
                 [SETS.get(name, "mean of both") if sets[1:] else BLANK, PARTS.get(system, system), *values, less]
             )
+    seeds = frame["seeds"][frame["system"] == "Integrated"].min()
     columns = ["Set", "System", "Source", "Target", "All", "*Integrated* minus it, all (points)"]
     caption = (
         f"*Integrated* on real toy cars, {', '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean over "
-        f"{frame['seeds'].min()} seeds: harmonic mean of AUC and pAUC, per cent; differences are "
+        f"{seeds} seeds (*mix* and *mix+*: one): harmonic mean of AUC and pAUC, per cent; differences are "
         "paired over clips and seeds, with 95 % intervals. *AE* and *BC* are the first candidate of each branch by the "
-        "paper's score without labels, *AE + BC* the average of their z-scores."
+        "paper's score without labels, *AE + BC* the average of their z-scores, *mix* and *mix+* the whole ensembles of "
+        "{doc}`real`, without labels."
     )
     return table(pd.DataFrame(shown, columns=columns), caption, "one-model-judged", "llrrrr", "4 5 2 2 2 5")
 
@@ -92,6 +96,9 @@ def values(folder: Path) -> dict[str, str]:
     for row in found[found["set"] == "mean"].itertuples():
         domain = "" if row.domain == "all" else f"_{row.domain}"
         texts[f"less_{slug(row.system)}{domain}"] = effect(row.difference, row.low, row.high)
+    for row in found[found["system"].isin(["mix", "mix+"])].itertuples():
+        domain = "" if row.domain == "all" else f"_{row.domain}"
+        texts[f"less_{slug(row.system.replace('+', ' plus'))}{domain}"] = effect(row.difference, row.low, row.high)
     heads = {"embedding": "without the reconstruction head", "errors": "without the embedding head"}
     for key, system in heads.items():
         row = frame.loc[system]

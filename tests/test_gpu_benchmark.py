@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -66,7 +67,13 @@ def test_the_papers_size_resumes(tmp_path):
     assert "step " not in again.stdout
     assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "again.csv").read_bytes()
     table = pd.read_csv(tmp_path / "first.csv")
-    assert set(table["profile"]) == {"quick", "paper_size"} and table["value"].between(0, 1).all()
+    assert set(table["profile"]) == {"quick", "paper_size", "difference"}
+    change, table = table[table["profile"] == "difference"], table[table["profile"] != "difference"]
+    assert table["value"].between(0, 1).all() and table["steps"].isin([4, 6]).all()
+    assert len(change) == 4 and (change["low"] <= change["value"]).all() and (change["value"] <= change["high"]).all()
+    first = table[table["variant"] == "without labels"].set_index(["profile", "branch", "domain"])["value"]
+    found = first["paper_size"] - first["quick"]
+    assert np.allclose(change.set_index(["branch", "domain"])["value"].loc[found.index], found, atol=2e-4)
     shape = table.groupby(["profile", "branch", "domain"])["variant"].agg(list)
     assert len(shape) == 8 and all("without labels" in variants for variants in shape)
     assert not table["variant"].isin(["clip_signed", "mahalanobis"]).any()

@@ -3,7 +3,8 @@
 ``DATA`` and ``RUNS`` are what ``integrated.py --branches`` read and wrote. ``OUT/one_model.csv`` gets, per set and as
 the mean over sets, the harmonic mean of AUC and pAUC of *Integrated*, of its parts and of what it is compared with: the
 first autoencoder, the first classifier, the average of both (z-scores by held-out clips), the same two networks by the
-four scores that *Integrated* has, and *Mahalanobis*. ``difference`` is *Integrated* minus the system, with paired
+four scores that *Integrated* has, and *Mahalanobis*; on *known*, of which the book has a run of the whole ensemble with
+one seed, also *mix* and *mix+* without labels. ``difference`` is *Integrated* minus the system, with paired
 intervals over clips and seeds: all systems of a draw see the same clips, the same in all sets, since these are made of
 the same recordings, and a draw takes one seed of each set. ``OUT/one_model.record.json`` says what made it.
 """
@@ -27,6 +28,9 @@ KEYS = ["section", "domain", "split", "clip"]
 INTEGRATED, BOTH, FOUR = "Integrated", "AE + BC", "AE + BC, four scores"
 HEADS = (("AE", "clip_signed"), ("posterior", "mahalanobis"))
 """scores of both branches that correspond to the four of *Integrated*"""
+ENSEMBLES = {"ensemble/fixed/AE+BC ensemble (mix)": "mix", "ensemble/fixed/mix+": "mix+"}
+STORED = Path(__file__).parents[2] / "book" / "results" / "toycar" / "scores.csv"
+"""scores of the whole ensemble on *known*"""
 DOMAINS = {"source": ["source"], "target": ["target"], "all": ["source", "target"]}
 
 
@@ -64,7 +68,19 @@ def read(data: Path, runs: Path, name: str, seed: int) -> pd.DataFrame:
 
         wide.loc[rows, BOTH] = mean(("AE", "BC"))
         wide.loc[rows, FOUR] = np.mean([mean(names) for names in HEADS], axis=0)
-    return wide.drop(columns=["clip_signed", "mahalanobis", "posterior"])
+    wide = wide.drop(columns=["clip_signed", "mahalanobis", "posterior"])
+    return with_ensembles(wide) if name == "known" else wide
+
+
+def with_ensembles(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the test clips with the scores of the whole ensemble, whose clips must be the same."""
+    stored = pd.read_csv(STORED, dtype={"section": str}).rename(columns=ENSEMBLES)
+    test = table[table["split"] == "test"]
+    keys = [*KEYS, "label"]
+    found = test.merge(stored[[*keys, *ENSEMBLES.values()]], on=keys, validate="one_to_one")
+    if len(found) != len(test) or len(found) != (stored["split"] == "test").sum():
+        raise SystemExit(f"{STORED}: other clips than those of the set known")
+    return found
 
 
 def areas(table: pd.DataFrame, system: str) -> dict[tuple[str, str], np.ndarray]:
@@ -105,6 +121,8 @@ def main() -> None:
                 values[system, name, domain] = np.append(figures[:, 0].mean(), drawn)
     systems = list(dict.fromkeys(system for system, _, _ in values))
     for system in systems:
+        if any((system, name, "all") not in values for name in cells):
+            continue
         for domain in DOMAINS:
             values[system, "mean", domain] = np.mean([values[system, name, domain] for name in cells], axis=0)
     rows = []
@@ -112,6 +130,7 @@ def main() -> None:
         difference = values[INTEGRATED, name, domain] - figure
         low, high = np.percentile(difference[1:], [2.5, 97.5])
         seeds = len(cells[name]) if name in cells else min(map(len, cells.values()))
+        seeds = 1 if system in ENSEMBLES.values() else seeds
         rows.append((system, name, domain, figure[0], difference[0], low, high, seeds))
     columns = ["system", "set", "domain", "value", "difference", "low", "high", "seeds"]
     arguments.out.mkdir(parents=True, exist_ok=True)
