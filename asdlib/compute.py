@@ -41,7 +41,7 @@ class Compute:
         """Return a context for batches that differ in length, in which a GPU computes without cuDNN.
 
         Asked for deterministic results, cuDNN compiles a depthwise convolution anew for each length, which takes 0.7 s
-        (``book/results/gpu/figures.csv``). PyTorch's own works for all lengths and is as fast.
+        (``LOG.md``, 2026-11-27). PyTorch's own works for all lengths and is as fast.
         """
         before = torch.backends.cudnn.enabled
         torch.backends.cudnn.enabled = before and self.device.type != "cuda"

@@ -1,7 +1,7 @@
 """Repeat the training steps of a GPU as CUDA graphs.
 
-A step of the paper's autoencoder starts about 1,500 kernels. Starting them one by one takes a CPU four times as long as
-the GPU needs to compute them (``book/results/gpu/figures.csv``); a graph starts all of them at once. The kernels and
+A step of the paper's autoencoder starts 1,664 kernels. Starting them one by one takes a CPU three to four times as long
+as the GPU needs to compute them (``book/results/gpu/figures.csv``); a graph starts all of them at once. The kernels and
 their random numbers are the same, and so are the bits of the result.
 """
 

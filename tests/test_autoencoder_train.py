@@ -236,10 +236,11 @@ def test_killed_while_the_batch_norm_is_refreshed(folder, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             train.fit(run, "fan", "base")
     steps = []
-    plain = train.loss
-    monkeypatch.setattr(train, "loss", lambda *arguments: steps.append(1) or plain(*arguments))
+    draw = Batches.draw
+    monkeypatch.setattr(Batches, "draw", lambda *arguments: steps.append(1) or draw(*arguments))
     train.fit(run, "fan", "base")
-    assert len(steps) == 30  # batches of the refresh; the training itself is done
+    checked = train._CHECKED_BATCHES
+    assert len(steps) == 30 + checked  # batches of the refresh and the check; the training itself is done
     assert place.read_bytes() == expected
 
 
