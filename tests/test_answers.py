@@ -316,13 +316,14 @@ def test_the_numbers_of_schematics_are_settings():
     settings = params.load("paper")
     before = {name: str(rows(settings)) for name, rows in schematics.DIAGRAMS.items()}
     changes = {
-        "autoencoder": {"model": {"latent": 77}, "scorer": {"copies": 1}},
+        "autoencoder": {"model": {"latent": 77}, "scorer": {"copies": 1}, "features": {"n_mels": 93}},
         "classifier": {"model": {"backbone": "mixnet_x"}, "images": {"windows": 23}},
         "integrated": {"model": {"embedding": 91}, "training": {"shares": {"ddcsad": 0}}},
     }
     settings = params.load("paper", changes)
     after = {name: str(rows(settings)) for name, rows in schematics.DIAGRAMS.items()}
     assert "77 units" in after["autoencoder"] and "'1 copy," in after["autoencoder"]
+    assert all(words in after["method"] for words in ("93 mel bands", "1 masked copy", "23 windows"))
     assert "mixnet_x" in after["classifier"] and "23 waveforms" in after["classifier"]
     assert "91 units" in after["integrated"] and "DDCSAD" in before["integrated"]
     assert "DDCSAD" not in after["integrated"]
