@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from one_network import ABSENT, ROW
 from paired import paired, read_differences, verdict
+from tables import data as link
 from tables import effect, percent, signed, table
 
 from asdlib import metrics, origin, scores
@@ -94,6 +95,7 @@ def one_model(run: Run, settings, machine: str) -> str:
         return ABSENT
     columns = ["Machine", "Domain", "*Integrated* minus *mix* (points)", "So it is"]
     caption = "*Integrated* minus *mix* without labels, with paired bootstrap intervals over clips."
+    caption += link("downloads/table1_differences.csv")
     return table(pd.DataFrame(rows, columns=columns), caption, align="llrl")
 
 

@@ -36,6 +36,15 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
     return f":::{{table}} {typeset(caption)}\n{head}\n\n{rows}\n:::\n"
 
 
+def data(path: str) -> str:
+    """A link to the data of a table or figure, to end its caption with.
+
+    >>> data("downloads/claims.csv")
+    ' <small>{download}`Data <downloads/claims.csv>`.</small>'
+    """
+    return f" <small>{{download}}`Data <{path}>`.</small>"
+
+
 def typeset(text: str) -> str:
     """A text with the minus signs of its numbers, except in code; what is rounded to zero has no sign.
 

@@ -163,6 +163,22 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
     assert re.search(r"clips of the BC ensemble spread \d+\.\d times", text), "the autoencoders have a long tail"
 
 
+def test_mix_without_labels_is_compared_with_the_cross_fitted_one_on_the_same_halves(done):
+    settings, run = done
+    frame = pd.read_csv(run.system("ensemble", "fan") / "scores.csv", dtype={"section": str})
+    frame = frame[(frame["split"] == "test") & frame["system"].str.endswith(f"/{MIX}")]
+    half = frame[frame["selection"] == "cross-fitted"].set_index("clip")["fold"]
+    frame = frame.assign(fold=frame["clip"].map(half))
+    words = answers.ensembles(run, settings, "fan").partition("Without any label")[2].partition("\n")[0]
+    for domain in ("source", "target"):
+        parts = [
+            frame[(frame["selection"] == name) & (frame["domain"] == domain)] for name in ("fixed", "cross-fitted")
+        ]
+        fixed, crossed = (figure(part, "score") for part in parts)
+        shown = re.search(rf"(\S+) points in the {domain}", words)[1].replace("−", "-")
+        assert float(shown) == pytest.approx(fixed - crossed, abs=0.006)
+
+
 def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
     settings, run = done
     text = answers.ensembles(run, settings, "fan")
@@ -228,7 +244,8 @@ def test_what_the_one_network_reaches_is_judged_by_paired_intervals(done):
 
 def test_the_networks_of_the_ensemble_are_counted_with_their_parameters(done):
     settings, run = done
-    assert one_network.replaced(run, settings, ["fan"]) == one_network.ABSENT, "nothing was trained"
+    nothing = one_network.sizes(run, settings, ["fan"])
+    assert one_network.replaced(nothing) == one_network.ABSENT, "nothing was trained"
 
     def train(folder: Path, parameters: int, *files: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -240,7 +257,7 @@ def test_the_networks_of_the_ensemble_are_counted_with_their_parameters(done):
     train(run.system("autoencoder", "fan", "c0"), 100, "model.safetensors", "scorers.safetensors")
     for section in ("00", "01"):
         train(run.system("classifier", "fan", "c0", section), 1000, "source.safetensors", "target.safetensors")
-    text = one_network.replaced(run, settings, ["fan", "valve"])
+    text = one_network.replaced(one_network.sizes(run, settings, ["fan", "valve"]))
     assert rows(text) == [["fan", "1", "100", "4", "4,000", "4,100", "50", "82.0"]], "c1 is the same network as c0"
     assert "The classifiers hold 98 % of the ensemble's parameters." in text
 
