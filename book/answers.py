@@ -142,8 +142,8 @@ def ensembles(run: Run, settings, machine: str) -> str:
         f"Both ensembles on {machine} and *mix*: harmonic mean of AUC and pAUC, per cent, and the difference in "
         "percentage points with its interval; the mean of both ensembles' ranks instead of their normalised scores; "
         "the range of the middle half of the normal clips in the scores that *mix* averages. Cross-fitted figures are "
-        "means over two halves of the clips, and pAUC of fewer normal clips is biased upwards: compare figures within a "
-        "selection only."
+        "means over two halves of the clips, and pAUC of fewer normal clips is biased upwards: compare figures within "
+        "a selection only."
     )
     shown = table(pd.DataFrame(rows, columns=columns), caption, "mix-and-branches", "ll" + "r" * 7)
     compared = _verdict_on_mix(cells) + _without_labels(differences, machine)
