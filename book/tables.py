@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib.evaluation import health, paper
+from asdlib.evaluation.render import typeset
 from asdlib.plots import style
 
 BLANK = "–"
@@ -43,20 +44,6 @@ def data(path: str) -> str:
     ' <small>{download}`Data <downloads/claims.csv>`.</small>'
     """
     return f" <small>{{download}}`Data <{path}>`.</small>"
-
-
-def typeset(text: str) -> str:
-    """A text with the minus signs of its numbers, except in code; what is rounded to zero has no sign.
-
-    >>> typeset("-3.16 (-5.00 to -0.00), +0.00, +0.05, `x=-1`, 2026-11-27")
-    '−3.16 (−5.00 to 0.00), 0.00, +0.05, `x=-1`, 2026-11-27'
-    """
-    parts = text.split("`")
-    parts[::2] = [
-        re.sub(r"(?<![\w.])[−+](0(\.0+)?)(?![\d.])", r"\1", re.sub(r"(?<![\w.-])-(?=\d)", "−", part))
-        for part in parts[::2]
-    ]
-    return "`".join(parts)
 
 
 def day(date: str) -> str:
