@@ -43,7 +43,12 @@ def branch_table(part: pd.DataFrame) -> str:
     """
     base, branch = part["candidate"].iat[0], part["branch"].iat[0]
     rows = [
-        ("what the others are compared with", f"`{base}`, {variant}", with_deviation(*figures), *[BLANK] * 3)
+        (
+            f"{SCORES[variant]}: what the others are compared with",
+            f"`{base}`, {variant}",
+            with_deviation(*figures),
+            *[BLANK] * 3,
+        )
         for variant, figures in _references(part).items()
     ]
     for key, group in part.groupby(COMPARISON, sort=False):
@@ -51,7 +56,7 @@ def branch_table(part: pd.DataFrame) -> str:
         if than == f"{candidate}/{variant}":
             continue
         by = group.set_index("domain")
-        words = change_in_words(candidate, change) if change else f"another score than {than.rpartition('/')[2]}"
+        words = change_in_words(candidate, change) if change else f"{SCORES[variant]}; not {than.rpartition('/')[2]}"
         differences = [signed(by.at[name, "difference"]) for name in ("source", "target")]
         total = effect(*by.loc["all", ["difference", "low", "high"]]).replace(" to ", f"{SPACE}to{SPACE}")
         value = with_deviation(*by.loc["all", ["value", "deviation"]])

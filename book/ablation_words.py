@@ -5,7 +5,7 @@ import re
 from asdlib.evaluation.ablations import ALSO_AGAINST
 
 CHANGES = {
-    "no_specaugment": "no masks, neither in training nor at inference",
+    "no_specaugment": "no masks, not even in training",
     "no_masking": "no masks at inference",
     "copies_1": "{new} masked copy, not {old}",
     "copies_2": "{new} masked copies, not {old}",
@@ -16,13 +16,13 @@ CHANGES = {
     "per_machine": "one Gaussian for all sections and domains",
     "id_none": "section unknown to the network",
     "id_input": "section at the input only",
-    "id_embedding": "section as an embedding at the bottleneck only",
-    "id_both": "section as an embedding at the bottleneck, too",
+    "id_embedding": "section at the bottleneck only, as an embedding",
+    "id_both": "section at the bottleneck, too, as an embedding",
     "id_regression": "section regressed at the output, too",
     "loss_l2": "squared error as the loss, not the absolute one",
     "latent_8": "bottleneck of {new} units, not {old}",
     "latent_128": "bottleneck of {new} units, not {old}",
-    "no_pseudo_target": "no shifted clips, neither in training nor in the scorer",
+    "no_pseudo_target": "no shifted clips, neither to train nor to score",
     "no_ddcsad": "no DDCSAD loss",
     "ddcsad_1": "DDCSAD loss with weight {new}, not {old}",
     "centroids_fixed": "centroids fixed after the first pass",
@@ -30,9 +30,9 @@ CHANGES = {
     "arcface": "ArcFace loss added",
     "no_mixup": "no Mixup",
     "no_noise": "no added noise, no changed volume",
-    "negatives_all": "outliers from all machine types, not this one only",
+    "negatives_all": "outliers from all machine types, not from one",
     "negatives_dataset": "outliers from the machine types of its data set",
-    "pseudo_target_mixup": "Mixup with target clips, as in the paper, not shifted clips",
+    "pseudo_target_mixup": "Mixup, as in the paper, and not shifted clips",
     "resnet18": "backbone {new}, not {old}",
 }
 """what a candidate changes; ``{new}`` and ``{old}`` are the values of the first setting that it changes"""

@@ -11,8 +11,8 @@ from asdlib import origin
 from asdlib.plots.style import colour
 
 _SHORT = {"autoencoder": "AE", "classifier": "BC"}
-_ROW, _HEAD = 0.33, 0.62  # inches; of a row, and of a panel's title and axis
-_LETTERS = 30
+_ROW, _HEAD = 0.37, 0.65  # inches; of a row, and of a panel's title and axis
+_LETTERS = 27
 """characters of a line of a label"""
 
 
@@ -29,7 +29,7 @@ def ablations(table: pd.DataFrame) -> Figure:
     parts = [table[table["change"] == ""], table[table["change"] != ""]]
     counts = [part["words"].nunique() for part in parts]
     heights = [_HEAD + _ROW * count for count in counts]
-    figure, axes = plt.subplots(2, 1, figsize=(4.6, sum(heights) + 0.4), height_ratios=heights)
+    figure, axes = plt.subplots(2, 1, figsize=(4.4, sum(heights) + 0.4), height_ratios=heights)
     branch = table["branch"].iat[0]
     shade = colour(_SHORT[branch])
     _marks(axes[0], parts[0], shade)
@@ -55,9 +55,9 @@ def _marks(axis: Axes, part: pd.DataFrame, shade: str) -> None:
             axis.hlines(height, 100 * item.low, 100 * item.high, color=shade)
             axis.plot([100 * item.difference], [height], color=shade, **_shape(ours))
     labels = [textwrap.fill(words, _LETTERS) for words in rows]
-    axis.set_yticks(list(rows.values()), labels, fontsize=8, linespacing=0.95)
+    axis.set_yticks(list(rows.values()), labels, fontsize=9, linespacing=0.95)
     axis.set_ylim(-len(rows) + 0.4, 0.6)
-    axis.tick_params(axis="x", labelsize=8)
+    axis.tick_params(axis="x", labelsize=9)
 
 
 def _shape(ours: bool) -> dict:
