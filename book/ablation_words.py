@@ -31,7 +31,7 @@ CHANGES = {
     "no_mixup": "no Mixup",
     "no_noise": "no added noise, no changed volume",
     "negatives_all": "outliers from all machine types, not from one",
-    "negatives_dataset": "outliers from the machine types of its data set",
+    "negatives_dataset": "outliers from machine types of its data set",
     "pseudo_target_mixup": "Mixup, as in the paper, and not shifted clips",
     "resnet18": "backbone {new}, not {old}",
 }
@@ -51,7 +51,7 @@ SCORES = {
     "posterior": "posterior alone",
     "distance": "distance alone",
     "mahalanobis": "Mahalanobis distance of the embedding",
-    "source_mahalanobis": "Mahalanobis distance, not fine-tuned",
+    "source_mahalanobis": "Mahalanobis, not fine-tuned",
 }
 """what a variant computes"""
 
@@ -72,7 +72,7 @@ def row_in_words(candidate: str, variant: str, change: str) -> str:
     >>> row_in_words("base", "mean", "")
     'mean of the frames'
     >>> row_in_words("base", "source_mahalanobis", "")
-    'Mahalanobis distance, not fine-tuned, minus mahalanobis'
+    'Mahalanobis, not fine-tuned, minus mahalanobis'
     """
     if change:
         return change_in_words(candidate, change)
