@@ -173,6 +173,26 @@ def tabulate(verdict: Verdict) -> pd.DataFrame:
     return table.drop(columns="anomaly").rename_axis("system").reset_index()
 
 
+def outcome(clip: pd.Series, table: pd.DataFrame) -> str:
+    """Say whether the ensemble's verdict is right, as far as the label of the clip is known.
+
+    Args:
+        clip: Row of the clip (:func:`pick`).
+        table: Table returned by :func:`tabulate`.
+    """
+    last = table.set_index("system").loc[ENSEMBLE]
+    alarm, label = bool(last["score"] > last["threshold"]), clip["label"]
+    words = {
+        ("anomaly", True): "the fault is found",
+        ("anomaly", False): "the fault is missed",
+        ("normal", True): "a false alarm",
+        ("normal", False): "no false alarm",
+    }
+    if (label, alarm) not in words:
+        return f"The ensemble says {last['verdict']}. The clip has no label to compare that with."
+    return f"The clip is labelled {label} and the ensemble says {last['verdict']}: {words[label, alarm]}."
+
+
 def show(table: pd.DataFrame) -> Styler:
     """Format the table of a verdict for a notebook; a score that is rounded to zero has no minus sign."""
     shown = table.style.set_uuid("verdict").hide(axis="index")

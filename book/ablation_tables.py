@@ -4,8 +4,13 @@ import json
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
-from tables import BLANK, effect, percent, signed, table
+from ablation_words import SCORES, change_in_words, row_in_words
+from tables import BLANK, data, effect, percent, signed, table
+
+from asdlib import origin
+from asdlib.plots import ablations, style
 
 COMPARISON = ["candidate", "variant", "than", "change"]
 """columns that name one comparison"""
@@ -31,45 +36,89 @@ def pages(folder: Path) -> dict[str, str]:
 
 
 def branch_table(part: pd.DataFrame) -> str:
-    """Every comparison of one branch, the score that it is compared with first.
+    """Every comparison of one branch, the score that it is compared with first; folded, the settings of the changes.
 
     Args:
         part: The rows of one branch.
     """
     base, branch = part["candidate"].iat[0], part["branch"].iat[0]
     rows = [
-        (f"`{base}`, {variant}", "what the others are compared with", percent(value), *[BLANK] * 3)
-        for variant, value in _references(part).items()
+        (
+            f"{SCORES[variant]}: what the others are compared with",
+            f"`{base}`, {variant}",
+            with_deviation(*figures),
+            *[BLANK] * 3,
+        )
+        for variant, figures in _references(part).items()
     ]
     for key, group in part.groupby(COMPARISON, sort=False):
         candidate, variant, than, change = key
+        if than == f"{candidate}/{variant}":
+            continue
         by = group.set_index("domain")
-        value = (
-            f"{percent(by.at['all', 'value'])}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{percent(by.at['all', 'deviation'])}"
-        )
-        words = re.sub(r"([\w.]+):", r"`\1`", change) or f"another score than {than.rpartition('/')[2]}"
+        words = change_in_words(candidate, change) if change else f"{SCORES[variant]}; not {than.rpartition('/')[2]}"
         differences = [signed(by.at[name, "difference"]) for name in ("source", "target")]
-        total = effect(*by.loc["all", ["difference", "low", "high"]]).replace(
-            " to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"
-        )
-        rows.append((f"`{candidate}`, {variant}", words, value, *differences, total))
-    columns = ["Candidate and score", "Change", "All", "Source, difference", "Target, difference", "All, difference"]
+        total = effect(*by.loc["all", ["difference", "low", "high"]]).replace(" to ", f"{SPACE}to{SPACE}")
+        value = with_deviation(*by.loc["all", ["value", "deviation"]])
+        rows.append((words, f"`{candidate}`, {variant}", value, *differences, total))
+    columns = ["Change", "Candidate, score", "All", "Source, difference", "Target, difference", "All, difference"]
     caption = (
         f"The {branch} with something changed, {part['seeds'].max()} seeds: harmonic mean of AUC and pAUC over all "
-        "domains, mean ± deviation over seeds, per cent; then mean differences in percentage points, with paired "
-        f"intervals over clips: from `{base}` by the same score, and in the rows of `{base}` from the score that "
-        "*Change* names."
+        "domains, mean ± deviation over seeds (left out where the stored table has none), per cent; then mean "
+        "differences in percentage points, with paired intervals over clips: "
+        f"from `{base}` by the same score, and in the rows of `{base}` from the score that *Change* names."
+        + data("downloads/ablations_ablations.csv")
     )
-    return table(pd.DataFrame(rows, columns=columns), caption, f"ablations-{branch}", "llrrrr", "7 7 4 3 3 6")
+    shown = table(pd.DataFrame(rows, columns=columns), caption, f"ablations-{branch}", "llrrrr", "6 6 4 3 3 6")
+    return f"{shown}\n::::{{dropdown}} What the scores and candidates are\n{explained(part)}\n::::\n"
 
 
-def _references(part: pd.DataFrame) -> dict[str, float]:
-    """The value of each score of the first candidate that others are compared with and that has no row of its own."""
+def with_deviation(value: float, deviation: float) -> str:
+    """A mean over seeds in per cent, with its deviation if that is known."""
+    return percent(value) + (f"{SPACE}±{SPACE}{percent(deviation)}" if not pd.isna(deviation) else "")
+
+
+def explained(part: pd.DataFrame) -> str:
+    """What each score of a branch computes, and which settings each candidate changes.
+
+    Args:
+        part: The rows of one branch.
+    """
+    variants = dict.fromkeys([*_references(part), *part["variant"]])
+    branch = part["branch"].iat[0]
+    rows = [
+        (f"{name}{' (ours)' * (origin.of_variant(branch, name) == origin.EXTENSION)}", SCORES[name])
+        for name in variants
+    ]
+    scores = table(pd.DataFrame(rows, columns=["Score", "Computes"]), f"The scores of the {branch}.", widths="3 6")
+    changed = part[part["change"] != ""].drop_duplicates("candidate")
+    settings = [
+        (
+            f"`{item.candidate}`",
+            change_in_words(item.candidate, item.change),
+            re.sub(r"([\w.]+):", r"`\1`", item.change),
+        )
+        for item in changed.itertuples()
+    ]
+    columns = ["Candidate", "In words", "Settings"]
+    caption = f"The settings that the candidates of the {branch} change."
+    return f"{scores}\n{table(pd.DataFrame(settings, columns=columns), caption, widths='3 5 6')}"
+
+
+def _references(part: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Value and deviation of each score of the first candidate that others are compared with and that has no own row.
+
+    The deviation is that of a candidate with the same value in every seed, or NaN if there is none.
+    """
     everything = part[part["domain"] == "all"]
-    own = set(everything["candidate"] + "/" + everything["variant"])
-    other = everything[~everything["than"].isin(own)].drop_duplicates("than")
-    names = other["than"].str.rpartition("/")[2]
-    return dict(zip(names, other["value"] - other["difference"], strict=True))
+    itself = everything["candidate"] + "/" + everything["variant"]
+    own = set(itself[itself != everything["than"]])
+    found = {}
+    for than, group in everything[~everything["than"].isin(own)].groupby("than", sort=False):
+        same = group[group["difference_deviation"].eq(0) & group["difference"].eq(0)]
+        value = (group["value"] - group["difference"]).iat[0]
+        found[than.rpartition("/")[2]] = value, same["deviation"].iat[0] if len(same) else float("nan")
+    return found
 
 
 def reference(settings: dict) -> str:
@@ -120,13 +169,14 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
                 for item in group.itertuples()
                 if _judged(item, "gain", "lose", "")
             ]
-            found[kind].append(f"`{candidate}`" + (f" ({', '.join(judged)})" if judged else ""))
-        words = {
+            words = change_in_words(candidate, group["change"].iat[0])
+            found[kind].append(f"{words} (`{candidate}`: {', '.join(judged)})")
+        headings = {
             "lose": "Shown to lose by both scores, so that what `base` has in its place earns its keep",
             "gain": "Shown to gain by both scores, so that it does not",
             "depend": "Shown by one score only, or by the two in opposite directions",
         }
-        lines = [f"* {text}: {', '.join(found[kind]) or 'none'}." for kind, text in words.items()]
+        lines = [f"* {text}: {'; '.join(found[kind]) or 'none'}." for kind, text in headings.items()]
         parts.append(
             f"**The {branch}**, differences from `base` in points:\n\n" + "\n".join(lines) + "\n"
             f"* Neither score decides {len(found['undecided'])} of {part['candidate'].nunique()} changes."
@@ -137,3 +187,39 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
         f"If no change had any effect, about {(1 - confidence) * count:.0f} of them would be decided by chance. Trust "
         "the large effects."
     )
+
+
+def draw(folder: Path, where: Path) -> None:
+    """Draw the figures of the page as ``where/ablations_<name>.svg``."""
+    frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
+    everything = frame[(frame["domain"] == "all") & (frame["candidate"] + "/" + frame["variant"] != frame["than"])]
+    everything = everything.assign(
+        words=[row_in_words(item.candidate, item.variant, item.change) for item in everything.itertuples()]
+    )
+    scorer = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]["autoencoder"]["scorer"]
+    style.use()
+    figures = {"copies": ablations.copies(by_copies(frame, scorer["copies"]))}
+    for branch, part in everything.groupby("branch"):
+        figures[branch] = ablations.ablations(part)
+    for name, figure in figures.items():
+        with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
+            figure.savefig(where / f"ablations_{name}.svg", metadata={"Date": None})
+        plt.close(figure)
+
+
+def by_copies(frame: pd.DataFrame, usual: int) -> pd.DataFrame:
+    """What the figure of masked copies shows: ``copies, variant, value, deviation``; no copies means no masking.
+
+    Args:
+        frame: The table of ablations.
+        usual: The copies of the first candidate.
+    """
+    everything = frame[(frame["domain"] == "all") & (frame["branch"] == "autoencoder")]
+    masked = everything[everything["change"].str.fullmatch(r"scorer\.(copies: \d+|masking: false).*")]
+    number = masked["change"].str.extract(r"copies: (\d+)")[0].fillna(0).astype(int)
+    shown = masked.assign(copies=number)
+    first = everything[everything["candidate"] == everything["candidate"].iat[0]].set_index("variant")
+    known = {name: tuple(first.loc[name, ["value", "deviation"]]) for name in first.index} | _references(everything)
+    own = [{"copies": usual, "variant": name, "value": known[name][0], "deviation": known[name][1]}
+           for name in dict.fromkeys(masked["variant"])]  # fmt: skip
+    return pd.concat([shown[["copies", "variant", "value", "deviation"]], pd.DataFrame(own)], ignore_index=True)

@@ -115,7 +115,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
     real.draw(REAL, scores, source / "generated")
-    real.draw_ablations(ABLATIONS, source / "generated")
+    ablation_tables.draw(ABLATIONS, source / "generated")
     systems.draw(SYSTEMS, source / "generated")
     schematics.draw(settings, source / "generated")
     shown.shown({item: notebooks[item] for item in firsts(list(notebooks)).values()}, run, source)

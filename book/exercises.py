@@ -1,18 +1,26 @@
 """Exercises at the ends of the chapters, with answers that are computed from the run."""
 
 import itertools
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from ablation_words import change_in_words
 from one_network import ABSENT, ROW
 from paired import paired, read_differences, verdict
+from scipy.stats import norm
+from tables import data as link
 from tables import effect, percent, signed, table
 
 from asdlib import metrics, origin, scores
 from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import paper
 from asdlib.paths import BASELINES, Run
+
+ABLATIONS = Path(__file__).parent / "results" / "ablations"
+"""the stored runs with one thing changed"""
 
 
 def data(run: Run, settings, machine: str) -> str:
@@ -94,6 +102,7 @@ def one_model(run: Run, settings, machine: str) -> str:
         return ABSENT
     columns = ["Machine", "Domain", "*Integrated* minus *mix* (points)", "So it is"]
     caption = "*Integrated* minus *mix* without labels, with paired bootstrap intervals over clips."
+    caption += link("downloads/table1_differences.csv")
     return table(pd.DataFrame(rows, columns=columns), caption, align="llrl")
 
 
@@ -128,6 +137,36 @@ def audit(run: Run, settings, machine: str) -> str:
     )
 
 
+def ablations(run: Run, settings, machine: str) -> str:
+    """Which changes stay decided if the error is shared among all intervals (Bonferroni), so that each is wider.
+
+    The stored intervals are normal about their middle, so another confidence scales their width.
+    """
+    frame = pd.read_csv(ABLATIONS / "ablations.csv", keep_default_na=False)
+    confidence = json.loads((ABLATIONS / "record.json").read_text(encoding="utf-8"))["settings"]["evaluation"][
+        "confidence"
+    ]
+    frame = frame[(frame["domain"] == "all") & (frame["change"] != "") & (frame["low"] < frame["high"])]
+    once, shared = (norm.ppf(1 - (1 - confidence) / 2 / count) for count in (1, len(frame)))
+    middle, half = (frame["low"] + frame["high"]) / 2, (frame["high"] - frame["low"]) / 2 * shared / once
+    frame = frame.assign(wide_low=middle - half, wide_high=middle + half)
+    decided = frame[(frame["low"] > 0) | (frame["high"] < 0)]
+    kept = decided[(decided["wide_low"] > 0) | (decided["wide_high"] < 0)]
+    rows = [
+        (item.branch, f"{change_in_words(item.candidate, item.change)} (`{item.candidate}`)", item.variant,
+         effect(item.difference, item.wide_low, item.wide_high))
+        for item in kept.itertuples()
+    ]  # fmt: skip
+    words = (
+        f"Of {len(frame)} intervals {len(decided)} lie on one side of zero. If all of them together are to err in at "
+        f"most {100 * (1 - confidence):.0f} % of cases, each has to be {shared / once:.2f} times as wide. Then "
+        f"{len(kept)} do."
+    )
+    columns = ["Branch", "Change", "Score", "Difference, with the wider interval"]
+    caption = "What stays decided: mean differences over all domains in percentage points."
+    return f"{words}\n\n{table(pd.DataFrame(rows, columns=columns), caption, align='lllr', widths='2 6 3 5')}"
+
+
 def claims(run: Run, settings, machine: str) -> str:
     """How many times as many clips would decide each undecided claim, if its effect is what it seems."""
     frame = pd.read_csv(run.claims)
@@ -159,15 +198,20 @@ QUESTIONS: dict[str, tuple[str, Callable]] = {
     "one_model": ("In which cells is the one network shown to be better or worse than *mix*?", one_model),
     "table1": ("Which rows change their rank if nothing may be selected by labels?", table1),
     "audit": ("What is the harmonic mean of the printed cells of *BC*?", audit),
+    "ablations": ("Which changes stay decided if the number of intervals is taken into account?", ablations),
     "claims": ("How many test clips would it take to decide what is undecided?", claims),
 }
 """chapter: question, and the function that answers it"""
+
+
+SOURCES = {"audit": "the printed cells", "ablations": "the stored runs"}
+"""of what an answer is computed if not of the book's run"""
 
 
 def pages(run: Run, settings, machine: str) -> dict[str, str]:
     """Each exercise as a page to include, its answer folded."""
     return {
         f"generated/exercise_{name}.md": f"**Exercise.** {question}\n\n::::{{dropdown}} The answer, computed from "
-        f"{'the printed cells' if name == 'audit' else 'this run'}\n{answer(run, settings, machine)}\n::::\n"
+        f"{SOURCES.get(name, 'this run')}\n{answer(run, settings, machine)}\n::::\n"
         for name, (question, answer) in QUESTIONS.items()
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from shifts import SETS
-from tables import BLANK, day, effect, percent, table
+from tables import BLANK, data, day, effect, percent, table
 
 from asdlib import params
 from asdlib.evaluation.values import slug
@@ -44,7 +44,7 @@ def pages(folder: Path) -> dict[str, str]:
         "*Integrated* with losses at weight 0 or with other changes: harmonic mean of AUC and pAUC over machine types, "
         "sections and domains, mean over seeds, per cent; differences are paired over clips and seeds, with 95 % "
         "intervals. A head whose losses all have weight 0 learns nothing and scores nothing, but stays in the network "
-        "and in the number of its parameters."
+        "and in the number of its parameters." + data(f"downloads/shifts_{ABLATIONS}.csv")
     )
     text = table(pd.DataFrame(rows, columns=columns), caption, "one-model-ablations", "lrrr", "6 2 2 5")
     return {"generated/one_model_ablations.md": text, "generated/one_model_judged.md": judged(folder)}
@@ -73,7 +73,7 @@ def judged(folder: Path) -> str:
         f"{seeds} seeds (*mix* and *mix+*: one): harmonic mean of AUC and pAUC, per cent; differences are "
         "paired over clips and seeds, with 95 % intervals. *AE* and *BC* are the first candidate of each branch by the "
         "paper's score without labels, *AE + BC* the average of their z-scores, *mix* and *mix+* the whole ensembles "
-        "of {doc}`real`, without labels."
+        f"of {{doc}}`real`, without labels.{data(f'downloads/shifts_{JUDGED}.csv')}"
     )
     return table(pd.DataFrame(shown, columns=columns), caption, "one-model-judged", "llrrrr", "4 5 2 2 2 5")
 

@@ -1,10 +1,11 @@
 """*Integrated* in a run: what it reaches next to what it stands in for, and the size of what it stands in for."""
 
+import itertools
 from pathlib import Path
 
 import pandas as pd
 from paired import paired, read_differences, verdict
-from tables import BLANK, effect, percent, table
+from tables import BLANK, data, effect, percent, table
 
 from asdlib.classifier import FILES as STAGES
 from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, BRANCHES, MIX, candidate_of
@@ -23,6 +24,8 @@ OTHERS = {
 """rows and selections of Table 1 to compare with, and what to call them"""
 FILES = {"autoencoder": [MODEL], "classifier": list(STAGES.values())}
 """the networks in a folder of a trained candidate"""
+SIZES = "one_model_size.csv"
+"""the data of the table of sizes, next to its page"""
 ABSENT = "*Integrated* was not run in this profile."
 
 
@@ -34,9 +37,11 @@ def pages(run: Run, settings, machines: list[str]) -> dict[str, str]:
         settings: Its settings.
         machines: Its machine types.
     """
+    counted = sizes(run, settings, machines)
     return {
         "generated/one_model.md": reached(read_table(run.table1), read_differences(run.differences)),
-        "generated/one_model_size.md": replaced(run, settings, machines),
+        "generated/one_model_size.md": replaced(counted),
+        f"generated/{SIZES}": counted.to_csv(index=False, lineterminator="\n"),
     }
 
 
@@ -61,36 +66,52 @@ def reached(table1: pd.DataFrame, differences: pd.DataFrame) -> str:
     columns = ["Row", "All", "*Integrated* minus it (points)"]
     caption = (
         "This run: harmonic mean of AUC and pAUC over all machine types, sections and domains, per cent, and paired "
-        "differences, with bootstrap intervals over clips."
+        "differences, with bootstrap intervals over clips. A cross-fitted row is a mean over two halves of the clips; "
+        "its difference is taken from *Integrated* on the same halves, so it need not be that of the two figures shown."
+        + data("downloads/table1_differences.csv")
     )
     shown = table(pd.DataFrame(rows, columns=columns), caption, "one-model-reached", "lrr")
     lines = "\n".join(f"* {place} {'; '.join(words)}" for place, words in found.items())
     return f"In this run, with one training per machine type, *Integrated* is\n\n{lines}\n\n{shown}"
 
 
-def replaced(run: Run, settings, machines: list[str]) -> str:
-    """The networks whose scores *mix* averages without labels, their parameters, and those of the one network."""
-    rows, shares = [], []
+def sizes(run: Run, settings, machines: list[str]) -> pd.DataFrame:
+    """Count the networks whose scores *mix* averages without labels, their parameters, and those of the one network.
+
+    Returns:
+        Columns ``machine, autoencoders, autoencoder_parameters, classifiers, classifier_parameters, integrated``; a row
+        per machine type whose networks the run has.
+    """
+    rows = []
     for machine in machines:
         own = run.system(INTEGRATED, machine) / RECORD
         folders = {branch: networks(run, settings, machine, branch) for branch in BRANCHES}
         if not own.is_file() or not all(folders.values()):
             continue
-        counts = {branch: sum(found.values()) for branch, found in folders.items()}
-        sizes = {
-            branch: sum(number * parameters(folder / RECORD) for folder, number in found.items())
-            for branch, found in folders.items()
-        }
-        together, single = sum(sizes.values()), parameters(own)
-        shares.append(sizes["classifier"] / together)
-        cells = [f"{number:,}" for branch in BRANCHES for number in (counts[branch], sizes[branch])]
-        rows.append((machine, *cells, f"{together:,}", f"{single:,}", f"{together / single:.1f}"))
-    if not rows:
+        counts = [sum(found.values()) for found in folders.values()]
+        totals = [
+            sum(number * parameters(folder / RECORD) for folder, number in found.items()) for found in folders.values()
+        ]
+        rows.append((machine, *itertools.chain(*zip(counts, totals, strict=True)), parameters(own)))
+    columns = ["autoencoders", "autoencoder_parameters", "classifiers", "classifier_parameters", "integrated"]
+    return pd.DataFrame(rows, columns=["machine", *columns])
+
+
+def replaced(counted: pd.DataFrame) -> str:
+    """The networks and parameters that :func:`sizes` counted, as a table, and the classifiers' share."""
+    if counted.empty:
         return ABSENT
+    rows, shares = [], []
+    for item in counted.itertuples():
+        together = item.autoencoder_parameters + item.classifier_parameters
+        shares.append(item.classifier_parameters / together)
+        cells = [f"{number:,}" for number in (*item[2:6], together, item.integrated)]
+        rows.append((item.machine, *cells, f"{together / item.integrated:.1f}"))
     columns = ["Machine", "Autoencoders", "Parameters", "Classifiers", "Parameters", "All", "*Integrated*", "Times"]
     caption = (
         "The networks whose scores *mix* averages without labels, by machine type; each classifier counts twice, "
         "before and after fine-tuning. *Times* is how many times as many parameters they have as the one network."
+        + data(f"generated/{SIZES}")
     )
     shown = table(pd.DataFrame(rows, columns=columns), caption, "one-model-size", "lrrrrrrr")
     low, high = (f"{100 * edge(shares):.0f}" for edge in (min, max))

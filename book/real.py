@@ -21,7 +21,7 @@ from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.rows import ROWS as ALL_ROWS
 from asdlib.evaluation.rows import SYSTEMS
 from asdlib.evaluation.values import slug
-from asdlib.plots import ablations, autoencoder, baselines, classifier, ensemble, evaluation, style
+from asdlib.plots import autoencoder, baselines, classifier, ensemble, evaluation, style
 
 PAGES = ("real", "real_autoencoder", "real_classifier", "real_ensembles")
 """chapters whose numbers are of the stored run, not of the book's"""
@@ -340,25 +340,6 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
     for name, figure in figures.items():
         with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
             figure.savefig(where / f"real_{name}.svg", metadata={"Date": None})
-        plt.close(figure)
-
-
-def draw_ablations(folder: Path, where: Path) -> None:
-    """Draw the figures of the page of ablations as ``where/ablations_<name>.svg``."""
-    frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
-    everything = frame[frame["domain"] == "all"]
-    masked = everything[everything["change"].str.fullmatch(r"scorer\.(copies: \d+|masking: false).*")]
-    base = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]["autoencoder"]["scorer"]
-    number = masked["change"].str.extract(r"copies: (\d+)")[0].fillna(0).astype(int)
-    own = masked[number == 1].assign(value=lambda part: part["value"] - part["difference"], deviation=0.0)
-    counted = pd.concat([masked.assign(copies=number), own.assign(copies=base["copies"])])
-    style.use()
-    figures = {"copies": ablations.copies(counted)}
-    for branch, part in everything.groupby("branch"):
-        figures[branch] = ablations.ablations(part)
-    for name, figure in figures.items():
-        with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
-            figure.savefig(where / f"ablations_{name}.svg", metadata={"Date": None})
         plt.close(figure)
 
 

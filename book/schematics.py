@@ -1,4 +1,4 @@
-"""Draw the three networks of the book as box diagrams, with the sizes that the settings of the run give them.
+"""Draw the whole method and the three networks of the book as box diagrams, with the sizes of the run's settings.
 
 Each diagram runs from top to bottom and is narrow, so that its text stays readable on a phone.
 """
@@ -31,6 +31,43 @@ class Box:
 
 Row = tuple[Box, ...]
 """boxes next to each other: one, or two that are fed by what is above them on their side"""
+
+
+def method(settings: Settings) -> list[Row]:
+    """The whole method, both branches next to each other, from a clip to the decision about it."""
+    one, other = settings.autoencoder, settings.classifier
+    told = ("and the section" if one.model.section_input else "of all its frames",)
+    mels = f"{one.features.n_mels} mel bands,"
+    own, theirs, both = style.AUTOENCODER, style.CLASSIFIER, style.ENSEMBLE
+    return [
+        (Box("clip", ("one waveform, of one section",)),),
+        (
+            Box("log-mel", (mels, *told)),
+            Box("log-mel images", (f"of {counted(other.images.windows, 'window')},", "waveform normalised")),
+        ),
+        (
+            Box("autoencoder", ("one per machine type,", f"rebuilds {counted(one.scorer.copies, 'masked copy')}"), own),
+            Box("backbone", ("one per section, and", "fine-tuned for the target"), theirs),
+        ),
+        (
+            Box("error of each frame", ("pooled over the copies",)),
+            Box("embedding", ("one per window",), theirs),
+        ),
+        (
+            Box("Gaussian of errors", ("one per section, domain", "ours: of a clip's mean error"), own),
+            Box("posterior, centroid", ("distance to the centroid", "ours: Mahalanobis distance"), theirs),
+        ),
+        (
+            Box("score of the clip", ("frames pooled over time",)),
+            Box("score of the clip", ("windows pooled, then the", "normalised two weighted")),
+        ),
+        (
+            Box("AE ensemble", ("candidates' scores,", "normalised, combined"), own),
+            Box("BC ensemble", ("candidates' scores,", "normalised, combined"), theirs),
+        ),
+        (Box("mix", ("mean of both ensembles, each normalised",), both),),
+        (Box("decision", ("alarm above a threshold", "that normal clips seldom exceed")),),
+    ]
 
 
 def autoencoder(settings: Settings) -> list[Row]:
@@ -96,7 +133,7 @@ def integrated(settings: Settings) -> list[Row]:
     ]  # fmt: skip
 
 
-DIAGRAMS = {"autoencoder": autoencoder, "classifier": classifier, "integrated": integrated}
+DIAGRAMS = {"method": method, "autoencoder": autoencoder, "classifier": classifier, "integrated": integrated}
 
 
 def counted(number: int, noun: str) -> str:

@@ -197,7 +197,8 @@ def provenance(folder: Path) -> str:
     )
     caption = (
         "The systems, the repositories and folders that they come from, and their scores by the year's rule, per cent. "
-        "Systems of 2022 are numbered as the folders that we have; folders with the numbers in between are not at hand."
+        "Systems of 2022 have the numbers of their folders. Those with the numbers in between were kept aside when "
+        "the scores were collected, so that the project can be judged on systems that it has not seen; none is used."
     )
     return table(shown, caption, "real-systems-origins", "rlllr", "1 3 3 9 2")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib.evaluation import health, paper
+from asdlib.evaluation.render import typeset
 from asdlib.plots import style
 
 BLANK = "–"
@@ -36,18 +37,13 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
     return f":::{{table}} {typeset(caption)}\n{head}\n\n{rows}\n:::\n"
 
 
-def typeset(text: str) -> str:
-    """A text with the minus signs of its numbers, except in code; what is rounded to zero has no sign.
+def data(path: str) -> str:
+    """A link to the data of a table or figure, to end its caption with.
 
-    >>> typeset("-3.16 (-5.00 to -0.00), +0.00, +0.05, `x=-1`, 2026-11-27")
-    '−3.16 (−5.00 to 0.00), 0.00, +0.05, `x=-1`, 2026-11-27'
+    >>> data("downloads/claims.csv")
+    ' <small>{download}`Data <downloads/claims.csv>`.</small>'
     """
-    parts = text.split("`")
-    parts[::2] = [
-        re.sub(r"(?<![\w.])[−+](0(\.0+)?)(?![\d.])", r"\1", re.sub(r"(?<![\w.-])-(?=\d)", "−", part))
-        for part in parts[::2]
-    ]
-    return "`".join(parts)
+    return f" <small>{{download}}`Data <{path}>`.</small>"
 
 
 def day(date: str) -> str:

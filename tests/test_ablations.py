@@ -63,6 +63,7 @@ def test_every_candidate_is_compared_with_the_first():
     for branch in ablations.BRANCHES:
         base, *others = getattr(settings, f"{branch}_candidates")
         assert {pair[1] for pair in pairs if pair[0] == branch} == {base, *others}
+        assert sum(f"{pair[1]}/{pair[2]}" == pair[3] for pair in pairs if pair[0] == branch) == 1, "the reference"
     assert ("classifier", "base", "source_mahalanobis", "base/mahalanobis") in pairs
     assert ("autoencoder", "no_masking", "median", "base/median") in pairs
     assert ablations.change(settings, "autoencoder", "loss_l2") == "training.loss: l2 (else l1)"

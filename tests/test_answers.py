@@ -19,6 +19,7 @@ BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK)]
 
 import ablation_tables  # noqa: E402
+import ablation_words  # noqa: E402
 import answers  # noqa: E402
 import one_network  # noqa: E402
 import paired  # noqa: E402
@@ -26,8 +27,9 @@ import schematics  # noqa: E402
 
 from asdlib import ensemble, params  # noqa: E402
 from asdlib.autoencoder.train import noam  # noqa: E402
-from asdlib.evaluation import table1  # noqa: E402
+from asdlib.evaluation import ablations, table1  # noqa: E402
 from asdlib.paths import Run  # noqa: E402
+from asdlib.plots import ablations as plots  # noqa: E402
 from asdlib.tables import read_table  # noqa: E402
 
 VARIANTS = {"autoencoder": ["median", "l1"], "classifier": ["w50_mean", "mahalanobis"]}
@@ -163,6 +165,22 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
     assert re.search(r"clips of the BC ensemble spread \d+\.\d times", text), "the autoencoders have a long tail"
 
 
+def test_mix_without_labels_is_compared_with_the_cross_fitted_one_on_the_same_halves(done):
+    settings, run = done
+    frame = pd.read_csv(run.system("ensemble", "fan") / "scores.csv", dtype={"section": str})
+    frame = frame[(frame["split"] == "test") & frame["system"].str.endswith(f"/{MIX}")]
+    half = frame[frame["selection"] == "cross-fitted"].set_index("clip")["fold"]
+    frame = frame.assign(fold=frame["clip"].map(half))
+    words = answers.ensembles(run, settings, "fan").partition("Without any label")[2].partition("\n")[0]
+    for domain in ("source", "target"):
+        parts = [
+            frame[(frame["selection"] == name) & (frame["domain"] == domain)] for name in ("fixed", "cross-fitted")
+        ]
+        fixed, crossed = (figure(part, "score") for part in parts)
+        shown = re.search(rf"(\S+) points in the {domain}", words)[1].replace("−", "-")
+        assert float(shown) == pytest.approx(fixed - crossed, abs=0.006)
+
+
 def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
     settings, run = done
     text = answers.ensembles(run, settings, "fan")
@@ -228,7 +246,8 @@ def test_what_the_one_network_reaches_is_judged_by_paired_intervals(done):
 
 def test_the_networks_of_the_ensemble_are_counted_with_their_parameters(done):
     settings, run = done
-    assert one_network.replaced(run, settings, ["fan"]) == one_network.ABSENT, "nothing was trained"
+    nothing = one_network.sizes(run, settings, ["fan"])
+    assert one_network.replaced(nothing) == one_network.ABSENT, "nothing was trained"
 
     def train(folder: Path, parameters: int, *files: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -240,7 +259,7 @@ def test_the_networks_of_the_ensemble_are_counted_with_their_parameters(done):
     train(run.system("autoencoder", "fan", "c0"), 100, "model.safetensors", "scorers.safetensors")
     for section in ("00", "01"):
         train(run.system("classifier", "fan", "c0", section), 1000, "source.safetensors", "target.safetensors")
-    text = one_network.replaced(run, settings, ["fan", "valve"])
+    text = one_network.replaced(one_network.sizes(run, settings, ["fan", "valve"]))
     assert rows(text) == [["fan", "1", "100", "4", "4,000", "4,100", "50", "82.0"]], "c1 is the same network as c0"
     assert "The classifiers hold 98 % of the ensemble's parameters." in text
 
@@ -251,10 +270,10 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
     pages = ablation_tables.pages(folder)
     frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
     everything = frame[frame["domain"] == "all"]
-    shown = {row[0].replace("`", ""): row for row in rows(pages["generated/ablations.md"]) if len(row) == 6}
+    shown = {row[1].replace("`", ""): row for row in rows(pages["generated/ablations.md"]) if len(row) == 6}
     for item in everything.itertuples():
         row = shown[f"{item.candidate}, {item.variant}"]
-        assert row[2].split()[0] == f"{100 * item.value:.2f}"
+        assert row[2] == f"{100 * item.value:.2f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{100 * item.deviation:.2f}"
         assert row[5].split()[0] == re.sub(r"^[+-](?=0\.00$)", "", f"{100 * item.difference:+.2f}")
         reference = shown[item.than.replace("/", ", ")]
         value = float(reference[2].split()[0])
@@ -277,11 +296,50 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
             assert f"decides {len(sets[kind])} of {len(own)} changes" in line
         else:
             listed = line.partition(": ")[2]
-            assert re.findall(r"`(\w+)`", listed) == sets[kind] and ("none" in listed) == (not sets[kind])
+            assert re.findall(r"\(`(\w+)`:", listed) == sets[kind] and ("none" in listed) == (not sets[kind])
     masking = pages["generated/ablations_masking.md"]
     for item in everything[everything["candidate"] == "no_masking"].itertuples():
         word = "loses" if item.low > 0 else "gains" if item.high < 0 else "neither"
         assert re.search(rf"\*{item.variant}\*: .*{100 * abs(item.difference):.2f} .*{word}", masking)
+
+
+def test_the_reference_has_the_deviation_of_its_own_row_or_of_a_candidate_that_equals_it():
+    one = {"branch": "classifier", "domain": "all", "change": "", "seeds": 3, "low": 0.0, "high": 0.0}
+    own = {"candidate": "base", "variant": "w50_mean", "than": "base/w50_mean", "value": 0.6, "deviation": 0.02}
+    equal = {"candidate": "c1", "variant": "w50_mean", "than": "base/w50_mean", "value": 0.6, "deviation": 0.02}
+    other = {"candidate": "c2", "variant": "w50_mean", "than": "base/w50_mean", "value": 0.7, "deviation": 0.05}
+    none, some = {"difference": 0.0, "difference_deviation": 0.0}, {"difference": 0.1, "difference_deviation": 0.01}
+    for first in (own, equal):
+        frame = pd.DataFrame([one | other | some, one | first | none])
+        assert ablation_tables._references(frame)["w50_mean"] == pytest.approx((0.6, 0.02))
+    assert np.isnan(ablation_tables._references(pd.DataFrame([one | other | some]))["w50_mean"][1])
+
+
+def test_every_change_and_score_of_the_ablations_has_words():
+    stored = pd.read_csv(BOOK / "results" / "ablations" / "ablations.csv", keep_default_na=False)
+    settings = params.load("ablations")
+    changes = dict(stored.loc[stored["change"] != "", ["candidate", "change"]].itertuples(index=False, name=None))
+    for branch in ablations.BRANCHES:
+        base, *others = getattr(settings, f"{branch}_candidates")
+        changes |= {name: ablations.change(settings, branch, name) for name in others}
+        variants = {*settings.candidate(branch, base).scorer.variants, *stored["variant"]}
+        assert variants <= ablation_words.SCORES.keys()
+    words = [ablation_words.change_in_words(*item) for item in changes.items()]
+    assert len(set(words)) == len(words) and not any("{" in text for text in words)
+    assert set(changes) == ablation_words.CHANGES.keys(), "words for nothing"
+
+
+def test_the_figure_of_the_ablations_has_both_scores_in_a_row_and_two_lines_per_label():
+    stored = pd.read_csv(BOOK / "results" / "ablations" / "ablations.csv", keep_default_na=False)
+    part = stored[(stored["domain"] == "all") & (stored["branch"] == "classifier")]
+    words = [ablation_words.row_in_words(item.candidate, item.variant, item.change) for item in part.itertuples()]
+    figure = plots.ablations(part.assign(words=words))
+    scores, settings = figure.axes
+    assert len(scores.get_yticks()) == (part["change"] == "").sum()
+    assert len(settings.get_yticks()) == part.loc[part["change"] != "", "candidate"].nunique()
+    assert all(label.get_text().count("\n") < 2 for axis in figure.axes for label in axis.get_yticklabels())
+    filled = [line.get_markerfacecolor() != "white" for line in settings.lines if line.get_marker() in "os"]
+    assert sum(filled) == len(filled) / 2, "a mark of the paper's score and one of ours per row"
 
 
 def test_the_reference_of_the_ablations_is_called_an_extension_if_it_is_one():
@@ -316,13 +374,14 @@ def test_the_numbers_of_schematics_are_settings():
     settings = params.load("paper")
     before = {name: str(rows(settings)) for name, rows in schematics.DIAGRAMS.items()}
     changes = {
-        "autoencoder": {"model": {"latent": 77}, "scorer": {"copies": 1}},
+        "autoencoder": {"model": {"latent": 77}, "scorer": {"copies": 1}, "features": {"n_mels": 93}},
         "classifier": {"model": {"backbone": "mixnet_x"}, "images": {"windows": 23}},
         "integrated": {"model": {"embedding": 91}, "training": {"shares": {"ddcsad": 0}}},
     }
     settings = params.load("paper", changes)
     after = {name: str(rows(settings)) for name, rows in schematics.DIAGRAMS.items()}
     assert "77 units" in after["autoencoder"] and "'1 copy," in after["autoencoder"]
+    assert all(words in after["method"] for words in ("93 mel bands", "1 masked copy", "23 windows"))
     assert "mixnet_x" in after["classifier"] and "23 waveforms" in after["classifier"]
     assert "91 units" in after["integrated"] and "DDCSAD" in before["integrated"]
     assert "DDCSAD" not in after["integrated"]

@@ -200,7 +200,8 @@ def test_a_citation_tells_works_apart_and_the_list_has_the_same_labels():
     assert len(set(labels.values())) == len(labels)
     assert labels["kuroyanagi2021"] == "Kuroyanagi et al. 2021a" and labels["smith2017"] == "Smith and Topin 2017"
     assert labels["wightman2019"] == "Wightman 2019" and labels["ruff2020"] == "Ruff et al. 2020"
-    assert not [key for key, entry in entries.items() if not {"url", "doi"} & set(entry.fields)], "each has an address"
+    without = [key for key, entry in entries.items() if not {"url", "doi"} & set(entry.fields)]
+    assert all("not known" in entries[key].fields["note"] for key in without), "each has an address or says so"
 
 
 def test_no_page_loads_from_another_host():
@@ -568,13 +569,14 @@ def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
         ("AE", "fan", "source", "development", 0.65, 0.6, 0.7, 0.7182),
         ("BC", "fan", "source", "development", 0.7, 0.6, 0.8, 0.6736),
         ("BC", "all", "all", "development", 0.71, 0.6, 0.8, 0.7),
+        ("BC", "fan", "target", "development", 0.6, 0.5, 0.7, 0.600001),
         ("Mahalanobis", "fan", "source", "", 0.5, 0.4, 0.6, np.nan),
         ("AE", "ToyCar", "source", "development", np.nan, np.nan, np.nan, 0.8),
     ]
     text = table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"])
     tab = text.split(":name: table1-development")[1].split(":name:")[0]
     lines = {line.partition("</th>")[0].rpartition(">")[2]: line for line in tab.splitlines() if "<tr><th" in line}
-    for part in ('title="paper">67.36<', "<b>70.00</b>", ">+2.64<", 'data-value="70.0', "60.0 to 80.0"):
+    for part in ('title="paper">67.36<', "<b>70.00</b>", ">+2.64<", ">0.00<", 'data-value="70.0', "60.0 to 80.0"):
         assert part in lines["BC"], part
     assert 'class="best"' in lines["BC"] and ">−6.82<" in lines["AE"] and "not run" in lines["AE"]
     assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]

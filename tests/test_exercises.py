@@ -142,6 +142,20 @@ def test_audit_is_the_harmonic_mean_of_the_printed_cells(answers):
     assert f"**{100 * statistics.harmonic_mean(cells):.2f}**" in answers["audit"]
 
 
+def test_ablations_stay_decided_by_intervals_that_share_the_error(answers):
+    frame = pd.read_csv(BOOK / "results" / "ablations" / "ablations.csv", keep_default_na=False)
+    frame = frame[(frame["domain"] == "all") & (frame["change"] != "") & (frame["low"] != frame["high"])]
+    normal = statistics.NormalDist()
+    spread = (frame["high"] - frame["low"]) / 2 / normal.inv_cdf(0.975)
+    distance = ((frame["high"] + frame["low"]) / 2).abs() / spread
+    chance = [2 * (1 - normal.cdf(value)) for value in distance]
+    kept = frame[[value < 0.05 / len(frame) for value in chance]]
+    assert f"Of {len(frame)} intervals {sum(value < 0.05 for value in chance)} lie" in answers["ablations"]
+    assert f"Then {len(kept)} do." in answers["ablations"]
+    shown = [(re.search(r"`(\w+)`", row[1])[1], row[2]) for row in rows(answers["ablations"])]
+    assert shown == list(kept[["candidate", "variant"]].itertuples(index=False, name=None)) and shown
+
+
 def test_claims_need_as_many_clips_as_shrink_the_interval_to_the_effect(answers, run):
     frame = pd.read_csv(run.claims)
     undecided = frame[(frame["low"] < 0) & (frame["high"] > 0) & frame["clips"].notna()]

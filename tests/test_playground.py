@@ -93,6 +93,25 @@ def test_a_score_that_is_rounded_to_zero_has_no_minus_sign():
     assert ">0.00<" in text and ">-1.24<" in text
 
 
+@pytest.mark.parametrize(
+    ("label", "score", "words"),
+    [
+        ("anomaly", 0.9, ": the fault is missed."),
+        ("anomaly", 1.1, ": the fault is found."),
+        ("normal", 0.9, ": no false alarm."),
+        ("normal", 1.1, ": a false alarm."),
+        ("unknown", 1.1, "no label to compare"),
+    ],
+)
+def test_the_outcome_compares_the_ensembles_verdict_with_the_label(label, score, words):
+    table = pd.DataFrame({
+        "system": ["autoencoder", "ensemble"], "score": [5.0, score], "threshold": [1.0, 1.0],
+        "verdict": ["above its threshold", "anomaly" if score > 1 else "normal"],
+    })  # fmt: skip
+    text = playground.outcome(pd.Series({"label": label}), table)
+    assert words in text and f"says {table['verdict'].iat[1]}" in text
+
+
 def test_a_candidate_without_a_score_over_frames_is_judged(settings, tmp_path):
     variants = {"scorer": {"variants": ["clip_signed", "l1"]}}
     candidates = {"autoencoder_candidates": settings.autoencoder_candidates | {"base": variants}}

@@ -37,7 +37,8 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
     """Compare candidates over runs that differ only in the seed, and write ``ablations.csv`` to the first run.
 
     Every other candidate is compared with the first candidate, both by the first variant in the settings and by the
-    paper's variant. Every other variant of the first candidate is compared with its paper variant.
+    paper's variant. Every variant of the first candidate is compared with its paper variant; that one's own row, with
+    differences of zero, holds the figures of the reference.
 
     Args:
         runs: Run folders in which all candidates are scored (``python -m asdlib reproduce scores``).
@@ -84,8 +85,7 @@ def comparisons(settings) -> Iterator[tuple[str, str, str, str]]:
         variants = settings.candidate(branch, base).scorer.variants
         paper = paper_variant(branch, variants)
         for variant in variants:
-            if variant != paper:
-                yield branch, base, variant, f"{base}/{ALSO_AGAINST.get(variant, paper)}"
+            yield branch, base, variant, f"{base}/{ALSO_AGAINST.get(variant, paper)}"
         for candidate in others:
             for variant in dict.fromkeys([variants[0], paper]):
                 yield branch, candidate, variant, f"{base}/{variant}"

@@ -1,5 +1,6 @@
 """Format Table 1 in the paper's wide layout, also as Markdown and LaTeX: the paper's rows, then our extensions."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,20 @@ from asdlib.evaluation import paper
 from asdlib.evaluation.rows import block_of
 
 DASH, NOT_RUN, UNDEFINED = "–", "not run", "undefined"
+
+
+def typeset(text: str) -> str:
+    """Set the minus signs of the numbers in a text, except in code; what is rounded to zero has no sign.
+
+    >>> typeset("-3.16 (-5.00 to -0.00), +0.00, +0.05, `x=-1`, 2026-11-27")
+    '−3.16 (−5.00 to 0.00), 0.00, +0.05, `x=-1`, 2026-11-27'
+    """
+    parts = text.split("`")
+    parts[::2] = [
+        re.sub(r"(?<![\w.])[−+](0(\.0+)?)(?![\d.])", r"\1", re.sub(r"(?<![\w.-])-(?=\d)", "−", part))
+        for part in parts[::2]
+    ]
+    return "`".join(parts)
 
 
 def wide(table: pd.DataFrame, selection: str, column: str = "value") -> pd.DataFrame:

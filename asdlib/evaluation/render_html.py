@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from asdlib.evaluation.render import NOT_RUN, UNDEFINED, percent, wide
+from asdlib.evaluation.render import NOT_RUN, UNDEFINED, percent, typeset, wide
 from asdlib.evaluation.rows import block_of
 
 
@@ -69,8 +69,8 @@ def _cell(value: float, theirs: float, bounds: list[float], best: bool, absent: 
     if known and np.isfinite(bounds[0]):
         lines.append(f'<span class="interval">{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}</span>')
     if known and np.isfinite(theirs):
-        sign = f"{100 * (value - theirs):+.2f}".replace("-", "\N{MINUS SIGN}")
-        lines.append(f'<span class="difference" title="this run minus paper">{sign}</span>')
+        difference = typeset(f"{100 * (value - theirs):+.2f}")
+        lines.append(f'<span class="difference" title="this run minus paper">{difference}</span>')
     attributes = (f' data-value="{100 * value:.6f}"' if known else "") + (' class="best"' if best else "")
     return f"<td{attributes}>{''.join(lines)}</td>"
 

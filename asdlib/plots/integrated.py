@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from asdlib.integrated.losses import NAMES
 from asdlib.integrated.scorer import PARTS
@@ -14,6 +15,8 @@ from asdlib.plots.style import ANOMALY, BASELINE, NORMAL
 _COLOURS = {"normal": NORMAL, "anomaly": ANOMALY}
 _MARKERS = "o^sDvP"
 """one per section"""
+_TICKS = (-100, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50, 100, 1000)
+"""of an axis of z-scores"""
 
 
 def losses(history: pd.DataFrame) -> Figure:
@@ -33,11 +36,14 @@ def losses(history: pd.DataFrame) -> Figure:
 def parts(table: pd.DataFrame) -> Figure:
     """Plot the z-scores of test clips in each part of the score, one panel per part, by domain and label.
 
+    All panels share one axis, linear between -1 and 1 and logarithmic beyond, since the parts spread very differently.
+    Clips beyond the whiskers (5th and 95th percentile) are not drawn.
+
     Args:
         table: ``parts.csv``.
     """
     test, names = table[table["split"] == "test"], [name for name in PARTS if name in table]
-    figure, axes = plt.subplots(1, len(names), figsize=(9, 3), squeeze=False)
+    figure, axes = plt.subplots(1, len(names), figsize=(9, 3), sharey=True, squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
         for position, (domain, label) in enumerate((d, k) for d in ("source", "target") for k in ("normal", "anomaly")):
             chosen = test[(test["domain"] == domain) & (test["label"] == label)]
@@ -46,13 +52,19 @@ def parts(table: pd.DataFrame) -> Figure:
                 positions=[position],
                 widths=0.6,
                 whis=(5, 95),
+                showfliers=False,
                 patch_artist=True,
                 boxprops={"facecolor": _COLOURS[label]},
                 medianprops={"color": "black"},
-                flierprops={"markersize": 2},
                 manage_ticks=False,
             )
-        axis.set(title=name, xticks=[0.5, 2.5], xticklabels=["source", "target"])
+        axis.set(title=name.replace("_", " "), xticks=[0.5, 2.5], xticklabels=["source", "target"])
+        axis.axhline(0, color="black", linewidth=0.8)
+    axis.set_yscale("symlog", linthresh=1)
+    low, high = axis.get_ylim()
+    axis.set_yticks([tick for tick in _TICKS if low <= tick <= high])
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.yaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylabel("z-score by held-out clips")
     handles = [Patch(facecolor=colour, edgecolor="black", label=label) for label, colour in _COLOURS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
