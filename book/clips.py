@@ -74,8 +74,8 @@ def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str
         ),
     }
     return {
-        f"generated/{name}.md": f"```{{html-figure}} {caption}\n:name: {name.replace('_', '-')}\n\n"
-        f"{interactive(panels, machine)}\n```\n"
+        f"generated/{name}.md": f":::{{html-figure}} {caption}\n:name: {name.replace('_', '-')}\n\n"
+        f"{interactive(panels, machine)}\n:::\n"
         for name, (panels, caption) in figures.items()
     }
 

@@ -122,7 +122,7 @@ def _drift(days: pd.DataFrame) -> str:
 def _frame(name: str, caption: str, title: str) -> str:
     address = f"{FOLDER}/{name}.html"
     return (
-        f"```{{html-figure}} {caption}\n:name: detector-{name}\n\n"
+        f":::{{html-figure}} {caption}\n:name: detector-{name}\n\n"
         f'<iframe class="whole" src="{address}" title="{title}" loading="lazy"></iframe>\n'
         f'<p><a href="{address}">The whole page by itself</a></p>\n```\n'
     )
