@@ -60,13 +60,13 @@ def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str
     what = f"{machine}, section {section}. Each point is a clip: point at it to read its name, click to hear it"
     stages = " and ".join(part.title.rpartition(", ")[2] for part in maps)
     figures = {
-        "answering_map": (
+        "answering-map": (
             [*maps, panel],
             f"Clips of {what}. Embeddings of the candidate `{candidate}` {stages}, and the ranks of the test clips by "
             f"both branches. Look for anomalies among the normal clips in the last map: do they have low ranks by the "
             f"classifier? {RANKS}",
         ),
-        "answering_scores": (
+        "answering-scores": (
             [panel, maps[-1]],
             f"Test clips of {what}. Both ensembles against each other, and the embeddings of `{candidate}`. Look for "
             f"anomalies at the upper left, which only the classifier finds, and at the lower right, which only the "
@@ -74,7 +74,7 @@ def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str
         ),
     }
     return {
-        f"generated/{name}.md": f":::{{html-figure}} {caption}\n:name: {name.replace('_', '-')}\n\n"
+        f"generated/{name.replace('-', '_')}.md": f":::{{html-figure}} {caption}\n:name: {name}\n\n"
         f"{interactive(panels, machine)}\n:::\n"
         for name, (panels, caption) in figures.items()
     }

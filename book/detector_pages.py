@@ -100,19 +100,21 @@ def _history(judge: Judge, settings, machine: str, section: str, fault: str, out
         f"The page that `python -m asdlib history` writes. The verdicts are real, the days are not: the generator of "
         f"this run's data made {PER_DAY} recordings of {machine} per day for {DAYS} days, with a fault that clips of "
         f"the run have, too ({fault.replace('_', ' ')}). Its severity, the {quantity.name}, grows from {first} to "
-        f"{last}; it is {faint} in the faintest clips of the run, and {clear} in the clearest. {_drift(days)}"
+        f"{last}; it is {faint} in the faintest clips of the run, and {clear} in the clearest. {describe_drift(days)}"
     )
     return _frame("history", caption, "Verdicts over the days, as a plot and a table")
 
 
-def _drift(days: pd.DataFrame) -> str:
+def describe_drift(days: pd.DataFrame) -> str:
     """Say when most recordings of a day first raised an alarm, and whether the median of the scores said so before."""
     alarms = days["anomalies"] > days["recordings"] / 2
     if not alarms.any():
         return "On no day did more than half of the recordings raise an alarm."
     alarm, medians = int(alarms.to_numpy().argmax()), days["score"].to_numpy()
-    risen = [day for day in range(1, alarm + 1) if medians[day:].min() > medians[:day].max()]
-    since = f"from day {risen[0] + 1} on it is higher than on every day before; m" if risen else "m"
+    steps = [medians[day:].min() - medians[:day].max() for day in range(1, alarm)]
+    since, first = "m", int(np.argmax(steps)) + 2 if steps else 0
+    if steps and max(steps) > 0:
+        since = f"since day {first} it has been above all values of the days before day {first}; m"
     return (
         f"Look for the black line, the median of each day: {since}ore than half of a day's recordings first raised an "
         f"alarm on day {alarm + 1}."
@@ -124,5 +126,5 @@ def _frame(name: str, caption: str, title: str) -> str:
     return (
         f":::{{html-figure}} {caption}\n:name: detector-{name}\n\n"
         f'<iframe class="whole" src="{address}" title="{title}" loading="lazy"></iframe>\n'
-        f'<p><a href="{address}">The whole page by itself</a></p>\n```\n'
+        f'<p><a href="{address}">The whole page by itself</a></p>\n:::\n'
     )
