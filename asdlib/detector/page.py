@@ -30,6 +30,11 @@ td:first-child {{ white-space: nowrap }} td.number, th.number {{ text-align: rig
 td:last-child {{ overflow-wrap: anywhere; min-width: 6rem }}
 th {{ text-align: left; vertical-align: bottom; background: #f3f3f3 }} img {{ max-width: 100% }} audio {{ width: 100% }}
 .anomaly {{ color: #b34700; font-weight: bold }} h2 {{ margin-top: 2.5rem; overflow-wrap: anywhere }}
+:root {{ color-scheme: light dark }}
+@media screen and (prefers-color-scheme: dark) {{
+body {{ color: #ddd; background: #121212 }} td, th {{ border-color: #555 }} th {{ background: #2a2a2a }}
+.anomaly {{ color: #ff9d5c }} img {{ filter: brightness(.85) }}
+}}
 </style></head><body>
 <h1>{title}</h1>
 {body}
