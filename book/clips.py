@@ -68,7 +68,7 @@ def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str
         ),
         "answering-scores": (
             [panel, maps[-1]],
-            f"Test clips of {what}. Both ensembles against each other, and the embeddings of `{candidate}`. Look for "
+            f"Clips of {what}. Both ensembles on the test clips, and the embeddings of `{candidate}`. Look for "
             f"anomalies at the upper left, which only the classifier finds, and at the lower right, which only the "
             f"autoencoder finds. {RANKS}",
         ),
