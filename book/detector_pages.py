@@ -107,18 +107,15 @@ def _history(judge: Judge, settings, machine: str, section: str, fault: str, out
 
 def describe_drift(days: pd.DataFrame) -> str:
     """Say when most recordings of a day first raised an alarm, and whether the median of the scores said so before."""
-    alarms = days["anomalies"] > days["recordings"] / 2
+    look, alarms = "Look for the black line, the median of each day", days["anomalies"] > days["recordings"] / 2
     if not alarms.any():
-        return "On no day did more than half of the recordings raise an alarm."
+        return f"{look}; on no day did more than half of the recordings raise an alarm."
     alarm, medians = int(alarms.to_numpy().argmax()), days["score"].to_numpy()
     steps = [medians[day:].min() - medians[:day].max() for day in range(1, alarm)]
     since, first = "m", int(np.argmax(steps)) + 2 if steps else 0
     if steps and max(steps) > 0:
         since = f"since day {first} it has been above all values of the days before day {first}; m"
-    return (
-        f"Look for the black line, the median of each day: {since}ore than half of a day's recordings first raised an "
-        f"alarm on day {alarm + 1}."
-    )
+    return f"{look}: {since}ore than half of a day's recordings first raised an alarm on day {alarm + 1}."
 
 
 def _frame(name: str, caption: str, title: str) -> str:

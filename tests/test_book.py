@@ -195,7 +195,7 @@ def test_a_drift_is_named_with_the_day_on_which_it_began():
     text = detector_pages.describe_drift(days)
     assert "since day 4 it has been above all values of the days before day 4" in text and "an alarm on day 5" in text
     assert "since day" not in detector_pages.describe_drift(days.assign(score=[0.6, 0.1, 0.2, 0.6, 0.5]))
-    assert detector_pages.describe_drift(days.assign(anomalies=2)).startswith("On no day")
+    assert "on no day did more than half" in detector_pages.describe_drift(days.assign(anomalies=2))
 
 
 def test_the_bibliography_has_every_work_that_the_paper_cites():
