@@ -30,7 +30,7 @@ DAYS, PER_DAY = 14, 8
 """of the history"""
 SHARES = (-1.0, 0.5)
 """severity on the first and on the last day, as a share of the range of :class:`asdlib.synthetic.faults.Quantity`: it
-begins as far below the faintest fault of the demonstration as the clearest is above it"""
+begins as far below the faintest fault of the demonstration as the clearest is above it, or with none"""
 FIRST = datetime(2026, 6, 1, 8, tzinfo=UTC)
 """when the first recording counts as made; recordings of a day are an hour apart"""
 ABSENT = "This run has no detector of synthetic recordings whose pages could be shown.\n"
@@ -80,13 +80,14 @@ def _report(judge: Judge, run: Run, machine: str, section: str, out: Path) -> tu
 def _history(judge: Judge, settings, machine: str, section: str, fault: str, out: Path) -> str:
     """Judge recordings of some days on which ``fault`` grows, and write the history of the verdicts."""
     quantity, rate = faults.FAULTS[machine][fault].quantity, judge.stored.settings.data.sample_rate
+    none = 0.0 if quantity.faint > 0 else -np.inf  # a level in dB is never low enough to be none, a change of one is
+    severities = [max(quantity.at(share), none) for share in np.linspace(*SHARES, DAYS)]
     lines = []
     for number in range(DAYS * PER_DAY):
         day, hour = divmod(number, PER_DAY)
-        severity = quantity.at(np.interp(day, [0, DAYS - 1], SHARES))
         # Numbers after those of the test set: no clip is one that the run has.
         name = ClipName(section, "source", "test", "normal", str(settings.data.synthetic.test_normal + number))
-        wave = dataset.waveform(settings.data.synthetic, rate, machine, name, fault=fault, severity=severity)
+        wave = dataset.waveform(settings.data.synthetic, rate, machine, name, fault=fault, severity=severities[day])
         when = FIRST + timedelta(days=day, hours=hour)
         verdict = judge.judge((wave / FULL_SCALE, rate)).as_dict()
         lines.append(json.dumps(verdict | {"time": when.isoformat(), "detector": judge.identity}))
@@ -94,7 +95,7 @@ def _history(judge: Judge, settings, machine: str, section: str, fault: str, out
     journal.write_text("\n".join(lines) + "\n", encoding="utf-8")
     days = report.history([journal], out)
     first, last, faint, clear = (
-        f"{value:.2g} {quantity.unit}" for value in (*map(quantity.at, SHARES), quantity.faint, quantity.clear)
+        f"{value:.2g} {quantity.unit}" for value in (severities[0], severities[-1], quantity.faint, quantity.clear)
     )
     caption = typeset(
         f"The page that `python -m asdlib history` writes. The verdicts are real, the days are not: the generator of "
