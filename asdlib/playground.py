@@ -196,7 +196,7 @@ def outcome(clip: pd.Series, table: pd.DataFrame) -> str:
 def show(table: pd.DataFrame) -> Styler:
     """Format the table of a verdict for a notebook; a score that is rounded to zero has no minus sign."""
     shown = table.style.set_uuid("verdict").hide(axis="index")
-    return shown.format("{:z.2f}", subset=["score", "threshold", "percentile"])
+    return shown.format("{:z.2f}", subset=["score", "threshold", "percentile"], na_rep="–")
 
 
 def _select(clips: MachineClips, role: str, section: str, domain: str) -> np.ndarray:

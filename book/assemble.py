@@ -1,8 +1,8 @@
 """Assemble the book of one run and build it: ``python book/assemble.py --profile demo``.
 
 ``book/_build/<profile>/source/`` gets the chapters, the executed notebooks, generated pages and the run's numbers;
-Jupyter Book makes ``book/_build/<profile>/_build/html`` of it. Nothing is executed, and every warning is an error: a
-value that the run lacks, a broken link, mathematics that cannot be typeset.
+Jupyter Book makes ``book/_build/<profile>/_build/html`` of it. No notebook is executed, and every warning is an error:
+a value that the run lacks, a broken link, mathematics that cannot be typeset.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import ablation_tables
 import answers
 import clips
 import costs
+import detector_pages
 import exercises
 import flow
 import gpu_figures
@@ -112,6 +113,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     stored, texts = real.pages(REAL)
     stored |= systems.pages(SYSTEMS) | shifts.pages(SHIFTS) | integrated.pages(SHIFTS)
     stored |= ablation_tables.pages(ABLATIONS)
+    stored |= detector_pages.pages(settings, run, *first_section(run, machines), source)
     for name, text in (stored | generated(settings, run, table, machines, notebooks)).items():
         write(source / name, text if name.startswith("generated/") else stamped(text, stamp, facts))
     real.draw(REAL, scores, source / "generated")

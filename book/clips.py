@@ -50,17 +50,33 @@ def scored(run: Run, machine: str, section: str) -> pd.DataFrame:
 
 
 def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str]:
-    """The plots that answer, as pages to include: the map of the embeddings, and one branch against the other."""
+    """The plots that answer, as figures to include: the maps of the embeddings, and one branch against the other."""
     maps, both = embedded(run, machine, candidate, section), scored(run, machine, section)
     for axis, branch in (("x", "autoencoder"), ("y", "classifier")):
         scores = both.groupby("domain")[branch]
         both[axis] = 100 * scores.transform(lambda part: rank(part.to_numpy()))
     axes = [f"{branch} ensemble, rank in %" for branch in ("autoencoder", "classifier")]
     panel = Panel("Ranks of the clips by both branches", *axes, both, ends=(0, 100))
-    pages = {"answering_map": [*maps, panel], "answering_scores": [panel, maps[-1]]}
+    what = f"{machine}, section {section}. Each point is a clip: point at it to read its name, click to hear it"
+    stages = " and ".join(part.title.rpartition(", ")[2] for part in maps)
+    figures = {
+        "answering-map": (
+            [*maps, panel],
+            f"Clips of {what}. Embeddings of the candidate `{candidate}` {stages}, and the ranks of the test clips by "
+            f"both branches. Look for anomalies among the normal clips in the last map: do they have low ranks by the "
+            f"classifier? {RANKS}",
+        ),
+        "answering-scores": (
+            [panel, maps[-1]],
+            f"Clips of {what}. Both ensembles on the test clips, and the embeddings of `{candidate}`. Look for "
+            f"anomalies at the upper left, which only the classifier finds, and at the lower right, which only the "
+            f"autoencoder finds. {RANKS}",
+        ),
+    }
     return {
-        f"generated/{name}.md": f"```{{raw}} html\n{interactive(panels, machine)}\n```\n\n{RANKS}\n"
-        for name, panels in pages.items()
+        f"generated/{name.replace('-', '_')}.md": f":::{{html-figure}} {caption}\n:name: {name}\n\n"
+        f"{interactive(panels, machine)}\n:::\n"
+        for name, (panels, caption) in figures.items()
     }
 
 

@@ -97,7 +97,8 @@ def machine_page(name: str, notebooks: Mapping[Executed, nbformat.NotebookNode])
         for item, notebook in notebooks.items()
     ]
     frame = pd.DataFrame(rows, columns=["Stage", "Section", "Candidate", "Seconds"])
-    return f"# {name}\n\n" + table(frame, f"All executed notebooks of {name}.", align="lllr")
+    asks = f"What did each notebook of this run compute for {name}? The chapters link to the first one of each stage."
+    return f"# {name}\n\n{asks}\n\n" + table(frame, f"All executed notebooks of {name}.", align="lllr")
 
 
 def reference_page(name: str, modules: list[str]) -> str:

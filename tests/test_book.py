@@ -36,6 +36,7 @@ import assemble  # noqa: E402
 import clips  # noqa: E402
 import contents  # noqa: E402
 import costs  # noqa: E402
+import detector_pages  # noqa: E402
 import executed  # noqa: E402
 import exercises  # noqa: E402
 import flow  # noqa: E402
@@ -113,7 +114,7 @@ def test_the_guard_finds_typed_figures():
 @EVERY
 def test_links_of_a_chapter_resolve(name):
     text = CHAPTERS[name]
-    others = [Path(tables.__file__), *sorted((BOOK.parent / "notebooks").glob("*.ipynb"))]
+    others = [Path(tables.__file__), Path(clips.__file__), *sorted((BOOK.parent / "notebooks").glob("*.ipynb"))]
     labels = "\n".join([*CHAPTERS.values(), *(path.read_text(encoding="utf-8") for path in others)])
     for role, target in re.findall(r"\{([a-z:]+)\}`(?:[^`<]*<)?([^`>]+)>?`", text):
         if role == "doc":
@@ -183,7 +184,19 @@ def test_figures_of_the_reliability_page_come_from_tests_that_exist():
         path, _, name = test.partition("::")
         assert f"def {name}(" in (BOOK.parent / path).read_text(encoding="utf-8"), test
     text = tables.reliability(BOOK / "results" / "reliability" / "figures.csv")
-    assert all(what[1:] in text for what in frame["what"])
+    present = frame["what"].replace(tables.RENAMED, regex=True)
+    assert all(what[1:] in text for what in present)
+    victims = set(present.str.extract("kills of (.*)")[0].dropna())
+    source = (BOOK.parent / "benchmarks" / "chaos.py").read_text(encoding="utf-8")
+    assert victims and all(f'"{victim}"' in source for victim in victims)
+
+
+def test_a_drift_is_named_with_the_day_on_which_it_began():
+    days = pd.DataFrame({"recordings": 4, "anomalies": [0, 1, 0, 1, 3], "score": [0.1, 0.3, 0.2, 0.6, 2.0]})
+    text = detector_pages.describe_drift(days)
+    assert "since day 4 it has been above all values of the days before day 4" in text and "an alarm on day 5" in text
+    assert "since day" not in detector_pages.describe_drift(days.assign(score=[0.6, 0.1, 0.2, 0.6, 0.5]))
+    assert "on no day did more than half" in detector_pages.describe_drift(days.assign(anomalies=2))
 
 
 def test_the_bibliography_has_every_work_that_the_paper_cites():

@@ -61,6 +61,8 @@ def test_every_page_renders_on_desktop_and_phone_light_and_dark(book, page):
             page.run("new Promise(requestAnimationFrame)")
             if page.run("document.documentElement.scrollWidth") > width:
                 wrong.append(f"{name}: wider than {width} pixels")
+            if page.run(CUT):
+                wrong.append(f"{name}: the link to the next or the previous page is cut at {width} pixels")
             if not page.run("document.querySelector('main').innerText.trim().length"):
                 wrong.append(f"{name}: empty at {width} pixels")
             behind, letters = page.run(BRIGHTNESS)
@@ -93,7 +95,14 @@ FAULTS = """[
         const box = math.getBoundingClientRect();
         return math.checkVisibility() && !(box.width && box.height);
     }).map(math => `mathematics without size: ${math.getAttribute("alttext")}`),
+    ...[...document.querySelectorAll("article .cell_output table")].flatMap(table => {
+        const [head, row] = [[...table.tHead.rows].at(-1), table.tBodies[0]?.rows[0]];
+        if (head.cells.length !== row?.cells.length) return [];
+        const side = cell => getComputedStyle(cell).textAlign;
+        return [...head.cells].filter((cell, column) => side(cell) !== side(row.cells[column]));
+    }).map(cell => `a head that is not aligned with its column: ${cell.textContent}`),
 ]"""
+CUT = "[...document.querySelectorAll('.prev-next-area a')].some(link => link.scrollWidth > link.clientWidth)"
 
 
 def test_the_search_finds_what_the_paper_names(book, page):
@@ -155,6 +164,21 @@ def test_a_clip_in_a_plot_is_named_lights_up_everywhere_and_plays(book, page):
     }})()""")
     assert found[0] == 2 and found[1].startswith(f"{clip}: ") and found[2] > 0.5 and found[3] > 10
     assert page.problems == []
+
+
+def test_what_answers_and_what_the_detector_writes_are_numbered_figures(book):
+    for name, figure in (
+        ("classifier", "answering-map"),
+        ("ensembles", "answering-scores"),
+        ("your_machine", "detector-report"),
+        ("your_machine", "detector-history"),
+    ):
+        text = (book / f"{name}.html").read_text(encoding="utf-8")
+        found = re.search(rf'<figure[^>]* id="{figure}">.*?</figure>', text, re.DOTALL)
+        assert found and re.search(r'caption-number">Figure [\d.]+ <.*Look for ', found[0], re.DOTALL), figure
+    for name in ("report", "history"):  # what the commands wrote, which the figures frame
+        page = (book / "_static" / "detector" / f"{name}.html").read_text(encoding="utf-8")
+        assert "data:image/png;base64," in page and "<table>" in page
 
 
 def test_table_1_sorts_within_its_blocks(book, page):

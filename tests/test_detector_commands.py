@@ -82,7 +82,8 @@ def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     with pytest.raises(DataError, match="no recording in it"):
         commands.expand([tmp_path / "none"])
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
-    assert commands.expand([Path("-")]) == [] and "standard input is empty" in capsys.readouterr().err
+    assert main(["score", str(place / "detector"), "-"]) == 2
+    assert "standard input contains no file, so nothing was judged" in capsys.readouterr().err
     monkeypatch.setattr(output, "_MANY", 2)
     assert main(["score", str(place / "detector"), *map(str, names)]) == 0
     said = capsys.readouterr()
@@ -161,8 +162,9 @@ def test_a_level_beyond_the_limit_is_reported_as_changed(judge, place, tmp_path,
     verdict = judge.judge(quiet)
     assert verdict.level == pytest.approx(-29.5, abs=1.0)
     assert verdict.verdict == f"level changed by {verdict.level:.0f} dB" and not verdict.anomaly and not verdict.spans
+    assert verdict.percentile is None and {part["percentile"] for part in verdict.branches.values()} == {None}
     assert main(["score", str(place / "detector"), str(quiet)]) == 3
-    assert verdict.verdict in capsys.readouterr().out and not verdict.note
+    assert capsys.readouterr().out == f"{quiet}: {verdict.verdict}  not searched for faults\n" and not verdict.note
     silent = judge.judge((np.zeros(2 * RATE), RATE))
     assert (
         silent.verdict.startswith("level changed by -1")
@@ -298,6 +300,7 @@ def test_a_report_is_one_page_with_sound_and_figures(place, tmp_path, capsys):
     original = soundfile.read(odd)[0]
     assert rate == RATE and np.corrcoef(samples, original)[0, 1] > 0.999
     pictures = [values["src"] for tag, values in content.found if tag == "img"]
+    assert content.text.count("percentile among") == 1 and content.text.count("not searched for faults") == 1
     assert len(pictures) == 2 and base64.b64decode(pictures[0].partition(",")[2]).startswith(b"\x89PNG")
     assert not [
         values for _, values in content.found for name in ("src", "href") if values.get(name, "data:")[:5] != "data:"
@@ -365,7 +368,8 @@ def test_a_history_has_a_row_per_day(tmp_path, capsys):
     np.testing.assert_allclose(days["level"], [0.5, 1.0, np.nan, 6.0])
     np.testing.assert_allclose(days["score"], [0.1, 0.2, np.nan, 1.2])
     np.testing.assert_allclose(days["excess"], [-0.9, -0.8, np.nan, 0.2])
-    assert "2026-01-12" in (tmp_path / "history.html").read_text()
+    text = (tmp_path / "history.html").read_text()
+    assert "<td>2026-01-12</td>" in text and '<td class="number">-0.90</td>' in text
     assert main(["history", str(journal), "--out", str(tmp_path / "history.png")]) == 0
     journal.write_text("[1]")
     with pytest.raises(DetectorError, match="contains something other than verdicts"):
@@ -441,6 +445,19 @@ def test_the_journal_survives_an_emptied_folder_and_a_restart(tmp_path):
     assert [json.loads(line)["file"] for line in journal.read_text().splitlines()] == ["day000.wav", "b.wav"]
     write(inbox / "c.wav", hum(2))
     assert looks(inbox, 1) == ["c.wav"]  # b.wav is not judged again
+
+
+def test_an_error_in_the_journal_has_a_time_and_a_detector(place, tmp_path, monkeypatch, capsys):
+    inbox, bad = tmp_path / "in", tmp_path / "in" / "bad.wav"
+    inbox.mkdir()
+    bad.write_bytes(b"no sound")
+    monkeypatch.setattr(watch, "_PATIENCE", 0.0)
+    monkeypatch.setattr(commands, "watch", lambda *given, **more: [next(watch.watch(*given, **more, settled=0.0))])
+    assert main(["score", str(place / "detector"), "--watch", str(inbox)]) == 0
+    assert f"error: {bad}: not readable as audio" in capsys.readouterr().err
+    entry = json.loads(watch.default_journal(inbox).read_text())
+    assert entry["detector"] == Judge.load(place / "detector").identity and "error" in entry
+    assert abs(pd.Timestamp(entry["time"]) - pd.Timestamp.now("UTC")) < pd.Timedelta(minutes=1)
 
 
 def test_hidden_temporary_and_deleted_files_are_not_judged(tmp_path):

@@ -18,7 +18,7 @@ from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.judge import Judge
 from asdlib.detector.output import COLUMNS, Progress, format_verdict
 from asdlib.detector.watch import watch
-from asdlib.errors import AsdError, DetectorError
+from asdlib.errors import AsdError, DataError, DetectorError
 
 NORMAL, ANOMALY, ERROR, LEVEL = 0, 1, 2, 3
 """exit codes of ``score``"""
@@ -165,14 +165,16 @@ def _score_all(
     paths = expand(clips)
 
     def judge(path: Path) -> dict:
-        entry = detector.judge(path, section, changed).as_dict()
+        return detector.judge(path, section, changed).as_dict()
+
+    def stamp(entry: dict) -> dict:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         return entry | {"time": now, "detector": detector.identity}
 
     codes = {NORMAL}
     if form == "csv":
         print(",".join(COLUMNS), flush=True)
-    for entry in _all(paths, folder, journal, judge):
+    for entry in _all(paths, folder, journal, judge, stamp):
         if "error" in entry:
             codes.add(ERROR)
             print(f"error: {entry['error']}", file=sys.stderr, flush=True)
@@ -200,7 +202,7 @@ def expand(clips: Iterable[Path]) -> list[Path]:
     """Replace folders by the recordings in them, and ``-`` by the list of files on standard input.
 
     Raises:
-        DataError: A folder contains no recording.
+        DataError: A folder contains no recording, or standard input no file.
     """
     result = []
     for path in clips:
@@ -209,7 +211,9 @@ def expand(clips: Iterable[Path]) -> list[Path]:
             lines = text.split("\0") if "\0" in text else text.splitlines()
             listed = [Path(line) for line in lines if line]
             if not listed:
-                print("warning: standard input is empty; expected a list of files, one per line", file=sys.stderr)
+                raise DataError(
+                    "standard input contains no file, so nothing was judged; expected a list of files, one per line"
+                )
             result += expand(listed)
         elif path.is_dir():
             result += sources.list_all(path)
@@ -218,7 +222,13 @@ def expand(clips: Iterable[Path]) -> list[Path]:
     return result
 
 
-def _all(paths: list[Path], folder: Path | None, journal: Path | None, judge: Callable[[Path], dict]) -> Iterator[dict]:
+def _all(
+    paths: list[Path],
+    folder: Path | None,
+    journal: Path | None,
+    judge: Callable[[Path], dict],
+    stamp: Callable[[dict], dict],
+) -> Iterator[dict]:
     with Progress(len(paths)) as progress:
         for path in paths:
             try:
@@ -226,6 +236,6 @@ def _all(paths: list[Path], folder: Path | None, journal: Path | None, judge: Ca
             except AsdError as error:
                 entry = {"clip": str(path), "error": str(error)}
             progress.add(entry)
-            yield entry
+            yield stamp(entry)
     if folder is not None:
-        yield from watch(folder, judge, journal=journal)
+        yield from watch(folder, judge, journal=journal, stamp=stamp)

@@ -44,8 +44,9 @@ class Verdict:
     """score of the ensemble; higher is more anomalous, and about 0 and 1 are mean and deviation of normal clips"""
     threshold: float
     """score above which a recording of this length is an anomaly"""
-    percentile: float
-    """percentage of normal recordings that score lower; extrapolated above the scores of the held-out clips"""
+    percentile: float | None
+    """percentage of normal recordings that score lower; extrapolated above the scores of the held-out clips; None if
+    the level or the response changed, since the score then says how far it changed, not how odd the machine sounds"""
     above: int
     """number of held-out normal clips, cut to the length of a window, that score lower"""
     normals: int
@@ -176,7 +177,8 @@ class Judge:
                     worst = values[ENSEMBLE], measured
         values = best[True] or best[False]
         anomaly = bool(best[True]) and values[ENSEMBLE] > thresholds[ENSEMBLE]
-        if anomaly or not changes[False]:
+        altered = not anomaly and bool(changes[False])
+        if not altered:
             change = float(np.median(changes[True]))
             word = "anomaly" if anomaly else "normal"
         elif responses:
@@ -191,12 +193,12 @@ class Judge:
             verdict=word,
             score=values[ENSEMBLE],
             threshold=float(thresholds[ENSEMBLE]),
-            percentile=_rounded(limit.percentile(values[ENSEMBLE], count)),
+            percentile=None if altered else _rounded(limit.percentile(values[ENSEMBLE], count)),
             above=limit.count_below(values[ENSEMBLE]),
             normals=len(limit.scores),
             anomaly=bool(anomaly),
             level=round(change, 2),
-            branches=_branches(values, thresholds, limits, count, anomaly),
+            branches=_branches(values, thresholds, limits, count, anomaly, altered),
             spans=found,
             nearest=self._nearest(worst[1]) if anomaly else None,
             note=SILENCE if loudest < level.SILENT else "; ".join(filter(None, (CLIPPING * clipped, recording.note))),
@@ -234,7 +236,9 @@ def check_rate(rate: float) -> None:
         raise DetectorError(f"false_alarm_rate is {rate!r}; expected a number between 0 and 1")
 
 
-def _branches(values: dict, thresholds: dict, limits: dict, count: float, anomaly: bool) -> dict[str, dict]:
+def _branches(
+    values: dict, thresholds: dict, limits: dict, count: float, anomaly: bool, altered: bool
+) -> dict[str, dict]:
     """Describe each branch; an alarm that none causes alone is attributed to the branch of the highest percentile."""
     names = [name for name in values if name != ENSEMBLE]
     percentiles = {name: _rounded(limits[name].percentile(values[name], count)) for name in names}
@@ -245,7 +249,7 @@ def _branches(values: dict, thresholds: dict, limits: dict, count: float, anomal
         name: {
             "score": values[name],
             "threshold": float(thresholds[name]),
-            "percentile": percentiles[name],
+            "percentile": None if altered else percentiles[name],
             "anomaly": name in over,
         }
         for name in names

@@ -16,7 +16,7 @@ COLUMNS = [
     *("clip", "score", "percentile", "anomaly", "autoencoder", "classifier", "statistics", "spans"),
     *("threshold", "level", "verdict", "nearest", "note", "time", "detector"),
 ]
-"""columns of a verdict as CSV; those of the branches hold percentiles"""
+"""columns of a verdict as CSV; those of the branches hold percentiles, which are empty if level or response changed"""
 _EVERY = 10.0  # seconds between lines of progress
 _MANY = 20  # number of recordings from which on progress is printed
 
@@ -72,17 +72,25 @@ def format_verdict(entry: dict, form: str) -> str:
         csv.writer(line, lineterminator="").writerow([values.get(name, "") for name in COLUMNS])
         return line.getvalue()
     parts = [f"{entry['clip']}: {entry['verdict'].replace('anomaly', 'ANOMALY')}"]
-    parts.append(f"score {entry['score']:.2f} (threshold {entry['threshold']:.2f})")
-    parts.append(f"percentile {format_percentile(entry['percentile'])}")
-    # The highest of many windows is often above all clips of one window, which says nothing about the recording.
-    if entry["above"] == entry["normals"] and entry["percentile"] > 100 * (1 - 1 / (entry["normals"] + 1)) - 1e-5:
-        parts.append(f"above all {entry['normals']} normal clips")
+    if is_changed(entry):
+        parts.append("not searched for faults")
+    else:
+        parts.append(f"score {entry['score']:.2f} (threshold {entry['threshold']:.2f})")
+        parts.append(f"percentile {format_percentile(entry['percentile'])}")
+        # The highest of many windows is often above all clips of one window, which says nothing about the recording.
+        if entry["above"] == entry["normals"] and entry["percentile"] > 100 * (1 - 1 / (entry["normals"] + 1)) - 1e-5:
+            parts.append(f"above all {entry['normals']} normal clips")
     if entry["anomaly"]:
         who = [name for name, branch in entry["branches"].items() if branch["anomaly"]]
         parts += [f"objected: {', '.join(who)}", *spans, f"nearest normal clip: {nearest}"]
     if entry["note"]:
         parts.append(f"note: {entry['note']}")
     return "  ".join(parts)
+
+
+def is_changed(entry: dict) -> bool:
+    """Tell whether the level or the response changed, so that the recording was not searched for faults."""
+    return entry["verdict"] not in ("normal", "anomaly")
 
 
 def format_percentile(percentile: float) -> str:

@@ -1,8 +1,10 @@
 """Write pages that need no network: tables, figures and sounds in one HTML file."""
 
 import base64
+import contextlib
 import html
 import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,9 +26,15 @@ body {{ font: 16px/1.5 sans-serif; max-width: 62rem; margin: 1rem auto; padding:
 body {{ color: #222; background: #fff }}
 table {{ border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto }}
 td, th {{ border: 1px solid #ccc; padding: .2rem .6rem }}
+td:first-child {{ white-space: nowrap }} td.number, th.number {{ text-align: right }}
 td:last-child {{ overflow-wrap: anywhere; min-width: 6rem }}
-th {{ text-align: left; background: #f3f3f3 }} img {{ max-width: 100% }} audio {{ width: 100% }}
+th {{ text-align: left; vertical-align: bottom; background: #f3f3f3 }} img {{ max-width: 100% }} audio {{ width: 100% }}
 .anomaly {{ color: #b34700; font-weight: bold }} h2 {{ margin-top: 2.5rem; overflow-wrap: anywhere }}
+:root {{ color-scheme: light dark }}
+@media screen and (prefers-color-scheme: dark) {{
+body {{ color: #ddd; background: #121212 }} td, th {{ border-color: #555 }} th {{ background: #2a2a2a }}
+.anomaly {{ color: #ff9d5c }} img {{ filter: brightness(.85) }}
+}}
 </style></head><body>
 <h1>{title}</h1>
 {body}
@@ -57,10 +65,23 @@ def write_bytes(content: bytes, out: Path) -> None:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Format a table as HTML."""
-    lines = ["<tr>" + "".join(f"<th>{html.escape(str(cell))}</th>" for cell in head) + "</tr>"]
-    lines += ["<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows]
+    """Format a table as HTML; columns of numbers are aligned to the right, with their heads."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    columns = [[row[number] for row in rows if row[number]] for number in range(len(head))]
+    kinds = [' class="number"' if column and all(map(_is_number, column)) else "" for column in columns]
+    lines = [
+        "<tr>"
+        + "".join(f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=True))
+        + "</tr>"
+        for tag, row in [("th", head), *(("td", row) for row in rows)]
+    ]
     return "<table>" + "".join(lines) + "</table>"
+
+
+def _is_number(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return math.isfinite(float(text))
+    return False
 
 
 def image(picture: bytes, description: str) -> str:

@@ -13,7 +13,7 @@ from asdlib.data.recording import Recording
 from asdlib.detector import page
 from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.judge import Judge
-from asdlib.detector.output import format_percentile
+from asdlib.detector.output import format_percentile, is_changed
 from asdlib.detector.recordings import fitting, open_recording
 from asdlib.errors import AsdError, DetectorError
 from asdlib.plots import detector as plots
@@ -53,10 +53,11 @@ def report(judge: Judge, clips: Sequence[Path], out: Path, section: str | None =
         with open_recording(path, judge.stored.settings.data) as recording:
             wave, start = _excerpt(recording, entry["spans"])
         length = fitting(recording.seconds, judge.stored.facts.lengths)
-        normals = _normal_scores(judge, entry, length, section, changed)
+        normals = None if is_changed(entry) else _normal_scores(judge, entry, length, section, changed)
         figure = plots.recording(wave, recording.sample_rate, start, entry, normals, titled=as_figure)
         figures.append(page.png(figure))
-        rows.append([entry["verdict"], f"{entry['score']:.2f}", f"{entry['threshold']:.2f}", path])
+        scores = ["", ""] if is_changed(entry) else [f"{entry[key]:.2f}" for key in ("score", "threshold")]
+        rows.append([entry["verdict"], *scores, path])
         parts.append(_describe(entry, figures[-1], wave, recording.sample_rate, start, length))
     if as_figure:
         if not figures:
@@ -109,7 +110,8 @@ def history(journals: Iterable[Path], out: Path) -> pd.DataFrame:
         "median score minus threshold",
         "median level change (dB)",
     ]
-    table = page.table(head, days.round(2).astype(str).replace("nan", "").to_numpy().tolist())
+    cells = days.map(lambda value: f"{value:z.2f}" if isinstance(value, float) else str(value)).replace("nan", "")
+    table = page.table(head, cells.to_numpy().tolist())
     page.write_page("Verdicts over the days", f"{page.image(picture, 'Scores and levels over time')}\n{table}", out)
     return days
 
@@ -138,7 +140,7 @@ def _verdict_row(entry: dict) -> dict:
     if "error" in entry:
         nothing = dict.fromkeys(("score", "excess", "level"), np.nan)
         return {"when": when, **nothing, "anomaly": False, "changed": False, "error": True}
-    changed = entry["verdict"] not in ("normal", "anomaly")
+    changed = is_changed(entry)
     return {
         "when": when,
         "score": np.nan if changed else entry["score"],
@@ -172,9 +174,11 @@ def _describe(entry: dict, figure: bytes, wave: np.ndarray, rate: int, start: fl
     sentence = (
         f"score {entry['score']:.2f}, threshold {entry['threshold']:.2f}; percentile "
         f"{format_percentile(entry['percentile'])} among normal recordings of this length; above {entry['above']} of "
-        f"{entry['normals']} normal clips of {length:g} s; level {entry['level']:+z.1f} dB compared with the normal "
-        "recordings"
+        f"{entry['normals']} normal clips of {length:g} s"
+        if not is_changed(entry)
+        else "not searched for faults"
     )
+    sentence += f"; level {entry['level']:+z.1f} dB compared with the normal recordings"
     parts = [
         f"<h2>{html.escape(entry['clip'])}</h2>",
         f"<p><span{kind}>{html.escape(entry['verdict'])}</span>: {sentence}.</p>",
@@ -185,11 +189,12 @@ def _describe(entry: dict, figure: bytes, wave: np.ndarray, rate: int, start: fl
         parts.insert(2, f"<p>Note: {html.escape(entry['note'])}.</p>")
     if start or len(wave) / rate >= EXCERPT:
         parts.append(f"<p>Shown and played: {start:.1f} to {start + len(wave) / rate:.1f} s.</p>")
-    rows = [
-        [name, f"{part['score']:.2f}", format_percentile(part["percentile"]), "yes" if part["anomaly"] else ""]
-        for name, part in entry["branches"].items()
-    ]
-    parts.append(page.table(["branch", "score", "percentile among normal recordings", "objected"], rows))
+    if not is_changed(entry):
+        rows = [
+            [name, f"{part['score']:.2f}", format_percentile(part["percentile"]), "yes" if part["anomaly"] else ""]
+            for name, part in entry["branches"].items()
+        ]
+        parts.append(page.table(["branch", "score", "percentile among normal recordings", "objected"], rows))
     if entry["spans"]:
         rows = [
             [

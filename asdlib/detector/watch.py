@@ -46,6 +46,7 @@ def watch(
     every: float = 1.0,
     journal: Path | None = None,
     settled: float = SETTLED,
+    stamp: Callable[[dict], dict] = dict,
 ) -> Iterator[dict]:
     """Judge the recordings in a folder and its sub-folders, and then those that arrive, until it is stopped.
 
@@ -58,6 +59,7 @@ def watch(
         every: Seconds between scans of the folder.
         journal: File for the verdicts (default: :func:`default_journal`).
         settled: Seconds for which a recording must not have changed.
+        stamp: Function that adds the time and the detector to a verdict or an error.
 
     Yields:
         The entries of the journal: the verdict, or ``clip`` and ``error``; with ``file`` (the path in the folder),
@@ -92,7 +94,7 @@ def watch(
                     entry = {"clip": str(path), "error": str(error)}
                 if _state(path) != state:  # changed or deleted while it was judged
                     continue
-                entry = entry | {"file": name, "size": state[0], "modified": state[1]}
+                entry = stamp(entry) | {"file": name, "size": state[0], "modified": state[1]}
                 book.write(entry)
                 seen.pop(path)
                 yield entry

@@ -62,7 +62,7 @@ def spans(verdicts: pd.DataFrame, recordings: Sequence[tuple[np.ndarray, int]]) 
 
 
 def recording(
-    wave: np.ndarray, rate: int, begin: float, verdict: dict, normals: np.ndarray, titled: bool = False
+    wave: np.ndarray, rate: int, begin: float, verdict: dict, normals: np.ndarray | None, titled: bool = False
 ) -> Figure:
     """Plot the spectrogram of a recording, or of a part of it, with frames around its spans, and its score.
 
@@ -73,11 +73,14 @@ def recording(
         rate: Sampling rate in Hz.
         begin: Start of the part, in seconds from the start of the recording.
         verdict: The verdict as a dictionary.
-        normals: Scores of the held-out normal clips.
+        normals: Scores of the held-out normal clips; None to show the spectrogram alone.
         titled: Whether to write the name of the recording and the verdict above.
     """
     style.use()
-    figure, (sound, scores) = plt.subplots(2, 1, figsize=(6, 5), height_ratios=(3, 2))
+    if normals is None:
+        figure, sound = plt.subplots(figsize=(6, 3))
+    else:
+        figure, (sound, scores) = plt.subplots(2, 1, figsize=(6, 5), height_ratios=(3, 2))
     if titled:
         figure.suptitle(f"{Path(verdict['clip']).name}: {verdict['verdict']}", fontsize="medium", wrap=True)
     extent = {"xextent": (begin, begin + len(wave) / rate)}
@@ -89,6 +92,8 @@ def recording(
             sound.add_patch(Rectangle(*box, fill=False, edgecolor="white", linewidth=2))
     sound.grid(False)
     sound.set(xlabel="time (s)", ylabel="frequency (Hz)", xlim=(begin, begin + len(wave) / rate))
+    if normals is None:
+        return figure
     colour = style.ANOMALY if verdict["anomaly"] else style.SOURCE
     scores.hist(normals, bins=15, color=style.NORMAL, label="normal clips")
     scores.axvline(verdict["threshold"], color="black", linestyle="--", label="threshold")

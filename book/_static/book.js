@@ -44,6 +44,33 @@ function headed(table) {
   }
 }
 
+/* Tables of notebooks: numbers are aligned to the right and words to the left, with their heads. */
+const NUMBERS = /^(–|nan|[-−+]?\d[\d.,]*( ?%)?( \([-−+]?\d[\d.,]* to [-−+]?\d[\d.,]*\))?)$/;
+
+function aligned(table) {
+  const columns = []; // the cells of each column, those that span rows in each of them
+  for (const body of table.tBodies) [...body.rows].forEach((row, number) => {
+    let column = 0;
+    for (const cell of row.cells) {
+      while (columns[column]?.[number]) column += 1;
+      for (let down = 0; down < cell.rowSpan; down += 1) (columns[column] ??= [])[number + down] = cell;
+      column += 1;
+    }
+  });
+  const kinds = columns.map((cells) => {
+    const texts = cells.map((cell) => cell.textContent.trim()).filter(Boolean);
+    return texts.length && texts.every((text) => NUMBERS.test(text)) ? "number" : "word";
+  });
+  columns.forEach((cells, column) => cells.forEach((cell) => cell.classList.add(kinds[column])));
+  for (const row of table.tHead?.rows ?? []) {
+    let column = 0;
+    for (const cell of row.cells) {
+      cell.classList.add(cell.colSpan > 1 ? "word" : kinds[column] ?? "word");
+      column += cell.colSpan;
+    }
+  }
+}
+
 /* Wide boxes say that they scroll, and can be scrolled by keys. */
 function scrolls(box) {
   const look = () => {
@@ -104,6 +131,7 @@ function context() {
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".points").forEach(answer);
   document.querySelectorAll("table.words").forEach(headed);
+  document.querySelectorAll(".bd-article :is(div.cell_output, div.scrolls) table").forEach(aligned);
   document.querySelectorAll(`.bd-article :is(figure, pre, div.cell_output, div.output, div.math, div.scrolls,
     .pst-scrollable-table-container)`).forEach(scrolls);
   document.querySelectorAll("table:has(thead button)").forEach(sortable);

@@ -1,0 +1,128 @@
+"""The pages that a detector writes, of the run's own detector: its report on a few clips, and a history of verdicts.
+
+Both are written by the code behind ``python -m asdlib report`` and ``history``. The report is about test clips of the
+run. The clips bear no dates, so for the history the generator of the demonstration makes more recordings, some per day,
+with a fault that grows from day to day.
+"""
+
+import contextlib
+import json
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from tables import typeset
+
+from asdlib.data.audio import Waveforms
+from asdlib.data.file_names import ClipName
+from asdlib.detector import report
+from asdlib.detector.judge import Judge
+from asdlib.paths import Run
+from asdlib.synthetic import dataset, faults
+from asdlib.units import FULL_SCALE
+
+FOLDER = Path("_static") / "detector"
+"""where the pages are, below the pages of the book"""
+DAYS, PER_DAY = 14, 8
+"""of the history"""
+SHARES = (-1.0, 0.5)
+"""severity on the first and on the last day, as a share of the range of :class:`asdlib.synthetic.faults.Quantity`: it
+begins as far below the faintest fault of the demonstration as the clearest is above it, or with none"""
+FIRST = datetime(2026, 6, 1, 8, tzinfo=UTC)
+"""when the first recording counts as made; recordings of a day are an hour apart"""
+ABSENT = "This run has no detector of synthetic recordings whose pages could be shown.\n"
+
+
+def pages(settings, run: Run, machine: str, section: str, source: Path) -> dict[str, str]:
+    """Write the detector's pages below ``source``, and return what shows them in the chapter, by file name.
+
+    Args:
+        settings: Settings of the run.
+        run: The run; notebook 10 made its detector.
+        machine: Machine type that the detector has learnt.
+        section: Its section.
+        source: Folder of the assembled pages.
+    """
+    if settings.data.synthetic is None or not (run.detector / "detector.json").is_file():
+        return {"generated/detector_report.md": ABSENT, "generated/detector_history.md": ""}
+    judge = Judge.load(run.detector)
+    folder = (source / FOLDER).resolve()
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        fault, reported = _report(judge, run, machine, section, folder / "report.html")
+        days = _history(judge, settings, machine, section, fault, folder / "history.html")
+    return {"generated/detector_report.md": reported, "generated/detector_history.md": days}
+
+
+def _report(judge: Judge, run: Run, machine: str, section: str, out: Path) -> tuple[str, str]:
+    """Report on the test clips with a fault that have the highest and the lowest score; return the former's fault."""
+    waveforms = Waveforms.open(run.data(machine))
+    clips, rate = waveforms.clips, judge.stored.settings.data.sample_rate
+    rows = clips.index[(clips["section"] == section) & (clips["domain"] == "source") & (clips["label"] == "anomaly")]
+    scores = [judge.judge((waveforms.read(row) / FULL_SCALE, rate)).score for row in rows]
+    chosen = [rows[np.argmax(scores)], rows[np.argmin(scores)]]
+    for row in chosen:
+        soundfile.write(clips["clip"][row], waveforms.read(row), rate, subtype="PCM_16")
+    report.report(judge, [Path(clips["clip"][row]) for row in chosen], out)
+    kinds = [clips["attributes"][row].replace("_", " ") for row in chosen]
+    caption = (
+        f"The page that `python -m asdlib report` writes, about two clips of {machine} of this run. Of {len(rows)} "
+        f"test clips with a fault, these have the highest score ({kinds[0]}) and the lowest ({kinds[1]}). Look for the "
+        "white frames, which say when and at which frequencies it sounded wrong, and for the distance of the thick "
+        "line from the normal clips."
+    )
+    return clips["attributes"][chosen[0]], _frame("report", caption, "Report of the detector on two clips")
+
+
+def _history(judge: Judge, settings, machine: str, section: str, fault: str, out: Path) -> str:
+    """Judge recordings of some days on which ``fault`` grows, and write the history of the verdicts."""
+    quantity, rate = faults.FAULTS[machine][fault].quantity, judge.stored.settings.data.sample_rate
+    none = 0.0 if quantity.faint > 0 else -np.inf  # a level in dB is never low enough to be none, a change of one is
+    severities = [max(quantity.at(share), none) for share in np.linspace(*SHARES, DAYS)]
+    lines = []
+    for number in range(DAYS * PER_DAY):
+        day, hour = divmod(number, PER_DAY)
+        # Numbers after those of the test set: no clip is one that the run has.
+        name = ClipName(section, "source", "test", "normal", str(settings.data.synthetic.test_normal + number))
+        wave = dataset.waveform(settings.data.synthetic, rate, machine, name, fault=fault, severity=severities[day])
+        when = FIRST + timedelta(days=day, hours=hour)
+        verdict = judge.judge((wave / FULL_SCALE, rate)).as_dict()
+        lines.append(json.dumps(verdict | {"time": when.isoformat(), "detector": judge.identity}))
+    journal = Path("journal.jsonl")
+    journal.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    days = report.history([journal], out)
+    first, last, faint, clear = (
+        f"{value:.2g} {quantity.unit}" for value in (severities[0], severities[-1], quantity.faint, quantity.clear)
+    )
+    caption = typeset(
+        f"The page that `python -m asdlib history` writes. The verdicts are real, the days are not: the generator of "
+        f"this run's data made {PER_DAY} recordings of {machine} per day for {DAYS} days, with a fault that clips of "
+        f"the run have, too ({fault.replace('_', ' ')}). Its severity, the {quantity.name}, grows from {first} to "
+        f"{last}; it is {faint} in the faintest clips of the run, and {clear} in the clearest. {describe_drift(days)}"
+    )
+    return _frame("history", caption, "Verdicts over the days, as a plot and a table")
+
+
+def describe_drift(days: pd.DataFrame) -> str:
+    """Say when most recordings of a day first raised an alarm, and whether the median of the scores said so before."""
+    look, alarms = "Look for the black line, the median of each day", days["anomalies"] > days["recordings"] / 2
+    if not alarms.any():
+        return f"{look}; on no day did more than half of the recordings raise an alarm."
+    alarm, medians = int(alarms.to_numpy().argmax()), days["score"].to_numpy()
+    steps = [medians[day:].min() - medians[:day].max() for day in range(1, alarm)]
+    since, first = "m", int(np.argmax(steps)) + 2 if steps else 0
+    if steps and max(steps) > 0:
+        since = f"since day {first} it has been above all values of the days before day {first}; m"
+    return f"{look}: {since}ore than half of a day's recordings first raised an alarm on day {alarm + 1}."
+
+
+def _frame(name: str, caption: str, title: str) -> str:
+    address = f"{FOLDER}/{name}.html"
+    return (
+        f":::{{html-figure}} {caption}\n:name: detector-{name}\n\n"
+        f'<iframe class="whole" src="{address}" title="{title}" loading="lazy"></iframe>\n'
+        f'<p><a href="{address}">The whole page by itself</a></p>\n:::\n'
+    )
