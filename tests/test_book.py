@@ -114,7 +114,8 @@ def test_the_guard_finds_typed_figures():
 @EVERY
 def test_links_of_a_chapter_resolve(name):
     text = CHAPTERS[name]
-    others = [Path(tables.__file__), Path(clips.__file__), *sorted((BOOK.parent / "notebooks").glob("*.ipynb"))]
+    modules = [Path(module.__file__) for module in (tables, clips, gpu_figures)]
+    others = [*modules, *sorted((BOOK.parent / "notebooks").glob("*.ipynb"))]
     labels = "\n".join([*CHAPTERS.values(), *(path.read_text(encoding="utf-8") for path in others)])
     for role, target in re.findall(r"\{([a-z:]+)\}`(?:[^`<]*<)?([^`>]+)>?`", text):
         if role == "doc":
