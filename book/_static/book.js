@@ -128,7 +128,13 @@ function context() {
   list.querySelectorAll("li").forEach(add);
 }
 
+/* Figures that a phone can show whole, since they are not drawn for the width of a desktop. */
+const WHOLE = 520; // pixels of a desktop
+
 document.addEventListener("DOMContentLoaded", () => {
+  for (const image of document.querySelectorAll(".bd-article div.cell_output img")) {
+    image.classList.toggle("small", parseFloat(image.style.width) < WHOLE);
+  }
   document.querySelectorAll(".points").forEach(answer);
   document.querySelectorAll("table.words").forEach(headed);
   document.querySelectorAll(".bd-article :is(div.cell_output, div.scrolls) table").forEach(aligned);
