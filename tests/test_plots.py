@@ -1,5 +1,6 @@
 """Test that figures show where their data lie: axes, ranks, cumulative curves, weights."""
 
+import itertools
 import re
 from xml.etree import ElementTree
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from asdlib.features import mel_frequencies
-from asdlib.plots import autoencoder, classifier, ensemble, points
+from asdlib.plots import autoencoder, classifier, ensemble, integrated, points
 
 PLACES = pd.DataFrame(
     {
@@ -97,3 +98,18 @@ def test_clips_beyond_the_whiskers_take_no_room():
     table = table.assign(section="00", domain="source", split="test", system="autoencoder/base/median")
     axis = autoencoder.distributions(table).axes[0]
     assert axis.get_ylim()[1] < 2 and axis.get_title() == "median"
+
+
+def test_parts_of_the_one_networks_score_share_an_axis_on_which_wide_and_narrow_ones_can_be_read():
+    random, rows = np.random.default_rng(0), []
+    for domain, label in itertools.product(("source", "target"), ("normal", "anomaly")):
+        spread = 100 if label == "anomaly" else 1
+        rows += [
+            {"split": "test", "domain": domain, "label": label, "clip_error": spread * abs(value), "posterior": value}
+            for value in random.standard_normal(50)
+        ]
+    figure = integrated.parts(pd.DataFrame(rows))
+    wide, narrow = figure.axes
+    assert wide.get_ylim() == narrow.get_ylim() and wide.get_title() == "clip error"
+    low, one, most = wide.transAxes.inverted().transform(wide.transData.transform([(0, 0), (0, 1), (0, 100)]))[:, 1]
+    assert one - low > 0.1 and most < 1, "a deviation of one can be seen next to one of a hundred"
