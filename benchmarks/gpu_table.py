@@ -40,9 +40,10 @@ class Table:
         *,
         at_most: float | None = None,
         at_least: float | None = None,
+        verdict: str = MEASURED,
     ) -> None:
         """Add a figure; with a limit, the verdict says whether it is met."""
-        tolerance, verdict = "", MEASURED
+        tolerance = ""
         if at_most is not None:
             tolerance, verdict = f"at most {at_most:g}", MET if value <= at_most else MISSED
         if at_least is not None:

@@ -150,6 +150,8 @@ def assemble(settings, overrides: dict, source: Path) -> None:
         "verdicts": judged,
         "shifts": shifts.values(SHIFTS),
         "ablated": integrated.values(SHIFTS),
+        "steps": gpu_figures.paper_steps(),
+        "rerun": tables.rerun_means(pd.read_csv(RERUN)),
         "project": {"python": python.removeprefix(">=") + " or newer", "rate": f"{rate:,}"},
         "detector": plain_detectors.values(SOURCES / "results" / "detector"),
     }
@@ -222,7 +224,7 @@ def generated(settings, run: Run, table: pd.DataFrame, machines: list[str], note
         ),
         "generated/benchmarks.md": costs.benchmarks(SOURCES / "results" / "benchmarks.csv"),
         "generated/growth.md": costs.growth(SOURCES / "results" / "growth.csv"),
-        "generated/paper_run.md": costs.paper_run(SOURCES / "results" / "paper_run.csv"),
+        "generated/paper_run.md": costs.paper_run(SOURCES / "results" / "paper_run.csv", GPU),
         "generated/gpu.md": gpu_figures.figures(GPU),
         "generated/paper_size.md": gpu_figures.paper_size(GPU.with_name(gpu_figures.PAPER_SIZE)),
         **plain_detectors.pages(SOURCES / "results" / "detector"),

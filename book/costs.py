@@ -125,8 +125,8 @@ SHARES = (0.1, 0.4)
 """of that rate, which a training might reach: assumed, not measured"""
 
 
-def paper_run(path: Path) -> str:
-    """The paper's whole run on paper: operations counted, hours at an assumed share of a GPU's rate."""
+def paper_run(path: Path, measured: Path) -> str:
+    """The paper's whole run on paper: operations counted, hours at an assumed share of a rate, and as measured."""
     counted = pd.read_csv(path)
     rows = []
     for branch, part in [*counted.groupby("branch", sort=False), ("both", counted)]:
@@ -142,7 +142,8 @@ def paper_run(path: Path) -> str:
         f"{GPU_RATE / 1e12:.0f} · 10¹² operations a second (NVIDIA A100, bfloat16, data sheet). Starting kernels, "
         "decoding, scoring and the baselines come on top."
     )
-    return table(pd.DataFrame(rows, columns=columns), caption, "paper-run-table", "lrrrr")
+    words = f"Measured instead of assumed: {known}.\n" if (known := gpu_figures.hours(measured)) else ""
+    return f"{words}\n{table(pd.DataFrame(rows, columns=columns), caption, 'paper-run-table', 'lrrrr')}"
 
 
 def gpu_hours(measured: Path, counted: Path) -> str:

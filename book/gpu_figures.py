@@ -1,12 +1,16 @@
 """What was measured on a GPU, in MyST Markdown: is it right and fast, and what networks of the paper's size reach."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
 from tables import BLANK, percent, signed, table
 
+from asdlib import params
+
 PAPER_SIZE = "paper_size.csv"
 """what ``benchmarks/gpu.py --paper-size`` measured, next to the figures of ``make gpu``"""
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 HOURS = {
     "whole profile without baselines": "GPU hours",
     "all trainings of the profile paper": "GPU hours of training",
@@ -56,9 +60,9 @@ def figures(path: Path) -> str:
         (
             row.part,
             row.what,
-            BLANK if pd.isna(row.value) else f"{row.value:.3g} {row.unit}",
-            row.reference,
-            f"{row.verdict} ({row.tolerance})" if row.tolerance else row.verdict,
+            BLANK if pd.isna(row.value) else f"{_number(row.value)} {row.unit}",
+            _numbers(row.reference),
+            f"{row.verdict} ({_numbers(row.tolerance)})" if row.tolerance else row.verdict,
         )
         for row in found.itertuples()
     ]
@@ -73,11 +77,16 @@ def _checks(found: pd.DataFrame, where: str) -> str:
     rows = []
     for part, words in CHECKS.items():
         verdicts = right["verdict"][group == part]
-        run = verdicts[~verdicts.str.startswith("not run")]
+        run = verdicts[~verdicts.str.startswith("not ")]
         if len(verdicts):
             met = f"{(run == 'met').sum()} of {len(run)}" if len(run) else "not run"
-            rows.append((words, met))
-    caption = f"Is a GPU right? Comparisons within their tolerance. {where}"
+            vague = verdicts.str.startswith("not compared").sum()
+            rows.append((words, f"{met}; {vague} not compared" if vague else met))
+    caption = (
+        "Is a GPU right? Comparisons within their tolerance: in float32 ten times, in bfloat16 three times the CPU's "
+        "own rounding of the same batch, relative. What rounding alone may change by more than half is not compared. "
+        f"{where}"
+    )
     return table(pd.DataFrame(rows, columns=["Comparison", "Within tolerance"]), caption, "gpu-checks-table", "lr")
 
 
@@ -102,10 +111,18 @@ def _speeds(found: pd.DataFrame, where: str) -> str:
 
 
 def _number(value: float | None) -> str:
-    """A number with three digits, or all of a large one."""
+    """A number with three digits, or all of a large one, and a small one with a power of ten."""
     if pd.isna(value):
         return BLANK
-    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
+    if value and abs(value) < 1e-3:
+        digits, power = f"{value:.1e}".split("e")
+        return f"{digits} · 10{str(int(power)).translate(RAISED)}"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:#.3g}".rstrip(".")
+
+
+def _numbers(text: str) -> str:
+    """A text whose numbers have three digits at most."""
+    return re.sub(r"\d+\.\d{3,}(?:e-?\d+)?|\d+e-\d+", lambda found: _number(float(found[0])), text)
 
 
 def paper_size(path: Path) -> str:
@@ -138,6 +155,14 @@ def paper_size(path: Path) -> str:
         f"score. Steps: {counts}. {where}; {'one seed' if seeds == 1 else f'{seeds} seeds'}."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "paper-size-table", "llllrrr")
+
+
+def paper_steps() -> dict[str, str]:
+    """Steps of a training of each branch in the profile ``paper``, for prose."""
+    settings = params.load("paper")
+    options = settings.classifier.training
+    steps = {"autoencoder": settings.autoencoder.training.steps, "classifier": options.steps + options.finetune_steps}
+    return {branch: f"{count:,}" for branch, count in steps.items()}
 
 
 def hours(measured: Path) -> str | None:

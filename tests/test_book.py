@@ -829,7 +829,7 @@ def test_hours_of_the_papers_run_are_operations_by_rate(tmp_path):
     rows = [("autoencoder", "base", 2, 1000, step, 2000 * step), ("classifier", "base", 4, 500, step, 2000 * step)]
     names = ["branch", "candidate", "models", "steps", "operations_a_step", "operations"]
     pd.DataFrame(rows, columns=names).assign(commit="abc").to_csv(tmp_path / "run.csv", index=False)
-    lines = costs.paper_run(tmp_path / "run.csv").splitlines()
+    lines = costs.paper_run(tmp_path / "run.csv", tmp_path / "none.csv").splitlines()
     cells = next(line for line in lines if line.startswith("| both")).split(" | ")
     assert cells[1] == "6" and cells[3].endswith("to 4") and cells[4].startswith("15 to 60")
 
@@ -864,7 +864,7 @@ def test_gpu_hours_are_measured_or_called_an_estimate(tmp_path):
     assert "next to the CPU in float64 | 2 of 3 |" in text and "next to float32 | not run |" in text
     assert "log-mel, next to the CPU | 1 of 1 |" in text
     assert "| x | 1,234 | 4.37 | 1,234 |" in text and "| b: gradient, float32 |" in text
-    assert "* On a GPU ({doc}`cost`): all, compiled." in provenance.absent(
+    assert "* Not run on a GPU, though {doc}`cost` shows what was: all, compiled." in provenance.absent(
         frame, params.load("paper"), tmp_path / "figures.csv"
     )
 

@@ -41,9 +41,11 @@ def test_a_tiny_run_fills_every_part_of_the_table(tmp_path):
     assert table["device"].str.contains("thread").all() and table["commit"].str.len().ge(7).all()
     skipped = table["verdict"].str.startswith("not run")
     assert set(table["verdict"][skipped]) == {"not run: needs CUDA"}
-    assert table["value"][~skipped].notna().all() and set(table["verdict"][~skipped]) <= {"met", "measured", "missed"}
+    vague = table["verdict"].str.startswith("not compared: rounding may change it by ")
+    assert set(table["verdict"][~skipped & ~vague]) <= {"met", "measured", "missed"}
+    assert table["value"][~skipped].notna().all()
     right = table[(table["part"] == "right") & ~skipped]
-    assert set(right["verdict"]) == {"met"}
+    assert set(right["verdict"][~vague]) == {"met"} and 0 < vague.sum() < 10
     for name in ("autoencoder", "autoencoder, clips of unequal length", "frame autoencoder", "MobileNetV2"):
         for kind in ("float32", "bfloat16", "compiled"):
             assert set(right["what"]) >= {f"{name}: {part}, {kind}" for part in ("output", "loss", "gradient")}

@@ -176,7 +176,7 @@ def audit(table: pd.DataFrame) -> Figure:
     shapes = {
         "printed": ("D", "black", "as printed"),
         "from_cells": ("o", "0.55", "harmonic mean of the printed cells"),
-        "arithmetic": ("|", "black", "their arithmetic mean (upper bound)"),
+        "arithmetic": ("|", "black", "their arithmetic mean"),
     }
     for column, (marker, shade, words) in shapes.items():
         values = 100 * table[column].to_numpy()[::-1]
