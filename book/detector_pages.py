@@ -34,6 +34,10 @@ begins as far below the faintest fault of the demonstration as the clearest is a
 FIRST = datetime(2026, 6, 1, 8, tzinfo=UTC)
 """when the first recording counts as made; recordings of a day are an hour apart"""
 ABSENT = "This run has no detector of synthetic recordings whose pages could be shown.\n"
+TRAINED = (
+    "The detector is the one of notebook 10: its networks were trained for a few steps only, to show how it works."
+)
+"""what a caption says of the detector"""
 
 
 def pages(settings, run: Run, machine: str, section: str, source: Path) -> dict[str, str]:
@@ -72,7 +76,7 @@ def _report(judge: Judge, run: Run, machine: str, section: str, out: Path) -> tu
         f"The page that `python -m asdlib report` writes, about two clips of {machine} of this run. Of {len(rows)} "
         f"test clips with a fault, these have the highest score ({kinds[0]}) and the lowest ({kinds[1]}). Look for the "
         "white frames, which say when and at which frequencies it sounded wrong, and for the distance of the thick "
-        "line from the normal clips."
+        f"line from the normal clips. {TRAINED}"
     )
     return clips["attributes"][chosen[0]], _frame("report", caption, "Report of the detector on two clips")
 
@@ -101,7 +105,8 @@ def _history(judge: Judge, settings, machine: str, section: str, fault: str, out
         f"The page that `python -m asdlib history` writes. The verdicts are real, the days are not: the generator of "
         f"this run's data made {PER_DAY} recordings of {machine} per day for {DAYS} days, with a fault that clips of "
         f"the run have, too ({fault.replace('_', ' ')}). Its severity, the {quantity.name}, grows from {first} to "
-        f"{last}; it is {faint} in the faintest clips of the run, and {clear} in the clearest. {describe_drift(days)}"
+        f"{last}; it is {faint} in the faintest clips of the run, and {clear} in the clearest. "
+        f"{describe_drift(days)} {TRAINED}"
     )
     return _frame("history", caption, "Verdicts over the days, as a plot and a table")
 
@@ -115,7 +120,7 @@ def describe_drift(days: pd.DataFrame) -> str:
     steps = [medians[day:].min() - medians[:day].max() for day in range(1, alarm)]
     since, first = "m", int(np.argmax(steps)) + 2 if steps else 0
     if steps and max(steps) > 0:
-        since = f"since day {first} it has been above all values of the days before day {first}; m"
+        since = f"since day {first} it has been above every daily median before day {first}; m"
     return f"{look}: {since}ore than half of a day's recordings first raised an alarm on day {alarm + 1}."
 
 

@@ -195,7 +195,7 @@ def test_figures_of_the_reliability_page_come_from_tests_that_exist():
 def test_a_drift_is_named_with_the_day_on_which_it_began():
     days = pd.DataFrame({"recordings": 4, "anomalies": [0, 1, 0, 1, 3], "score": [0.1, 0.3, 0.2, 0.6, 2.0]})
     text = detector_pages.describe_drift(days)
-    assert "since day 4 it has been above all values of the days before day 4" in text and "an alarm on day 5" in text
+    assert "since day 4 it has been above every daily median before day 4" in text and "an alarm on day 5" in text
     assert "since day" not in detector_pages.describe_drift(days.assign(score=[0.6, 0.1, 0.2, 0.6, 0.5]))
     assert "on no day did more than half" in detector_pages.describe_drift(days.assign(anomalies=2))
 
