@@ -17,7 +17,7 @@ ALL = ["detector", "statistics alone", *TWO, "without outliers", "autoencoders a
 ABSENT = "Not measured yet: `python benchmarks/faults/run.py` does it where the real recordings are.\n"
 
 
-RECORDINGS = (20, 40, 100, 400)
+RECORDINGS = (20, 40, 80, 100, 200, 400)
 """numbers of recordings in the table of rates"""
 RATE = Detector().false_alarm_rate
 """unless another is asked for"""
@@ -81,8 +81,8 @@ def rates() -> str:
     caption = (
         f"False alarms by the number of normal recordings, each about as long as the others: if {100 * RATE:g} % is "
         "asked for, and at the lowest rate that so many recordings allow; as a rate, and as a number per day with one "
-        f"recording every {EVERY} minutes. At most the first figure on average over all such detectors, with the 95 % "
-        "interval for a single one."
+        f"recording every {EVERY} minutes. Over many detectors fitted in this way the mean is at most the first figure; "
+        "of a single one the figure lies in the brackets with 95 % confidence."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "rrrrrr")
 
