@@ -81,8 +81,8 @@ def rates() -> str:
     caption = (
         f"False alarms by the number of normal recordings, each about as long as the others: if {100 * RATE:g} % is "
         "asked for, and at the lowest rate that so many recordings allow; as a rate, and as a number per day with one "
-        f"recording every {EVERY} minutes. Over many detectors fitted in this way the mean is at most the first figure; "
-        "of a single one the figure lies in the brackets with 95 % confidence."
+        f"recording every {EVERY} minutes. Over many detectors fitted in this way the mean is at most the first "
+        "figure; that of a single one lies in the brackets with 95 % confidence."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "rrrrrr")
 
