@@ -98,8 +98,8 @@ def claims(
         "The paper's sentences, judged on the paper's rows. Effects in percentage points (correlations times 100), "
         f"with their intervals; of several leads the decisive one. {LABELS} *Real score files*: a similar test on "
         "other people's systems, by year, judged by the stricter rule of {doc}`real_systems`; what it compares is in "
-        f"brackets, and *not run* means that there is no such test. *Several machine types* can only hold or stay undecided "
-        f"on score files. {MULTIPLICITY}"
+        f"brackets, and *not run* means that there is no such test. *Several machine types* can only hold or stay "
+        f"undecided there. {MULTIPLICITY}"
     )
     return table(pd.DataFrame(rows), caption, f"{name}-table", "", "3 7 3 4 8 3")
 
