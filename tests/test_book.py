@@ -792,12 +792,27 @@ def test_what_made_the_artefacts_is_told_by_folder(tmp_path):
         (tmp_path / folder / "record.json").write_text(json.dumps(made | {"commit": commit}))
     text = provenance.computed(params.load("smoke"), Run(tmp_path), {"papermill": "3"})
     for line in ("| `data` | 1 | `aaa` |", "| `autoencoder` | 1 | `bbb` |", "| Table 1 and claims | 1 | `ccc` |"):
-        assert f"{line} `f` | CPU |" in text
+        assert f"{line} `f` | CPU, model not recorded |" in text
     assert "record.json" not in text
     text = provenance.stored(BOOK / "results")
     line = next(line for line in text.splitlines() if line.startswith("| `demo` |"))
     assert "downloads/demo_requirements.lock" in line
     assert "| `shifts/kinds` |" in text
+    for name in (
+        "gpu/figures",
+        "gpu/paper_size",
+        "benchmarks",
+        "growth",
+        "paper_run",
+        "service",
+        "reliability/figures",
+    ):
+        frame = pd.read_csv(BOOK / "results" / f"{name}.csv", dtype=str)
+        line = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+        device = frame["device" if "device" in frame else "processor"][0] if name[0] in "gbs" else tables.BLANK
+        cells = [part.strip() for part in line.strip("|").split(" | ")]
+        assert cells[2] == f"`{frame['commit'][0]}`" and cells[3] == device
+        assert f"<downloads/{name.replace('/', '_')}.csv>" in cells[5]
 
 
 def test_cost_adds_up(tmp_path):
