@@ -95,7 +95,8 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     for path in [*run.folder.glob("*.csv"), *run.folder.glob("table1.*"), profile]:
         shutil.copyfile(path, source / "downloads" / path.name)
     shutil.copyfile(paths.project_root() / "LOG.md", source / "downloads" / "LOG.md")
-    shutil.copyfile(RERUN, source / "downloads" / RERUN.name)
+    for path in (SOURCES / "results").glob("*.csv"):
+        shutil.copyfile(path, source / "downloads" / path.name)
     for path in (SOURCES / "results").glob("*/*.*"):  # runs whose recordings are not part of the project
         shutil.copyfile(path, source / "downloads" / f"{path.parent.name}_{path.name}")
     for name, text in provenance.locks(SOURCES / "results").items():

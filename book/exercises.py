@@ -13,10 +13,12 @@ from paired import paired, read_differences, verdict
 from scipy.stats import norm
 from tables import data as link
 from tables import effect, percent, signed, table
+from verdicts import few_sections
 
 from asdlib import metrics, origin, scores
 from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import paper
+from asdlib.evaluation.claims_paper import FEW
 from asdlib.paths import BASELINES, Run
 
 ABLATIONS = Path(__file__).parent / "results" / "ablations"
@@ -168,9 +170,13 @@ def ablations(run: Run, settings, machine: str) -> str:
 
 
 def claims(run: Run, settings, machine: str) -> str:
-    """How many times as many clips would decide each undecided claim, if its effect is what it seems."""
+    """How many times as many clips would decide each undecided claim, if its effect is what it seems.
+
+    A deviation over too few sections is left out, since no number of clips decides it.
+    """
     frame = pd.read_csv(run.claims)
-    frame = frame[(frame["low"] < 0) & (frame["high"] > 0) & frame["clips"].notna()]
+    few = few_sections(frame, read_differences(run.differences))
+    frame = frame[~few & (frame["low"] < 0) & (frame["high"] > 0) & frame["clips"].notna()]
     factor = ((frame["high"] - frame["low"]) / 2 / frame["effect"].abs().clip(lower=1e-6)) ** 2
     shown = pd.DataFrame(
         {
@@ -183,6 +189,8 @@ def claims(run: Run, settings, machine: str) -> str:
         }
     )
     caption = "Undecided claims: an interval shrinks with the square root of the number of clips."
+    if few.any():
+        caption += f" Deviations over sections are left out: {FEW}, so no number of clips decides them."
     return table(shown, caption, align="lrrr", widths="6 2 2 2")
 
 

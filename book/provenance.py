@@ -14,8 +14,14 @@ from asdlib.execution.exploring import flatten
 from asdlib.paths import RECORD, Run
 from asdlib.records import read_records
 
+MADE = ("date", "commit", "device", "torch")
+"""columns by which a stored table says what made it"""
 LOCK = "requirements.lock"
 """the packages that computed a stored result, next to it"""
+
+
+BARE = ("processor", "CPU")
+"""what records say of a CPU whose model they do not name"""
 
 
 def records(run: Run) -> list[dict]:
@@ -109,15 +115,23 @@ def computed(settings, run: Run, tools: dict[str, str]) -> str:
 def _distinct(found: list[dict], key: str, form: str = "{}") -> str:
     """The different values of a key of records, oldest first, but a bare "CPU" where a record names the model."""
     values = dict.fromkeys(record[key] for record in sorted(found, key=lambda record: record["date"]))
-    named = [value for value in values if value not in ("processor", "CPU")]
-    return ", ".join(form.format(value) for value in named or values)
+    named = [value for value in values if value not in BARE]
+    return ", ".join(form.format(value) for value in named) or ", ".join(
+        form.format(_device(value)) for value in values
+    )
+
+
+def _device(recorded: str) -> str:
+    """A device as it was recorded; what names no model says so."""
+    return "CPU, model not recorded" if recorded in BARE else recorded
 
 
 def stored(folder: Path) -> str:
-    """What made the stored results that chapters show next to the run: date, commit, device, lock file.
+    """What made the stored results that chapters show next to the run: date, commit, device, lock file, data.
 
     Args:
-        folder: With a folder per result, each with ``record.json``; other records of it are ``<table>.record.json``.
+        folder: With a folder per result, each with ``record.json``; other records of it are ``<table>.record.json``. A
+            table without a record has columns that say what made it.
     """
     rows = []
     for path in sorted(folder.glob("*/*record.json")):
@@ -126,13 +140,37 @@ def stored(folder: Path) -> str:
         name = _lock_name(path, record)
         link = f"{{download}}`lock file <downloads/{name}>`" if name else BLANK
         commits = ", ".join(f"`{commit.strip()}`" for commit in record["commit"].split(","))
-        rows.append((f"`{what}`", day(record["date"]), commits, record.get("device", BLANK), link))
+        data = f"{{download}}`record <downloads/{path.parent.name}_{path.name}>`"
+        rows.append((f"`{what}`", day(record["date"]), commits, _device(record.get("device", BLANK)), link, data))
+    rows += _without_records(folder)
     caption = (
         "The stored results in `book/results`. A result without a lock file is from before its packages were recorded "
-        "in one; its record names the versions that it knows."
+        "in one; its record names the versions that it knows. A table of measurements has no record: its own columns "
+        "name commit and device, and a dash stands for what they lack. The tables of `demo` are copies, made when that "
+        "run was stored, so they are of its commit and not of that of this run."
     )
-    columns = ["Result", "Made on", "Commit", "Device", "Packages"]
-    return table(pd.DataFrame(rows, columns=columns), caption, "stored-table", "lllll", "4 3 4 6 2")
+    columns = ["Result", "Made on", "Commit", "Device", "Packages", "Data"]
+    return table(pd.DataFrame(rows, columns=columns), caption, "stored-table", "llllll", "4 3 4 6 3 2")
+
+
+def _without_records(folder: Path) -> list[tuple[str, ...]]:
+    """The rows of stored tables that say themselves what made them: those of a GPU, the benchmarks, the counts."""
+    rows = []
+    for path in sorted([*folder.glob("*.csv"), *folder.glob("*/*.csv")]):
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False).rename(columns={"processor": "device"})
+        if "commit" not in frame or any(path.parent.glob("*record.json")):
+            continue
+        found = {name: list(dict.fromkeys(frame[name])) if name in frame else [] for name in MADE}
+        name = path.relative_to(folder).with_suffix("")
+        texts = {
+            "date": ", ".join(map(day, found["date"])),
+            "commit": ", ".join(f"`{commit}`" for commit in found["commit"]),
+            "device": "; ".join(map(_device, found["device"])),
+            "torch": ", ".join(f"torch {version}" for version in found["torch"]),
+        }
+        link = f"{{download}}`table <downloads/{'_'.join(name.parts)}.csv>`"
+        rows.append((f"`{name.as_posix()}`", *(text or BLANK for text in texts.values()), link))
+    return rows
 
 
 def _lock_name(path: Path, record: dict) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import real_answers
 import table_one
 import tables
 import verdicts
@@ -282,7 +283,7 @@ def pages(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
         "generated/real_choices.md": choices(folder),
         "generated/real_settings.json": json.dumps(record["settings"], indent=1) + "\n",
     }
-    return texts, values(folder)
+    return texts, values(folder) | real_answers.values(folder)
 
 
 def stored_extensions(folder: Path) -> str:

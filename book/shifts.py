@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from paired import verdict
 from scipy import signal
 from tables import day, effect, percent, table
 
@@ -63,6 +64,9 @@ def values(folder: Path) -> dict[str, str]:
                 row = cell.loc[scorer, name, domain]
                 found[f"{key}_{name}_{domain}"] = percent(row["value"])
                 found[f"{key}_{name}_{domain}_gain"] = effect(row["over_bar"], row["low"], row["high"])
+    mean = cell.loc[OLD, "mean", "target"]
+    found["old_mean_verdict"] = verdict(mean["low"], mean["high"], ("gains", "loses", "is not shown to gain or lose"))
+    found["scorers"] = str(frame["scorer"].nunique())
     networks = kinds[kinds["group"] == "network"]
     own = frame[(frame["scorer"] == BEST) & frame["set"].isin(SETS) & (frame["domain"] != "all")]
     worst = own.loc[own["over_bar"].idxmin()]
@@ -155,8 +159,9 @@ def attempts(frame: pd.DataFrame) -> str:
         rows.append([scorer, *shown, effect(target["over_bar"], target["low"], target["high"])])
     columns = ["Scorer", "Source", "Target", "All", "Target, over the better Mahalanobis (points)"]
     caption = (
-        "Every scorer that was tried, mean over the five data sets, best first; the last column is paired over clips. "
-        "Per cent, and percentage points with 95 % intervals."
+        "Every scorer that was tried, mean over the five data sets, best first; the last column is paired over clips, "
+        "and its intervals are not corrected for the choice among the scorers. Per cent, and percentage points with "
+        "95 % intervals."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "shifts-attempts", "lrrrr")
 

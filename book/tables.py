@@ -180,7 +180,7 @@ def health_notes(frame: pd.DataFrame) -> str:
     """A warning that lists the systems that cannot tell clips apart, and what trainings noticed; or that none was."""
     lines = health.sentences(frame)
     if not lines:
-        return "The scores of every system of this run vary, and no training raised a warning."
+        return "No system of this run gives all clips the same score, and no training raised a warning."
     listed = re.sub(r"(\d)%", r"\1 %", "\n".join(f"* {line}" for line in lines))
     return f":::{{warning}}\nRows and systems that do not work in this run:\n\n{listed}\n:::\n"
 

@@ -9,6 +9,7 @@ from paired import paired
 from tables import BLANK, effect, table
 
 from asdlib.evaluation.claims import ARITHMETIC, BASIS, CONTRADICTED, HOLDS, MULTIPLICITY, NOT_RUN, UNDECIDED
+from asdlib.evaluation.claims_paper import FEW, too_few_sections
 
 WORDS = {"holds": "✔ holds", "contradicted": "✘ contradicted", "undecided": "? undecided", "not run": "– not run"}
 """the four verdicts, with a mark that does not need colour"""
@@ -91,13 +92,14 @@ def claims(
             "Test and effect in this run": _tested(item, differences),
             "Rests on": _basis(item),
         }
-        for item in frame.itertuples()
+        for item in _judged(frame, differences)
     ]
     caption = (
         "The paper's sentences, judged on the paper's rows. Effects in percentage points (correlations times 100), "
         f"with their intervals; of several leads the decisive one. {LABELS} *Real score files*: a similar test on "
         "other people's systems, by year, judged by the stricter rule of {doc}`real_systems`; what it compares is in "
-        f"brackets, and *not run* means that there is no such test. {MULTIPLICITY}"
+        f"brackets, and *not run* means that there is no such test. *Several machine types* can only hold or stay "
+        f"undecided there. {MULTIPLICITY}"
     )
     return table(pd.DataFrame(rows), caption, f"{name}-table", "", "3 7 3 4 8 3")
 
@@ -106,7 +108,7 @@ def of_one_run(frame: pd.DataFrame, name: str, differences: pd.DataFrame | None 
     """The paper's sentences with the verdicts of one run only, for pages of stored runs and for several seeds."""
     rows = [
         (marked(item.verdict), f"“{item.claim}” ({item.source})", _tested(item, differences), _basis(item))
-        for item in frame.itertuples()
+        for item in _judged(frame, differences)
     ]
     columns = ["Verdict", "The paper says", "Test and effect", "Rests on"]
     caption = "The paper's sentences, judged on the paper's rows; effects in percentage points."
@@ -116,7 +118,10 @@ def of_one_run(frame: pd.DataFrame, name: str, differences: pd.DataFrame | None 
 
 def extensions(frame: pd.DataFrame, name: str = "extensions", differences: pd.DataFrame | None = None) -> str:
     """What our extensions gain: verdict, statement, effect."""
-    rows = [(marked(item.verdict), item.claim, _tested(item, differences), _basis(item)) for item in frame.itertuples()]
+    rows = [
+        (marked(item.verdict), item.claim, _tested(item, differences), _basis(item))
+        for item in _judged(frame, differences)
+    ]
     columns = ["Verdict", "Statement", "Test and effect", "Rests on"]
     caption = "What our extensions gain; effects in percentage points, with their intervals."
     caption = " ".join([caption, *[LABELS] * (differences is not None)])
@@ -149,7 +154,27 @@ def _tested(item, differences: pd.DataFrame | None = None) -> str:
     more = [f"{words} {effect(*values)}" for words, values in others.items() if not pd.isna(values[0])]
     if item.verdict == UNDECIDED and (item.low > 0 or item.high < 0):  # the interval does not say why
         more.append(re.sub(r"(\d)%", r"\1 %", item.reason))
+    elif item.few_sections:
+        more.append(f"undecided whatever the interval, since {FEW}")
     return "; ".join([f"{item.test}: **{effect(item.effect, item.low, item.high)}**", *more])
+
+
+def few_sections(frame: pd.DataFrame, differences: pd.DataFrame | None) -> pd.Series:
+    """Which claims are about a deviation over too few sections; none if it is not known how many machine types ran.
+
+    Args:
+        frame: Claims of a run.
+        differences: ``table1_differences.csv`` of this run, which has the total only if there is one machine type.
+    """
+    if differences is None:
+        return pd.Series(False, index=frame.index)
+    machines = set(differences["machine"]) - {"all"}
+    return too_few_sections(frame, max(len(machines), 1))
+
+
+def _judged(frame: pd.DataFrame, differences: pd.DataFrame | None):
+    """The claims one after the other, each with ``few_sections``."""
+    return frame.assign(few_sections=few_sections(frame, differences)).itertuples()
 
 
 def without_labels(test: str, differences: pd.DataFrame) -> tuple[float, ...]:

@@ -45,6 +45,7 @@ import one_network  # noqa: E402
 import paired  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
+import real_answers  # noqa: E402
 import schematics  # noqa: E402
 import shifts  # noqa: E402
 import shown  # noqa: E402
@@ -792,12 +793,27 @@ def test_what_made_the_artefacts_is_told_by_folder(tmp_path):
         (tmp_path / folder / "record.json").write_text(json.dumps(made | {"commit": commit}))
     text = provenance.computed(params.load("smoke"), Run(tmp_path), {"papermill": "3"})
     for line in ("| `data` | 1 | `aaa` |", "| `autoencoder` | 1 | `bbb` |", "| Table 1 and claims | 1 | `ccc` |"):
-        assert f"{line} `f` | CPU |" in text
+        assert f"{line} `f` | CPU, model not recorded |" in text
     assert "record.json" not in text
     text = provenance.stored(BOOK / "results")
     line = next(line for line in text.splitlines() if line.startswith("| `demo` |"))
     assert "downloads/demo_requirements.lock" in line
     assert "| `shifts/kinds` |" in text
+    for name in (
+        "gpu/figures",
+        "gpu/paper_size",
+        "benchmarks",
+        "growth",
+        "paper_run",
+        "service",
+        "reliability/figures",
+    ):
+        frame = pd.read_csv(BOOK / "results" / f"{name}.csv", dtype=str)
+        line = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+        device = frame["device" if "device" in frame else "processor"][0] if name[0] in "gbs" else tables.BLANK
+        cells = [part.strip() for part in line.strip("|").split(" | ")]
+        assert cells[2] == f"`{frame['commit'][0]}`" and cells[3] == device
+        assert f"<downloads/{name.replace('/', '_')}.csv>" in cells[5]
 
 
 def test_cost_adds_up(tmp_path):
@@ -1123,3 +1139,26 @@ def test_the_parts_of_the_book_explain_themselves():
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_"):
                 assert function.__doc__, f"{module.__name__}.{name}"
+
+
+def test_the_answers_on_the_real_toy_cars_follow_from_made_up_tables():
+    place = [(0, 0, "normal"), (1, 0, "anomaly")]
+    points = pd.DataFrame(
+        [("00", "last", "section", domain, "test", label, sign * x, y)
+         for domain, sign in (("source", 1), ("target", -1)) for x, y, label in place]
+        + [("00", "last", "outlier", "source", "train", "normal", 2, 0)],
+        columns=["model", "stage", "kind", "domain", "split", "label", "x", "y"],
+    )  # fmt: skip
+    assert real_answers.cosines(points).set_index("domain")["cosine"].to_dict() == {"source": 1.0, "target": -1.0}
+    clips = [("00", domain, "test", "normal", value + shift) for domain, shift in (("source", 0), ("target", 6))
+             for value in range(5)]  # fmt: skip
+    scores = pd.DataFrame(clips, columns=["section", "domain", "split", "label", "s"])
+    assert real_answers.heights(scores, "s").tolist() == [3.0], "six, where the middle half of 0 to 4 is two wide"
+    figures = {"a": (0.5, 0.6, 0.7), "b": (0.7, 0.8, 0.9)}
+    rows = [
+        (f"autoencoder/{name}/{variant}", real_answers.REFERENCE, "all", value)
+        for name, values in figures.items()
+        for variant, value in zip(real_answers.SCORES, values, strict=True)
+    ]
+    found = real_answers.deviations(pd.DataFrame(rows, columns=["system", "than", "domain", "value"]))
+    assert found == pytest.approx({"variants": 0.1, "candidates": 0.2 / 2**0.5})

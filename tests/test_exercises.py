@@ -159,6 +159,9 @@ def test_ablations_stay_decided_by_intervals_that_share_the_error(answers):
 def test_claims_need_as_many_clips_as_shrink_the_interval_to_the_effect(answers, run):
     frame = pd.read_csv(run.claims)
     undecided = frame[(frame["low"] < 0) & (frame["high"] > 0) & frame["clips"].notna()]
+    over_sections = undecided["test"].str.startswith("standard deviation over sections")
+    assert over_sections.any() and "Deviations over sections are left out" in answers["claims"]
+    undecided = undecided[~over_sections]  # each machine type has two sections, fewer than a verdict needs
     shown = rows(answers["claims"])
     assert len(shown) == len(undecided) > 0
     for (_, _, clips, needed), item in zip(shown, undecided.itertuples(), strict=True):

@@ -29,6 +29,8 @@ CELLS = 5
 """smallest number of machine types and domains for a correlation over them"""
 SECTIONS = 3
 """smallest number of sections per machine type for a verdict on the variability over sections; the paper has as many"""
+FEW = f"there are fewer than {SECTIONS} sections per machine type"
+"""why a run leaves the variability over sections undecided"""
 OVER_SECTIONS, ON_SEVERAL = "standard deviation over sections: ", "on at least two machine types"
 """words by which :func:`limit` recognises the tests whose verdicts depend on the size of a run"""
 
@@ -81,19 +83,28 @@ def limit(table: pd.DataFrame, machines: int) -> pd.DataFrame:
         machines: Number of machine types of the run.
     """
     table = table.copy()
-    few = table["sections"].astype(float) < SECTIONS * machines
-    decided = table["verdict"].isin([HOLDS, CONTRADICTED])
-    over_sections = table["test"].str.startswith(OVER_SECTIONS) & decided & few
+    over_sections = too_few_sections(table, machines) & table["verdict"].isin([HOLDS, CONTRADICTED])
     several = table["test"].str.contains(ON_SEVERAL) & (table["verdict"] == CONTRADICTED)
     several &= machines < len(paper.MACHINES)
     reasons = (
-        (over_sections, f"but there are fewer than {SECTIONS} sections per machine type"),
+        (over_sections, f"but {FEW}"),
         (several, f"but only {machines} of {len(paper.MACHINES)} machine types were run"),
     )
     for found, words in reasons:
         table.loc[found, "reason"] += f", {words}"
         table.loc[found, "verdict"] = UNDECIDED
     return table
+
+
+def too_few_sections(table: pd.DataFrame, machines: int) -> pd.Series:
+    """Tell which claims about a deviation over sections no number of clips can decide, since sections are lacking.
+
+    Args:
+        table: Claims with the columns ``test, sections``.
+        machines: Number of machine types of the run.
+    """
+    few = table["sections"].astype(float) < SECTIONS * machines
+    return table["test"].str.startswith(OVER_SECTIONS) & few
 
 
 def _variability(resampled: Resampled, first, second, sentence) -> Claim:

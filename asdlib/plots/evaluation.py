@@ -13,6 +13,8 @@ from asdlib.plots.style import colour
 
 MARKERS = {"": "P", "development": "o", "cross-fitted": "s", "fixed": "^"}
 """marker of each selection; rows that select nothing have the first"""
+NO_CHOICE = {"markersize": 10, "markeredgecolor": "black"}
+"""what keeps the mark of rows that select nothing visible on a phone, since most of them are grey"""
 PARTS = {"AE": "autoencoder", "BC": "classifier", "mix": "both", "Mahalanobis": "neither"}
 """a row of each colour, and what the colour stands for"""
 
@@ -43,7 +45,8 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
         place = places[item.row] + shift[item.selection]
         axis.plot([100 * item.low, 100 * item.high], [place, place], color=colour(item.row), linewidth=2)
         marker, shade = MARKERS[item.selection], colour(item.row)
-        axis.plot(100 * item.value, place, marker, color=shade, markersize=6, markeredgecolor="white")
+        edge = {"markersize": 6, "markeredgecolor": "white"} if item.selection else NO_CHOICE
+        axis.plot(100 * item.value, place, marker, color=shade, **edge)
     for row in sorted(set(rows) - set(table.dropna(subset=["value"])["row"])):
         axis.text(0.01, places[row], "not run", transform=axis.get_yaxis_transform(), va="center", fontsize="small")
     if gap:
@@ -54,7 +57,10 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
             axis.text(0.99, place, title, transform=axis.get_yaxis_transform(), ha="right", va="top", fontsize="small")
     known = set(table.dropna(subset=["value"])["selection"])
     markers = {name: marker for name, marker in MARKERS.items() if name in known}
-    handles = [Line2D([], [], marker=m, linestyle="", color="grey", label=s or "no choice") for s, m in markers.items()]
+    handles = [
+        Line2D([], [], marker=m, linestyle="", color="grey", label=s or "no choice", **({} if s else NO_CHOICE))
+        for s, m in markers.items()
+    ]
     if reference is not None:
         there = [row for row in rows if np.isfinite(reference.get(row, np.nan))]
         diamond = {"marker": "D", "linestyle": "", "color": "none", "markeredgecolor": "black", "markersize": 8}
@@ -150,13 +156,17 @@ def false_alarms(table: pd.DataFrame) -> Figure:
             place = rows.index(item.row) - places[item.row][counts[item.row]]
             counts[item.row] += 1
             axis.plot([100 * item.stated_low, 100 * item.stated_high], [place, place], color="0.7", linewidth=2)
-            axis.plot(100 * item.false_alarms, place, "o", color=colour(item.row), markersize=4)
+            axis.plot(
+                100 * item.false_alarms, place, "o", color=colour(item.row), markersize=5, markeredgecolor="black"
+            )
         axis.axvline(100 * table["aim"].iloc[0], color="black", linewidth=0.8, linestyle="--")
         axis.set(title=domain, xlabel="false alarms in %", xlim=(-2, 102), ylim=(-0.6, len(rows) - 0.4))
         axis.set_yticks(range(len(rows)), rows)
     handles = [
         Line2D([], [], color="0.7", linewidth=2, label="stated interval"),
-        Line2D([], [], color="grey", marker="o", linestyle="", label="measured, a dot per section"),
+        Line2D(
+            [], [], color="grey", marker="o", markeredgecolor="black", linestyle="", label="measured, a dot per section"
+        ),
         Line2D([], [], color="black", linewidth=0.8, linestyle="--", label="aimed at"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize="small")

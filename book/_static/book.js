@@ -44,6 +44,16 @@ function headed(table) {
   }
 }
 
+/* Short tables that a phone would cut, with their results out of view, become cards, too. */
+const SHORT = 16; // rows
+
+function carded(table) {
+  const rows = [...table.tBodies].reduce((count, body) => count + body.rows.length, 0);
+  if (!table.tHead || rows > SHORT || table.scrollWidth <= table.parentElement.clientWidth) return;
+  table.classList.remove("numbers");
+  table.classList.add("words");
+}
+
 /* Tables of notebooks: numbers are aligned to the right and words to the left, with their heads. */
 const NUMBERS = /^(–|nan|[-−+]?\d[\d.,]*( ?%)?( \([-−+]?\d[\d.,]* to [-−+]?\d[\d.,]*\))?)$/;
 
@@ -136,6 +146,9 @@ document.addEventListener("DOMContentLoaded", () => {
     image.classList.toggle("small", parseFloat(image.style.width) < WHOLE);
   }
   document.querySelectorAll(".points").forEach(answer);
+  if (matchMedia("(max-width: 40rem)").matches) {
+    document.querySelectorAll(".pst-scrollable-table-container > table:not(.words, .table1)").forEach(carded);
+  }
   document.querySelectorAll("table.words").forEach(headed);
   document.querySelectorAll(".bd-article :is(div.cell_output, div.scrolls) table").forEach(aligned);
   document.querySelectorAll(`.bd-article :is(figure, pre, div.cell_output, div.output, div.math, div.scrolls,

@@ -1,0 +1,113 @@
+"""What the figures on the real toy cars show, in numbers: answers to the questions that their pages ask."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+REFERENCE = "Mahalanobis (shift)"
+"""the row that systems are compared with"""
+LEVEL = 0.5
+"""largest difference of medians, in middle halves of the source's clips, of domains at one height"""
+TOWARDS = 0.5
+"""smallest cosine, in every section, of anomalies that leave towards the outliers"""
+SCORES = {"l1": "plain", "median": "median", "clip_signed": "signed"}
+"""scores of the autoencoder that are compared: variant, and its name in the texts"""
+
+
+def values(folder: Path) -> dict[str, str]:
+    """Texts for the prose of the three pages of the stored run in ``folder``."""
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    first = {
+        f"{branch}_first": next(iter(record["settings"][f"{branch}_candidates"]))
+        for branch in ("autoencoder", "classifier")
+    }
+    systems = {words: f"autoencoder/{first['autoencoder_first']}/{variant}" for variant, words in SCORES.items()}
+    columns = ["section", "domain", "split", "label"]
+    scores = pd.read_csv(folder / "scores.csv", usecols=[*columns, *systems.values()], dtype={"section": str})
+    texts = {name: f"`{candidate}`" for name, candidate in first.items()}
+    texts |= {f"height_{words}": _ends(heights(scores, system), ".1f") for words, system in systems.items()}
+    most = max(heights(scores, system).abs().max() for system in systems.values())
+    texts["height_verdict"] = "do" if most < LEVEL else "do not"
+    moved = deviations(pd.read_csv(folder / "systems.csv"))
+    texts |= {f"deviation_of_{name}": f"{100 * value:.2f}" for name, value in moved.items()}
+    texts["deviation_verdict"] = "the scorer" if moved["variants"] > moved["candidates"] else "the training"
+    angles = cosines(pd.read_csv(folder / "maps.csv", dtype={"model": str}))
+    for domain, part in angles[angles["stage"] == angles["stage"].iloc[-1]].groupby("domain"):
+        texts[f"cosine_{domain}"] = _ends(part["cosine"], ".2f")
+        ways = (part["cosine"].min() > TOWARDS, part["cosine"].max() < -TOWARDS)
+        texts[f"way_{domain}"] = "towards the outliers" if ways[0] else "away from them" if ways[1] else "neither way"
+    alike = correlations(pd.read_csv(folder / "agreement.csv"))
+    texts |= {f"alike_{label}_{kind}": f"{value:.2f}" for (label, kind), value in alike.items()}
+    lower = [alike[label, "between"] < alike[label, "within"] for label in ("normal", "anomaly")]
+    texts["alike_verdict"] = "They are" if all(lower) else "They are not" if not any(lower) else "They are in part"
+    return texts
+
+
+def heights(scores: pd.DataFrame, system: str) -> pd.Series:
+    """The median of the target's normal test clips minus that of the source's, in middle halves of the source's.
+
+    Args:
+        scores: Stored scores, with a column per system.
+        system: A column.
+
+    Returns:
+        One value per section.
+    """
+    normal = scores[(scores["split"] == "test") & (scores["label"] == "normal")].dropna(subset=[system])
+    by = normal.groupby(["section", "domain"])[system].quantile([0.25, 0.5, 0.75]).unstack()
+    source, target = by.xs("source", level="domain"), by.xs("target", level="domain")
+    return (target[0.5] - source[0.5]) / (source[0.75] - source[0.25])
+
+
+def deviations(compared: pd.DataFrame) -> dict[str, float]:
+    """How much the figure over both domains varies over three scores, and over candidates.
+
+    Args:
+        compared: ``systems.csv``.
+
+    Returns:
+        Standard deviations, ``variants``: over the scores of one candidate, averaged over candidates; ``candidates``:
+        over the candidates with one score, averaged over scores.
+    """
+    compared = compared[(compared["than"] == REFERENCE) & (compared["domain"] == "all")]
+    parts = compared["system"].str.extract(r"^autoencoder/(?P<candidate>[^/]+)/(?P<variant>[^/]+)$")
+    grid = parts.assign(value=compared["value"]).dropna()
+    grid = grid.pivot(index="candidate", columns="variant", values="value")[list(SCORES)].dropna()
+    return {"variants": grid.std(axis=1).mean(), "candidates": grid.std().mean()}
+
+
+def cosines(points: pd.DataFrame) -> pd.DataFrame:
+    """Whether anomalies leave the normal test clips towards the outliers: columns ``model, stage, domain, cosine``.
+
+    The cosine is that of the angle, on the map, between the ways from the mean of the normal test clips to the mean of
+    the anomalies and to the mean of the outliers.
+
+    Args:
+        points: ``maps.csv``.
+    """
+    rows, place = [], ["x", "y"]
+    for model, stage in itertools.product(points["model"].unique(), points["stage"].unique()):
+        here = points[(points["model"] == model) & (points["stage"] == stage)]
+        outliers = here.loc[here["kind"] == "outlier", place].mean().to_numpy()
+        tests = here[(here["kind"] == "section") & (here["split"] == "test")]
+        for domain, part in tests.groupby("domain"):
+            normal, anomaly = (part.loc[part["label"] == label, place].mean() for label in ("normal", "anomaly"))
+            one, other = anomaly.to_numpy() - normal.to_numpy(), outliers - normal.to_numpy()
+            rows.append((model, stage, domain, one @ other / np.linalg.norm(one) / np.linalg.norm(other)))
+    return pd.DataFrame(rows, columns=["model", "stage", "domain", "cosine"])
+
+
+def correlations(table: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Mean rank correlation of candidates of one branch and of both, by label and ``within`` or ``between``."""
+    same = table["first"].str.partition("/")[0] == table["second"].str.partition("/")[0]
+    kind = same.map({True: "within", False: "between"})
+    return table.groupby(["label", kind])["correlation"].mean().to_dict()
+
+
+def _ends(found: pd.Series, form: str) -> str:
+    """The smallest and the largest value, with signs."""
+    low, high = (format(value, f"+{form}").replace("-", "−") for value in (found.min(), found.max()))
+    return low if low == high else f"{low} to {high}"
