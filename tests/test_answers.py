@@ -297,6 +297,17 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
         else:
             listed = line.partition(": ")[2]
             assert re.findall(r"\(`(\w+)`:", listed) == sets[kind] and ("none" in listed) == (not sets[kind])
+    largest, changed = pages["generated/ablations_largest.md"], everything[everything["change"] != ""]
+    count = int((changed["low"] < changed["high"]).sum())
+    for branch, part in changed.groupby("branch"):
+        for verb, sign in (("gains", 1), ("loses", -1)):
+            item = part.loc[(sign * part["difference"]).idxmax()]
+            spread = (item["high"] - item["low"]) / 2 / statistics.NormalDist().inv_cdf(0.975)
+            chance = 2 * statistics.NormalDist().cdf(-abs(item["low"] + item["high"]) / 2 / spread)
+            words = (
+                rf"he {branch} {verb} most from [^;]*`{item['variant']}` .{100 * abs(item['difference']):.2f} [^;]*, "
+            )
+            assert re.search(words + ("decided" if chance < 0.05 / count else "not decided"), largest)
     masking = pages["generated/ablations_masking.md"]
     for item in everything[everything["candidate"] == "no_masking"].itertuples():
         word = "loses" if item.low > 0 else "gains" if item.high < 0 else "neither"
