@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from missed import missed
 from paired import paired, read_differences, verdict
 from scipy.stats import rankdata
 from tables import effect, percent, signed, table
@@ -258,6 +259,7 @@ ANSWERS: dict[str, Callable] = {
     "classifier": classifier,
     "agreement": agreement,
     "ensembles": ensembles,
+    "missed": missed,
 }
 """name of the page to include, and the function that makes it"""
 

@@ -21,6 +21,7 @@ sys.path[:0] = [str(BOOK)]
 import ablation_tables  # noqa: E402
 import ablation_words  # noqa: E402
 import answers  # noqa: E402
+import missed  # noqa: E402
 import one_network  # noqa: E402
 import paired  # noqa: E402
 import schematics  # noqa: E402
@@ -28,6 +29,7 @@ import schematics  # noqa: E402
 from asdlib import ensemble, params  # noqa: E402
 from asdlib.autoencoder.train import noam  # noqa: E402
 from asdlib.evaluation import ablations, table1  # noqa: E402
+from asdlib.evaluation.followed import choose  # noqa: E402
 from asdlib.paths import Run  # noqa: E402
 from asdlib.plots import ablations as plots  # noqa: E402
 from asdlib.tables import read_table  # noqa: E402
@@ -198,6 +200,30 @@ def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
             high for _, high in bounds) < 0 else "is not shown"  # fmt: skip
         assert words[2].startswith(verdict), (selection, bounds)
     assert "cannot compare" in answers._over_machines(paired.read_differences(run.differences).iloc[:0])
+
+
+def test_every_part_ranks_the_followed_clips_among_the_normal_ones(done, monkeypatch):
+    settings, run = done
+    wide, chosen = choose(read_table(run.scores("ensemble", "fan")))
+    assert set(wide["section"]) == {"00"} and set(wide["domain"]) == {"source"}
+    anomalies = wide.loc[wide["label"] == "anomaly", MIX]
+    assert chosen["missed"][MIX] == anomalies.min() and chosen["found"][MIX] == anomalies.max()
+    number = pd.Series(range(len(wide)), wide["clip"], dtype=float)
+    plain = pd.DataFrame({"mean spectrum": number, "oddest moment": -number})
+    monkeypatch.setattr(missed, "deviations", lambda *given: plain)
+    clips = [clip["clip"] for clip in chosen.values()]
+    ranks = missed.by_part(run, settings, "fan", wide, clips).set_index(["place", "name"])
+    frame = pd.read_csv(run.scores("classifier", "fan", next(iter(settings.classifier_candidates))))
+    score = frame[frame["system"].str.endswith("/mahalanobis")].set_index("clip")["score"]
+    normal = wide.loc[wide["label"] == "normal", "clip"].tolist()
+    for clip in clips:
+        for key, values in (
+            (("embedding", "mahalanobis"), score),
+            (("combination", "mix"), wide.set_index("clip")[MIX]),
+            (("sound", "mean spectrum"), number),
+        ):
+            assert ranks.at[key, clip] == statistics.mean(values[other] < values[clip] for other in normal)
+    assert ranks.index.get_level_values("place").drop_duplicates().tolist() == list(missed.PLACES)
 
 
 def test_answers_say_what_a_run_lacks(done):
