@@ -83,6 +83,19 @@ def figure(clips: pd.DataFrame, score: str = "score") -> float:
     return 100 * statistics.harmonic_mean(values)
 
 
+def test_the_baselines_are_compared_with_their_sources_and_with_chance(done):
+    settings, run = done
+    text, official = answers.baselines(run, settings, "fan"), params.load("paper")
+    for name in ("frame_autoencoder", "mobilenet"):
+        here, source = getattr(settings, name).epochs, getattr(official, name).epochs
+        assert f"for {here} epochs (its source: {source})" in text
+    table = pd.read_csv(run.table1, keep_default_na=False)
+    row = table[(table["row"] == "Baseline (MobileNetV2)") & (table["selection"] == "") & (table["machine"] == "all")]
+    for item in row[row["domain"].isin(["source", "target"])].astype({"low": float, "high": float}).itertuples():
+        place = "above" if item.low > 0.5 else "below" if item.high < 0.5 else "cannot be told from"
+        assert re.search(rf"{place} chance \([\d.]+ %\) in the {item.domain} domain", text)
+
+
 def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
     settings, run = done
     text = answers.autoencoder(run, settings, "fan")
@@ -222,7 +235,7 @@ def test_every_part_ranks_the_followed_clips_among_the_normal_ones(done, monkeyp
             (("combination", "mix"), wide.set_index("clip")[MIX]),
             (("sound", "mean spectrum"), number),
         ):
-            assert ranks.at[key, clip] == statistics.mean(values[other] < values[clip] for other in normal)
+            assert ranks.at[key, clip] == statistics.mean(float(values[other] < values[clip]) for other in normal)
     assert ranks.index.get_level_values("place").drop_duplicates().tolist() == list(missed.PLACES)
 
 
