@@ -42,8 +42,8 @@ def missed(run: Run, settings, machine: str) -> str:
     )
     last = chosen["missed"]
     heard = ranks[ranks[last["clip"]] >= HEARD].groupby("place")["name"].agg(list).to_dict()
-    words = f"**{verdict(heard)}** {described(run, settings, machine, last)}"
-    return f"{words}\n\n{table(shown, caption, 'followed-ranks', 'llrrr', '3 7 2 2 2')}"
+    ranked = table(shown, caption, "followed-ranks", "llrrr", "3 7 2 2 2")
+    return f"**{verdict(heard)}** {described(run, settings, machine, last)}\n\n{ranked}"
 
 
 def by_part(run: Run, settings, machine: str, wide: pd.DataFrame, clips: list[str]) -> pd.DataFrame:
