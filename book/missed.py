@@ -8,6 +8,7 @@ from asdlib import scores
 from asdlib.data import file_names
 from asdlib.data.audio import Waveforms
 from asdlib.evaluation.followed import BRANCHES, HEARD, MOMENT, SPECTRUM, choose, deviations
+from asdlib.evaluation.render import typeset
 from asdlib.paths import SCORES, Run
 from asdlib.synthetic import dataset, faults
 from asdlib.tables import read_table
@@ -36,8 +37,9 @@ def missed(run: Run, settings, machine: str) -> str:
         shown[name.capitalize()] = [f"{100 * share:.0f} %" for share in ranks[clip["clip"]]]
     caption = (
         f"{machine}, section {section}, {domain} domain: the share of normal test clips that each part ranks below the "
-        f"clip. A part hears a fault if the share is {100 * HEARD:.0f} % or more. The sound is the plain log-mel, "
-        "measured without a network; reconstruction, pooling and embedding are those of the first candidate of each "
+        f"clip. A part hears a fault if the share is {100 * HEARD:.0f} % or more, which by each part "
+        f"about one normal clip in {1 / (1 - HEARD):.0f} reaches, too. The sound is the plain log-mel, measured without "
+        "a network; reconstruction, pooling and embedding are those of the first candidate of each "
         "branch; the combination is fixed by the settings."
     )
     last = chosen["missed"]
@@ -112,7 +114,7 @@ def described(run: Run, settings, machine: str, clip: pd.Series) -> str:
         kind, severity = dataset.fault_of(settings.data.synthetic, machine, name)
         fault = faults.FAULTS[machine][kind]
         quantity = fault.quantity
-        return (
+        return typeset(
             f"The missed clip has the fault *{kind.replace('_', ' ')}* ({fault.meaning}), with a severity of "
             f"{severity:.2g} ({quantity.name}, {quantity.unit}) in a range from {quantity.faint:g}, faint, to "
             f"{quantity.clear:g}, clear."
