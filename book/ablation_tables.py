@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from ablation_largest import largest
 from ablation_words import SCORES, change_in_words, row_in_words
 from tables import BLANK, data, effect, percent, signed, table
 
@@ -30,6 +31,9 @@ def pages(folder: Path) -> dict[str, str]:
             f"## The {branch}\n\n{branch_table(part)}" for branch, part in frame.groupby("branch", sort=False)
         ),
         "generated/ablations_base.md": reference(settings),
+        "generated/ablations_largest.md": largest(
+            frame, settings["evaluation"]["confidence"], bool(shifted_clips(settings))
+        ),
         "generated/ablations_masking.md": masking(frame),
         "generated/ablations_verdict.md": verdict(frame, settings["evaluation"]["confidence"]),
     }
@@ -121,8 +125,8 @@ def _references(part: pd.DataFrame) -> dict[str, tuple[float, float]]:
     return found
 
 
-def reference(settings: dict) -> str:
-    """What the first candidates do that the paper does not, as far as they train or fit on shifted clips."""
+def shifted_clips(settings: dict) -> list[str]:
+    """What the first candidates use shifted clips for, which the paper does not have."""
     autoencoder, classifier = settings["autoencoder"], settings["classifier"]
     found = []
     if autoencoder["training"]["pseudo_target"] and autoencoder["training"]["pseudo_target_by"] == "shift":
@@ -130,6 +134,12 @@ def reference(settings: dict) -> str:
         found.append(f"{100 * share:.0f} % of the autoencoder's training crops are shifted clips")
     if classifier["batches"]["pseudo_target_by"] == "shift":
         found.append("the classifier is fine-tuned on shifted clips instead of mixtures with target clips")
+    return found
+
+
+def reference(settings: dict) -> str:
+    """Say what the first candidates do that the paper does not, as far as they train or fit on shifted clips."""
+    found = shifted_clips(settings)
     if not found:
         return "The candidate `base` of these runs trains on no shifted clips."
     return (

@@ -4,18 +4,47 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from missed import missed
 from paired import paired, read_differences, verdict
 from scipy.stats import rankdata
 from tables import effect, percent, signed, table
 
-from asdlib import metrics, origin, scores
+from asdlib import metrics, origin, params, scores
 from asdlib.ensemble import SELECTIONS
 from asdlib.ensemble.blocks import AE_ENSEMBLE, BC_ENSEMBLE, MIX
 from asdlib.evaluation.bootstrap import Resampled, interval
+from asdlib.evaluation.paper import BASELINE_MOBILENET
 from asdlib.paths import AGREEMENT, SCORES, Run
 from asdlib.tables import read_table
 
 CHANCE = 0.5
+
+
+# Baselines ------------------------------------------------------------------------------------------------------------
+def baselines(run: Run, settings, machine: str) -> str:
+    """How long the official baselines were trained, next to their sources, and whether the second beats chance."""
+    official, parts = params.load("paper"), []
+    for words, here, there in (
+        ("the frame autoencoder", settings.frame_autoencoder, official.frame_autoencoder),
+        ("MobileNetV2", settings.mobilenet, official.mobilenet),
+    ):
+        parts.append(f"{words} was trained for {here.epochs} epochs (its source: {there.epochs})")
+    fewer = settings.frame_autoencoder.epochs < official.frame_autoencoder.epochs
+    fewer &= settings.mobilenet.epochs < official.mobilenet.epochs
+    reason = (
+        ": fewer than in their sources, so that these figures are no measure of what the baselines can reach"
+        if fewer
+        else ""
+    )
+    table1 = read_table(run.table1).fillna({"selection": ""}).set_index(["row", "selection", "machine", "domain"])
+    places = []
+    for domain in ("source", "target"):
+        figures = table1.loc[(BASELINE_MOBILENET, "", "all", domain), ["value", "low", "high"]]
+        places.append(f"{_against_chance(*map(float, figures))} in the {domain} domain")
+    return (
+        f"In the profile `{settings.profile}`, {' and '.join(parts)}{reason}. Over all machine types "
+        f"MobileNetV2 {' and '.join(places)}."
+    )
 
 
 # Autoencoder ----------------------------------------------------------------------------------------------------------
@@ -254,10 +283,12 @@ def _costs(cells: list[tuple]) -> str:
 
 
 ANSWERS: dict[str, Callable] = {
+    "baselines": baselines,
     "autoencoder": autoencoder,
     "classifier": classifier,
     "agreement": agreement,
     "ensembles": ensembles,
+    "missed": missed,
 }
 """name of the page to include, and the function that makes it"""
 

@@ -43,6 +43,7 @@ from executed import Executed, as_page, seconds
 from paired import read_differences
 
 from asdlib import params, paths
+from asdlib.classifier import clip_outputs
 from asdlib.errors import AsdError
 from asdlib.evaluation import false_alarms, health, paper
 from asdlib.paths import Run
@@ -145,7 +146,9 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     }
     python = metadata.metadata("asdlib")["Requires-Python"]
     rate = params.load("detector").data.sample_rate
+    first_candidate = run.system("classifier", machines[0], next(iter(settings.classifier_candidates)))
     config["parse"]["myst_substitutions"] = numbers | {
+        "embedding_length": str(clip_outputs.load(first_candidate)[1].shape[1]),
         "toycar": texts,
         "systems": systems.values(SYSTEMS),
         "verdicts": judged,

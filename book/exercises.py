@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from ablation_largest import widened
 from ablation_words import change_in_words
 from one_network import ABSENT, ROW
 from paired import paired, read_differences, verdict
-from scipy.stats import norm
 from tables import data as link
 from tables import effect, percent, signed, table
 from verdicts import few_sections
@@ -140,18 +140,12 @@ def audit(run: Run, settings, machine: str) -> str:
 
 
 def ablations(run: Run, settings, machine: str) -> str:
-    """Which changes stay decided if the error is shared among all intervals (Bonferroni), so that each is wider.
-
-    The stored intervals are normal about their middle, so another confidence scales their width.
-    """
+    """Which changes stay decided if the error is shared among all intervals, so that each is wider."""
     frame = pd.read_csv(ABLATIONS / "ablations.csv", keep_default_na=False)
     confidence = json.loads((ABLATIONS / "record.json").read_text(encoding="utf-8"))["settings"]["evaluation"][
         "confidence"
     ]
-    frame = frame[(frame["domain"] == "all") & (frame["change"] != "") & (frame["low"] < frame["high"])]
-    once, shared = (norm.ppf(1 - (1 - confidence) / 2 / count) for count in (1, len(frame)))
-    middle, half = (frame["low"] + frame["high"]) / 2, (frame["high"] - frame["low"]) / 2 * shared / once
-    frame = frame.assign(wide_low=middle - half, wide_high=middle + half)
+    frame = widened(frame, confidence)
     decided = frame[(frame["low"] > 0) | (frame["high"] < 0)]
     kept = decided[(decided["wide_low"] > 0) | (decided["wide_high"] < 0)]
     rows = [
@@ -161,8 +155,8 @@ def ablations(run: Run, settings, machine: str) -> str:
     ]  # fmt: skip
     words = (
         f"Of {len(frame)} intervals {len(decided)} lie on one side of zero. If all of them together are to err in at "
-        f"most {100 * (1 - confidence):.0f} % of cases, each has to be {shared / once:.2f} times as wide. Then "
-        f"{len(kept)} do."
+        f"most {100 * (1 - confidence):.0f} % of cases, each has to be {frame['times'].iloc[0]:.2f} times as wide. "
+        f"Then {len(kept)} do."
     )
     columns = ["Branch", "Change", "Score", "Difference, with the wider interval"]
     caption = "What stays decided: mean differences over all domains in percentage points."

@@ -33,7 +33,7 @@ CAUTION = (
     "DCASE2021."
 )
 TUNED = {
-    True: "Its settings were tuned while looking at figures of these very test clips: no blind result, also not where "
+    True: "Its settings were tuned while looking at figures of these very test clips: no blind result, not even where "
     "no label is used.",
     False: "Its settings were fixed before anybody saw a figure of these test clips.",
 }

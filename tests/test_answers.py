@@ -21,6 +21,7 @@ sys.path[:0] = [str(BOOK)]
 import ablation_tables  # noqa: E402
 import ablation_words  # noqa: E402
 import answers  # noqa: E402
+import missed  # noqa: E402
 import one_network  # noqa: E402
 import paired  # noqa: E402
 import schematics  # noqa: E402
@@ -28,6 +29,7 @@ import schematics  # noqa: E402
 from asdlib import ensemble, params  # noqa: E402
 from asdlib.autoencoder.train import noam  # noqa: E402
 from asdlib.evaluation import ablations, table1  # noqa: E402
+from asdlib.evaluation.followed import choose  # noqa: E402
 from asdlib.paths import Run  # noqa: E402
 from asdlib.plots import ablations as plots  # noqa: E402
 from asdlib.tables import read_table  # noqa: E402
@@ -79,6 +81,19 @@ def figure(clips: pd.DataFrame, score: str = "score") -> float:
             ]
             values.append(statistics.mean(halves))
     return 100 * statistics.harmonic_mean(values)
+
+
+def test_the_baselines_are_compared_with_their_sources_and_with_chance(done):
+    settings, run = done
+    text, official = answers.baselines(run, settings, "fan"), params.load("paper")
+    for name in ("frame_autoencoder", "mobilenet"):
+        here, source = getattr(settings, name).epochs, getattr(official, name).epochs
+        assert f"for {here} epochs (its source: {source})" in text
+    table = pd.read_csv(run.table1, keep_default_na=False)
+    row = table[(table["row"] == "Baseline (MobileNetV2)") & (table["selection"] == "") & (table["machine"] == "all")]
+    for item in row[row["domain"].isin(["source", "target"])].astype({"low": float, "high": float}).itertuples():
+        place = "above" if item.low > 0.5 else "below" if item.high < 0.5 else "cannot be told from"
+        assert re.search(rf"{place} chance \([\d.]+ %\) in the {item.domain} domain", text)
 
 
 def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
@@ -200,6 +215,30 @@ def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
     assert "cannot compare" in answers._over_machines(paired.read_differences(run.differences).iloc[:0])
 
 
+def test_every_part_ranks_the_followed_clips_among_the_normal_ones(done, monkeypatch):
+    settings, run = done
+    wide, chosen = choose(read_table(run.scores("ensemble", "fan")))
+    assert set(wide["section"]) == {"00"} and set(wide["domain"]) == {"source"}
+    anomalies = wide.loc[wide["label"] == "anomaly", MIX]
+    assert chosen["missed"][MIX] == anomalies.min() and chosen["found"][MIX] == anomalies.max()
+    number = pd.Series(range(len(wide)), wide["clip"], dtype=float)
+    plain = pd.DataFrame({"mean spectrum": number, "oddest moment": -number})
+    monkeypatch.setattr(missed, "deviations", lambda *given: plain)
+    clips = [clip["clip"] for clip in chosen.values()]
+    ranks = missed.by_part(run, settings, "fan", wide, clips).set_index(["place", "name"])
+    frame = pd.read_csv(run.scores("classifier", "fan", next(iter(settings.classifier_candidates))))
+    score = frame[frame["system"].str.endswith("/mahalanobis")].set_index("clip")["score"]
+    normal = wide.loc[wide["label"] == "normal", "clip"].tolist()
+    for clip in clips:
+        for key, values in (
+            (("embedding", "mahalanobis"), score),
+            (("combination", "mix"), wide.set_index("clip")[MIX]),
+            (("sound", "mean spectrum"), number),
+        ):
+            assert ranks.at[key, clip] == statistics.mean(float(values[other] < values[clip]) for other in normal)
+    assert ranks.index.get_level_values("place").drop_duplicates().tolist() == list(missed.PLACES)
+
+
 def test_answers_say_what_a_run_lacks(done):
     settings, run = done
     changed = params.merge(settings.resolved(), {"classifier": {"scorer": {"variants": ["w50_mean"]}}})
@@ -297,6 +336,17 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
         else:
             listed = line.partition(": ")[2]
             assert re.findall(r"\(`(\w+)`:", listed) == sets[kind] and ("none" in listed) == (not sets[kind])
+    largest, changed = pages["generated/ablations_largest.md"], everything[everything["change"] != ""]
+    count = int((changed["low"] < changed["high"]).sum())
+    for branch, part in changed.groupby("branch"):
+        for verb, sign in (("gains", 1), ("loses", -1)):
+            item = part.loc[(sign * part["difference"]).idxmax()]
+            spread = (item["high"] - item["low"]) / 2 / statistics.NormalDist().inv_cdf(0.975)
+            chance = 2 * statistics.NormalDist().cdf(-abs(item["low"] + item["high"]) / 2 / spread)
+            words = (
+                rf"he {branch} {verb} most from [^;]*`{item['variant']}` .{100 * abs(item['difference']):.2f} [^;]*, "
+            )
+            assert re.search(words + ("decided" if chance < 0.05 / count else "not decided"), largest)
     masking = pages["generated/ablations_masking.md"]
     for item in everything[everything["candidate"] == "no_masking"].itertuples():
         word = "loses" if item.low > 0 else "gains" if item.high < 0 else "neither"

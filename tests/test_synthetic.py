@@ -98,6 +98,19 @@ def test_a_clip_does_not_depend_on_what_else_is_made(tmp_path):
     assert not np.array_equal(alone, clip("fan", "target", "anomaly", 2, duration=0.5, seed=1))
 
 
+def test_the_fault_of_a_clip_is_the_one_that_is_heard():
+    synthetic = params.Synthetic(duration=0.5)
+    name = file_names.parse("source_test", "section_00_source_test_anomaly_0003.wav")
+    fault, severity = dataset.fault_of(synthetic, "valve", name)
+    clips = [
+        dataset.waveform(synthetic, RATE, "valve", name, **changes)
+        for changes in ({}, {"fault": fault, "severity": severity}, {"fault": "", "severity": 0.0})
+    ]
+    assert (clips[0] == clips[1]).all() and (clips[0] != clips[2]).any()
+    normal = file_names.parse("source_test", "section_00_source_test_normal_0003.wav")
+    assert dataset.fault_of(synthetic, "valve", normal) == ("", 0.0)
+
+
 def test_only_its_own_data_are_replaced(tmp_path, capsys):
     root = tmp_path / "demo"
     dataset.write(root, SMALL, RATE)

@@ -46,28 +46,13 @@ class Followed:
 def follow(settings, machine: str, table: pd.DataFrame) -> list[Followed]:
     """Choose the clips by the rank of their score, and follow them through the first candidates of both branches.
 
-    Of the first section's source domain: the normal test clip with the median score of *mix* (fixed by the settings),
-    the anomaly with the highest one, and the anomaly with the lowest one, about which the system is most wrong.
-
     Args:
         settings: Settings of the run.
         machine: Machine type.
         table: Score table of the ensembles (:func:`asdlib.ensemble.run`).
     """
-    first = table["section"].min()
-    test = table[(table["split"] == "test") & (table["section"] == first) & table["label"].isin(["normal", "anomaly"])]
-    test = test[test["domain"] == test["domain"].min()]
-    wide = test[test["system"].isin([f"ensemble/fixed/{row}" for row in BRANCHES.values()])]
-    wide = wide.pivot(
-        index=["machine", "clip", "label", "domain", "section", "split"], columns="system", values="score"
-    )
-    wide = wide.set_axis([name.split("/", 2)[2] for name in wide.columns], axis=1).sort_values([MIX]).reset_index()
-    normal, anomalous = (wide[wide["label"] == label] for label in ("normal", "anomaly"))
-    chosen = {
-        "normal": normal.iloc[len(normal) // 2],
-        "found": anomalous.iloc[-1],
-        "missed": anomalous.iloc[0],
-    }
+    wide, chosen = choose(table)
+    normal, first = wide[wide["label"] == "normal"], wide["section"].iat[0]
     candidates = [next(iter(of)) for of in (settings.autoencoder_candidates, settings.classifier_candidates)]
     points, vectors = clip_outputs.read(settings, machine, candidates[1])
     here = (points["model"] == first) & (points["stage"] == STAGES[0]) & (points["kind"] == "section")
@@ -84,6 +69,36 @@ def follow(settings, machine: str, table: pd.DataFrame) -> list[Followed]:
         title = f"{'anomaly, ' * (word != 'normal')}{word}: {clip['clip']}"
         result.append(Followed(title, inspected, marked[["label", "split", "domain", "here", "x", "y"]], lower))
     return result
+
+
+def choose(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
+    """Choose three clips of the first section's source domain by their scores of *mix*, fixed by the settings.
+
+    They are the normal test clip with the median score, the anomaly with the highest one (found), and the anomaly with
+    the lowest one (missed). Another section, domain or selection would have others.
+
+    Args:
+        table: Score table of the ensembles (:func:`asdlib.ensemble.run`).
+
+    Returns:
+        All labelled test clips of that section and domain, with a column for each row of :data:`BRANCHES`, and the
+        chosen ones by ``normal``, ``found`` and ``missed``.
+    """
+    first = table["section"].min()
+    test = table[(table["split"] == "test") & (table["section"] == first) & table["label"].isin(["normal", "anomaly"])]
+    test = test[test["domain"] == test["domain"].min()]
+    wide = test[test["system"].isin([f"ensemble/fixed/{row}" for row in BRANCHES.values()])]
+    wide = wide.pivot(
+        index=["machine", "clip", "label", "domain", "section", "split"], columns="system", values="score"
+    )
+    wide = wide.set_axis([name.split("/", 2)[2] for name in wide.columns], axis=1).sort_values([MIX]).reset_index()
+    normal, anomalous = (wide[wide["label"] == label] for label in ("normal", "anomaly"))
+    chosen = {
+        "normal": normal.iloc[len(normal) // 2],
+        "found": anomalous.iloc[-1],
+        "missed": anomalous.iloc[0],
+    }
+    return wide, chosen
 
 
 def deviations(settings, machine: str, section: str, domain: str) -> pd.DataFrame:
@@ -126,7 +141,7 @@ def verdicts(followed: list[Followed]) -> pd.DataFrame:
         | {"why": why(item.lower, item.title.startswith("anomaly"))}
         for item in followed
     ]
-    return pd.DataFrame(rows).set_index("clip")
+    return pd.DataFrame(rows).set_index("clip").rename_axis(None)
 
 
 def why(lower: dict[str, float], anomaly: bool) -> str:

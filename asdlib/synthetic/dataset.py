@@ -111,8 +111,7 @@ def waveform(synthetic, rate: int, machine: str, name: file_names.ClipName, **ch
     here = place(seed, machine, section, name.domain)
     clip = [_CLIP, name.domain == "target", name.split == "test", name.label == "anomaly", number]
     rng, chance = _generator(seed, machine, section, *clip), _generator(seed, machine, section, _FAULT, *clip[1:])
-    fault, share = faults.fault(machine, number) if name.label == "anomaly" else "", chance.uniform()
-    severity = faults.FAULTS[machine][fault].quantity.at(share) if fault else 0.0
+    fault, severity = _fault(machine, name, chance)
     gain = _gain(seed, machine, section, rate)
     settings = {
         "fault": fault,
@@ -127,6 +126,18 @@ def waveform(synthetic, rate: int, machine: str, name: file_names.ClipName, **ch
     sound *= gain * ratio(rng.normal(0, _SPREAD)) * sounds.drift(rng, len(sound), rate, 1.2)
     noise_level = LEVEL * ratio(rng.normal(here.louder, _SPREAD) - synthetic.snr)
     return _record(sound, noise_level, here, rng, rate)
+
+
+def fault_of(synthetic, machine: str, name: file_names.ClipName) -> tuple[str, float]:
+    """Return kind and severity of the fault of a clip that :func:`waveform` synthesises; no kind if it is normal."""
+    clip = [name.domain == "target", name.split == "test", name.label == "anomaly", int(name.number)]
+    return _fault(machine, name, _generator(synthetic.seed, machine, name.section, _FAULT, *clip))
+
+
+def _fault(machine: str, name: file_names.ClipName, chance) -> tuple[str, float]:
+    """Draw kind and severity of a clip's fault by the generator of its faults."""
+    fault, share = faults.fault(machine, int(name.number)) if name.label == "anomaly" else "", chance.uniform()
+    return fault, faults.FAULTS[machine][fault].quantity.at(share) if fault else 0.0
 
 
 @lru_cache(maxsize=256)
