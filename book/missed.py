@@ -38,8 +38,8 @@ def missed(run: Run, settings, machine: str) -> str:
     caption = (
         f"{machine}, section {section}, {domain} domain: the share of normal test clips that each part ranks below the "
         f"clip. A part hears a fault if the share is {100 * HEARD:.0f} % or more, which by each part "
-        f"about one normal clip in {1 / (1 - HEARD):.0f} reaches, too. The sound is the plain log-mel, measured without "
-        "a network; reconstruction, pooling and embedding are those of the first candidate of each "
+        f"about one normal clip in {1 / (1 - HEARD):.0f} reaches, too. The sound is the plain log-mel, measured "
+        "without a network; reconstruction, pooling and embedding are those of the first candidate of each "
         "branch; the combination is fixed by the settings."
     )
     last = chosen["missed"]
