@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from missed import missed
 from paired import paired, read_differences, verdict
+from schematics import counted
 from scipy.stats import rankdata
 from tables import effect, percent, signed, table
 
@@ -28,7 +29,7 @@ def baselines(run: Run, settings, machine: str) -> str:
         ("the frame autoencoder", settings.frame_autoencoder, official.frame_autoencoder),
         ("MobileNetV2", settings.mobilenet, official.mobilenet),
     ):
-        parts.append(f"{words} was trained for {here.epochs} epochs (its source: {there.epochs})")
+        parts.append(f"{words} was trained for {counted(here.epochs, 'epoch')} (its source: {there.epochs})")
     fewer = settings.frame_autoencoder.epochs < official.frame_autoencoder.epochs
     fewer &= settings.mobilenet.epochs < official.mobilenet.epochs
     reason = (
