@@ -40,7 +40,7 @@ class Compute:
     def any_length(self) -> Iterator[None]:
         """Return a context for batches that differ in length, in which a GPU computes without cuDNN.
 
-        Asked for deterministic results, cuDNN compiles a depthwise convolution anew for each length, which takes 0.7 s
+        When it must be deterministic, cuDNN compiles a depthwise convolution for each new length, which takes 0.7 s
         (``LOG.md``, 2026-11-27). PyTorch's own works for all lengths and is as fast.
         """
         before = torch.backends.cudnn.enabled

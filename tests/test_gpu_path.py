@@ -47,6 +47,15 @@ def test_windows_are_the_same_wherever_the_samples_are(lengths, length, data):
     assert torch.equal(mapped.cut(places), kept.cut(places))
 
 
+def test_batches_of_any_length_are_computed_without_cudnn_on_a_gpu_only():
+    """cuDNN would compile a depthwise convolution for each new length."""
+    for device, inside in (("cuda", False), ("cpu", True)):
+        with pytest.raises(KeyError), training.Compute(torch.device(device), "float32", 1).any_length():
+            assert torch.backends.cudnn.enabled == inside
+            raise KeyError
+        assert torch.backends.cudnn.enabled
+
+
 def test_samples_that_do_not_fit_stay_in_the_files():
     clips = waveforms({("fan", "00", "source"): 3}, samples=100)
     assert Windows([clips, clips], 10, CPU, room=599).samples is None
