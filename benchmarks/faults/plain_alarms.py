@@ -104,7 +104,9 @@ def write_record(detector: Detector, machine: str, path: Path) -> None:
         "learnt": int((stored.clips["split"].eq("train") & stored.clips["machine"].eq("machine")).sum()),
         "held_out": int((stored.clips["split"].eq("test") & stored.clips["machine"].eq("machine")).sum()),
         "false_alarm_rate": stored.facts.false_alarm_rate,
-        "detector": {key: stored.facts.record[key] for key in ("commit", "date", "device", "versions")},
+        "detector_commit": stored.facts.record["commit"],
+        "device": stored.facts.record["device"],
+        "versions": stored.facts.record["versions"],
         "steps": [stored.settings.candidate(name, "base").training.steps for name in ("autoencoder", "classifier")],
     }
     atomic.write_json(made, path)
@@ -124,7 +126,7 @@ def main() -> None:
     table = count(detector, *recordings(options.machine, options.cars), options.seed, stored)
     print(table.to_string())
     write_table(table, options.out / "plain_alarms.csv")
-    write_record(detector, options.machine, options.out / "plain_alarms.json")
+    write_record(detector, options.machine, options.out / "plain_alarms.record.json")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def main() -> None:
     table = summarise(judge(detector, recordings(MACHINE, options.cars)[0], test))
     print(table.to_string())
     write_table(table, options.out / "real.csv")
-    write_record(detector, MACHINE, options.out / "real.json")
+    write_record(detector, MACHINE, options.out / "real.record.json")
 
 
 if __name__ == "__main__":
