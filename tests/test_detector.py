@@ -21,7 +21,7 @@ from sklearn.exceptions import NotFittedError
 import asdlib
 from asdlib import params
 from asdlib.__main__ import main
-from asdlib.detector import cutting, localize, output, recordings, sources
+from asdlib.detector import cutting, localize, onnx, output, recordings, sources
 from asdlib.detector.calibration import ENSEMBLE, combine_branches, score_as_new
 from asdlib.detector.watch import JOURNAL, default_journal, watch
 from asdlib.errors import DataError, DetectorError
@@ -100,6 +100,7 @@ def test_scikit_learns_conventions(detector, odd, usual):
         "false_alarm_rate": 0.2,
         "overrides": None,
         "level_limit": 12.0,
+        "statistics_only": False,
     }
     with pytest.raises(NotFittedError):
         fresh.predict(pair)
@@ -296,6 +297,38 @@ def test_without_outliers_the_autoencoder_listens_alone(tmp_path, odd):
     verdict = detector.judge(odd)
     assert list(verdict.branches) == ["autoencoder", "statistics"]
     assert "there is no classifier" in detector.card_ and "needs outliers" in detector.card_
+
+
+def test_statistics_alone_make_a_detector_that_needs_no_library_of_networks(tmp_path, odd):
+    normal(tmp_path / "pump", 40)
+    normal(tmp_path / "winter", 3, first=200, pitch=330)
+    place = tmp_path / "detector"
+    given = ["fit", tmp_path / "pump", "--out", place, "--changed", tmp_path / "winter", "--statistics-only"]
+    assert main([str(value) for value in given]) == 0
+    detector = asdlib.Detector.load(place)
+    verdict = detector.judge(odd)
+    assert verdict.anomaly and list(verdict.branches) == ["statistics"]
+    assert verdict.score == verdict.branches["statistics"]["score"] and verdict.branches["statistics"]["anomaly"]
+    (span,) = verdict.spans
+    assert (span["start"], span["end"]) == pytest.approx((1.0, 1.4), abs=0.15) and span["branch"] == "statistics"
+    normals = [write(tmp_path / "new" / f"{seed}.wav", hum(seed)) for seed in range(400, 412)]
+    assert list(detector.predict(normals)).count(-1) <= 4
+    assert "Autoencoder branch: none" in detector.card_ and "--outliers" not in detector.card_
+    other = pickle.loads(pickle.dumps(detector))
+    assert other.judge(odd) == verdict and clone(detector).statistics_only
+    assert other.calibrate(normals).judge(odd).normals == len(normals)
+    with pytest.raises(DetectorError, match="no networks to export"):
+        onnx.export(place)
+    code = "import sys, pathlib; from asdlib.detector.judge import Judge; "
+    code += "Judge.load(pathlib.Path(sys.argv[1])).judge(sys.argv[2]); "
+    code += "print([name for name in ('torch', 'onnxruntime', 'sklearn') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code, place, odd], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_outliers_without_networks_are_refused(tmp_path):
+    with pytest.raises(DetectorError, match="leave one of them out"):
+        asdlib.Detector(statistics_only=True).fit(tmp_path, outliers=tmp_path)
 
 
 # On disk --------------------------------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def combine_branches(
     normalised again. The branches with networks are averaged, like ``AE+BC ensemble (mix)`` of Table 1 without labels.
     If there are statistics, that average, normalised again, and the statistics have equal weights. The score of the
     statistics is the score of the whole window plus the maximum of all: each is good at detecting different faults.
-    Some are so short that they would hardly change an average, but lasting ones are seen best in the whole.
+    Some are so short that they would hardly change an average, but lasting ones are seen best in the whole. If there
+    are no networks, the statistics alone are the ensemble.
 
     Args:
         scores: Score of one window, or scores of several (arrays), by system, ``<branch>/<candidate>/...``.
@@ -63,6 +64,8 @@ def combine_branches(
             new, combined = combine(new, how, held_out), combine(held_out, how)
         result[branch], held_out_results[branch] = normalise(new, combined), normalise(combined)
     networks = [branch for branch in result if branch != STATISTICS]
+    if not networks:
+        return result | {ENSEMBLE: result[STATISTICS]}
     total = np.mean([result[branch] for branch in networks], axis=0)
     if STATISTICS in result:
         total = normalise(total, np.mean([held_out_results[branch] for branch in networks], axis=0))

@@ -36,7 +36,7 @@ def card(
     lines += [
         "",
         f"Clips of {facts.seconds:.1f} s at {rate} Hz, normal ones only, from {same.sum()} recordings. "
-        "No network was trained on the held-out clips, which share no sample with the others; they set the thresholds.",
+        "Nothing was learnt from the held-out clips, which share no sample with the others; they set the thresholds.",
         "",
         "Outliers: " + (", ".join(f"{name} ({count} clips)" for name, count in others.items()) or "none") + ".",
         "",
@@ -44,7 +44,7 @@ def card(
         "",
         "## Branches",
         "",
-        f"* Autoencoder branch: {', '.join(facts.autoencoder)}.",
+        f"* Autoencoder branch: {', '.join(facts.autoencoder) or 'none'}.",
         f"* Classifier branch: {', '.join(facts.classifier) or 'none'}.",
         "* Statistics of the spectrum, over the whole clip and at each moment.",
         *[f"* Left out: {sentence}." for sentence in facts.missing],
@@ -110,10 +110,10 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> li
     few = own[own["domain"].eq("source")].groupby("name").agg({"recording": "nunique"})["recording"]
     if (few < FEW_FILES).any():
         limits.append(
-            "Held-out clips are parts of recordings on whose other parts the networks were trained, so they resemble "
+            "Held-out clips are parts of recordings from whose other parts the detector has learnt, so they resemble "
             "them more than new recordings will; expect more false alarms than the table states."
         )
-    if not facts.classifier:
+    if facts.has_networks and not facts.classifier:
         limits.append(
             "There were no outliers, so there is no classifier. Normal recordings of other machines "
             "(--outliers FOLDER) add one."

@@ -82,7 +82,6 @@ class Judge:
         self.stored, self.folder = stored, folder
         self.identity = runtime.identity(folder) if folder else ""
         self.by = stored.settings.ensemble.combinations[0]
-        self.step = next(iter(stored.autoencoders.values())).step
         self.bands = Bands(stored.settings.data.sample_rate)
         self.set_rate(stored.facts.false_alarm_rate if rate is None else rate)
 
@@ -121,12 +120,15 @@ class Judge:
     def localize(self, measured: Measurement, begin: float) -> list[dict]:
         """Return the spans of an anomalous window that begins at ``begin``, in seconds of the recording.
 
-        If the autoencoder finds none, the statistics show the most unusual moment.
+        If the autoencoder finds none, or there is none, the statistics show the most unusual moment.
         """
         window, rate = measured.window, self.stored.settings.data.sample_rate
         samples = len(window.samples)
-        normal = self.stored.frames[self.key(window.section, window.domain, samples)]
-        found = localize(measured.frames, measured.errors, normal, self.step, samples / rate, self.rate)
+        found = []
+        if measured.frames is not None:
+            normal = self.stored.frames[self.key(window.section, window.domain, samples)]
+            step = next(iter(self.stored.autoencoders.values())).step
+            found = localize(measured.frames, measured.errors, normal, step, samples / rate, self.rate)
         found = [span | {"branch": "autoencoder"} for span in found]
         if not found and measured.statistics is not None:
             odd = measured.statistics.find_oddest(measured.spectrum, self.bands)

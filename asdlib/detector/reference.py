@@ -50,9 +50,9 @@ def write_reference(
             part = cut_piece(samples, size, number, rate, facts.level)
             measured = measure_window(*nets, usual, bands, Window(part, clip["section"], clip["domain"]))
             values[size].append(measured.scores)
-            key = clip["section"], clip["domain"], size
-            frames.setdefault(key, []).append((measured.frames, measured.errors))
-    step = next(iter(nets[0].values())).step
+            if measured.frames is not None:
+                key = clip["section"], clip["domain"], size
+                frames.setdefault(key, []).append((measured.frames, measured.errors))
     for size in sizes:
         found, path = pd.DataFrame(values[size]), target / store.CALIBRATION / f"{size}.csv"
         parts = [scores.table(held_out, system, found[system]) for system in found]
@@ -63,8 +63,14 @@ def write_reference(
             parts.insert(0, before[stays])
         path.parent.mkdir(exist_ok=True)
         scores.write(pd.concat(parts, ignore_index=True), path)
-    first = next(iter(frames.values()))[0][1]
-    edges = librosa.mel_frequencies(first.shape[1] + 2, fmin=0, fmax=rate / 2)
+    if frames:
+        _write_frames(target, frames, next(iter(nets[0].values())).step, rate)
+
+
+def _write_frames(target: Path, frames: dict[tuple, list], step: float, rate: int) -> None:
+    """Write the statistics of frame scores and errors of an autoencoder with ``step`` seconds between frames."""
+    _, errors = next(iter(frames.values()))[0]
+    edges = librosa.mel_frequencies(errors.shape[1] + 2, fmin=0, fmax=rate / 2)
     found = {key: FrameStatistics.of(*zip(*some, strict=True), step, edges) for key, some in frames.items()}
     before = store.load_frames(target) if (target / store.FRAMES).is_file() else {}
     store.save_frames(before | found, target / store.FRAMES)
