@@ -138,14 +138,9 @@ def test_alarms_of_simpler_detectors_are_counted_under_each_condition(fitted):
 
 
 def test_real_faults_are_summarised_by_area_lead_and_alarms():
-    scores = {
-        "ensemble": [1, 2, 3, 4],
-        "networks": [1, 2, 4, 3],
-        "statistics": [4, 3, 2, 1],
-        "autoencoder": [1, 3, 2, 4],
-    }
-    scores |= dict.fromkeys(["classifier", "plain/Mahalanobis", "plain/nearest neighbour"], [1, 2, 3, 4])
-    table = pd.DataFrame(scores | {"fault": [False, False, True, True], "ensemble alarm": [True, False, True, True]})
+    table = pd.DataFrame({"fault": [False, False, True, True], "ensemble alarm": [True, False, True, True]})
+    table[list(real.SYSTEMS)] = np.tile(np.arange(1, 5)[:, None], len(real.SYSTEMS))
+    table["networks"], table["autoencoder"], table["statistics"] = [1, 2, 4, 3], [1, 3, 2, 4], [4, 3, 2, 1]
     found = real.summarise(table).set_index("system")
     assert found["auc"].head(4).tolist() == [1, 1, 0.75, 1] and found.loc["statistics alone", "auc"] == 0
     assert found.loc["detector", ["found", "faults", "false_alarms", "normals"]].tolist() == [2, 2, 1, 2]
