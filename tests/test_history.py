@@ -90,7 +90,7 @@ def test_a_drift_of_the_sound_is_claimed_beyond_the_limit_and_not_before():
     limit = history.highest_count(100, 25)
     at, beyond = (np.repeat([60.0, 40.0], [above, 100 - above]) for above in (limit, limit + 1))
     sound, level, changes = history.describe_drift(verdicts(at))
-    assert f"{limit} of 100 recordings of the latest 5 day(s)" in sound and "no drift is shown" in sound
+    assert f"{limit} of 100 recordings of the latest 5 days" in sound and "no drift is shown" in sound
     assert "within 2.0 dB, so no drift is shown" in level and "0 of 100 verdicts" in changes
     sentences = history.describe_drift(verdicts(beyond))
     assert "so the sound has drifted" in sentences[0] and sentences[-1] == history.ADVICE
@@ -106,6 +106,13 @@ def test_a_drift_of_the_level_is_claimed_beyond_the_learnt_range():
         assert words in sentences[1] and (sentences[-1] == history.ADVICE) == (abs(level) > 2)
     older = history.describe_drift(verdicts(np.full(100, 40.0), level=9.0, level_spread=np.nan))
     assert "The learnt range is unknown" in older[1] and history.ADVICE not in older
+
+
+def test_a_dead_microphone_is_a_drift_although_nothing_has_a_percentile():
+    dead = verdicts(np.full(30, np.nan), changed=True, level_changed=True, level=-60.0)
+    sound, level, changes, advice = history.describe_drift(dead)
+    assert "30 of 30 recordings" in sound and "the sound has drifted" in sound and "nan" not in sound
+    assert "the level has drifted" in level and "changed in 30 of 30" in changes and advice == history.ADVICE
 
 
 def test_only_the_latest_days_of_the_present_detector_count():

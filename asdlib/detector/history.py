@@ -31,9 +31,9 @@ RATE = 0.01
 """probability with which a drift of the sound is claimed although nothing changed, for independent recordings"""
 ADVICE = (
     "What to do: listen to some recordings (report), and check that the machine runs as it did when the detector "
-    "learnt, and that the microphone's place, cover, cable and gain are the same. A moved microphone usually changes "
-    "level or response, a fault rather the scores, and always at the same frequencies. If all is well, collect new "
-    "normal recordings and set the thresholds on them (calibrate); never while a fault is possible."
+    "learnt, and that the microphone's place, cover, cable and gain are the same. A moved microphone often changes the "
+    "level or the response, too; a fault raises the scores, often at the same frequencies each time. If all is well, "
+    "collect new normal recordings and set the thresholds on them (calibrate), but never while a fault is possible."
 )
 HEAD = {
     "day": "day (UTC)",
@@ -110,7 +110,11 @@ def describe_drift(verdicts: pd.DataFrame) -> list[str]:
     days, count = own["day"].nunique(), len(own)
     above = int((own["changed"] | (own["percentile"] >= 50)).sum())
     limit = highest_count(count, int(own["normals"].min()))
-    sound = f"Sound: {above} of {count} recordings of the latest {days} day(s) are odder than the middle normal clip"
+    middle = own["percentile"].median()
+    sound = (
+        f"Sound: {above} of {count} recordings of the latest {days} day{'s' * (days != 1)} are odder than the middle "
+        f"normal clip{'' if np.isnan(middle) else f' (median percentile {middle:.0f}; 50 is expected)'}"
+    )
     if limit >= count:
         sentences, drifted = [f"{sound}; these are too few recordings to tell a drift from chance."], False
     else:

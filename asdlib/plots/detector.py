@@ -129,7 +129,7 @@ def drift(verdicts: pd.DataFrame, days: pd.DataFrame) -> Figure:
     kinds = [(~(changed | anomaly), style.SOURCE, "normal"), (anomaly, style.ANOMALY, "anomaly")]
     kinds.append((changed, style.TARGET, "level or response changed (has no score)"))
     noon = pd.to_datetime(days["day"], utc=True) + pd.Timedelta(hours=12)
-    names = {"excess": "score minus threshold", "percentile": "percentile", "level": "level (dB)"}
+    names = {"excess": "score minus\nthreshold", "percentile": "percentile", "level": "level (dB)"}
     for axis, (column, label) in zip(axes, names.items(), strict=True):
         for chosen, colour, word in kinds:
             some = judged[chosen]
