@@ -13,6 +13,8 @@ from asdlib.evaluation.values import slug
 
 TWO = ["Mahalanobis", "nearest neighbour"]
 COLUMNS = ["detector", *TWO, "without outliers"]
+WORDS = "add to the statistics", "cost more than they bring", "are not shown to add anything"
+"""what the interval of the whole detector's lead over its statistics says of the networks"""
 SIMPLER = ["statistics alone", *TWO]
 ALL = ["detector", "statistics alone", *TWO, "without outliers", "autoencoders alone", "classifiers alone"]
 ABSENT = "Not measured yet: `python benchmarks/faults/run.py` does it where the real recordings are.\n"
@@ -39,8 +41,7 @@ def values(folder: Path) -> dict[str, str]:
     texts["statistics"], texts["detector"] = percent(whole["statistics alone"]), percent(whole["detector"])
     texts["over_statistics"] = effect(*whole[[f"over_statistics{end}" for end in ("", "_low", "_high")]])
     low, high = whole[["over_statistics_low", "over_statistics_high"]]
-    words = ("add to the statistics", "cost more than they bring", "are not shown to add anything")
-    texts["networks"] = verdict(low, high, words)
+    texts["networks"] = verdict(low, high, WORDS)
     texts["over_plain"] = effect(*whole[["lead", "low", "high"]])
     found = alarms[alarms["group"] == "fault"].groupby("condition", sort=False)[["alarms", "recordings"]].sum()
     texts |= {slug(kind): _share(row["alarms"], row["recordings"]) for kind, row in found.iterrows()}
@@ -90,7 +91,8 @@ def _real_texts(folder: Path) -> dict[str, str]:
         "real_found": _share(whole["found"], whole["faults"]),
         "real_false": _share(whole["false_alarms"], whole["normals"]),
         "real_auc": percent(whole["auc"]),
-        "real_statistics": percent(statistics["auc"]),
+        "real_alone": percent(real.loc["networks alone", "auc"]),
+        "real_networks": verdict(statistics["low"], statistics["high"], WORDS),
         "real_over_statistics": effect(*statistics[["lead", "low", "high"]]),
     }
 
