@@ -105,7 +105,8 @@ def pages(folder: Path) -> dict[str, str]:
 def _measured(folder: Path) -> dict[str, str]:
     if not (folder / "record.json").is_file():
         return dict.fromkeys(
-            (f"generated/{name}.md" for name in ("plain_detectors", "no_faults", "places", "long", "real")), ABSENT
+            (f"generated/{name}.md" for name in ("plain_detectors", "no_faults", "places", "long", "real_faults")),
+            ABSENT,
         )
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     kinds, levels, alarms = (pd.read_csv(folder / f"{name}.csv") for name in ("kinds", "faults", "alarms"))
@@ -115,7 +116,7 @@ def _measured(folder: Path) -> dict[str, str]:
         "generated/plain_detectors.md": _kinds(kinds, record) + "\n" + _levels(levels),
         "generated/no_faults.md": _no_faults(alarms, record),
         "generated/places.md": _places(alarms, record, simpler),
-        "generated/real.md": _real(folder),
+        "generated/real_faults.md": _real(folder),
         "generated/long.md": _long(pd.read_csv(folder / "long.csv"), record),
     }
 
@@ -163,10 +164,14 @@ def _long(long: pd.DataFrame, record: dict) -> str:
 def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
     part = alarms[alarms["group"].isin(["normal", "harmless"])]
     shown = pd.DataFrame({"Change": part["condition"]})
-    for title, column in (("Alarms", "alarms"), ("Change named", "named"), *((_title(name), name) for name in SIMPLER)):
+    for title, column in (
+        ("This detector", "alarms"),
+        ("It names a change", "named"),
+        *((_title(name), name) for name in SIMPLER),
+    ):
         shown[title] = [_share(row[column], row["recordings"]) for _, row in part.iterrows()]
     caption = (
-        "Verdicts on the same normal recordings after a change that is not a fault; the aim is "
+        "Alarms on the same normal recordings after a change that is not a fault; the aim is "
         f"{100 * record['false_alarm_rate']:.0f} % of false alarms. A tilt is in dB per octave, a filter of first "
         "order in Hz. Voices and passing vehicles are synthetic, at a level re the recording. The last columns are the "
         "alarms of simpler detectors, as in {numref}`places-table`."
@@ -179,15 +184,15 @@ def _places(alarms: pd.DataFrame, record: dict, simpler: dict) -> str:
     part = part.groupby("condition", sort=False).sum(numeric_only=True).reset_index()
     shown = pd.DataFrame({"Fault": part["condition"]})
     for title, column, of in (
-        ("Alarms", "alarms", "recordings"),
+        ("This detector", "alarms", "recordings"),
         *((_title(name), name, "recordings") for name in SIMPLER),
-        ("Named a change", "named", "recordings"),
+        ("It names a change", "named", "recordings"),
         ("Faults hit", "faults_hit", "faults"),
         ("Spans that hit", "spans_right", "spans"),
     ):
         shown[title] = [_share(row[column], row[of]) for _, row in part.iterrows()]
     caption = (
-        "Alarms over all levels, and where known whether the spans of these alarms lie on the fault, in time and "
+        "Alarms over all levels, and where known whether the spans of this detector lie on the fault, in time and "
         f"frequency. The long recordings are {record['long_windows']} of the others in a row, and their faults have "
         f"{record['level_of_long']} dB. The alarms of simpler detectors are counted at thresholds that are set in the "
         f"same way, on the same {simpler['held_out']} held-out recordings for {100 * simpler['false_alarm_rate']:g} % "
