@@ -74,8 +74,9 @@ def test_options_may_be_anywhere(place, capsys):
 def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     soundfile.write(tmp_path / "usual.flac", soundfile.read(place / "new" / "usual.wav", dtype="int16")[0], RATE)
     names = [place / "new" / "usual.wav", tmp_path / "usual.flac"]
-    for separator in "\n\0":
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(separator.join(map(str, names)).encode())))
+    for separator, first in (("\n", ""), ("\0", ""), ("\r\n", "\ufeff")):
+        text = first + separator.join(map(str, names))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         assert commands.expand([Path("-")]) == names
     assert commands.expand([place / "new"]) == sorted((place / "new").iterdir())
     (tmp_path / "none" / "x.m4a").mkdir(parents=True)
@@ -374,9 +375,13 @@ def test_a_history_has_a_row_per_day(tmp_path, capsys):
     text = (tmp_path / "history.html").read_text()
     assert "<td>2026-01-12</td>" in text and '<td class="number">-0.90</td>' in text
     assert main(["history", str(journal), "--out", str(tmp_path / "history.png")]) == 0
-    journal.write_text("[1]")
-    with pytest.raises(DetectorError, match="contains something other than verdicts"):
-        report.history([journal], tmp_path / "history.html")
+    text = json.dumps(lines[0] | {"clip": "\x85\u2028.wav"}, ensure_ascii=False)  # line ends of Unicode, not of a file
+    journal.write_bytes(f"\ufeff{text}\r\n{text[:50]}".encode())  # the last line is still being written
+    assert report.history([journal], tmp_path / "history.html")["recordings"].tolist() == [1]
+    for content, line in (("[1]", 1), (f"{text}\n{text[:50]}\n{text}", 2)):
+        journal.write_text(content)
+        with pytest.raises(DetectorError, match=f"line {line} contains something other than a verdict"):
+            report.history([journal], tmp_path / "history.html")
 
 
 # Copies ---------------------------------------------------------------------------------------------------------------
@@ -448,6 +453,17 @@ def test_the_journal_survives_an_emptied_folder_and_a_restart(tmp_path):
     assert [json.loads(line)["file"] for line in journal.read_text().splitlines()] == ["day000.wav", "b.wav"]
     write(inbox / "c.wav", hum(2))
     assert looks(inbox, 1) == ["c.wav"]  # b.wav is not judged again
+
+
+def test_a_journal_with_any_name_is_read_again_and_nothing_is_overlooked(tmp_path):
+    names = ["#1/b.wav", "@.wav", "far/c.wav", "nel\x85.wav", "new\nline.wav", "\u2028.wav"]
+    for name in names:
+        write(tmp_path / ("out" if "far" in name else "in") / name, hum(0))
+    (tmp_path / "in" / "far").symlink_to(tmp_path / "out" / "far")
+    (tmp_path / "in" / "gone.wav").symlink_to("nowhere")
+    assert looks(tmp_path / "in", len(names)) == names
+    write(tmp_path / "in" / "z.wav", hum(1))
+    assert looks(tmp_path / "in", 1) == ["z.wav"]
 
 
 def test_an_error_in_the_journal_has_a_time_and_a_detector(place, tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """Report on recordings, and on verdicts over time, as a page or a figure."""
 
+import codecs
 import html
 import json
 import sys
@@ -119,16 +120,21 @@ def history(journals: Iterable[Path], out: Path) -> pd.DataFrame:
 
 def _read_verdicts(path: Path) -> pd.DataFrame:
     try:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        rows = [_verdict_row(entry) for entry in entries]
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines(keepends=True)
     except OSError as error:
         reason = (error.strerror or "").lower()
         raise DetectorError(f"{path}: could not be read ({reason}); expected a journal of score --watch") from None
-    except (ValueError, KeyError, TypeError):
-        raise DetectorError(
-            f"{path}: contains something other than verdicts; expected a journal of score --watch, or the output of "
-            "score --json, of this version"
-        ) from None
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows += [_verdict_row(json.loads(line))] if line.strip() else []
+        except (ValueError, KeyError, TypeError):
+            if number == len(lines) > 1 and not line.endswith(b"\n"):
+                continue  # score is still writing it, or was killed
+            raise DetectorError(
+                f"{path}: line {number} contains something other than a verdict; expected a journal of score --watch, "
+                "or the output of score --json, of this version"
+            ) from None
     return pd.DataFrame(rows, columns=["when", "score", "excess", "level", "anomaly", "changed", "error"])
 
 
