@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from real_compared import REFERENCE
 
-REFERENCE = "Mahalanobis (shift)"
-"""the row that systems are compared with"""
 LEVEL = 0.5
 """largest difference of medians, in middle halves of the source's clips, of domains at one height"""
 TOWARDS = 0.5

@@ -22,6 +22,7 @@ import ablation_tables  # noqa: E402
 import ablation_words  # noqa: E402
 import answers  # noqa: E402
 import missed  # noqa: E402
+import mix_answers  # noqa: E402
 import one_network  # noqa: E402
 import paired  # noqa: E402
 import schematics  # noqa: E402
@@ -212,7 +213,7 @@ def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
         verdict = "leads both" if min(low for low, _ in bounds) > 0 else "trails one" if min(
             high for _, high in bounds) < 0 else "is not shown"  # fmt: skip
         assert words[2].startswith(verdict), (selection, bounds)
-    assert "cannot compare" in answers._over_machines(paired.read_differences(run.differences).iloc[:0])
+    assert "cannot compare" in mix_answers._over_machines(paired.read_differences(run.differences).iloc[:0])
 
 
 def test_every_part_ranks_the_followed_clips_among_the_normal_ones(done, monkeypatch):

@@ -47,10 +47,13 @@ import paired  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
 import real_answers  # noqa: E402
+import real_compared  # noqa: E402
 import schematics  # noqa: E402
 import shifts  # noqa: E402
 import shown  # noqa: E402
 import store  # noqa: E402
+import stored_results  # noqa: E402
+import substitutions  # noqa: E402
 import systems  # noqa: E402
 import table_one  # noqa: E402
 import tables  # noqa: E402
@@ -545,7 +548,7 @@ def test_the_reference_has_every_module():
 # Values and tables ----------------------------------------------------------------------------------------------------
 def test_values_for_prose():
     settings = params.load("smoke")
-    named = assemble.values(settings, {"mix": 0.750623, "optimism_mix": -0.0123, "test_clips": 1234})
+    named = substitutions.values(settings, {"mix": 0.750623, "optimism_mix": -0.0123, "test_clips": 1234})
     assert (named["mix"], named["optimism_mix"], named["test_clips"]) == ("75.06", "-1.23", "1,234")
     assert named["settings"]["profile"] == "smoke" and named["values"]["mix"] == 0.750623
 
@@ -563,7 +566,7 @@ def test_missing_or_broken_parts_fail_the_build(tmp_path):
     )
     (source / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     config = yaml.safe_load((BOOK / "_config.yml").read_text(encoding="utf-8"))
-    config["parse"]["myst_substitutions"] = assemble.values(params.load("smoke"), {"mix": 0.5})
+    config["parse"]["myst_substitutions"] = substitutions.values(params.load("smoke"), {"mix": 0.5})
     (source / "_config.yml").write_text(yaml.safe_dump(config))
     with pytest.raises(AsdError) as info:
         assemble.build(source, tmp_path / "output")
@@ -634,7 +637,7 @@ def test_claims_show_verdict_first_and_real_data_next_to_it():
     leads = [(mix, "fixed", "Baseline (AE)", "", "all", "all", 0.04, 0.01, 0.05),
              ("Baseline (MobileNetV2)", "", mix, "fixed", "all", "all", -0.03, -0.07, -0.02)]  # fmt: skip
     differences = pd.DataFrame(leads, columns=[*keys, *paired.FIGURES])
-    text = verdicts.claims(frame, differences, stored, systems.read(assemble.SYSTEMS, "claims"))
+    text = verdicts.claims(frame, differences, stored, systems.read(stored_results.SYSTEMS, "claims"))
     lines = [line for line in text.splitlines() if line.startswith("| <span")]
     first = [part.strip() for part in lines[0].strip("|").split(" | ")]
     assert "contradicted" in first[0] and "holds" in first[2] and "holds" in first[3] and "(2021, AE only)" in first[3]
@@ -648,11 +651,11 @@ def test_claims_show_verdict_first_and_real_data_next_to_it():
 
 
 def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
-    theirs = systems.read(assemble.SYSTEMS, "claims")
-    for stored in (assemble.REAL, assemble.REAL.with_name("demo")):
+    theirs = systems.read(stored_results.SYSTEMS, "claims")
+    for stored in (stored_results.REAL, stored_results.REAL.with_name("demo")):
         frame = verdicts.read(stored / "claims.csv")
         assert verdicts.ON_SYSTEMS.keys() <= set(frame["test"])
-    text = verdicts.claims(frame, paired.read_differences(assemble.REAL / real.DIFFERENCES), frame, theirs)
+    text = verdicts.claims(frame, paired.read_differences(stored_results.REAL / real.DIFFERENCES), frame, theirs)
     lines = {item.test: line for item in frame.itertuples() for line in text.splitlines() if item.claim in line}
     judged = theirs[theirs["selection"].isin(["cross-fitted", "none"])]
     for test, similar in verdicts.ON_SYSTEMS.items():
@@ -673,7 +676,7 @@ def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
 
 
 def test_effects_without_labels_are_the_stored_differences_of_fixed_rows():
-    folder = assemble.REAL
+    folder = stored_results.REAL
     differences = paired.read_differences(folder / real.DIFFERENCES)
     cell = differences[(differences["machine"] == "all") & (differences["domain"] == "all")]
     for test in ("AE ensemble minus AE, all machine types", "BC ensemble minus BC, all machine types"):
@@ -695,16 +698,16 @@ def test_effects_without_labels_are_the_stored_differences_of_fixed_rows():
 
 
 def test_verdicts_on_real_systems_follow_from_what_is_shown():
-    frame = systems.read(assemble.SYSTEMS, "claims")
+    frame = systems.read(stored_results.SYSTEMS, "claims")
     for item in frame.to_dict("records"):
         if not item["counted"]:
             assert item["verdict"] == decide(item), item
         elif "ahead by" in item["counted"]:
             assert (item["verdict"] == claims.HOLDS) == (int(re.search(r"\d+", item["counted"])[0]) >= 2)
-    text = systems.claims(assemble.SYSTEMS, 2022)
+    text = systems.claims(stored_results.SYSTEMS, 2022)
     assert "+0.82 (+0.22 to +2.33) [−0.46 to +3.04]" in text, "both intervals of an effect that one of them leaves open"
     assert "ahead by more than a point in 1 of 7" in text and systems.RULE in text
-    assert "(https://github.com/liuyoude/DCASE2022Task2-Record) `GMM" in systems.provenance(assemble.SYSTEMS)
+    assert "(https://github.com/liuyoude/DCASE2022Task2-Record) `GMM" in systems.provenance(stored_results.SYSTEMS)
 
 
 def test_false_alarms_and_flags_are_shown():
@@ -724,12 +727,12 @@ def test_a_column_of_dashes_is_left_out():
 
 
 def test_a_stored_result_of_an_uncommitted_tree_fails_the_build(tmp_path, monkeypatch):
-    assemble.check_stored()
+    stored_results.check()
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "odd.csv").write_text("a,commit\n1,0123abc+changes\n")
-    monkeypatch.setattr(assemble, "SOURCES", tmp_path)
+    monkeypatch.setattr(stored_results, "RESULTS", tmp_path / "results")
     with pytest.raises(AsdError, match=r"odd.csv: made from a working tree with uncommitted changes"):
-        assemble.check_stored()
+        stored_results.check()
 
 
 def test_buttons_need_a_repository():
@@ -747,7 +750,7 @@ def test_every_exercise_is_in_its_chapter():
 
 
 def test_a_rerun_of_the_official_autoencoder_is_compared_with_the_first_row():
-    text = tables.rerun(pd.read_csv(assemble.RERUN, dtype={"section": str}))
+    text = tables.rerun(pd.read_csv(stored_results.RERUN, dtype={"section": str}))
     assert "| ToyCar | source | 58.92 | 59.44 | −0.52 |" in text and "| all | all | 57.39 | 57.28 | +0.11 |" in text
     assert re.search(r"by 0\.\d\d points on average, and by \+1\.44 points at most \(pump target\)", text)
 
@@ -854,7 +857,7 @@ def test_hours_of_the_papers_run_are_operations_by_rate(tmp_path):
 def test_gpu_hours_are_measured_or_called_an_estimate(tmp_path):
     readme, results = (BOOK.parent / "README.md").read_text(encoding="utf-8"), BOOK / "results"
     row = next(line for line in readme.splitlines() if line.startswith("| `paper`"))
-    assert costs.gpu_hours(assemble.GPU, results / "paper_run.csv") in row
+    assert costs.gpu_hours(stored_results.GPU, results / "paper_run.csv") in row
     none = tmp_path / "none.csv"
     assert "not measured" in costs.gpu_hours(none, results / "paper_run.csv")
     assert "Nothing was measured on a GPU" in gpu_figures.figures(none)
@@ -911,7 +914,7 @@ def test_the_papers_size_is_shown_or_called_not_trained(tmp_path):
 
 
 def test_what_the_text_says_of_the_papers_size_is_stored():
-    found = pd.read_csv(assemble.GPU.with_name(gpu_figures.PAPER_SIZE))
+    found = pd.read_csv(stored_results.GPU.with_name(gpu_figures.PAPER_SIZE))
     change = found[found["profile"] == "difference"].set_index(["branch", "domain"])[["value", "low", "high"]]
     assert change.loc["autoencoder", "value"].between(0.02, 0.05).all(), "a few points in both domains"
     low = change["low"]
@@ -986,7 +989,7 @@ def test_scores_are_the_same_after_they_were_stored(tmp_path):
 
 def test_stored_scores_give_the_stored_table():
     """Compare to 0.05 points, because scores are stored with five digits, which may create ties."""
-    folder = assemble.REAL
+    folder = stored_results.REAL
     frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""}).dropna(subset=["value"])
     every = real.read(folder)
     for item in frame[(frame["machine"] != "all") & frame["selection"].isin(["", "fixed"])].itertuples():
@@ -1003,7 +1006,7 @@ def test_stored_scores_give_the_stored_table():
 
 def test_the_stored_settings_are_those_of_quick_but_for_renamed_ones():
     """The page says which setting had another name when the run was made."""
-    record = (assemble.REAL / "record.json").read_text(encoding="utf-8")
+    record = (stored_results.REAL / "record.json").read_text(encoding="utf-8")
     then = json.loads(
         record.replace('"pseudo_target": {', '"shifted": {').replace('": "pseudo_target"', '": "shifted"')
     )
@@ -1014,7 +1017,7 @@ def test_the_stored_settings_are_those_of_quick_but_for_renamed_ones():
 
 @pytest.mark.parametrize("name", ["demo", "toycar"])
 def test_stored_verdicts_are_those_of_the_present_rule(name):
-    folder = assemble.REAL.with_name(name)
+    folder = stored_results.REAL.with_name(name)
     frame = claims.set_types(pd.read_csv(folder / "claims.csv").astype(dict.fromkeys(claims.BASIS, "Int64")))
     machines = json.loads((folder / "record.json").read_text(encoding="utf-8"))["machines"]
     pd.testing.assert_frame_equal(claims_paper.limit(frame, len(machines)), frame)
@@ -1027,43 +1030,43 @@ def test_stored_verdicts_are_those_of_the_present_rule(name):
 
 
 def test_stored_comparisons_are_those_of_the_stored_scores():
-    folder = assemble.REAL
+    folder = stored_results.REAL
     frame = real.read(folder)
     settings = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]
     names = ["classifier/base/mahalanobis", "classifier/base/source_mahalanobis", "autoencoder/base/median"]
-    again = real.compare(frame[frame["row"].isin([*names, real.REFERENCE])], settings)
-    stored = pd.read_csv(folder / real.SYSTEMS_FILE)
+    again = real_compared.compare(frame[frame["row"].isin([*names, real_compared.REFERENCE])], settings)
+    stored = pd.read_csv(folder / real_compared.SYSTEMS_FILE)
     both = again.merge(stored, on=["system", "than", "domain"], suffixes=("", "_stored"))
     assert len(both) == len(again) == 3 * (4 + 1)  # fine-tuned against its source model, too
-    stored_values = both[[f"{name}_stored" for name in real.COMPARED]].to_numpy()
-    np.testing.assert_allclose(both[real.COMPARED], stored_values, atol=1e-6)
-    assert "| base | mahalanobis |" in real.systems(stored, "classifier")
+    stored_values = both[[f"{name}_stored" for name in real_compared.COMPARED]].to_numpy()
+    np.testing.assert_allclose(both[real_compared.COMPARED], stored_values, atol=1e-6)
+    assert "| base | mahalanobis |" in real_compared.systems(stored, "classifier")
 
 
 # Other people's systems -----------------------------------------------------------------------------------------------
 def test_every_number_of_the_page_on_real_systems_is_stored(tmp_path):
-    values = systems.values(assemble.SYSTEMS)
+    values = systems.values(stored_results.SYSTEMS)
     asked = re.findall(r"\{\{ systems\.(\w+) \}\}", CHAPTERS["real_systems"])
     assert asked and not [name for name in asked if name not in values]
-    pages = systems.pages(assemble.SYSTEMS)
+    pages = systems.pages(stored_results.SYSTEMS)
     included = re.findall(r"\{include\} (generated/systems_\w+\.md)", CHAPTERS["real_systems"])
     assert sorted(included) == sorted(pages) and not any("nan" in text for text in pages.values())
-    systems.draw(assemble.SYSTEMS, tmp_path)
+    systems.draw(stored_results.SYSTEMS, tmp_path)
     shown = re.findall(r"\{figure\} generated/(systems_\w+\.svg)", CHAPTERS["real_systems"])
     assert sorted(shown) == sorted(path.name for path in tmp_path.iterdir())
-    assert sum(path.stat().st_size for path in assemble.SYSTEMS.iterdir()) < 3e5
+    assert sum(path.stat().st_size for path in stored_results.SYSTEMS.iterdir()) < 3e5
 
 
 def test_the_stored_tables_of_real_systems_agree_with_each_other():
     """Gains are differences of the values shown; every system has its origin."""
-    figures, effects = (systems.read(assemble.SYSTEMS, name) for name in ("figures", "effects"))
+    figures, effects = (systems.read(stored_results.SYSTEMS, name) for name in ("figures", "effects"))
     whole = figures[(figures["machine"] == "all") & (figures["domain"] == "all") & (figures["family"] == "all")]
     value = whole.set_index(["year", "selection", "method"])["value"]
     checked = effects[effects["than"] == "best single"]
     for item in checked.itertuples():
         apart = value[item.year, item.selection, item.method] - value[item.year, item.than_selection, item.than]
         assert item.effect == pytest.approx(apart, abs=2e-6), item
-    about = systems.read(assemble.SYSTEMS, "systems")
+    about = systems.read(stored_results.SYSTEMS, "systems")
     assert about.groupby("year").size().to_dict() == {2021: 6, 2022: 30} and (about["origin"].str.count("/") >= 1).all()
 
 
