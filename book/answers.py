@@ -62,7 +62,7 @@ def autoencoder(run: Run, settings, machine: str) -> str:
     for words, part, digits in (("before", before, "{:.3f}"), ("after", since, "{:.2f}")):
         for domain in ("source", "target"):
             shown[f"{domain.capitalize()}, {words}"] = [digits.format(value) for value in part[domain]]
-        shown[f"Target higher, {words}"] = [f"{100 * value:.0f} %" for value in part["share"]]
+        shown[f"Target higher, {words}, %"] = [f"{100 * value:.0f}" for value in part["share"]]
     caption = (
         f"Normal test clips of {machine}: medians of both domains before the scorer (mean absolute error) and after it "
         f"(`{after}`), and the share of pairs in which the target clip scores higher. Without a gap it is half of them."

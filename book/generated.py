@@ -76,10 +76,10 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/cost.md": costs.cost(spent),
         "generated/notebooks.md": tables.table(
             costs.notebook_map(spent).rename(columns=lambda name: name[:1].upper() + name[1:]),
-            "All notebooks: minutes of this run (how many times, on average) and the most memory that one held.",
+            "All notebooks: how many ran, minutes of one on average, and the most memory that one held.",
             "notebooks-table",
-            "llllrr",
-            "5 5 4 4 2 1",
+            "llllrrr",
+            "5 5 4 4 1 2 1",
         ),
         "generated/benchmarks.md": costs.benchmarks(stored_results.RESULTS / "benchmarks.csv"),
         "generated/growth.md": costs.growth(stored_results.RESULTS / "growth.csv"),

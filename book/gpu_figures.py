@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
-from tables import BLANK, percent, signed, table
+from tables import BLANK, column, effect, percent, table
 
 from asdlib import params
 
@@ -97,17 +97,16 @@ def _speeds(found: pd.DataFrame, where: str) -> str:
     wide = fast.assign(network=names[0], column=names[1], value=percent_of).pivot_table(
         index="network", columns="column", values="value", sort=False
     )
-    rows = []
-    for network, row in wide.iterrows():
-        shown = [_number(row.get(name)) for name in COLUMNS]
-        rows.append((network.removeprefix("classifier ").partition(".")[0], *shown))
+    shown = pd.DataFrame({"Network": wide.index.str.removeprefix("classifier ").str.partition(".").get_level_values(0)})
+    for name, words in COLUMNS.items():
+        shown[words] = column(wide.get(name, pd.Series(float("nan"), wide.index)))
     caption = (
         "Is it fast? Training steps per second of a plain recipe (eager, float32 with TF32 convolutions, data "
         "loader), of ours without and with CUDA graphs, and their ratio; operations next to the rate of a large matrix "
         "product in bfloat16; milliseconds of kernels per step, and kernels started per step without graphs; peak of "
         f"memory. {where}"
     )
-    return table(pd.DataFrame(rows, columns=["Network", *COLUMNS.values()]), caption, "gpu-speed-table", "l" + "r" * 8)
+    return table(shown, caption, "gpu-speed-table", "l" + "r" * 8)
 
 
 def _number(value: float | None) -> str:
@@ -138,10 +137,8 @@ def paper_size(path: Path) -> str:
     wide = best.groupby([*keys, "profile"], sort=False).mean().unstack("profile")
     rows = []
     for key, row in zip(wide.index, wide.to_dict("records"), strict=True):
-        change = signed(row["paper_size"] - row["quick"])
-        if key in compared.index:
-            low, high = compared.loc[key, ["low", "high"]]
-            change += f" ({signed(low)} to {signed(high)})"
+        interval = compared.loc[key, ["low", "high"]] if key in compared.index else (float("nan"),) * 2
+        change = effect(row["paper_size"] - row["quick"], *interval)
         rows.append((*key, percent(row["quick"]), percent(row["paper_size"]), change))
     where = "; ".join(dict.fromkeys(found["device"] + ", commit `" + found["commit"] + "`"))
     steps = found.groupby(["profile", "branch"], sort=False)["steps"].first()

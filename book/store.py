@@ -31,7 +31,8 @@ import provenance
 import real
 import real_compared
 import real_ensembles
-from assemble import ordered, there
+from assemble import ordered
+from generated import there
 
 from asdlib import params, paths, scores
 from asdlib.atomic import write_json, write_text
@@ -161,7 +162,7 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
 def with_map(text: str, stored: Path) -> str:
     """The README with the map of the notebooks, their minutes and memory, as the stored costs give it."""
     frame = costs.notebook_map(pd.read_csv(stored))
-    lines = [list(frame.columns), ["---"] * 4 + ["--:"] * 2, *frame.to_numpy().tolist()]
+    lines = [list(frame.columns), ["---"] * 4 + ["--:"] * 3, *frame.to_numpy().tolist()]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return re.sub(r"(?ms)^\| notebook \|.*?\n(?!\|)", lambda _: table + "\n", text, count=1)
 

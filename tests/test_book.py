@@ -595,7 +595,7 @@ def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
     text = table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"])
     tab = text.split(":name: table1-development")[1].split(":name:")[0]
     lines = {line.partition("</th>")[0].rpartition(">")[2]: line for line in tab.splitlines() if "<tr><th" in line}
-    for part in ('title="paper">67.36<', "<b>70.00</b>", ">+2.64<", ">0.00<", 'data-value="70.0', "60.0 to 80.0"):
+    for part in ('title="paper">67.36<', "<b>70.00</b>", ">+2.64<", ">0.00<", 'data-value="70.0', "60.00 to 80.00"):
         assert part in lines["BC"], part
     assert 'class="best"' in lines["BC"] and ">−6.82<" in lines["AE"] and "not run" in lines["AE"]
     assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]
@@ -721,6 +721,21 @@ def test_false_alarms_and_flags_are_shown():
     assert ":::{warning}" not in tables.health_notes(flags.iloc[:0])
 
 
+def test_a_table_whose_column_mixes_formats_fails_the_build():
+    frame = pd.DataFrame({"Row": ["a", "b"], "Value": ["1.25 (1.10 to 1.40)", "12.50 (−3.00 to 1,000.00)"]})
+    assert "| b | 12.50 (−3.00 to 1,000.00) |" in tables.table(frame, "Figures.", align="lr")
+    for odd in ("12.5", "12.50 (−3.0 to 20.0)", "12"):
+        frame.loc[1, "Value"] = odd
+        with pytest.raises(AsdError, match=r"'Figures.': the numbers of the column 'Value' differ"):
+            tables.table(frame, "Figures.", align="lr")
+    assert odd in tables.table(frame, "Figures.", align="ll"), "versions, sizes in words"
+
+
+def test_a_figure_and_its_interval_have_the_same_digits():
+    for text in (tables.percent(0.51234, 0.4, 0.6), tables.effect(-0.01, -0.2, 0.03)):
+        assert len({len(digits) for digits in tables.NUMBER.findall(text)}) == 1, text
+
+
 def test_a_column_of_dashes_is_left_out():
     frame = pd.DataFrame({"a": ["x", "y"], "b": [tables.BLANK] * 2, "c": ["1", tables.BLANK]})
     assert tables.table(frame, "Caption", align="lrr").splitlines()[3:5] == ["| a | c |", "| :-- | --: |"]
@@ -832,8 +847,8 @@ def test_cost_adds_up(tmp_path):
     assert cell(text, "Device", "Reconstruction errors") == "a processor" and cell(text, "GiB", "All stages") == "1.5"
     shown = costs.notebook_map(frame).set_index("notebook")
     assert [f"`{path.stem}`" for path in sorted((BOOK.parent / "notebooks").glob("*.ipynb"))] == list(shown.index)
-    assert tuple(shown.loc["`03_train_autoencoder`", ["minutes", "GiB"]]) == ("1 × 0.2", "1.5")
-    assert tuple(shown.loc["`09_playground`", ["minutes", "GiB"]]) == (tables.BLANK,) * 2
+    assert tuple(shown.loc["`03_train_autoencoder`", ["runs", "minutes", "GiB"]]) == ("1", "0.2", "1.5")
+    assert tuple(shown.loc["`09_playground`", ["runs", "minutes", "GiB"]]) == (tables.BLANK,) * 3
 
 
 def test_growth_is_a_slope(tmp_path):
@@ -841,7 +856,7 @@ def test_growth_is_a_slope(tmp_path):
     frame = pd.DataFrame(rows, columns=["work", "size", "repeat", "seconds", "peak_bytes"])
     frame.assign(device="a processor", commit="abc").to_csv(tmp_path / "growth.csv", index=False)
     text = costs.growth(tmp_path / "growth.csv")
-    assert "| 0.50 | 1.00, 1.00, 1.00 |" in text and "2 repeats" in text
+    assert "| 10 / 100 / 1,000 | 6,325 / 20,000 / 63,246 | 0.50 | 1.00 / 1.00 / 1.00 |" in text and "2 repeats" in text
 
 
 def test_hours_of_the_papers_run_are_operations_by_rate(tmp_path):
@@ -957,7 +972,7 @@ def test_the_readme_has_the_costs_of_the_stored_demonstration():
     readme = (BOOK.parent / "README.md").read_text(encoding="utf-8")
     costs = BOOK / "results" / "demo" / "costs.csv"
     assert store.with_map(readme, costs) == readme, "python book/store.py --profile demo demo writes it"
-    assert store.with_map(re.sub(r"\d+ × [\d.]+", "?", readme), costs) == readme, "whatever stood there"
+    assert store.with_map(re.sub(r"\| \d+ \| [\d.]+ \|", "| ? | ? |", readme), costs) == readme, "whatever stood there"
     assert {path.stem for path in (BOOK.parent / "notebooks").glob("*.ipynb")} == set(pd.read_csv(costs)["notebook"])
 
 
