@@ -68,7 +68,7 @@ def _variants(run: Run, settings, machine: str, branch: str) -> str:
     shown = own.map(percent).reset_index(names="Variant").rename(columns=str.capitalize)
     caption = f"The paper's variants of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
     listed = table(shown, caption, align="l" + "r" * wide.shape[1])
-    words = f"By the labels the best are {_best(own)}. Whoever picks one of them after looking has selected."
+    words = f"By *development* the best are {_best(own)}. Whoever picks one of them after looking has selected."
     if len(others):
         words += f" The scores of our extensions are none of these; the best of them are {_best(others)}."
     return f"{words}\n\n{listed}"
@@ -93,7 +93,7 @@ def ensembles(run: Run, settings, machine: str) -> str:
 
 
 def one_model(run: Run, settings, machine: str) -> str:
-    """In which cells the one network is shown to be better or worse than *mix* without labels."""
+    """In which cells the one network is shown to be better or worse than *mix*, fixed."""
     differences, rows = read_differences(run.differences), []
     machines = differences.loc[differences["machine"] != "all", "machine"].unique()
     for name, domain in itertools.product(machines, ("source", "target")):
@@ -102,8 +102,8 @@ def one_model(run: Run, settings, machine: str) -> str:
             rows.append((name, domain, effect(*more), verdict(*more[1:], ("better", "worse", "undecided"))))
     if not rows:
         return ABSENT
-    columns = ["Machine", "Domain", "*Integrated* minus *mix* (points)", "So it is"]
-    caption = "*Integrated* minus *mix* without labels, with paired bootstrap intervals over clips."
+    columns = ["Machine", "Domain", "*Integrated* minus *mix*, fixed (points)", "So it is"]
+    caption = "*Integrated* minus *mix*, fixed, with paired bootstrap intervals over clips."
     caption += link("downloads/table1_differences.csv")
     return table(pd.DataFrame(rows, columns=columns), caption, align="llrl")
 
@@ -119,7 +119,7 @@ def table1(run: Run, settings, machine: str) -> str:
     both = pd.DataFrame(ranks).dropna().rank(ascending=False).astype(int)
     moved = both[both["development"] != both["fixed"]]
     shown = moved.reset_index(names="Method").rename(
-        columns={"development": "Rank as in the paper", "fixed": "Rank without labels"}
+        columns={"development": "Rank, *development*", "fixed": "Rank, *fixed*"}
     )
     caption = f"Rows whose rank changes (of {len(both)})."
     return table(shown, caption, align="lrr") if len(moved) else "No row changes its rank."
@@ -197,8 +197,8 @@ QUESTIONS: dict[str, tuple[str, Callable]] = {
     "autoencoder": ("Which way of pooling frames is best in each domain, and would you have guessed it?", autoencoder),
     "classifier": ("Which weight of the posterior is best in each domain?", classifier),
     "ensembles": ("How often do both halves of the test clips choose the same systems?", ensembles),
-    "one_model": ("In which cells is the one network shown to be better or worse than *mix*?", one_model),
-    "table1": ("Which rows change their rank if nothing may be selected by labels?", table1),
+    "one_model": ("In which cells is the one network shown to be better or worse than *mix*, fixed?", one_model),
+    "table1": ("Which rows change their rank from *development* to *fixed*?", table1),
     "audit": ("What is the harmonic mean of the printed cells of *BC*?", audit),
     "ablations": ("Which changes stay decided if the number of intervals is taken into account?", ablations),
     "claims": ("How many test clips would it take to decide what is undecided?", claims),

@@ -10,6 +10,8 @@ from asdlib import params
 
 PAPER_SIZE = "paper_size.csv"
 """what ``benchmarks/gpu.py --paper-size`` measured, next to the figures of ``make gpu``"""
+FIXED, BEST = "fixed", "development"
+"""selections of the variant of a score: the first of the settings, or the best by the labels of the test clips"""
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 HOURS = {
     "whole profile without baselines": "GPU hours",
@@ -129,9 +131,10 @@ def paper_size(path: Path) -> str:
     if not path.is_file():
         return "No network was trained at the paper's size: `python benchmarks/gpu.py --paper-size DATA` does it.\n"
     found = pd.read_csv(path)
+    found["variant"] = found["variant"].replace("without labels", FIXED)
     compared = found[found["profile"] == "difference"].set_index(["branch", "machine", "domain", "variant"])
     found = found[found["profile"] != "difference"]
-    found["variant"] = found["variant"].where(found["variant"] == "without labels", "best by labels")
+    found["variant"] = found["variant"].where(found["variant"] == FIXED, BEST)
     keys = ["branch", "machine", "domain", "variant"]
     best = found.groupby([*keys, "profile", "seed"], sort=False)["value"].max()
     wide = best.groupby([*keys, "profile"], sort=False).mean().unstack("profile")
@@ -145,11 +148,11 @@ def paper_size(path: Path) -> str:
     words = {"quick": "`quick`", "paper_size": "the paper's size"}
     counts = ", ".join(f"{count:,.0f} for the {key[1]} of {words[key[0]]}" for key, count in steps.items())
     seeds = found["seed"].nunique()
-    columns = ["Branch", "Machine type", "Domain", "Score", "quick", "Paper's size", "Difference"]
+    columns = ["Branch", "Machine type", "Domain", "Selection", "quick", "Paper's size", "Difference"]
     caption = (
         "The base candidates of `quick` and networks of the paper's size, trained longer on the same clips: harmonic "
-        "mean of AUC and pAUC, per cent, and points with a paired 95 % interval over clips, where no label chose the "
-        f"score. Steps: {counts}. {where}; {'one seed' if seeds == 1 else f'{seeds} seeds'}."
+        "mean of AUC and pAUC, per cent, and points, by *fixed* with a paired 95 % interval over clips. The "
+        f"variant of the score is selected. Steps: {counts}. {where}; {'one seed' if seeds == 1 else f'{seeds} seeds'}."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "paper-size-table", "llllrrr")
 

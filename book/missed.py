@@ -40,7 +40,7 @@ def missed(run: Run, settings, machine: str) -> str:
         f"below the clip. A part hears a fault if they are {100 * HEARD:.0f} % or more, which by each part "
         f"about one normal clip in {1 / (1 - HEARD):.0f} reaches, too. The sound is the plain log-mel, measured "
         "without a network; reconstruction, pooling and embedding are those of the first candidate of each branch; the "
-        "combination is fixed by the settings."
+        "selection of the combination is *fixed*."
     )
     last = chosen["missed"]
     heard = ranks[ranks[last["clip"]] >= HEARD].groupby("place")["name"].agg(list).to_dict()

@@ -37,9 +37,8 @@ def ensembles(run: Run, settings, machine: str) -> str:
     caption = (
         f"Both ensembles on {machine} and *mix*: harmonic mean of AUC and pAUC, per cent, and the difference in "
         "percentage points with its interval; the mean of both ensembles' ranks instead of their normalised scores; "
-        "the range of the middle half of the normal clips in the scores that *mix* averages. Cross-fitted figures are "
-        "means over two halves of the clips, and pAUC of fewer normal clips is biased upwards: compare figures within "
-        "a selection only."
+        "the range of the middle half of the normal clips in the scores that *mix* averages. Compare figures within a "
+        "selection only ({ref}`why <selections>`)."
     )
     shown = table(pd.DataFrame(rows, columns=columns), caption, "mix-and-branches", "ll" + "r" * 7)
     compared = _verdict_on_mix(cells) + _without_labels(differences, machine)
@@ -80,12 +79,12 @@ def _verdict_on_mix(cells: list[tuple]) -> str:
 
 
 def _without_labels(differences: pd.DataFrame, machine: str) -> str:
-    """How far *mix* without labels is from the cross-fitted one, both by the same halves of the clips."""
+    """How far *mix* by *fixed* is from the cross-fitted one, both by the same halves of the clips."""
     pair = (MIX, "fixed"), (MIX, "cross-fitted")
     leads = {domain: paired(differences, *pair, machine, domain)[0] for domain in ("source", "target")}
     compared = [f"{signed(lead)} points in the {domain} domain" for domain, lead in leads.items() if not np.isnan(lead)]
     words = " and ".join(compared)
-    return f" Without any label *mix* differs from the cross-fitted one on the same halves by {words}." * bool(words)
+    return f" By *fixed* it differs from *cross-fitted* on the same halves by {words}." * bool(words)
 
 
 def _over_machines(differences: pd.DataFrame) -> str:
@@ -124,12 +123,12 @@ def _reason(cells: list[tuple]) -> str:
             f"{wide[1]} ensemble spread {wide[0] / narrow[0]:.1f} times as far as those of the {narrow[1]} ensemble. "
         )
     counted = []
-    for labels, which in (("with labels", {"development", "cross-fitted"}), ("without", {"fixed"})):
-        better = [cell["ranks"] > cell[MIX] for selection, _, cell, _ in cells if selection in which]
-        counted += [f"{sum(better)} of {len(better)} cells chosen {labels}"] if better else []
+    for which in SELECTIONS:
+        better = [cell["ranks"] > cell[MIX] for selection, _, cell, _ in cells if selection == which]
+        counted += [f"{sum(better)} of {len(better)} cells by *{which}*"] if better else []
     return words + (
         "In a mean of ranks both branches count alike whatever their tails, so where it exceeds *mix*, the tails cost "
-        f"*mix* something: in {' and '.join(counted)}.{_costs(cells)}"
+        f"*mix* something: in {', '.join(counted)}.{_costs(cells)}"
     )
 
 

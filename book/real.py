@@ -26,8 +26,8 @@ CAUTION = (
     "DCASE2021."
 )
 TUNED = {
-    True: "Its settings were tuned while looking at figures of these very test clips: no blind result, not even where "
-    "no label is used.",
+    True: "Its settings were tuned while looking at figures of these very test clips: no blind result, not even by the "
+    "selection *fixed*.",
     False: "Its settings were fixed before anybody saw a figure of these test clips.",
 }
 """what ``settings_tuned_on_these_clips`` of a stored run's record means"""
@@ -56,12 +56,12 @@ def stamp(folder: Path) -> tuple[str, str]:
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     over_seeds = [folder / name for name in ("table1_seeds.csv", "ablations.csv") if (folder / name).is_file()]
     seeds = f"{pd.read_csv(over_seeds[0])['seeds'].max()} seeds." if over_seeds else "One seed."
-    first = (
-        f"**{record['title']}.** Profile `{record['profile']}`. {CAUTION} {tuned(record)} {seeds} **The recordings are "
-        "not part of "
+    first = f"**{record['title']}: a stored run**, not the run of other pages"
+    facts = (
+        f"Profile `{record['profile']}`. {CAUTION} {tuned(record)} {seeds} The recordings are not part of this project. {day(record['date'])}; "
+        f"{record['hours'] * 60:.0f} min in all stages; commit `{record['commit']}`."
     )
-    facts = f"{day(record['date'])}; {record['hours'] * 60:.0f} min in all stages; commit `{record['commit']}`."
-    return first + "this project, so this page shows a stored run, not the run that the other pages show**", facts
+    return first, facts
 
 
 def tuned(record: dict) -> str:

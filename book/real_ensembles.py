@@ -51,12 +51,16 @@ def gains(differences: pd.DataFrame) -> str:
     return table(pd.DataFrame(shown, columns=columns), caption, "real-gains", "llrrr", "5 3 5 5 5")
 
 
-LOOKED = {"development": "All labels", "first": "Labels of the second half", "second": "Labels of the first half"}
+LOOKED = {
+    "development": "Development",
+    "first": "Cross-fitted, by the second half",
+    "second": "Cross-fitted, by the first half",
+}
 """what each choice looked at; the cross-fitted ones are reported on the half that they are named after"""
 
 
 def choices(folder: Path) -> str:
-    """What each way of selecting chose by labels, side by side."""
+    """What each selection by labels chose, side by side."""
     frame = pd.read_csv(folder / "choices.csv", dtype=str, keep_default_na=False)
     frame = frame[(frame["selection"] != "fixed") & ~frame["row"].isin([block.mix for block in BLOCKS])]
     cells: dict[tuple[str, str], dict[str, str]] = {}
@@ -68,7 +72,7 @@ def choices(folder: Path) -> str:
         cells.setdefault((row, item.domain), {})[LOOKED[item.fold or item.selection]] = text
     shown = pd.DataFrame([{"Row": row, "Domain": domain} | texts for (row, domain), texts in cells.items()])
     caption = (
-        "What was chosen on the stand-in by the labels of all test clips and of either half, as candidate/variant; in "
-        "brackets its figure on the clips that were looked at, per cent."
+        "What was selected on the stand-in by the labels of all test clips and of either half, as candidate/variant; "
+        "in brackets its figure on the clips that were looked at, per cent."
     )
     return table(shown.fillna(tables.BLANK), caption, "real-choices", "lllll", "3 2 5 5 5")

@@ -32,9 +32,9 @@ def of_chapter(name: str, stamp: str, facts: str) -> tuple[str, ...]:
 
 
 def stamped(text: str, stamp: str, facts: str, settings: str = "settings") -> str:
-    """A page with a box below its title: what the data are, what made the run, and a link to all that was set."""
+    """A page with a box below its title: what the data are; then what made the run, and a link to all that was set."""
     title, _, rest = text.partition("\n")
     if not title.startswith("# "):
         raise AsdError(f"a chapter begins with {title!r}; expected a title")
     words = "How this was made" if settings.endswith("-made") else "All settings"
-    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n{facts} {{ref}}`{words} <{settings}>`.\n:::\n{rest}"
+    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n\n{facts} {{ref}}`{words} <{settings}>`.\n:::\n{rest}"

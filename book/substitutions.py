@@ -17,6 +17,7 @@ from generated import there
 
 from asdlib import params
 from asdlib.classifier import clip_outputs
+from asdlib.evaluation.render import typeset
 from asdlib.paths import Run
 
 
@@ -59,6 +60,7 @@ def values(settings, numbers: dict[str, float]) -> dict:
     '75.06'
     """
     texts = {
-        name: f"{100 * value:.2f}" if isinstance(value, float) else f"{value:,}" for name, value in numbers.items()
+        name: typeset(f"{100 * value:.2f}") if isinstance(value, float) else f"{value:,}"
+        for name, value in numbers.items()
     }
     return texts | {"settings": settings.resolved(), "published": params.load("paper").resolved(), "values": numbers}

@@ -181,7 +181,7 @@ def false_alarms(frame: pd.DataFrame, name: str = "false-alarms") -> str:
         (row, len(part), int((part["inside"] == "yes").sum()), percent(part["false_alarms"].mean()))
         for row, part in stated.groupby("row", sort=False)
     ]
-    columns = ["Row (fixed by the settings)", "Sections", "Inside the stated interval", "Mean rate, %"]
+    columns = ["Row (*fixed*)", "Sections", "Inside the stated interval", "Mean rate, %"]
     summary = table(
         pd.DataFrame(counts, columns=columns),
         "Source domain: in how many sections the measured rate of false alarms lies inside the stated interval.",

@@ -153,7 +153,7 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
     settings, run = done
     text = answers.ensembles(run, settings, "fan")
     frame = pd.read_csv(run.system("ensemble", "fan") / "scores.csv", dtype={"section": str}).fillna({"fold": ""})
-    ahead, ranked = 0, {"fixed": [], "chosen": []}
+    ahead, ranked = 0, {selection: [] for selection in ensemble.SELECTIONS}
     for selection, domain, *cells in rows(text):
         part = frame[(frame["selection"] == selection) & (frame["domain"] == domain)]
         keys = ["section", "fold", "label", "clip", "split"]
@@ -167,7 +167,7 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
         assert float(cells[4]) == pytest.approx(ranks, abs=0.006)
         assert float(cells[3].split()[0]) == pytest.approx(values[2] - max(values[:2]), abs=0.006)
         ahead += values[2] > max(values[:2])
-        ranked["fixed" if selection == "fixed" else "chosen"].append(ranks > values[2])
+        ranked[selection].append(ranks > values[2])
         if selection == "development":  # normalised by the test clips
             for name, spread in zip(("AE ensemble", "BC ensemble"), cells[5:], strict=True):
                 scaled = test.groupby("section")[name].transform(lambda own: (own - own.mean()) / own.std(ddof=0))
@@ -175,9 +175,7 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
                 width = (normal.quantile(0.75) - normal.quantile(0.25)).mean()
                 assert float(spread) == pytest.approx(width, abs=0.006)
     assert len(rows(text)) == 6 and f"in {ahead} of 6 cells" in text
-    counts = [f"{sum(found)} of {len(found)} cells chosen {words}"
-              for found, words in ((ranked["chosen"], "with labels"), (ranked["fixed"], "without"))]  # fmt: skip
-    assert " and ".join(counts) in text
+    assert ", ".join(f"{sum(found)} of {len(found)} cells by *{name}*" for name, found in ranked.items()) in text
     assert re.search(r"clips of the BC ensemble spread \d+\.\d times", text), "the autoencoders have a long tail"
 
 
@@ -187,7 +185,7 @@ def test_mix_without_labels_is_compared_with_the_cross_fitted_one_on_the_same_ha
     frame = frame[(frame["split"] == "test") & frame["system"].str.endswith(f"/{MIX}")]
     half = frame[frame["selection"] == "cross-fitted"].set_index("clip")["fold"]
     frame = frame.assign(fold=frame["clip"].map(half))
-    words = answers.ensembles(run, settings, "fan").partition("Without any label")[2].partition("\n")[0]
+    words = answers.ensembles(run, settings, "fan").partition("By *fixed* it differs")[2].partition("\n")[0]
     for domain in ("source", "target"):
         parts = [
             frame[(frame["selection"] == name) & (frame["domain"] == domain)] for name in ("fixed", "cross-fitted")

@@ -549,7 +549,7 @@ def test_the_reference_has_every_module():
 def test_values_for_prose():
     settings = params.load("smoke")
     named = substitutions.values(settings, {"mix": 0.750623, "optimism_mix": -0.0123, "test_clips": 1234})
-    assert (named["mix"], named["optimism_mix"], named["test_clips"]) == ("75.06", "-1.23", "1,234")
+    assert (named["mix"], named["optimism_mix"], named["test_clips"]) == ("75.06", "−1.23", "1,234")
     assert named["settings"]["profile"] == "smoke" and named["values"]["mix"] == 0.750623
 
 
@@ -642,9 +642,7 @@ def test_claims_show_verdict_first_and_real_data_next_to_it():
     first = [part.strip() for part in lines[0].strip("|").split(" | ")]
     assert "contradicted" in first[0] and "holds" in first[2] and "holds" in first[3] and "(2021, AE only)" in first[3]
     assert first[1] == "“outperform the baseline significantly” (Sec. 4)"
-    assert (
-        "**−1.00 (−2.00 to −0.10)**; selected as in the paper +3.00; without labels +4.00 (+1.00 to +5.00)" in first[4]
-    )
+    assert "**−1.00 (−2.00 to −0.10)**; *development* +3.00; *fixed* +4.00 (+1.00 to +5.00)" in first[4]
     assert first[5] == "480 clips, 2 sections, 3 seeds"
     assert "not run" in lines[1] and "c: no songs" in lines[1] and claims.MULTIPLICITY in text
     assert verdicts.counts(frame) == "0 hold, 1 is contradicted, 0 are undecided, and 1 was not run"
@@ -921,8 +919,8 @@ def test_the_papers_size_is_shown_or_called_not_trained(tmp_path):
     pd.concat([table, pd.DataFrame([change])]).to_csv(path, index=False)
     text = gpu_figures.paper_size(path)
     assert (
-        "| without labels | 60.00 | 65.00 | +5.00 (−1.00 to +11.00) |" in text
-        and "| best by labels | 70.00 | 65.00 | −5.00 |" in text
+        "| fixed | 60.00 | 65.00 | +5.00 (−1.00 to +11.00) |" in text
+        and "| development | 70.00 | 65.00 | −5.00 |" in text
     )
     assert "an H100, commit `abc`; one seed" in text and "500 for the autoencoder of `quick`" in text
     assert "size: not trained" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
