@@ -58,8 +58,8 @@ def stamp(folder: Path) -> tuple[str, str]:
     seeds = f"{pd.read_csv(over_seeds[0])['seeds'].max()} seeds." if over_seeds else "One seed."
     first = f"**{record['title']}: a stored run**, not the run of other pages"
     facts = (
-        f"Profile `{record['profile']}`. {CAUTION} {tuned(record)} {seeds} The recordings are not part of this project. {day(record['date'])}; "
-        f"{record['hours'] * 60:.0f} min in all stages; commit `{record['commit']}`."
+        f"Profile `{record['profile']}`. {CAUTION} {tuned(record)} {seeds} The recordings are not part of this "
+        f"project. {day(record['date'])}; {record['hours'] * 60:.0f} min in all stages; commit `{record['commit']}`."
     )
     return first, facts
 

@@ -29,9 +29,10 @@ def stamp(folder: Path) -> tuple[str, str]:
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     first = "**Other people's systems: stored tables**, not the run of other pages"
     facts = (
-        "Scores of real recordings, the development clips of DCASE2022 and DCASE2021. None of the systems is the paper's, and the "
-        f"score files are not part of this project. {day(record['date'])}; {record['resamples']} resamples; "
-        f"{record['seconds'] / 60:.0f} min; commit `{record['commit']}`."
+        "Scores of real recordings, the development clips of DCASE2022 and DCASE2021. None of the systems is the "
+        "paper's, and the score files are not part of this project. "
+        f"{day(record['date'])}; {record['resamples']} resamples; {record['seconds'] / 60:.0f} min; commit "
+        f"`{record['commit']}`."
     )
     return first, facts
 

@@ -712,7 +712,7 @@ def test_false_alarms_and_flags_are_shown():
     alarms = [("AE", "", "fan", "00", "source", 1.0, 20, 0.1, 0.0, 0.2, 30, 0.3, "no", 0.5),
               ("AE", "", "fan", "00", "target", 1.0, 20, 0.1, np.nan, np.nan, 30, 0.3, "", 0.5)]  # fmt: skip
     text = tables.false_alarms(pd.DataFrame(alarms, columns=false_alarms.COLUMNS))
-    assert "| AE | 1 | 0 | 30.00 |" in text and "no promise" in text and "| 0.0 to 20.0 | 30.00 | **no** |" in text
+    assert "| AE | 1 | 0 | 30.00 |" in text and "no promise" in text and "| 0.00 to 20.00 | 30.00 | **no** |" in text
     flags = pd.DataFrame([("Baseline (AE)", "x", "fan", "00", "source", "calls 100% outliers")], columns=health.COLUMNS)
     text = tables.health_notes(flags)
     assert ":::{warning}" in text and "Baseline (AE) (x), fan 00 source" in text and "100 % outliers" in text
