@@ -84,7 +84,7 @@ def _without_labels(differences: pd.DataFrame, machine: str) -> str:
     leads = {domain: paired(differences, *pair, machine, domain)[0] for domain in ("source", "target")}
     compared = [f"{signed(lead)} points in the {domain} domain" for domain, lead in leads.items() if not np.isnan(lead)]
     words = " and ".join(compared)
-    return f" By *fixed* it differs from *cross-fitted* on the same halves by {words}." * bool(words)
+    return f" By *fixed*, *mix* differs from its *cross-fitted* figure on the same halves by {words}." * bool(words)
 
 
 def _over_machines(differences: pd.DataFrame) -> str:

@@ -185,7 +185,7 @@ def test_mix_without_labels_is_compared_with_the_cross_fitted_one_on_the_same_ha
     frame = frame[(frame["split"] == "test") & frame["system"].str.endswith(f"/{MIX}")]
     half = frame[frame["selection"] == "cross-fitted"].set_index("clip")["fold"]
     frame = frame.assign(fold=frame["clip"].map(half))
-    words = answers.ensembles(run, settings, "fan").partition("By *fixed* it differs")[2].partition("\n")[0]
+    words = answers.ensembles(run, settings, "fan").partition("By *fixed*, *mix* differs")[2].partition("\n")[0]
     for domain in ("source", "target"):
         parts = [
             frame[(frame["selection"] == name) & (frame["domain"] == domain)] for name in ("fixed", "cross-fitted")

@@ -169,7 +169,7 @@ document.addEventListener("DOMContentLoaded", () => {
       :is(.cell_output, .scrolls) table.numbers:not(.table1)`).forEach(carded);
   }
   document.querySelectorAll("table.words").forEach(headed);
-  document.querySelectorAll(".bd-article :is(div.cell_output, div.scrolls) table:not(.words)").forEach(aligned);
+  document.querySelectorAll(".bd-article :is(div.cell_output, div.scrolls) table:not(.words, .table1)").forEach(aligned);
   document.querySelectorAll(`.bd-article :is(figure, pre, div.cell_output, div.output, div.math, div.scrolls,
     .pst-scrollable-table-container)`).forEach(scrolls);
   document.querySelectorAll("table:has(thead button)").forEach(sortable);
