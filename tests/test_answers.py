@@ -109,7 +109,7 @@ def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
             part = frame[(frame["section"] == section) & (frame["system"] == f"autoencoder/c0/{name}")]
             both = [part.loc[part["domain"] == domain, "score"].tolist() for domain in ("source", "target")]
             above = statistics.mean(two > one for one, two in itertools.product(*both))
-            assert share == f"{100 * above:.0f} %"
+            assert share == f"{100 * above:.0f}"
             assert [float(source), float(target)] == pytest.approx(list(map(statistics.median, both)), abs=0.006)
             gaps.append(abs(above - 0.5))
         narrower += gaps[1] < gaps[0]
@@ -338,13 +338,12 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
     largest, changed = pages["generated/ablations_largest.md"], everything[everything["change"] != ""]
     count = int((changed["low"] < changed["high"]).sum())
     for branch, part in changed.groupby("branch"):
-        for verb, sign in (("gains", 1), ("loses", -1)):
+        for noun, sign in (("gain", 1), ("loss", -1)):
             item = part.loc[(sign * part["difference"]).idxmax()]
             spread = (item["high"] - item["low"]) / 2 / statistics.NormalDist().inv_cdf(0.975)
             chance = 2 * statistics.NormalDist().cdf(-abs(item["low"] + item["high"]) / 2 / spread)
-            words = (
-                rf"he {branch} {verb} most from [^;]*`{item['variant']}` .{100 * abs(item['difference']):.2f} [^;]*, "
-            )
+            size = f"{100 * abs(item['difference']):.2f}"
+            words = rf"he largest {noun} of the {branch} is by [^;]*`{item['variant']}` .{size} [^;]*, "
             assert re.search(words + ("decided" if chance < 0.05 / count else "not decided"), largest)
     masking = pages["generated/ablations_masking.md"]
     for item in everything[everything["candidate"] == "no_masking"].itertuples():
