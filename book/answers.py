@@ -106,9 +106,10 @@ def classifier(run: Run, settings, machine: str) -> str:
         more = interval(resampled.difference(keys[1], keys[0], domain=domain), options.confidence)
         rows.append((domain, *(percent(*figure) for figure in figures), effect(*more)))
         places = [_against_chance(*figure) for figure in figures]
-        better = verdict(*more[1:], ("better than it", "worse than it", "not shown to be better or worse"))
+        better = verdict(*more[1:], ("is better than", "is worse than", "is not shown to be better or worse than"))
         lines.append(
-            f"* {domain}: the paper's score {places[0]}; the Mahalanobis distance {places[1]}, and is {better}."
+            f"* {domain}: the paper's score {places[0]}; the Mahalanobis distance {places[1]}, and {better} the paper's "
+            "score."
         )
     caption = (
         f"`{candidate}` on {machine}: harmonic mean of AUC and pAUC over the sections, per cent, and the difference in "

@@ -19,6 +19,7 @@ from asdlib import metrics, origin, scores
 from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import paper
 from asdlib.evaluation.claims_paper import FEW
+from asdlib.evaluation.rows import SYSTEMS
 from asdlib.paths import BASELINES, Run
 
 ABLATIONS = Path(__file__).parent / "results" / "ablations"
@@ -34,15 +35,16 @@ def data(run: Run, settings, machine: str) -> str:
 
 
 def baselines(run: Run, settings, machine: str) -> str:
-    """Where the Mahalanobis distance is not behind the two networks."""
+    """Where the Mahalanobis distance is shown to be ahead of the better of the two networks, or behind it."""
     frame = metrics.sections(scores.read([run.scores(name, machine) for name in BASELINES]), settings.evaluation.p)
     cells = metrics.cells(frame).pivot(index="domain", columns="system", values="value")
-    trained = cells[["frame_autoencoder", "mobilenet"]].max(axis=1)
-    lines = []
-    for domain, best in trained.items():
-        value = cells.at[domain, "mahalanobis"]
+    rows, differences, lines = {system: row for row, system in SYSTEMS.items()}, read_differences(run.differences), []
+    for domain, better in cells[["frame_autoencoder", "mobilenet"]].idxmax(axis=1).items():
+        value, best = cells.loc[domain, ["mahalanobis", better]]
+        lead = paired(differences, (rows["mahalanobis"], ""), (rows[better], ""), machine, domain)
+        place = verdict(*lead[1:], ("is ahead", "is behind", "is not shown to be ahead or behind"))
         words = f"*Mahalanobis* reaches {percent(value)} %, the better network {percent(best)} %"
-        lines.append(f"* {machine}, {domain}: {words}; the simple distance is {'not ' if value >= best else ''}behind.")
+        lines.append(f"* {machine}, {domain}: {words}; the simple distance {place} ({effect(*lead)} points).")
     return "\n".join(lines)
 
 

@@ -129,7 +129,7 @@ def test_the_classifiers_scores_are_judged_by_their_intervals(done):
         line = next(line for line in text.splitlines() if line.startswith(f"* {domain}: "))
         assert shown[0][1] < 50 < shown[0][2] and "the paper's score cannot be told from chance" in line
         assert shown[1][1] > 50 and "the Mahalanobis distance lies above chance" in line
-        assert shown[2][1] > 0 and line.endswith("is better than it.")
+        assert shown[2][1] > 0 and line.endswith("is better than the paper's score.")
     assert len(rows(text)) == 2
 
 
