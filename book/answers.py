@@ -108,8 +108,8 @@ def classifier(run: Run, settings, machine: str) -> str:
         places = [_against_chance(*figure) for figure in figures]
         better = verdict(*more[1:], ("is better than", "is worse than", "is not shown to be better or worse than"))
         lines.append(
-            f"* {domain}: the paper's score {places[0]}; the Mahalanobis distance {places[1]}, and {better} the paper's "
-            "score."
+            f"* {domain}: the paper's score {places[0]}; the Mahalanobis distance {places[1]}, and {better} the "
+            "paper's score."
         )
     caption = (
         f"`{candidate}` on {machine}: harmonic mean of AUC and pAUC over the sections, per cent, and the difference in "
