@@ -37,10 +37,10 @@ def writing(path: Path | str, folder: bool = False, last: str | None = None) -> 
         place.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary(place, folder)
         yield temporary
-        for file in temporary.rglob("*") if folder else [temporary]:
+        for file in [temporary, *temporary.rglob("*")]:
             _flush(file)
-        with contextlib.suppress(OSError):  # some file systems have no permissions
-            temporary.chmod(0o755 if folder else 0o644)
+            with contextlib.suppress(OSError):  # some file systems have no permissions
+                file.chmod(0o755 if file.is_dir() else 0o644)  # safetensors' and tempfile's are their owner's alone
         if last is not None:
             _move(temporary, path, last)
         elif folder:

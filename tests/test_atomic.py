@@ -78,10 +78,15 @@ def test_written_files_are_readable_by_others(tmp_path):
     with atomic.writing(tmp_path / "file.txt") as temporary:
         assert temporary.suffix == ".txt"  # libraries choose a format by it
         temporary.write_text("x")
-    with atomic.writing(tmp_path / "folder", folder=True):
-        pass
-    assert (tmp_path / "file.txt").stat().st_mode & 0o777 == 0o644
-    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
+    with atomic.writing(tmp_path / "folder", folder=True) as temporary:
+        (temporary / "inner").mkdir(0o700)
+        (temporary / "inner" / "file").touch(0o600)  # as safetensors does
+    with atomic.writing(tmp_path / "folder", folder=True, last="z") as temporary:
+        (temporary / "a").touch(0o600)
+        (temporary / "z").touch(0o600)
+    modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    files = dict.fromkeys(["file.txt", "folder/inner/file", "folder/a", "folder/z"], 0o644)
+    assert modes == files | {"folder": 0o755, "folder/inner": 0o755}
 
 
 def test_json_is_whole_readable_and_without_nan(tmp_path):

@@ -17,6 +17,7 @@ def fit(arguments) -> int:
         overrides=assignments(arguments.set),
         jobs=arguments.jobs,
         replace=arguments.replace,
+        statistics_only=arguments.statistics_only,
         ignore_names=arguments.ignore_names,
     )
     print(card.read_text(encoding="utf-8"))

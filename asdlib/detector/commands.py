@@ -37,6 +37,7 @@ def fit(
     overrides: dict,
     jobs: int,
     replace: bool,
+    statistics_only: bool,
     ignore_names: bool,
 ) -> Path:
     """Fit a detector and write it; unfinished work is kept next to it, so that the same command resumes.
@@ -52,6 +53,7 @@ def fit(
         overrides: Settings to change.
         jobs: Number of networks to train at a time.
         replace: Whether to replace a detector in ``out``.
+        statistics_only: Whether to train no network.
         ignore_names: Whether to accept recordings whose names say that they are anomalous.
 
     Returns:
@@ -67,7 +69,7 @@ def fit(
             "ready"
         )
     work = out.with_name(f".{out.name}.work")
-    detector = asdlib.detector.Detector(profile, false_alarm_rate, overrides, level_limit)
+    detector = asdlib.detector.Detector(profile, false_alarm_rate, overrides, level_limit, statistics_only)
     for number in (signal.SIGTERM, signal.SIGHUP):  # end like Ctrl-C, unless nohup asks to ignore the signal
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

@@ -37,12 +37,14 @@ class Detector(OutlierMixin, BaseEstimator):
         level_limit: By how many dB the level of a recording may lie outside the range that was learnt. Within the limit
             the level does not matter; beyond it the verdict is that the level changed. 0 makes level and response a
             part of the sound.
+        statistics_only: Whether :meth:`fit` trains no network. The detector then consists of statistics of the spectrum
+            (:mod:`asdlib.detector.statistics`), is fitted in less than a minute, and all clips set its thresholds.
 
     Attributes:
         sections_: Names of the sections.
         card_: The model card, Markdown.
-        held_out_: Scores of the held-out clips, each as if it were new, one row per clip and branch: ``section, domain,
-            branch, score``.
+        held_out_: Scores of the held-out clips, normalised by themselves, one row per clip and branch: ``section,
+            domain, branch, score``.
         warnings_: Warnings about the recordings, one sentence each (after :meth:`fit`).
 
     .. code-block:: python
@@ -58,11 +60,13 @@ class Detector(OutlierMixin, BaseEstimator):
         false_alarm_rate: float = 0.1,
         overrides: dict | None = None,
         level_limit: float = level.LIMIT,
+        statistics_only: bool = False,
     ):
         self.profile = profile
         self.false_alarm_rate = false_alarm_rate
         self.overrides = overrides
         self.level_limit = level_limit
+        self.statistics_only = statistics_only
 
     @property
     def false_alarm_rate(self) -> float:
@@ -87,7 +91,7 @@ class Detector(OutlierMixin, BaseEstimator):
         jobs: int = 1,
         ignore_names: bool = False,
     ) -> "Detector":
-        """Train both branches on normal recordings and set thresholds on some that are held out.
+        """Train both branches, or statistics alone, on normal recordings and set thresholds on some that are held out.
 
         Args:
             X: A folder of recordings; or of sub-folders of them, each a section (one particular machine, say); or a
@@ -108,6 +112,12 @@ class Detector(OutlierMixin, BaseEstimator):
         check_rate(self.false_alarm_rate)
         if not self.level_limit >= 0:
             raise DetectorError(f"level_limit is {self.level_limit}; expected a number of dB, or 0")
+        outliers = [outliers] if isinstance(outliers, str | Path) else list(outliers)
+        if self.statistics_only and outliers:
+            raise DetectorError(
+                "outliers were given, which only networks learn from, and statistics_only, which trains no network; "
+                "leave one of them out"
+            )
         place = Path(work) if work is not None else self._temporary_folder()
         recordings = sources.find(write_files(X, place / "arrays"), changed, outliers, ignore_names)
         folder, self.warnings_ = fit(
@@ -119,6 +129,7 @@ class Detector(OutlierMixin, BaseEstimator):
             false_alarm_rate=self.false_alarm_rate,
             overrides=self.overrides,
             level_limit=self.level_limit,
+            statistics_only=self.statistics_only,
         )
         return self._take(store.load(folder), folder)
 
@@ -171,7 +182,9 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         stored = store.load(Path(path))
         rate, limit = stored.facts.false_alarm_rate, stored.facts.level_limit
-        return cls(stored.settings.resolved(), rate, level_limit=limit)._take(stored, Path(path))
+        alone = not stored.facts.has_networks
+        loaded = cls(stored.settings.resolved(), rate, level_limit=limit, statistics_only=alone)
+        return loaded._take(stored, Path(path))
 
     def _temporary_folder(self) -> Path:
         """Create a folder that is deleted together with this object."""
@@ -241,7 +254,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     @property
     def offset_(self) -> float:
-        """Minus the threshold of one window of the first section."""
+        """Minus the threshold of one window of the first section, among the held-out clips alone."""
         judge = self._fitted()
         samples = judge.stored.facts.samples(judge.stored.settings.data.sample_rate)[0]
         return -float(judge.limits[judge.stored.facts.codes[0], "source", samples][ENSEMBLE].threshold())

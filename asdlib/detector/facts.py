@@ -34,16 +34,21 @@ class Facts(params.Strict):
     """levels of the normal recordings by section and domain (``00/source``)"""
     false_alarm_rate: Annotated[float, Field(gt=0, lt=1)]
     """intended rate of false alarms, for one window"""
-    autoencoder: Annotated[list[str], Field(min_length=1)]
-    """candidates of the autoencoder branch"""
+    autoencoder: list[str]
+    """candidates of the autoencoder branch; empty if the detector consists of statistics alone"""
     classifier: list[str]
-    """candidates of the classifier branch; empty if there were no outliers"""
+    """candidates of the classifier branch; empty if there were no outliers, or no autoencoder either"""
     missing: list[str]
     """candidates of the profile that could not be trained, each with the reason"""
     outliers: list[str]
     """names of the outliers' folders"""
     record: dict
     """record of how it was made (:mod:`asdlib.records`)"""
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether there are networks, and not statistics alone."""
+        return bool(self.autoencoder)
 
     @property
     def codes(self) -> list[str]:

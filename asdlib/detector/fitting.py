@@ -21,6 +21,7 @@ def fit(
     false_alarm_rate: float,
     overrides: dict | None,
     level_limit: float,
+    statistics_only: bool,
 ) -> tuple[Path, list[str]]:
     """Train both branches on normal recordings and set thresholds on some that are held out.
 
@@ -33,6 +34,7 @@ def fit(
         false_alarm_rate: Intended rate of false alarms.
         overrides: Settings to change.
         level_limit: By how many dB a level may lie outside the range that was learnt.
+        statistics_only: Whether to train no network.
 
     Returns:
         The folder of the detector, and warnings about the recordings.
@@ -41,16 +43,17 @@ def fit(
         asdlib.errors.AsdError: Recordings or settings cannot be used.
     """
     settings = train.build_settings(profile, overrides or {}, place)
-    asked = [settings.resolved(), repr(recordings), level_limit, false_alarm_rate]
+    asked = [settings.resolved(), repr(recordings), level_limit, false_alarm_rate, statistics_only]
     settings = train.build_settings(profile, overrides or {}, place / records.fingerprint(asked))
-    layout = lay_out(recordings, settings, false_alarm_rate, level_limit)
+    layout = lay_out(recordings, settings, false_alarm_rate, level_limit, statistics_only)
     for warning in layout.warnings:
         print(f"warning: {warning}", flush=True)
-    chosen, missing = train.choose_candidates(settings, recordings)
+    chosen, missing = train.choose_candidates(settings, recordings, statistics_only)
     codes = [f"{number:02d}" for number in range(len(recordings.sections))]
-    took = estimate.in_words(estimate.seconds(settings, chosen, codes, jobs))
     count = len(chosen["autoencoder"]) + len(chosen["classifier"]) * len(codes)
-    print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
+    if count:
+        took = estimate.in_words(estimate.seconds(settings, chosen, codes, jobs))
+        print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
     prepare_clips(settings)
     facts = Facts(
         format=FORMAT,
@@ -66,7 +69,8 @@ def fit(
         record={},
         **chosen,
     )
-    train.train(settings, chosen, facts.codes, jobs)
+    if count:
+        train.train(settings, chosen, facts.codes, jobs)
     written = Path(settings.runs) / "made"
     with atomic.writing(written, folder=True) as target:
         make.write(target, settings, facts, layout, began)

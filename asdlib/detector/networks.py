@@ -157,9 +157,9 @@ class Measurement:
     window: Window
     scores: dict[str, float]
     """score by system, ``<branch>/<candidate>``"""
-    frames: np.ndarray
-    """frame scores of the first autoencoder, (frames,)"""
-    errors: np.ndarray
+    frames: np.ndarray | None
+    """frame scores of the first autoencoder, if any, (frames,)"""
+    errors: np.ndarray | None
     """its signed errors, (frames, mels)"""
     spectrum: np.ndarray
     """log-mel spectrum in dB, (frames, bands)"""
@@ -181,7 +181,7 @@ def measure_window(
     """
     measured = {f"autoencoder/{name}": net.score(window) for name, net in autoencoders.items()}
     values = {system: value for system, (value, _, _) in measured.items()}
-    _, frames, errors = next(iter(measured.values()))
+    _, frames, errors = next(iter(measured.values()), (None, None, None))
     values |= {f"classifier/{name}": net.score(window) for name, net in classifiers.items()}
     samples = len(window.samples)
     usual = statistics.get(

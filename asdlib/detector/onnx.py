@@ -91,11 +91,13 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
         The ONNX files.
 
     Raises:
-        DetectorError: ``out`` exists and holds something else.
+        DetectorError: ``out`` exists and holds something else; or the detector has no networks.
         ModelError: The packages of the extra ``onnx`` are missing, or a file gives other values than PyTorch.
     """
     onnx_files.require_packages()
     facts, settings = read_facts(detector)
+    if not facts.has_networks:
+        raise DetectorError(f"{detector}: has no networks to export; it already runs without PyTorch")
     if out and out.exists() and not (out / runtime.INDEX).is_file():
         raise DetectorError(f"{out}: exists and holds no {runtime.INDEX}; give another folder")
     described, out = {}, out or detector / runtime.FOLDER

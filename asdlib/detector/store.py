@@ -9,7 +9,7 @@ It may also hold ONNX files, which are graphs of arithmetic for ONNX Runtime.
     settings.json       the settings of all networks
     recordings.csv      the recordings that it was made from, and which of them were held out
     calibration/<samples>.csv   scores of the held-out clips cut to so many samples, a score table (asdlib.scores)
-    usual.safetensors   frame scores and band errors of the held-out clips
+    usual.safetensors   frame scores and band errors of the held-out clips, if there are networks
     statistics.safetensors      spectra of normal clips (asdlib.detector.statistics)
     autoencoder/<candidate>/                    network and Gaussians
     classifier/<candidate>/[<section>/]         centroids and Gaussians of normal clips; networks
@@ -104,8 +104,11 @@ def open_networks(
 ) -> tuple[dict[str, AutoencoderCandidate], dict[str, ClassifierCandidate]]:
     """Open the networks of both branches, by candidate, with ONNX Runtime if it and the files exist, else with PyTorch.
 
-    They compute in float32 whatever the training's precision: thresholds set on one machine hold on any other.
+    They compute in float32 whatever the training's precision: thresholds set on one machine hold on any other. A
+    detector without networks needs neither.
     """
+    if not facts.has_networks:
+        return {}, {}
     settings = settings.model_copy(update={"precision": "float32"})
     for branch in ("autoencoder", "classifier"):
         for name in getattr(facts, branch):
@@ -146,7 +149,7 @@ def load(folder: Path) -> Stored:
             settings,
             *open_networks(settings, facts, folder),
             reference,
-            load_frames(folder),
+            load_frames(folder) if facts.has_networks else {},
             statistics.load(folder / statistics.FILE),
             pd.read_csv(folder / CLIPS, dtype=dict.fromkeys(TEXT, str), keep_default_na=False),
         )

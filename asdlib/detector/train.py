@@ -45,8 +45,12 @@ def build_settings(profile: str | Path | dict, overrides: dict, work: Path) -> p
     return params.load(profile, overrides)
 
 
-def choose_candidates(settings: params.Settings, recordings: Recordings) -> tuple[dict[str, list[str]], list[str]]:
+def choose_candidates(
+    settings: params.Settings, recordings: Recordings, statistics_only: bool
+) -> tuple[dict[str, list[str]], list[str]]:
     """Return the candidates of each branch that these recordings can train, and one sentence for each of the others."""
+    if statistics_only:
+        return {"autoencoder": [], "classifier": []}, []
     chosen = {"autoencoder": list(settings.autoencoder_candidates), "classifier": []}
     missing = []
     for name in settings.classifier_candidates:
