@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from paired import verdict
-from tables import BLANK, day, effect, percent, signed, table, typeset
+from tables import BLANK, day, effect, percent, table, typeset
 
 from asdlib.detector import Detector, calibration, cutting, level, survey
 from asdlib.evaluation.values import slug
@@ -121,7 +121,7 @@ def _kinds(kinds: pd.DataFrame, record: dict) -> str:
         f"`{record['commit']}`."
     )
     shown = kinds[["kind"]].rename(columns={"kind": "Fault"})
-    shown["Lead"] = [f"{signed(row.lead)} ({100 * row.low:.1f} to {100 * row.high:.1f})" for row in kinds.itertuples()]
+    shown["Lead"] = [effect(row.lead, row.low, row.high) for row in kinds.itertuples()]
     for name in ALL:
         shown[name[:1].upper() + name[1:]] = kinds[name].map(lambda value: f"{100 * value:.1f}")
     return table(shown, caption, "plain-detectors-table", "l" + "r" * (len(shown.columns) - 1))

@@ -47,10 +47,10 @@ class Settings(Strict):
     mahalanobis: Mahalanobis = Mahalanobis()
     autoencoder: Autoencoder = Autoencoder()
     autoencoder_candidates: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = {"base": {}}
-    """named overrides of ``autoencoder``; the first is the one used without labels"""
+    """named overrides of ``autoencoder``; the selection *fixed* uses all, and the first for the row *AE*"""
     classifier: Classifier = Classifier()
     classifier_candidates: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = {"base": {}}
-    """named overrides of ``classifier``; the first is the one used without labels"""
+    """named overrides of ``classifier``; the selection *fixed* uses all, and the first for the row *BC*"""
     integrated: Integrated = Integrated()
     ensemble: Ensemble = Ensemble()
     evaluation: Evaluation = Evaluation()
