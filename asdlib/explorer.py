@@ -93,7 +93,8 @@ class Explorer:
             for words, clip in {"this clip": (about, waveform), "a normal clip": (normal, None)}.items()
         ]
         judge = playground.load_judge(settings, about, waveform, *self.candidates, 1 - self.quantile.value)
-        verdict = playground.tabulate(playground.judge(judge, about, waveform))
-        figure = figures.scores(playground.held_out_scores(judge, about), verdict)
+        judged = playground.judge(judge, about, waveform)
+        verdict = playground.tabulate(judged)
+        figure = figures.scores(playground.held_out_scores(judged), verdict)
         plt.close(figure)  # else it is shown below the cell, too
         return [sound.players(heard), playground.show(verdict), figure]

@@ -151,14 +151,12 @@ def judge(loaded: Judge, clip: pd.Series, waveform: np.ndarray) -> Verdict:
     return loaded.judge(recording, clip["section"], changed=clip["domain"] == "target")
 
 
-def held_out_scores(loaded: Judge, clip: pd.Series) -> pd.DataFrame:
+def held_out_scores(verdict: Verdict) -> pd.DataFrame:
     """Return the scores of the held-out clips with which a clip is compared, one row per clip.
 
     Columns ``autoencoder``, ``classifier`` and ``ensemble``.
     """
-    (samples,) = loaded.stored.facts.samples(loaded.stored.settings.data.sample_rate)
-    limits = loaded.limits[loaded.key(clip["section"], clip["domain"], samples)]
-    return pd.DataFrame({name: limit.scores for name, limit in limits.items()})
+    return pd.DataFrame(verdict.held_out)
 
 
 def tabulate(verdict: Verdict) -> pd.DataFrame:

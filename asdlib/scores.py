@@ -54,7 +54,7 @@ def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
     if invalid:
         raise ScoreError(f"{origin}: section {invalid[0]!r} found; expected two digits such as 00")
     score = pd.to_numeric(frame["score"], errors="coerce").to_numpy(dtype=np.float64)
-    bad = ~np.isfinite(score)
+    bad = ~np.isfinite(score) | (frame["score"].dtype == bool)  # True and False would count as 1 and 0
     if bad.any():
         row = frame.loc[bad].iloc[0]
         raise ScoreError(
@@ -113,6 +113,9 @@ def read(paths: Path | Iterable[Path]) -> pd.DataFrame:
             raise ScoreError(f"{path}: rows have more values than the header has columns; expected equal numbers")
         if frame.empty:
             raise ScoreError(f"{path}: no rows; expected one row per clip")
+        twice = set(COLUMNS) & {name.rpartition(".")[0] for name in frame if name.rpartition(".")[2].isdecimal()}
+        if twice:  # pandas numbers the second one
+            raise ScoreError(f"{path}: the column {min(twice)} occurs twice; expected each once, so remove one")
         if "section" in frame:
             frame["section"] = frame["section"].str.zfill(2)  # spreadsheets turn 00 into 0
         frame = check(frame, path)

@@ -37,9 +37,9 @@ def largest(frame: pd.DataFrame, confidence: float, extension: bool) -> str:
     for branch, part in frame.groupby("branch", sort=False):
         best, worst = (part.loc[number] for number in (part["difference"].idxmax(), part["difference"].idxmin()))
         if best["difference"] > 0:
-            parts.append(f"the {branch} gains most from {_described(best)}")
+            parts.append(f"the largest gain of the {branch} is by {_described(best)}")
         if worst["difference"] < 0:
-            parts.append(f"the {branch} loses most from {_described(worst)}")
+            parts.append(f"the largest loss of the {branch} is by {_described(worst)}")
     base = f"{'an extension, ' * extension}computed by an earlier version of this project"
     text = "; ".join(parts)
     return (

@@ -183,7 +183,7 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
             found[kind].append(f"{words} (`{candidate}`: {', '.join(judged)})")
         headings = {
             "lose": "Shown to lose by both scores, so that what `base` has in its place earns its keep",
-            "gain": "Shown to gain by both scores, so that it does not",
+            "gain": "Shown to gain by both scores, so that what `base` has in its place does not",
             "depend": "Shown by one score only, or by the two in opposite directions",
         }
         lines = [f"* {text}: {'; '.join(found[kind]) or 'none'}." for kind, text in headings.items()]

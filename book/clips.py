@@ -41,7 +41,7 @@ def embedded(run: Run, machine: str, candidate: str, section: str) -> list[Panel
 
 
 def scored(run: Run, machine: str, section: str) -> pd.DataFrame:
-    """Scores of a section's labelled test clips by both ensembles and *mix*, fixed by the settings: a column each."""
+    """Scores of a section's labelled test clips by both ensembles and *mix*, *fixed*: a column each."""
     frame = pd.read_csv(run.scores("ensemble", machine), dtype={"section": str})
     names = {f"ensemble/fixed/{row}": branch for branch, row in BRANCHES.items()}
     test = frame[(frame["section"] == section) & (frame["split"] == "test") & frame["system"].isin(names)]

@@ -1,5 +1,6 @@
 """What a run, the paper's settings and a detector cost, in MyST Markdown: time, memory, devices, and estimates."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,12 +68,19 @@ def notebook_map(frame: pd.DataFrame) -> pd.DataFrame:
     about = pd.read_csv(NOTEBOOKS)
     by = frame.set_index("notebook").reindex(about["notebook"])
     about["notebook"] = [f"`{name}`" for name in about["notebook"]]
-    about["minutes"] = [
-        BLANK if pd.isna(item.seconds) else f"{item.runs:.0f} × {item.seconds / item.runs / 60:.1f}"
-        for item in by.itertuples()
-    ]
+    about["runs"] = [BLANK if pd.isna(runs) else f"{runs:.0f}" for runs in by["runs"]]
+    about["minutes"] = [BLANK if pd.isna(each) else f"{each:.1f}" for each in by["seconds"] / by["runs"] / 60]
     about["GiB"] = [gibibytes(value) for value in by["peak_bytes"]]
     return about
+
+
+def with_commas(text: str) -> str:
+    """A text whose counts have commas between thousands, as all numbers of the book.
+
+    >>> with_commas("1000 wav files of 10 s, 3,000 systems of 2022")
+    '1,000 wav files of 10 s, 3,000 systems of 2022'
+    """
+    return re.sub(r"(?<![\w,.])\d{4,}(?= [a-z])", lambda found: f"{int(found[0]):,}", text)
 
 
 def benchmarks(path: Path) -> str:
@@ -80,17 +88,17 @@ def benchmarks(path: Path) -> str:
     measured = pd.read_csv(path)
     rows = [
         (
-            row.work,
+            with_commas(row.work),
             row.reference,
-            f"{row.ours_seconds:.3g}",
-            f"{row.reference_seconds:.3g}",
+            f"{1000 * row.ours_seconds:,.0f}",
+            f"{1000 * row.reference_seconds:,.0f}",
             f"{row.ratio:.1f} ({row.low:.1f} to {row.high:.1f})" + ", missed" * (row.ratio < row.goal),
-            f"{row.goal:g}",
-            BLANK if pd.isna(row.share_of_limit) else f"{100 * row.share_of_limit:.0f} %",
+            f"{row.goal:.1f}",
+            BLANK if pd.isna(row.share_of_limit) else f"{100 * row.share_of_limit:.0f}",
         )
         for row in measured.itertuples()
     ]
-    columns = ["Work", "Compared with", "Ours, s", "The other, s", "Ratio", "Aimed at", "Of the machine's limit"]
+    columns = ["Work", "Compared with", "Ours, ms", "The other, ms", "Ratio", "Aimed at", "Of the machine's limit, %"]
     where = ", ".join(dict.fromkeys(measured["device"] + ", commit " + measured["commit"]))
     caption = f"Ours against a reference, median of alternating repeats; the ratio with its extremes. {where}."
     missed = (measured["ratio"] < measured["goal"]).sum()
@@ -106,17 +114,17 @@ def growth(path: Path) -> str:
     for work, part in measured.groupby("work", sort=False):
         seconds, peak = (part.groupby("size")[column].median() for column in ("seconds", "peak_bytes"))
         slope = np.polyfit(np.log(seconds.index), np.log(seconds), 1)[0]
-        each = ", ".join(f"{size:,}: {value:.3g} s" for size, value in seconds.items())
-        memory = ", ".join(f"{value / 2**30:.2f}" for value in peak)
-        rows.append((work, each, f"{slope:.2f}", memory))
+        sizes, times = (" / ".join(f"{value:,.0f}" for value in values) for values in (seconds.index, 1000 * seconds))
+        memory = " / ".join(f"{value / 2**30:.2f}" for value in peak)
+        rows.append((work, sizes, times, f"{slope:.2f}", memory))
     where = ", ".join(dict.fromkeys(measured["device"] + ", commit " + measured["commit"]))
     caption = (
         f"Medians of {measured['repeat'].nunique()} repeats. Growth is the slope of seconds over size, both as "
         "logarithms: 1 is proportional. GiB is the peak of a process, libraries and mapped recordings included. "
         f"{where}."
     )
-    columns = ["Work", "Sizes", "Growth", "GiB"]
-    return table(pd.DataFrame(rows, columns=columns), caption, "growth-table", "llrr", "5 7 2 4")
+    columns = ["Work", "Sizes", "Milliseconds", "Growth", "GiB"]
+    return table(pd.DataFrame(rows, columns=columns), caption, "growth-table", "lrrrr", "5 4 4 2 4")
 
 
 GPU_RATE = 312e12

@@ -21,6 +21,8 @@ LINES = 12
 
 NUMBER = re.compile(r"(?<=>)([-+]?)(\d[\d.,]*)(%?)(?=</td>)")
 """a number in a cell of an HTML table"""
+TABLE = re.compile(r"(?s)<table\b([^>]*)>(.*?)</table>")
+CLASS = re.compile(r' class="([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def banner(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp:
     if record:
         facts += [record["device"], f"commit `{record['commit']}`"]
     download = f"{{download}}`Download the notebook <../downloads/{item.path.name}>`"
-    text = f":::{{div}} stamp\n{stamp}{item.whose and f', {item.whose}'}.\n{'; '.join(facts)}. {download}\n:::"
+    text = f":::{{div}} stamp\n{stamp}{item.whose and f', {item.whose}'}.\n\n{'; '.join(facts)}. {download}\n:::"
     if record:
         settings = json.dumps(record["settings"], indent=1)
         text += f"\n\n:::{{dropdown}} Settings\n```json\n{settings}\n```\n:::"
@@ -164,17 +166,29 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 
 
 def typeset(text: str) -> str:
-    """HTML with minus signs in its tables, no sign at a rounded zero, and a space before the sign for per cent.
+    """HTML whose tables look like those of chapters: classes, minus signs, no sign at a rounded zero, a space before %.
 
     >>> typeset("<td>-0.52%</td><td>-0.00</td><td>+0.00</td><td>+1.20</td>")
     '<td>−0.52 %</td><td>0.00</td><td>0.00</td><td>+1.20</td>'
+    >>> typeset('<table border="1" class="dataframe"><tbody></tbody></table>')
+    '<table class="dataframe table numbers"><tbody></tbody></table>'
     """
 
     def write(number: re.Match) -> str:
         sign, digits, percent = number.groups()
         return f"{digits.strip('0.,') and sign.replace('-', '−')}{digits}{percent and ' %'}"
 
-    return NUMBER.sub(write, text)
+    return NUMBER.sub(write, TABLE.sub(_with_classes, text))
+
+
+def _with_classes(found: re.Match) -> str:
+    """A table with the classes of a chapter's; the first column stays in sight only if no cell of it spans rows."""
+    attributes, content = found.groups()
+    own = CLASS.search(attributes)
+    kept = re.sub(r' border="\d+"', "", CLASS.sub("", attributes))
+    classes = [*(own[1].split() if own else []), "table"]
+    classes += ["numbers"] * ("rowspan" not in content.partition("<tbody")[2])
+    return f'<table{kept} class="{" ".join(classes)}">{content}</table>'
 
 
 def shortened(output: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import pandas as pd
-from tables import BLANK, percent, signed, table
+from tables import BLANK, column, effect, percent, table
 
 from asdlib import params
 
 PAPER_SIZE = "paper_size.csv"
 """what ``benchmarks/gpu.py --paper-size`` measured, next to the figures of ``make gpu``"""
+FIXED, BEST = "fixed", "development"
+"""selections of the variant of a score: the first of the settings, or the best by the labels of the test clips"""
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 HOURS = {
     "whole profile without baselines": "GPU hours",
@@ -97,17 +99,16 @@ def _speeds(found: pd.DataFrame, where: str) -> str:
     wide = fast.assign(network=names[0], column=names[1], value=percent_of).pivot_table(
         index="network", columns="column", values="value", sort=False
     )
-    rows = []
-    for network, row in wide.iterrows():
-        shown = [_number(row.get(name)) for name in COLUMNS]
-        rows.append((network.removeprefix("classifier ").partition(".")[0], *shown))
+    shown = pd.DataFrame({"Network": wide.index.str.removeprefix("classifier ").str.partition(".").get_level_values(0)})
+    for name, words in COLUMNS.items():
+        shown[words] = column(wide.get(name, pd.Series(float("nan"), wide.index)))
     caption = (
         "Is it fast? Training steps per second of a plain recipe (eager, float32 with TF32 convolutions, data "
         "loader), of ours without and with CUDA graphs, and their ratio; operations next to the rate of a large matrix "
         "product in bfloat16; milliseconds of kernels per step, and kernels started per step without graphs; peak of "
         f"memory. {where}"
     )
-    return table(pd.DataFrame(rows, columns=["Network", *COLUMNS.values()]), caption, "gpu-speed-table", "l" + "r" * 8)
+    return table(shown, caption, "gpu-speed-table", "l" + "r" * 8)
 
 
 def _number(value: float | None) -> str:
@@ -130,29 +131,28 @@ def paper_size(path: Path) -> str:
     if not path.is_file():
         return "No network was trained at the paper's size: `python benchmarks/gpu.py --paper-size DATA` does it.\n"
     found = pd.read_csv(path)
+    found["variant"] = found["variant"].replace("without labels", FIXED)
     compared = found[found["profile"] == "difference"].set_index(["branch", "machine", "domain", "variant"])
     found = found[found["profile"] != "difference"]
-    found["variant"] = found["variant"].where(found["variant"] == "without labels", "best by labels")
+    found["variant"] = found["variant"].where(found["variant"] == FIXED, BEST)
     keys = ["branch", "machine", "domain", "variant"]
     best = found.groupby([*keys, "profile", "seed"], sort=False)["value"].max()
     wide = best.groupby([*keys, "profile"], sort=False).mean().unstack("profile")
     rows = []
     for key, row in zip(wide.index, wide.to_dict("records"), strict=True):
-        change = signed(row["paper_size"] - row["quick"])
-        if key in compared.index:
-            low, high = compared.loc[key, ["low", "high"]]
-            change += f" ({signed(low)} to {signed(high)})"
+        interval = compared.loc[key, ["low", "high"]] if key in compared.index else (float("nan"),) * 2
+        change = effect(row["paper_size"] - row["quick"], *interval)
         rows.append((*key, percent(row["quick"]), percent(row["paper_size"]), change))
     where = "; ".join(dict.fromkeys(found["device"] + ", commit `" + found["commit"] + "`"))
     steps = found.groupby(["profile", "branch"], sort=False)["steps"].first()
     words = {"quick": "`quick`", "paper_size": "the paper's size"}
     counts = ", ".join(f"{count:,.0f} for the {key[1]} of {words[key[0]]}" for key, count in steps.items())
     seeds = found["seed"].nunique()
-    columns = ["Branch", "Machine type", "Domain", "Score", "quick", "Paper's size", "Difference"]
+    columns = ["Branch", "Machine type", "Domain", "Selection", "quick", "Paper's size", "Difference"]
     caption = (
         "The base candidates of `quick` and networks of the paper's size, trained longer on the same clips: harmonic "
-        "mean of AUC and pAUC, per cent, and points with a paired 95 % interval over clips, where no label chose the "
-        f"score. Steps: {counts}. {where}; {'one seed' if seeds == 1 else f'{seeds} seeds'}."
+        "mean of AUC and pAUC, per cent, and points, by *fixed* with a paired 95 % interval over clips. The "
+        f"variant of the score is selected. Steps: {counts}. {where}; {'one seed' if seeds == 1 else f'{seeds} seeds'}."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "paper-size-table", "llllrrr")
 

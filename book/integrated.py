@@ -72,8 +72,8 @@ def judged(folder: Path) -> str:
         f"*Integrated* on real toy cars, {', '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean over "
         f"{seeds} seeds (*mix* and *mix+*: one): harmonic mean of AUC and pAUC, per cent; differences are "
         "paired over clips and seeds, with 95 % intervals. *AE* and *BC* are the first candidate of each branch by the "
-        "paper's score without labels, *AE + BC* the average of their z-scores, *mix* and *mix+* the whole ensembles "
-        f"of {{doc}}`real`, without labels.{data(f'downloads/shifts_{JUDGED}.csv')}"
+        "paper's *fixed* variant, *AE + BC* the average of their z-scores, *mix* and *mix+* the whole ensembles "
+        f"of {{doc}}`real`, *fixed*.{data(f'downloads/shifts_{JUDGED}.csv')}"
     )
     return table(pd.DataFrame(shown, columns=columns), caption, "one-model-judged", "llrrrr", "4 5 2 2 2 5")
 

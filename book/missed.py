@@ -34,13 +34,13 @@ def missed(run: Run, settings, machine: str) -> str:
     shown = pd.DataFrame({"Where": ranks["place"], "Part": ranks["part"]})
     for word, clip in chosen.items():
         name = word if word == "normal" else f"anomaly, {word}"
-        shown[name.capitalize()] = [f"{100 * share:.0f} %" for share in ranks[clip["clip"]]]
+        shown[name.capitalize()] = [f"{100 * share:.0f}" for share in ranks[clip["clip"]]]
     caption = (
-        f"{machine}, section {section}, {domain} domain: the share of normal test clips that each part ranks "
-        f"below the clip. A part hears a fault if the share is {100 * HEARD:.0f} % or more, which by each part "
+        f"{machine}, section {section}, {domain} domain: the normal test clips, in per cent, that each part ranks "
+        f"below the clip. A part hears a fault if they are {100 * HEARD:.0f} % or more, which by each part "
         f"about one normal clip in {1 / (1 - HEARD):.0f} reaches, too. The sound is the plain log-mel, measured "
         "without a network; reconstruction, pooling and embedding are those of the first candidate of each branch; the "
-        "combination is fixed by the settings."
+        "selection of the combination is *fixed*."
     )
     last = chosen["missed"]
     heard = ranks[ranks[last["clip"]] >= HEARD].groupby("place")["name"].agg(list).to_dict()

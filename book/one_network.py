@@ -15,10 +15,10 @@ from asdlib.tables import read_table
 
 ROW = ("Integrated", "")
 OTHERS = {
-    (MIX, "fixed"): "*mix* without labels",
+    (MIX, "fixed"): "*mix*, fixed",
     (MIX, "cross-fitted"): "*mix*, cross-fitted",
-    (AE, "fixed"): "*AE* without labels",
-    (BC, "fixed"): "*BC* without labels",
+    (AE, "fixed"): "*AE*, fixed",
+    (BC, "fixed"): "*BC*, fixed",
     ("Mahalanobis", ""): "*Mahalanobis*",
 }
 """rows and selections of Table 1 to compare with, and what to call them"""
@@ -76,7 +76,7 @@ def reached(table1: pd.DataFrame, differences: pd.DataFrame) -> str:
 
 
 def sizes(run: Run, settings, machines: list[str]) -> pd.DataFrame:
-    """Count the networks whose scores *mix* averages without labels, their parameters, and those of the one network.
+    """Count the networks whose scores *mix* averages by *fixed*, their parameters, and those of the one network.
 
     Returns:
         Columns ``machine, autoencoders, autoencoder_parameters, classifiers, classifier_parameters, integrated``; a row
@@ -109,9 +109,9 @@ def replaced(counted: pd.DataFrame) -> str:
         rows.append((item.machine, *cells, f"{together / item.integrated:.1f}"))
     columns = ["Machine", "Autoencoders", "Parameters", "Classifiers", "Parameters", "All", "*Integrated*", "Times"]
     caption = (
-        "The networks whose scores *mix* averages without labels, by machine type; each classifier counts twice, "
-        "before and after fine-tuning. *Times* is how many times as many parameters they have as the one network."
-        + data(f"generated/{SIZES}")
+        "The networks whose scores *mix* averages by the selection *fixed*, by machine type; each classifier counts "
+        "twice, before and after fine-tuning. *Times* is how many times as many parameters they have as the one "
+        "network." + data(f"generated/{SIZES}")
     )
     shown = table(pd.DataFrame(rows, columns=columns), caption, "one-model-size", "lrrrrrrr")
     low, high = (f"{100 * edge(shares):.0f}" for edge in (min, max))
@@ -120,7 +120,7 @@ def replaced(counted: pd.DataFrame) -> str:
 
 
 def networks(run: Run, settings, machine: str, branch: str) -> dict[Path, int]:
-    """The folders of the trained networks of a branch's ensemble without labels, and how many each holds."""
+    """The folders of the trained networks of a branch's ensemble by *fixed*, and how many each holds."""
     choices = read_table(run.system("ensemble", machine) / CHOICES)
     row = {"autoencoder": AE_ENSEMBLE, "classifier": BC_ENSEMBLE}[branch]
     chosen = choices.loc[(choices["selection"] == "fixed") & (choices["row"] == row), "members"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from false_alarms import RATE, RULE, rates, rules
 from paired import verdict
-from tables import BLANK, day, effect, percent, signed, table, typeset
+from tables import BLANK, day, effect, percent, table, typeset
 
 from asdlib.detector import cutting, level, survey
 from asdlib.evaluation.values import slug
@@ -135,7 +135,7 @@ def _kinds(kinds: pd.DataFrame, record: dict) -> str:
         f"`{record['commit']}`."
     )
     shown = kinds[["kind"]].rename(columns={"kind": "Fault"})
-    shown["Lead"] = [f"{signed(row.lead)} ({100 * row.low:.1f} to {100 * row.high:.1f})" for row in kinds.itertuples()]
+    shown["Lead"] = [effect(row.lead, row.low, row.high) for row in kinds.itertuples()]
     for name in ALL:
         shown[_title(name)] = kinds[name].map(lambda value: f"{100 * value:.1f}")
     return table(shown, caption, "plain-detectors-table", "l" + "r" * (len(shown.columns) - 1))
@@ -196,7 +196,7 @@ def _places(alarms: pd.DataFrame, record: dict, simpler: dict) -> str:
         f"frequency. The long recordings are {record['long_windows']} of the others in a row, and their faults have "
         f"{record['level_of_long']} dB. The alarms of simpler detectors are counted at thresholds that are set in the "
         f"same way, on the same {simpler['held_out']} held-out recordings for {100 * simpler['false_alarm_rate']:g} % "
-        f"of false alarms; the statistics are those of the detector, without its search for changes of response "
+        f"of false alarms; the statistics alone are the detector without its networks "
         f"(commit `{simpler['commit']}`)."
     )
     return table(shown, caption, "places-table", "lrrrrrrr")
@@ -209,8 +209,7 @@ def _real(folder: Path) -> str:
     shown["Detector"] = shown["Detector"].map(_title)
     shown["AUC"] = real["auc"].map(lambda value: f"{100 * value:.1f}")
     shown["The detector's lead"] = [
-        f"{signed(row.lead)} ({100 * row.low:.1f} to {100 * row.high:.1f})" if row.system != "detector" else BLANK
-        for row in real.itertuples()
+        BLANK if row.system == "detector" else effect(row.lead, row.low, row.high) for row in real.itertuples()
     ]
     for title, column, of in (("Faults found", "found", "faults"), ("False alarms", "false_alarms", "normals")):
         shown[title] = [BLANK if pd.isna(row[column]) else _share(row[column], row[of]) for _, row in real.iterrows()]

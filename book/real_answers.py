@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from real_compared import REFERENCE
 
-REFERENCE = "Mahalanobis (shift)"
-"""the row that systems are compared with"""
 LEVEL = 0.5
 """largest difference of medians, in middle halves of the source's clips, of domains at one height"""
+CLEARLY = 1.5
+"""ratio of two standard deviations from which one is called larger"""
 TOWARDS = 0.5
 """smallest cosine, in every section, of anomalies that leave towards the outliers"""
 SCORES = {"l1": "plain", "median": "median", "clip_signed": "signed"}
@@ -33,7 +34,7 @@ def values(folder: Path) -> dict[str, str]:
     texts["height_verdict"] = "do" if most < LEVEL else "do not"
     moved = deviations(pd.read_csv(folder / "systems.csv"))
     texts |= {f"deviation_of_{name}": f"{100 * value:.2f}" for name, value in moved.items()}
-    texts["deviation_verdict"] = "the scorer" if moved["variants"] > moved["candidates"] else "the training"
+    texts["deviation_verdict"] = weighed(**moved)
     angles = cosines(pd.read_csv(folder / "maps.csv", dtype={"model": str}))
     for domain, part in angles[angles["stage"] == angles["stage"].iloc[-1]].groupby("domain"):
         texts[f"cosine_{domain}"] = _ends(part["cosine"], ".2f")
@@ -77,6 +78,17 @@ def deviations(compared: pd.DataFrame) -> dict[str, float]:
     grid = parts.assign(value=compared["value"]).dropna()
     grid = grid.pivot(index="candidate", columns="variant", values="value")[list(SCORES)].dropna()
     return {"variants": grid.std(axis=1).mean(), "candidates": grid.std().mean()}
+
+
+def weighed(variants: float, candidates: float) -> str:
+    """Which of the two deviations of :func:`deviations` is clearly larger, in words.
+
+    >>> weighed(4.35, 3.96), weighed(2.0, 1.0)
+    ('both matter about alike', 'the scorer matters more')
+    """
+    if max(variants, candidates) < CLEARLY * min(variants, candidates):
+        return "both matter about alike"
+    return "the scorer matters more" if variants > candidates else "the training matters more"
 
 
 def cosines(points: pd.DataFrame) -> pd.DataFrame:

@@ -45,12 +45,13 @@ def read(folder: Path, name: str) -> pd.DataFrame:
 def stamp(folder: Path) -> tuple[str, str]:
     """What the data are, and what made the tables."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    first = (
-        "**Five data sets made of two real toy cars of DCASE2020, with five kinds of shift; waveforms synthesised "
-        "again from spectrograms, never DCASE2021. The recordings are not part of this project, so this page shows "
-        "stored tables, not the run that the other pages show**"
+    first = "**Two real toy cars: stored tables**, not the run of other pages"
+    facts = (
+        "The cars are of DCASE2020, their waveforms synthesised again from spectrograms; nothing is of DCASE2021, and "
+        f"the recordings are not part of this project. {day(record['date'])}; {record['draws']:,} draws; commit "
+        f"`{record['commit']}`."
     )
-    return first, f"{day(record['date'])}; {record['draws']:,} draws; commit `{record['commit']}`."
+    return first, facts
 
 
 def values(folder: Path) -> dict[str, str]:

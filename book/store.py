@@ -29,7 +29,10 @@ import costs
 import pandas as pd
 import provenance
 import real
-from assemble import ordered, there
+import real_compared
+import real_ensembles
+from assemble import ordered
+from generated import there
 
 from asdlib import params, paths, scores
 from asdlib.atomic import write_json, write_text
@@ -82,7 +85,7 @@ def store(profile: str, name: str, tuned: bool) -> Path:
         write_text(with_map(readme.read_text(encoding="utf-8"), folder / "costs.csv"), readme)
     else:
         differences = pd.read_csv(there(run.differences), keep_default_na=False)
-        pairs = [pair in real.GAINS for pair in zip(differences["row"], differences["than"], strict=True)]
+        pairs = [pair in real_ensembles.GAINS for pair in zip(differences["row"], differences["than"], strict=True)]
         shown = differences[pairs]  # of thousands, those that the book shows
         shown = shown[shown["machine"] == "all"]
         write_table(shown, folder / real.DIFFERENCES)
@@ -132,8 +135,8 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
         systems += [(branch, candidate) for candidate in settings[f"{branch}_candidates"]]
     every = [there(run.scores(system, machine, candidate)) for machine in machines for system, candidate in systems]
     wide(scores.read(every)).to_csv(folder / "scores.csv", float_format=DIGITS, index=False, lineterminator="\n")
-    compared = real.compare(real.read(folder), settings)
-    compared.to_csv(folder / real.SYSTEMS_FILE, float_format="%.7g", index=False, lineterminator="\n")
+    compared = real_compared.compare(real.read(folder), settings)
+    compared.to_csv(folder / real_compared.SYSTEMS_FILE, float_format="%.7g", index=False, lineterminator="\n")
     for name in ("choices", "agreement"):
         found = [run.system("ensemble", machine) / f"{name}.csv" for machine in machines]
         parts = [pd.read_csv(there(path), dtype=str, keep_default_na=False) for path in found]
@@ -159,7 +162,7 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
 def with_map(text: str, stored: Path) -> str:
     """The README with the map of the notebooks, their minutes and memory, as the stored costs give it."""
     frame = costs.notebook_map(pd.read_csv(stored))
-    lines = [list(frame.columns), ["---"] * 4 + ["--:"] * 2, *frame.to_numpy().tolist()]
+    lines = [list(frame.columns), ["---"] * 4 + ["--:"] * 3, *frame.to_numpy().tolist()]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return re.sub(r"(?ms)^\| notebook \|.*?\n(?!\|)", lambda _: table + "\n", text, count=1)
 

@@ -27,13 +27,14 @@ def read(folder: Path, name: str) -> pd.DataFrame:
 def stamp(folder: Path) -> tuple[str, str]:
     """What the data are, and what made the tables."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    first = (
-        "**Scores of other people's systems on the real DCASE2022 and DCASE2021 development clips.** None of them is "
-        "the paper's. **The score files are not part of this project, so this page shows stored tables, not the run "
-        "that the other pages show**"
+    first = "**Other people's systems: stored tables**, not the run of other pages"
+    facts = (
+        "Scores of real recordings, the development clips of DCASE2022 and DCASE2021. None of the systems is the "
+        "paper's, and the score files are not part of this project. "
+        f"{day(record['date'])}; {record['resamples']} resamples; {record['seconds'] / 60:.0f} min; commit "
+        f"`{record['commit']}`."
     )
-    made = f"{day(record['date'])}; {record['resamples']} resamples; {record['seconds'] / 60:.0f} min"
-    return first, f"{made}; commit `{record['commit']}`."
+    return first, facts
 
 
 def values(folder: Path) -> dict[str, str]:
@@ -118,7 +119,7 @@ def free(folder: Path) -> str:
     frame = read(folder, "effects")
     frame = frame[frame["selection"] == "none"]
     than = {
-        "development": "Best single, same clips",
+        "development": "Best single, development",
         "other sections": "Best single, other sections",
         "none": "Average system",
     }
@@ -158,7 +159,7 @@ RULE = (
 
 
 def claims(folder: Path, year: int) -> str:
-    """The paper's sentences on these systems: verdict by cross-fitting, effects by every selection."""
+    """The paper's sentences on these systems: verdict by *cross-fitted*, effects by every selection."""
     frame = read(folder, "claims")
     frame = frame[frame["year"] == year]
     rows = []

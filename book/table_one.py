@@ -12,17 +12,12 @@ from asdlib.evaluation import paper, render, render_html
 from asdlib.tables import read_table
 
 SELECTIONS = {
-    "development": "selected on the labelled test clips that are reported, as the paper does",
-    "cross-fitted": "selected on one half of each section's test clips and reported on the other, both ways; rows that "
-    "select nothing are means over the same halves",
-    "fixed": "fixed by the settings; no label, score or number of the test set is used",
+    "development": "selected by the labels of the test clips that are reported, as the paper does",
+    "cross-fitted": "selected by the labels of one half of each section's test clips and reported on the other, both "
+    "ways; rows that select nothing are means over the same halves",
+    "fixed": "selected by the settings; no label and no score of a test clip is used",
 }
-"""what each selection looks at, in the words of the captions"""
-TABS = {
-    "development": "Selected as in the paper",
-    "cross-fitted": "Selected on the other half",
-    "fixed": "Fixed, without labels",
-}
+"""the selections, and what each looks at in the words of the captions"""
 
 
 def table1(
@@ -43,21 +38,21 @@ def table1(
     parts = []
     for number, (selection, words) in enumerate(SELECTIONS.items()):
         caption = (
-            f"{which}, {words}. Harmonic mean of AUC and pAUC, per cent. {cells}The column *all* also holds the "
-            f"interval. The best of each column and block is framed.{_explained(frame, selection)} A click on a domain "
-            "sorts by that column."
+            f"{which}, *{selection}*: {words}. Harmonic mean of AUC and pAUC, per cent. {cells}The column *all* "
+            f"also holds the interval. The best of each column and block is framed.{_explained(frame, selection)} A "
+            "click on a domain sorts by that column."
         )
         rows = render_html.rows_as_html(frame, selection, machines, compare)
         selected = ":selected:\n" if number == 0 else ""
         parts.append(
-            f"::::{{tab-item}} {TABS[selection]}\n{selected}:sync: {selection}\n\n"
+            f"::::{{tab-item}} {selection.capitalize()}\n{selected}:sync: {selection}\n\n"
             f"```{{html-table}} {caption}\n:name: {name}-{selection}\n:class: table1 numbers\n\n{rows}\n```\n::::"
         )
     return ":::::{tab-set}\n:sync-group: selection\n\n" + "\n\n".join(parts) + "\n:::::\n"
 
 
 def _explained(frame: pd.DataFrame, selection: str) -> str:
-    """Why *max* has no figures without labels, and why a branch and its ensemble may have the same."""
+    """Why *max* has no figures by *fixed*, and why a branch and its ensemble may have the same."""
     total = frame[(frame["machine"] == "all") & (frame["domain"] == "all") & (frame["selection"] == selection)]
     by = total.dropna(subset=["value"]).set_index("row")["value"]
     known = set(frame.loc[frame["value"].notna(), "row"])

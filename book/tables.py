@@ -1,16 +1,20 @@
 """Results as MyST tables: Table 1, the audit of the printed one, the claims. Only differences are computed."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 
+from asdlib.errors import AsdError
 from asdlib.evaluation import health, paper
 from asdlib.evaluation.render import typeset
 from asdlib.plots import style
 
 BLANK = "–"
+NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.(\d+))?(?![\w.])")
+"""a number in a cell, and its digits after the point"""
 VERDICTS = {True: "yes", False: "**no**"}
 RENAMED = {"lender of kernels": "process that forks kernels"}
 """old names of processes in stored counts, and their present ones (``benchmarks/chaos.py``)"""
@@ -25,8 +29,12 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
         name: What ``{numref}`` calls it.
         align: A letter (l, r, c) a column; left if there is none.
         widths: Relative widths of the columns of a table of words, for example ``2 1 3``; numbers need none.
+
+    Raises:
+        AsdError: Numbers of one column, which is aligned to the right, differ in their digits after the point.
     """
     rules = {"l": ":--", "r": "--:", "c": ":-:"}
+    _check_formats(frame, align, caption)
     kept = [number for number in range(frame.shape[1]) if not len(frame) or (frame.iloc[:, number] != BLANK).any()]
     align = "".join((align or "l" * frame.shape[1])[number] for number in kept)
     widths = " ".join(widths.split()[number] for number in kept) if widths else ""
@@ -37,6 +45,16 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
     options = {":name:": name, ":class:": "words" if widths else "numbers" * ("r" in align), ":widths:": widths}
     head = "\n".join(f"{option} {value}" for option, value in options.items() if value)
     return f":::{{table}} {typeset(caption)}\n{head}\n\n{rows}\n:::\n"
+
+
+def _check_formats(frame: pd.DataFrame, align: str, caption: str) -> None:
+    for name, letter, (_, cells) in zip(frame.columns, align, frame.items(), strict=False):
+        numbers = NUMBER.findall(" ".join(map(str, cells))) if letter == "r" else []
+        if len({len(digits) for digits in numbers}) > 1:
+            raise AsdError(
+                f"the table {caption[:60]!r}: the numbers of the column {name!r} differ in their digits after "
+                "the point; give all of them as many (tables.percent, tables.effect and tables.column do)"
+            )
 
 
 def data(path: str) -> str:
@@ -57,12 +75,24 @@ def day(date: str) -> str:
     return f"{datetime.fromisoformat(date):%-d %B %Y}"
 
 
+def column(values: Iterable[float], digits: int = 3) -> list[str]:
+    """The numbers of a column with as many digits after the point as the largest needs to have ``digits`` in all.
+
+    >>> column([3.2487, 19.476, float("nan")]), column([1664, 8.5])
+    (['3.2', '19.5', '–'], ['1,664', '8'])
+    """
+    values = list(values)
+    largest = max((abs(value) for value in values if not pd.isna(value)), default=0.0)
+    after = max(digits - len(f"{largest:.0f}"), 0)
+    return [BLANK if pd.isna(value) else f"{value:,.{after}f}" for value in values]
+
+
 def percent(value: float, low: float = float("nan"), high: float = float("nan")) -> str:
     """A fraction in per cent, with its interval if there is one."""
     if pd.isna(value):
         return BLANK
     text = f"{100 * value:.2f}"
-    return text if pd.isna(low) else f"{text} ({100 * low:.1f} to {100 * high:.1f})"
+    return text if pd.isna(low) else f"{text} ({percent(low)} to {percent(high)})"
 
 
 def signed(value: float) -> str:
@@ -80,7 +110,7 @@ def audit() -> str:
             "Printed": frame["printed"].map(percent),
             "From the cells": frame["from_cells"].map(percent),
             "Difference": frame["difference"].map(signed),
-            "Rounding explains": frame["rounding"].map(lambda value: f"±{100 * value:.3f}"),
+            "Rounding explains": frame["rounding"].map(lambda value: f"±{percent(value)}"),
             "Consistent": frame["consistent"].map(VERDICTS),
             "Arithmetic mean": frame["arithmetic"].map(percent),
             "Not above it": frame["possible"].map(VERDICTS),
@@ -151,7 +181,7 @@ def false_alarms(frame: pd.DataFrame, name: str = "false-alarms") -> str:
         (row, len(part), int((part["inside"] == "yes").sum()), percent(part["false_alarms"].mean()))
         for row, part in stated.groupby("row", sort=False)
     ]
-    columns = ["Row (fixed by the settings)", "Sections", "Inside the stated interval", "Mean rate, %"]
+    columns = ["Row (*fixed*)", "Sections", "Inside the stated interval", "Mean rate, %"]
     summary = table(
         pd.DataFrame(counts, columns=columns),
         "Source domain: in how many sections the measured rate of false alarms lies inside the stated interval.",
@@ -161,7 +191,7 @@ def false_alarms(frame: pd.DataFrame, name: str = "false-alarms") -> str:
     shown = frame[["row", "machine", "section", "domain"]].rename(columns=str.capitalize)
     shown["Aimed at"] = frame["aim"].map(percent)
     shown["Stated"] = [
-        f"{100 * item.stated_low:.1f} to {100 * item.stated_high:.1f}" if item.inside else "no promise"
+        f"{percent(item.stated_low)} to {percent(item.stated_high)}" if item.inside else "no promise"
         for item in frame.itertuples()
     ]
     shown["Measured"] = frame["false_alarms"].map(percent)
@@ -202,7 +232,7 @@ def reliability(path: Path) -> str:
         }
     )
     parts = [
-        table(shown[files == file], f"Figures of `tests/{file}.py`.", f"reliability-{file}", "lr", "6 1")
+        table(shown[files == file], f"Figures of `tests/{file}.py`.", f"reliability-{file}", "ll", "6 1")
         for file in dict.fromkeys(files)
     ]
     made = " and ".join(f"commit `{commit}` on {date}" for commit, date in _made(frame))

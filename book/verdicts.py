@@ -42,8 +42,8 @@ COMPARED = re.compile(r"(.+?) minus (.+?), (?:each of them, )?(all machine types
 GAINS = re.compile(r"gain of (.+) over (.+)")
 """one of the two terms of a test that compares the gains of two rows over others"""
 LABELS = (
-    "The effect *without labels* is that of the rows fixed by the settings; it does not enter the verdict. The "
-    "difference of two gains has no interval there."
+    "The verdict comes from the *cross-fitted* effect, which is given in bold; effects by *development* and *fixed* do "
+    "not enter it. The difference of two gains has no interval by *fixed*."
 )
 ABSENT = (np.nan,) * 3
 
@@ -147,8 +147,8 @@ def _tested(item, differences: pd.DataFrame | None = None) -> str:
     if pd.isna(item.effect):
         return f"{item.test}: {item.reason}"
     others = {
-        "selected as in the paper": (item.development, np.nan, np.nan),
-        "without labels": ABSENT if differences is None else without_labels(item.test, differences),
+        "*development*": (item.development, np.nan, np.nan),
+        "*fixed*": ABSENT if differences is None else without_labels(item.test, differences),
         "in the paper's cells": ((np.nan if item.unit == ARITHMETIC else item.paper), np.nan, np.nan),
     }
     more = [f"{words} {effect(*values)}" for words, values in others.items() if not pd.isna(values[0])]
@@ -178,7 +178,7 @@ def _judged(frame: pd.DataFrame, differences: pd.DataFrame | None):
 
 
 def without_labels(test: str, differences: pd.DataFrame) -> tuple[float, ...]:
-    """The effect of a test on the rows that are fixed by the settings, with its interval; of several the lowest.
+    """The effect of a test by the selection *fixed*, with its interval; of several the lowest.
 
     NaN if the test does not compare rows or the run lacks one. A difference of gains has no interval in the file.
     """
@@ -197,7 +197,7 @@ def without_labels(test: str, differences: pd.DataFrame) -> tuple[float, ...]:
 
 
 def _fixed(one: str, other: str, machine: str, differences: pd.DataFrame) -> tuple[float, ...]:
-    """The lead of a row that is fixed by the settings over another one, which may select nothing."""
+    """The lead of a row by *fixed* over another one, which may select nothing."""
     leads = [paired(differences, (one, "fixed"), (other, selection), machine, "all") for selection in ("fixed", "")]
     return next((lead for lead in leads if not np.isnan(lead[0])), ABSENT)
 

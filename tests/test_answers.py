@@ -22,6 +22,7 @@ import ablation_tables  # noqa: E402
 import ablation_words  # noqa: E402
 import answers  # noqa: E402
 import missed  # noqa: E402
+import mix_answers  # noqa: E402
 import one_network  # noqa: E402
 import paired  # noqa: E402
 import schematics  # noqa: E402
@@ -108,7 +109,7 @@ def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
             part = frame[(frame["section"] == section) & (frame["system"] == f"autoencoder/c0/{name}")]
             both = [part.loc[part["domain"] == domain, "score"].tolist() for domain in ("source", "target")]
             above = statistics.mean(two > one for one, two in itertools.product(*both))
-            assert share == f"{100 * above:.0f} %"
+            assert share == f"{100 * above:.0f}"
             assert [float(source), float(target)] == pytest.approx(list(map(statistics.median, both)), abs=0.006)
             gaps.append(abs(above - 0.5))
         narrower += gaps[1] < gaps[0]
@@ -128,7 +129,7 @@ def test_the_classifiers_scores_are_judged_by_their_intervals(done):
         line = next(line for line in text.splitlines() if line.startswith(f"* {domain}: "))
         assert shown[0][1] < 50 < shown[0][2] and "the paper's score cannot be told from chance" in line
         assert shown[1][1] > 50 and "the Mahalanobis distance lies above chance" in line
-        assert shown[2][1] > 0 and line.endswith("is better than it.")
+        assert shown[2][1] > 0 and line.endswith("is better than the paper's score.")
     assert len(rows(text)) == 2
 
 
@@ -152,7 +153,7 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
     settings, run = done
     text = answers.ensembles(run, settings, "fan")
     frame = pd.read_csv(run.system("ensemble", "fan") / "scores.csv", dtype={"section": str}).fillna({"fold": ""})
-    ahead, ranked = 0, {"fixed": [], "chosen": []}
+    ahead, ranked = 0, {selection: [] for selection in ensemble.SELECTIONS}
     for selection, domain, *cells in rows(text):
         part = frame[(frame["selection"] == selection) & (frame["domain"] == domain)]
         keys = ["section", "fold", "label", "clip", "split"]
@@ -166,7 +167,7 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
         assert float(cells[4]) == pytest.approx(ranks, abs=0.006)
         assert float(cells[3].split()[0]) == pytest.approx(values[2] - max(values[:2]), abs=0.006)
         ahead += values[2] > max(values[:2])
-        ranked["fixed" if selection == "fixed" else "chosen"].append(ranks > values[2])
+        ranked[selection].append(ranks > values[2])
         if selection == "development":  # normalised by the test clips
             for name, spread in zip(("AE ensemble", "BC ensemble"), cells[5:], strict=True):
                 scaled = test.groupby("section")[name].transform(lambda own: (own - own.mean()) / own.std(ddof=0))
@@ -174,9 +175,7 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
                 width = (normal.quantile(0.75) - normal.quantile(0.25)).mean()
                 assert float(spread) == pytest.approx(width, abs=0.006)
     assert len(rows(text)) == 6 and f"in {ahead} of 6 cells" in text
-    counts = [f"{sum(found)} of {len(found)} cells chosen {words}"
-              for found, words in ((ranked["chosen"], "with labels"), (ranked["fixed"], "without"))]  # fmt: skip
-    assert " and ".join(counts) in text
+    assert ", ".join(f"{sum(found)} of {len(found)} cells by *{name}*" for name, found in ranked.items()) in text
     assert re.search(r"clips of the BC ensemble spread \d+\.\d times", text), "the autoencoders have a long tail"
 
 
@@ -186,7 +185,7 @@ def test_mix_without_labels_is_compared_with_the_cross_fitted_one_on_the_same_ha
     frame = frame[(frame["split"] == "test") & frame["system"].str.endswith(f"/{MIX}")]
     half = frame[frame["selection"] == "cross-fitted"].set_index("clip")["fold"]
     frame = frame.assign(fold=frame["clip"].map(half))
-    words = answers.ensembles(run, settings, "fan").partition("Without any label")[2].partition("\n")[0]
+    words = answers.ensembles(run, settings, "fan").partition("By *fixed*, *mix* differs")[2].partition("\n")[0]
     for domain in ("source", "target"):
         parts = [
             frame[(frame["selection"] == name) & (frame["domain"] == domain)] for name in ("fixed", "cross-fitted")
@@ -212,7 +211,7 @@ def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
         verdict = "leads both" if min(low for low, _ in bounds) > 0 else "trails one" if min(
             high for _, high in bounds) < 0 else "is not shown"  # fmt: skip
         assert words[2].startswith(verdict), (selection, bounds)
-    assert "cannot compare" in answers._over_machines(paired.read_differences(run.differences).iloc[:0])
+    assert "cannot compare" in mix_answers._over_machines(paired.read_differences(run.differences).iloc[:0])
 
 
 def test_every_part_ranks_the_followed_clips_among_the_normal_ones(done, monkeypatch):
@@ -339,13 +338,12 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
     largest, changed = pages["generated/ablations_largest.md"], everything[everything["change"] != ""]
     count = int((changed["low"] < changed["high"]).sum())
     for branch, part in changed.groupby("branch"):
-        for verb, sign in (("gains", 1), ("loses", -1)):
+        for noun, sign in (("gain", 1), ("loss", -1)):
             item = part.loc[(sign * part["difference"]).idxmax()]
             spread = (item["high"] - item["low"]) / 2 / statistics.NormalDist().inv_cdf(0.975)
             chance = 2 * statistics.NormalDist().cdf(-abs(item["low"] + item["high"]) / 2 / spread)
-            words = (
-                rf"he {branch} {verb} most from [^;]*`{item['variant']}` .{100 * abs(item['difference']):.2f} [^;]*, "
-            )
+            size = f"{100 * abs(item['difference']):.2f}"
+            words = rf"he largest {noun} of the {branch} is by [^;]*`{item['variant']}` .{size} [^;]*, "
             assert re.search(words + ("decided" if chance < 0.05 / count else "not decided"), largest)
     masking = pages["generated/ablations_masking.md"]
     for item in everything[everything["candidate"] == "no_masking"].itertuples():

@@ -47,10 +47,13 @@ import paired  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
 import real_answers  # noqa: E402
+import real_compared  # noqa: E402
 import schematics  # noqa: E402
 import shifts  # noqa: E402
 import shown  # noqa: E402
 import store  # noqa: E402
+import stored_results  # noqa: E402
+import substitutions  # noqa: E402
 import systems  # noqa: E402
 import table_one  # noqa: E402
 import tables  # noqa: E402
@@ -553,8 +556,8 @@ def test_the_reference_has_every_module():
 # Values and tables ----------------------------------------------------------------------------------------------------
 def test_values_for_prose():
     settings = params.load("smoke")
-    named = assemble.values(settings, {"mix": 0.750623, "optimism_mix": -0.0123, "test_clips": 1234})
-    assert (named["mix"], named["optimism_mix"], named["test_clips"]) == ("75.06", "-1.23", "1,234")
+    named = substitutions.values(settings, {"mix": 0.750623, "optimism_mix": -0.0123, "test_clips": 1234})
+    assert (named["mix"], named["optimism_mix"], named["test_clips"]) == ("75.06", "−1.23", "1,234")
     assert named["settings"]["profile"] == "smoke" and named["values"]["mix"] == 0.750623
 
 
@@ -571,7 +574,7 @@ def test_missing_or_broken_parts_fail_the_build(tmp_path):
     )
     (source / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     config = yaml.safe_load((BOOK / "_config.yml").read_text(encoding="utf-8"))
-    config["parse"]["myst_substitutions"] = assemble.values(params.load("smoke"), {"mix": 0.5})
+    config["parse"]["myst_substitutions"] = substitutions.values(params.load("smoke"), {"mix": 0.5})
     (source / "_config.yml").write_text(yaml.safe_dump(config))
     with pytest.raises(AsdError) as info:
         assemble.build(source, tmp_path / "output")
@@ -600,7 +603,7 @@ def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
     text = table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"])
     tab = text.split(":name: table1-development")[1].split(":name:")[0]
     lines = {line.partition("</th>")[0].rpartition(">")[2]: line for line in tab.splitlines() if "<tr><th" in line}
-    for part in ('title="paper">67.36<', "<b>70.00</b>", ">+2.64<", ">0.00<", 'data-value="70.0', "60.0 to 80.0"):
+    for part in ('title="paper">67.36<', "<b>70.00</b>", ">+2.64<", ">0.00<", 'data-value="70.0', "60.00 to 80.00"):
         assert part in lines["BC"], part
     assert 'class="best"' in lines["BC"] and ">−6.82<" in lines["AE"] and "not run" in lines["AE"]
     assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]
@@ -642,25 +645,23 @@ def test_claims_show_verdict_first_and_real_data_next_to_it():
     leads = [(mix, "fixed", "Baseline (AE)", "", "all", "all", 0.04, 0.01, 0.05),
              ("Baseline (MobileNetV2)", "", mix, "fixed", "all", "all", -0.03, -0.07, -0.02)]  # fmt: skip
     differences = pd.DataFrame(leads, columns=[*keys, *paired.FIGURES])
-    text = verdicts.claims(frame, differences, stored, systems.read(assemble.SYSTEMS, "claims"))
+    text = verdicts.claims(frame, differences, stored, systems.read(stored_results.SYSTEMS, "claims"))
     lines = [line for line in text.splitlines() if line.startswith("| <span")]
     first = [part.strip() for part in lines[0].strip("|").split(" | ")]
     assert "contradicted" in first[0] and "holds" in first[2] and "holds" in first[3] and "(2021, AE only)" in first[3]
     assert first[1] == "“outperform the baseline significantly” (Sec. 4)"
-    assert (
-        "**−1.00 (−2.00 to −0.10)**; selected as in the paper +3.00; without labels +4.00 (+1.00 to +5.00)" in first[4]
-    )
+    assert "**−1.00 (−2.00 to −0.10)**; *development* +3.00; *fixed* +4.00 (+1.00 to +5.00)" in first[4]
     assert first[5] == "480 clips, 2 sections, 3 seeds"
     assert "not run" in lines[1] and "c: no songs" in lines[1] and claims.MULTIPLICITY in text
     assert verdicts.counts(frame) == "0 hold, 1 is contradicted, 0 are undecided, and 1 was not run"
 
 
 def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
-    theirs = systems.read(assemble.SYSTEMS, "claims")
-    for stored in (assemble.REAL, assemble.REAL.with_name("demo")):
+    theirs = systems.read(stored_results.SYSTEMS, "claims")
+    for stored in (stored_results.REAL, stored_results.REAL.with_name("demo")):
         frame = verdicts.read(stored / "claims.csv")
         assert verdicts.ON_SYSTEMS.keys() <= set(frame["test"])
-    text = verdicts.claims(frame, paired.read_differences(assemble.REAL / real.DIFFERENCES), frame, theirs)
+    text = verdicts.claims(frame, paired.read_differences(stored_results.REAL / real.DIFFERENCES), frame, theirs)
     lines = {item.test: line for item in frame.itertuples() for line in text.splitlines() if item.claim in line}
     judged = theirs[theirs["selection"].isin(["cross-fitted", "none"])]
     for test, similar in verdicts.ON_SYSTEMS.items():
@@ -681,7 +682,7 @@ def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
 
 
 def test_effects_without_labels_are_the_stored_differences_of_fixed_rows():
-    folder = assemble.REAL
+    folder = stored_results.REAL
     differences = paired.read_differences(folder / real.DIFFERENCES)
     cell = differences[(differences["machine"] == "all") & (differences["domain"] == "all")]
     for test in ("AE ensemble minus AE, all machine types", "BC ensemble minus BC, all machine types"):
@@ -703,27 +704,42 @@ def test_effects_without_labels_are_the_stored_differences_of_fixed_rows():
 
 
 def test_verdicts_on_real_systems_follow_from_what_is_shown():
-    frame = systems.read(assemble.SYSTEMS, "claims")
+    frame = systems.read(stored_results.SYSTEMS, "claims")
     for item in frame.to_dict("records"):
         if not item["counted"]:
             assert item["verdict"] == decide(item), item
         elif "ahead by" in item["counted"]:
             assert (item["verdict"] == claims.HOLDS) == (int(re.search(r"\d+", item["counted"])[0]) >= 2)
-    text = systems.claims(assemble.SYSTEMS, 2022)
+    text = systems.claims(stored_results.SYSTEMS, 2022)
     assert "+0.82 (+0.22 to +2.33) [−0.46 to +3.04]" in text, "both intervals of an effect that one of them leaves open"
     assert "ahead by more than a point in 1 of 7" in text and systems.RULE in text
-    assert "(https://github.com/liuyoude/DCASE2022Task2-Record) `GMM" in systems.provenance(assemble.SYSTEMS)
+    assert "(https://github.com/liuyoude/DCASE2022Task2-Record) `GMM" in systems.provenance(stored_results.SYSTEMS)
 
 
 def test_false_alarms_and_flags_are_shown():
     alarms = [("AE", "", "fan", "00", "source", 1.0, 20, 0.1, 0.0, 0.2, 30, 0.3, "no", 0.5),
               ("AE", "", "fan", "00", "target", 1.0, 20, 0.1, np.nan, np.nan, 30, 0.3, "", 0.5)]  # fmt: skip
     text = tables.false_alarms(pd.DataFrame(alarms, columns=false_alarms.COLUMNS))
-    assert "| AE | 1 | 0 | 30.00 |" in text and "no promise" in text and "| 0.0 to 20.0 | 30.00 | **no** |" in text
+    assert "| AE | 1 | 0 | 30.00 |" in text and "no promise" in text and "| 0.00 to 20.00 | 30.00 | **no** |" in text
     flags = pd.DataFrame([("Baseline (AE)", "x", "fan", "00", "source", "calls 100% outliers")], columns=health.COLUMNS)
     text = tables.health_notes(flags)
     assert ":::{warning}" in text and "Baseline (AE) (x), fan 00 source" in text and "100 % outliers" in text
     assert ":::{warning}" not in tables.health_notes(flags.iloc[:0])
+
+
+def test_a_table_whose_column_mixes_formats_fails_the_build():
+    frame = pd.DataFrame({"Row": ["a", "b"], "Value": ["1.25 (1.10 to 1.40)", "12.50 (−3.00 to 1,000.00)"]})
+    assert "| b | 12.50 (−3.00 to 1,000.00) |" in tables.table(frame, "Figures.", align="lr")
+    for odd in ("12.5", "12.50 (−3.0 to 20.0)", "12"):
+        frame.loc[1, "Value"] = odd
+        with pytest.raises(AsdError, match=r"'Figures.': the numbers of the column 'Value' differ"):
+            tables.table(frame, "Figures.", align="lr")
+    assert odd in tables.table(frame, "Figures.", align="ll"), "versions, sizes in words"
+
+
+def test_a_figure_and_its_interval_have_the_same_digits():
+    for text in (tables.percent(0.51234, 0.4, 0.6), tables.effect(-0.01, -0.2, 0.03)):
+        assert len({len(digits) for digits in tables.NUMBER.findall(text)}) == 1, text
 
 
 def test_a_column_of_dashes_is_left_out():
@@ -732,12 +748,12 @@ def test_a_column_of_dashes_is_left_out():
 
 
 def test_a_stored_result_of_an_uncommitted_tree_fails_the_build(tmp_path, monkeypatch):
-    assemble.check_stored()
+    stored_results.check()
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "odd.csv").write_text("a,commit\n1,0123abc+changes\n")
-    monkeypatch.setattr(assemble, "SOURCES", tmp_path)
+    monkeypatch.setattr(stored_results, "RESULTS", tmp_path / "results")
     with pytest.raises(AsdError, match=r"odd.csv: made from a working tree with uncommitted changes"):
-        assemble.check_stored()
+        stored_results.check()
 
 
 def test_buttons_need_a_repository():
@@ -755,7 +771,7 @@ def test_every_exercise_is_in_its_chapter():
 
 
 def test_a_rerun_of_the_official_autoencoder_is_compared_with_the_first_row():
-    text = tables.rerun(pd.read_csv(assemble.RERUN, dtype={"section": str}))
+    text = tables.rerun(pd.read_csv(stored_results.RERUN, dtype={"section": str}))
     assert "| ToyCar | source | 58.92 | 59.44 | −0.52 |" in text and "| all | all | 57.39 | 57.28 | +0.11 |" in text
     assert re.search(r"by 0\.\d\d points on average, and by \+1\.44 points at most \(pump target\)", text)
 
@@ -837,8 +853,8 @@ def test_cost_adds_up(tmp_path):
     assert cell(text, "Device", "Reconstruction errors") == "a processor" and cell(text, "GiB", "All stages") == "1.5"
     shown = costs.notebook_map(frame).set_index("notebook")
     assert [f"`{path.stem}`" for path in sorted((BOOK.parent / "notebooks").glob("*.ipynb"))] == list(shown.index)
-    assert tuple(shown.loc["`03_train_autoencoder`", ["minutes", "GiB"]]) == ("1 × 0.2", "1.5")
-    assert tuple(shown.loc["`09_playground`", ["minutes", "GiB"]]) == (tables.BLANK,) * 2
+    assert tuple(shown.loc["`03_train_autoencoder`", ["runs", "minutes", "GiB"]]) == ("1", "0.2", "1.5")
+    assert tuple(shown.loc["`09_playground`", ["runs", "minutes", "GiB"]]) == (tables.BLANK,) * 3
 
 
 def test_growth_is_a_slope(tmp_path):
@@ -846,7 +862,7 @@ def test_growth_is_a_slope(tmp_path):
     frame = pd.DataFrame(rows, columns=["work", "size", "repeat", "seconds", "peak_bytes"])
     frame.assign(device="a processor", commit="abc").to_csv(tmp_path / "growth.csv", index=False)
     text = costs.growth(tmp_path / "growth.csv")
-    assert "| 0.50 | 1.00, 1.00, 1.00 |" in text and "2 repeats" in text
+    assert "| 10 / 100 / 1,000 | 6,325 / 20,000 / 63,246 | 0.50 | 1.00 / 1.00 / 1.00 |" in text and "2 repeats" in text
 
 
 def test_hours_of_the_papers_run_are_operations_by_rate(tmp_path):
@@ -862,7 +878,7 @@ def test_hours_of_the_papers_run_are_operations_by_rate(tmp_path):
 def test_gpu_hours_are_measured_or_called_an_estimate(tmp_path):
     readme, results = (BOOK.parent / "README.md").read_text(encoding="utf-8"), BOOK / "results"
     row = next(line for line in readme.splitlines() if line.startswith("| `paper`"))
-    assert costs.gpu_hours(assemble.GPU, results / "paper_run.csv") in row
+    assert costs.gpu_hours(stored_results.GPU, results / "paper_run.csv") in row
     none = tmp_path / "none.csv"
     assert "not measured" in costs.gpu_hours(none, results / "paper_run.csv")
     assert "Nothing was measured on a GPU" in gpu_figures.figures(none)
@@ -911,15 +927,15 @@ def test_the_papers_size_is_shown_or_called_not_trained(tmp_path):
     pd.concat([table, pd.DataFrame([change])]).to_csv(path, index=False)
     text = gpu_figures.paper_size(path)
     assert (
-        "| without labels | 60.00 | 65.00 | +5.00 (−1.00 to +11.00) |" in text
-        and "| best by labels | 70.00 | 65.00 | −5.00 |" in text
+        "| fixed | 60.00 | 65.00 | +5.00 (−1.00 to +11.00) |" in text
+        and "| development | 70.00 | 65.00 | −5.00 |" in text
     )
     assert "an H100, commit `abc`; one seed" in text and "500 for the autoencoder of `quick`" in text
     assert "size: not trained" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
 
 
 def test_what_the_text_says_of_the_papers_size_is_stored():
-    found = pd.read_csv(assemble.GPU.with_name(gpu_figures.PAPER_SIZE))
+    found = pd.read_csv(stored_results.GPU.with_name(gpu_figures.PAPER_SIZE))
     change = found[found["profile"] == "difference"].set_index(["branch", "domain"])[["value", "low", "high"]]
     assert change.loc["autoencoder", "value"].between(0.02, 0.05).all(), "a few points in both domains"
     low = change["low"]
@@ -962,7 +978,7 @@ def test_the_readme_has_the_costs_of_the_stored_demonstration():
     readme = (BOOK.parent / "README.md").read_text(encoding="utf-8")
     costs = BOOK / "results" / "demo" / "costs.csv"
     assert store.with_map(readme, costs) == readme, "python book/store.py --profile demo demo writes it"
-    assert store.with_map(re.sub(r"\d+ × [\d.]+", "?", readme), costs) == readme, "whatever stood there"
+    assert store.with_map(re.sub(r"\| \d+ \| [\d.]+ \|", "| ? | ? |", readme), costs) == readme, "whatever stood there"
     assert {path.stem for path in (BOOK.parent / "notebooks").glob("*.ipynb")} == set(pd.read_csv(costs)["notebook"])
 
 
@@ -994,7 +1010,7 @@ def test_scores_are_the_same_after_they_were_stored(tmp_path):
 
 def test_stored_scores_give_the_stored_table():
     """Compare to 0.05 points, because scores are stored with five digits, which may create ties."""
-    folder = assemble.REAL
+    folder = stored_results.REAL
     frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""}).dropna(subset=["value"])
     every = real.read(folder)
     for item in frame[(frame["machine"] != "all") & frame["selection"].isin(["", "fixed"])].itertuples():
@@ -1011,7 +1027,7 @@ def test_stored_scores_give_the_stored_table():
 
 def test_the_stored_settings_are_those_of_quick_but_for_renamed_ones():
     """The page says which setting had another name when the run was made."""
-    record = (assemble.REAL / "record.json").read_text(encoding="utf-8")
+    record = (stored_results.REAL / "record.json").read_text(encoding="utf-8")
     then = json.loads(
         record.replace('"pseudo_target": {', '"shifted": {').replace('": "pseudo_target"', '": "shifted"')
     )
@@ -1022,7 +1038,7 @@ def test_the_stored_settings_are_those_of_quick_but_for_renamed_ones():
 
 @pytest.mark.parametrize("name", ["demo", "toycar"])
 def test_stored_verdicts_are_those_of_the_present_rule(name):
-    folder = assemble.REAL.with_name(name)
+    folder = stored_results.REAL.with_name(name)
     frame = claims.set_types(pd.read_csv(folder / "claims.csv").astype(dict.fromkeys(claims.BASIS, "Int64")))
     machines = json.loads((folder / "record.json").read_text(encoding="utf-8"))["machines"]
     pd.testing.assert_frame_equal(claims_paper.limit(frame, len(machines)), frame)
@@ -1035,43 +1051,43 @@ def test_stored_verdicts_are_those_of_the_present_rule(name):
 
 
 def test_stored_comparisons_are_those_of_the_stored_scores():
-    folder = assemble.REAL
+    folder = stored_results.REAL
     frame = real.read(folder)
     settings = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]
     names = ["classifier/base/mahalanobis", "classifier/base/source_mahalanobis", "autoencoder/base/median"]
-    again = real.compare(frame[frame["row"].isin([*names, real.REFERENCE])], settings)
-    stored = pd.read_csv(folder / real.SYSTEMS_FILE)
+    again = real_compared.compare(frame[frame["row"].isin([*names, real_compared.REFERENCE])], settings)
+    stored = pd.read_csv(folder / real_compared.SYSTEMS_FILE)
     both = again.merge(stored, on=["system", "than", "domain"], suffixes=("", "_stored"))
     assert len(both) == len(again) == 3 * (4 + 1)  # fine-tuned against its source model, too
-    stored_values = both[[f"{name}_stored" for name in real.COMPARED]].to_numpy()
-    np.testing.assert_allclose(both[real.COMPARED], stored_values, atol=1e-6)
-    assert "| base | mahalanobis |" in real.systems(stored, "classifier")
+    stored_values = both[[f"{name}_stored" for name in real_compared.COMPARED]].to_numpy()
+    np.testing.assert_allclose(both[real_compared.COMPARED], stored_values, atol=1e-6)
+    assert "| base | mahalanobis |" in real_compared.systems(stored, "classifier")
 
 
 # Other people's systems -----------------------------------------------------------------------------------------------
 def test_every_number_of_the_page_on_real_systems_is_stored(tmp_path):
-    values = systems.values(assemble.SYSTEMS)
+    values = systems.values(stored_results.SYSTEMS)
     asked = re.findall(r"\{\{ systems\.(\w+) \}\}", CHAPTERS["real_systems"])
     assert asked and not [name for name in asked if name not in values]
-    pages = systems.pages(assemble.SYSTEMS)
+    pages = systems.pages(stored_results.SYSTEMS)
     included = re.findall(r"\{include\} (generated/systems_\w+\.md)", CHAPTERS["real_systems"])
     assert sorted(included) == sorted(pages) and not any("nan" in text for text in pages.values())
-    systems.draw(assemble.SYSTEMS, tmp_path)
+    systems.draw(stored_results.SYSTEMS, tmp_path)
     shown = re.findall(r"\{figure\} generated/(systems_\w+\.svg)", CHAPTERS["real_systems"])
     assert sorted(shown) == sorted(path.name for path in tmp_path.iterdir())
-    assert sum(path.stat().st_size for path in assemble.SYSTEMS.iterdir()) < 3e5
+    assert sum(path.stat().st_size for path in stored_results.SYSTEMS.iterdir()) < 3e5
 
 
 def test_the_stored_tables_of_real_systems_agree_with_each_other():
     """Gains are differences of the values shown; every system has its origin."""
-    figures, effects = (systems.read(assemble.SYSTEMS, name) for name in ("figures", "effects"))
+    figures, effects = (systems.read(stored_results.SYSTEMS, name) for name in ("figures", "effects"))
     whole = figures[(figures["machine"] == "all") & (figures["domain"] == "all") & (figures["family"] == "all")]
     value = whole.set_index(["year", "selection", "method"])["value"]
     checked = effects[effects["than"] == "best single"]
     for item in checked.itertuples():
         apart = value[item.year, item.selection, item.method] - value[item.year, item.than_selection, item.than]
         assert item.effect == pytest.approx(apart, abs=2e-6), item
-    about = systems.read(assemble.SYSTEMS, "systems")
+    about = systems.read(stored_results.SYSTEMS, "systems")
     assert about.groupby("year").size().to_dict() == {2021: 6, 2022: 30} and (about["origin"].str.count("/") >= 1).all()
 
 

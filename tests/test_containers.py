@@ -69,6 +69,14 @@ WHOLE = {  # read to the last sample; True if the header is wrong, which a note 
     "odd chunk, not padded": (riff(b"LIST\x0f\0\0\0INFOINAM\3\0\0\0abc", FMT, chunk(b"data", RAW)), False),
     "data in a list": (riff(FMT, chunk(b"LIST", b"adtldata\x0a\0\0\x000123456789"), chunk(b"data", RAW)), False),
     "id3 before": (b"ID3\3\0\0\0\0\0\x0a" + bytes(10) + riff(FMT, chunk(b"data", RAW)), False),
+    "two tags before": (
+        b"ID3\4\0\x10\0\0\0\x0a" + bytes(20) + b"ID3\3\0\0\0\0\0\x0a" + bytes(10) + riff(FMT, chunk(b"data", RAW)),
+        False,
+    ),
+    "wrong size of a frame": (
+        riff(chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 4, 16)), chunk(b"data", RAW)),
+        False,
+    ),
     "block padded with zeros": (riff(FMT, chunk(b"data", RAW)) + bytes(2000), False),
     "unfinished, 0": (riff(FMT, chunk(b"data", RAW, 0), size=0), True),
     "unfinished, 36": (riff(FMT, chunk(b"data", RAW, 0), size=36), True),
@@ -133,6 +141,13 @@ HALF = {  # refused; words of the sentence
         riff(chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, 4 * RATE, 4, 24)), chunk(b"data", RAW)),
         ["24-bit", "4 bytes"],
     ),
+    **{
+        f"{bits} bits in {size} bytes": (
+            riff(chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, size * RATE, size, bits)), chunk(b"data", RAW)),
+            [f"{bits}-bit", f"{size} bytes"],
+        )
+        for bits, size in ((8, 2), (16, 4), (20, 4))
+    },
     **{
         f"one {name} after the other": (whole + whole, ["after the other|several", "export it again|ffmpeg"])
         for name, whole in {"RIFF": riff(FMT, chunk(b"data", RAW)), "FLAC": FLAC, "Ogg": OGG, "AIFF": AIFF}.items()
@@ -207,6 +222,13 @@ def test_other_encodings_match_libsndfile(tmp_path):
         with Recording(path, "mean") as recording:
             part = recording.read(1000, 500) / 32768
         np.testing.assert_allclose(part, expected[1000:1500].mean(axis=1, dtype=np.float64), atol=2e-5)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    """A pipe without a writer would block for ever, and one with a writer has no length."""
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(DataError, match=r"a\.wav: a pipe or device, not a file; .*write it to a file first"):
+        Recording(tmp_path / "a.wav")
 
 
 def test_notes_about_headers_become_warnings():

@@ -22,7 +22,7 @@ import asdlib
 from asdlib import params
 from asdlib.__main__ import main
 from asdlib.detector import cutting, localize, onnx, output, recordings, sources
-from asdlib.detector.calibration import ENSEMBLE, combine_branches, score_as_new
+from asdlib.detector.calibration import ENSEMBLE, combine_together
 from asdlib.detector.watch import JOURNAL, default_journal, watch
 from asdlib.errors import DataError, DetectorError
 
@@ -91,8 +91,8 @@ def test_scikit_learns_conventions(detector, odd, usual):
     assert margins[0] > 0 > margins[1]
     np.testing.assert_array_equal(margins, samples - detector.offset_)
     verdicts = [detector.judge(clip) for clip in pair]
-    assert detector.offset_ == -verdicts[0].threshold  # of one window of the first section
-    np.testing.assert_allclose(samples, [-verdict.score for verdict in verdicts], rtol=1e-12)
+    expected = [verdict.threshold - verdict.score + detector.offset_ for verdict in verdicts]
+    np.testing.assert_allclose(samples, expected, rtol=1e-12)
     assert detector.predict(pair).tolist() == [1, -1]
     fresh = clone(asdlib.Detector("smoke", 0.2))
     assert fresh.get_params() == {
@@ -160,20 +160,20 @@ def test_the_card_lists_the_recordings(detector, home):
     assert not (home / ".detector.work").exists()
 
 
-def test_held_out_clips_have_the_scores_of_new_ones(detector, home):
-    """Each is scored by the others; judged again, it is scored by all of them, itself included."""
+def test_held_out_clips_are_normalised_by_themselves(detector, home):
     heard = pd.read_csv(home / "detector" / "recordings.csv", dtype=str)
     held = heard[(heard["name"] == "right") & (heard["split"] == "test")]
-    scores = [detector.judge(home / "pump" / "right" / name).score for name in held["recording"].iloc[:2]]
+    verdicts = [detector.judge(home / "pump" / "right" / name) for name in held["recording"].iloc[:2]]
     stored = detector.held_out_
     stored = stored[(stored["section"] == "right") & (stored["branch"] == "ensemble")]["score"]
     judge = detector._fitted()
     code = judge.stored.facts.codes[judge.stored.facts.sections.index("right")]
     samples = judge.stored.facts.samples(judge.stored.settings.data.sample_rate)[0]
     reference = judge.stored.reference[judge.key(code, "source", samples)]
-    again = combine_branches(reference, reference, judge.by)[ENSEMBLE]
-    np.testing.assert_allclose(scores, again[:2], rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(stored, score_as_new(reference, judge.by)[ENSEMBLE])
+    np.testing.assert_allclose(stored, combine_together(reference, judge.by)[ENSEMBLE])
+    for row, verdict in enumerate(verdicts):  # a held-out clip that is judged again stands beside itself
+        assert verdict.score == pytest.approx(verdict.held_out[ENSEMBLE][row], abs=1e-6)
+        assert "held_out" not in verdict.as_dict()
 
 
 # Long recordings and other rates --------------------------------------------------------------------------------------
@@ -237,6 +237,18 @@ def test_what_is_held_out(files, windows, seed):
     }
     assert shared == set()  # never part of a recording, where there are enough of them
     assert not cutting.held_out(clips[:19], "target", 0.1, seed).any()
+
+
+@pytest.mark.parametrize(("recordings", "windows"), [(50, 2), (3, 30), (1, 7)])
+def test_statistics_are_cross_fitted_by_recordings_or_by_their_parts(recordings, windows):
+    files = [number for number in range(recordings) for _ in range(windows)]
+    found = cutting.folds(files, 0)
+    assert set(found) == set(range(min(cutting.FOLDS, recordings if recordings >= 20 else windows)))
+    groups = pd.DataFrame({"file": files, "fold": found}).groupby("file")["fold"]
+    if recordings >= 20:
+        assert (groups.nunique() == 1).all()
+    else:  # neighbouring windows share a group
+        assert groups.apply(lambda part: part.is_monotonic_increasing).all()
 
 
 def test_of_a_single_recording_the_end_is_held_out():
@@ -314,6 +326,8 @@ def test_statistics_alone_make_a_detector_that_needs_no_library_of_networks(tmp_
     normals = [write(tmp_path / "new" / f"{seed}.wav", hum(seed)) for seed in range(400, 412)]
     assert list(detector.predict(normals)).count(-1) <= 4
     assert "Autoencoder branch: none" in detector.card_ and "--outliers" not in detector.card_
+    assert "pump | 40 | 40 | 3 | 0 |" in detector.card_ and "about 9.8 %" in detector.card_
+    assert verdict.normals == 40  # each scored by statistics of the others
     other = pickle.loads(pickle.dumps(detector))
     assert other.judge(odd) == verdict and clone(detector).statistics_only
     assert other.calibrate(normals).judge(odd).normals == len(normals)

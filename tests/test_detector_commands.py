@@ -74,8 +74,9 @@ def test_options_may_be_anywhere(place, capsys):
 def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     soundfile.write(tmp_path / "usual.flac", soundfile.read(place / "new" / "usual.wav", dtype="int16")[0], RATE)
     names = [place / "new" / "usual.wav", tmp_path / "usual.flac"]
-    for separator in "\n\0":
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(separator.join(map(str, names)).encode())))
+    for separator, first in (("\n", ""), ("\0", ""), ("\r\n", "\ufeff")):
+        text = first + separator.join(map(str, names))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         assert commands.expand([Path("-")]) == names
     assert commands.expand([place / "new"]) == sorted((place / "new").iterdir())
     (tmp_path / "none" / "x.m4a").mkdir(parents=True)
@@ -211,7 +212,10 @@ def test_the_false_alarm_rate_can_be_changed_at_any_time(place, tmp_path, capsys
     main(["score", str(place / "detector"), "--false-alarm-rate", "0.01", "--json", str(usual)])
     printed = capsys.readouterr()
     scores = detector.held_out_.query("branch == 'ensemble'")["score"]
-    assert json.loads(printed.out)["threshold"] == scores.max() and len(scores) == 9
+    rare = Judge.load(place / "detector", 0.01).judge(usual)
+    assert (
+        json.loads(printed.out)["threshold"] == rare.threshold == rare.held_out["ensemble"].max() and len(scores) == 9
+    )
     assert "9 held-out clips allow a rate of false alarms of 10.0 % at best" in printed.err
     assert "99 or more new normal clips" in printed.err
     with pytest.raises(DetectorError, match="false_alarm_rate is 'a'; expected a number"):
@@ -420,6 +424,17 @@ def test_the_journal_survives_an_emptied_folder_and_a_restart(tmp_path):
     assert [json.loads(line)["file"] for line in journal.read_text().splitlines()] == ["day000.wav", "b.wav"]
     write(inbox / "c.wav", hum(2))
     assert looks(inbox, 1) == ["c.wav"]  # b.wav is not judged again
+
+
+def test_a_journal_with_any_name_is_read_again_and_nothing_is_overlooked(tmp_path):
+    names = ["#1/b.wav", "@.wav", "far/c.wav", "nel\x85.wav", "new\nline.wav", "\u2028.wav"]
+    for name in names:
+        write(tmp_path / ("out" if "far" in name else "in") / name, hum(0))
+    (tmp_path / "in" / "far").symlink_to(tmp_path / "out" / "far")
+    (tmp_path / "in" / "gone.wav").symlink_to("nowhere")
+    assert looks(tmp_path / "in", len(names)) == names
+    write(tmp_path / "in" / "z.wav", hum(1))
+    assert looks(tmp_path / "in", 1) == ["z.wav"]
 
 
 def test_an_error_in_the_journal_has_a_time_and_a_detector(place, tmp_path, monkeypatch, capsys):

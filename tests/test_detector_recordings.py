@@ -81,6 +81,28 @@ def test_folders_without_recordings_are_described(tmp_path):
         sources.find(tmp_path)
 
 
+def test_no_recording_of_a_folder_is_lost(tmp_path):
+    """Folders deeper down, links to folders, and links that lead nowhere are used or named."""
+    for name in ("00/a.wav", "1e3/b.wav", "#1/c.wav", "null/d.wav", ".h/e.wav", "@eaDir/f.wav", "00/.h/g.wav"):
+        write(tmp_path / "in" / name, hum(0))
+    write(tmp_path / "far" / "far.wav", hum(0))
+    (tmp_path / "in" / "on").symlink_to(tmp_path / "far")
+    (tmp_path / "in" / "on" / "round").symlink_to(tmp_path / "in")
+    assert list(sources.find(tmp_path / "in").sections) == ["#1", "00", "1e3", "null", "on"]
+    assert [path.name for path in sources.list_all(tmp_path / "in")] == ["c.wav", "a.wav", "b.wav", "d.wav", "far.wav"]
+    (tmp_path / "in" / "00" / "gone.wav").symlink_to("nowhere")
+    (tmp_path / "in" / "00" / "itself.wav").symlink_to("itself.wav")
+    found = sources.find(tmp_path / "in").sections["00"]
+    assert [path.name for path in found] == ["a.wav", "gone.wav", "itself.wav"]
+    with pytest.raises(DataError, match=r"gone\.wav: cannot be opened \(no such file"):
+        Recording(found[1])
+    for deep in ("00/2024/x.wav", "other/2024/x.wav"):
+        path = write(tmp_path / "in" / deep, hum(0))
+        with pytest.raises(DataError, match=rf"1 \(.*{deep}\): deeper in .*; expected recordings either"):
+            sources.find(tmp_path / "in")
+        path.unlink()
+
+
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_a_recording_is_read_again_after_it_was_closed(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"

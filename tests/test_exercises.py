@@ -77,7 +77,9 @@ def test_baselines_compares_with_the_better_network(answers, run):
         best = max((simple["frame_autoencoder"], simple["mobilenet"]), key=float)
         line = next(line for line in answers["baselines"].splitlines() if f"{MACHINE}, {domain}:" in line)
         assert f"*Mahalanobis* reaches {simple['mahalanobis']} %, the better network {best} %" in line
-        assert ("not behind" in line) == (float(simple["mahalanobis"]) >= float(best))
+        lead, low, high = map(float, re.findall(r"[+-]?\d+\.\d+", line.replace("−", "-").partition(";")[2]))
+        assert lead == pytest.approx(float(simple["mahalanobis"]) - float(best), abs=0.011)
+        assert (low > 0, high < 0) == ("is ahead" in line, "is behind" in line)
 
 
 @pytest.mark.parametrize("branch", ["autoencoder", "classifier"])

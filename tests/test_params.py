@@ -76,6 +76,8 @@ def load(tmp_path):
         ),
         ("mobilenet: {width: 1}\nmobilenet: {epochs: 3}", "not valid YAML .*'mobilenet' twice.*line 4"),
         ("seed: [", "not valid YAML"),
+        ("data: &a {root: *a}", "not valid YAML .*an alias of what contains it.*line 3"),
+        ("data: " + "[" * 3000, "not valid YAML .*recursion"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_file_and_key(load, text, message):
@@ -156,6 +158,14 @@ def test_numbers_are_those_of_yaml_1_2(load, text):
 
 
 NAMES = ["NA", "001", "null", "no", "yes", "on", "off", "2021-01-01", "1e3", "1:30", "7", "nan"]
+
+
+def test_settings_may_be_merged(load):
+    """Keys merged by << give way to those next to them, as YAML's merge key says."""
+    values = "autoencoder_candidates: {a: &a {seed: 1, training: {steps: 5}}, b: {<<: *a, seed: 2}}"
+    found = load(values)
+    assert [found.candidate("autoencoder", name).seed for name in "ab"] == [1, 2]
+    assert found.candidate("autoencoder", "b").training.steps == 5
 
 
 def test_names_are_the_text_that_they_are(load):

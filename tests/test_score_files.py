@@ -220,6 +220,40 @@ def test_only_the_same_clips_are_combined(tmp_path, normalise):
     assert again["score"].to_numpy() == pytest.approx(whole["score"].to_numpy(), abs=1e-12)
 
 
+def test_an_ensemble_replaces_none_of_its_members(tmp_path):
+    """Inside a folder that was combined, it would also be a member of itself the next time."""
+    one, two = (write(table(name), tmp_path / "all" / name) for name in ("one", "two"))
+    before = (one / NAME).read_bytes()
+    members = sorted((tmp_path / "all").glob("*/anomaly_score_*"))
+    for paths, out in (([one, two], one), ([tmp_path / "all"], tmp_path / "all" / "new"), (members, two)):
+        with pytest.raises(ScoreError, match=r"whose scores are to be combined.*expected a folder elsewhere"):
+            combine(paths, "test", "average", out)
+    assert (one / NAME).read_bytes() == before and not (tmp_path / "all" / "new").exists()
+    combine([one, two], "test", "average", tmp_path / "all" / "new")
+
+
+def test_labels_are_not_taken_from_attributes_or_against_names(tmp_path):
+    name = tmp_path / "anomaly_score_fan_section_03_source_test.csv"
+    name.write_text(
+        "".join(f"section_03_source_test_{i:04d}_mode_{'normal' if i % 2 else 'anomaly'}_.wav,{i}\n" for i in range(6))
+    )
+    with pytest.raises(ScoreError, match="none of these clips is labelled"):
+        evaluate([name])
+    frame = table("one")
+    other = frame["label"].replace({"normal": "anomaly", "anomaly": "normal"})
+    frame.assign(label=other.where(frame["split"] == "test", frame["label"])).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(ScoreError, match=r"a\.csv: clip .* by its name; 128 clip\(s\) in total"):
+        evaluate([tmp_path / "a.csv"])
+
+
+def test_a_link_to_a_missing_score_file_is_named(tmp_path):
+    folder = write(table("one"), tmp_path / "one")
+    (folder / "anomaly_score_fan_section_01_source_test.csv").unlink()
+    (folder / "anomaly_score_fan_section_01_source_test.csv").symlink_to("nowhere.csv")
+    with pytest.raises(ScoreError, match=r"fan_section_01_source_test\.csv: cannot be read \(No such file"):
+        evaluate([folder])
+
+
 def test_tables_of_training_clips_only_have_nothing_to_combine(tmp_path):
     for system in "ab":
         frame = table(system)

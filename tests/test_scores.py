@@ -81,6 +81,8 @@ def test_a_score_that_is_no_number_is_named(clips, tmp_path, value):
         (lambda table: table.iloc[:0], "no rows; expected one row per clip"),
         (lambda table: table.assign(label=""), "label '' found; expected one of normal, anomaly, unknown"),
         (lambda table: table.assign(score="high"), "is high; expected a finite number"),
+        (lambda table: table.assign(score=[True, False, True, True]), "is True; expected a finite number"),
+        (lambda table: pd.concat([table, table[["score"]] + 1], axis=1), "the column score occurs twice"),
         (lambda table: pd.concat([table, table.tail(1)]), "section_03_target_test_0000.wav .* more than one score"),
     ],
 )

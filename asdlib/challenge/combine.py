@@ -9,6 +9,7 @@ import pandas as pd
 from asdlib import scores
 from asdlib.challenge import files
 from asdlib.challenge.export import write_clips
+from asdlib.challenge.file_names import looks_official
 from asdlib.ensemble import combine as combine_scores
 from asdlib.ensemble import rank
 from asdlib.ensemble.systems import Pool
@@ -36,9 +37,17 @@ def combine(
         The score table of the ensemble. From 2022 on, its domain is ``source`` where the domain is unknown.
 
     Raises:
-        ScoreError: There is only one system, a system lacks a machine type, the systems did not score the same clips,
-            or there are no training clips to normalise by.
+        ScoreError: ``out`` is among the scores, there is only one system, a system lacks a machine type, the systems
+            did not score the same clips, or there are no training clips to normalise by.
     """
+    paths, out = list(paths), Path(out)
+    place = out.resolve()
+    for path in map(Path, paths):
+        if place.is_relative_to(path.resolve()) or (looks_official(path.name) and place == path.resolve().parent):
+            raise ScoreError(
+                f"{out}: in {path}, whose scores are to be combined, so that they would be replaced now or combined "
+                "with their own ensemble the next time; expected a folder elsewhere"
+            )
     official = files.read(paths, year=year)
     frame = official.frame
     systems = list(dict.fromkeys(frame["system"]))
@@ -70,5 +79,5 @@ def combine(
     if official.year >= 2022:
         known = frame.drop_duplicates([*keys, "known_domain"])[[*keys, "known_domain"]]
         result["domain"] = result.merge(known, on=keys, how="left")["known_domain"].to_numpy()
-    write_clips(result, "score", Path(out), official.year)
+    write_clips(result, "score", out, official.year)
     return result

@@ -116,5 +116,5 @@ def parse_clips(clips: pd.Series) -> pd.DataFrame:
     key = parts["section"] + "/" + parts["domain"] + "/" + parts["number"].str.lstrip("0")
     parts["key"] = key.where(parts["bare"], clips)
     words = clips.str.extract(r"_(normal|anomaly)(?:_|\.)", expand=False).fillna("")  # names of no challenge
-    parts["label"] = parts["label"].where(parts["label"] != "", words)
+    parts["label"] = parts["label"].where(parts["number"] != "", words)
     return parts

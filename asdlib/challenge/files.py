@@ -80,7 +80,7 @@ def read(paths: Iterable[Path | str], column: str = "score", year: int | None = 
             loose[root.parent] += here
         truths += ground_truth
         for file in tables:
-            frames[str(file.path.resolve())] = scores.read(file.path)
+            frames[str(file.path.resolve())] = _refuse_contradictions(scores.read(file.path), file.where)
         results |= {file.folder: file for file in source.files if file.name == "result.csv"}
     for folder, files in loose.items():
         for parts, part in separate_systems(files):
@@ -129,6 +129,18 @@ def _is_table(file: File, whole: bool) -> bool:
         return True  # named explicitly
     with open(file.path, encoding="utf-8-sig", errors="replace") as stream:
         return set(scores.COLUMNS) <= set(stream.readline().strip().replace('"', "").split(","))
+
+
+def _refuse_contradictions(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    named = file_names.parse_clips(table["clip"])["label"]
+    odd = (named != "") & (table["label"] != "unknown") & (named != table["label"])
+    if odd.any():
+        row = table[odd].iloc[0]
+        raise ScoreError(
+            f"{where}: clip {row['clip']} is {row['label']} here, but {named[odd].iloc[0]} by its name; {odd.sum()} "
+            "clip(s) in total; correct the labels"
+        )
+    return table
 
 
 def _recognise(

@@ -87,7 +87,8 @@ def _in_folder(folder: Path) -> list[File]:
     found = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.suffix.lower() == ".csv" and path.is_file() and not _hidden(parts):
+        lost = path.is_symlink() and not path.exists() and file_names.looks_official(path.name)  # reading it says so
+        if path.suffix.lower() == ".csv" and (path.is_file() or lost) and not _hidden(parts):
             found.append(File(str(path), path, parts[:-1], functools.partial(_load, path)))
     return found
 

@@ -18,7 +18,7 @@ def add_training(commands) -> None:
     command.add_argument("--outliers", type=Path, action="extend", nargs="+", default=[], metavar="FOLDER", help=words)
     words = "folder of a few normal recordings made under changed conditions"
     command.add_argument("--changed", type=Path, metavar="FOLDER", help=words)
-    words = "learn only statistics of the spectrum, without networks: takes seconds"
+    words = "learn only statistics of the spectrum, without networks: takes less than a minute for a hundred recordings"
     command.add_argument("--statistics-only", action="store_true", help=words)
     words = "name of a file in params/, or a path (default: detector)"
     command.add_argument("--profile", default="detector", help=words)

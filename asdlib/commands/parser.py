@@ -31,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
 
     The result of parsing has an attribute ``command``: ``<module of asdlib.commands>:<function>``.
     """
-    top = argparse.ArgumentParser(prog="python -m asdlib", description=asdlib.__doc__.splitlines()[0])
+    top = argparse.ArgumentParser(
+        prog="python -m asdlib", description=(asdlib.__doc__ or "").partition("\n")[0]
+    )  # no docstring under -OO
     top.add_argument("--version", action="version", version=asdlib.__version__)
     commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=Command)
     arguments.add_experiment(commands)

@@ -49,8 +49,9 @@ def find_samples(stream: BinaryIO, size: int) -> Samples | None:
     """
     file = File(stream, size)
     base, head = 0, file.at(0, 16)
-    if head[:3] == b"ID3" and len(head) >= 10:  # a tag that a music player wrote before the header
-        base = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+    while head[:3] == b"ID3" and len(head) >= 10:  # tags that music players wrote before the header
+        base += 20 if head[5] & 0x10 else 10  # some have a footer
+        base += sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
         head = file.at(base, 16)
     kind = head[:4]
     if kind in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
@@ -98,7 +99,7 @@ def _format(body: bytes, order: str) -> Encoding:
     """Parse the chunk ``fmt``."""
     if len(body) < 16:
         raise ValueError(f"not readable as audio (a fmt chunk of {len(body)} bytes); expected a wav file; {REPAIR}")
-    tag, channels, rate, _, align, bits = struct.unpack(order + "HHIIHH", body[:16])
+    tag, channels, rate, speed, align, bits = struct.unpack(order + "HHIIHH", body[:16])
     if tag == 0xFFFE and len(body) >= 26:
         tag = struct.unpack(order + "H", body[24:26])[0]
     width = -(-bits // 8)
@@ -106,8 +107,9 @@ def _format(body: bytes, order: str) -> Encoding:
     if subtype is None:
         name = _OTHER.get(tag, f"format {tag:#x}, {bits} bits,") if tag not in (1, 3) else f"{bits}-bit"
         raise ValueError(f"holds WAV with {name} samples; expected {READABLE}, wav as PCM or float; convert it")
-    if width == 3 and align == 4 * channels:
-        raise ValueError(f"holds 24-bit samples in 4 bytes each but does not say in which of them; {EXPORT}")
+    size = align // max(channels, 1)
+    if size > width and (speed == align * rate or size == width + 1 == 4):  # else the header just has a wrong number
+        raise ValueError(f"holds {bits}-bit samples in {size} bytes each but does not say in which of them; {EXPORT}")
     return _check(Encoding(subtype, "BIG" if order == ">" else "LITTLE", channels, rate, width * channels))
 
 

@@ -6,6 +6,7 @@ Each class has the attributes ``container``, ``subtype``, ``sample_rate``, ``cha
 
 import io
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ def open_file(path: Path | str) -> "Uncompressed | Compressed":
     """Open an audio file and examine its header."""
     stream = content = None
     try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a pipe would wait for whoever writes to it
+            raise ValueError(f"a pipe or device, not a file; expected {READABLE}; write it to a file first")
         stream = open(path, "rb", buffering=0)
         size = os.fstat(stream.fileno()).st_size
         if not size:

@@ -4,6 +4,7 @@ Samples are in units of 1/32768, so ``samples / FULL_SCALE`` is the waveform in 
 as int16; everything else as float, since rounding would remove the faults from quiet recordings.
 """
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,19 @@ LOUDEST = 2.0
 """largest amplitude of float samples: filters overshoot 1 a little; more means another scale"""
 SUFFIXES = (".wav", ".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 """endings of audio files, in lower case"""
+_IGNORED = re.compile(
+    r"[.~].+|@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found|trash|__macosx", re.IGNORECASE
+)
 _EXACT = ("PCM_S8", "PCM_U8", "PCM_16")  # subtypes that int16 holds
+
+
+def is_ignored(name: str) -> bool:
+    """Tell whether a file or folder is hidden, temporary, or made by an operating system or a file server.
+
+    >>> [is_ignored(name) for name in (".Trash-1000", "@eaDir", "~", "#1", "line1")]
+    [True, True, False, False, False]
+    """
+    return _IGNORED.fullmatch(name) is not None
 
 
 def is_recording(path: Path) -> bool:
@@ -28,7 +41,7 @@ def is_recording(path: Path) -> bool:
     >>> [is_recording(Path(name)) for name in ("a.wav", "b.FLAC", "._a.wav", "a.wav.part", "~a.wav", "notes.txt")]
     [True, True, False, False, False, False]
     """
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "~"))
+    return path.suffix.lower() in SUFFIXES and not is_ignored(path.name)
 
 
 class Recording:

@@ -1,11 +1,12 @@
 """Turn scores into percentiles and decisions, with the scores of normal clips that no network learnt from.
 
 A new normal window and the held-out ones are exchangeable, so its rank among them is uniform whatever the distribution
-of scores, which bounds the rate of false alarms (:func:`asdlib.evaluation.empirical.empirical_threshold`). The scores
-are normalised by the held-out clips, though, and a clip that takes part in its own mean and deviation scores lower than
-a new one would. Therefore each held-out clip is scored as if it were new, by the others (:func:`score_as_new`). Fewer
-clips give a less certain mean and deviation, so false alarms are somewhat rarer than the bound: 5 to 6 % instead of 9 %
-with 10 clips, in a simulation of normal scores. The score of
+of scores, which bounds the rate of false alarms (:func:`asdlib.evaluation.empirical.empirical_threshold`). Scores of
+several systems must be normalised before they are combined. If the held-out clips alone gave mean and deviation, each
+of them would have a part in these, a new one would have none, and false alarms would be more frequent than the bound.
+So the new window is normalised together with the held-out ones (:func:`combine_branches`), as in full conformal
+prediction (Vovk, Gammerman and Shafer, *Algorithmic Learning in a Random World*, 2005): all of them are treated alike,
+the bound holds, and it is met. Hence the threshold varies a little from window to window. The score of
 a recording of several windows is the highest of theirs, and the rate is that of whole recordings. No held-out set is
 large enough for that, so the tail above the third quartile of the held-out scores is modelled as exponential.
 """
@@ -26,51 +27,64 @@ WHOLE = "whole"
 CONFIDENCE = 0.95
 """confidence of the intervals of false-alarm rates"""
 _LEAST = 1e-6  # smallest share of normal recordings; the tail is not extrapolated further
-_FOLDS = 50  # groups of held-out clips that are scored by the others; one clip each if there are no more
 _BODY = 0.75  # quantile above which the tail is exponential
 
 
 def combine_branches(
     scores: Mapping[str, float], reference: Mapping[str, np.ndarray], by: str
-) -> dict[str, np.ndarray]:
-    """Return the scores of each branch and of their combination.
+) -> dict[str, tuple[float, np.ndarray]]:
+    """Return the score of a new window, and those of the held-out clips, of each branch and of their combination.
 
-    Each system's scores are normalised by the held-out clips, the systems of a branch combined, and the result
-    normalised again. The branches with networks are averaged, like ``AE+BC ensemble (mix)`` of Table 1 without labels.
-    If there are statistics, that average, normalised again, and the statistics have equal weights. The score of the
-    statistics is the score of the whole window plus the maximum of all: each is good at detecting different faults.
-    Some are so short that they would hardly change an average, but lasting ones are seen best in the whole. If there
-    are no networks, the statistics alone are the ensemble.
+    New window and held-out clips are normalised and combined together (:func:`combine_together`). Last, the mean and
+    deviation of the held-out clips become 0 and 1, which changes no rank.
 
     Args:
-        scores: Score of one window, or scores of several (arrays), by system, ``<branch>/<candidate>/...``.
+        scores: Score of the window by system, ``<branch>/<candidate>/...``.
         reference: Scores of the held-out clips by system, ``(clips,)``.
         by: How the autoencoders are combined; classifiers are averaged (Sec. 3.1).
 
     Returns:
-        Scores by branch, and those of :data:`ENSEMBLE`.
+        By branch, and for :data:`ENSEMBLE`: the score of the window, and those of the held-out clips, ``(clips,)``.
     """
-    result, held_out_results = {}, {}
-    for branch in dict.fromkeys(system.partition("/")[0] for system in reference):
-        systems = [system for system in reference if system.startswith(f"{branch}/")]
-        held_out = np.stack([reference[system] for system in systems])
-        new = normalise(np.stack([np.atleast_1d(scores[system]) for system in systems]), held_out)
-        held_out = normalise(held_out)
+    together = combine_together({name: np.append(values, scores[name]) for name, values in reference.items()}, by)
+    scaled = {name: normalise(values, values[:-1]) for name, values in together.items()}
+    return {name: (float(values[-1]), values[:-1]) for name, values in scaled.items()}
+
+
+def combine_together(scores: Mapping[str, np.ndarray], by: str) -> dict[str, np.ndarray]:
+    """Normalise the scores of clips by these clips themselves, and combine them.
+
+    Each system's scores are normalised, the systems of a branch combined, and the result normalised again. The branches
+    with networks are averaged, like ``AE+BC ensemble (mix)`` of Table 1 without labels. If there are statistics, that
+    average, normalised again, and the statistics have equal weights; without networks, the statistics are all. The
+    score of the statistics is the score of the whole window plus the maximum of all: each is good at detecting
+    different faults. Some are so short that they would hardly change an average, but lasting ones are seen best in the
+    whole.
+
+    Args:
+        scores: Scores by system, ``(clips,)``.
+        by: As in :func:`combine_branches`.
+
+    Returns:
+        Scores by branch, and those of :data:`ENSEMBLE`, ``(clips,)``.
+    """
+    result = {}
+    for branch in dict.fromkeys(system.partition("/")[0] for system in scores):
+        systems = [system for system in scores if system.startswith(f"{branch}/")]
+        values = normalise(np.stack([scores[system] for system in systems]))
         if branch == STATISTICS:
-            whole = systems.index(f"{STATISTICS}/{WHOLE}")
-            new, combined = new[whole] + new.max(0), held_out[whole] + held_out.max(0)
+            combined = values[systems.index(f"{STATISTICS}/{WHOLE}")] + values.max(0)
         else:
-            how = by if branch == "autoencoder" else "average"
-            new, combined = combine(new, how, held_out), combine(held_out, how)
-        result[branch], held_out_results[branch] = normalise(new, combined), normalise(combined)
-    networks = [branch for branch in result if branch != STATISTICS]
-    if not networks:
-        return result | {ENSEMBLE: result[STATISTICS]}
-    total = np.mean([result[branch] for branch in networks], axis=0)
-    if STATISTICS in result:
-        total = normalise(total, np.mean([held_out_results[branch] for branch in networks], axis=0))
-        total = (total + result[STATISTICS]) / 2
-    return result | {ENSEMBLE: total}
+            combined = combine(values, by if branch == "autoencoder" else "average")
+        result[branch] = normalise(combined)
+    networks = [values for branch, values in result.items() if branch != STATISTICS]
+    if STATISTICS not in result:
+        total = np.mean(networks, axis=0)
+    elif networks:
+        total = (normalise(np.mean(networks, axis=0)) + result[STATISTICS]) / 2
+    else:
+        total = result[STATISTICS]
+    return result | {ENSEMBLE: normalise(total)}
 
 
 @dataclass(frozen=True)
@@ -131,10 +145,22 @@ class Calibration:
         return start, 1 - _BODY, float(beyond.mean()) if len(beyond) else spread
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where the score of a window stands among those of the held-out clips, normalised together with it."""
+
+    score: float
+    normal: Calibration
+
+    def excess(self, windows: float) -> float:
+        """Return how far the score lies above the threshold of a recording as long as ``windows`` windows."""
+        return self.score - self.normal.threshold(windows)
+
+
 def calibrate(
     reference: Mapping[tuple, Mapping[str, np.ndarray]], rate: float, by: str
 ) -> dict[tuple, dict[str, Calibration]]:
-    """Return the calibrations of each section, domain and length of window: one per branch, and that of the ensemble.
+    """Return how the held-out clips compare with one another, by section, domain and length: per branch and together.
 
     Args:
         reference: Scores of the held-out clips by section, domain and length, then system.
@@ -142,30 +168,6 @@ def calibrate(
         by: As in :func:`combine_branches`.
     """
     return {
-        key: {name: Calibration(values, rate) for name, values in score_as_new(own, by).items()}
+        key: {name: Calibration(values, rate) for name, values in combine_together(own, by).items()}
         for key, own in reference.items()
     }
-
-
-def score_as_new(reference: Mapping[str, np.ndarray], by: str) -> dict[str, np.ndarray]:
-    """Return the scores of held-out clips as :func:`combine_branches` would score new ones, each by the other clips.
-
-    Args:
-        reference: Scores of the held-out clips by system, ``(clips,)``.
-        by: As in :func:`combine_branches`.
-
-    Returns:
-        Scores by branch, and those of :data:`ENSEMBLE`, ``(clips,)`` each, in the order of the clips.
-    """
-    count = len(next(iter(reference.values())))
-    if count < 2:
-        return combine_branches(reference, reference, by)
-    fold = np.arange(count) % min(count, _FOLDS)
-    found = []
-    for one in range(fold.max() + 1):
-        own, others = (
-            {system: values[rows] for system, values in reference.items()} for rows in (fold == one, fold != one)
-        )
-        found.append(combine_branches(own, others, by))
-    order = np.argsort(np.argsort(fold, kind="stable"))
-    return {name: np.concatenate([part[name] for part in found])[order] for name in found[0]}

@@ -7,6 +7,14 @@ from asdlib.detector.facts import Facts
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.survey import FEW_FILES
 
+_HELD_OUT = (
+    "Nothing was learnt from the held-out clips, which share no sample with the others; they set the thresholds."
+)
+_CROSS_FITTED = (
+    "Each clip that sets the thresholds is scored by statistics of the clips of other recordings, or of other parts of "
+    "few recordings, so all clips were learnt from."
+)
+
 
 def card(
     facts: Facts, settings, clips: pd.DataFrame, calibration: dict[tuple[str, str], dict[str, Calibration]]
@@ -22,7 +30,8 @@ def card(
     record, rate = facts.record, settings.data.sample_rate
     own = clips[clips["machine"].eq(MACHINE) & clips["split"].ne("replaced")]  # see asdlib.detector.recalibrate
     lines = ["# Model card", "", "## What it learnt from", ""]
-    lines += ["| section | normal clips | held out | changed conditions | held out |", "|---|---|---|---|---|"]
+    use = "held out" if facts.has_networks else "for thresholds, too"
+    lines += [f"| section | normal clips | {use} | changed conditions | {use} |", "|---|---|---|---|---|"]
     for name, part in own.groupby("name", sort=False):
         numbers = [
             str(int(((part["domain"] == domain) & (split is None or part["split"].eq(split))).sum()))
@@ -36,7 +45,7 @@ def card(
     lines += [
         "",
         f"Clips of {facts.seconds:.1f} s at {rate} Hz, normal ones only, from {same.sum()} recordings. "
-        "Nothing was learnt from the held-out clips, which share no sample with the others; they set the thresholds.",
+        + (_HELD_OUT if facts.has_networks else _CROSS_FITTED),
         "",
         "Outliers: " + (", ".join(f"{name} ({count} clips)" for name, count in others.items()) or "none") + ".",
         "",
@@ -54,14 +63,15 @@ def card(
         f"The thresholds aim at {100 * facts.false_alarm_rate:g} % false alarms.",
         "",
         "| section | conditions | false alarms, mean of all such detectors "
-        f"| {100 * CONFIDENCE:g} % interval for this one | held-out clips |",
+        f"| {100 * CONFIDENCE:g} % interval for this one | clips that set the threshold |",
         "|---|---|---|---|---|",
     ]
+    word = "at most" if facts.has_networks else "about"
     for (section, domain), parts in calibration.items():
         found = parts[ENSEMBLE].expected()
         conditions = "as trained" if domain == "source" else "changed"
         lines.append(
-            f"| {facts.sections[int(section)]} | {conditions} | at most {100 * found['rate']:.1f} % | "
+            f"| {facts.sections[int(section)]} | {conditions} | {word} {100 * found['rate']:.1f} % | "
             f"{100 * found['low']:.1f} to {100 * found['high']:.1f} % | {found['clips']} |"
         )
     if "calibrated" in record:
@@ -74,8 +84,9 @@ def card(
 def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> list[str]:
     """Return the limits of the detector, one sentence or two each."""
     limits = [
-        "The rates hold for normal clips like those held out: same machine, place, microphone and conditions. The "
-        "interval is that of this threshold; it is wider with fewer held-out clips.",
+        "The rates hold for normal clips like those that set the thresholds: same machine, place, microphone and "
+        "conditions. The interval is that of this threshold; it is wider with fewer clips."
+        + ("" if facts.has_networks else " Both are approximate, since the clips' scores come from several fits."),
         "Which anomalies the detector finds is not known, since it has learnt from none.",
         f"Frequencies above {rate // 2} Hz are not analysed.",
         "A longer recording is judged in several windows, and the highest score counts. The threshold then rises with "
@@ -100,7 +111,7 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> li
     )
     short = [key for key, parts in calibration.items() if parts[ENSEMBLE].expected()["rate"] > facts.false_alarm_rate]
     if short:
-        limits.append("There were too few held-out clips for this rate; the table states the rate that can be reached.")
+        limits.append("There were too few clips for this rate; the table states the rate that can be reached.")
     changed = own[own["domain"] == "target"]
     if len(changed) and not any(domain == "target" for _, domain in calibration):
         limits.append(
@@ -108,7 +119,7 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> li
             "section's other clips, and their rate of false alarms is not known; expect more."
         )
     few = own[own["domain"].eq("source")].groupby("name").agg({"recording": "nunique"})["recording"]
-    if (few < FEW_FILES).any():
+    if facts.has_networks and (few < FEW_FILES).any():
         limits.append(
             "Held-out clips are parts of recordings from whose other parts the detector has learnt, so they resemble "
             "them more than new recordings will; expect more false alarms than the table states."

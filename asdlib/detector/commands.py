@@ -1,10 +1,12 @@
 """Run the commands ``fit``, ``score`` and ``calibrate``."""
 
+import codecs
 import contextlib
 import datetime
 import gc
 import math
 import os
+import re
 import shutil
 import signal
 import sys
@@ -218,8 +220,9 @@ def expand(clips: Iterable[Path]) -> list[Path]:
     result = []
     for path in clips:
         if str(path) == "-":
-            text = os.fsdecode(sys.stdin.buffer.read())  # names on disk may not be valid text
-            lines = text.split("\0") if "\0" in text else text.splitlines()
+            content = sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8)
+            text = os.fsdecode(content)  # names on disk may not be valid text
+            lines = text.split("\0") if "\0" in text else re.split(r"\r?\n", text)
             listed = [Path(line) for line in lines if line]
             if not listed:
                 raise DataError(

@@ -14,6 +14,8 @@ FEWEST = 8
 """minimum number of normal clips of a section"""
 HELD_OUT = 0.25
 """share of a section's clips that are held out for the thresholds"""
+FOLDS = 20
+"""number of groups of clips in turn left out, where statistics alone are cross-fitted"""
 ENOUGH_TARGET = 20
 """number of clips of changed conditions from which on a share of them is held out, too"""
 
@@ -93,3 +95,26 @@ def held_out(files: Sequence[Path], domain: str, false_alarm_rate: float, seed: 
             break
         result[positions[paths[choice]]] = True
     return result
+
+
+def folds(files: Sequence[Path], seed: int) -> np.ndarray:
+    """Divide clips into at most :data:`FOLDS` groups, such that no two groups share a recording.
+
+    Of fewer than :data:`~.survey.FEW_FILES` recordings, a group is a part of each recording instead.
+
+    Args:
+        files: The recording of each clip, in order of time.
+        seed: Seed of the random order of the recordings.
+
+    Returns:
+        The number of each clip's group.
+    """
+    paths = list(dict.fromkeys(files))
+    if len(paths) < FEW_FILES:
+        result = np.zeros(len(files), dtype=int)
+        for path in paths:
+            own = np.array([index for index, other in enumerate(files) if other == path])
+            result[own] = np.arange(len(own)) * min(FOLDS, len(own)) // len(own)
+        return result
+    order = dict(zip(paths, np.random.default_rng(seed).permutation(len(paths)), strict=True))
+    return np.array([order[path] % FOLDS for path in files])

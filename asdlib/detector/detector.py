@@ -38,13 +38,13 @@ class Detector(OutlierMixin, BaseEstimator):
             the level does not matter; beyond it the verdict is that the level changed. 0 makes level and response a
             part of the sound.
         statistics_only: Whether :meth:`fit` trains no network. The detector then consists of statistics of the spectrum
-            (:mod:`asdlib.detector.statistics`), is fitted in seconds, and needs no outliers.
+            (:mod:`asdlib.detector.statistics`), is fitted in less than a minute, and all clips set its thresholds.
 
     Attributes:
         sections_: Names of the sections.
         card_: The model card, Markdown.
-        held_out_: Scores of the held-out clips, each as if it were new, one row per clip and branch: ``section, domain,
-            branch, score``.
+        held_out_: Scores of the held-out clips, normalised by themselves, one row per clip and branch: ``section,
+            domain, branch, score``.
         warnings_: Warnings about the recordings, one sentence each (after :meth:`fit`).
 
     .. code-block:: python
@@ -254,7 +254,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     @property
     def offset_(self) -> float:
-        """Minus the threshold of one window of the first section."""
+        """Minus the threshold of one window of the first section, among the held-out clips alone."""
         judge = self._fitted()
         samples = judge.stored.facts.samples(judge.stored.settings.data.sample_rate)[0]
         return -float(judge.limits[judge.stored.facts.codes[0], "source", samples][ENSEMBLE].threshold())

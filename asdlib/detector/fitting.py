@@ -45,7 +45,7 @@ def fit(
     settings = train.build_settings(profile, overrides or {}, place)
     asked = [settings.resolved(), repr(recordings), level_limit, false_alarm_rate, statistics_only]
     settings = train.build_settings(profile, overrides or {}, place / records.fingerprint(asked))
-    layout = lay_out(recordings, settings, false_alarm_rate, level_limit)
+    layout = lay_out(recordings, settings, false_alarm_rate, level_limit, statistics_only)
     for warning in layout.warnings:
         print(f"warning: {warning}", flush=True)
     chosen, missing = train.choose_candidates(settings, recordings, statistics_only)

@@ -12,6 +12,7 @@ raises alarms. Two rules look at the latest days (:data:`DAYS`), once each time 
 * *Level*: whether the median lies outside the range of 99 of 100 windows that the detector learnt from.
 """
 
+import codecs
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -159,16 +160,21 @@ def highest_count(recordings: int, normals: int, rate: float = RATE) -> int:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        rows = [_row(entry) for entry in entries]
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines(keepends=True)
     except OSError as error:
         reason = (error.strerror or "").lower()
         raise DetectorError(f"{path}: could not be read ({reason}); expected a journal of score --watch") from None
-    except (ValueError, KeyError, TypeError):
-        raise DetectorError(
-            f"{path}: contains something other than verdicts; expected a journal of score --watch, or the output of "
-            "score --json, of this version"
-        ) from None
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows += [_row(json.loads(line))] if line.strip() else []
+        except (ValueError, KeyError, TypeError):
+            if number == len(lines) > 1 and not line.endswith(b"\n"):
+                continue  # score is still writing it, or was killed
+            raise DetectorError(
+                f"{path}: line {number} contains something other than a verdict; expected a journal of score --watch, "
+                "or the output of score --json, of this version"
+            ) from None
     return pd.DataFrame(rows, columns=list(_NOTHING))
 
 

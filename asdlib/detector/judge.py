@@ -14,7 +14,7 @@ import numpy as np
 from asdlib.data.quality import CLIPPED
 from asdlib.data.recording import Recording
 from asdlib.detector import calibration, level, recordings, runtime, store
-from asdlib.detector.calibration import ENSEMBLE, STATISTICS
+from asdlib.detector.calibration import ENSEMBLE, STATISTICS, Calibration, Standing
 from asdlib.detector.localize import localize
 from asdlib.detector.networks import Measurement, Window, measure_window
 from asdlib.detector.response import Response
@@ -43,7 +43,7 @@ class Verdict:
     score: float
     """score of the ensemble; higher is more anomalous, and about 0 and 1 are mean and deviation of normal clips"""
     threshold: float
-    """score above which a recording of this length is an anomaly"""
+    """score above which this recording is an anomaly; it depends on its length, and a little on its sound"""
     percentile: float | None
     """percentage of normal recordings that score lower; extrapolated above the scores of the held-out clips; None if
     the level or the response changed, since the score then says how far it changed, not how odd the machine sounds"""
@@ -63,10 +63,14 @@ class Verdict:
     """of an anomaly: ``recording`` and ``start`` of the most similar normal clip, if statistics know it"""
     note: str
     """what is wrong with the recording although it was judged: silence, clipping, or its header; usually empty"""
+    held_out: dict[str, np.ndarray] = dataclasses.field(repr=False, compare=False)
+    """scores of the held-out clips, ``(clips,)``, by branch and of the ensemble, as normalised with this recording"""
 
     def as_dict(self) -> dict:
-        """Return plain values, for JSON."""
-        return dataclasses.asdict(self)
+        """Return plain values, for JSON, without ``held_out``."""
+        values = dataclasses.asdict(self)
+        del values["held_out"]
+        return values
 
 
 class Judge:
@@ -94,26 +98,32 @@ class Judge:
     def key(self, section: str, domain: str, samples: int) -> tuple[str, str, int]:
         """Return the key of a window's thresholds: those of its section's source clips if its domain has none."""
         own = section, domain, samples
-        return own if own in self.limits else (section, "source", samples)
+        return own if own in self.stored.reference else (section, "source", samples)
 
-    def score(self, window: Window) -> tuple[dict[str, float], Measurement]:
-        """Return the scores of a window by branch and of the ensemble, and from what they were computed."""
+    def score(self, window: Window) -> tuple[dict[str, Standing], Measurement]:
+        """Return where a window stands by branch and by the ensemble, and from what that was computed."""
         stored = self.stored
         measured = measure_window(stored.autoencoders, stored.classifiers, stored.statistics, self.bands, window)
         reference = stored.reference[self.key(window.section, window.domain, len(window.samples))]
         combined = calibration.combine_branches(measured.scores, reference, self.by)
-        return {name: float(value[0]) for name, value in combined.items()}, measured
+        standings = {name: Standing(score, Calibration(held, self.rate)) for name, (score, held) in combined.items()}
+        return standings, measured
 
-    def response(self, measured: Measurement, threshold: float) -> float | None:
-        """Return the change of response, in dB, that explains a window which sounds odd; None if none does."""
+    def response(self, measured: Measurement, count: float) -> float | None:
+        """Return the change of response, in dB, that explains a window which sounds odd; None if none does.
+
+        Args:
+            measured: What was measured of the window.
+            count: Length of the recording in windows.
+        """
         if measured.statistics is None or self.stored.facts.level is None:
             return None
         window, target = measured.window, self.stored.facts.level
         for change in Response.between(measured.spectrum, measured.statistics.usual, self.bands):
             wave = change.undo(window.samples, self.bands) / FULL_SCALE
             samples = recordings.to_int16(wave, target - level.level(wave, self.bands.rate))
-            values, _ = self.score(dataclasses.replace(window, samples=samples))
-            if values[ENSEMBLE] <= threshold:
+            standings, _ = self.score(dataclasses.replace(window, samples=samples))
+            if standings[ENSEMBLE].excess(count) <= 0:
                 return change.size
         return None
 
@@ -151,10 +161,8 @@ class Judge:
         code, domain = self.section(source, section), "target" if changed else "source"
         seconds = recordings.fitting(recording.seconds, facts.lengths)
         count = max(recording.seconds / seconds, 1.0)
-        limits = self.limits[self.key(code, domain, round(seconds * rate))]
-        thresholds = {name: limit.threshold(count) for name, limit in limits.items()}
         learnt = facts.levels.get(f"{code}/{domain}", facts.levels[f"{code}/source"])
-        best: dict[bool, dict[str, float]] = {True: {}, False: {}}  # by whether level and response are as learnt
+        best: dict[bool, dict[str, Standing]] = {True: {}, False: {}}  # by whether level and response are as learnt
         found, changes, responses, worst, loudest = [], {True: [], False: []}, [], (-np.inf, None), -np.inf
         clipped = False
         for begin, wave in recordings.windows(recording, rate, seconds):
@@ -164,21 +172,23 @@ class Judge:
             change = own - learnt.median
             known = facts.level is None or not learnt.exceeded(change, facts.level_limit)
             gain = 0.0 if facts.level is None else facts.level - own
-            values, measured = self.score(Window(recordings.to_int16(wave, gain), code, domain))
-            if known and values[ENSEMBLE] > thresholds[ENSEMBLE]:
-                response = self.response(measured, thresholds[ENSEMBLE])
+            standings, measured = self.score(Window(recordings.to_int16(wave, gain), code, domain))
+            excess = {name: standing.excess(count) for name, standing in standings.items()}
+            if known and excess[ENSEMBLE] > 0:
+                response = self.response(measured, count)
                 if response is not None:
                     responses.append(response)
                     known = False
             changes[known].append(change)
-            for name, value in values.items():
-                best[known][name] = max(best[known].get(name, -np.inf), value)
-            if known and values[ENSEMBLE] > thresholds[ENSEMBLE]:
+            for name, standing in standings.items():
+                if name not in best[known] or excess[name] > best[known][name].excess(count):
+                    best[known][name] = standing
+            if known and excess[ENSEMBLE] > 0:
                 found += self.localize(measured, begin)
-                if values[ENSEMBLE] > worst[0]:
-                    worst = values[ENSEMBLE], measured
-        values = best[True] or best[False]
-        anomaly = bool(best[True]) and values[ENSEMBLE] > thresholds[ENSEMBLE]
+                if excess[ENSEMBLE] > worst[0]:
+                    worst = excess[ENSEMBLE], measured
+        standings = best[True] or best[False]
+        anomaly = bool(best[True]) and standings[ENSEMBLE].excess(count) > 0
         altered = not anomaly and bool(changes[False])
         if not altered:
             change = float(np.median(changes[True]))
@@ -189,20 +199,21 @@ class Judge:
         else:
             change = max(changes[False], key=abs)
             word = f"level changed by {change:+.0f} dB"
-        limit = limits[ENSEMBLE]
+        whole = standings[ENSEMBLE]
         return Verdict(
             clip=recording.name,
             verdict=word,
-            score=values[ENSEMBLE],
-            threshold=float(thresholds[ENSEMBLE]),
-            percentile=None if altered else _rounded(limit.percentile(values[ENSEMBLE], count)),
-            above=limit.count_below(values[ENSEMBLE]),
-            normals=len(limit.scores),
+            score=whole.score,
+            threshold=float(whole.normal.threshold(count)),
+            percentile=None if altered else _rounded(whole.normal.percentile(whole.score, count)),
+            above=whole.normal.count_below(whole.score),
+            normals=len(whole.normal.scores),
             anomaly=bool(anomaly),
             level=round(change, 2),
-            branches=_branches(values, thresholds, limits, count, anomaly, altered),
+            branches=_branches(standings, count, anomaly, altered),
             spans=found,
             nearest=self._nearest(worst[1]) if anomaly else None,
+            held_out={name: standing.normal.scores for name, standing in standings.items()},
             note=SILENCE if loudest < level.SILENT else "; ".join(filter(None, (CLIPPING * clipped, recording.note))),
         )
 
@@ -238,23 +249,21 @@ def check_rate(rate: float) -> None:
         raise DetectorError(f"false_alarm_rate is {rate!r}; expected a number between 0 and 1")
 
 
-def _branches(
-    values: dict, thresholds: dict, limits: dict, count: float, anomaly: bool, altered: bool
-) -> dict[str, dict]:
+def _branches(standings: dict[str, Standing], count: float, anomaly: bool, altered: bool) -> dict[str, dict]:
     """Describe each branch; an alarm that none causes alone is attributed to the branch of the highest percentile."""
-    names = [name for name in values if name != ENSEMBLE]
-    percentiles = {name: _rounded(limits[name].percentile(values[name], count)) for name in names}
-    over = {name for name in names if anomaly and values[name] > thresholds[name]}
+    found = {name: standing for name, standing in standings.items() if name != ENSEMBLE}
+    percentiles = {name: _rounded(one.normal.percentile(one.score, count)) for name, one in found.items()}
+    over = {name for name, one in found.items() if anomaly and one.excess(count) > 0}
     if anomaly and not over:
-        over = {max(names, key=percentiles.__getitem__)}
+        over = {max(found, key=percentiles.__getitem__)}
     return {
         name: {
-            "score": values[name],
-            "threshold": float(thresholds[name]),
+            "score": one.score,
+            "threshold": float(one.normal.threshold(count)),
             "percentile": None if altered else percentiles[name],
             "anomaly": name in over,
         }
-        for name in names
+        for name, one in found.items()
     }
 
 

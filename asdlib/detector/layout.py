@@ -18,7 +18,7 @@ import soundfile
 from asdlib import atomic, training
 from asdlib.data.file_names import ClipName
 from asdlib.detector import level, recordings
-from asdlib.detector.cutting import FEWEST, cut, held_out, window_seconds
+from asdlib.detector.cutting import ENOUGH_TARGET, FEWEST, cut, held_out, window_seconds
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.sources import Recordings
 from asdlib.detector.survey import FEW_FILES, Survey, odd, survey
@@ -43,7 +43,13 @@ class Layout:
     """what was odd about the recordings, one sentence each"""
 
 
-def lay_out(sources: Recordings, settings, false_alarm_rate: float, level_limit: float = level.LIMIT) -> Layout:
+def lay_out(
+    sources: Recordings,
+    settings,
+    false_alarm_rate: float,
+    level_limit: float = level.LIMIT,
+    statistics_only: bool = False,
+) -> Layout:
     """Write recordings to ``settings.data.root`` as clips with file names of DCASE2021.
 
     Args:
@@ -51,6 +57,7 @@ def lay_out(sources: Recordings, settings, false_alarm_rate: float, level_limit:
         settings: :class:`asdlib.params.settings.Settings`; the seed determines what is held out.
         false_alarm_rate: Rate for which the held-out clips must suffice, if there are enough.
         level_limit: 0 to leave levels as they are; otherwise all clips are brought to one level.
+        statistics_only: Whether all clips that may set thresholds are test clips, since statistics are cross-fitted.
 
     Raises:
         AsdError: Recordings cannot be used (all are listed), or a section has too few clips.
@@ -58,7 +65,7 @@ def lay_out(sources: Recordings, settings, false_alarm_rate: float, level_limit:
     root, rate = Path(settings.data.root), settings.data.sample_rate
     found, warnings = survey(sources, settings.data)
     seconds = window_seconds(sources, found)
-    table, strange = _clips(sources, found, seconds, settings.seed, false_alarm_rate)
+    table, strange = _clips(sources, found, seconds, settings.seed, false_alarm_rate, statistics_only)
     if strange:
         warnings.append(
             f"{summarise(strange)}: unlike the other recordings; learnt, but not used for thresholds; remove it if "
@@ -71,7 +78,7 @@ def lay_out(sources: Recordings, settings, false_alarm_rate: float, level_limit:
         own = table["machine"].eq(MACHINE).to_numpy()
         levels, peaks = np.array(measured).T
         target = level.target(levels[own], peaks[own])
-    state = _state(sources) | {"rate": false_alarm_rate, "level_limit": level_limit}
+    state = _state(sources) | {"rate": false_alarm_rate, "level_limit": level_limit, "alone": statistics_only}
     mark = root / "recordings.json"
     if not mark.is_file() or json.loads(mark.read_text(encoding="utf-8")) != state:
         with atomic.writing(root, folder=True) as temporary:
@@ -85,10 +92,15 @@ def lay_out(sources: Recordings, settings, false_alarm_rate: float, level_limit:
 
 
 def _clips(
-    sources: Recordings, found: Mapping[Path, Survey], seconds: float, seed: int, false_alarm_rate: float
+    sources: Recordings,
+    found: Mapping[Path, Survey],
+    seconds: float,
+    seed: int,
+    false_alarm_rate: float,
+    statistics_only: bool,
 ) -> tuple[pd.DataFrame, list[str]]:
     """List the clips, and describe odd recordings."""
-    rows, strange = [], []
+    rows, strange, both = [], [], []
     for number, (name, files) in enumerate(sources.sections.items()):
         section = f"{number:02d}"
         for domain, given in (("source", files), ("target", sources.changed.get(name, []))):
@@ -108,6 +120,8 @@ def _clips(
             held = np.zeros(len(clips), dtype=bool)
             draw = training.derive(seed, "calibration", section, domain)
             held[able] = held_out([clips[index][0] for index in able], domain, false_alarm_rate, draw)
+            if domain == "source" or len(able) >= ENOUGH_TARGET:
+                both += [len(rows) + index for index in able]
             rows += [
                 (MACHINE, section, name, domain, "test" if out else "train", path, start)
                 for (path, start), out in zip(clips, held, strict=True)
@@ -121,6 +135,8 @@ def _clips(
         ClipName(section, domain, split, "normal", f"{index:04d}")
         for section, domain, split, index in zip(table["section"], table["domain"], table["split"], index, strict=True)
     ]
+    if statistics_only:  # the names stay those of a quarter, since the data stage wants clips of both kinds
+        table.loc[both, "split"] = "test"
     return table.assign(clip=[name.file for name in names], folder=[name.folder for name in names]), strange
 
 

@@ -12,7 +12,7 @@ from asdlib.detector.card import card
 from asdlib.detector.facts import Facts
 from asdlib.detector.layout import Layout
 from asdlib.detector.recordings import MACHINE
-from asdlib.detector.reference import fit_statistics, write_reference
+from asdlib.detector.reference import cross_fit, fit_statistics, write_reference
 from asdlib.detector.store import Stored
 
 COLUMNS = ["machine", "name", "section", "domain", "split", "recording", "start", "level"]
@@ -43,11 +43,15 @@ def write(target: Path, settings, facts: Facts, layout: Layout, began: float) ->
     nets = store.open_networks(settings, facts, target)
     waveforms = Waveforms.open(paths.Run.of(settings).data(MACHINE))
     clips = layout.clips.reset_index(drop=True)
-    usual = fit_statistics(waveforms, clips, facts, settings.data.sample_rate)
+    rate = settings.data.sample_rate
+    if facts.has_networks:
+        usual = fit_statistics(waveforms, clips, facts, rate)
+        held_out = waveforms.clips[waveforms.clips["split"] == "test"]
+        windows = ((waveforms.read(row), clip) for row, clip in held_out.iterrows())
+        write_reference(target, nets, usual, facts, rate, windows, held_out.reset_index(drop=True))
+    else:
+        usual = cross_fit(target, waveforms, clips, facts, rate, training.derive(settings.seed, "cross-fitting"))
     statistics.save(usual, target / statistics.FILE)
-    held_out = waveforms.clips[waveforms.clips["split"] == "test"]
-    windows = ((waveforms.read(row), clip) for row, (_, clip) in zip(held_out.index, held_out.iterrows(), strict=True))
-    write_reference(target, nets, usual, facts, settings.data.sample_rate, windows, held_out.reset_index(drop=True))
     resolved = settings.resolved() | {"runs": "", "device": "auto"}
     resolved["data"] = resolved["data"] | {"root": ""}
     record = records.record(

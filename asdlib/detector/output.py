@@ -62,7 +62,8 @@ class Progress:
 def format_verdict(entry: dict, form: str) -> str:
     """Format a verdict as one line: ``json``, ``csv`` or ``text``."""
     if form == "json":
-        return json.dumps({key: entry[key] for key in KEYS}, ensure_ascii=False, allow_nan=False)
+        escape = not (sys.stdout.encoding or "").lower().startswith("utf")  # what Python escapes itself is not JSON
+        return json.dumps({key: entry[key] for key in KEYS}, ensure_ascii=escape, allow_nan=False)
     spans = [_span(span) for span in entry["spans"]]
     nearest = entry["nearest"]["recording"] if entry["nearest"] else ""
     if form == "csv":

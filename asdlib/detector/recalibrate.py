@@ -55,7 +55,9 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
     write_reference(target, nets, stored.statistics, facts, data.sample_rate, windows, table)
     kept = stored.clips
     replaced = kept["section"].isin(set(clips["section"])) & kept["domain"].eq(domain) & kept["split"].eq("test")
-    kept = kept.assign(split=kept["split"].mask(replaced, "replaced"))  # keeps the numbers of the rows
+    # Statistics alone were cross-fitted, so they have learnt from what set their thresholds.
+    split = kept["split"].mask(replaced, "replaced" if facts.has_networks else "train")
+    kept = kept.assign(split=split)  # keeps the numbers of the rows
     pd.concat([kept, clips])[COLUMNS].round({"level": 2}).to_csv(target / store.CLIPS, index=False, lineterminator="\n")
     store.revise(target, facts)
     revised = store.load(target)
@@ -129,9 +131,13 @@ def _warn_of_alarms(judge: Judge, revised: Stored, clips: pd.DataFrame, domain: 
     for code, own in clips.groupby("section", sort=False):
         key = judge.key(code, domain, samples)
         new = revised.reference[code, domain, samples]
-        scores = calibration.combine_branches(new, judge.stored.reference[key], judge.by)[ENSEMBLE]
-        above = own["recording"][scores > judge.limits[key][ENSEMBLE].threshold()]
-        if len(above):
+        above = []
+        for row, recording in enumerate(own["recording"]):
+            scores = {system: values[row] for system, values in new.items()}
+            score, held = calibration.combine_branches(scores, judge.stored.reference[key], judge.by)[ENSEMBLE]
+            if score > calibration.Calibration(held, judge.rate).threshold():
+                above.append(recording)
+        if above:
             print(
                 f"warning: of {len(own)} new clips of section {own['name'].iloc[0]!r}, {summarise(above)} were above "
                 "the threshold so far, and now count as normal; if they are not normal, or come from another machine, "

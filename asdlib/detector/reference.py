@@ -10,6 +10,8 @@ import pandas as pd
 from asdlib import scores
 from asdlib.data.audio import Waveforms
 from asdlib.detector import level, recordings, store
+from asdlib.detector.calibration import STATISTICS
+from asdlib.detector.cutting import folds
 from asdlib.detector.facts import Facts
 from asdlib.detector.localize import FrameStatistics
 from asdlib.detector.networks import Window, measure_window
@@ -54,17 +56,22 @@ def write_reference(
                 key = clip["section"], clip["domain"], size
                 frames.setdefault(key, []).append((measured.frames, measured.errors))
     for size in sizes:
-        found, path = pd.DataFrame(values[size]), target / store.CALIBRATION / f"{size}.csv"
-        parts = [scores.table(held_out, system, found[system]) for system in found]
-        if path.is_file():
-            before = scores.read(path)
-            new = set(zip(held_out["section"], held_out["domain"], strict=True))
-            stays = [key not in new for key in zip(before["section"], before["domain"], strict=True)]
-            parts.insert(0, before[stays])
-        path.parent.mkdir(exist_ok=True)
-        scores.write(pd.concat(parts, ignore_index=True), path)
+        _write_scores(target, size, held_out, pd.DataFrame(values[size]))
     if frames:
         _write_frames(target, frames, next(iter(nets[0].values())).step, rate)
+
+
+def _write_scores(target: Path, size: int, held_out: pd.DataFrame, found: pd.DataFrame) -> None:
+    """Write scores of held-out clips, a column per system, at one length; those of other sections and domains stay."""
+    path = target / store.CALIBRATION / f"{size}.csv"
+    parts = [scores.table(held_out, system, found[system]) for system in found]
+    if path.is_file():
+        before = scores.read(path)
+        new = set(zip(held_out["section"], held_out["domain"], strict=True))
+        stays = [key not in new for key in zip(before["section"], before["domain"], strict=True)]
+        parts.insert(0, before[stays])
+    path.parent.mkdir(exist_ok=True)
+    scores.write(pd.concat(parts, ignore_index=True), path)
 
 
 def _write_frames(target: Path, frames: dict[tuple, list], step: float, rate: int) -> None:
@@ -90,26 +97,80 @@ def cut_piece(samples: np.ndarray, size: int, number: int, rate: int, target: fl
 
 def fit_statistics(waveforms: Waveforms, clips: pd.DataFrame, facts: Facts, rate: int) -> dict[tuple, Statistics]:
     """Fit the statistics of each section, domain and length to the clips on which the networks are trained."""
-    bands, result = Bands(rate), {}
-    rows = {
-        key: row for row, key in clips[clips["machine"] == MACHINE][["section", "clip"]].apply(tuple, axis=1).items()
-    }
-    table = waveforms.clips
-    train = table[(table["split"] == "train") & (table["label"] == "normal")]
+    pieces, bands, result = _list_normal(waveforms.clips, clips), Bands(rate), {}
+    pieces = pieces[pieces["split"] == "train"]
     for size in facts.samples(rate):
-        spectra: dict[tuple, list] = {}
-        for number, (row, clip) in enumerate(train.iterrows()):
-            samples = waveforms.read(row)
-            if len(samples) < size:
-                continue
-            spectrum = bands(cut_piece(samples, size, number, rate, facts.level))
-            own = spectra.setdefault((clip["section"], clip["domain"]), [])
-            own.append((spectrum, rows[clip["section"], clip["clip"]]))
-        for (section, domain), parts in spectra.items():
-            if domain == "source":
-                result[section, domain, size] = Statistics.fit(*zip(*parts, strict=True), bands.step)
-        for (section, domain), parts in spectra.items():
-            if domain == "target" and len(parts) >= _FEW:
-                changed, indices = zip(*parts, strict=True)
-                result[section, domain, size] = result[section, "source", size].widen(changed, indices, bands.step)
+        spectra = _compute_spectra(waveforms, pieces, size, facts, bands)
+        result |= {(*key, size): value for key, value in _fit(pieces, spectra, bands.step).items()}
+    return result
+
+
+def cross_fit(
+    target: Path, waveforms: Waveforms, clips: pd.DataFrame, facts: Facts, rate: int, seed: int
+) -> dict[tuple, Statistics]:
+    """Fit the statistics to all clips, and write scores of the test clips by statistics fitted without them.
+
+    A clip's score comes from statistics of the clips of other recordings (:func:`asdlib.detector.cutting.folds`), so
+    all clips serve both purposes. New clips are scored by statistics of a few clips more, so their scores are a little
+    lower, and false alarms rarer (Barber et al., *Predictive inference with the jackknife+*, 2021, bound such rates).
+
+    Args:
+        target: Folder of the detector.
+        waveforms: The clips.
+        clips: Rows of ``recordings.csv``.
+        facts: Description of the detector.
+        rate: Sampling rate in Hz.
+        seed: Seed of the random groups.
+
+    Returns:
+        The statistics by section, domain and length.
+    """
+    pieces, bands, result = _list_normal(waveforms.clips, clips), Bands(rate), {}
+    pieces["fold"] = -1
+    for _, own in pieces[pieces["split"] == "test"].groupby(["section", "domain"]):
+        pieces.loc[own.index, "fold"] = folds(list(own["recording"]), seed)
+    held_out = pieces[pieces["split"] == "test"]
+    for size in facts.samples(rate):
+        spectra = _compute_spectra(waveforms, pieces, size, facts, bands)
+        found = {}
+        for fold in sorted(held_out["fold"].unique()):
+            fitted = _fit(pieces[pieces["fold"] != fold], spectra, bands.step)
+            for row, clip in held_out[held_out["fold"] == fold].iterrows():
+                usual = fitted.get((clip["section"], clip["domain"]), fitted[clip["section"], "source"])
+                found[row] = usual.score(spectra[row], bands.step)
+        table = pd.DataFrame.from_dict(found, orient="index").loc[held_out.index].add_prefix(f"{STATISTICS}/")
+        _write_scores(target, size, held_out, table)
+        result |= {(*key, size): value for key, value in _fit(pieces, spectra, bands.step).items()}
+    return result
+
+
+def _list_normal(table: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the machine's clips with ``split`` and ``recording`` of ``clips``, and ``source``, their row there."""
+    own = clips[clips["machine"] == MACHINE].reset_index(names="source")
+    columns = ["section", "domain", "clip"]
+    known = own.set_index(columns)[["split", "recording", "source"]]
+    return table.drop(columns="split").join(known, on=columns, validate="one_to_one")
+
+
+def _compute_spectra(
+    waveforms: Waveforms, pieces: pd.DataFrame, size: int, facts: Facts, bands: Bands
+) -> dict[int, np.ndarray]:
+    """Return the spectrum of a part of ``size`` samples of each clip that is as long, by row."""
+    return {
+        row: bands(cut_piece(samples, size, number, bands.rate, facts.level))
+        for number, row in enumerate(pieces.index)
+        if len(samples := waveforms.read(row)) >= size
+    }
+
+
+def _fit(pieces: pd.DataFrame, spectra: dict[int, np.ndarray], step: float) -> dict[tuple[str, str], Statistics]:
+    """Fit the statistics of each section and domain to those of its clips that have a spectrum."""
+    result = {}
+    able = pieces[pieces.index.isin(list(spectra))]
+    for (section, domain), own in able.groupby(["section", "domain"]):  # source before target
+        parts = [spectra[row] for row in own.index], own["source"].tolist(), step
+        if domain == "source":
+            result[section, domain] = Statistics.fit(*parts)
+        elif len(own) >= _FEW:
+            result[section, domain] = result[section, "source"].widen(*parts)
     return result

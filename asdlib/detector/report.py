@@ -43,16 +43,17 @@ def report(judge: Judge, clips: Sequence[Path], out: Path, section: str | None =
     rows, parts, figures = [], [], []
     for path in clips:
         try:
-            entry = judge.judge(path, section, changed).as_dict()
+            verdict = judge.judge(path, section, changed)
         except AsdError as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             rows.append(["error", "", "", path])
             parts.append(f"<h2>{html.escape(str(path))}</h2><p>{html.escape(str(error))}</p>")
             continue
+        entry = verdict.as_dict()
         with open_recording(path, judge.stored.settings.data) as recording:
             wave, start = _excerpt(recording, entry["spans"])
         length = fitting(recording.seconds, judge.stored.facts.lengths)
-        normals = None if is_changed(entry) else _normal_scores(judge, entry, length, section, changed)
+        normals = None if is_changed(entry) else verdict.held_out[ENSEMBLE]
         figure = plots.recording(wave, recording.sample_rate, start, entry, normals, titled=as_figure)
         figures.append(page.png(figure))
         scores = ["", ""] if is_changed(entry) else [f"{entry[key]:.2f}" for key in ("score", "threshold")]
@@ -75,13 +76,6 @@ def _date(record: dict) -> str:
         return f"{datetime.fromisoformat(record['date']):%Y-%m-%d %H:%M %Z}"
     except (KeyError, TypeError, ValueError):
         return "at an unknown time"
-
-
-def _normal_scores(judge: Judge, entry: dict, length: float, section: str | None, changed: bool) -> np.ndarray:
-    """Return the scores of the normal clips that set the threshold for windows of ``length`` seconds."""
-    samples = round(length * judge.stored.settings.data.sample_rate)
-    code = judge.section(entry["clip"], section)
-    return judge.limits[judge.key(code, "target" if changed else "source", samples)][ENSEMBLE].scores
 
 
 def _excerpt(recording: Recording, spans: list[dict]) -> tuple[np.ndarray, float]:

@@ -1,13 +1,14 @@
 """Find the recordings of a user's folders, and refuse folders and names that cannot be intended."""
 
 import collections
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asdlib.data.anomaly_names import suspected_anomalies
 from asdlib.data.chunks import READABLE
-from asdlib.data.recording import is_recording
+from asdlib.data.recording import is_ignored, is_recording
 from asdlib.errors import DataError
 from asdlib.messages import summarise
 
@@ -73,29 +74,62 @@ def find(
 def list_folder(folder: Path) -> list[Path]:
     """List the recordings directly in a folder, sorted; hidden and temporary files are ignored.
 
+    A link that leads nowhere is listed, too, so that opening it tells what is missing.
+
     Raises:
         DataError: ``folder`` is not a folder.
     """
-    return sorted(path for path in _existing(folder).iterdir() if is_recording(path) and path.is_file())
+    return sorted(path for path in _existing(folder).iterdir() if is_recording(path) and not path.is_dir())
 
 
 def list_all(folder: Path) -> list[Path]:
-    """List the recordings in a folder and its sub-folders, sorted; hidden and temporary files are ignored.
+    """List the recordings in a folder and its sub-folders, like :func:`walk`.
 
     Raises:
-        DataError: ``folder`` is not a folder, or contains no recordings; the message says what it contains.
+        DataError: ``folder`` is not a folder, cannot be read, or contains no recordings; the message says what it
+            contains.
     """
-    files = sorted(path for path in _existing(folder).rglob("*") if is_recording(path) and path.is_file())
+    files = walk(_existing(folder))
     if not files:
         raise _without_recordings(folder)
     return files
 
 
+def walk(folder: Path) -> list[Path]:
+    """List the recordings in a folder and its sub-folders, sorted, through links as well but each folder once.
+
+    Hidden and temporary files and folders are ignored.
+
+    Raises:
+        DataError: A folder cannot be read, so recordings might be missing.
+    """
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
+        if os.path.realpath(place) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(place))
+        folders[:] = sorted(name for name in folders if not is_ignored(name))
+        found += [path for path in map(Path(place).joinpath, names) if is_recording(path)]
+    return sorted(found)
+
+
+def _unreadable(error: OSError):
+    raise DataError(f"{error.filename}: cannot be read ({error.strerror.lower()}); change its permissions") from None
+
+
 def _sections(folder: Path) -> dict[str, list[Path]]:
     """List the recordings of a folder by section: its sub-folders or, if it has none with recordings, itself."""
     files = list_folder(folder)
-    inner = {place.name: list_folder(place) for place in sorted(folder.iterdir()) if place.is_dir()}
-    inner = {name: paths for name, paths in inner.items() if paths and not name.startswith(".")}
+    folders = [place for place in sorted(folder.iterdir()) if place.is_dir() and not is_ignored(place.name)]
+    inner = {place.name: paths for place in folders if (paths := list_folder(place))}
+    deeper = sorted(set(walk(folder)).difference(files, *inner.values()))
+    if deeper:
+        raise DataError(
+            f"{summarise([str(path) for path in deeper])}: deeper in {folder} than a section's folder; expected "
+            "recordings either in the folder itself, which form one section, or in its sub-folders, one per section; "
+            "move these, or give another folder"
+        )
     if files and inner:
         raise DataError(
             f"{folder}: contains recordings as well as sub-folders with recordings ({', '.join(inner)}); expected "
@@ -141,12 +175,12 @@ def _check_names(group: dict[str, list[Path]], top: Path | str | None) -> None:
 
 def _check_uses(recordings: Recordings) -> None:
     """Raise :class:`DataError` if a recording is given twice."""
-    uses: dict[Path, tuple[str, str]] = {}
+    uses: dict[str, tuple[str, str]] = {}
     groups = (("normal", recordings.sections), ("changed", recordings.changed), ("outlier", recordings.outliers))
     for use, group in groups:
         for name, files in group.items():
             for path in files:
-                other_use, other_name = uses.setdefault(path.resolve(), (use, name))
+                other_use, other_name = uses.setdefault(os.path.realpath(path), (use, name))
                 if other_use != use:
                     raise DataError(
                         f"{path}: given as {other_use} and as {use}; expected one of them; leave it out of one"

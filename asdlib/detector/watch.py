@@ -15,15 +15,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from asdlib.data.recording import is_recording
-from asdlib.errors import AsdError, DetectorError
+from asdlib.data.recording import is_ignored, is_recording
+from asdlib.detector import sources
+from asdlib.errors import AsdError, DataError, DetectorError
 
 JOURNAL = "asdlib-scores.jsonl"
 """ending of the journal's name, after the name of the folder; the whole name if the journal is inside the folder"""
 SETTLED = 2.0
 """seconds for which a recording must not have changed before it is judged"""
 _PATIENCE = 10.0  # seconds without growth after which an unreadable file counts as broken, not as half-copied
-_IGNORED = {"lost+found", "$recycle.bin", "system volume information", "trash"}  # system folders, in lower case
 _PARTIAL = {".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download"}
 
 
@@ -107,9 +107,8 @@ def is_relevant(path: Path) -> bool:
     >>> is_relevant(Path("line1/a.wav")), is_relevant(Path(".Trash-1000/files/a.wav")), is_relevant(Path("a.part.wav"))
     (True, False, False)
     """
-    for part in path.parts:
-        if part[0] in ".~@#" or part.lower() in _IGNORED:
-            return False
+    if any(map(is_ignored, path.parts)):
+        return False
     return is_recording(path) and Path(path.stem).suffix.lower() not in _PARTIAL
 
 
@@ -169,8 +168,8 @@ class _Journal:
 
 
 def _recordings(folder: Path) -> list[Path]:
-    with contextlib.suppress(OSError):  # the folder may be missing for a while
-        return sorted(path for path in folder.rglob("*") if is_relevant(path.relative_to(folder)))
+    with contextlib.suppress(DataError, OSError):  # the folder may be missing for a while
+        return [path for path in sources.walk(folder) if is_relevant(path.relative_to(folder))]
     return []
 
 
@@ -223,7 +222,7 @@ def _read(journal: Path) -> dict[str, tuple[int, int]]:
         with open(journal, "r+b") as stream:
             stream.truncate(len(whole))
     try:
-        entries = [json.loads(line) for line in whole.decode().splitlines()]
+        entries = [json.loads(line) for line in whole.splitlines()]  # of bytes: names may have line ends of Unicode
         return {entry["file"]: (entry["size"], entry["modified"]) for entry in entries}
     except (ValueError, KeyError, TypeError):
         raise DetectorError(

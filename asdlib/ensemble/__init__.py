@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 SELECTIONS = ("development", "cross-fitted", "fixed")
-"""selection by all test labels (the paper), by the labels of the other half, and without labels
+"""selection by all test labels (the paper), by the labels of the other half, and by the settings
 
 ``fixed`` uses nothing of the test set, neither labels nor the statistics of its scores.
 """

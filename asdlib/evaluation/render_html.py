@@ -67,7 +67,7 @@ def _cell(value: float, theirs: float, bounds: list[float], best: bool, absent: 
     ours = f"<b>{percent(value)}</b>" if known else f'<span class="absent">{absent}</span>'
     lines.append(f'<span class="run" title="this run{", best of its column" if best else ""}">{ours}</span>')
     if known and np.isfinite(bounds[0]):
-        lines.append(f'<span class="interval">{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}</span>')
+        lines.append(f'<span class="interval">{percent(bounds[0])} to {percent(bounds[1])}</span>')
     if known and np.isfinite(theirs):
         difference = typeset(f"{100 * (value - theirs):+.2f}")
         lines.append(f'<span class="difference" title="this run minus paper">{difference}</span>')

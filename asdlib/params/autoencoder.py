@@ -131,8 +131,8 @@ class AutoencoderScorer(Strict):
         "l1",
     ]
     """post-processing, each one system: pooling over time, ``_of_max`` or ``_of_median`` where the copies' errors are
-    not averaged; without labels the first of the paper's is used, and the first of the extensions in the rows with a
-    plus"""
+    not averaged; the selection *fixed* uses the first of the paper's, and in the rows with a plus the first of the
+    extensions"""
     top_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """share of the frames that top_k averages"""
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0

@@ -128,8 +128,8 @@ class ClassifierScorer(Strict):
     variants: Annotated[list[ClassifierVariant], Field(min_length=1), AfterValidator(unique)] = [
         *get_args(ClassifierVariant)
     ]
-    """scores (:mod:`asdlib.classifier.scorer`), each one system; without labels the first of the paper's is used, and
-    the first of the extensions in the rows with a plus"""
+    """scores (:mod:`asdlib.classifier.scorer`), each one system; the selection *fixed* uses the first of the paper's,
+    and in the rows with a plus the first of the extensions"""
     centroids: Literal["clips", "training"] = "clips"
     """class means of the training clips as they are, or the loss's (of augmented and mixed batches)"""
     batch_size: Positive = 16

@@ -14,7 +14,7 @@ class Ensemble(Strict):
     """N of the N best autoencoder candidates, each by its best variant; larger ones than there are candidates are left
     out"""
     combinations: Annotated[list[Combination], Field(min_length=1)] = ["average", "median", "maximum", "ranking"]
-    """ways to combine scores; the first is the one used without labels"""
+    """ways to combine scores; the selection *fixed* uses the first"""
     classifier_best: Positive = 2
     """N best classifier candidates per section, each by its best variant"""
     normalise: Literal["test", "train"] = "test"

@@ -47,10 +47,10 @@ class Settings(Strict):
     mahalanobis: Mahalanobis = Mahalanobis()
     autoencoder: Autoencoder = Autoencoder()
     autoencoder_candidates: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = {"base": {}}
-    """named overrides of ``autoencoder``; the first is the one used without labels"""
+    """named overrides of ``autoencoder``; the selection *fixed* uses all, and the first for the row *AE*"""
     classifier: Classifier = Classifier()
     classifier_candidates: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = {"base": {}}
-    """named overrides of ``classifier``; the first is the one used without labels"""
+    """named overrides of ``classifier``; the selection *fixed* uses all, and the first for the row *BC*"""
     integrated: Integrated = Integrated()
     ensemble: Ensemble = Ensemble()
     evaluation: Evaluation = Evaluation()
@@ -131,7 +131,7 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
         raise ParamsError(f"{path}: no such file; profiles in that folder: {', '.join(known) or 'none'}")
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ParamsError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: expected a mapping of settings, found {type(values).__name__}")
@@ -170,5 +170,5 @@ def value(text: str) -> Any:
     """
     try:
         return portable(yaml.load(text, Loader=Loader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ParamsError(f"{text!r}: not valid YAML ({' '.join(str(error).split())})") from None

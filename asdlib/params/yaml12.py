@@ -25,9 +25,17 @@ class Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: ClassVar[dict] = {}
 
+    def compose_node(self, parent, index):
+        node = super().compose_node(parent, index)
+        if isinstance(node, yaml.CollectionNode) and node.end_mark is None:  # an alias inside what it stands for
+            raise yaml.composer.ComposerError(problem="an alias of what contains it", problem_mark=node.start_mark)
+        return node
+
     def construct_mapping(self, node, deep=False):
         keys = []
         for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":  # what it brings gives way to the keys written here
+                continue
             keys.append(self.construct_object(key))
             if keys[-1] in keys[:-1]:
                 raise yaml.constructor.ConstructorError(problem=f"{keys[-1]!r} twice", problem_mark=key.start_mark)

@@ -58,7 +58,7 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
     known = set(table.dropna(subset=["value"])["selection"])
     markers = {name: marker for name, marker in MARKERS.items() if name in known}
     handles = [
-        Line2D([], [], marker=m, linestyle="", color="grey", label=s or "no choice", **({} if s else NO_CHOICE))
+        Line2D([], [], marker=m, linestyle="", color="grey", label=s or "selects nothing", **({} if s else NO_CHOICE))
         for s, m in markers.items()
     ]
     if reference is not None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from asdlib.evaluation.render import typeset
 from asdlib.plots.style import COLOURS
 
 WIDTH, HEIGHT = 320, 300
@@ -128,7 +129,8 @@ def _table(panels: Sequence[Panel]) -> str:
     rows = []
     for row in wide.itertuples(index=False, name=None):
         numbers = "".join(
-            "<td>–</td>" if pd.isna(value) else f'<td data-value="{value:.6g}">{value:.3g}</td>' for value in row[4:]
+            "<td>–</td>" if pd.isna(value) else f'<td data-value="{value:.6g}">{typeset(f"{value:.2f}")}</td>'
+            for value in row[4:]
         )
         words = "".join(f"<td>{html.escape(str(value))}</td>" for value in row[1:4])
         clip = html.escape(row[0], quote=True)

@@ -11,12 +11,7 @@ COMBINATIONS = {
     "ranking": ("0.35", "D", "-."),
 }
 """shade, marker and line of each combination"""
-WORDS = {
-    "development": "chosen on the clips that are reported",
-    "cross-fitted": "chosen on the other half of the clips",
-    "other sections": "chosen on the other sections",
-}
-"""what each selection looks at"""
+SELECTIONS = ("development", "cross-fitted", "other sections")
 
 
 def growth(table: pd.DataFrame) -> Figure:
@@ -25,8 +20,8 @@ def growth(table: pd.DataFrame) -> Figure:
     Args:
         table: The gains of one year: columns ``selection, combination, N, effect, low, high``.
     """
-    figure, axes = plt.subplots(1, len(WORDS), figsize=(9, 4.4), sharey=True)
-    for axis, (selection, words) in zip(axes, WORDS.items(), strict=True):
+    figure, axes = plt.subplots(1, len(SELECTIONS), figsize=(9, 4.4), sharey=True)
+    for axis, selection in zip(axes, SELECTIONS, strict=True):
         part = table[table["selection"] == selection]
         for by, (shade, marker, dashes) in COMBINATIONS.items():
             line = part[part["combination"] == by]
@@ -39,7 +34,7 @@ def growth(table: pd.DataFrame) -> Figure:
                 )
         axis.axhline(0, color="grey", linewidth=0.8)
         ticks = [size for size in (1, 2, 3, 5, 10, 30) if size <= part["N"].max()]
-        axis.set(xscale="log", xlabel="N", title=words)
+        axis.set(xscale="log", xlabel="N", title=selection)
         axis.set_xticks(ticks, ticks)
         axis.minorticks_off()
         axis.title.set_fontsize("small")
@@ -56,8 +51,8 @@ def gain_by_offer(table: pd.DataFrame) -> Figure:
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True)
     lines = {
-        ("gain", "development"): (0, "black", "o", "chosen on the clips that are reported"),
-        ("gain", "cross-fitted"): (0, "0.5", "s", "chosen on the other half"),
+        ("gain", "development"): (0, "black", "o", "development"),
+        ("gain", "cross-fitted"): (0, "0.5", "s", "cross-fitted"),
         ("optimism of chosen", "cross-fitted"): (1, "black", "o", "chosen ensemble"),
         ("optimism of best single", "cross-fitted"): (1, "0.5", "s", "best single system"),
     }

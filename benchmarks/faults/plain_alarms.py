@@ -1,9 +1,10 @@
 """Count the alarms of simpler detectors: ``plain_alarms.py --detector FOLDER [--machine slider] --out FOLDER``.
 
-``FOLDER`` of ``--detector`` is that of ``run.py``, with its detector and scores; the sounds are made again.
+``FOLDER`` of ``--detector`` is that of ``run.py``, with its detector; the sounds are the same.
 """
 
 import argparse
+import dataclasses
 import datetime
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from plain import Plain
 from run import conditions, rate_of, read
 
 from asdlib import atomic, records
-from asdlib.detector import Detector, calibration
+from asdlib.detector import Detector
+from asdlib.detector.calibration import STATISTICS, Calibration
+from asdlib.detector.judge import Judge
 from asdlib.detector.recordings import fitting, open_recording, windows
 from asdlib.detector.reference import cut_piece
 from asdlib.tables import write_table
@@ -32,6 +35,7 @@ class Thresholds:
 
     The plain ones learn from the recordings that trained the networks. Their thresholds are set on those that were held
     out, for the same rate of false alarms and the same lengths of windows. The highest window of a recording counts.
+    The statistics alone are the detector without its networks.
 
     Args:
         detector: The detector.
@@ -40,7 +44,7 @@ class Thresholds:
 
     def __init__(self, detector: Detector, files: list[Path]):
         judge, self.rate = detector._fitted(), rate_of(detector)
-        self.judge, self.facts = judge, judge.stored.facts
+        self.settings, self.facts = judge.stored.settings, judge.stored.facts
         clips, by_name = judge.stored.clips, {path.name: path for path in files}
         clips = clips[clips["machine"] == "machine"]
         waves = {
@@ -51,25 +55,28 @@ class Thresholds:
         for size in self.facts.samples(self.rate):
             pieces = [cut_piece(wave, size, number, self.rate, None) for number, wave in enumerate(waves["test"])]
             found = pd.DataFrame([self.plain.score(piece) for piece in pieces])
-            self.limits[size] = {name: calibration.Calibration(found[name].to_numpy(), judge.rate) for name in found}
-            self.limits[size] |= judge.limits[self.facts.codes[0], "source", size]
+            self.limits[size] = {name: Calibration(found[name].to_numpy(), judge.rate) for name in found}
+        reference = {
+            key: {name: values for name, values in scores.items() if name.startswith(f"{STATISTICS}/")}
+            for key, scores in judge.stored.reference.items()
+        }
+        alone = dataclasses.replace(judge.stored, autoencoders={}, classifiers={}, reference=reference)
+        self.statistics = Judge(alone, rate=judge.rate)
 
-    def score(self, wave: np.ndarray) -> dict[str, float]:
-        """Return the scores of the plain detectors: the highest of a recording's windows."""
-        recording = open_recording((wave, self.rate), self.judge.stored.settings.data)
+    def judge(self, wave: np.ndarray) -> tuple[dict[str, float], dict[str, bool]]:
+        """Return the scores of the simpler detectors, and whether each raises an alarm."""
+        recording = open_recording((wave, self.rate), self.settings.data)
         seconds = fitting(recording.seconds, self.facts.lengths)
-        found = [self.plain.score(part) for _, part in windows(recording, self.rate, seconds)]
-        return pd.DataFrame(found).max().to_dict()
-
-    def alarms(self, scores: dict[str, float], samples: int) -> dict[str, bool]:
-        """Compare the scores of a recording of so many samples with the thresholds for its length."""
-        seconds = fitting(samples / self.rate, self.facts.lengths)
-        size = round(seconds * self.rate)
-        count = max(samples / self.rate / seconds, 1.0)
-        return {name: bool(value > self.limits[size][name].threshold(count)) for name, value in scores.items()}
+        windows_of = max(recording.seconds / seconds, 1.0)
+        parts = [self.plain.score(part) for _, part in windows(recording, self.rate, seconds)]
+        scores = pd.DataFrame(parts).max().to_dict()
+        limits = self.limits[round(seconds * self.rate)]
+        alarms = {name: bool(value > limits[name].threshold(windows_of)) for name, value in scores.items()}
+        alone = self.statistics.judge((wave, self.rate))
+        return scores | {STATISTICS: alone.score}, alarms | {STATISTICS: alone.anomaly}
 
 
-def count(detector: Detector, normal: list[Path], test: list[Path], seed: int, stored: pd.DataFrame) -> pd.DataFrame:
+def count(detector: Detector, normal: list[Path], test: list[Path], seed: int) -> pd.DataFrame:
     """Count the alarms under each condition, one column per detector.
 
     Args:
@@ -77,17 +84,15 @@ def count(detector: Detector, normal: list[Path], test: list[Path], seed: int, s
         normal: Its normal recordings.
         test: Recordings to which faults and changes are added.
         seed: Seed of these.
-        stored: The table of ``run.py`` of the same recordings and seed, with the scores of the statistics.
     """
     thresholds, rows = Thresholds(detector, normal), []
     waves = [read(path, detector) for path in test]
-    known = stored.set_index(["clip", "condition", "level"])["statistics"]
-    known.index = known.index.map(repr)  # a missing level equals itself
     for clip in range(len(test)):
         for item in conditions(waves, clip, thresholds.rate, seed):
-            own = {"statistics": known[repr((float(clip), item["condition"], float(item["level"])))]}
-            found = thresholds.alarms(own | thresholds.score(item["wave"]), len(item["wave"]))
-            rows.append({key: item[key] for key in KEYS} | {SIMPLER[name]: int(alarm) for name, alarm in found.items()})
+            _, alarms = thresholds.judge(item["wave"])
+            rows.append(
+                {key: item[key] for key in KEYS} | {words: int(alarms[name]) for name, words in SIMPLER.items()}
+            )
         print(f"clip {clip + 1} of {len(test)}", flush=True)
     table = pd.DataFrame(rows).assign(recordings=1)
     columns = ["recordings", *SIMPLER.values()]
@@ -115,15 +120,14 @@ def write_record(detector: Detector, machine: str, path: Path) -> None:
 def main() -> None:
     """Count and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--detector", type=Path, required=True, help="folder with the detector and scores of run.py")
+    parser.add_argument("--detector", type=Path, required=True, help="folder with the detector of run.py")
     parser.add_argument("--machine", default="slider", choices=["slider", "ToyCar"])
     parser.add_argument("--cars", type=Path, help="data folder with the toy cars")
     parser.add_argument("--seed", type=int, default=1, help="seed of the faults")
     parser.add_argument("--out", type=Path, required=True, help="folder for the table and its record")
     options = parser.parse_args()
     detector = fitted(options.detector, options.machine, options.cars)
-    stored = pd.read_csv(options.detector / f"{options.machine}.{options.seed}.csv")
-    table = count(detector, *recordings(options.machine, options.cars), options.seed, stored)
+    table = count(detector, *recordings(options.machine, options.cars), options.seed)
     print(table.to_string())
     write_table(table, options.out / "plain_alarms.csv")
     write_record(detector, options.machine, options.out / "plain_alarms.record.json")

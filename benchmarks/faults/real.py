@@ -27,11 +27,12 @@ def judge(detector: Detector, normal: list[Path], test: list[Path]) -> pd.DataFr
     thresholds, rows = Thresholds(detector, normal), []
     for path in test:
         verdict = detector.judge(path)
-        scores = {name: branch["score"] for name, branch in verdict.branches.items()}
-        wave = read(path, detector)
-        scores |= thresholds.score(wave)
-        alarms = thresholds.alarms(scores, len(wave)) | {"ensemble": verdict.anomaly}
+        scores, alarms = thresholds.judge(read(path, detector))
+        for name in ("autoencoder", "classifier"):
+            branch = verdict.branches[name]
+            scores[name], alarms[name] = branch["score"], branch["score"] > branch["threshold"]
         scores |= {"ensemble": verdict.score, "networks": (scores["autoencoder"] + scores["classifier"]) / 2}
+        alarms["ensemble"] = verdict.anomaly
         row = {"clip": path.name, "fault": "_anomaly_" in path.name, "verdict": verdict.verdict}
         rows.append(row | scores | {f"{name} alarm": alarm for name, alarm in alarms.items()})
     return pd.DataFrame(rows)

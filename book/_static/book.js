@@ -38,7 +38,14 @@ function answer(plot) {
 
 /* Tables of words: each cell knows its heading, which a phone shows next to it (book.css). */
 function headed(table) {
-  const heads = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent.trim());
+  const heads = []; // of columns below several heads all of them, of the first column the lowest
+  for (const row of table.tHead?.rows ?? []) {
+    let column = 0;
+    for (const cell of row.cells) for (let across = 0; across < cell.colSpan; across += 1, column += 1) {
+      const text = cell.textContent.trim();
+      if (text) heads[column] = heads[column] && column ? `${heads[column]}, ${text}` : text;
+    }
+  }
   for (const body of table.tBodies) for (const row of body.rows) {
     [...row.cells].forEach((cell, number) => { cell.dataset.head = heads[number] ?? ""; });
   }
@@ -79,6 +86,16 @@ function aligned(table) {
       column += cell.colSpan;
     }
   }
+}
+
+/* The box below the title: on a phone its first line stands for the rest, which unfolds. */
+function folded(stamp) {
+  const [first, ...rest] = stamp.children;
+  if (!rest.length) return;
+  const details = document.createElement("details");
+  details.appendChild(document.createElement("summary")).append(...first.childNodes);
+  details.append(...rest);
+  stamp.replaceChildren(details);
 }
 
 /* Wide boxes say that they scroll, and can be scrolled by keys. */
@@ -147,10 +164,12 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   document.querySelectorAll(".points").forEach(answer);
   if (matchMedia("(max-width: 40rem)").matches) {
-    document.querySelectorAll(".pst-scrollable-table-container > table:not(.words, .table1)").forEach(carded);
+    document.querySelectorAll("div.stamp").forEach(folded);
+    document.querySelectorAll(`.pst-scrollable-table-container > table:not(.words, .table1),
+      :is(.cell_output, .scrolls) table.numbers:not(.table1)`).forEach(carded);
   }
   document.querySelectorAll("table.words").forEach(headed);
-  document.querySelectorAll(".bd-article :is(div.cell_output, div.scrolls) table").forEach(aligned);
+  document.querySelectorAll(".bd-article :is(div.cell_output, div.scrolls) table:not(.words, .table1)").forEach(aligned);
   document.querySelectorAll(`.bd-article :is(figure, pre, div.cell_output, div.output, div.math, div.scrolls,
     .pst-scrollable-table-container)`).forEach(scrolls);
   document.querySelectorAll("table:has(thead button)").forEach(sortable);

@@ -1,0 +1,117 @@
+"""What chapters include of a run and of stored results: tables, figures in HTML, and whole pages."""
+
+from importlib import metadata
+from pathlib import Path
+
+import ablation_tables
+import answers
+import clips
+import costs
+import exercises
+import gpu_figures
+import integrated
+import one_network
+import pandas as pd
+import plain_detectors
+import provenance
+import real
+import shifts
+import stored_results
+import systems
+import table_one
+import tables
+import verdicts
+import yaml
+from contents import api, machine_page, reference_page
+from paired import read_differences
+
+from asdlib import params
+from asdlib.errors import AsdError
+from asdlib.evaluation import false_alarms, health
+from asdlib.paths import Run
+from asdlib.tables import read_table
+
+TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
+"""packages that leave no artefact of a stage, whose versions the book states as of its own building"""
+
+
+def from_stored() -> dict[str, str]:
+    """What is made of the larger stored results alone, by file name."""
+    return {
+        **real.pages(stored_results.REAL)[0],
+        **systems.pages(stored_results.SYSTEMS),
+        **shifts.pages(stored_results.SHIFTS),
+        **integrated.pages(stored_results.SHIFTS),
+        **ablation_tables.pages(stored_results.ABLATIONS),
+    }
+
+
+def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], notebooks: dict) -> dict[str, str]:
+    """What is made of the run, by file name; also the tables of stored results that stand next to it."""
+    versions = {name: metadata.version(name) for name in TOOLS}
+    spent = costs.costs(notebooks, run)
+    result = {
+        "generated/table1.md": table_one.table1(table, machines),
+        "generated/printed.md": table_one.printed(),
+        "generated/ablations_settings.json": (stored_results.ABLATIONS / "record.json").read_text(encoding="utf-8"),
+        "generated/seeds.md": table_one.seeds(run.seeds, settings.seed),
+        "generated/audit.md": tables.audit(),
+        "generated/rerun.md": tables.rerun(pd.read_csv(stored_results.RERUN, dtype={"section": str})),
+        "generated/larger.md": tables.larger(),
+        "generated/claims.md": verdicts.claims(
+            verdicts.read(there(run.claims)),
+            read_differences(there(run.differences)),
+            verdicts.read(stored_results.REAL / "claims.csv"),
+            verdicts.read(stored_results.SYSTEMS / "claims.csv"),
+        ),
+        "generated/claims_extensions.md": verdicts.extensions(
+            verdicts.read(there(run.claims_extensions)), differences=read_differences(there(run.differences))
+        ),
+        "generated/claims_seeds.md": verdicts.over_seeds(run),
+        "generated/by_hand.md": clips.by_hand(run, *first_section(run, machines), settings.evaluation.p),
+        "generated/colours.md": tables.colours(),
+        "generated/false_alarms.md": tables.false_alarms(false_alarms.read(there(run.false_alarms))),
+        "generated/health.md": tables.health_notes(health.read(there(run.health))),
+        "generated/reliability.md": tables.reliability(stored_results.RESULTS / "reliability" / "figures.csv"),
+        "generated/cost.md": costs.cost(spent),
+        "generated/notebooks.md": tables.table(
+            costs.notebook_map(spent).rename(columns=lambda name: name[:1].upper() + name[1:]),
+            "All notebooks: how many ran, minutes of one on average, and the most memory that one held.",
+            "notebooks-table",
+            "llllrrr",
+            "5 5 4 4 1 2 1",
+        ),
+        "generated/benchmarks.md": costs.benchmarks(stored_results.RESULTS / "benchmarks.csv"),
+        "generated/growth.md": costs.growth(stored_results.RESULTS / "growth.csv"),
+        "generated/paper_run.md": costs.paper_run(stored_results.RESULTS / "paper_run.csv", stored_results.GPU),
+        "generated/gpu.md": gpu_figures.figures(stored_results.GPU),
+        "generated/paper_size.md": gpu_figures.paper_size(stored_results.GPU.with_name(gpu_figures.PAPER_SIZE)),
+        **plain_detectors.pages(stored_results.DETECTOR),
+        "generated/service.md": costs.service(stored_results.RESULTS / "service.csv"),
+        "generated/computed.md": provenance.computed(settings, run, versions),
+        "generated/stored.md": provenance.stored(stored_results.RESULTS),
+        "generated/departures.md": provenance.departures(settings, params.load("paper")),
+        "generated/absent.md": provenance.absent(table, settings, stored_results.GPU),
+        "generated/settings.yaml": yaml.safe_dump(settings.resolved(), sort_keys=False),
+    }
+    machine, section = first_section(run, machines)
+    result |= clips.plots(run, machine, next(iter(settings.classifier_candidates)), section)
+    result |= exercises.pages(run, settings, machine) | answers.pages(run, settings, machine)
+    result |= one_network.pages(run, settings, machines)
+    for machine in machines:
+        mine = {item: notebook for item, notebook in notebooks.items() if item.machine == machine}
+        result[f"machines/{machine}.md"] = machine_page(machine, mine)
+    return result | {f"{page}.md": reference_page(title, modules) for page, (title, modules) in api().items()}
+
+
+def first_section(run: Run, machines: list[str]) -> tuple[str, str]:
+    """The machine type and section whose clips are shown one by one."""
+    table = read_table(run.scores("ensemble", machines[0]))
+    return machines[0], table["section"].min()
+
+
+def there(path: Path) -> Path:
+    """``path`` if it exists, else :class:`asdlib.AsdError`."""
+    if not path.is_file():
+        raise AsdError(f"{path}: no such file; run make reproduce, which makes it")
+    return path

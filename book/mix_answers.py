@@ -1,0 +1,148 @@
+"""Answer whether *mix* gains over its branches, and why an average of both can lie below the better one."""
+
+import numpy as np
+import pandas as pd
+from paired import paired, read_differences, verdict
+from scipy.stats import rankdata
+from tables import effect, percent, signed, table
+
+from asdlib import metrics
+from asdlib.ensemble import SELECTIONS
+from asdlib.ensemble.blocks import AE_ENSEMBLE, BC_ENSEMBLE, MIX
+from asdlib.paths import SCORES, Run
+from asdlib.tables import read_table
+
+CHANCE = 0.5
+
+
+def ensembles(run: Run, settings, machine: str) -> str:
+    """*mix* next to its branches by selection, with the spread of normal clips that decides which branch counts."""
+    frame = read_table(run.system("ensemble", machine) / SCORES)
+    differences = read_differences(run.differences)
+    rows, cells = [], []
+    for selection in SELECTIONS:
+        for domain in ("source", "target"):
+            cell = _mixed(frame, selection, domain, settings.evaluation.p)
+            if cell is None:
+                continue
+            better = max((AE_ENSEMBLE, BC_ENSEMBLE), key=lambda name: cell[name])
+            lead = paired(differences, (MIX, selection), (better, selection), machine, domain)
+            cells.append((selection, domain, cell, lead))
+            spreads = [f"{value:.2f}" for value in cell["spread"]]
+            figures = [percent(cell[name]) for name in (AE_ENSEMBLE, BC_ENSEMBLE, MIX)]
+            rows.append((selection, domain, *figures, effect(*lead), percent(cell["ranks"]), *spreads))
+    if not rows:
+        return "This run has no ensemble of both branches."
+    columns = ["Selection", "Domain", "AE", "BC", "*mix*", "*mix* minus the better", "Ranks", "Spread AE", "Spread BC"]
+    caption = (
+        f"Both ensembles on {machine} and *mix*: harmonic mean of AUC and pAUC, per cent, and the difference in "
+        "percentage points with its interval; the mean of both ensembles' ranks instead of their normalised scores; "
+        "the range of the middle half of the normal clips in the scores that *mix* averages. Compare figures within a "
+        "selection only ({ref}`why <selections>`)."
+    )
+    shown = table(pd.DataFrame(rows, columns=columns), caption, "mix-and-branches", "ll" + "r" * 7)
+    compared = _verdict_on_mix(cells) + _without_labels(differences, machine)
+    return f"{compared}\n\n{_over_machines(differences)}\n\n{shown}\n\n{_reason(cells)}"
+
+
+def _mixed(frame: pd.DataFrame, selection: str, domain: str, p: float) -> dict | None:
+    """Figures of both ensembles, *mix* and the mean of ranks in one cell, and the spread of each ensemble."""
+    names = {f"ensemble/{selection}/{row}": row for row in (AE_ENSEMBLE, BC_ENSEMBLE, MIX)}
+    test = metrics.evaluable(frame[frame["system"].isin(names) & (frame["domain"] == domain)])
+    test = test.assign(row=test["system"].map(names), fold=test["fold"].fillna(""))
+    if test["row"].nunique() < len(names):
+        return None
+    cell = {row: float(metrics.cells(metrics.sections(group, p), ["domain"])["value"].iat[0])
+            for row, group in test.groupby("row")}  # fmt: skip
+    both, spreads = [], []
+    for (section, _), group in test.groupby(["section", "fold"]):
+        wide = group.pivot(index=["clip", "label"], columns="row", values="score")
+        parts, labels = wide[[AE_ENSEMBLE, BC_ENSEMBLE]].to_numpy(), wide.index.get_level_values("label").to_numpy()
+        # mix is a linear combination of both, whatever normalised them; its coefficients say how much each counts
+        weights = np.linalg.lstsq(parts - parts.mean(0), wide[MIX] - wide[MIX].mean(), rcond=None)[0]
+        quarters = np.percentile(2 * weights * parts[labels == "normal"], [25, 75], axis=0)
+        spreads.append(quarters[1] - quarters[0])
+        both.append((section, *metrics.areas(labels, rankdata(parts, axis=0).sum(1), (1.0, p))))
+    areas = pd.DataFrame(both, columns=["section", "auc", "pauc"]).groupby("section").mean()
+    cell["ranks"] = float(metrics.harmonic_mean(areas))
+    return cell | {"spread": np.mean(spreads, axis=0)}
+
+
+def _verdict_on_mix(cells: list[tuple]) -> str:
+    """In how many cells *mix* leads both branches, and how often an interval shows a gain or a loss."""
+    ahead = sum(lead[0] > 0 for *_, lead in cells)
+    gains, loses = sum(lead[1] > 0 for *_, lead in cells), sum(lead[2] < 0 for *_, lead in cells)
+    return (
+        f"**In this run *mix* exceeds the better of its two branches in {ahead} of {len(cells)} cells** of the table; "
+        f"by the interval a gain is shown in {gains}, a loss in {loses}."
+    )
+
+
+def _without_labels(differences: pd.DataFrame, machine: str) -> str:
+    """How far *mix* by *fixed* is from the cross-fitted one, both by the same halves of the clips."""
+    pair = (MIX, "fixed"), (MIX, "cross-fitted")
+    leads = {domain: paired(differences, *pair, machine, domain)[0] for domain in ("source", "target")}
+    compared = [f"{signed(lead)} points in the {domain} domain" for domain, lead in leads.items() if not np.isnan(lead)]
+    words = " and ".join(compared)
+    return f" By *fixed*, *mix* differs from its *cross-fitted* figure on the same halves by {words}." * bool(words)
+
+
+def _over_machines(differences: pd.DataFrame) -> str:
+    """What *mix* gains over each ensemble over all machine types, by selection."""
+    parts = []
+    for selection in SELECTIONS:
+        leads = [paired(differences, (MIX, selection), (other, selection), "all", "all")
+                 for other in (AE_ENSEMBLE, BC_ENSEMBLE)]  # fmt: skip
+        if any(np.isnan(lead[0]) for lead in leads):
+            continue
+        low, high = (min(lead[bound] for lead in leads) for bound in (1, 2))  # leads both, or trails one of them
+        words = verdict(low, high, ("leads both", "trails one of them", "is not shown to lead both or to trail one"))
+        parts.append(f"*{selection}* {effect(*leads[0])} and {effect(*leads[1])}: it {words}")
+    if not parts:
+        return "This run cannot compare *mix* with both ensembles over all machine types."
+    return (
+        "Over all machine types, *mix* minus the AE ensemble and minus the BC ensemble, in percentage points, is "
+        f"{'; '.join(parts)}."
+    )
+
+
+def _reason(cells: list[tuple]) -> str:
+    """Which branch decides the order of normal clips, and whether equal weights, by ranks, do better."""
+    words = (
+        "Why an average can lie far below the better branch: it weighs both alike only if their scores spread alike. "
+        "Normalised scores have equal variances, but a branch that gives some anomalies very high scores has "
+        "most of its variance there. Its other clips lie close together, and the other branch decides their order. "
+        "*fixed* normalises by normal clips only, so that anomalies do not enter the variance.\n\n"
+    )
+    spreads = [(*sorted(zip(cell["spread"], ("AE", "BC"), strict=True)), *where) for *where, cell, _ in cells]
+    spreads = [item for item in spreads if item[0][0] > 0]
+    if spreads:
+        narrow, wide, selection, domain = max(spreads, key=lambda item: item[1][0] / item[0][0])
+        words += (
+            f"In this run the spreads differ most in the cell *{selection}*, {domain}: there the normal clips of the "
+            f"{wide[1]} ensemble spread {wide[0] / narrow[0]:.1f} times as far as those of the {narrow[1]} ensemble. "
+        )
+    counted = []
+    for which in SELECTIONS:
+        better = [cell["ranks"] > cell[MIX] for selection, _, cell, _ in cells if selection == which]
+        counted += [f"{sum(better)} of {len(better)} cells by *{which}*"] if better else []
+    return words + (
+        "In a mean of ranks both branches count alike whatever their tails, so where it exceeds *mix*, the tails cost "
+        f"*mix* something: in {', '.join(counted)}.{_costs(cells)}"
+    )
+
+
+def _costs(cells: list[tuple]) -> str:
+    """How far *mix* and the mean of ranks are behind the better branch where *mix* is, and what the other reaches."""
+    behind = [cell for *_, cell, lead in cells if lead[0] < 0]
+    if not behind:
+        return ""
+    branches = np.array([sorted((cell[AE_ENSEMBLE], cell[BC_ENSEMBLE])) for cell in behind])
+    worse, better = branches.T
+    by_ranks, by_mix = (np.mean(better - [cell[name] for cell in behind]) for name in ("ranks", MIX))
+    return (
+        f" In the {len(behind)} cells where *mix* is behind, it is {100 * by_mix:.1f} points behind on average and the "
+        f"mean of ranks {100 * by_ranks:.1f}. What ranks leave is the cost of equal weights: the better branch reaches "
+        f"{percent(better.mean())} % there on average, the other {percent(worse.mean())} %, and chance is "
+        f"{100 * CHANCE:.0f} %."
+    )

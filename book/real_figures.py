@@ -1,0 +1,72 @@
+"""Draw the figures of the pages on the stored run."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import verdicts
+from real_compared import REFERENCE
+
+from asdlib import metrics, origin
+from asdlib.classifier import inspection
+from asdlib.ensemble.blocks import EXTENSIONS, ROWS
+from asdlib.plots import autoencoder, baselines, classifier, ensemble, evaluation, style
+
+
+def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
+    """Draw the figures of the pages as ``where/real_<name>.svg``."""
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    p = record["settings"]["evaluation"]["p"]
+    first = {branch: next(iter(record["settings"][f"{branch}_candidates"])) for branch in ("autoencoder", "classifier")}
+    one, other = (f"{branch}/{candidate}/" for branch, candidate in first.items())
+    style.use()
+    table1 = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
+    singles = scores[scores["row"].str.contains("/")]
+    fixed = scores[(scores["selection"] == "fixed") & scores["row"].isin([*ROWS, EXTENSIONS.mix])]
+    fixed = pd.concat([fixed, scores[scores["row"] == REFERENCE]])
+    both = [f"ensemble/fixed/{row}" for row in ("AE ensemble", "BC ensemble")]
+    text = {"section": str, "model": str}
+    losses = pd.read_csv(folder / "losses_classifier.csv")
+    figures = {
+        "table1": evaluation.intervals(table1[(table1["machine"] == "all") & (table1["domain"] == "all")]),
+        "claims": evaluation.claims(verdicts.read(folder / "claims.csv")),
+        "scorer": autoencoder.distributions(_only(scores, [one + name for name in ("l1", "median", "clip_signed")])),
+        "bands": autoencoder.bands(
+            pd.read_csv(folder / "bands.csv", dtype=text), record["settings"]["data"]["sample_rate"]
+        ),
+        "losses_autoencoder": autoencoder.training(pd.read_csv(folder / "losses_autoencoder.csv")),
+        "losses_classifier": classifier.training(losses, inspection.loss_weights(losses)),
+        "scores": baselines.scores(_only(scores, [other + name for name in ("w50_mean", "mahalanobis")])),
+        "maps": classifier.maps(
+            pd.read_csv(folder / "maps.csv", dtype=text, keep_default_na=False).assign(method="PCA"), "PCA"
+        ),
+        "pool": ensemble.pool(
+            metrics.cells(metrics.sections(metrics.evaluable(singles), p)),
+            _extensions(record, singles["system"].unique()),
+        ),
+        "agreement": ensemble.agreement(pd.read_csv(folder / "agreement.csv", dtype=text)),
+        "branches": ensemble.branches(_only(scores, both), *both),
+        "roc": ensemble.roc(metrics.evaluable(fixed.assign(system=fixed["row"])), p),
+    }
+    for name, figure in figures.items():
+        with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
+            figure.savefig(where / f"real_{name}.svg", metadata={"Date": None})
+        plt.close(figure)
+
+
+def _only(scores: pd.DataFrame, systems: list[str]) -> pd.DataFrame:
+    return scores[scores["system"].isin(systems)]
+
+
+def _extensions(record: dict, systems: list[str]) -> list[str]:
+    """The systems that the paper lacks: their candidate or their variant is an extension."""
+    found = []
+    for system in systems:
+        branch, candidate, variant = system.split("/")
+        origins = (
+            record["settings"][f"{branch}_candidates"][candidate].get("origin"),
+            origin.of_variant(branch, variant),
+        )
+        found += [system] * (origin.EXTENSION in origins)
+    return found

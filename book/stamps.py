@@ -1,0 +1,40 @@
+"""The box below the title of every chapter: what its data are, and what made the numbers."""
+
+import real
+import shifts
+import stored_results
+import systems
+
+from asdlib.errors import AsdError
+
+ALSO = ". This page also shows stored results of other runs, and says where"
+"""of pages that show more than the book's own run"""
+MIXED = ("claims", "cost", "index", "one_model", "reliability", "your_machine")
+
+
+def of_chapter(name: str, stamp: str, facts: str) -> tuple[str, ...]:
+    """Arguments of :func:`stamped` for a chapter: of the stored run that it shows, or of the book's run.
+
+    Args:
+        name: Of the chapter.
+        stamp: What the data of the book's run are.
+        facts: What made it.
+    """
+    if name in real.PAGES:
+        return *real.stamp(stored_results.REAL), "real-settings"
+    if name == "ablations":
+        return *real.stamp(stored_results.ABLATIONS), "ablations-settings"
+    if name in systems.PAGES:
+        return *systems.stamp(stored_results.SYSTEMS), "real-systems-made"
+    if name in shifts.PAGES:
+        return *shifts.stamp(stored_results.SHIFTS), "shifts-made"
+    return stamp + ALSO * (name in MIXED), facts
+
+
+def stamped(text: str, stamp: str, facts: str, settings: str = "settings") -> str:
+    """A page with a box below its title: what the data are; then what made the run, and a link to all that was set."""
+    title, _, rest = text.partition("\n")
+    if not title.startswith("# "):
+        raise AsdError(f"a chapter begins with {title!r}; expected a title")
+    words = "How this was made" if settings.endswith("-made") else "All settings"
+    return f"{title}\n\n:::{{div}} stamp\n{stamp}.\n\n{facts} {{ref}}`{words} <{settings}>`.\n:::\n{rest}"

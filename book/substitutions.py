@@ -1,0 +1,66 @@
+"""What chapters may name in ``{{ }}``: numbers of the run and of stored results, as text, and settings."""
+
+import json
+from importlib import metadata
+
+import gpu_figures
+import integrated
+import pandas as pd
+import plain_detectors
+import real
+import shifts
+import stored_results
+import systems
+import tables
+import verdicts
+from generated import there
+
+from asdlib import params
+from asdlib.classifier import clip_outputs
+from asdlib.evaluation.render import typeset
+from asdlib.paths import Run
+
+
+def of_run(settings, run: Run, machines: list[str]) -> dict:
+    """All of them, by name.
+
+    Args:
+        settings: Of the run.
+        run: The run.
+        machines: Its machine types.
+    """
+    judged = {
+        name: verdicts.counts(verdicts.read(path))
+        for name, path in (("paper", run.claims), ("extensions", run.claims_extensions))
+    }
+    python = metadata.metadata("asdlib")["Requires-Python"]
+    rate = params.load("detector").data.sample_rate
+    first_candidate = run.system("classifier", machines[0], next(iter(settings.classifier_candidates)))
+    return values(settings, json.loads(there(run.values).read_text(encoding="utf-8"))) | {
+        "embedding_length": str(clip_outputs.load(first_candidate)[1].shape[1]),
+        "toycar": real.pages(stored_results.REAL)[1],
+        "systems": systems.values(stored_results.SYSTEMS),
+        "verdicts": judged,
+        "shifts": shifts.values(stored_results.SHIFTS),
+        "ablated": integrated.values(stored_results.SHIFTS),
+        "steps": gpu_figures.paper_steps(),
+        "rerun": tables.rerun_means(pd.read_csv(stored_results.RERUN)),
+        "project": {"python": python.removeprefix(">=") + " or newer", "rate": f"{rate:,}"},
+        "detector": plain_detectors.values(stored_results.DETECTOR),
+    }
+
+
+def values(settings, numbers: dict[str, float]) -> dict:
+    """What chapters may name in ``{{ }}``: the run's numbers as text, and ``settings``, ``published`` (those
+    of ``params/paper.yaml``) and ``values`` as they are.
+
+    Fractions become per cent with two digits, as in the paper's table; counts stay what they are.
+
+    >>> values(params.load("smoke"), {"mix": 0.75062, "test_clips": 1200})["mix"]
+    '75.06'
+    """
+    texts = {
+        name: typeset(f"{100 * value:.2f}") if isinstance(value, float) else f"{value:,}"
+        for name, value in numbers.items()
+    }
+    return texts | {"settings": settings.resolved(), "published": params.load("paper").resolved(), "values": numbers}
