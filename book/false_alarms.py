@@ -1,7 +1,5 @@
 """How often a detector raises false alarms: by the number of its recordings, and by rules over several of them."""
 
-import math
-
 import numpy as np
 import pandas as pd
 from scipy.stats import binom
@@ -69,8 +67,9 @@ def rules() -> str:
     """Return how often rules for an alarm raise a false one, and how surely they see a fault."""
     rows = []
     for least, last in RULES:
-        false = [_rounded(MONTH * beginnings(least, last, rate)) for rate in (RATE, 2 * RATE)]
+        false = [MONTH * beginnings(least, last, rate) for rate in (RATE, 2 * RATE)]
         seen = [f"{100 * binom.sf(least - 1, last, share):.0f} %" for share in SHARES]
+        false = [f"{number:,.0f}" if number >= 0.5 else "under 1" for number in false]
         rows.append((f"{least} of {last}", *false, *seen))
     rates = [f"False a month, {100 * rate:g} %" for rate in (RATE, 2 * RATE)]
     seen = [f"In alarm, {100 * share:.0f} %" for share in SHARES]
@@ -81,8 +80,3 @@ def rules() -> str:
         f"{100 * SHARES[1]:.0f} % of the recordings are. Binomial: for recordings that are independent of each other."
     )
     return table(pd.DataFrame(rows, columns=["Anomalies", *rates, *seen]), caption, "rules-table", "lrrrr")
-
-
-def _rounded(value: float) -> str:
-    """Two digits of a number, as people write it."""
-    return f"{round(value, 1 - math.floor(math.log10(value))):,g}" if value >= 0.01 else "under 0.01"
