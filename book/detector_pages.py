@@ -18,7 +18,7 @@ from tables import typeset
 
 from asdlib.data.audio import Waveforms
 from asdlib.data.file_names import ClipName
-from asdlib.detector import report
+from asdlib.detector import commands, history, report
 from asdlib.detector.judge import Judge
 from asdlib.paths import Run
 from asdlib.synthetic import dataset, faults
@@ -93,11 +93,11 @@ def _history(judge: Judge, settings, machine: str, section: str, fault: str, out
         name = ClipName(section, "source", "test", "normal", str(settings.data.synthetic.test_normal + number))
         wave = dataset.waveform(settings.data.synthetic, rate, machine, name, fault=fault, severity=severities[day])
         when = FIRST + timedelta(days=day, hours=hour)
-        verdict = judge.judge((wave / FULL_SCALE, rate)).as_dict()
+        verdict = commands.describe(judge, (wave / FULL_SCALE, rate))
         lines.append(json.dumps(verdict | {"time": when.isoformat(), "detector": judge.identity}))
     journal = Path("journal.jsonl")
     journal.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    days = report.history([journal], out)
+    days, _ = history.history([journal], out)
     first, last, faint, clear = (
         f"{value:.2g} {quantity.unit}" for value in (severities[0], severities[-1], quantity.faint, quantity.clear)
     )
@@ -106,22 +106,35 @@ def _history(judge: Judge, settings, machine: str, section: str, fault: str, out
         f"this run's data made {PER_DAY} recordings of {machine} per day for {DAYS} days, with a fault that clips of "
         f"the run have, too ({fault.replace('_', ' ')}). Its severity, the {quantity.name}, grows from {first} to "
         f"{last}; it is {faint} in the faintest clips of the run, and {clear} in the clearest. "
-        f"{describe_drift(days)} {TRAINED}"
+        f"{describe_drift(days, history.read([journal]))} {TRAINED}"
     )
     return _frame("history", caption, "Verdicts over the days, as a plot and a table")
 
 
-def describe_drift(days: pd.DataFrame) -> str:
-    """Say when most recordings of a day first raised an alarm, and whether the median of the scores said so before."""
-    look, alarms = "Look for the black line, the median of each day", days["anomalies"] > days["recordings"] / 2
-    if not alarms.any():
-        return f"{look}; on no day did more than half of the recordings raise an alarm."
-    alarm, medians = int(alarms.to_numpy().argmax()), days["score"].to_numpy()
-    steps = [medians[day:].min() - medians[:day].max() for day in range(1, alarm)]
-    since, first = "m", int(np.argmax(steps)) + 2 if steps else 0
-    if steps and max(steps) > 0:
-        since = f"since day {first} it has been above every daily median before day {first}; m"
-    return f"{look}: {since}ore than half of a day's recordings first raised an alarm on day {alarm + 1}."
+def describe_drift(days: pd.DataFrame, verdicts: pd.DataFrame) -> str:
+    """Say when the rules for a drift first spoke and when most recordings raised an alarm, and what was mistaken.
+
+    Args:
+        days: The table of :func:`asdlib.detector.history.history`.
+        verdicts: What it was made of (:func:`asdlib.detector.history.read`).
+    """
+    found = [history.ADVICE in history.describe_drift(verdicts[verdicts["day"] <= day]) for day in days["day"]]
+    alarms = days["anomalies"] > days["recordings"] / 2
+    parts = ["Look for the black lines, the medians of each day. The rules for a drift, applied every evening, "]
+    parts.append(f"first claimed one on day {found.index(True) + 1}; " if any(found) else "claimed none; ")
+    if alarms.any():
+        parts.append(
+            f"more than half of a day's recordings first raised an alarm on day {alarms.to_numpy().argmax() + 1}."
+        )
+    else:
+        parts.append("on no day did more than half of the recordings raise an alarm.")
+    if mistaken := int(days["response_changed"].sum()):
+        parts.append(
+            f" The microphone never changed, but {mistaken} of {len(verdicts)} verdicts say that the response did: "
+            "there the fault, or chance, was mistaken for such a change. These have no score, and are drawn with the "
+            "levels only."
+        )
+    return "".join(parts)
 
 
 def _frame(name: str, caption: str, title: str) -> str:

@@ -3,26 +3,21 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+from false_alarms import RATE, RULE, rates, rules
 from paired import verdict
-from tables import BLANK, day, effect, percent, table, typeset
+from tables import BLANK, day, effect, percent, signed, table, typeset
 
-from asdlib.detector import Detector, calibration, cutting, level, survey
+from asdlib.detector import cutting, level, survey
 from asdlib.evaluation.values import slug
 
 TWO = ["Mahalanobis", "nearest neighbour"]
 COLUMNS = ["detector", *TWO, "without outliers"]
+WORDS = "add to the statistics", "cost more than they bring", "are not shown to add anything"
+"""what the interval of the whole detector's lead over its statistics says of the networks"""
+SIMPLER = ["statistics alone", *TWO]
 ALL = ["detector", "statistics alone", *TWO, "without outliers", "autoencoders alone", "classifiers alone"]
 ABSENT = "Not measured yet: `python benchmarks/faults/run.py` does it where the real recordings are.\n"
-
-
-RECORDINGS = (20, 40, 80, 100, 200, 400)
-"""numbers of recordings in the table of rates"""
-RATE = Detector().false_alarm_rate
-"""unless another is asked for"""
-EVERY = 10
-"""minutes between the recordings of the table's last column"""
 
 
 def values(folder: Path) -> dict[str, str]:
@@ -33,7 +28,11 @@ def values(folder: Path) -> dict[str, str]:
         "held_out": f"{100 * cutting.HELD_OUT:g} %",
         "fewest": str(cutting.FEWEST),
         "few_files": str(survey.FEW_FILES),
+        "least": str(RULE[0]),
+        "last": str(RULE[1]),
     }
+    if (service := folder.parent / "service.csv").is_file():
+        texts["fit_minutes"] = f"{pd.read_csv(service)['fit_seconds'].iat[0] / 60:.0f}"
     if not (folder / "record.json").is_file():
         return texts
     kinds = pd.read_csv(folder / "kinds.csv").set_index("kind")
@@ -42,13 +41,14 @@ def values(folder: Path) -> dict[str, str]:
     texts["statistics"], texts["detector"] = percent(whole["statistics alone"]), percent(whole["detector"])
     texts["over_statistics"] = effect(*whole[[f"over_statistics{end}" for end in ("", "_low", "_high")]])
     low, high = whole[["over_statistics_low", "over_statistics_high"]]
-    words = ("add to the statistics", "cost more than they bring", "are not shown to add anything")
-    texts["networks"] = verdict(low, high, words)
+    texts["networks"] = verdict(low, high, WORDS)
     texts["over_plain"] = effect(*whole[["lead", "low", "high"]])
     found = alarms[alarms["group"] == "fault"].groupby("condition", sort=False)[["alarms", "recordings"]].sum()
     texts |= {slug(kind): _share(row["alarms"], row["recordings"]) for kind, row in found.iterrows()}
     short = alarms[(alarms["group"] == "long") & (alarms["condition"] != "long normal")]
     texts["short"] = _share(short["alarms"].sum(), short["recordings"].sum())
+    texts |= _simpler(folder, alarms)
+    texts |= _real_texts(folder)
     row = alarms[alarms["condition"] == "voice +0 dB"].iloc[0]
     texts["voice"] = _share(row["alarms"], row["recordings"])
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
@@ -59,50 +59,63 @@ def values(folder: Path) -> dict[str, str]:
     }
 
 
-def rates() -> str:
-    """Return how many recordings allow which rate of false alarms, by the detector's own formulas."""
-    rows = []
-    for count in RECORDINGS:
-        held_out = round(cutting.HELD_OUT * count)
-        found = calibration.Calibration(np.arange(held_out, dtype=float), RATE).expected()
-        lowest, day_long = 1 / (held_out + 1), 24 * 60 / EVERY
-        rows.append(
-            (
-                f"{count:,}",
-                str(held_out),
-                f"{100 * found['rate']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})",
-                f"{found['rate'] * day_long:.0f} ({found['low'] * day_long:.0f} to {found['high'] * day_long:.0f})",
-                f"{100 * lowest:.1f} %",
-                f"{lowest * day_long:.0f}",
-            )
-        )
-    asked = f"at {100 * RATE:g} %"
-    columns = ["Recordings", "Held out", f"Rate {asked}", f"A day {asked}", "Lowest rate", "A day at the lowest"]
-    caption = (
-        f"False alarms by the number of normal recordings, each about as long as the others: if {100 * RATE:g} % is "
-        "asked for, and at the lowest rate that so many recordings allow; as a rate, and as a number per day with one "
-        f"recording every {EVERY} minutes. Over many detectors fitted in this way the mean is at most the first "
-        "figure; that of a single one lies in the brackets with 95 % confidence."
-    )
-    return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "rrrrrr")
+def _simpler(folder: Path, alarms: pd.DataFrame) -> dict[str, str]:
+    """Return how many faults, normal recordings and changes of level raise an alarm of each detector."""
+    counts = _with_simpler(folder, alarms)
+    groups = {
+        "faults": counts["group"] == "fault",
+        "normals": counts["group"] == "normal",
+        "levels": counts["condition"].str.startswith("level"),
+        "long": (counts["group"] == "long") & (counts["condition"] != "long normal"),
+        "long_normals": counts["condition"] == "long normal",
+    }
+    return {
+        f"{group}_{slug(name)}": _share(counts.loc[rows, name].sum(), counts.loc[rows, "recordings"].sum())
+        for group, rows in groups.items()
+        for name in ("alarms", *SIMPLER)
+    }
+
+
+def _with_simpler(folder: Path, alarms: pd.DataFrame) -> pd.DataFrame:
+    """Add the alarms of simpler detectors on the same recordings (``benchmarks/faults/plain_alarms.py``)."""
+    keys = ["group", "condition", "level"]
+    others = pd.read_csv(folder / "plain_alarms.csv").drop(columns="recordings")
+    return alarms.merge(others, on=keys, how="left", validate="one_to_one")
+
+
+def _real_texts(folder: Path) -> dict[str, str]:
+    """Return what the detector finds of real faults."""
+    real = pd.read_csv(folder / "real.csv").set_index("system")
+    whole, statistics = real.loc["detector"], real.loc["statistics alone"]
+    return {
+        "real_found": _share(whole["found"], whole["faults"]),
+        "real_false": _share(whole["false_alarms"], whole["normals"]),
+        "real_auc": percent(whole["auc"]),
+        "real_alone": percent(real.loc["networks alone", "auc"]),
+        "real_networks": verdict(statistics["low"], statistics["high"], WORDS),
+        "real_over_statistics": effect(*statistics[["lead", "low", "high"]]),
+    }
 
 
 def pages(folder: Path) -> dict[str, str]:
     """Return the generated tables by file name."""
-    return {"generated/rates.md": rates()} | _measured(folder)
+    return {"generated/rates.md": rates(), "generated/rules.md": rules()} | _measured(folder)
 
 
 def _measured(folder: Path) -> dict[str, str]:
     if not (folder / "record.json").is_file():
         return dict.fromkeys(
-            (f"generated/{name}.md" for name in ("plain_detectors", "no_faults", "places", "long")), ABSENT
+            (f"generated/{name}.md" for name in ("plain_detectors", "no_faults", "places", "long", "real")), ABSENT
         )
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     kinds, levels, alarms = (pd.read_csv(folder / f"{name}.csv") for name in ("kinds", "faults", "alarms"))
+    alarms = _with_simpler(folder, alarms)
+    simpler = json.loads((folder / "plain_alarms.record.json").read_text(encoding="utf-8"))
     return {
         "generated/plain_detectors.md": _kinds(kinds, record) + "\n" + _levels(levels),
         "generated/no_faults.md": _no_faults(alarms, record),
-        "generated/places.md": _places(alarms, record),
+        "generated/places.md": _places(alarms, record, simpler),
+        "generated/real.md": _real(folder),
         "generated/long.md": _long(pd.read_csv(folder / "long.csv"), record),
     }
 
@@ -123,7 +136,7 @@ def _kinds(kinds: pd.DataFrame, record: dict) -> str:
     shown = kinds[["kind"]].rename(columns={"kind": "Fault"})
     shown["Lead"] = [effect(row.lead, row.low, row.high) for row in kinds.itertuples()]
     for name in ALL:
-        shown[name[:1].upper() + name[1:]] = kinds[name].map(lambda value: f"{100 * value:.1f}")
+        shown[_title(name)] = kinds[name].map(lambda value: f"{100 * value:.1f}")
     return table(shown, caption, "plain-detectors-table", "l" + "r" * (len(shown.columns) - 1))
 
 
@@ -132,7 +145,7 @@ def _levels(levels: pd.DataFrame) -> str:
     shown = levels[["kind"]].rename(columns={"kind": "Fault"})
     shown["Level"] = levels["level"].map("{:.0f}".format)
     for name in COLUMNS:
-        shown[name[:1].upper() + name[1:]] = levels[name].map(lambda value: f"{100 * value:.1f}")
+        shown[_title(name)] = levels[name].map(lambda value: f"{100 * value:.1f}")
     return table(shown, caption, "plain-levels-table", "l" + "r" * 5)
 
 
@@ -143,29 +156,31 @@ def _long(long: pd.DataFrame, record: dict) -> str:
     )
     shown = long[["kind"]].rename(columns={"kind": "Fault"})
     for name in ALL:
-        shown[name[:1].upper() + name[1:]] = long[name].map(lambda value: f"{100 * value:.1f}")
+        shown[_title(name)] = long[name].map(lambda value: f"{100 * value:.1f}")
     return table(shown, caption, "long-table", "l" + "r" * (len(shown.columns) - 1))
 
 
 def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
     part = alarms[alarms["group"].isin(["normal", "harmless"])]
     shown = pd.DataFrame({"Change": part["condition"]})
-    for title, column in (("Alarms", "alarms"), ("Change named", "named")):
+    for title, column in (("Alarms", "alarms"), ("Change named", "named"), *((_title(name), name) for name in SIMPLER)):
         shown[title] = [_share(row[column], row["recordings"]) for _, row in part.iterrows()]
     caption = (
         "Verdicts on the same normal recordings after a change that is not a fault; the aim is "
         f"{100 * record['false_alarm_rate']:.0f} % of false alarms. A tilt is in dB per octave, a filter of first "
-        "order in Hz. Voices and passing vehicles are synthetic, at a level re the recording."
+        "order in Hz. Voices and passing vehicles are synthetic, at a level re the recording. The last columns are the "
+        "alarms of simpler detectors, as in {numref}`places-table`."
     )
-    return table(shown, caption, "no-faults-table", "lrr")
+    return table(shown, caption, "no-faults-table", "lrrrrr")
 
 
-def _places(alarms: pd.DataFrame, record: dict) -> str:
+def _places(alarms: pd.DataFrame, record: dict, simpler: dict) -> str:
     part = alarms[alarms["group"].isin(["fault", "long"])]
     part = part.groupby("condition", sort=False).sum(numeric_only=True).reset_index()
     shown = pd.DataFrame({"Fault": part["condition"]})
     for title, column, of in (
         ("Alarms", "alarms", "recordings"),
+        *((_title(name), name, "recordings") for name in SIMPLER),
         ("Named a change", "named", "recordings"),
         ("Faults hit", "faults_hit", "faults"),
         ("Spans that hit", "spans_right", "spans"),
@@ -174,6 +189,35 @@ def _places(alarms: pd.DataFrame, record: dict) -> str:
     caption = (
         "Alarms over all levels, and where known whether the spans of these alarms lie on the fault, in time and "
         f"frequency. The long recordings are {record['long_windows']} of the others in a row, and their faults have "
-        f"{record['level_of_long']} dB."
+        f"{record['level_of_long']} dB. The alarms of simpler detectors are counted at thresholds that are set in the "
+        f"same way, on the same {simpler['held_out']} held-out recordings for {100 * simpler['false_alarm_rate']:g} % "
+        f"of false alarms; the statistics are those of the detector, without its search for changes of response "
+        f"(commit `{simpler['commit']}`)."
     )
-    return table(shown, caption, "places-table", "lrrrr")
+    return table(shown, caption, "places-table", "lrrrrrrr")
+
+
+def _real(folder: Path) -> str:
+    real = pd.read_csv(folder / "real.csv")
+    record = json.loads((folder / "real.record.json").read_text(encoding="utf-8"))
+    shown = real[["system"]].rename(columns={"system": "Detector"})
+    shown["Detector"] = shown["Detector"].map(_title)
+    shown["AUC"] = real["auc"].map(lambda value: f"{100 * value:.1f}")
+    shown["The detector's lead"] = [
+        f"{signed(row.lead)} ({100 * row.low:.1f} to {100 * row.high:.1f})" if row.system != "detector" else BLANK
+        for row in real.itertuples()
+    ]
+    for title, column, of in (("Faults found", "found", "faults"), ("False alarms", "false_alarms", "normals")):
+        shown[title] = [BLANK if pd.isna(row[column]) else _share(row[column], row[of]) for _, row in real.iterrows()]
+    caption = (
+        f"Real faults of one toy car, re-synthesised, without a change of conditions: AUC in per cent, the detector's "
+        f"lead in points with its 95 % interval over recordings, and verdicts at thresholds for "
+        f"{100 * record['false_alarm_rate']:g} % of false alarms. All learnt from the same {record['learnt']} normal "
+        f"recordings, with thresholds set on {record['held_out']} others; networks trained for "
+        f"{' and '.join(map(str, record['steps']))} steps. Commit `{record['commit']}`."
+    )
+    return table(shown, caption, "real-faults-table", "lrrrr")
+
+
+def _title(name: str) -> str:
+    return name[:1].upper() + name[1:]

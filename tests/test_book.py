@@ -197,12 +197,20 @@ def test_figures_of_the_reliability_page_come_from_tests_that_exist():
     assert victims and all(f'"{victim}"' in source for victim in victims)
 
 
-def test_a_drift_is_named_with_the_day_on_which_it_began():
-    days = pd.DataFrame({"recordings": 4, "anomalies": [0, 1, 0, 1, 3], "score": [0.1, 0.3, 0.2, 0.6, 2.0]})
-    text = detector_pages.describe_drift(days)
-    assert "since day 4 it has been above every daily median before day 4" in text and "an alarm on day 5" in text
-    assert "since day" not in detector_pages.describe_drift(days.assign(score=[0.6, 0.1, 0.2, 0.6, 0.5]))
-    assert "on no day did more than half" in detector_pages.describe_drift(days.assign(anomalies=2))
+def test_the_caption_of_the_history_says_when_a_drift_and_most_alarms_were_seen():
+    days = pd.DataFrame({"day": ["a", "b", "c"], "recordings": 20, "anomalies": [2, 3, 12], "response_changed": 0})
+    verdicts = pd.DataFrame(
+        {"day": np.repeat(["a", "b", "c"], 20), "percentile": np.repeat([40.0, 88.0, 92.0], 20), "normals": 25}
+        | {"level": 0.1, "level_spread": 2.0, "detector": "x"}
+        | dict.fromkeys(["error", "changed", "level_changed", "response_changed"], False)
+    )
+    text = detector_pages.describe_drift(days, verdicts)
+    # 20 of 40 and 40 of 60 are within chance with 25 held-out clips
+    assert "claimed none; more than half of a day's recordings first raised an alarm on day 3." in text
+    text = detector_pages.describe_drift(days, verdicts.assign(percentile=np.repeat([60.0, 88.0, 92.0], 20)))
+    assert "first claimed one on day 1" in text and "response" not in text
+    text = detector_pages.describe_drift(days.assign(anomalies=2, response_changed=[0, 1, 0]), verdicts)
+    assert "on no day did more than half" in text and "but 1 of 60 verdicts say that the response did" in text
 
 
 def test_the_bibliography_has_every_work_that_the_paper_cites():

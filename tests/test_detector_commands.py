@@ -110,15 +110,17 @@ def test_a_verdict_notes_a_defective_header(judge, place, tmp_path, capsys):
     whole = judge.judge(place / "new" / "usual.wav")
     assert verdict.score == whole.score and whole.note == "" and "never finished" in verdict.note
     for form in ("json", "csv", "text"):
-        entry = verdict.as_dict() | {"time": "now", "detector": judge.identity}
+        entry = verdict.as_dict() | {"level_spread": 1.0, "time": "now", "detector": judge.identity}
         assert verdict.note in output.format_verdict(entry, form)
-    assert "note:" not in output.format_verdict(whole.as_dict() | {"time": "now", "detector": ""}, "text")
+    assert "note:" not in output.format_verdict(
+        whole.as_dict() | {"level_spread": 1.0, "time": "now", "detector": ""}, "text"
+    )
 
 
 def test_a_verdict_names_the_branches_and_is_consistent(judge, place):
     for name in ("usual", "odd"):
         verdict = judge.judge(place / "new" / f"{name}.wav")
-        entry = verdict.as_dict() | {"time": "now", "detector": judge.identity}
+        entry = verdict.as_dict() | {"level_spread": 1.0, "time": "now", "detector": judge.identity}
         blamed = [branch for branch, part in verdict.branches.items() if part["anomaly"]]
         assert bool(blamed) == verdict.anomaly == (verdict.score > verdict.threshold) == bool(verdict.spans)
         text = output.format_verdict(entry, "text")
@@ -351,37 +353,6 @@ def test_progress_counts_every_kind_of_verdict(capsys, monkeypatch):
         for entry in entries:
             progress.add(entry)
     assert capsys.readouterr().err == "5 of 5 recordings: anomalies 1, level or response changed 2, errors 1\n"
-
-
-def test_a_history_has_a_row_per_day(tmp_path, capsys):
-    lines = [
-        {"time": f"2026-01-{day:02d}T{hour:02d}:00:00+00:00", "score": day / 10, "threshold": 1.0, "level": 0.5 * day,
-         "anomaly": day / 10 > 1, "verdict": "anomaly" if day / 10 > 1 else "normal"}
-        for day in (1, 2, 12) for hour in (8, 20)
-    ]  # fmt: skip
-    noon = pd.Timestamp("2026-01-02T12:00", tz="UTC")
-    silent = {"verdict": "level changed by -117 dB", "score": 9e6, "level": -117.0, "time": noon.isoformat()}
-    lines.append(lines[2] | silent)  # a dead microphone is neither a normal recording nor a high score
-    lines += [{"clip": "x", "error": "broken", "modified": (noon + pd.Timedelta(days=days)).value} for days in (0, 1)]
-    journal = tmp_path / "in.jsonl"
-    journal.write_text("\n".join(map(json.dumps, lines)))
-    days = report.history([journal], tmp_path / "history.html")
-    assert days["day"].tolist() == ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-12"]
-    assert days["recordings"].tolist() == [2, 4, 1, 2] and days["anomalies"].tolist() == [0, 0, 0, 2]
-    assert days["changed"].tolist() == [0, 1, 0, 0] and days["errors"].tolist() == [0, 1, 1, 0]
-    np.testing.assert_allclose(days["level"], [0.5, 1.0, np.nan, 6.0])
-    np.testing.assert_allclose(days["score"], [0.1, 0.2, np.nan, 1.2])
-    np.testing.assert_allclose(days["excess"], [-0.9, -0.8, np.nan, 0.2])
-    text = (tmp_path / "history.html").read_text()
-    assert "<td>2026-01-12</td>" in text and '<td class="number">-0.90</td>' in text
-    assert main(["history", str(journal), "--out", str(tmp_path / "history.png")]) == 0
-    text = json.dumps(lines[0] | {"clip": "\x85\u2028.wav"}, ensure_ascii=False)  # line ends of Unicode, not of a file
-    journal.write_bytes(f"\ufeff{text}\r\n{text[:50]}".encode())  # the last line is still being written
-    assert report.history([journal], tmp_path / "history.html")["recordings"].tolist() == [1]
-    for content, line in (("[1]", 1), (f"{text}\n{text[:50]}\n{text}", 2)):
-        journal.write_text(content)
-        with pytest.raises(DetectorError, match=f"line {line} contains something other than a verdict"):
-            report.history([journal], tmp_path / "history.html")
 
 
 # Copies ---------------------------------------------------------------------------------------------------------------

@@ -6,9 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
+
+from asdlib.detector import Detector
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks" / "faults")]
 
+import plain_alarms  # noqa: E402
+import real  # noqa: E402
 import run  # noqa: E402
 import sounds  # noqa: E402
 import summary  # noqa: E402
@@ -86,6 +91,55 @@ def test_the_summary_is_what_the_definition_says():
     assert summary.alarms(table).set_index("condition")["alarms"].to_dict() == {"normal": 0, "hiss": 6, "whine": 6}
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """Fit a detector of statistics alone, and return it with its normal recordings and some others."""
+    folder = tmp_path_factory.mktemp("noise")
+    files = [folder / f"{number:02d}.wav" for number in range(44)]
+    for number, path in enumerate(files):
+        soundfile.write(path, noise(100 + number), RATE, "PCM_16")
+    return Detector(statistics_only=True).fit(files[:40]), files[:40], files[40:]
+
+
+def test_thresholds_of_simpler_detectors_are_set_on_recordings_that_they_did_not_learn_from(fitted):
+    detector, files, _ = fitted
+    learnt, held_out = files[:30], files[30:]
+    thresholds = plain_alarms.Thresholds(detector, learnt, held_out)
+    plain = Plain([soundfile.read(path)[0] for path in learnt], RATE)
+    found = sorted(plain.score(soundfile.read(path)[0])["plain/Mahalanobis"] for path in held_out)
+    assert thresholds.limits[4 * RATE]["plain/Mahalanobis"].threshold() == pytest.approx(found[-1])  # rank 10 of 10
+    wave = soundfile.read(held_out[0])[0]
+    long = np.concatenate([wave, soundfile.read(held_out[1])[0]])
+    each = [plain.score(part)["plain/nearest neighbour"] for part in (long[: 4 * RATE], long[4 * RATE :])]
+    assert thresholds.score(long)["plain/nearest neighbour"] == pytest.approx(max(each))
+    just = thresholds.limits[4 * RATE]["plain/Mahalanobis"].threshold() + 1e-6
+    assert thresholds.alarms({"plain/Mahalanobis": just}, 4 * RATE) == {"plain/Mahalanobis": True}
+    assert thresholds.alarms({"plain/Mahalanobis": just - 1e-5}, 4 * RATE) == {"plain/Mahalanobis": False}
+    two = thresholds.limits[4 * RATE]["plain/Mahalanobis"].threshold(2)
+    assert thresholds.alarms({"plain/Mahalanobis": two - 1e-6}, 8 * RATE) == {"plain/Mahalanobis": False}
+
+
+def test_alarms_of_simpler_detectors_are_counted_under_each_condition(fitted):
+    detector, files, others = fitted
+    thresholds = plain_alarms.Thresholds(detector, files[:30], files[30:])
+    found = plain_alarms.count(thresholds, detector, others, 1).set_index(["condition", "level"]).sort_index()
+    names = ["Mahalanobis", "nearest neighbour", plain_alarms.ALONE]
+    assert found.loc[("whine", 0), names].tolist() == [4, 4, 4]
+    assert (found.loc["normal", names] <= 2).all(axis=None) and (found["recordings"] == 4).all()
+
+
+def test_real_faults_are_summarised_by_area_lead_and_alarms():
+    table = pd.DataFrame({"fault": [False, False, True, True], "ensemble alarm": [True, False, True, True]})
+    table[list(real.SYSTEMS)] = np.tile(np.arange(1, 5)[:, None], len(real.SYSTEMS))
+    table["networks"], table["autoencoder"], table["statistics"] = [1, 2, 4, 3], [1, 3, 2, 4], [4, 3, 2, 1]
+    found = real.summarise(table).set_index("system")
+    assert found["auc"].head(4).tolist() == [1, 1, 0.75, 1] and found.loc["statistics alone", "auc"] == 0
+    assert found.loc["detector", ["found", "faults", "false_alarms", "normals"]].tolist() == [2, 2, 1, 2]
+    assert found.loc["statistics alone", ["lead", "low", "high"]].tolist() == [1, 1, 1]
+    assert found.loc["autoencoders alone", "low"] == 0 < found.loc["autoencoders alone", "high"]
+    assert pd.isna(found.loc["networks alone", "found"])
+
+
 def test_the_book_shows_every_kind_of_fault_and_says_where_nothing_was_measured(tmp_path):
     sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "book")]
     import plain_detectors
@@ -103,9 +157,9 @@ def test_the_book_shows_every_kind_of_fault_and_says_where_nothing_was_measured(
 
 def test_the_book_says_how_many_recordings_allow_which_rate():
     sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "book")]
-    import plain_detectors
+    import false_alarms
 
-    rows = plain_detectors.rates().splitlines()
+    rows = false_alarms.rates().splitlines()
     few, many = (next(row for row in rows if row.startswith(f"| {count} |")) for count in (40, 400))
     assert few.startswith("| 40 | 10 | 9.1 % (") and few.endswith("| 9.1 % | 13 |")
     assert many.startswith("| 400 | 100 | 9.9 % (") and many.endswith("| 1.0 % | 1 |")

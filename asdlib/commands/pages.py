@@ -1,6 +1,7 @@
 """Write pages about recordings and verdicts, which needs matplotlib; scoring does not."""
 
 from asdlib.detector import commands
+from asdlib.detector import history as verdicts
 from asdlib.detector import report as pages
 from asdlib.detector.judge import Judge
 
@@ -14,7 +15,7 @@ def report(arguments) -> int:
 
 
 def history(arguments) -> int:
-    """Print and plot verdicts over time."""
-    print(pages.history(arguments.journals, arguments.out).round(2).to_string(index=False))
-    print(arguments.out)
+    """Print and plot verdicts over time, and say whether they have drifted."""
+    days, sentences = verdicts.history(arguments.journals, arguments.out)
+    print(days.round(2).to_string(index=False), *sentences, arguments.out, sep="\n")
     return 0

@@ -8,13 +8,13 @@ import sys
 import time
 
 KEYS = [
-    *("clip", "verdict", "anomaly", "score", "threshold", "percentile", "above", "normals", "level"),
+    *("clip", "verdict", "anomaly", "score", "threshold", "percentile", "above", "normals", "level", "level_spread"),
     *("branches", "spans", "nearest", "note", "time", "detector"),
 ]
 """keys of a verdict as JSON"""
 COLUMNS = [
     *("clip", "score", "percentile", "anomaly", "autoencoder", "classifier", "statistics", "spans"),
-    *("threshold", "level", "verdict", "nearest", "note", "time", "detector"),
+    *("threshold", "level", "level_spread", "verdict", "nearest", "note", "time", "detector"),
 ]
 """columns of a verdict as CSV; those of the branches hold percentiles, which are empty if level or response changed"""
 _EVERY = 10.0  # seconds between lines of progress

@@ -65,17 +65,25 @@ def write_bytes(content: bytes, out: Path) -> None:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Format a table as HTML; columns of numbers are aligned to the right, with their heads."""
+    """Format a table as HTML; columns of numbers are aligned to the right, with their heads, and have minus signs."""
     rows = [[str(cell) for cell in row] for row in rows]
     columns = [[row[number] for row in rows if row[number]] for number in range(len(head))]
     kinds = [' class="number"' if column and all(map(_is_number, column)) else "" for column in columns]
     lines = [
         "<tr>"
-        + "".join(f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=True))
+        + "".join(
+            f"<{tag}{kind}>{html.escape(minus(cell) if kind and tag == 'td' else cell)}</{tag}>"
+            for kind, cell in zip(kinds, row, strict=True)
+        )
         + "</tr>"
         for tag, row in [("th", head), *(("td", row) for row in rows)]
     ]
     return "<table>" + "".join(lines) + "</table>"
+
+
+def minus(text: str) -> str:
+    """Replace hyphens by minus signs, as in figures."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _is_number(text: str) -> bool:

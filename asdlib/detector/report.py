@@ -1,14 +1,12 @@
-"""Report on recordings, and on verdicts over time, as a page or a figure."""
+"""Report on recordings, as a page or a figure."""
 
-import codecs
 import html
-import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from asdlib.data.recording import Recording
 from asdlib.detector import page
@@ -66,97 +64,18 @@ def report(judge: Judge, clips: Sequence[Path], out: Path, section: str | None =
             raise DetectorError(f"{out}: none of the recordings could be judged; a page (.html) says why")
         page.write_bytes(page.stack(figures), out)
         return len(figures)
-    date = html.escape(str(judge.stored.facts.record.get("date", "at an unknown time")))
-    about = f"<p>Detector {judge.identity[:12]}, made {date}, for a rate of false alarms of {100 * judge.rate:g} %.</p>"
+    made = f"Detector {judge.identity[:12]}, made {_date(judge.stored.facts.record)}"
+    about = f"<p>{made}, for a rate of false alarms of {100 * judge.rate:g} %.</p>"
     head = page.table(["verdict", "score", "threshold", "recording"], rows)
     page.write_page("Report of a detector", "\n".join([about, head, *parts]), out)
     return len(figures)
 
 
-def history(journals: Iterable[Path], out: Path) -> pd.DataFrame:
-    """Write a page or a figure about verdicts over time.
-
-    Args:
-        journals: Journals of ``score --watch``, or outputs of ``score --json``.
-        out: File to write, ``.html`` or ``.png``.
-
-    Returns:
-        One row per day in UTC: ``day, recordings, anomalies``; ``changed``, recordings whose level or response changed,
-        which were not searched for faults; ``errors``, recordings that could not be judged; and the medians of
-        ``score``, ``excess`` (score minus threshold), both without those changed, and ``level`` in dB.
-
-    Raises:
-        DetectorError: There are no verdicts, or a file contains something else.
-    """
-    as_figure = page.is_figure(out)
-    verdicts = pd.concat([_read_verdicts(path) for path in journals], ignore_index=True).sort_values("when")
-    if verdicts.empty:
-        raise DetectorError("no verdicts in these files; expected those of score --watch or score --json")
-    groups = verdicts.groupby(verdicts["when"].dt.strftime("%Y-%m-%d"))
-    medians = {name: groups[name].median() for name in ("score", "excess", "level")}
-    counts = {name: groups[name].sum() for name in ("anomaly", "changed", "error")}
-    days = pd.DataFrame({"recordings": groups.size(), **counts, **medians})
-    days = days.rename(columns={"anomaly": "anomalies", "error": "errors"})
-    days = days.rename_axis("day").reset_index()
-    picture = page.png(plots.drift(verdicts, days))
-    if as_figure:
-        page.write_bytes(picture, out)
-        return days
-    head = [
-        "day (UTC)",
-        "recordings",
-        "anomalies",
-        "level or response changed",
-        "errors",
-        "median score",
-        "median score minus threshold",
-        "median level change (dB)",
-    ]
-    cells = days.map(lambda value: f"{value:z.2f}" if isinstance(value, float) else str(value)).replace("nan", "")
-    table = page.table(head, cells.to_numpy().tolist())
-    page.write_page("Verdicts over the days", f"{page.image(picture, 'Scores and levels over time')}\n{table}", out)
-    return days
-
-
-def _read_verdicts(path: Path) -> pd.DataFrame:
+def _date(record: dict) -> str:
     try:
-        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines(keepends=True)
-    except OSError as error:
-        reason = (error.strerror or "").lower()
-        raise DetectorError(f"{path}: could not be read ({reason}); expected a journal of score --watch") from None
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            rows += [_verdict_row(json.loads(line))] if line.strip() else []
-        except (ValueError, KeyError, TypeError):
-            if number == len(lines) > 1 and not line.endswith(b"\n"):
-                continue  # score is still writing it, or was killed
-            raise DetectorError(
-                f"{path}: line {number} contains something other than a verdict; expected a journal of score --watch, "
-                "or the output of score --json, of this version"
-            ) from None
-    return pd.DataFrame(rows, columns=["when", "score", "excess", "level", "anomaly", "changed", "error"])
-
-
-def _verdict_row(entry: dict) -> dict:
-    """Return one row of a history; scores of changed recordings are left out, as no fault is searched for in them."""
-    if "modified" in entry:
-        when = pd.Timestamp(entry["modified"], unit="ns", tz="UTC")
-    else:
-        when = pd.Timestamp(entry["time"]).tz_convert("UTC")
-    if "error" in entry:
-        nothing = dict.fromkeys(("score", "excess", "level"), np.nan)
-        return {"when": when, **nothing, "anomaly": False, "changed": False, "error": True}
-    changed = is_changed(entry)
-    return {
-        "when": when,
-        "score": np.nan if changed else entry["score"],
-        "excess": np.nan if changed else entry["score"] - entry["threshold"],
-        "level": entry["level"],
-        "anomaly": bool(entry["anomaly"]),
-        "changed": changed,
-        "error": False,
-    }
+        return f"{datetime.fromisoformat(record['date']):%Y-%m-%d %H:%M %Z}"
+    except (KeyError, TypeError, ValueError):
+        return "at an unknown time"
 
 
 def _excerpt(recording: Recording, spans: list[dict]) -> tuple[np.ndarray, float]:
@@ -171,14 +90,18 @@ def _excerpt(recording: Recording, spans: list[dict]) -> tuple[np.ndarray, float
 def _describe(entry: dict, figure: bytes, wave: np.ndarray, rate: int, start: float, length: float) -> str:
     """Describe one recording by sentences, a figure, a player, and tables of branches and spans."""
     kind = ' class="anomaly"' if entry["anomaly"] else ""
+    score, threshold, level = (
+        page.minus(form.format(entry[name]))
+        for name, form in (("score", "{:.2f}"), ("threshold", "{:.2f}"), ("level", "{:+z.1f}"))
+    )
     sentence = (
-        f"score {entry['score']:.2f}, threshold {entry['threshold']:.2f}; percentile "
+        f"score {score}, threshold {threshold}; percentile "
         f"{format_percentile(entry['percentile'])} among normal recordings of this length; above {entry['above']} of "
         f"{entry['normals']} normal clips of {length:g} s"
         if not is_changed(entry)
         else "not searched for faults"
     )
-    sentence += f"; level {entry['level']:+z.1f} dB compared with the normal recordings"
+    sentence += f"; level {level} dB compared with the normal recordings"
     parts = [
         f"<h2>{html.escape(entry['clip'])}</h2>",
         f"<p><span{kind}>{html.escape(entry['verdict'])}</span>: {sentence}.</p>",

@@ -1,14 +1,16 @@
 """Plot what a detector of your own machine considers normal, and what it finds anomalous."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
 from asdlib.plots import style
 
@@ -31,7 +33,7 @@ def normal(held_out: pd.DataFrame, verdicts: pd.DataFrame) -> Figure:
     for number, threshold in enumerate(sorted(set(verdicts["threshold"]))):
         axis.axvline(threshold, color="black", linestyle="--", label=None if number else "threshold")
     if verdicts["score"].max() > 20:
-        axis.set_xscale("symlog", linthresh=5)
+        _compress(axis.xaxis, axis.set_xscale)
     axis.set(xlabel="score of the ensemble", ylabel="clips")
     axis.yaxis.get_major_locator().set_params(integer=True)
     axis.legend()
@@ -99,10 +101,10 @@ def recording(
     scores.axvline(verdict["threshold"], color="black", linestyle="--", label="threshold")
     scores.axvline(verdict["score"], color=colour, linewidth=3, label="this recording")
     if verdict["score"] > 20:
-        scores.set_xscale("symlog", linthresh=5)
+        _compress(scores.xaxis, scores.set_xscale)
     scores.set(xlabel="score", ylabel="clips")
     scores.yaxis.get_major_locator().set_params(integer=True)
-    scores.legend(fontsize="small")
+    scores.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     return figure
 
 
@@ -112,29 +114,47 @@ def _audible(wave: np.ndarray) -> np.ndarray:
 
 
 def drift(verdicts: pd.DataFrame, days: pd.DataFrame) -> Figure:
-    """Plot scores and levels over time, so that slow drifts are visible long before they raise an alarm.
+    """Plot scores, percentiles and levels over time, so that slow drifts are visible long before they raise an alarm.
 
     Args:
-        verdicts: One row per recording: ``when`` (a time), ``excess`` (score minus threshold), ``level`` (dB),
-            ``anomaly`` and ``changed`` (the level or the response).
-        days: One row per day: ``day``, and the medians ``excess`` and ``level``.
+        verdicts: One row per recording, in the order of time: ``when``, ``excess`` (score minus threshold),
+            ``percentile``, ``level`` and ``level_spread`` (dB; half of the learnt range), ``anomaly``, ``changed``
+            (level or response), ``detector`` and ``error``.
+        days: One row per day: ``day``, and the medians ``excess``, ``percentile`` and ``level``.
     """
     style.use()
-    figure, axes = plt.subplots(2, 1, sharex=True, figsize=(6, 5))
-    for axis, column, label in zip(
-        axes, ("excess", "level"), ("score minus threshold", "level change (dB)"), strict=True
-    ):
-        changed, anomaly = verdicts["changed"], verdicts["anomaly"]
-        kinds = [(~(changed | anomaly), style.SOURCE, "normal"), (anomaly, style.ANOMALY, "anomaly")]
-        for chosen, colour, word in [*kinds, (changed, style.TARGET, "level or response changed")]:
-            some = verdicts[chosen]
-            axis.plot(some["when"], some[column], ".", color=colour, alpha=0.5, label=word)
-        noon = pd.to_datetime(days["day"]) + pd.Timedelta(hours=12)
+    figure, axes = plt.subplots(3, 1, sharex=True, figsize=(6, 7))
+    judged = verdicts[~verdicts["error"]]
+    changed, anomaly = judged["changed"], judged["anomaly"]
+    kinds = [(~(changed | anomaly), style.SOURCE, "normal"), (anomaly, style.ANOMALY, "anomaly")]
+    kinds.append((changed, style.TARGET, "level or response changed (has no score)"))
+    noon = pd.to_datetime(days["day"], utc=True) + pd.Timedelta(hours=12)
+    names = {"excess": "score minus\nthreshold", "percentile": "percentile", "level": "level (dB)"}
+    for axis, (column, label) in zip(axes, names.items(), strict=True):
+        for chosen, colour, word in kinds:
+            some = judged[chosen]
+            axis.plot(some["when"], some[column], ".", color=colour, alpha=0.5, label=word if len(some) else None)
         axis.plot(noon, days[column], "-", color="black", label="median of the day")
-        axis.axhline(0, color="black", linewidth=1, linestyle="--")
+        axis.axhline(50 if column == "percentile" else 0, color="black", linewidth=1, linestyle="--")
         axis.set_ylabel(label)
-    if len(verdicts) and verdicts["excess"].max() > 20:
-        axes[0].set_yscale("symlog", linthresh=5)
-    axes[0].legend(loc="upper left", fontsize="small")
+        for when in judged["when"][judged["detector"].ne(judged["detector"].shift())][1:]:
+            axis.axvline(when, color="black", linestyle=":", label="other or calibrated detector")
+    axes[1].set_ylim(-2, 102)
+    if judged["level_spread"].notna().any():
+        spread = judged["level_spread"].ffill().bfill()
+        band = {"step": "post", "color": style.NORMAL, "alpha": 0.15, "linewidth": 0, "label": "learnt levels"}
+        axes[2].fill_between(judged["when"], -spread, spread, **band)
+    if judged["excess"].max() > 20:
+        _compress(axes[0].yaxis, axes[0].set_yscale)
+    handles = {word: handle for axis in axes for handle, word in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=2, fontsize="small")
     figure.autofmt_xdate()
     return figure
+
+
+def _compress(axis: Axis, set_scale: Callable) -> None:
+    """Show large scores on a logarithmic scale, with plain numbers as in the tables next to the figure."""
+    set_scale("symlog", linthresh=5)
+    axis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=5, subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
+    axis.set_minor_locator(NullLocator())
