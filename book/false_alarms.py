@@ -1,7 +1,5 @@
 """How often a detector raises false alarms: by the number of its recordings, and by rules over several of them."""
 
-import math
-
 import numpy as np
 import pandas as pd
 from scipy.stats import binom
@@ -84,5 +82,4 @@ def rules() -> str:
 
 
 def _rounded(value: float) -> str:
-    """Two digits of a number, as people write it."""
-    return f"{round(value, 1 - math.floor(math.log10(value))):,g}" if value >= 0.01 else "under 0.01"
+    return f"{value:,.1f}" if value >= 0.05 else "under 0.1"

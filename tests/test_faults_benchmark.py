@@ -131,11 +131,11 @@ def test_alarms_of_simpler_detectors_are_counted_under_each_condition(fitted):
 def test_real_faults_are_summarised_by_area_lead_and_alarms():
     table = pd.DataFrame({"fault": [False, False, True, True], "ensemble alarm": [True, False, True, True]})
     table[list(real.SYSTEMS)] = np.tile(np.arange(1, 5)[:, None], len(real.SYSTEMS))
-    table["networks"], table["autoencoder"], table["statistics"] = [1, 2, 4, 3], [1, 3, 2, 4], [4, 3, 2, 1]
+    table["networks"], table["autoencoder"], table[plain_alarms.ALONE] = [1, 2, 4, 3], [1, 3, 2, 4], [4, 3, 2, 1]
     found = real.summarise(table).set_index("system")
-    assert found["auc"].head(4).tolist() == [1, 1, 0.75, 1] and found.loc["statistics alone", "auc"] == 0
+    assert found["auc"].head(4).tolist() == [1, 1, 0.75, 1] and found.loc[plain_alarms.ALONE, "auc"] == 0
     assert found.loc["detector", ["found", "faults", "false_alarms", "normals"]].tolist() == [2, 2, 1, 2]
-    assert found.loc["statistics alone", ["lead", "low", "high"]].tolist() == [1, 1, 1]
+    assert found.loc[plain_alarms.ALONE, ["lead", "low", "high"]].tolist() == [1, 1, 1]
     assert found.loc["autoencoders alone", "low"] == 0 < found.loc["autoencoders alone", "high"]
     assert pd.isna(found.loc["networks alone", "found"])
 
