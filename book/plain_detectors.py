@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from false_alarms import RATE, RULE, rates, rules
 from paired import verdict
-from tables import BLANK, day, effect, percent, signed, table, typeset
+from tables import BLANK, day, effect, percent, table, typeset
 
 from asdlib.detector import cutting, level, survey
 from asdlib.evaluation.values import slug
@@ -108,7 +108,8 @@ def pages(folder: Path) -> dict[str, str]:
 def _measured(folder: Path) -> dict[str, str]:
     if not (folder / "record.json").is_file():
         return dict.fromkeys(
-            (f"generated/{name}.md" for name in ("plain_detectors", "no_faults", "places", "long", "real")), ABSENT
+            (f"generated/{name}.md" for name in ("plain_detectors", "no_faults", "places", "long", "real_faults")),
+            ABSENT,
         )
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     kinds, levels, alarms = (pd.read_csv(folder / f"{name}.csv") for name in ("kinds", "faults", "alarms"))
@@ -118,7 +119,7 @@ def _measured(folder: Path) -> dict[str, str]:
         "generated/plain_detectors.md": _kinds(kinds, record) + "\n" + _levels(levels),
         "generated/no_faults.md": _no_faults(alarms, record),
         "generated/places.md": _places(alarms, record, simpler),
-        "generated/real.md": _real(folder),
+        "generated/real_faults.md": _real(folder),
         "generated/long.md": _long(pd.read_csv(folder / "long.csv"), record),
     }
 
@@ -166,10 +167,14 @@ def _long(long: pd.DataFrame, record: dict) -> str:
 def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
     part = alarms[alarms["group"].isin(["normal", "harmless"])]
     shown = pd.DataFrame({"Change": part["condition"]})
-    for title, column in (("Alarms", "alarms"), ("Change named", "named"), *((_title(name), name) for name in SIMPLER)):
+    for title, column in (
+        ("This detector", "alarms"),
+        ("It names a change", "named"),
+        *((_title(name), name) for name in SIMPLER),
+    ):
         shown[title] = [_share(row[column], row["recordings"]) for _, row in part.iterrows()]
     caption = (
-        "Verdicts on the same normal recordings after a change that is not a fault; the aim is "
+        "Alarms on the same normal recordings after a change that is not a fault; the aim is "
         f"{100 * record['false_alarm_rate']:.0f} % of false alarms. A tilt is in dB per octave, a filter of first "
         "order in Hz. Voices and passing vehicles are synthetic, at a level re the recording. The last columns are the "
         "alarms of simpler detectors, as in {numref}`places-table`."
@@ -182,15 +187,15 @@ def _places(alarms: pd.DataFrame, record: dict, simpler: dict) -> str:
     part = part.groupby("condition", sort=False).sum(numeric_only=True).reset_index()
     shown = pd.DataFrame({"Fault": part["condition"]})
     for title, column, of in (
-        ("Alarms", "alarms", "recordings"),
+        ("This detector", "alarms", "recordings"),
         *((_title(name), name, "recordings") for name in SIMPLER),
-        ("Named a change", "named", "recordings"),
+        ("It names a change", "named", "recordings"),
         ("Faults hit", "faults_hit", "faults"),
         ("Spans that hit", "spans_right", "spans"),
     ):
         shown[title] = [_share(row[column], row[of]) for _, row in part.iterrows()]
     caption = (
-        "Alarms over all levels, and where known whether the spans of these alarms lie on the fault, in time and "
+        "Alarms over all levels, and where known whether the spans of this detector lie on the fault, in time and "
         f"frequency. The long recordings are {record['long_windows']} of the others in a row, and their faults have "
         f"{record['level_of_long']} dB. All thresholds aim at {100 * simpler['false_alarm_rate']:g} % of false alarms. "
         f"Those of the two plain detectors are set on the {simpler['held_out']} recordings that the detector held out; "
@@ -207,8 +212,7 @@ def _real(folder: Path) -> str:
     shown["Detector"] = shown["Detector"].map(_title)
     shown["AUC"] = real["auc"].map(lambda value: f"{100 * value:.1f}")
     shown["The detector's lead"] = [
-        f"{signed(row.lead)} ({100 * row.low:.1f} to {100 * row.high:.1f})" if row.system != "detector" else BLANK
-        for row in real.itertuples()
+        BLANK if row.system == "detector" else effect(row.lead, row.low, row.high) for row in real.itertuples()
     ]
     for title, column, of in (("Faults found", "found", "faults"), ("False alarms", "false_alarms", "normals")):
         shown[title] = [BLANK if pd.isna(row[column]) else _share(row[column], row[of]) for _, row in real.iterrows()]

@@ -56,16 +56,21 @@ def test_a_history_has_a_row_per_day(tmp_path, capsys):
     assert "<td>2026-01-12</td>" in text and '<td class="number">−0.90</td>' in text and "nan" not in text
     assert main(["history", str(journal), "--out", str(tmp_path / "history.png")]) == 0
     assert "Changes: the level changed in 1 of 8 verdicts, the response in 1." in capsys.readouterr().out
-    text = json.dumps(lines[0] | {"clip": "\x85\u2028.wav"}, ensure_ascii=False)  # line ends of Unicode, not of a file
+
+
+def test_a_journal_may_be_unfinished_and_nothing_else(tmp_path):
+    verdict = VERDICT | {"time": "2026-01-01T08:00:00+00:00", "score": 0.5, "percentile": 40.0, "level": 0.0}
+    text = json.dumps(verdict | {"clip": "\x85\u2028.wav"}, ensure_ascii=False)  # line ends of Unicode, not of a file
+    journal = tmp_path / "in.jsonl"
     journal.write_bytes(f"\ufeff{text}\r\n{text[:50]}".encode())  # the last line is still being written
-    assert history.history([journal], tmp_path / "history.html")[0]["recordings"].tolist() == [1]
+    assert len(history.read([journal])) == 1
     for content, line in (("[1]", 1), (f"{text}\n{text[:50]}\n{text}", 2)):
         journal.write_text(content)
         with pytest.raises(DetectorError, match=f"line {line} contains something other than a verdict"):
-            history.history([journal], tmp_path / "history.html")
+            history.read([journal])
     journal.write_text("")
     with pytest.raises(DetectorError, match="no verdicts"):
-        history.history([journal], tmp_path / "history.html")
+        history.read([journal])
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.3])
