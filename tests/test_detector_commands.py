@@ -363,6 +363,7 @@ def test_a_history_has_a_row_per_day(tmp_path, capsys):
     journal = tmp_path / "in.jsonl"
     journal.write_text("\n".join(map(json.dumps, lines)))
     days = report.history([journal], tmp_path / "history.html")
+    pd.testing.assert_frame_equal(report.history([journal, journal], tmp_path / "history.html"), days)
     assert days["day"].tolist() == ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-12"]
     assert days["recordings"].tolist() == [2, 4, 1, 2] and days["anomalies"].tolist() == [0, 0, 0, 2]
     assert days["changed"].tolist() == [0, 1, 0, 0] and days["errors"].tolist() == [0, 1, 1, 0]

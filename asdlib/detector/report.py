@@ -88,7 +88,9 @@ def history(journals: Iterable[Path], out: Path) -> pd.DataFrame:
         DetectorError: There are no verdicts, or a file contains something else.
     """
     as_figure = page.is_figure(out)
-    verdicts = pd.concat([_read_verdicts(path) for path in journals], ignore_index=True).sort_values("when")
+    verdicts = pd.concat(
+        [_read_verdicts(path) for path in dict.fromkeys(map(Path.resolve, journals))], ignore_index=True
+    ).sort_values("when")
     if verdicts.empty:
         raise DetectorError("no verdicts in these files; expected those of score --watch or score --json")
     groups = verdicts.groupby(verdicts["when"].dt.strftime("%Y-%m-%d"))
