@@ -14,6 +14,10 @@ from pathlib import Path
 
 from asdlib.errors import ArtefactError, AsdError
 
+_UMASK = os.umask(0o077)
+"""permissions that new files lack; Python can only read them by setting others"""
+os.umask(_UMASK)
+
 
 @contextlib.contextmanager
 def writing(path: Path | str, folder: bool = False, last: str | None = None) -> Iterator[Path]:
@@ -40,7 +44,7 @@ def writing(path: Path | str, folder: bool = False, last: str | None = None) -> 
         for file in [temporary, *temporary.rglob("*")]:
             _flush(file)
             with contextlib.suppress(OSError):  # some file systems have no permissions
-                file.chmod(0o755 if file.is_dir() else 0o644)  # safetensors' and tempfile's are their owner's alone
+                file.chmod((0o777 if file.is_dir() else 0o666) & ~_UMASK)  # safetensors and tempfile keep all out
         if last is not None:
             _move(temporary, path, last)
         elif folder:
@@ -241,3 +245,14 @@ def write_text(text: str, path: Path | str) -> None:
 def write_json(value: object, path: Path | str) -> None:
     """Write ``value`` atomically as indented JSON; raise ``ValueError`` on NaN."""
     write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)
+
+
+def read_json(path: Path | str) -> dict:
+    """Read a JSON object; raise :class:`ArtefactError` if the file contains something else, as after a crash."""
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ArtefactError(f"{path}: not a whole JSON object; delete it, then run the command again that made it")
+    return value

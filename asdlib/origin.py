@@ -12,7 +12,7 @@ EXTENSION_VARIANTS = {
 }
 """score variants that the paper does not describe, by branch; every other variant is the paper's
 
-Without labels, the rows of the extensions use the first of them.
+By the selection ``fixed``, the rows of the extensions use the first of them.
 """
 
 
@@ -30,7 +30,7 @@ def of_variant(branch: str, variant: str) -> str:
 
 
 def first(branch: str, variants: list[str], origin: str) -> str:
-    """Return the variant to use without labels.
+    """Return the variant that the selection ``fixed`` uses.
 
     For the paper it is the first of the paper's variants in the settings, for extensions the first of
     :data:`EXTENSION_VARIANTS` that is in the settings; if there is no variant of that origin, it is the first one.

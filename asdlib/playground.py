@@ -1,7 +1,7 @@
 """Judge one clip with the networks of a trained run, in the same way as a detector judges a recording (notebook 09).
 
-This uses one candidate per branch, the paper's variant that is used without labels, and no labels. The reference clips
-are the section's held-out training clips, which no network has learnt from. For the target domain they are scored as if
+This uses one candidate per branch by the variant of the selection ``fixed``, and no labels. The reference clips are the
+section's held-out training clips, which no network has learnt from. For the target domain they are scored as if
 they were target clips.
 """
 

@@ -12,6 +12,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+from asdlib import atomic
 from asdlib.errors import ArtefactError
 
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas", "librosa")
@@ -37,7 +38,7 @@ def check_settings(path: Path, wanted: dict, part: str | None = None, data: str 
         ArtefactError: A setting differs; the message names the record, the key, and the found and expected values.
     """
     remedy = "delete that folder and run make reproduce to make it again, or give the run another profile name"
-    record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    record = atomic.read_json(path) if path.is_file() else {}
     record = record if part is None else record.get(part, {})
     if not record:
         return
@@ -53,7 +54,7 @@ def check_settings(path: Path, wanted: dict, part: str | None = None, data: str 
 
 def read_records(path: Path) -> list[dict]:
     """Return the records in a file: that of the stage that wrote the folder, then those of stages that added to it."""
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = atomic.read_json(path)
     added = [record.pop(SCORING)] if SCORING in record else []
     return [*([record] if record else []), *added]
 

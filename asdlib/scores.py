@@ -16,6 +16,8 @@ from asdlib.atomic import writing
 from asdlib.errors import ScoreError
 
 COLUMNS = ["system", "machine", "section", "domain", "split", "clip", "label", "score"]
+UNITS = ["system", "machine", "section", "domain", "split"]
+"""columns of clips that are in one table"""
 DOMAINS = ("source", "target")
 SPLITS = ("train", "test")
 LABELS = ("normal", "anomaly", "unknown")
@@ -62,8 +64,7 @@ def check(frame: pd.DataFrame, origin: str | Path) -> pd.DataFrame:
             f"{row['score']}; expected a finite number. {bad.sum()} clip(s) in total; check the training of "
             f"{row['system']}"
         )
-    keys = ["system", "machine", "section", "domain", "split", "clip"]
-    repeated = frame.duplicated(keys)
+    repeated = frame.duplicated([*UNITS, "clip"])
     if repeated.any():
         row = frame.loc[repeated].iloc[0]
         raise ScoreError(
@@ -122,4 +123,14 @@ def read(paths: Path | Iterable[Path]) -> pd.DataFrame:
         frames.append(frame.assign(score=frame["score"].astype(np.float64)))
     if not frames:
         raise ScoreError("no score table was given; expected at least one")
+    units = [frame[UNITS].drop_duplicates() for frame in frames]
+    if pd.concat(units).duplicated().any():  # rarely; looking at all clips takes longer
+        keys = pd.concat([frame[[*UNITS, "clip"]].assign(path=path) for frame, path in zip(frames, paths, strict=True)])
+        repeated = keys.duplicated([*UNITS, "clip"])
+        if repeated.any():
+            row = keys[repeated].iloc[0]
+            raise ScoreError(
+                f"{row['path']}: clip {row['clip']} of system {row['system']} ({row['machine']}) also has a score in "
+                "another of these tables; expected one; remove one of the tables"
+            )
     return pd.concat(frames, ignore_index=True)

@@ -6,7 +6,6 @@ by :meth:`Stage.resuming`.
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from functools import cached_property
@@ -105,7 +104,7 @@ class Stage:
             record = self._record(settings, seed, data, 0.0, more)
             if part is not None:
                 path = self.folder / paths.RECORD
-                record = (json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}) | {part: record}
+                record = (atomic.read_json(path) if path.is_file() else {}) | {part: record}
             atomic.write_json(record, temporary / paths.RECORD)
 
     def _record(self, settings: dict, seed: int, data: str, earlier: float, more: dict) -> dict:

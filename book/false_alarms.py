@@ -67,9 +67,8 @@ def rules() -> str:
     """Return how often rules for an alarm raise a false one, and how surely they see a fault."""
     rows = []
     for least, last in RULES:
-        false = [MONTH * beginnings(least, last, rate) for rate in (RATE, 2 * RATE)]
+        false = [_rounded(MONTH * beginnings(least, last, rate)) for rate in (RATE, 2 * RATE)]
         seen = [f"{100 * binom.sf(least - 1, last, share):.0f} %" for share in SHARES]
-        false = [f"{number:,.0f}" if number >= 0.5 else "under 1" for number in false]
         rows.append((f"{least} of {last}", *false, *seen))
     rates = [f"False a month, {100 * rate:g} %" for rate in (RATE, 2 * RATE)]
     seen = [f"In alarm, {100 * share:.0f} %" for share in SHARES]
@@ -80,3 +79,7 @@ def rules() -> str:
         f"{100 * SHARES[1]:.0f} % of the recordings are. Binomial: for recordings that are independent of each other."
     )
     return table(pd.DataFrame(rows, columns=["Anomalies", *rates, *seen]), caption, "rules-table", "lrrrr")
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.1f}" if value >= 0.05 else "under 0.1"

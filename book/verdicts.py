@@ -42,8 +42,8 @@ COMPARED = re.compile(r"(.+?) minus (.+?), (?:each of them, )?(all machine types
 GAINS = re.compile(r"gain of (.+) over (.+)")
 """one of the two terms of a test that compares the gains of two rows over others"""
 LABELS = (
-    "The verdict comes from the *cross-fitted* effect, which is given in bold; effects by *development* and *fixed* do "
-    "not enter it. The difference of two gains has no interval by *fixed*."
+    "The verdict comes from the *cross-fitted* effect, in bold; *development* and *fixed* do not enter it, and by "
+    "*fixed* a difference of two gains has no interval."
 )
 ABSENT = (np.nan,) * 3
 
@@ -97,9 +97,7 @@ def claims(
     caption = (
         "The paper's sentences, judged on the paper's rows. Effects in percentage points (correlations times 100), "
         f"with their intervals; of several leads the decisive one. {LABELS} *Real score files*: a similar test on "
-        "other people's systems, by year, judged by the stricter rule of {doc}`real_systems`; what it compares is in "
-        f"brackets, and *not run* means that there is no such test. *Several machine types* can only hold or stay "
-        f"undecided there. {MULTIPLICITY}"
+        f"other people's systems, by year and by a stricter rule; what it compares is in brackets. {MULTIPLICITY}"
     )
     return table(pd.DataFrame(rows), caption, f"{name}-table", "", "3 7 3 4 8 3")
 
@@ -111,7 +109,9 @@ def of_one_run(frame: pd.DataFrame, name: str, differences: pd.DataFrame | None 
         for item in _judged(frame, differences)
     ]
     columns = ["Verdict", "The paper says", "Test and effect", "Rests on"]
-    caption = "The paper's sentences, judged on the paper's rows; effects in percentage points."
+    caption = (
+        "The paper's sentences, judged on the paper's rows; effects in percentage points (correlations times 100)."
+    )
     caption = " ".join([caption, *[LABELS] * (differences is not None), MULTIPLICITY])
     return table(pd.DataFrame(rows, columns=columns), caption, f"{name}-table", "", "3 6 8 3")
 

@@ -74,7 +74,10 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_older_one(tmp_path, mon
     assert [folder.name for folder in tmp_path.iterdir()] == ["model"]
 
 
-def test_written_files_are_readable_by_others(tmp_path):
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_written_files_have_the_permissions_that_the_user_asks_for(tmp_path, monkeypatch, umask):
+    """Temporary files are readable by nobody else."""
+    monkeypatch.setattr(atomic, "_UMASK", umask)
     with atomic.writing(tmp_path / "file.txt") as temporary:
         assert temporary.suffix == ".txt"  # libraries choose a format by it
         temporary.write_text("x")
@@ -85,8 +88,8 @@ def test_written_files_are_readable_by_others(tmp_path):
         (temporary / "a").touch(0o600)
         (temporary / "z").touch(0o600)
     modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
-    files = dict.fromkeys(["file.txt", "folder/inner/file", "folder/a", "folder/z"], 0o644)
-    assert modes == files | {"folder": 0o755, "folder/inner": 0o755}
+    files = dict.fromkeys(["file.txt", "folder/inner/file", "folder/a", "folder/z"], 0o666 & ~umask)
+    assert modes == files | dict.fromkeys(["folder", "folder/inner"], 0o777 & ~umask)
 
 
 def test_json_is_whole_readable_and_without_nan(tmp_path):
@@ -97,6 +100,13 @@ def test_json_is_whole_readable_and_without_nan(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         atomic.write_json({"a": float("nan")}, path)
     assert json.loads(path.read_text(encoding="utf-8"))["b"] == "ä"
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a": "b', "[]", "\x00" * 20, "\x00", "null"])
+def test_json_cut_by_a_crash_is_named(tmp_path, text):
+    (tmp_path / "record.json").write_text(text)
+    with pytest.raises(ArtefactError, match=r"record\.json: not a whole JSON object; delete it"):
+        records.check_settings(tmp_path / "record.json", {"seed": 1})
 
 
 def test_fingerprint():

@@ -236,8 +236,14 @@ def test_some_files_with_test_in_their_names_and_some_without(tmp_path):
         lambda text: text.replace(",", " , "),
         lambda text: text.replace("section_", '"section_').replace(".wav", '.wav"'),
         lambda text: text.replace(".wav", ""),
+        lambda text: re.sub(r"^(.*),(.*)$", r'"\1","\2"', text, flags=re.M).replace(".", ",").replace(",wav", ".wav"),
+        lambda text: re.sub(r"^(.*)$", r'"\1"', text.strip(), flags=re.M),
+        lambda text: re.sub(r"^(.*),(.*)$", r'"a; b, c/\1";\2', text, flags=re.M),
     ],
-    ids=["bom-crlf", "cr", "header", "blank", "semicolon", "tab", "spaces", "quoted", "bare"],
+    ids=[
+        *("bom-crlf", "cr", "header", "blank", "semicolon", "tab", "spaces", "quoted", "bare"),
+        *("quoted decimal commas", "whole line quoted", "separators in names"),
+    ],
 )
 def test_how_spreadsheets_write_lists(tmp_path, rewrite):
     table = system(tmp_path / "sys", 2022, ("fan", "bearing"), IDS[2022], labelled=False)

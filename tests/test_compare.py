@@ -129,6 +129,7 @@ def test_stored_tables_are_explained_by_their_record(finished, tmp_path):
             "machine, domain, selection are missing",
         ),
         (lambda folder: (folder / "claims.csv").write_text("test,effect\na,1\na,2\n"), "two rows have the same test"),
+        (lambda folder: (folder / "settings.json").write_text('{"seed'), "settings.json: not a whole JSON object"),
     ],
 )
 def test_invalid_input_exits_with_2(finished, copy, spoil, words, capsys):

@@ -208,7 +208,7 @@ def test_other_rates(detector, home, odd):
     assert start == 0 and len(window) == 2 * RATE
     with pytest.raises(DataError, match=r"8k\.wav: sampled at 8000 Hz; expected 16000 Hz or more.*sample_rate=8000"):
         detector.judge(write(home / "left" / "8k.wav", hum(1, rate=8000), 8000))
-    with pytest.raises(DataError, match=r"0\.50 s long; expected at least 1 s"):
+    with pytest.raises(DataError, match=r"0\.5 s long; expected at least 1 s"):
         detector.judge(write(home / "left" / "short.wav", hum(1, seconds=0.5)))
 
 
@@ -371,6 +371,11 @@ def test_a_strangers_detector_is_refused_where_it_is_odd(home, tmp_path):
             asdlib.Detector.load(changed(name, content))
         assert words in str(info.value)
     assert not (tmp_path / "harm").exists()
+    place = changed("card.md", b"")
+    for network in (place / "classifier").rglob("source.safetensors"):
+        network.unlink()
+    with pytest.raises(DetectorError, match=r"lacks the classifier base, .*; make or copy it again"):
+        asdlib.Detector.load(place).judge(write(home / "left" / "usual.wav", hum(7)))
     with pytest.raises(DetectorError, match="no detector"):
         asdlib.Detector.load(tmp_path)
 

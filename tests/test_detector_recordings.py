@@ -1,5 +1,7 @@
 """Test a detector's input: formats, arrays, names, copies, overlaps, levels, lengths, unusual clips."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,7 @@ def test_arrays_are_recordings():
         ((wave, "fast"), "expected \\(samples, sampling rate"),
         ((np.array([["a"]]), RATE), "expected numbers"),
         ((np.full(RATE, np.nan), RATE), "NaN"),
+        ((wave * 32768, RATE), "expected -1 to 1"),
     ]:
         with pytest.raises(DataError, match=words):
             Recording(odd, "first").read(0, 1)
@@ -81,7 +84,18 @@ def test_folders_without_recordings_are_described(tmp_path):
         sources.find(tmp_path)
 
 
-def test_no_recording_of_a_folder_is_lost(tmp_path):
+def refuse(scandir, folder):
+    """Return a function that lists any folder but one, which may not be read."""
+
+    def list_one(place):
+        if Path(place) == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        return scandir(place)
+
+    return list_one
+
+
+def test_no_recording_of_a_folder_is_lost(tmp_path, monkeypatch):
     """Folders deeper down, links to folders, and links that lead nowhere are used or named."""
     for name in ("00/a.wav", "1e3/b.wav", "#1/c.wav", "null/d.wav", ".h/e.wav", "@eaDir/f.wav", "00/.h/g.wav"):
         write(tmp_path / "in" / name, hum(0))
@@ -96,6 +110,11 @@ def test_no_recording_of_a_folder_is_lost(tmp_path):
     assert [path.name for path in found] == ["a.wav", "gone.wav", "itself.wav"]
     with pytest.raises(DataError, match=r"gone\.wav: cannot be opened \(no such file"):
         Recording(found[1])
+    monkeypatch.setattr(os, "scandir", refuse(os.scandir, tmp_path / "in" / "1e3"))
+    with pytest.raises(DataError, match=r"1e3: cannot be read \(permission denied\)"):
+        sources.list_all(tmp_path / "in")
+    assert [path.name for path in sources.walk(tmp_path / "in", strict=False)][-2:] == ["d.wav", "far.wav"]
+    monkeypatch.undo()
     for deep in ("00/2024/x.wav", "other/2024/x.wav"):
         path = write(tmp_path / "in" / deep, hum(0))
         with pytest.raises(DataError, match=rf"1 \(.*{deep}\): deeper in .*; expected recordings either"):

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from detector_recordings import profile
 
 from asdlib.detector import Detector
 
@@ -94,52 +93,49 @@ def test_the_summary_is_what_the_definition_says():
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
-    """Fit a detector with an autoencoder of few steps, and return it with its normal recordings and some others."""
+    """Fit a detector of statistics alone, and return it with its normal recordings and some others."""
     folder = tmp_path_factory.mktemp("noise")
     files = [folder / f"{number:02d}.wav" for number in range(44)]
     for number, path in enumerate(files):
         soundfile.write(path, noise(100 + number), RATE, "PCM_16")
-    detector = Detector(profile(folder), overrides={"autoencoder.training.steps": 2}).fit(files[:40])
-    return detector, files[:40], files[40:]
+    return Detector(statistics_only=True).fit(files[:40]), files[:40], files[40:]
 
 
 def test_thresholds_of_simpler_detectors_are_set_on_recordings_that_they_did_not_learn_from(fitted):
     detector, files, _ = fitted
-    thresholds = plain_alarms.Thresholds(detector, files)
-    clips = detector._fitted().stored.clips
-    held_out = [files[0].parent / name for name in clips.loc[clips["split"] == "test", "recording"]]
-    learnt = [files[0].parent / name for name in clips.loc[clips["split"] == "train", "recording"]]
-    assert (len(learnt), len(held_out)) == (30, 10)
+    learnt, held_out = files[:30], files[30:]
+    thresholds = plain_alarms.Thresholds(detector, learnt, held_out)
     plain = Plain([soundfile.read(path)[0] for path in learnt], RATE)
     found = sorted(plain.score(soundfile.read(path)[0])["plain/Mahalanobis"] for path in held_out)
     assert thresholds.limits[4 * RATE]["plain/Mahalanobis"].threshold() == pytest.approx(found[-1])  # rank 10 of 10
-    long = np.concatenate([soundfile.read(path)[0] for path in held_out[:2]])
+    wave = soundfile.read(held_out[0])[0]
+    long = np.concatenate([wave, soundfile.read(held_out[1])[0]])
     each = [plain.score(part)["plain/nearest neighbour"] for part in (long[: 4 * RATE], long[4 * RATE :])]
-    scores, alarms = thresholds.judge(long)
-    assert scores["plain/nearest neighbour"] == pytest.approx(max(each))
-    for name in ("plain/Mahalanobis", "plain/nearest neighbour"):
-        assert alarms[name] == (scores[name] > thresholds.limits[4 * RATE][name].threshold(2))
-    alone = thresholds.statistics.judge((long, RATE))
-    assert set(alone.branches) == {"statistics"} and set(detector.judge((long, RATE)).branches) > {"statistics"}
-    assert (scores["statistics"], alarms["statistics"]) == (alone.score, alone.anomaly)
+    assert thresholds.score(long)["plain/nearest neighbour"] == pytest.approx(max(each))
+    just = thresholds.limits[4 * RATE]["plain/Mahalanobis"].threshold() + 1e-6
+    assert thresholds.alarms({"plain/Mahalanobis": just}, 4 * RATE) == {"plain/Mahalanobis": True}
+    assert thresholds.alarms({"plain/Mahalanobis": just - 1e-5}, 4 * RATE) == {"plain/Mahalanobis": False}
+    two = thresholds.limits[4 * RATE]["plain/Mahalanobis"].threshold(2)
+    assert thresholds.alarms({"plain/Mahalanobis": two - 1e-6}, 8 * RATE) == {"plain/Mahalanobis": False}
 
 
 def test_alarms_of_simpler_detectors_are_counted_under_each_condition(fitted):
     detector, files, others = fitted
-    found = plain_alarms.count(detector, files, others, 1).set_index(["condition", "level"]).sort_index()
-    assert found.loc[("whine", 0), list(plain_alarms.SIMPLER.values())].tolist() == [4, 4, 4]
-    normal = found.loc["normal"].iloc[0]
-    assert normal["Mahalanobis"] <= 2 and normal["statistics alone"] <= 2 and (found["recordings"] == 4).all()
+    thresholds = plain_alarms.Thresholds(detector, files[:30], files[30:])
+    found = plain_alarms.count(thresholds, detector, others, 1).set_index(["condition", "level"]).sort_index()
+    names = ["Mahalanobis", "nearest neighbour", plain_alarms.ALONE]
+    assert found.loc[("whine", 0), names].tolist() == [4, 4, 4]
+    assert (found.loc["normal", names] <= 2).all(axis=None) and (found["recordings"] == 4).all()
 
 
 def test_real_faults_are_summarised_by_area_lead_and_alarms():
     table = pd.DataFrame({"fault": [False, False, True, True], "ensemble alarm": [True, False, True, True]})
     table[list(real.SYSTEMS)] = np.tile(np.arange(1, 5)[:, None], len(real.SYSTEMS))
-    table["networks"], table["autoencoder"], table["statistics"] = [1, 2, 4, 3], [1, 3, 2, 4], [4, 3, 2, 1]
+    table["networks"], table["autoencoder"], table[plain_alarms.ALONE] = [1, 2, 4, 3], [1, 3, 2, 4], [4, 3, 2, 1]
     found = real.summarise(table).set_index("system")
-    assert found["auc"].head(4).tolist() == [1, 1, 0.75, 1] and found.loc["statistics alone", "auc"] == 0
+    assert found["auc"].head(4).tolist() == [1, 1, 0.75, 1] and found.loc[plain_alarms.ALONE, "auc"] == 0
     assert found.loc["detector", ["found", "faults", "false_alarms", "normals"]].tolist() == [2, 2, 1, 2]
-    assert found.loc["statistics alone", ["lead", "low", "high"]].tolist() == [1, 1, 1]
+    assert found.loc[plain_alarms.ALONE, ["lead", "low", "high"]].tolist() == [1, 1, 1]
     assert found.loc["autoencoders alone", "low"] == 0 < found.loc["autoencoders alone", "high"]
     assert pd.isna(found.loc["networks alone", "found"])
 

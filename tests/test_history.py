@@ -63,7 +63,7 @@ def test_a_journal_may_be_unfinished_and_nothing_else(tmp_path):
     text = json.dumps(verdict | {"clip": "\x85\u2028.wav"}, ensure_ascii=False)  # line ends of Unicode, not of a file
     journal = tmp_path / "in.jsonl"
     journal.write_bytes(f"\ufeff{text}\r\n{text[:50]}".encode())  # the last line is still being written
-    assert len(history.read([journal])) == 1
+    assert len(history.read([journal])) == 1 == len(history.read([journal, journal]))
     for content, line in (("[1]", 1), (f"{text}\n{text[:50]}\n{text}", 2)):
         journal.write_text(content)
         with pytest.raises(DetectorError, match=f"line {line} contains something other than a verdict"):

@@ -13,8 +13,8 @@ import pytest
 from papermill import cli as papermill_cli
 
 from asdlib import params
-from asdlib.errors import NotebookError
-from asdlib.execution import notebooks
+from asdlib.errors import NotebookError, ParamsError
+from asdlib.execution import notebooks, reproduce
 from asdlib.plots import style
 from asdlib.workflow import BY_NAME
 
@@ -167,16 +167,23 @@ def test_a_kernel_may_take_minutes_to_start(root, tmp_path, monkeypatch, error, 
     assert given["start_timeout"] >= 600
 
 
-def test_a_users_profile_of_snakemake_changes_nothing(project, tmp_path):
-    """A profile in the environment and one in the folder would both make Snakemake refuse every run."""
+def test_a_users_profile_of_snakemake_or_a_home_without_cache_changes_nothing(project, tmp_path):
+    """Either profile would make Snakemake refuse every run, and so would a home that nobody may write to."""
     home = project("profiles")
     for folder in (tmp_path / "own", home / "profiles" / "default"):
         folder.mkdir(parents=True)
         (folder / "config.yaml").write_text("cores: none-at-all\n")
     command = [sys.executable, "-m", "asdlib", "reproduce", "data", "--profile", "smoke", "--dry-run"]
     environment = os.environ | {"SNAKEMAKE_PROFILE": str(tmp_path / "own"), "ASDLIB_HOME": str(home)}
+    environment["XDG_CACHE_HOME"] = "/dev/null/cache"
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "data" in done.stdout + done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("key", ["runs", "data.root"])
+def test_a_folder_that_snakemake_would_read_as_a_wildcard_is_refused(key):
+    with pytest.raises(ParamsError, match=rf"{key}: .*a{{b}} contains a brace.*choose another folder"):
+        reproduce.reproduce("smoke", {key: "a{b}"}, 1, dry_run=True)
 
 
 def test_figures_look_the_same_whatever_a_user_prefers():

@@ -162,6 +162,8 @@ def test_combining_by_training_scores_needs_training_scores(run, tmp_path):
         ("a_normal_0.wav,1.0\nb_anomaly_0.wav,nan\n", "line 2: found 'b_anomaly_0.wav,nan'"),
         ("a_normal_0.wav,1.0,2.0\n", "found 'a_normal_0.wav,1.0,2.0'"),
         ("a_normal_0.wav 1,0 x\n", "expected a file name and a finite number"),
+        ("a_normal_0.wav;999\nb_anomaly_0.wav;1,000\n", "line 2: found 'b_anomaly_0.wav,1,000'"),
+        ('a_normal_0.wav,999\nb_anomaly_0.wav,"1,000"\n', "line 2: found 'b_anomaly_0.wav,1,000'"),
         ('"' + "a_normal_0.wav,1.0\n" * 10_000, "more than one score"),
         ("\x00\x01\ufffd" * 1000 + "\n", "..."),
         ("a_normal_0.wav,1.0\na_normal_0.wav,2.0\n", "more than one score"),

@@ -108,6 +108,14 @@ def test_no_table_no_file_no_csv(tmp_path):
             scores.read(tmp_path / "odd.csv")
 
 
+def test_a_table_and_its_copy_are_not_counted_twice(clips, tmp_path):
+    """A copied folder in a run would double every clip of the official files."""
+    for name in ("scores.csv", "scores (1).csv"):
+        scores.write(scores.table(clips, "x", range(4)), tmp_path / name)
+    with pytest.raises(ScoreError, match=r"also has a score in another of these tables; .*remove one"):
+        scores.read(sorted(tmp_path.iterdir()))
+
+
 def test_the_same_clip_may_be_scored_by_several_systems(clips, tmp_path):
     tables = [scores.table(clips, system, range(4)) for system in ("a/b/mean", "a/b/max")]
     scores.write(pd.concat(tables, ignore_index=True), tmp_path / "scores.csv")

@@ -3,19 +3,19 @@
 The official evaluator reads such a folder, unchanged, as the folder of a team.
 """
 
-import json
 import re
 from pathlib import Path
 
 import pandas as pd
 
 from asdlib import params, paths, scores
-from asdlib.atomic import writing
+from asdlib.atomic import read_json, writing
 from asdlib.challenge import results, years
 from asdlib.challenge.file_names import KINDS, file_name
 from asdlib.errors import ScoreError
 from asdlib.evaluation.decision import decide, thresholds
 from asdlib.metrics import UNIT
+from asdlib.params.validation import validate
 
 
 def export(
@@ -45,8 +45,8 @@ def export(
     if not tables:
         raise ScoreError(f"{run}: no scores found; expected a run folder such as runs/demo (see make reproduce)")
     settings = paths.Run(run).settings
-    stored = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
-    evaluation = params.Evaluation.model_validate(stored.get("evaluation", {}))
+    stored = read_json(settings) if settings.is_file() else {}
+    evaluation = validate(params.Evaluation, stored.get("evaluation", {}), settings)
     frame = scores.read(tables)
     frame = frame[~frame["system"].str.startswith("ensemble/cross-fitted/")]
     year = year or recognise_year(run, frame)

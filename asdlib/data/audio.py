@@ -5,7 +5,6 @@ and otherwise float32, in the same units of 1/32768. Clips may differ in length.
 """
 
 import io
-import json
 import mmap
 import os
 import time
@@ -232,7 +231,7 @@ def evenly_spaced(count: int, most: int) -> np.ndarray:
 def _read_record(folder: Path) -> dict:
     """Return the record of decoded clips, or an empty one unless all files that :func:`decode` writes exist."""
     whole = all((Path(folder) / name).is_file() for name in DECODED)
-    return json.loads((Path(folder) / RECORD).read_text(encoding="utf-8")) if whole else {}
+    return atomic.read_json(Path(folder) / RECORD) if whole else {}
 
 
 def _state(clips: pd.DataFrame, root: Path, data) -> str:

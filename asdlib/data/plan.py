@@ -1,13 +1,12 @@
 """Derive the plan of a run from its recordings, and keep it in ``plan.json``, so that stages need not list clips."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from asdlib import paths
-from asdlib.atomic import write_json
+from asdlib.atomic import read_json, write_json
 from asdlib.data import catalogue
 from asdlib.errors import DataError
 from asdlib.messages import list_problems
@@ -110,7 +109,7 @@ def read(settings) -> Plan:
     """
     path = Run.of(settings).plan
     if path.is_file():
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
         if stored["data"] == settings.resolved()["data"]:
             return Plan(stored["machines"], stored["outliers"])
     return derive(settings)

@@ -145,14 +145,14 @@ class Recording:
             raise DataError(
                 f"{self.name}: {bad} sample(s) are NaN or infinite; expected finite ones; export or record it again"
             )
-        if self.container == "array":
-            return samples * FULL_SCALE
         peak = float(np.abs(samples).max(initial=0))
-        if peak > LOUDEST and self.subtype in ("FLOAT", "DOUBLE"):
+        if peak > LOUDEST and self.subtype in ("FLOAT", "DOUBLE", "array"):
             raise DataError(
                 f"{self.name}: samples reach {peak:.4g}; expected -1 to 1; scale all clips of the machine by one "
                 "common factor"
             )
+        if self.container == "array":
+            return samples * FULL_SCALE
         return _narrow(np.multiply(samples, FULL_SCALE, dtype=samples.dtype).astype(np.float32))
 
 

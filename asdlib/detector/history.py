@@ -91,7 +91,8 @@ def history(journals: Iterable[Path], out: Path) -> tuple[pd.DataFrame, list[str
 
 def read(journals: Iterable[Path]) -> pd.DataFrame:
     """Read verdicts and errors, one row each, in the order of time; arguments and errors as of :func:`history`."""
-    verdicts = pd.concat([_read(path) for path in journals], ignore_index=True).sort_values("when", kind="stable")
+    once = dict.fromkeys(map(Path.resolve, journals))
+    verdicts = pd.concat([_read(path) for path in once], ignore_index=True).sort_values("when", kind="stable")
     if verdicts.empty:
         raise DetectorError("no verdicts in these files; expected those of score --watch or score --json")
     return verdicts.assign(day=verdicts["when"].dt.strftime("%Y-%m-%d"))

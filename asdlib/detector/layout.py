@@ -7,7 +7,6 @@ stages treat them like any unseen clip. Thresholds are set on them, so they shar
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -80,7 +79,7 @@ def lay_out(
         target = level.target(levels[own], peaks[own])
     state = _state(sources) | {"rate": false_alarm_rate, "level_limit": level_limit, "alone": statistics_only}
     mark = root / "recordings.json"
-    if not mark.is_file() or json.loads(mark.read_text(encoding="utf-8")) != state:
+    if not mark.is_file() or atomic.read_json(mark) != state:
         with atomic.writing(root, folder=True) as temporary:
             for row, wave in zip(table.itertuples(), _waves(table, found, rate, seconds), strict=True):
                 place = temporary / row.machine / row.folder / row.clip

@@ -12,6 +12,7 @@ from asdlib.classifier.model import TrainedClassifier
 from asdlib.classifier.window_outputs import Outputs
 from asdlib.detector.networks import classifier_files
 from asdlib.detector.recordings import MACHINE
+from asdlib.errors import DetectorError
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ class PyTorch:
 
     def outputs(self, candidate: str, section: str, stage: str, windows: np.ndarray) -> Outputs:
         """Return the outputs for windows; see the protocol."""
-        return self.classifiers[candidate, section, stage](windows)
+        key = candidate, section, stage
+        if key not in self.classifiers:
+            raise DetectorError(f"the detector lacks the classifier {', '.join(key)}; make or copy it again")
+        return self.classifiers[key](windows)
 
 
 def mask_key(section: str) -> str:

@@ -47,7 +47,7 @@ def open_recording(source: str | Path | tuple[np.ndarray, int] | Recording, data
     if recording.seconds < SHORTEST:
         recording.close()
         raise DataError(
-            f"{recording.name}: {recording.seconds:.2f} s long; expected at least {SHORTEST:g} s; record longer, or "
+            f"{recording.name}: {recording.seconds:.5g} s long; expected at least {SHORTEST:g} s; record longer, or "
             "leave it out"
         )
     return recording

@@ -95,16 +95,20 @@ def list_all(folder: Path) -> list[Path]:
     return files
 
 
-def walk(folder: Path) -> list[Path]:
+def walk(folder: Path, strict: bool = True) -> list[Path]:
     """List the recordings in a folder and its sub-folders, sorted, through links as well but each folder once.
 
     Hidden and temporary files and folders are ignored.
+
+    Args:
+        folder: The folder.
+        strict: Whether to raise an error if a folder cannot be read, rather than to leave it out.
 
     Raises:
         DataError: A folder cannot be read, so recordings might be missing.
     """
     found, seen = [], set()
-    for place, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
+    for place, folders, names in os.walk(folder, onerror=_unreadable if strict else None, followlinks=True):
         if os.path.realpath(place) in seen:
             folders.clear()
             continue

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from asdlib.data.recording import is_ignored, is_recording
 from asdlib.detector import sources
-from asdlib.errors import AsdError, DataError, DetectorError
+from asdlib.errors import AsdError, DetectorError
 
 JOURNAL = "asdlib-scores.jsonl"
 """ending of the journal's name, after the name of the folder; the whole name if the journal is inside the folder"""
@@ -66,10 +66,11 @@ def watch(
         ``size`` and ``modified``.
 
     Raises:
-        DetectorError: The folder does not exist, or the journal cannot be used.
+        AsdError: The folder does not exist, it or one of its sub-folders cannot be read, or the journal cannot be used.
     """
     if not folder.is_dir():
         raise DetectorError(f"{folder}: no such folder to watch")
+    sources.walk(folder)  # so that a folder without permission to read is named
     book = _Journal(journal or default_journal(folder))
     seen: dict[Path, tuple[tuple[int, int], float]] = {}
     with book:
@@ -168,8 +169,8 @@ class _Journal:
 
 
 def _recordings(folder: Path) -> list[Path]:
-    with contextlib.suppress(DataError, OSError):  # the folder may be missing for a while
-        return [path for path in sources.walk(folder) if is_relevant(path.relative_to(folder))]
+    with contextlib.suppress(OSError):  # the folder may be missing for a while
+        return [path for path in sources.walk(folder, strict=False) if is_relevant(path.relative_to(folder))]
     return []
 
 

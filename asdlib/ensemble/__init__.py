@@ -4,7 +4,7 @@
 * ``combine``: "average, median, maximum, and ranking"
 * ``selection``: "for each machine and each domain", "the best method for each machine and each section"
 * ``n_best``: "select the N-best model", "The number of N is optimized", "N x S models"
-* ``choices``: what was selected, by name, also without labels, and the resulting scores
+* ``choices``: what each selection selected, by name, and the resulting scores
 * ``systems``: the scores of all systems that may be chosen
 * ``blocks``, ``agreement``: the rows of Table 1 that choose, and how alike systems rank clips
 """

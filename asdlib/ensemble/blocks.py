@@ -55,7 +55,7 @@ class Block:
         return allowed
 
     def defaults(self, settings, branch: str, systems: list[str], single: bool = False) -> list[int]:
-        """Return the indices of the systems that the block uses without labels, one per candidate.
+        """Return the indices of the systems that the block uses by the selection ``fixed``, one per candidate.
 
         For the paper's block, this is the first paper variant of each paper candidate. For the extensions, it is the
         first extension variant of each extension candidate, or of each candidate if no candidate is an extension

@@ -1,4 +1,4 @@
-"""List the choices by test labels, as the paper makes them, or without labels, and apply them (Sec. 2.3).
+"""List the choices by test labels, as the paper makes them, or by the settings, and apply them (Sec. 2.3).
 
 A choice uses only the labels of visible clips: all labelled test clips (``development``), half of them
 (``cross-fitted``) or none (``fixed``). :mod:`asdlib.ensemble.blocks` defines from which systems a row may choose.
@@ -116,7 +116,7 @@ def _choices(selection: Selection, block: Block, pools: dict[str, Pool]) -> list
 
 
 def defaults(autoencoder: Pool, classifier: Pool, settings) -> list[Choice]:
-    """Make choices without labels and without test clips; there is no ``max``.
+    """Make the choices of the selection ``fixed``, without labels and test clips; there is no ``max``.
 
     Each candidate is represented by its first variant of the block (:meth:`.Block.defaults`). Autoencoders are combined
     by the first combination, classifiers by their average. Of candidates that assign the same scores to a domain's

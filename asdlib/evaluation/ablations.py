@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 
 from asdlib import origin, params, scores
+from asdlib.atomic import read_json
 from asdlib.data import plan
 from asdlib.errors import ScoreError
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.seeds import refuse_other_settings
+from asdlib.params.validation import validate
 from asdlib.paths import Run
 from asdlib.tables import write_table
 
@@ -109,7 +111,7 @@ def _settings(run: Run):
     if not run.settings.is_file():
         command = "python -m asdlib reproduce scores --profile ablations"
         raise ScoreError(f"{run.folder} is not a run folder; create one with `{command}`")
-    return params.Settings.model_validate_json(run.settings.read_text(encoding="utf-8"))
+    return validate(params.Settings, read_json(run.settings), run.settings)
 
 
 def _scores(run: Run, settings) -> pd.DataFrame:

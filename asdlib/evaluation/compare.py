@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from asdlib.atomic import read_json
 from asdlib.errors import ScoreError
 from asdlib.evaluation.table1 import KEYS
 from asdlib.paths import RECORD
@@ -129,7 +130,7 @@ def _read_records(folder: Path) -> dict[str, set[str]]:
     """Collect what the records in a folder say, as texts by subject."""
     found: dict[str, set[str]] = {}
     for path in sorted(folder.rglob(RECORD)):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         place = "" if path.parent == folder else f" of {path.parent.relative_to(folder).as_posix()}"
         if place.startswith(" of data/"):
             found[f"data{place}"] = {record["data_fingerprint"]}
@@ -139,9 +140,9 @@ def _read_records(folder: Path) -> dict[str, set[str]]:
             found.setdefault(f"version of {package}", set()).add(version)
     settings = folder / "settings.json"
     if settings.is_file():
-        values = json.loads(settings.read_text(encoding="utf-8"))
+        values = read_json(settings)
     elif (folder / RECORD).is_file():
-        values = json.loads((folder / RECORD).read_text(encoding="utf-8")).get("settings", {})
+        values = read_json(folder / RECORD).get("settings", {})
     else:
         values = {}
     return found | {f"setting {key}": {json.dumps(value)} for key, value in _leaves(values, "")}

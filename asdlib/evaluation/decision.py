@@ -155,7 +155,7 @@ def thresholds(
                     threshold, bound = empirical_threshold(scores, quantile)
                     known[key] = threshold, "order statistic", bound
             except ScoreError as error:
-                raise ScoreError(f"{machine} section {section} {domain}: {error}") from None
+                raise ScoreError(f"{frame['system'].iloc[0]}, {machine} section {section} {domain}: {error}") from None
         threshold, found, bound = known[key]
         promised = by == "section" and domain == EXCHANGEABLE
         rows.append((machine, section, domain, threshold, found, len(used), bound if promised else np.nan))

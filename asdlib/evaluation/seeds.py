@@ -9,7 +9,6 @@ replacement. With n - 1 draws, the variance of their mean is an unbiased estimat
 with n draws it would be too small. With two or three seeds the estimate is rough.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,10 +16,12 @@ import numpy as np
 import pandas as pd
 
 from asdlib import params
+from asdlib.atomic import read_json
 from asdlib.errors import ScoreError
 from asdlib.evaluation import claims_extensions, claims_paper
 from asdlib.evaluation.bootstrap import Key, Resampled
 from asdlib.evaluation.table1 import KEYS, compute_differences, read_agreements, resample
+from asdlib.params.validation import validate
 from asdlib.paths import Run
 from asdlib.tables import read_table, write_table
 
@@ -90,7 +91,7 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
             raise ScoreError(
                 f"{run.folder} is not a finished run: table1.csv or settings.json is missing; run make reproduce first"
             )
-        settings = {"compile": False} | json.loads(run.settings.read_text(encoding="utf-8"))  # added later
+        settings = {"compile": False} | read_json(run.settings)  # added later
         first = first or settings
         refuse_other_settings(run, settings, runs[0], first, seeds)
         seeds.add(settings["seed"])
@@ -116,7 +117,8 @@ def refuse_other_settings(run: Run, settings: dict, other: Run, others: dict, se
 def _settings(run: Run, values: dict) -> params.Settings:
     """Return the settings of a run, with the folder where it is now."""
     folder = run.folder.resolve()
-    return params.Settings.model_validate(values | {"runs": str(folder.parent), "profile": folder.name})
+    values = values | {"runs": str(folder.parent), "profile": folder.name}
+    return validate(params.Settings, values, run.settings)
 
 
 def _judge(first: Run, settings: list[params.Settings]) -> None:

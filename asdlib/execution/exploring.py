@@ -5,12 +5,12 @@ scratch copy of the run instead: its files are hard links, so the copy costs no 
 replaces a link in the copy only.
 """
 
-import json
 import os
 import shutil
 import sys
 
 from asdlib import params
+from asdlib.atomic import read_json
 from asdlib.errors import NotebookError
 from asdlib.messages import suggest
 from asdlib.paths import Run
@@ -35,7 +35,7 @@ def load(profile: str, overrides: dict | None = None) -> params.Settings:
     run = Run.of(settings)
     if not run.settings.is_file():
         return settings
-    made, wanted = json.loads(run.settings.read_text(encoding="utf-8")), settings.resolved()
+    made, wanted = read_json(run.settings), settings.resolved()
     before = flatten(made)
     differing = [key for key, value in flatten(wanted).items() if before.get(key) != value]
     if not differing:

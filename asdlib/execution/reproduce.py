@@ -13,6 +13,7 @@ from pathlib import Path
 from asdlib import params, paths
 from asdlib.atomic import only_one, sweep, write_json
 from asdlib.data import plan
+from asdlib.errors import ParamsError
 from asdlib.execution import kernels, slurm
 from asdlib.execution.process_lifetime import leading
 
@@ -53,6 +54,9 @@ def reproduce(
     root = paths.project_root().resolve()
     where = slurm.profile(submit, dry_run) if submit else ["--cores", str(jobs)]
     settings = params.load(profile, overrides)
+    for key, place in (("runs", settings.runs), ("data.root", settings.data.root)):
+        if set("{}") & set(place):
+            raise ParamsError(f"{key}: {place} contains a brace, a wildcard of Snakemake; choose another folder")
     planned = plan.derive(settings)
     for machine, sections in planned.machines.items():
         print(f"{machine}: sections {', '.join(sections)}", flush=True)
@@ -65,7 +69,7 @@ def reproduce(
     # Without the user's Snakemake profile and, on one machine, without settings of its plugins.
     prefix = "SNAKEMAKE_PROFILE" if submit else "SNAKEMAKE_"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
-    environment |= kernels.environment(settings)
+    environment |= kernels.environment(settings) | _cache(environment, root)
     with alone(root), leading(root / ".snakemake") as leader:
         if not dry_run:
             slurm.wait(root)
@@ -123,6 +127,17 @@ def alone(root: Path) -> Iterator[None]:
     busy = f"{root / '.snakemake'}: another `make reproduce` or Snakemake is running in this folder; wait until it ends"
     with only_one(root / ".snakemake" / "reproduce.lock", busy):
         yield
+
+
+def _cache(environment: dict[str, str], root: Path) -> dict[str, str]:
+    """Return where Snakemake and libraries may keep their caches, if nothing can be written to the usual folder."""
+    usual = Path(environment.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    if usual.is_absolute():  # else the user has no home
+        with contextlib.suppress(OSError):
+            usual.mkdir(parents=True, exist_ok=True)
+            if os.access(usual, os.W_OK):
+                return {}
+    return {"XDG_CACHE_HOME": str(root / ".snakemake" / "cache")}
 
 
 def _run(command: list[str], environment: dict[str, str], root: Path, patience: float) -> int:

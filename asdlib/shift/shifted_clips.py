@@ -4,14 +4,13 @@ They are stored decoded, in the same format as a machine type's own clips, so th
 Each has the name of the source clip from which it was made, and its ``domain`` is target.
 """
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from asdlib import paths, records
+from asdlib import atomic, paths, records
 from asdlib.data import held_out_split, plan
 from asdlib.data.audio import Waveforms, evenly_spaced
 from asdlib.data.held_out_split import LEARN
@@ -144,4 +143,4 @@ def shifts(settings, machine: str) -> pd.DataFrame:
 
 def _record(folder: Path) -> dict | None:
     whole = all((folder / name).is_file() for name in SHIFTED)
-    return json.loads((folder / RECORD).read_text(encoding="utf-8")) if whole else None
+    return atomic.read_json(folder / RECORD) if whole else None

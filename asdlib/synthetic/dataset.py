@@ -9,7 +9,6 @@ by 1.6 to 3.3 dB; that of clips of 6.4 s made here by 1.3 to 1.8 and 1.4 to 2.2 
 (seed, machine type, section, domain, split, label, number) and the clip length, whatever other clips are made.
 """
 
-import json
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -72,7 +71,7 @@ def write(root: Path, synthetic, rate: int) -> bool:
     origin = {"version": VERSION, "sample_rate": rate, **synthetic.model_dump(mode="json")}
     mark = root / MARK
     if mark.is_file():
-        if json.loads(mark.read_text(encoding="utf-8")) == origin:
+        if atomic.read_json(mark) == origin:
             return False
     elif root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DataError(

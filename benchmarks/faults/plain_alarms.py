@@ -1,10 +1,9 @@
 """Count the alarms of simpler detectors: ``plain_alarms.py --detector FOLDER [--machine slider] --out FOLDER``.
 
-``FOLDER`` of ``--detector`` is that of ``run.py``, with its detector; the sounds are the same.
+``FOLDER`` of ``--detector`` is that of ``run.py``, with its detector; the sounds are made again.
 """
 
 import argparse
-import dataclasses
 import datetime
 from pathlib import Path
 
@@ -15,87 +14,82 @@ from plain import Plain
 from run import conditions, rate_of, read
 
 from asdlib import atomic, records
-from asdlib.detector import Detector
-from asdlib.detector.calibration import STATISTICS, Calibration
-from asdlib.detector.judge import Judge
+from asdlib.detector import Detector, calibration
 from asdlib.detector.recordings import fitting, open_recording, windows
 from asdlib.detector.reference import cut_piece
 from asdlib.tables import write_table
 
-SIMPLER = {
-    "statistics": "statistics alone",
-    "plain/Mahalanobis": "Mahalanobis",
-    "plain/nearest neighbour": "nearest neighbour",
-}
+PLAIN = {"plain/Mahalanobis": "Mahalanobis", "plain/nearest neighbour": "nearest neighbour"}
+ALONE = "statistics only"
+"""a detector that ``fit --statistics-only`` makes of the same recordings"""
 KEYS = ["group", "condition", "level"]
+SPLITS = ("train", "test")
 
 
 class Thresholds:
-    """Decide for simpler detectors as the detector does: by recordings that they did not learn from.
+    """Decide for plain detectors as the detector does: by recordings that they did not learn from.
 
-    The plain ones learn from the recordings that trained the networks. Their thresholds are set on those that were held
-    out, for the same rate of false alarms and the same lengths of windows. The highest window of a recording counts.
-    The statistics alone are the detector without its networks.
+    They learn from the recordings that trained the networks. Their thresholds are set on those that were held out, for
+    the same rate of false alarms and the same lengths of windows. The highest window of a recording counts.
 
     Args:
         detector: The detector.
-        files: Its normal recordings.
+        learnt: Normal recordings from which the plain detectors learn.
+        held_out: Normal recordings that set their thresholds.
     """
 
-    def __init__(self, detector: Detector, files: list[Path]):
+    def __init__(self, detector: Detector, learnt: list[Path], held_out: list[Path]):
         judge, self.rate = detector._fitted(), rate_of(detector)
-        self.settings, self.facts = judge.stored.settings, judge.stored.facts
-        clips, by_name = judge.stored.clips, {path.name: path for path in files}
-        clips = clips[clips["machine"] == "machine"]
-        waves = {
-            split: [read(by_name[name], detector) for name in own["recording"]] for split, own in clips.groupby("split")
-        }
-        self.plain = Plain(waves["train"], self.rate)
-        self.limits = {}
+        self.judge, self.facts = judge, judge.stored.facts
+        self.plain = Plain([read(path, detector) for path in learnt], self.rate)
+        waves, self.limits = [read(path, detector) for path in held_out], {}
         for size in self.facts.samples(self.rate):
-            pieces = [cut_piece(wave, size, number, self.rate, None) for number, wave in enumerate(waves["test"])]
+            pieces = [cut_piece(wave, size, number, self.rate, None) for number, wave in enumerate(waves)]
             found = pd.DataFrame([self.plain.score(piece) for piece in pieces])
-            self.limits[size] = {name: Calibration(found[name].to_numpy(), judge.rate) for name in found}
-        reference = {
-            key: {name: values for name, values in scores.items() if name.startswith(f"{STATISTICS}/")}
-            for key, scores in judge.stored.reference.items()
-        }
-        alone = dataclasses.replace(judge.stored, autoencoders={}, classifiers={}, reference=reference)
-        self.statistics = Judge(alone, rate=judge.rate)
+            self.limits[size] = {name: calibration.Calibration(found[name].to_numpy(), judge.rate) for name in found}
 
-    def judge(self, wave: np.ndarray) -> tuple[dict[str, float], dict[str, bool]]:
-        """Return the scores of the simpler detectors, and whether each raises an alarm."""
-        recording = open_recording((wave, self.rate), self.settings.data)
+    @classmethod
+    def of(cls, detector: Detector, files: list[Path]) -> "Thresholds":
+        """Divide the normal recordings of a detector with networks as it did itself."""
+        clips, by_name = detector._fitted().stored.clips, {path.name: path for path in files}
+        clips = clips[clips["machine"] == "machine"]
+        parts = ([by_name[name] for name in clips.loc[clips["split"] == part, "recording"]] for part in SPLITS)
+        return cls(detector, *parts)
+
+    def score(self, wave: np.ndarray) -> dict[str, float]:
+        """Return the scores of the plain detectors: the highest of a recording's windows."""
+        recording = open_recording((wave, self.rate), self.judge.stored.settings.data)
         seconds = fitting(recording.seconds, self.facts.lengths)
-        windows_of = max(recording.seconds / seconds, 1.0)
-        parts = [self.plain.score(part) for _, part in windows(recording, self.rate, seconds)]
-        scores = pd.DataFrame(parts).max().to_dict()
-        limits = self.limits[round(seconds * self.rate)]
-        alarms = {name: bool(value > limits[name].threshold(windows_of)) for name, value in scores.items()}
-        alone = self.statistics.judge((wave, self.rate))
-        return scores | {STATISTICS: alone.score}, alarms | {STATISTICS: alone.anomaly}
+        found = [self.plain.score(part) for _, part in windows(recording, self.rate, seconds)]
+        return pd.DataFrame(found).max().to_dict()
+
+    def alarms(self, scores: dict[str, float], samples: int) -> dict[str, bool]:
+        """Compare the scores of a recording of so many samples with the thresholds for its length."""
+        seconds = fitting(samples / self.rate, self.facts.lengths)
+        size = round(seconds * self.rate)
+        count = max(samples / self.rate / seconds, 1.0)
+        return {name: bool(value > self.limits[size][name].threshold(count)) for name, value in scores.items()}
 
 
-def count(detector: Detector, normal: list[Path], test: list[Path], seed: int) -> pd.DataFrame:
+def count(thresholds: Thresholds, alone: Detector, test: list[Path], seed: int) -> pd.DataFrame:
     """Count the alarms under each condition, one column per detector.
 
     Args:
-        detector: The detector.
-        normal: Its normal recordings.
+        thresholds: The plain detectors.
+        alone: The detector of statistics alone.
         test: Recordings to which faults and changes are added.
         seed: Seed of these.
     """
-    thresholds, rows = Thresholds(detector, normal), []
-    waves = [read(path, detector) for path in test]
+    waves, rows = [read(path, alone) for path in test], []
     for clip in range(len(test)):
         for item in conditions(waves, clip, thresholds.rate, seed):
-            _, alarms = thresholds.judge(item["wave"])
-            rows.append(
-                {key: item[key] for key in KEYS} | {words: int(alarms[name]) for name, words in SIMPLER.items()}
-            )
+            found = thresholds.alarms(thresholds.score(item["wave"]), len(item["wave"]))
+            row = {PLAIN[name]: int(alarm) for name, alarm in found.items()}
+            row[ALONE] = int(alone.judge((item["wave"], thresholds.rate)).anomaly)
+            rows.append({key: item[key] for key in KEYS} | row)
         print(f"clip {clip + 1} of {len(test)}", flush=True)
     table = pd.DataFrame(rows).assign(recordings=1)
-    columns = ["recordings", *SIMPLER.values()]
+    columns = ["recordings", ALONE, *PLAIN.values()]
     return table.groupby(KEYS, sort=False, dropna=False)[columns].sum().reset_index()
 
 
@@ -120,14 +114,16 @@ def write_record(detector: Detector, machine: str, path: Path) -> None:
 def main() -> None:
     """Count and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--detector", type=Path, required=True, help="folder with the detector of run.py")
+    parser.add_argument("--detector", type=Path, required=True, help="folder with the detector and scores of run.py")
     parser.add_argument("--machine", default="slider", choices=["slider", "ToyCar"])
     parser.add_argument("--cars", type=Path, help="data folder with the toy cars")
     parser.add_argument("--seed", type=int, default=1, help="seed of the faults")
     parser.add_argument("--out", type=Path, required=True, help="folder for the table and its record")
     options = parser.parse_args()
     detector = fitted(options.detector, options.machine, options.cars)
-    table = count(detector, *recordings(options.machine, options.cars), options.seed)
+    normal, test = recordings(options.machine, options.cars)
+    alone = Detector(statistics_only=True).fit(normal)
+    table = count(Thresholds.of(detector, normal), alone, test, options.seed)
     print(table.to_string())
     write_table(table, options.out / "plain_alarms.csv")
     write_record(detector, options.machine, options.out / "plain_alarms.record.json")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fit import fitted, recordings
-from plain_alarms import SIMPLER, Thresholds, write_record
+from plain_alarms import ALONE, PLAIN, Thresholds, write_record
 from run import read
 
 from asdlib.detector import Detector
@@ -19,20 +19,27 @@ from asdlib.tables import write_table
 
 MACHINE, DRAWS = "ToyCar", 1000
 SYSTEMS = {"ensemble": "detector", "networks": "networks alone", "autoencoder": "autoencoders alone"}
-SYSTEMS |= {"classifier": "classifiers alone"} | SIMPLER
+SYSTEMS |= {"classifier": "classifiers alone", ALONE: ALONE} | PLAIN
 
 
-def judge(detector: Detector, normal: list[Path], test: list[Path]) -> pd.DataFrame:
-    """Return scores and alarms of real recordings, one row per recording, whose name says whether it has a fault."""
-    thresholds, rows = Thresholds(detector, normal), []
+def judge(detector: Detector, alone: Detector, thresholds: Thresholds, test: list[Path]) -> pd.DataFrame:
+    """Return scores and alarms of real recordings, one row per recording, whose name says whether it has a fault.
+
+    Args:
+        detector: The detector.
+        alone: That of statistics alone.
+        thresholds: The plain detectors.
+        test: The recordings.
+    """
+    rows = []
     for path in test:
-        verdict = detector.judge(path)
-        scores, alarms = thresholds.judge(read(path, detector))
-        for name in ("autoencoder", "classifier"):
-            branch = verdict.branches[name]
-            scores[name], alarms[name] = branch["score"], branch["score"] > branch["threshold"]
-        scores |= {"ensemble": verdict.score, "networks": (scores["autoencoder"] + scores["classifier"]) / 2}
-        alarms["ensemble"] = verdict.anomaly
+        verdict, simpler = detector.judge(path), alone.judge(path)
+        scores = {name: verdict.branches[name]["score"] for name in ("autoencoder", "classifier")}
+        alarms = {name: scores[name] > verdict.branches[name]["threshold"] for name in scores}
+        plain = thresholds.score(wave := read(path, detector))
+        alarms |= thresholds.alarms(plain, len(wave)) | {"ensemble": verdict.anomaly, ALONE: simpler.anomaly}
+        scores |= plain | {"ensemble": verdict.score, ALONE: simpler.score}
+        scores["networks"] = (scores["autoencoder"] + scores["classifier"]) / 2
         row = {"clip": path.name, "fault": "_anomaly_" in path.name, "verdict": verdict.verdict}
         rows.append(row | scores | {f"{name} alarm": alarm for name, alarm in alarms.items()})
     return pd.DataFrame(rows)
@@ -74,7 +81,9 @@ def main() -> None:
     options = parser.parse_args()
     detector = fitted(options.detector, MACHINE, options.cars)
     test = sorted((options.cars / MACHINE / "source_test").glob("section_00_*"))
-    table = summarise(judge(detector, recordings(MACHINE, options.cars)[0], test))
+    normal, _ = recordings(MACHINE, options.cars)
+    alone = Detector(statistics_only=True).fit(normal)
+    table = summarise(judge(detector, alone, Thresholds.of(detector, normal), test))
     print(table.to_string())
     write_table(table, options.out / "real.csv")
     write_record(detector, MACHINE, options.out / "real.record.json")
