@@ -18,7 +18,7 @@ from tables import typeset
 
 from asdlib.data.audio import Waveforms
 from asdlib.data.file_names import ClipName
-from asdlib.detector import commands, history, report
+from asdlib.detector import history, report
 from asdlib.detector.judge import Judge
 from asdlib.paths import Run
 from asdlib.synthetic import dataset, faults
@@ -93,7 +93,7 @@ def _history(judge: Judge, settings, machine: str, section: str, fault: str, out
         name = ClipName(section, "source", "test", "normal", str(settings.data.synthetic.test_normal + number))
         wave = dataset.waveform(settings.data.synthetic, rate, machine, name, fault=fault, severity=severities[day])
         when = FIRST + timedelta(days=day, hours=hour)
-        verdict = commands.describe(judge, (wave / FULL_SCALE, rate))
+        verdict = judge.judge((wave / FULL_SCALE, rate)).as_dict()
         lines.append(json.dumps(verdict | {"time": when.isoformat(), "detector": judge.identity}))
     journal = Path("journal.jsonl")
     journal.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -65,6 +65,9 @@ def test_combinations_follow_their_definitions(values, random):
 
 def test_a_constant_system_does_not_contribute():
     assert normalise(np.full((1, 3), 7.0)).tolist() == [[0.0, 0.0, 0.0]]
+    for large in (1e200, 1e308):  # an infinite deviation would take the system out of every ensemble
+        with pytest.raises(ScoreError, match="divide all scores of the system"):
+            normalise(large * np.array([[1.0, -1.5, 0.5, 1.2]]))
     with pytest.raises(ScoreError, match="'mean' found"):
         combine(np.zeros((2, 3)), "mean")
 

@@ -169,7 +169,7 @@ def _score_all(
     paths = expand(clips)
 
     def judge(path: Path) -> dict:
-        return describe(detector, path, section, changed)
+        return detector.judge(path, section, changed).as_dict()
 
     def stamp(entry: dict) -> dict:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -186,15 +186,6 @@ def _score_all(
             codes.add(ANOMALY if entry["anomaly"] else NORMAL if entry["verdict"] == "normal" else LEVEL)
             print(format_verdict(entry, form), flush=True)
     return max(codes, key=_GRAVITY.index)
-
-
-def describe(judge: Judge, source: Path | tuple, section: str | None = None, changed: bool = False) -> dict:
-    """Return the verdict on a recording as a dictionary, with ``level_spread``: how many dB around their median the
-    levels of 99 of 100 windows lay that the detector learnt from.
-    """
-    levels, code = judge.stored.facts.levels, judge.section(source, section)
-    learnt = levels.get(f"{code}/{'target' if changed else 'source'}", levels[f"{code}/source"])
-    return judge.judge(source, section, changed).as_dict() | {"level_spread": learnt.spread}
 
 
 def _warn_of_few_normals(judge: Judge) -> None:

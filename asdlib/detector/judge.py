@@ -55,6 +55,8 @@ class Verdict:
     """whether the score exceeds the threshold"""
     level: float
     """dB above the level of the normal recordings that the detector learnt from"""
+    level_spread: float
+    """dB around this level within which 99 of 100 of their windows lay"""
     branches: dict[str, dict]
     """by branch: ``score``, ``threshold``, ``percentile``, and ``anomaly``: whether the branch caused the alarm"""
     spans: list[dict]
@@ -210,6 +212,7 @@ class Judge:
             normals=len(whole.normal.scores),
             anomaly=bool(anomaly),
             level=round(change, 2),
+            level_spread=learnt.spread,
             branches=_branches(standings, count, anomaly, altered),
             spans=found,
             nearest=self._nearest(worst[1]) if anomaly else None,
