@@ -358,6 +358,9 @@ def test_a_strangers_detector_is_refused_where_it_is_odd(home, tmp_path):
         (place / name).write_bytes(content)
         return place
 
+    def cut(name, lines):
+        return b"".join((home / "detector" / name).read_bytes().splitlines(keepends=True)[:lines])
+
     facts = json.loads((home / "detector" / "detector.json").read_text())
     for name, content, words in [
         ("autoencoder/base/model.safetensors", pickle.dumps(Harm()), "cannot be read as a detector"),
@@ -366,6 +369,9 @@ def test_a_strangers_detector_is_refused_where_it_is_odd(home, tmp_path):
         ("detector.json", json.dumps(facts | {"autoencoder": ["../../x"]}).encode(), "'../../x' is not in the profile"),
         ("detector.json", b"{", "cannot be read as a detector"),
         ("settings.json", b'{"profile": "a", "titel": "b"}', "cannot be read as a detector"),
+        ("recordings.csv", cut("recordings.csv", 5), "recordings.csv: has 4 recordings"),
+        ("calibration/32000.csv", cut("calibration/32000.csv", -1), "have different numbers of scores"),
+        ("calibration/32000.csv", cut("calibration/32000.csv", 12), "have different numbers of scores"),
     ]:
         with pytest.raises(DetectorError, match="copy") as info:
             asdlib.Detector.load(changed(name, content))

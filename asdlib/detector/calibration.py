@@ -102,7 +102,7 @@ def standardise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.n
         Shape (..., clips). If half of the reference is constant, only the median is subtracted.
 
     >>> standardise(np.array([0.0, 1.0, 2.0, 3.0, 400.0])).round(3).tolist()
-    [-1.349, -0.674, 0.0, 0.674, 268.451]
+    [-1.349, -0.674, 0.0, 0.674, 268.447]
     """
     low, middle, high = np.quantile(scores if reference is None else reference, (0.25, 0.5, 0.75), axis=-1)
     spread = np.where(high > low, (high - low) / _NORMAL_QUARTILES, 1.0)

@@ -28,6 +28,7 @@ from safetensors.numpy import load_file, save_file
 
 from asdlib import atomic, params, scores
 from asdlib.detector import runtime, statistics
+from asdlib.detector.calibration import STATISTICS, WHOLE
 from asdlib.detector.facts import Facts, read_facts, readable
 from asdlib.detector.localize import FrameStatistics
 from asdlib.detector.networks import AutoencoderCandidate, Backend, ClassifierCandidate
@@ -141,25 +142,41 @@ def load(folder: Path) -> Stored:
     """
     facts, settings = read_facts(folder)
     with readable(folder):
-        reference = {}
+        networks = open_networks(settings, facts, folder)
+        reference, systems = {}, {f"{STATISTICS}/{WHOLE}"}
+        systems |= {f"{branch}/{name}" for branch in ("autoencoder", "classifier") for name in getattr(facts, branch)}
         for samples in facts.samples(settings.data.sample_rate):
-            reference |= group_scores(scores.read(folder / CALIBRATION / f"{samples}.csv"), samples)
-        return Stored(
-            facts,
-            settings,
-            *open_networks(settings, facts, folder),
-            reference,
-            load_frames(folder) if facts.has_networks else {},
-            statistics.load(folder / statistics.FILE),
-            pd.read_csv(folder / CLIPS, dtype=dict.fromkeys(TEXT, str), keep_default_na=False),
-        )
+            reference |= group_scores(scores.read(folder / CALIBRATION / f"{samples}.csv"), samples, systems)
+        usual = statistics.load(folder / statistics.FILE)
+        clips = pd.read_csv(folder / CLIPS, dtype=dict.fromkeys(TEXT, str), keep_default_na=False)
+        last = max(int(own.sources.max()) for own in usual.values())
+        if last >= len(clips):
+            raise DetectorError(
+                f"{folder / CLIPS}: has {len(clips)} recordings; the detector has learnt from at least {last + 1}; "
+                "make or copy it again"
+            )
+        frames = load_frames(folder) if facts.has_networks else {}
+        return Stored(facts, settings, *networks, reference, frames, usual, clips)
 
 
-def group_scores(table: pd.DataFrame, samples: int) -> dict[tuple[str, str, int], dict[str, np.ndarray]]:
-    """Return the held-out clips' scores by section, domain and length, then system."""
+def group_scores(
+    table: pd.DataFrame, samples: int, systems: set[str]
+) -> dict[tuple[str, str, int], dict[str, np.ndarray]]:
+    """Return the held-out clips' scores by section, domain and length, then system.
+
+    Raises:
+        DetectorError: One of ``systems`` has no scores, or not as many as another.
+    """
     result: dict[tuple[str, str, int], dict[str, np.ndarray]] = {}
     for (section, domain, system), part in table.groupby(["section", "domain", "system"], sort=False):
         result.setdefault((section, domain, samples), {})[system] = part["score"].to_numpy()
+    for (section, domain, _), own in result.items():
+        counts = {system: len(values) for system, values in own.items()}
+        if len(set(counts.values())) > 1 or not systems <= set(own):
+            raise DetectorError(
+                f"the held-out clips of section {section}, {domain} domain, have different numbers of scores at "
+                f"{samples} samples ({counts}); the file of scores was cut or changed; make or copy the detector again"
+            )
     return result
 
 
