@@ -6,8 +6,7 @@ several systems must be normalised before they are combined. If the held-out cli
 of them would have a part in these, a new one would have none, and false alarms would be more frequent than the bound.
 So the new window is normalised together with the held-out ones (:func:`combine_branches`), as in full conformal
 prediction (Vovk, Gammerman and Shafer, *Algorithmic Learning in a Random World*, 2005): all of them are treated alike,
-the bound holds, and it is met. Hence the threshold varies a little from window to window. Median and quartiles
-normalise (:func:`standardise`), since an odd window would raise a standard deviation, and so hide itself. The score of
+the bound holds, and it is met. Hence the threshold varies a little from window to window. The score of
 a recording of several windows is the highest of theirs, and the rate is that of whole recordings. No held-out set is
 large enough for that, so the tail above the third quartile of the held-out scores is modelled as exponential.
 """
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv
 
-from asdlib.ensemble import combine
+from asdlib.ensemble import combine, normalise
 from asdlib.evaluation.empirical import empirical_threshold
 
 ENSEMBLE, STATISTICS = "ensemble", "statistics"
@@ -28,7 +27,6 @@ WHOLE = "whole"
 CONFIDENCE = 0.95
 """confidence of the intervals of false-alarm rates"""
 _LEAST = 1e-6  # smallest share of normal recordings; the tail is not extrapolated further
-_NORMAL_QUARTILES = 1.3489795  # interquartile range of a normal distribution in standard deviations
 _BODY = 0.75  # quantile above which the tail is exponential
 
 
@@ -37,8 +35,8 @@ def combine_branches(
 ) -> dict[str, tuple[float, np.ndarray]]:
     """Return the score of a new window, and those of the held-out clips, of each branch and of their combination.
 
-    New window and held-out clips are normalised and combined together (:func:`combine_together`). Last, the scores are
-    standardised by the held-out clips, which changes no rank.
+    New window and held-out clips are normalised and combined together (:func:`combine_together`). Last, the mean and
+    deviation of the held-out clips become 0 and 1, which changes no rank.
 
     Args:
         scores: Score of the window by system, ``<branch>/<candidate>/...``.
@@ -49,7 +47,7 @@ def combine_branches(
         By branch, and for :data:`ENSEMBLE`: the score of the window, and those of the held-out clips, ``(clips,)``.
     """
     together = combine_together({name: np.append(values, scores[name]) for name, values in reference.items()}, by)
-    scaled = {name: standardise(values, values[:-1]) for name, values in together.items()}
+    scaled = {name: normalise(values, values[:-1]) for name, values in together.items()}
     return {name: (float(values[-1]), values[:-1]) for name, values in scaled.items()}
 
 
@@ -73,40 +71,20 @@ def combine_together(scores: Mapping[str, np.ndarray], by: str) -> dict[str, np.
     result = {}
     for branch in dict.fromkeys(system.partition("/")[0] for system in scores):
         systems = [system for system in scores if system.startswith(f"{branch}/")]
-        values = standardise(np.stack([scores[system] for system in systems]))
+        values = normalise(np.stack([scores[system] for system in systems]))
         if branch == STATISTICS:
             combined = values[systems.index(f"{STATISTICS}/{WHOLE}")] + values.max(0)
         else:
             combined = combine(values, by if branch == "autoencoder" else "average")
-        result[branch] = standardise(combined)
+        result[branch] = normalise(combined)
     networks = [values for branch, values in result.items() if branch != STATISTICS]
     if STATISTICS not in result:
         total = np.mean(networks, axis=0)
     elif networks:
-        total = (standardise(np.mean(networks, axis=0)) + result[STATISTICS]) / 2
+        total = (normalise(np.mean(networks, axis=0)) + result[STATISTICS]) / 2
     else:
         total = result[STATISTICS]
-    return result | {ENSEMBLE: standardise(total)}
-
-
-def standardise(scores: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
-    """Subtract the median of a reference set, and divide by 0.741 of its interquartile range.
-
-    For normally distributed scores that range is the standard deviation.
-
-    Args:
-        scores: Shape (..., clips).
-        reference: Scores of the reference clips, ``(..., reference clips)``; None for ``scores`` itself.
-
-    Returns:
-        Shape (..., clips). If half of the reference is constant, only the median is subtracted.
-
-    >>> standardise(np.array([0.0, 1.0, 2.0, 3.0, 400.0])).round(3).tolist()
-    [-1.349, -0.674, 0.0, 0.674, 268.447]
-    """
-    low, middle, high = np.quantile(scores if reference is None else reference, (0.25, 0.5, 0.75), axis=-1)
-    spread = np.where(high > low, (high - low) / _NORMAL_QUARTILES, 1.0)
-    return (scores - middle[..., None]) / spread[..., None]
+    return result | {ENSEMBLE: normalise(total)}
 
 
 @dataclass(frozen=True)

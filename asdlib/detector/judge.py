@@ -41,8 +41,7 @@ class Verdict:
     changed by x dB`` if a recording sounds normal once a tilt of its spectrum, or the loss of high or
     of low frequencies, is removed"""
     score: float
-    """score of the ensemble; higher is more anomalous: 0 is the median of the held-out normal clips, 1 about a standard
-    deviation (:func:`asdlib.detector.calibration.standardise`)"""
+    """score of the ensemble; higher is more anomalous, and about 0 and 1 are mean and deviation of normal clips"""
     threshold: float
     """score above which this recording is an anomaly; it depends on its length, and a little on its sound"""
     percentile: float | None

@@ -26,7 +26,7 @@ def scores(reference: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
         axis.scatter(item.score, row, s=140, marker="X", color=shade, edgecolors="black", zorder=3)
         axis.annotate(item.verdict, (item.score, row), (0, 10), textcoords="offset points", ha="center")
     axis.set_yticks(range(len(verdict)), verdict["system"])
-    axis.set(xlabel="score: standard deviations above the median of the held-out clips (dashed: threshold)")
+    axis.set(xlabel="score: deviations from the mean of the held-out clips (dashed: threshold)")
     axis.set(ylim=(len(verdict) - 0.4, -0.6))
     axis.margins(x=0.1)
     return figure
