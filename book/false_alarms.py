@@ -38,17 +38,20 @@ def rates() -> str:
                 f"{found['rate'] * day_long:.0f} ({found['low'] * day_long:.0f} to {found['high'] * day_long:.0f})",
                 f"{100 * lowest:.1f} %",
                 f"{lowest * day_long:.0f}",
+                f"{100 / (count + 1):.1f} %",
             )
         )
     asked = f"at {100 * RATE:g} %"
     columns = ["Recordings", "Held out", f"Rate {asked}", f"A day {asked}", "Lowest rate", "A day at the lowest"]
+    columns.append("Lowest, statistics only")
     caption = (
         f"False alarms by the number of normal recordings, each about as long as the others: if {100 * RATE:g} % is "
         "asked for, and at the lowest rate that so many recordings allow; as a rate, and as a number per day with one "
         f"recording every {EVERY} minutes. Over many detectors fitted in this way the mean is at most the first "
-        "figure; that of a single one lies in the brackets with 95 % confidence."
+        "figure; that of a single one lies in the brackets with 95 % confidence. All recordings set the thresholds of a "
+        "detector of statistics only, so its lowest rate is lower."
     )
-    return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "rrrrrr")
+    return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "rrrrrrr")
 
 
 def beginnings(least: int, last: int, rate: float) -> float:
