@@ -48,8 +48,8 @@ def rates() -> str:
         f"False alarms by the number of normal recordings, each about as long as the others: if {100 * RATE:g} % is "
         "asked for, and at the lowest rate that so many recordings allow; as a rate, and as a number per day with one "
         f"recording every {EVERY} minutes. Over many detectors fitted in this way the mean is at most the first "
-        "figure; that of a single one lies in the brackets with 95 % confidence. All recordings set the thresholds of a "
-        "detector of statistics only, so its lowest rate is lower."
+        "figure; that of a single one lies in the brackets with 95 % confidence. All recordings set the thresholds of "
+        "a detector of statistics only, so its lowest rate is lower."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "rrrrrrr")
 
