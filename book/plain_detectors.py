@@ -134,7 +134,8 @@ def _kinds(kinds: pd.DataFrame, record: dict) -> str:
         f"AUC in per cent by kind of fault, mean over its levels: {record['tested']} normal recordings of a real "
         f"{record['machine']}, {record['seconds']:g} s each, without and with a fault; {record['fitted']} others to "
         f"fit, outliers {', '.join(record['outliers'])}; autoencoders and classifiers trained for {steps} steps. The "
-        "lead is over the better plain detector, with its 95 % interval over recordings. Commit "
+        "lead is over the better plain detector, with its 95 % interval over recordings; *alone* is a part of the "
+        "detector. Commit "
         f"`{record['commit']}`."
     )
     shown = kinds[["kind"]].rename(columns={"kind": "Fault"})
@@ -155,8 +156,8 @@ def _levels(levels: pd.DataFrame) -> str:
 
 def _long(long: pd.DataFrame, record: dict) -> str:
     caption = (
-        f"The same for {record['tested']} recordings of {record['long_windows'] * record['seconds']:g} s, without and "
-        f"with a fault of {record['seconds_of_fault']:g} s at {record['level_of_long']} dB."
+        f"AUC in per cent for {record['tested']} recordings of {record['long_windows'] * record['seconds']:g} s, without "
+        f"and with a fault of {record['seconds_of_fault']:g} s at {record['level_of_long']} dB."
     )
     shown = long[["kind"]].rename(columns={"kind": "Fault"})
     for name in ALL:
