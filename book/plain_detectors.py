@@ -156,8 +156,8 @@ def _levels(levels: pd.DataFrame) -> str:
 
 def _long(long: pd.DataFrame, record: dict) -> str:
     caption = (
-        f"AUC in per cent for {record['tested']} recordings of {record['long_windows'] * record['seconds']:g} s, without "
-        f"and with a fault of {record['seconds_of_fault']:g} s at {record['level_of_long']} dB."
+        f"AUC in per cent for {record['tested']} recordings of {record['long_windows'] * record['seconds']:g} s, "
+        f"without and with a fault of {record['seconds_of_fault']:g} s at {record['level_of_long']} dB."
     )
     shown = long[["kind"]].rename(columns={"kind": "Fault"})
     for name in ALL:
