@@ -34,6 +34,8 @@ SECONDS = 3.0
 """how much of each sound is played"""
 CONFIRMED = "confirmation"
 """the stored mean over the sets that took no part in the choice"""
+CLOSE = 0.1
+"""share of an interval's width within which its end is close to zero"""
 BEST, OLD = "Mahalanobis (target)", "Mahalanobis (shift)"
 
 
@@ -66,7 +68,9 @@ def values(folder: Path) -> dict[str, str]:
                 found[f"{key}_{name}_{domain}"] = percent(row["value"])
                 found[f"{key}_{name}_{domain}_gain"] = effect(row["over_bar"], row["low"], row["high"])
     mean = cell.loc[OLD, "mean", "target"]
-    found["old_mean_verdict"] = verdict(mean["low"], mean["high"], ("gains", "loses", "is not shown to gain or lose"))
+    close = min(abs(mean["low"]), abs(mean["high"])) < CLOSE * (mean["high"] - mean["low"])
+    words = verdict(mean["low"], mean["high"], ("a gain", "a loss", "neither a gain nor a loss"))
+    found["old_mean_verdict"] = words + ", but borderline: the interval ends close to zero" * bool(close)
     found["scorers"] = str(frame["scorer"].nunique())
     networks = kinds[kinds["group"] == "network"]
     own = frame[(frame["scorer"] == BEST) & frame["set"].isin(SETS) & (frame["domain"] != "all")]

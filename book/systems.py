@@ -60,6 +60,10 @@ def values(folder: Path) -> dict[str, str]:
     for item in offers[offers["of"].str.startswith("optimism")].itertuples():
         name = "single" if "single" in item.of else "chosen"
         found[f"optimism_{name}_{item.on_offer}_{item.year}"] = effect(item.effect, item.block_low, item.block_high)
+    grown = read(folder, "growth")
+    pairs = grown[(grown["of"] == "gain") & (grown["combination"] == "average") & (grown["N"] == 2)]
+    for item in pairs.itertuples():
+        found[f"growth_two_{slug(item.selection)}_{item.year}"] = effect(item.effect, item.low, item.high)
     for item in read(folder, "stability").itertuples():
         found[f"best_{item.combination}_{item.year}"] = str(item.cells)
         found[f"agree_{item.year}"], found[f"choices_{item.year}"] = f"{100 * item.agree:.0f}", str(item.choices)

@@ -18,7 +18,7 @@ EXTENSIONS = (*EXTENSION_ROWS, INTEGRATED, MAHALANOBIS, MAHALANOBIS_SHIFT, MAHAL
 """rows of the second block, which the paper lacks"""
 ROWS = (*paper.ROWS, *EXTENSIONS)
 """rows as printed, then ours"""
-BLOCKS = {"The paper's method": paper.ROWS, "Our extensions (not in the paper)": EXTENSIONS}
+BLOCKS = {"The paper's rows": paper.ROWS, "Our extensions (not in the paper)": EXTENSIONS}
 """titles and rows of the blocks"""
 
 
