@@ -13,7 +13,7 @@ import verdicts
 from paired import read_differences
 from tables import day, percent
 
-from asdlib.ensemble.blocks import MIX
+from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import false_alarms
 from asdlib.evaluation.rows import ROWS as ALL_ROWS
 from asdlib.evaluation.rows import SYSTEMS
@@ -87,13 +87,31 @@ def values(folder: Path) -> dict[str, str]:
         found = gained[(gained["row"] == MIX) & (gained["than"] == than) & (gained["selection"] == "cross-fitted")]
         ((effect, low, high),) = found.loc[found["domain"] == "all", ["difference", "low", "high"]].to_numpy(float)
         named[f"gain_mix_over_{name}"] = tables.effect(effect, low, high)
+    named |= rates_in_target(folder)
     compared = pd.read_csv(folder / real_compared.SYSTEMS_FILE)
+    named |= real_compared.helped(compared)
     compared = compared[(compared["than"] == real_compared.REFERENCE) & (compared["domain"] == "all")]
     for branch in ("autoencoder", "classifier"):
         rows = compared[compared["system"].str.startswith(branch)]
         above, below = (rows["difference_low"] > 0).sum(), (rows["difference_high"] < 0).sum()
         named |= {f"{branch}_systems": str(len(rows)), f"{branch}_above": str(above), f"{branch}_below": str(below)}
     return named
+
+
+def rates_in_target(folder: Path) -> dict[str, str]:
+    """Return shares of normal and of anomalous target clips that are called anomalies, over sections, by row."""
+    path = folder / "false_alarms.csv"
+    if not path.is_file():
+        return {}
+    table = false_alarms.read(path)
+    texts = {}
+    for row, part in table[table["domain"] == "target"].groupby("row"):
+        for name, column in (("alarms", "false_alarms"), ("hits", "recall")):
+            low, high = (f"{100 * value:.0f}" for value in (part[column].min(), part[column].max()))
+            texts[slug(name, row.replace("+", " plus") if row == MIX_PLUS else row)] = (
+                low if low == high else f"{low} to {high}"
+            )
+    return texts
 
 
 def pages(folder: Path) -> tuple[dict[str, str], dict[str, str]]:

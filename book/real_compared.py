@@ -93,5 +93,18 @@ def finetuning(compared: pd.DataFrame) -> str:
     return table(pd.DataFrame(shown, columns=columns), caption, "real-finetuning", "llrrr")
 
 
+def helped(compared: pd.DataFrame) -> dict[str, str]:
+    """Return by score how many candidates that have every score gain from fine-tuning with their whole interval."""
+    target = compared[compared["domain"] == "target"]
+    pairs = target[target["than"].str.rpartition("/")[2].isin(FINETUNED.values())]
+    stems = pairs["system"].str.rpartition("/")[0]
+    complete = pairs[stems.map(stems.value_counts()) == len(FINETUNED)]
+    texts = {}
+    for score, before in FINETUNED.items():
+        pairs = complete[complete["than"].str.rpartition("/")[2] == before]
+        texts[f"finetuning_helps_{score}"] = f"{(pairs['difference_low'] > 0).sum()} of {len(pairs)}"
+    return texts
+
+
 def _effect(row) -> str:
     return tables.effect(row.difference, row.difference_low, row.difference_high)

@@ -41,7 +41,6 @@ import executed  # noqa: E402
 import exercises  # noqa: E402
 import flow  # noqa: E402
 import gpu_figures  # noqa: E402
-import missed  # noqa: E402
 import one_network  # noqa: E402
 import paired  # noqa: E402
 import provenance  # noqa: E402
@@ -119,8 +118,7 @@ def test_the_guard_finds_typed_figures():
 @EVERY
 def test_links_of_a_chapter_resolve(name):
     text = CHAPTERS[name]
-    modules = [Path(module.__file__) for module in (tables, clips, gpu_figures, missed)]
-    others = [*modules, *sorted((BOOK.parent / "notebooks").glob("*.ipynb"))]
+    others = [*sorted(BOOK.glob("*.py")), *sorted((BOOK.parent / "notebooks").glob("*.ipynb"))]
     labels = "\n".join([*CHAPTERS.values(), *(path.read_text(encoding="utf-8") for path in others)])
     for role, target in re.findall(r"\{([a-z:]+)\}`(?:[^`<]*<)?([^`>]+)>?`", text):
         if role == "doc":
