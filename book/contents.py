@@ -31,7 +31,7 @@ PARTS = {  # part: chapter: rules of the stages whose first notebook follows it
         "real_systems": [],
         "shifts": [],
     },
-    "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": []},
+    "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": [], "did_not_work": []},
     "Use": {"how_to_run": ["playground"], "your_machine": ["your_machine"], "api": [], "references": []},
 }
 

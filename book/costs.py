@@ -150,7 +150,7 @@ def paper_run(path: Path, measured: Path) -> str:
         f"{GPU_RATE / 1e12:.0f} · 10¹² operations a second (NVIDIA A100, bfloat16, data sheet). Starting kernels, "
         "decoding, scoring and the baselines come on top."
     )
-    words = f"Measured instead of assumed: {known}.\n" if (known := gpu_figures.hours(measured)) else ""
+    words = f"Extrapolated from measured steps: {known}.\n" if (known := gpu_figures.hours(measured)) else ""
     return f"{words}\n{table(pd.DataFrame(rows, columns=columns), caption, 'paper-run-table', 'lrrrr')}"
 
 

@@ -144,6 +144,8 @@ def paper_size(path: Path) -> str:
         change = effect(row["paper_size"] - row["quick"], *interval)
         rows.append((*key, percent(row["quick"]), percent(row["paper_size"]), change))
     where = "; ".join(dict.fromkeys(found["device"] + ", commit `" + found["commit"] + "`"))
+    if found["device"].nunique() == 1:
+        where += "; `quick` was trained again on it, so its figures are not those of its stored run"
     steps = found.groupby(["profile", "branch"], sort=False)["steps"].first()
     words = {"quick": "`quick`", "paper_size": "the paper's size"}
     counts = ", ".join(f"{count:,.0f} for the {key[1]} of {words[key[0]]}" for key, count in steps.items())

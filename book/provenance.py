@@ -235,7 +235,7 @@ def absent(frame: pd.DataFrame, settings, measured: Path) -> str:
     if not measured.is_file():
         lines.append("* Training on a GPU: not measured. {doc}`cost` says what is estimated instead.")
     elif missing := not_run(measured):
-        lines.append(f"* Not run on a GPU, though {{doc}}`cost` shows what was: {'; '.join(missing)}.")
+        lines.append(f"* Planned on a GPU and not run: {'; '.join(missing)}. {{doc}}`cost` shows what was run there.")
     if not measured.with_name(PAPER_SIZE).is_file():
         lines.append("* Networks of the paper's size: not trained, on no device.")
     return "\n".join(lines) or "Every machine type and row of the paper's table was run."

@@ -105,7 +105,7 @@ def pages(folder: Path) -> dict[str, str]:
     return {
         "generated/shifts_sets.md": sets(frame),
         "generated/shifts_attempts.md": attempts(frame),
-        "generated/shifts_kinds.md": families(kinds),
+        "generated/shifts_kinds.md": families(kinds, json.loads((folder / "kinds.record.json").read_text("utf-8"))),
         "generated/shifts_sounds.md": f"(shifts-sounds)=\n\n```{{raw}} html\n{players(sounds(), SECONDS).data}\n```\n",
     }
 
@@ -171,8 +171,13 @@ def attempts(frame: pd.DataFrame) -> str:
     return table(pd.DataFrame(rows, columns=columns), caption, "shifts-attempts", "lrrrr")
 
 
-def families(kinds: pd.DataFrame) -> str:
-    """AUC per family of faults of simple references and networks."""
+def families(kinds: pd.DataFrame, record: dict) -> str:
+    """AUC per family of faults of simple references and networks.
+
+    Args:
+        kinds: ``kinds.csv``.
+        record: What made it.
+    """
     names = [name for name in dict.fromkeys(kinds["family"]) if name != "all"]
     rows = []
     for (group, system), part in kinds.groupby(["group", "system"], sort=False):
@@ -183,7 +188,8 @@ def families(kinds: pd.DataFrame) -> str:
     columns = ["System", "Kind", *(f"{name} ({clips[name]})" for name in names), "Mean"]
     caption = (
         "AUC in per cent per family of faults of the synthetic machines (number of anomalous clips), mean over machine "
-        "types, sections and domains."
+        "types, sections and domains. Not the cars: synthetic machines, profile "
+        f"`{record['settings']['profile']}`, {day(record['date'])}, commit `{record['commit']}`."
     )
     return table(
         pd.DataFrame(rows, columns=columns),

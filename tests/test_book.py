@@ -903,7 +903,7 @@ def test_gpu_hours_are_measured_or_called_an_estimate(tmp_path):
     assert "next to the CPU in float64 | 2 of 3 |" in text and "next to float32 | not run |" in text
     assert "log-mel, next to the CPU | 1 of 1 |" in text
     assert "| x | 1,234 | 4.37 | 1,234 |" in text and "| b: gradient, float32 |" in text
-    assert "* Not run on a GPU, though {doc}`cost` shows what was: all, compiled." in provenance.absent(
+    assert "* Planned on a GPU and not run: all, compiled. {doc}`cost` shows what was run there." in provenance.absent(
         frame, params.load("paper"), tmp_path / "figures.csv"
     )
 
