@@ -99,7 +99,7 @@ def benchmarks(path: Path) -> str:
         for row in measured.itertuples()
     ]
     columns = ["Work", "Compared with", "Ours, ms", "The other, ms", "Ratio", "Aimed at", "Of the machine's limit, %"]
-    where = ", ".join(dict.fromkeys(measured["device"] + ", commit " + measured["commit"]))
+    where = ", ".join(dict.fromkeys(measured["device"] + ", commit `" + measured["commit"] + "`"))
     caption = f"Ours against a reference, median of alternating repeats; the ratio with its extremes. {where}."
     missed = (measured["ratio"] < measured["goal"]).sum()
     return f"{missed} of {len(measured)} rows miss the ratio that we aimed at.\n\n" + table(
@@ -117,7 +117,7 @@ def growth(path: Path) -> str:
         sizes, times = (" / ".join(f"{value:,.0f}" for value in values) for values in (seconds.index, 1000 * seconds))
         memory = " / ".join(f"{value / 2**30:.2f}" for value in peak)
         rows.append((work, sizes, times, f"{slope:.2f}", memory))
-    where = ", ".join(dict.fromkeys(measured["device"] + ", commit " + measured["commit"]))
+    where = ", ".join(dict.fromkeys(measured["device"] + ", commit `" + measured["commit"] + "`"))
     caption = (
         f"Medians of {measured['repeat'].nunique()} repeats. Growth is the slope of seconds over size, both as "
         "logarithms: 1 is proportional. GiB is the peak of a process, libraries and mapped recordings included. "

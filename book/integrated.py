@@ -84,11 +84,11 @@ def values(folder: Path) -> dict[str, str]:
     record = json.loads((folder / f"{ABLATIONS}.record.json").read_text(encoding="utf-8"))
     texts = {
         "seeds": str(len(record["settings"]["seeds"])),
-        "commit": record["commit"],
+        "commit": f"`{record['commit']}`",
         "day": day(record["date"]),
     }
     judgement = json.loads((folder / f"{JUDGED}.record.json").read_text(encoding="utf-8"))
-    texts |= {"judged_commit": judgement["commit"], "judged_day": day(judgement["date"])}
+    texts |= {"judged_commit": f"`{judgement['commit']}`", "judged_day": day(judgement["date"])}
     quick = params.load("quick")
     for name, training in (("integrated", quick.integrated.training), ("ae", quick.autoencoder.training)):
         texts[f"{name}_budget"] = f"{training.steps} steps of {training.batch_size} clips"

@@ -55,7 +55,7 @@ def values(folder: Path) -> dict[str, str]:
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     return texts | {
         "day": day(record["date"]),
-        "commit": record["commit"],
+        "commit": f"`{record['commit']}`",
         "long_level": typeset(f"{record['level_of_long']} dB"),
     }
 

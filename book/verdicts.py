@@ -43,7 +43,8 @@ GAINS = re.compile(r"gain of (.+) over (.+)")
 """one of the two terms of a test that compares the gains of two rows over others"""
 LABELS = (
     "The verdict comes from the *cross-fitted* effect, in bold; *development* and *fixed* do not enter it, and by "
-    "*fixed* a difference of two gains has no interval."
+    "*fixed* a difference of two gains has no interval. An effect by *fixed* is left out where a row needs labels or "
+    "no such difference was stored."
 )
 ABSENT = (np.nan,) * 3
 
