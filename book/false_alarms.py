@@ -7,7 +7,7 @@ from tables import table
 
 from asdlib.detector import Detector, calibration, cutting
 
-RECORDINGS = (20, 40, 80, 100, 200, 400)
+RECORDINGS = (20, 40, 60, 80, 100, 200, 400)
 """numbers of recordings in the table of rates"""
 RATE = Detector().false_alarm_rate
 """unless another is asked for"""

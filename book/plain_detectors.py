@@ -28,6 +28,7 @@ def values(folder: Path) -> dict[str, str]:
         "level_limit": f"{level.LIMIT:g} dB",
         "held_out": f"{100 * cutting.HELD_OUT:g} %",
         "fewest": str(cutting.FEWEST),
+        "enough_target": str(cutting.ENOUGH_TARGET),
         "few_files": str(survey.FEW_FILES),
         "least": str(RULE[0]),
         "last": str(RULE[1]),

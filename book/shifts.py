@@ -106,7 +106,9 @@ def pages(folder: Path) -> dict[str, str]:
         "generated/shifts_sets.md": sets(frame),
         "generated/shifts_attempts.md": attempts(frame),
         "generated/shifts_kinds.md": families(kinds, json.loads((folder / "kinds.record.json").read_text("utf-8"))),
-        "generated/shifts_sounds.md": f"(shifts-sounds)=\n\n```{{raw}} html\n{players(sounds(), SECONDS).data}\n```\n",
+        # An anchor of its own, since a label before raw HTML is lost in the page.
+        "generated/shifts_sounds.md": "(shifts-sounds)=\n\n```{raw} html\n"
+        f'<span id="shifts-sounds"></span>\n{players(sounds(), SECONDS).data}\n```\n',
     }
 
 

@@ -72,7 +72,9 @@ def shown(notebooks: Mapping[Executed, nbformat.NotebookNode], run: Run, source:
             if figure:
                 text = _figure(about["name"], cell, alt, caption, folder)
             else:
-                text = f"({about['name']})=\n\n{_html(about['name'], cell, caption)}"
+                # A label before raw HTML is lost in the page, so the anchor is a part of the HTML, too.
+                anchor = f'```{{raw}} html\n<span id="{about["name"]}"></span>\n```\n\n'
+                text = f"({about['name']})=\n\n{anchor}{_html(about['name'], cell, caption)}"
                 first = _html(about["name"], cell, caption, most=1)
                 (folder / f"{about['name']}-first.md").write_text(first, encoding="utf-8")
             (folder / f"{about['name']}.md").write_text(text, encoding="utf-8")

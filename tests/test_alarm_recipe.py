@@ -86,3 +86,5 @@ def test_the_alarm_hook_mails_once_when_enough_of_the_latest_recordings_are_anom
     changed = [f"{name} changed by +20 dB" for name in ("level", "response")] * 6
     assert tell(*hook, ["normal"] * last + changed)[2:] == ["Check the microphone of the pump to maintenance"]
     assert tell(*hook, ["error"])[3:] == ["A recording of the pump cannot be judged to maintenance"]
+    again = ["anomaly"] * last + ["error", "anomaly"] * 3
+    assert tell(*hook, again)[4:] == [odd], "one mail of each kind, however they alternate"

@@ -13,7 +13,7 @@ def test_a_row_without_choice_has_a_mark_of_its_own_and_colours_are_explained():
     table = pd.DataFrame(rows, columns=["row", "selection", "value", "low", "high"])
     figure = evaluation.intervals(table)
     words = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert words == ["no choice", "development", "cross-fitted", "fixed", *evaluation.PARTS.values()]
+    assert words == ["selects nothing", "development", "cross-fitted", "fixed", *evaluation.PARTS.values()]
     assert len(set(evaluation.MARKERS.values())) == 4
     marks = {
         (round(line.get_xdata()[0]), line.get_marker()) for line in figure.axes[0].lines if len(line.get_xdata()) == 1

@@ -15,26 +15,32 @@ from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 from asdlib.plots import style
 
 
-def normal(held_out: pd.DataFrame, verdicts: pd.DataFrame) -> Figure:
-    """Plot scores of the held-out normal clips with the threshold, and those of judged recordings as ticks below.
+def normal(held_out: pd.DataFrame, threshold: float, verdicts: pd.DataFrame) -> Figure:
+    """Plot scores of the held-out normal clips, and those of judged recordings as ticks below, minus their thresholds.
 
     Args:
         held_out: Scores of the held-out clips, the attribute ``held_out_`` of a detector.
-        verdicts: One row per judged recording, with ``score``, ``threshold`` and ``anomaly``.
+        threshold: The threshold among them, minus the attribute ``offset_``.
+        verdicts: One row per judged recording, with ``verdict``, ``score``, ``threshold`` and ``anomaly``.
     """
     style.use()
     figure, axis = plt.subplots(figsize=(8, 3.5))
-    scores = held_out[held_out["branch"] == "ensemble"]
-    sns.histplot(scores, x="score", bins=20, color=style.NORMAL, ax=axis, label="held-out normal clips")
-    for anomaly, colour in ((False, style.SOURCE), (True, style.ANOMALY)):
-        chosen = verdicts.loc[verdicts["anomaly"] == anomaly, "score"]
-        label = f"judged {'an anomaly' if anomaly else 'normal'}"
-        axis.plot(chosen, np.full(len(chosen), -0.3), "|", color=colour, markersize=12, label=label)
-    for number, threshold in enumerate(sorted(set(verdicts["threshold"]))):
-        axis.axvline(threshold, color="black", linestyle="--", label=None if number else "threshold")
-    if verdicts["score"].max() > 20:
-        _compress(axis.xaxis, axis.set_xscale)
-    axis.set(xlabel="score of the ensemble", ylabel="clips")
+    scores = held_out.loc[held_out["branch"] == "ensemble", "score"] - threshold
+    sns.histplot(x=scores, bins=20, color=style.NORMAL, ax=axis, label="held-out normal clips")
+    changed = verdicts["verdict"].str.contains("changed")
+    kinds = [(~(changed | verdicts["anomaly"]), style.SOURCE, "judged normal")]
+    kinds += [
+        (verdicts["anomaly"], style.ANOMALY, "judged an anomaly"),
+        (changed, style.TARGET, "level or response changed"),
+    ]
+    excess = verdicts["score"] - verdicts["threshold"]
+    for chosen, colour, label in kinds:
+        if chosen.any():
+            axis.plot(excess[chosen], np.full(chosen.sum(), -0.3), "|", color=colour, markersize=12, label=label)
+    axis.axvline(0, color="black", linestyle="--", label="threshold")
+    if excess.max() > 20:
+        axis.set_xscale("symlog", linthresh=5)
+    axis.set(xlabel="score of the ensemble minus threshold", ylabel="clips")
     axis.yaxis.get_major_locator().set_params(integer=True)
     axis.legend()
     return figure
