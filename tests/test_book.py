@@ -1185,3 +1185,26 @@ def test_the_answers_on_the_real_toy_cars_follow_from_made_up_tables():
     ]
     found = real_answers.deviations(pd.DataFrame(rows, columns=["system", "than", "domain", "value"]))
     assert found == pytest.approx({"variants": 0.1, "candidates": 0.2 / 2**0.5})
+
+
+def test_gains_of_fine_tuning_count_candidates_that_have_every_score():
+    rows = [
+        ("classifier/a/w50_mean", "classifier/a/source_model", 0.01),
+        ("classifier/a/mahalanobis", "classifier/a/source_mahalanobis", -0.01),
+        ("classifier/b/mahalanobis", "classifier/b/source_mahalanobis", 0.01),
+        ("classifier/a/w50_mean", real_compared.REFERENCE, 0.01),
+    ]
+    frame = pd.DataFrame(rows, columns=["system", "than", "difference_low"]).assign(domain="target")
+    texts = real_compared.helped(frame)
+    assert texts == {"finetuning_helps_mahalanobis": "0 of 1", "finetuning_helps_w50_mean": "1 of 1"}
+
+
+def test_rates_in_the_target_are_the_lowest_and_the_highest_of_the_sections(tmp_path):
+    columns = ["row", "selection", "machine", "section", "domain", "inside", "false_alarms", "recall"]
+    rows = [
+        ("mix+", "fixed", "ToyCar", "00", "target", "", 0.0, 0.1),
+        ("mix+", "fixed", "ToyCar", "01", "target", "", 0.0, 0.3),
+        ("mix+", "fixed", "ToyCar", "01", "source", "yes", 0.9, 0.9),
+    ]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "false_alarms.csv", index=False)
+    assert real.rates_in_target(tmp_path) == {"alarms_mix_plus": "0", "hits_mix_plus": "10 to 30"}
