@@ -1,5 +1,4 @@
-"""Say which change of the stored ablations gains most and which loses most, and whether the difference survives a
-correction for the number of intervals."""
+"""Say which change of the stored ablations gains most, which loses most, and whether that survives correction."""
 
 import pandas as pd
 from ablation_words import change_in_words
