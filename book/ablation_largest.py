@@ -1,4 +1,4 @@
-"""Say which change of the stored ablations gains most and which loses most, and whether the difference is decided."""
+"""Say which change of the stored ablations gains most, which loses most, and whether that survives correction."""
 
 import pandas as pd
 from ablation_words import change_in_words
@@ -37,19 +37,18 @@ def largest(frame: pd.DataFrame, confidence: float, extension: bool) -> str:
     for branch, part in frame.groupby("branch", sort=False):
         best, worst = (part.loc[number] for number in (part["difference"].idxmax(), part["difference"].idxmin()))
         if best["difference"] > 0:
-            parts.append(f"the largest gain of the {branch} is by {_described(best)}")
+            parts.append(f"* The largest gain of the {branch} is by {_described(best)}")
         if worst["difference"] < 0:
-            parts.append(f"the largest loss of the {branch} is by {_described(worst)}")
+            parts.append(f"* The largest loss of the {branch} is by {_described(worst)}")
     base = f"{'an extension, ' * extension}computed by an earlier version of this project"
-    text = "; ".join(parts)
-    return (
-        f"{text[:1].upper()}{text[1:]}. Differences are in percentage points from `base`, which is {base}; *decided* "
-        f"means that the interval excludes zero even if all {len(frame)} intervals share the error."
+    return "\n".join(parts) + (
+        f"\n\nDifferences are in percentage points from `base`, which is {base}. A difference *survives correction* if "
+        f"its interval excludes zero even if all {len(frame)} intervals share the error."
     )
 
 
 def _described(item: pd.Series) -> str:
-    decided = "decided" if item["wide_low"] > 0 or item["wide_high"] < 0 else "not decided"
+    survives = "survives" if item["wide_low"] > 0 or item["wide_high"] < 0 else "does not survive"
     difference = effect(*item[["difference", "low", "high"]])
     words = change_in_words(item["candidate"], item["change"])
-    return f"*{words}*, by the score `{item['variant']}` {difference}, {decided}"
+    return f"*{words}*, by the score `{item['variant']}` {difference}; it {survives} correction."

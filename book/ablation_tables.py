@@ -165,7 +165,7 @@ def _judged(item, above: str, below: str, neither: str) -> str:
 
 
 def verdict(frame: pd.DataFrame, confidence: float) -> str:
-    """Which changes are shown to lose or gain, by every score or by one only, and how many chance would decide."""
+    """Which changes are shown to lose or gain, by every score or by one only, and how many chance would show."""
     everything = frame[(frame["domain"] == "all") & (frame["change"] != "")]
     parts = []
     for branch, part in everything.groupby("branch", sort=False):
@@ -189,13 +189,13 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
         lines = [f"* {text}: {'; '.join(found[kind]) or 'none'}." for kind, text in headings.items()]
         parts.append(
             f"**The {branch}**, differences from `base` in points:\n\n" + "\n".join(lines) + "\n"
-            f"* Neither score decides {len(found['undecided'])} of {part['candidate'].nunique()} changes."
+            f"* Shown by neither score: {len(found['undecided'])} of {part['candidate'].nunique()} changes."
         )
     count = int((everything["low"] < everything["high"]).sum())
     return "\n\n".join(parts) + (
         f"\n\nEach interval is one of {count} at {100 * confidence:.0f} %, and nothing is corrected for their number. "
-        f"If no change had any effect, about {(1 - confidence) * count:.0f} of them would be decided by chance. Trust "
-        "the large effects."
+        f"If no change had any effect, about {(1 - confidence) * count:.0f} of them would be shown by chance. Trust "
+        "the large effects, and those that survive correction."
     )
 
 

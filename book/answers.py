@@ -39,10 +39,12 @@ def baselines(run: Run, settings, machine: str) -> str:
     places = []
     for domain in ("source", "target"):
         figures = table1.loc[(BASELINE_MOBILENET, "", "all", domain), ["value", "low", "high"]]
-        places.append(f"{_against_chance(*map(float, figures))} in the {domain} domain")
+        places.append((_place(*map(float, figures[1:])), f"{percent(figures.iloc[0])} % in the {domain} domain"))
+    (first, source), (second, target) = places
+    found = f"{first} ({source}, {target})" if first == second else f"{first} ({source}) and {second} ({target})"
     return (
         f"In the profile `{settings.profile}`, {' and '.join(parts)}{reason}. Over all machine types "
-        f"MobileNetV2 {' and '.join(places)}."
+        f"MobileNetV2 {found}."
     )
 
 
@@ -121,10 +123,13 @@ def classifier(run: Run, settings, machine: str) -> str:
 
 
 def _against_chance(value: float, low: float, high: float) -> str:
-    place = verdict(
+    return f"{_place(low, high)} ({percent(value)} %)"
+
+
+def _place(low: float, high: float) -> str:
+    return verdict(
         low - CHANCE, high - CHANCE, ("lies above chance", "lies below chance", "cannot be told from chance")
     )
-    return f"{place} ({percent(value)} %)"
 
 
 # Ensembles ------------------------------------------------------------------------------------------------------------

@@ -62,13 +62,14 @@ def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str
     figures = {
         "answering-map": (
             [*maps, panel],
-            f"Clips of {what}. Embeddings of the candidate `{candidate}` {stages}, and the ranks of the test clips by "
-            f"both branches. Look for anomalies among the normal clips in the last map: do they have low ranks by the "
+            f"Clips of {what}. Embeddings of the candidate `{candidate}` {stages}, on axes that are fitted without the "
+            "outliers of {numref}`embeddings-pca`, and the ranks of the test clips by both *fixed* ensembles. Look for "
+            "anomalies among the normal clips in the last map: do they have low ranks by the "
             f"classifier? {RANKS}",
         ),
         "answering-scores": (
             [panel, maps[-1]],
-            f"Clips of {what}. Both ensembles on the test clips, and the embeddings of `{candidate}`. Look for "
+            f"Clips of {what}. Both *fixed* ensembles on the test clips, and the embeddings of `{candidate}`. Look for "
             f"anomalies at the upper left, which only the classifier finds, and at the lower right, which only the "
             f"autoencoder finds. {RANKS}",
         ),

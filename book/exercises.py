@@ -142,7 +142,7 @@ def audit(run: Run, settings, machine: str) -> str:
 
 
 def ablations(run: Run, settings, machine: str) -> str:
-    """Which changes stay decided if the error is shared among all intervals, so that each is wider."""
+    """Which changes survive if the error is shared among all intervals, so that each is wider."""
     frame = pd.read_csv(ABLATIONS / "ablations.csv", keep_default_na=False)
     confidence = json.loads((ABLATIONS / "record.json").read_text(encoding="utf-8"))["settings"]["evaluation"][
         "confidence"
@@ -161,7 +161,7 @@ def ablations(run: Run, settings, machine: str) -> str:
         f"Then {len(kept)} do."
     )
     columns = ["Branch", "Change", "Score", "Difference, with the wider interval"]
-    caption = "What stays decided: mean differences over all domains in percentage points."
+    caption = "What survives the correction: mean differences over all domains in percentage points."
     return f"{words}\n\n{table(pd.DataFrame(rows, columns=columns), caption, align='lllr', widths='2 6 3 5')}"
 
 
@@ -193,7 +193,7 @@ def claims(run: Run, settings, machine: str) -> str:
 QUESTIONS: dict[str, tuple[str, Callable]] = {
     "data": ("How many training clips does a section have in the source, and how many in the target domain?", data),
     "baselines": (
-        "On which domain of the first machine type do the two networks beat the Mahalanobis distance?",
+        "In which domain of the first machine type do the two networks beat the Mahalanobis distance?",
         baselines,
     ),
     "autoencoder": ("Which way of pooling frames is best in each domain, and would you have guessed it?", autoencoder),
@@ -202,7 +202,7 @@ QUESTIONS: dict[str, tuple[str, Callable]] = {
     "one_model": ("In which cells is the one network shown to be better or worse than *mix*, fixed?", one_model),
     "table1": ("Which rows change their rank from *development* to *fixed*?", table1),
     "audit": ("What is the harmonic mean of the printed cells of *BC*?", audit),
-    "ablations": ("Which changes stay decided if the number of intervals is taken into account?", ablations),
+    "ablations": ("Which changes survive a correction for the number of intervals?", ablations),
     "claims": ("How many test clips would it take to decide what is undecided?", claims),
 }
 """chapter: question, and the function that answers it"""

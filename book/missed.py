@@ -19,7 +19,8 @@ SOUND, RECONSTRUCTION, POOLING, EMBEDDING, COMBINATION = PLACES = (
 MEANINGS = {
     SPECTRUM: f"*{SPECTRUM}*: how far the clip's mean over time lies from that of training clips, each band in "
     "units of their deviation",
-    MOMENT: f"*{MOMENT}*: the same of the clip's farthest frame, in units of the deviation of training frames",
+    MOMENT: f"*{MOMENT}*: how far the frame that deviates most lies from the mean of training frames, each band in "
+    "units of their deviation",
     "autoencoder": "AE ensemble",
     "classifier": "BC ensemble",
     "mix": "*mix* of both",
@@ -81,7 +82,7 @@ def verdict(heard: dict[str, list[str]]) -> str:
     """Say where a fault is lost, by the parts that hear it at each place.
 
     >>> verdict({})
-    'The fault is hidden in the sound itself: its log-mel stands out by neither measure, and no part hears it.'
+    'Neither simple measure of the log-mel shows the fault, and no part hears it.'
     >>> verdict({"sound": ["oddest moment"]})
     'The fault is lost in both networks: the plain log-mel shows it (oddest moment), but no score of theirs hears it.'
     >>> verdict({"pooling over time": ["max"], "embedding": ["mahalanobis"]})
@@ -99,7 +100,7 @@ def verdict(heard: dict[str, list[str]]) -> str:
             f"The fault is lost in both networks: the plain log-mel shows it ({listed(heard[SOUND])}), but no score of "
             "theirs hears it."
         )
-    return "The fault is hidden in the sound itself: its log-mel stands out by neither measure, and no part hears it."
+    return "Neither simple measure of the log-mel shows the fault, and no part hears it."
 
 
 def listed(names: list[str]) -> str:

@@ -42,6 +42,8 @@ def table1(
             f"also holds the interval. The best of each column and block is framed.{_explained(frame, selection)} A "
             "click on a domain sorts by that column."
         )
+        if compare and selection != "development":
+            caption += " The paper's figures and the differences are for orientation only: they are not comparable."
         rows = render_html.rows_as_html(frame, selection, machines, compare)
         selected = ":selected:\n" if number == 0 else ""
         parts.append(

@@ -152,7 +152,7 @@ def why(lower: dict[str, float], anomaly: bool) -> str:
     >>> why({"autoencoder": 0.4, "classifier": 0.5, "mean spectrum": 0.2, "oddest moment": 0.95}, True)
     'its oddest moment stands out, but neither branch hears it'
     >>> why({"autoencoder": 0.4, "classifier": 0.5, "mean spectrum": 0.2, "oddest moment": 0.3}, True)
-    'neither mean spectrum nor oddest moment stands out: its sound is like that of normal clips'
+    'neither mean spectrum nor oddest moment stands out, and neither branch hears it'
     >>> why({"autoencoder": 0.4, "classifier": 0.95, "mean spectrum": 0.2, "oddest moment": 0.3}, False)
     'no fault; the classifier objects'
     """
@@ -166,4 +166,4 @@ def why(lower: dict[str, float], anomaly: bool) -> str:
         return "both branches hear it" if hears[1:] else f"only the {hears[0]} hears it"
     if odd:
         return f"its {' and its '.join(odd)} {'stand' if odd[1:] else 'stands'} out, but neither branch hears it"
-    return f"neither {SPECTRUM} nor {MOMENT} stands out: its sound is like that of normal clips"
+    return f"neither {SPECTRUM} nor {MOMENT} stands out, and neither branch hears it"

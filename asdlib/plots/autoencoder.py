@@ -54,7 +54,7 @@ def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
                 axes[row, 0].set_ylabel(f"{rows[name]}\nmel band")
             if column == len(clips) - 1 and name in ("masked", "error"):
                 panels = axes[:3].ravel().tolist() if name == "masked" else axes[3].tolist()
-                figure.colorbar(image, ax=panels, label="dB" if name == "masked" else "reconstruction\n- input, dB")
+                figure.colorbar(image, ax=panels, label="dB" if name == "masked" else "reconstruction\n− input, dB")
         axes[-1, column].set_xlabel("time (s)")
     return figure
 

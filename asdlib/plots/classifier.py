@@ -36,7 +36,9 @@ def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int =
             axis.set_visible(False)
         for axis, index in zip(line, chosen, strict=False):
             picture = axis.imshow(images[index], cmap=SPECTROGRAM, vmin=low, vmax=high)
-            axis.set_title(f"{name}: label {labels[index]:.2f}", fontsize="small")
+            other = {"normal": "outlier", "outlier": "normal"}.get(name)
+            mixed = f", mostly {other}" if other and abs(labels[index] - (name == "normal")) > 0.5 else ""
+            axis.set_title(f"{name}{mixed}: label {labels[index]:.2f}", fontsize="small")
             axis.grid(False)
         line[0].set_ylabel("mel band")
     figure.supxlabel("frame", fontsize="medium")

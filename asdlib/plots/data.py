@@ -36,7 +36,7 @@ def pairs(examples: Mapping[str, tuple[Example, Example]]) -> Figure:
             above.set(title=f"{name}\n{example.title}", xlim=(0, seconds), xticklabels=[])
             extent = (0, seconds, 0, example.decibel.shape[1])
             image = below.imshow(example.decibel.T, cmap=SPECTROGRAM, vmin=low, vmax=high, extent=extent)
-            below.set(xlabel="time in s")
+            below.set(xlabel="time (s)")
             below.grid(False)
         axes[2 * index, 0].set_ylabel("amplitude")
         axes[2 * index + 1, 0].set_ylabel("mel band")
@@ -58,7 +58,7 @@ def kinds(examples: Sequence[Example]) -> Figure | None:
         axis.grid(False)
     for axis in axes.flat[len(examples) :]:
         axis.set_axis_off()
-    figure.supxlabel("time in s", fontsize="medium")
+    figure.supxlabel("time (s)", fontsize="medium")
     figure.supylabel("mel band", fontsize="medium")
     figure.colorbar(image, ax=axes, label="dB", shrink=0.5)
     return figure
