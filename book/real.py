@@ -149,4 +149,4 @@ def stored_false_alarms(folder: Path) -> str:
     path = folder / "false_alarms.csv"
     if not path.is_file():
         return "The stored run is from before training clips were scored out of sample, so it states no rate."
-    return tables.false_alarms(false_alarms.read(path), "real-false-alarms")
+    return tables.false_alarms(false_alarms.read(path), "real-false-alarms-table")

@@ -172,7 +172,7 @@ def colours() -> str:
 
 
 # Decisions and health -------------------------------------------------------------------------------------------------
-def false_alarms(frame: pd.DataFrame, name: str = "false-alarms") -> str:
+def false_alarms(frame: pd.DataFrame, name: str = "false-alarms-table") -> str:
     """Rates of false alarms, aimed at, stated and measured: how often inside by row, then every section and domain."""
     stated = frame[frame["inside"].isin(["yes", "no"])]
     if stated.empty:
@@ -202,7 +202,7 @@ def false_alarms(frame: pd.DataFrame, name: str = "false-alarms") -> str:
         "Every section and domain: the rate of false alarms that is aimed at, the interval stated for it, and the rate "
         "measured on normal test clips; the share of anomalies found (hits); per cent."
     )
-    whole = table(shown, caption, f"{name}-table", "llllrrrlrrr")
+    whole = table(shown, caption, name, "llllrrrlrrr")
     return f"{summary}\n\n::::{{dropdown}} Every section and domain\n{whole}::::\n"
 
 

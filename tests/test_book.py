@@ -605,7 +605,7 @@ def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
         assert part in lines["BC"], part
     assert 'class="best"' in lines["BC"] and ">−6.82<" in lines["AE"] and "not run" in lines["AE"]
     assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]
-    assert tab.index("The paper&#x27;s method") < tab.index("Our extensions")
+    assert tab.index("The paper&#x27;s rows") < tab.index("Our extensions")
     assert "ToyCar" not in table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], compare=False)
     assert "best of each column and block is framed" in tab and "undefined here" not in text
 
@@ -928,7 +928,8 @@ def test_the_papers_size_is_shown_or_called_not_trained(tmp_path):
         "| fixed | 60.00 | 65.00 | +5.00 (−1.00 to +11.00) |" in text
         and "| development | 70.00 | 65.00 | −5.00 |" in text
     )
-    assert "an H100, commit `abc`; one seed" in text and "500 for the autoencoder of `quick`" in text
+    assert "an H100, commit `abc`; `quick` was trained again on it" in text and "; one seed." in text
+    assert "500 for the autoencoder of `quick`" in text
     assert "size: not trained" not in provenance.absent(frame, params.load("paper"), tmp_path / "figures.csv")
 
 
