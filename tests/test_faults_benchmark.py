@@ -13,7 +13,7 @@ from asdlib.detector import Detector
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks" / "faults")]
 
 import plain_alarms  # noqa: E402
-import real  # noqa: E402
+import real_faults  # noqa: E402
 import run  # noqa: E402
 import sounds  # noqa: E402
 import summary  # noqa: E402
@@ -130,9 +130,9 @@ def test_alarms_of_simpler_detectors_are_counted_under_each_condition(fitted):
 
 def test_real_faults_are_summarised_by_area_lead_and_alarms():
     table = pd.DataFrame({"fault": [False, False, True, True], "ensemble alarm": [True, False, True, True]})
-    table[list(real.SYSTEMS)] = np.tile(np.arange(1, 5)[:, None], len(real.SYSTEMS))
+    table[list(real_faults.SYSTEMS)] = np.tile(np.arange(1, 5)[:, None], len(real_faults.SYSTEMS))
     table["networks"], table["autoencoder"], table[plain_alarms.ALONE] = [1, 2, 4, 3], [1, 3, 2, 4], [4, 3, 2, 1]
-    found = real.summarise(table).set_index("system")
+    found = real_faults.summarise(table).set_index("system")
     assert found["auc"].head(4).tolist() == [1, 1, 0.75, 1] and found.loc[plain_alarms.ALONE, "auc"] == 0
     assert found.loc["detector", ["found", "faults", "false_alarms", "normals"]].tolist() == [2, 2, 1, 2]
     assert found.loc[plain_alarms.ALONE, ["lead", "low", "high"]].tolist() == [1, 1, 1]

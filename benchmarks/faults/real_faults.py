@@ -1,4 +1,4 @@
-"""Judge real faults, those of a toy car: ``real.py --detector FOLDER --cars DATA --out FOLDER``.
+"""Judge real faults, those of a toy car: ``real_faults.py --detector FOLDER --cars DATA --out FOLDER``.
 
 ``FOLDER`` of ``--detector`` keeps the fitted detector; ``DATA`` is the data set of toy cars (:mod:`fit`). The simpler
 detectors have learnt from the same recordings, and their thresholds are set in the same way (:mod:`plain_alarms`).
