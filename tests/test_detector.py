@@ -171,7 +171,7 @@ def test_held_out_clips_are_normalised_by_themselves(detector, home):
     samples = judge.stored.facts.samples(judge.stored.settings.data.sample_rate)[0]
     reference = judge.stored.reference[judge.key(code, "source", samples)]
     np.testing.assert_allclose(stored, combine_together(reference, judge.by)[ENSEMBLE])
-    for row, verdict in enumerate(verdicts):  # a held-out clip that is judged again stands beside itself
+    for row, verdict in enumerate(verdicts):  # judged again, a held-out clip is compared with itself, too
         assert verdict.score == pytest.approx(verdict.held_out[ENSEMBLE][row], abs=1e-6)
         assert "held_out" not in verdict.as_dict()
 
