@@ -126,7 +126,11 @@ def _measured(folder: Path) -> dict[str, str]:
 
 
 def _share(part: float, of: float) -> str:
-    return f"{part:.0f} of {of:.0f}" if of else BLANK
+    return f"{part:.0f} of {of:.0f}" if of and pd.notna(part) else BLANK
+
+
+def _shares(counts: pd.DataFrame, column: str, of: str) -> list[str]:
+    return [_share(part, whole) for part, whole in zip(counts[column], counts[of], strict=True)]
 
 
 def _kinds(kinds: pd.DataFrame, record: dict) -> str:
@@ -168,13 +172,9 @@ def _long(long: pd.DataFrame, record: dict) -> str:
 
 def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
     part = alarms[alarms["group"].isin(["normal", "harmless"])]
-    shown = pd.DataFrame({"Change": part["condition"]})
-    for title, column in (
-        ("This detector", "alarms"),
-        ("It names a change", "named"),
-        *((_title(name), name) for name in SIMPLER),
-    ):
-        shown[title] = [_share(row[column], row["recordings"]) for _, row in part.iterrows()]
+    columns = {"This detector": "alarms", "It names a change": "named", **{_title(name): name for name in SIMPLER}}
+    shares = {title: _shares(part, column, "recordings") for title, column in columns.items()}
+    shown = pd.DataFrame({"Change": part["condition"], **shares})
     caption = (
         "Alarms on the same normal recordings after a change that is not a fault; the aim is "
         f"{100 * record['false_alarm_rate']:.0f} % of false alarms. A tilt is in dB per octave, a filter of first "
@@ -187,15 +187,11 @@ def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
 def _places(alarms: pd.DataFrame, record: dict, simpler: dict) -> str:
     part = alarms[alarms["group"].isin(["fault", "long"])]
     part = part.groupby("condition", sort=False).sum(numeric_only=True).reset_index()
-    shown = pd.DataFrame({"Fault": part["condition"]})
-    for title, column, of in (
-        ("This detector", "alarms", "recordings"),
-        *((_title(name), name, "recordings") for name in SIMPLER),
-        ("It names a change", "named", "recordings"),
-        ("Faults hit", "faults_hit", "faults"),
-        ("Spans that hit", "spans_right", "spans"),
-    ):
-        shown[title] = [_share(row[column], row[of]) for _, row in part.iterrows()]
+    columns = {"This detector": "alarms", **{_title(name): name for name in SIMPLER}, "It names a change": "named"}
+    shares = {title: _shares(part, column, "recordings") for title, column in columns.items()}
+    shares["Faults hit"] = _shares(part, "faults_hit", "faults")
+    shares["Spans that hit"] = _shares(part, "spans_right", "spans")
+    shown = pd.DataFrame({"Fault": part["condition"], **shares})
     caption = (
         "Alarms over all levels, and where known whether the spans of this detector lie on the fault, in time and "
         f"frequency. The long recordings are {record['long_windows']} of the others in a row, and their faults have "
@@ -216,8 +212,8 @@ def _real(folder: Path) -> str:
     shown["The detector's lead"] = [
         BLANK if row.system == "detector" else effect(row.lead, row.low, row.high) for row in real.itertuples()
     ]
-    for title, column, of in (("Faults found", "found", "faults"), ("False alarms", "false_alarms", "normals")):
-        shown[title] = [BLANK if pd.isna(row[column]) else _share(row[column], row[of]) for _, row in real.iterrows()]
+    shown["Faults found"] = _shares(real, "found", "faults")
+    shown["False alarms"] = _shares(real, "false_alarms", "normals")
     caption = (
         f"Real faults of one toy car, re-synthesised, without a change of conditions: AUC in per cent, the detector's "
         f"lead in points with its 95 % interval over recordings, and verdicts at thresholds for "

@@ -24,7 +24,8 @@ def scores(reference: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
         axis.plot([item.threshold] * 2, [row - 0.38, row + 0.38], color="grey", linestyle="--")
         shade = COLOURS["anomaly" if item.score > item.threshold else "normal"]
         axis.scatter(item.score, row, s=140, marker="X", color=shade, edgecolors="black", zorder=3)
-        axis.annotate(item.verdict, (item.score, row), (0, 10), textcoords="offset points", ha="center")
+        box = {"facecolor": axis.get_facecolor(), "edgecolor": "none", "pad": 1}  # keeps the threshold out of the words
+        axis.annotate(item.verdict, (item.score, row), (0, 10), textcoords="offset points", ha="center", bbox=box)
     axis.set_yticks(range(len(verdict)), verdict["system"])
     axis.set(xlabel="score: deviations from the mean of the held-out clips (dashed: threshold)")
     axis.set(ylim=(len(verdict) - 0.4, -0.6))
