@@ -26,6 +26,9 @@ def test_optimism_is_drawn_as_bars_and_not_as_intervals():
     axis = evaluation.optimism(table).axes[0]
     assert [bar.get_width() for bar in axis.patches] == pytest.approx([-1.0, 2.0]), "from below"
     assert [label.get_text() for label in axis.get_yticklabels()] == ["BC", "AE"] and len(axis.lines) == 1
+    extended = pd.DataFrame({"row": ["AE", "BC", "mix+"], "difference": [0.02, -0.01, 0.03]})
+    line = evaluation.optimism(extended).axes[0].lines[-1]
+    assert list(line.get_ydata()) == [0.5, 0.5], "between the extension, at 0, and the paper's rows"
 
 
 def test_correlations_can_be_read_in_each_cell():

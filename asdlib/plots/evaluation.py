@@ -77,6 +77,8 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
 def optimism(table: pd.DataFrame) -> Figure:
     """Plot how much of each row's figure is due to selection, as bars: there is no interval.
 
+    The paper's rows are above a line, and our extensions below it.
+
     Args:
         table: Columns ``row, difference``.
     """
@@ -84,6 +86,8 @@ def optimism(table: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(8, 1.2 + 0.4 * len(rows)))
     axis.barh(range(len(rows)), 100 * table["difference"].to_numpy()[::-1], color=[colour(row) for row in rows])
     axis.axvline(0, color="grey", linewidth=0.8)
+    if extensions := sum(block_of(row) != next(iter(BLOCKS)) for row in rows):
+        axis.axhline(extensions - 0.5, color="black", linewidth=1)
     axis.set_yticks(range(len(rows)), rows)
     axis.set(xlabel="development minus cross-fitted, in percentage points", ylim=(-0.6, len(rows) - 0.4))
     return figure
@@ -125,6 +129,7 @@ def claims(table: pd.DataFrame) -> Figure:
     handles = [
         Line2D([], [], color=shade, marker=marker, linestyle="", label=verdict)
         for verdict, (shade, marker) in VERDICTS.items()
+        if (table["verdict"] == verdict).any()
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
     return figure
