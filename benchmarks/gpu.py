@@ -55,7 +55,7 @@ TINY = {
     "autoencoder.scorer": {"copies": 2, "variants": ["median", "mean_of_max"]},
     "classifier.features": {"n_fft": 512, "hop_length": 512, "n_mels": 32},
     "classifier.images": {"frames": 32, "windows": 2},
-    "classifier.batches": {"batch_size": 8, "target_clips": 4},
+    "classifier.batches": {"batch_size": 8},
     "classifier.scorer": {"variants": ["w50_mean", "w50_max"]},
     "mobilenet.frames": 32,
 }

@@ -67,7 +67,7 @@ def project(folder: Path, further: tuple[tuple[str, str], ...] = (), changes=Non
         "features": {"n_fft": 256, "hop_length": 128, "n_mels": 32},
         "images": {"frames": 32, "windows": 3},
         "model": {"backbone": "test_resnet"},
-        "batches": {"batch_size": 8, "target_clips": 2},
+        "batches": {"batch_size": 8},
         "training": {"steps": 6, "finetune_steps": 4},
         "scorer": {"batch_size": 3},
     }

@@ -24,7 +24,7 @@ PROFILE = {
         "features": {"n_fft": 512, "hop_length": 256, "n_mels": 32},
         "images": {"frames": 48, "windows": 2},
         "model": {"backbone": "test_resnet"},
-        "batches": {"batch_size": 8, "target_clips": 2},
+        "batches": {"batch_size": 8},
         "training": {"steps": 8, "finetune_steps": 4},
     },
     "classifier_candidates": {"base": {}, "dataset": {"batches": {"negatives": "dataset"}}},

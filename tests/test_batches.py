@@ -15,6 +15,7 @@ from asdlib.classifier.positives_and_negatives import group_clips, held_out_clip
 from asdlib.classifier.waveform_normalisation import measure_normalisation
 from asdlib.classifier.windows import cut_windows, read_window
 from asdlib.errors import ModelError
+from asdlib.paths import project_root
 from asdlib.training import generator
 
 COUNTS = {
@@ -35,7 +36,7 @@ def make(machine="fan", section="00", samples=1000, value=None, frames=3, counts
         origin="extension",  # some batches leave Mixup out
         features={"hop_length": 100},
         images={"frames": frames},
-        batches={"batch_size": 8, "target_clips": 4} | options,
+        batches={"batch_size": 8, "target_share": 0.5} | options,
     )
     clips = [group for part in counts.values() for group in group_clips(waveforms(part, samples, value))]
     return Batches(branch, clips, machine, section)
@@ -43,7 +44,7 @@ def make(machine="fan", section="00", samples=1000, value=None, frames=3, counts
 
 def constants() -> Batches:
     """Create batches of clips that hold one constant for each machine, section and domain."""
-    return make(value=lambda *key: VALUES[key], target_clips=2)
+    return make(value=lambda *key: VALUES[key], target_share=0.25)
 
 
 def test_a_batch_is_a_function_of_seed_and_step_only():
@@ -70,7 +71,7 @@ def test_a_batch_is_a_function_of_seed_and_step_only():
 @settings(max_examples=30, deadline=None)
 def test_composition(half, targets, alpha, seed):
     targets = min(targets, half)
-    batches = make(value=lambda *key: VALUES[key], batch_size=2 * half, target_clips=targets, mixup=alpha)
+    batches = make(value=lambda *key: VALUES[key], batch_size=2 * half, target_share=targets / (2 * half), mixup=alpha)
     for draw, wanted in ((batches.source, 0), (batches.finetuning, targets)):
         batch = draw(generator(seed))
         kinds = collections.Counter(batch.kind)
@@ -83,6 +84,16 @@ def test_composition(half, targets, alpha, seed):
         assert (batch.share[pure] == 1).all() and (batch.label.numpy()[pure] == 1).all()
         if not alpha:
             assert (batch.share == 1).all() and batch.label.sum() == half
+
+
+@pytest.mark.parametrize("profile", sorted(path.stem for path in (project_root() / "params").glob("*.yaml")))
+def test_every_profile_fine_tunes_with_as_many_target_clips_as_source_clips(profile):
+    """Sec. 2.2: 64 clips a step, 1:1 normal and outlier, 16 of them target or pseudo-target clips."""
+    chosen = params.load(profile).classifier.batches
+    assert chosen.target_clips * 4 == chosen.batch_size
+    kinds = collections.Counter(make(**chosen.model_dump()).finetuning(generator(0)).kind)
+    assert kinds["normal"] == kinds["target"] + kinds["pseudo-target"] == chosen.target_clips
+    assert kinds["outlier"] == chosen.batch_size // 2
 
 
 def test_mixtures_have_the_right_partners():
@@ -201,8 +212,8 @@ def test_clear_errors():
         make("crane", counts=COUNTS | {"crane": {("crane", "00", "source"): 1}}, negatives="dataset")
     with pytest.raises(ModelError, match="section 00 of ToyCar has no target training clips"):
         make("ToyCar").finetuning(generator(0))
-    with pytest.raises(ValueError, match=r"target_clips \(5\) must be at most half of batch_size \(8\)"):
-        make(target_clips=5)
+    with pytest.raises(ValueError, match=r"target_share\s+Input should be less than or equal to 0\.5"):
+        make(target_share=0.6)
 
 
 def test_a_machine_of_one_section_takes_all_outliers():
@@ -232,7 +243,13 @@ def test_shifted_clips_take_the_place_of_pseudo_target_clips():
     branch = params.Classifier(
         features={"hop_length": 100},
         images={"frames": 3},
-        batches={"batch_size": 16, "target_clips": 8, "mixup": 0, "negatives": "machine", "pseudo_target_by": "shift"},
+        batches={
+            "batch_size": 16,
+            "target_share": 0.5,
+            "mixup": 0,
+            "negatives": "machine",
+            "pseudo_target_by": "shift",
+        },
         origin="extension",
     )
     clips = group_clips(waveforms(COUNTS["fan"], value=lambda *key: VALUES[key]))

@@ -153,7 +153,7 @@ def test_no_step_of_the_classifier_waits_for_the_device(monkeypatch, tmp_path, s
         "features": {"n_fft": 256, "hop_length": 128, "n_mels": 16},
         "images": {"frames": 32},
         "model": {"backbone": "test_resnet", "dropout": 0.2},
-        "batches": {"batch_size": 8, "target_clips": 4, "noise": 0.5, "volume": 0.5},
+        "batches": {"batch_size": 8, "noise": 0.5, "volume": 0.5},
         "ddcsad": {"weight": 0.1},
     }
     settings = params.Classifier.model_validate(params.merge(values, change))

@@ -302,7 +302,7 @@ def test_candidates_that_differ_in_the_scorer_share_one_training():
         ("autoencoder", {"specaugment": {"frequency_masks": 0}}, "specaugment.frequency_masks is 0"),
         ("autoencoder", {"specaugment": {"dropout": 0.0}}, "specaugment.dropout is 0.0"),
         ("autoencoder", {"model": {"section_regression": False}}, "model.section_regression is false"),
-        ("classifier", {"batches": {"target_clips": 0}}, "batches.target_clips is 0"),
+        ("classifier", {"batches": {"target_share": 0}}, "batches.target_share is 0.0"),
         ("classifier", {"ddcsad": {"weight": 0.0}}, "ddcsad.weight is 0.0"),
         ("classifier", {"batches": {"mixup": 0.0}}, "batches.mixup is 0.0"),
         ("classifier", {"training": {"finetune_steps": 0}}, "training.finetune_steps is 0"),

@@ -30,17 +30,12 @@ COLUMNS = ["branch", "candidate", "variant", "than", "change", "domain"]
 FIGURES = ["seeds", "value", "deviation", "difference", "difference_deviation", "low", "high"]
 
 
-def paper_variant(branch: str, variants: list[str]) -> str:
-    """Return the first of the paper's variants (:mod:`asdlib.origin`)."""
-    return origin.first(branch, variants, origin.PAPER)
-
-
 def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
     """Compare candidates over runs that differ only in the seed, and write ``ablations.csv`` to the first run.
 
-    Every other candidate is compared with the first candidate, both by the first variant in the settings and by the
-    paper's variant. Every variant of the first candidate is compared with its paper variant; that one's own row, with
-    differences of zero, holds the figures of the reference.
+    Every other candidate is compared with the first candidate, both by the first of the paper's variants and by the
+    first of the extensions' (:func:`asdlib.origin.first`). Every variant of the first candidate is compared with that
+    of the paper, whose own row, with differences of zero, holds the figures of the reference.
 
     Args:
         runs: Run folders in which all candidates are scored (``python -m asdlib reproduce scores``).
@@ -85,11 +80,11 @@ def comparisons(settings) -> Iterator[tuple[str, str, str, str]]:
     for branch in BRANCHES:
         base, *others = getattr(settings, f"{branch}_candidates")
         variants = settings.candidate(branch, base).scorer.variants
-        paper = paper_variant(branch, variants)
+        paper, ours = (origin.first(branch, variants, whose) for whose in (origin.PAPER, origin.EXTENSION))
         for variant in variants:
             yield branch, base, variant, f"{base}/{ALSO_AGAINST.get(variant, paper)}"
         for candidate in others:
-            for variant in dict.fromkeys([variants[0], paper]):
+            for variant in dict.fromkeys([paper, ours]):
                 yield branch, candidate, variant, f"{base}/{variant}"
 
 

@@ -85,21 +85,17 @@ class ClassifierBatches(Strict):
     """probability of a volume change"""
     volume_range: Annotated[float, Field(ge=0)] = 10.0
     """largest volume change up or down, in dB"""
-    target_clips: Count = 16
-    """target and pseudo-target clips per fine-tuning step"""
+    target_share: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+    """share of target and pseudo-target clips in a fine-tuning step, half of which is normal clips: 16 of 64 clips"""
     pseudo_target_by: PseudoTargetBy = "mixup"
     """how pseudo-target clips are made: by Mixup of target and source clips (the paper), or as shifted clips"""
     target_negatives: bool = True
     """whether fine-tuning also uses outliers of the target domain, so that the domain does not reveal the class"""
 
-    @model_validator(mode="after")
-    def _fits(self):
-        if self.target_clips > self.batch_size // 2:
-            raise ValueError(
-                f"target_clips ({self.target_clips}) must be at most half of batch_size ({self.batch_size}), "
-                "the number of normal clips"
-            )
-        return self
+    @property
+    def target_clips(self) -> int:
+        """Number of target and pseudo-target clips per fine-tuning step."""
+        return round(self.target_share * self.batch_size)
 
 
 class ClassifierTraining(Strict):
@@ -154,7 +150,7 @@ class Classifier(Branch):
             self,
             batches__pseudo_target_by=self.batches.pseudo_target_by == "shift",
             batches__mixup=self.batches.mixup == 0,
-            batches__target_clips=self.batches.target_clips == 0,
+            batches__target_share=self.batches.target_share == 0,
             scorer__target_from=self.scorer.target_from == "shifted",
             ddcsad__weight=self.ddcsad.weight == 0,
             training__finetune_steps=self.training.finetune_steps == 0,
