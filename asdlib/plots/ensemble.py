@@ -14,6 +14,8 @@ from asdlib.plots.style import COLOURS, DIFFERENCE, colour
 
 MOST = 15
 """systems of each branch that :func:`pool` shows"""
+SHORT = {"autoencoder/": "AE ", "classifier/": "BC "}
+"""names of the branches in labels, as in Table 1, so that the marks have room on a phone"""
 
 
 def pool(table: pd.DataFrame, extensions: Collection[str]) -> Figure:
@@ -27,17 +29,18 @@ def pool(table: pd.DataFrame, extensions: Collection[str]) -> Figure:
     branch = means.index.str.split("/").str[0]
     order = means.groupby(branch).tail(MOST).sort_values().index
     table = table[table["system"].isin(order)]
-    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.24 * len(order)))
+    figure, axis = plt.subplots(figsize=(5, 1.2 + 0.24 * len(order)))
     for domain, part in table.groupby("domain"):
         axis.scatter(100 * part["value"], order.get_indexer(part["system"]), color=COLOURS[domain], label=domain, s=28)
     axis.axvline(50, color="grey", linewidth=0.8)
-    names = [f"{system} +" if system in extensions else system for system in order]
+    names = [f"{_short(system)} +" if system in extensions else _short(system) for system in order]
     axis.set_yticks(range(len(order)), names, fontsize="small")
     for label in axis.get_yticklabels():
-        label.set_color("#2F7FAF" if label.get_text().startswith("autoencoder") else "#A8527F")
+        label.set_color("#2F7FAF" if label.get_text().startswith("AE") else "#A8527F")
     words = f"\n(best {MOST} of each branch, of {len(means)})" if len(means) > len(order) else ""
-    axis.set(xlabel=f"harmonic mean of AUC and pAUC in %{words}", ylim=(-0.7, len(order) - 0.3))
-    axis.legend(loc="lower right")
+    axis.set(ylim=(-0.7, len(order) - 0.3))
+    figure.supxlabel(f"harmonic mean of AUC and pAUC in %{words}", fontsize="medium")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
@@ -49,16 +52,17 @@ def agreement(table: pd.DataFrame) -> Figure:
     """
     names = list(dict.fromkeys([*table["first"], *table["second"]]))
     few = len(names) <= 10  # so that two digits can be read in each cell
+    labels = [_short(name) for name in names]
     side = 0.42 * len(names) if few else 4.0
-    figure, axes = plt.subplots(2, 1, figsize=(side + 3.4, 2 * side + 2.4), sharex=True)
+    figure, axes = plt.subplots(2, 1, figsize=(side + 2.8, 2 * side + 1.9), sharex=True)
     for axis, label in zip(axes, ("normal", "anomaly"), strict=True):
         part = table[table["label"] == label]
         both = pd.concat([part, part.rename(columns={"first": "second", "second": "first"})])
         grid = both.pivot_table(index="first", columns="second", values="correlation").reindex(names, columns=names)
         image = axis.imshow(np.ma.masked_invalid(grid), cmap=DIFFERENCE, vmin=-1, vmax=1, origin="upper")
         axis.grid(False)
-        axis.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize="x-small")
-        axis.set_yticks(range(len(names)), names, fontsize="x-small")
+        axis.set_xticks(range(len(names)), labels, rotation=60, ha="right", fontsize="x-small")
+        axis.set_yticks(range(len(names)), labels, fontsize="x-small")
         axis.set_title({"normal": "normal clips", "anomaly": "anomalous clips"}[label])
         for (i, j), value in np.ndenumerate(grid.to_numpy() if few else np.empty((0, 0))):
             if np.isfinite(value):
@@ -66,6 +70,12 @@ def agreement(table: pd.DataFrame) -> Figure:
                 axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9, color=shade)
     figure.colorbar(image, ax=axes, label="rank correlation", shrink=0.4)
     return figure
+
+
+def _short(system: str) -> str:
+    """A system's name with its branch as in Table 1: ``AE base/median``."""
+    branch = next((name for name in SHORT if system.startswith(name)), "")
+    return SHORT.get(branch, "") + system.removeprefix(branch)
 
 
 def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
