@@ -33,8 +33,6 @@ DATA = {
     "claims-figure": "claims.csv",
 }
 """figure: the table of the run, below its folder, that it is drawn from"""
-NARROW = ("claims-figure",)
-"""figures that a phone can show whole"""
 
 
 def drawn_optimism(frame: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +103,7 @@ def _figure(name: str, cell: nbformat.NotebookNode, alt: str, caption: str, fold
     for output in cell.outputs:
         if "image/png" in output.get("data", {}):
             (folder / f"{name}.png").write_bytes(base64.b64decode(output["data"]["image/png"]))
-            options = f":name: {name}\n:figclass: {'narrow' if name in NARROW else 'wide'}\n:alt: {alt}"
+            options = f":name: {name}\n:figclass: narrow\n:alt: {alt}"
             return f"```{{figure}} generated/shown/{name}.png\n{options}\n\n{caption}\n```\n"
     return f"*The figure {name} is empty on these data.*\n"
 

@@ -18,7 +18,7 @@ LABELS = {"normal": style.NORMAL, "anomaly": style.ANOMALY}
 def training(history: pd.DataFrame) -> Figure:
     """Plot loss and learning rate over the steps of a training (``history.csv``)."""
     style.use()
-    figure, (loss, rate) = plt.subplots(2, 1, sharex=True, figsize=(8, 5), height_ratios=[2, 1])
+    figure, (loss, rate) = plt.subplots(2, 1, sharex=True, figsize=(style.WIDTH, 3.6), height_ratios=[2, 1])
     loss.plot(history["step"], history["loss"], color=style.AUTOENCODER, linewidth=0.8)
     loss.set(ylabel="loss (standardised log-mel)")
     rate.plot(history["step"], history["learning_rate"], color=style.BASELINE)
@@ -36,9 +36,7 @@ def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
     """
     style.use()
     rows = {"original": "input", "masked": "masked input", "reconstruction": "reconstruction", "error": "error"}
-    figure, axes = plt.subplots(
-        4, len(clips), sharex=True, sharey=True, squeeze=False, figsize=(4.5 * len(clips) + 0.5, 9)
-    )
+    figure, axes = plt.subplots(4, len(clips), sharex=True, sharey=True, squeeze=False, figsize=(style.WIDTH, 6.6))
     low, high = np.percentile(np.concatenate([clip.original.ravel() for clip in clips.values()]), [1, 99.8])
     extreme = np.percentile(np.abs(np.concatenate([clip.error.ravel() for clip in clips.values()])), 99)
     for column, (title, clip) in enumerate(clips.items()):
@@ -69,7 +67,7 @@ def distributions(table: pd.DataFrame) -> Figure:
     """
     style.use()
     systems = sorted(table["system"].unique(), key=lambda system: not system.endswith("/l1"))
-    figure, axes = plt.subplots(len(systems), 1, squeeze=False, figsize=(8, 3.5 * len(systems)))
+    figure, axes = plt.subplots(len(systems), 1, squeeze=False, figsize=(style.WIDTH, 2.4 * len(systems)))
     for axis, system in zip(axes[:, 0], systems, strict=True):
         test = table[(table["split"] == "test") & table["label"].isin(LABELS) & (table["system"] == system)]
         places = sorted(set(zip(test["section"], test["domain"], strict=True)))
@@ -88,11 +86,13 @@ def distributions(table: pd.DataFrame) -> Figure:
                 label=label,
                 manage_ticks=False,
             )
-        axis.set_xticks(range(len(places)), [f"section {section}\n{domain}" for section, domain in places])
+        axis.set_xticks(range(len(places)), [f"{section}\n{domain}" for section, domain in places])
         axis.grid(False, axis="x")
         unit = "mean absolute error" if system.endswith("/l1") else "score (nats)"
         axis.set(title=system.rpartition("/")[2], ylabel=unit)
-        axis.legend()
+        axis.tick_params(axis="x", labelsize="small" if len(places) <= 6 else "xx-small")
+    axes[-1, 0].set_xlabel("section and domain")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
@@ -109,7 +109,7 @@ def bands(table: pd.DataFrame, sample_rate: int) -> Figure:
     test = table[(table["split"] == "test") & table["label"].isin(LABELS)]
     groups = [key for key, _ in test.groupby(["section", "domain"])]
     figure, axes = plt.subplots(
-        len(groups), 2, sharex=True, sharey="col", squeeze=False, figsize=(9, 1 + 1.8 * len(groups))
+        len(groups), 2, sharex=True, sharey="col", squeeze=False, figsize=(style.WIDTH, 0.8 + 1.4 * len(groups))
     )
     for row, (section, domain) in zip(axes, groups, strict=True):
         for axis, kind in zip(row, ("signed", "absolute"), strict=True):
@@ -132,10 +132,10 @@ def bands(table: pd.DataFrame, sample_rate: int) -> Figure:
 def timelines(clips: Mapping[str, Inspection]) -> Figure:
     """Plot frame scores over time; the key's first word, ``normal`` or ``anomaly``, gives a clip its colour."""
     style.use()
-    figure, axis = plt.subplots(figsize=(8, 3.5))
+    figure, axis = plt.subplots(figsize=(style.WIDTH, 2.5))
     for title, clip in clips.items():
         colour = LABELS.get(title.split()[0], style.BASELINE)
         axis.plot(clip.spectra.seconds, clip.frame_scores, color=colour, linewidth=1, label=title)
     axis.set(xlabel="time (s)", ylabel="frame score (nats)")
-    axis.legend()
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure

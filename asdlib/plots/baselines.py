@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sklearn.metrics import roc_curve
 
-from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, label_log
+from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, WIDTH, label_log
 
 NAMES = {
     "frame_autoencoder": "Baseline (AE)",
@@ -31,7 +31,7 @@ def losses(histories: Mapping[str, pd.DataFrame], units: Mapping[str, str]) -> F
         histories: System to its training history (columns ``step`` and ``loss``).
         units: System to what its loss is, for the axis.
     """
-    figure, axes = plt.subplots(1, len(histories), figsize=(8, 3), squeeze=False)
+    figure, axes = plt.subplots(1, len(histories), figsize=(WIDTH, 2.4), squeeze=False)
     for axis, (system, history) in zip(axes[0], histories.items(), strict=True):
         axis.plot(history["step"], history["loss"], color=BASELINE, linewidth=1)
         axis.set(title=NAMES[system], xlabel="step", ylabel=units[system], yscale="log")
@@ -43,7 +43,7 @@ def scores(table: pd.DataFrame) -> Figure:
     """Plot scores per section and domain as box plots (whiskers: 5th to 95th percentile), one panel per system."""
     systems = list(dict.fromkeys(table["system"]))
     places = sorted(set(zip(table["section"], table["domain"], strict=True)))
-    figure, axes = plt.subplots(len(systems), 1, figsize=(8, 2.6 * len(systems)), squeeze=False, sharex=True)
+    figure, axes = plt.subplots(len(systems), 1, figsize=(WIDTH, 1.9 * len(systems) + 0.4), squeeze=False, sharex=True)
     for axis, system in zip(axes[:, 0], systems, strict=True):
         groups = table[table["system"] == system].groupby(["section", "domain", "label", "split"])["score"]
         values = {key: list(score) for key, score in groups}
@@ -82,8 +82,8 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
     systems, sections = list(dict.fromkeys(table["system"])), sorted(set(table["section"]))
     styles = {section: _STYLES[index % len(_STYLES)] for index, section in enumerate(sections)}
     shape = -(-len(systems) // 2), min(len(systems), 2)
-    width, gap = (8, " ") if shape[1] > 1 else (4.5, "\n")
-    figure, axes = plt.subplots(*shape, figsize=(width, 0.6 + 3.6 * shape[0]), squeeze=False, sharex=True, sharey=True)
+    width, gap = (WIDTH, " ") if shape[1] > 1 else (3.4, "\n")
+    figure, axes = plt.subplots(*shape, figsize=(width, 0.6 + 2.6 * shape[0]), squeeze=False, sharex=True, sharey=True)
     for axis in axes.flat[len(systems) :]:
         axis.remove()
     for axis, system in zip(axes.flat, systems, strict=False):

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from asdlib.plots.style import CLASSIFIER, COLOURS, SPECTROGRAM, label_log
+from asdlib.plots.style import CLASSIFIER, COLOURS, SPECTROGRAM, WIDTH, label_log
 
 MARKERS = {"source": "o", "target": "^"}
 _GROUPS = [("learn", "normal"), ("held out", "normal"), ("", "normal"), ("", "anomaly")]
@@ -27,7 +27,7 @@ def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int =
     """
     names = list(dict.fromkeys(kinds))
     figure, axes = plt.subplots(
-        len(names), each, figsize=(8, 1.7 * len(names)), squeeze=False, sharex=True, sharey=True
+        len(names), each, figsize=(WIDTH, 1.5 * len(names)), squeeze=False, sharex=True, sharey=True
     )
     low, high = np.percentile(images, [1, 99.9])
     for line, name in zip(axes, names, strict=True):
@@ -38,7 +38,7 @@ def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int =
             picture = axis.imshow(images[index], cmap=SPECTROGRAM, vmin=low, vmax=high)
             other = {"normal": "outlier", "outlier": "normal"}.get(name)
             mixed = f", mostly {other}" if other and abs(labels[index] - (name == "normal")) > 0.5 else ""
-            axis.set_title(f"{name}{mixed}: label {labels[index]:.2f}", fontsize="small")
+            axis.set_title(f"{name}{mixed}\nlabel {labels[index]:.2f}", fontsize="x-small")
             axis.grid(False)
         line[0].set_ylabel("mel band")
     figure.supxlabel("frame", fontsize="medium")
@@ -58,7 +58,7 @@ def training(history: pd.DataFrame, loss_weights: Mapping[str, float]) -> Figure
     dashes = {"loss": "-", "bce": "--", "ddcsad": ":", "arcface": "-."}
     losses = [name for name in dashes if name in history]
     figure, (top, bottom) = plt.subplots(
-        2, 1, figsize=(8, 5), sharex=True, gridspec_kw={"height_ratios": [3, 1]}, squeeze=True
+        2, 1, figsize=(WIDTH, 3.8), sharex=True, gridspec_kw={"height_ratios": [3, 1]}, squeeze=True
     )
     for name in losses:
         top.plot(history.index + 1, history[name], dashes[name], color=CLASSIFIER, label=names[name], linewidth=1.2)
@@ -84,7 +84,7 @@ def maps(points: pd.DataFrame, method: str) -> Figure:
     """
     points = points[points["method"] == method]
     models, stages = sorted(points["model"].unique()), list(dict.fromkeys(points["stage"]))
-    figure, axes = plt.subplots(len(models), len(stages), figsize=(8, 3.6 * len(models) + 0.6), squeeze=False)
+    figure, axes = plt.subplots(len(models), len(stages), figsize=(WIDTH, 2.6 * len(models) + 0.8), squeeze=False)
     for line, model in zip(axes, models, strict=True):
         for axis, stage in zip(line, stages, strict=True):
             _map(axis, points[(points["model"] == model) & (points["stage"] == stage)])
@@ -92,7 +92,7 @@ def maps(points: pd.DataFrame, method: str) -> Figure:
             axis.set_xticklabels([])
             axis.set_yticklabels([])
     handles = _legend()[: None if (points["kind"] == "picked").any() else -1]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")
     return figure
 
 
@@ -139,7 +139,7 @@ def distances(table: pd.DataFrame) -> Figure:
     clips = table[table["kind"] == "section"]
     lines = list(dict.fromkeys(zip(clips["stage"], clips["domain"], strict=True)))
     figure, axes = plt.subplots(
-        len(lines), 2, figsize=(8, 1.9 * len(lines) + 1), squeeze=False, sharex="col", sharey=True
+        len(lines), 2, figsize=(WIDTH, 1.5 * len(lines) + 0.9), squeeze=False, sharex="col", sharey=True
     )
     for row, (stage, domain) in zip(axes, lines, strict=True):
         part = clips[(clips["stage"] == stage) & (clips["domain"] == domain)]
@@ -163,24 +163,26 @@ def distances(table: pd.DataFrame) -> Figure:
 
 
 def posterior_against_distance(table: pd.DataFrame) -> Figure:
-    """Plot log-odds of normal against the distance to the normal centroid, with a panel for each stage and domain."""
+    """Plot log-odds of outlier against the distance to the normal centroid, with a panel for each stage and domain."""
     clips = table[(table["kind"] == "section") & (table["split"] == "test")]
     stages, domains = list(dict.fromkeys(clips["stage"])), sorted(clips["domain"].unique())
     figure, axes = plt.subplots(
-        len(stages), len(domains), figsize=(8, 3 * len(stages)), squeeze=False, sharex=True, sharey=True
+        len(stages), len(domains), figsize=(WIDTH, 2.4 * len(stages)), squeeze=False, sharex=True, sharey=True
     )
     for line, stage in zip(axes, stages, strict=True):
         for axis, domain in zip(line, domains, strict=True):
             for label in ("normal", "anomaly"):
                 part = clips[(clips["stage"] == stage) & (clips["domain"] == domain) & (clips["label"] == label)]
-                axis.scatter(part["distance_normal"], part["logit"], s=10, color=COLOURS[label], alpha=0.6, label=label)
+                axis.scatter(
+                    part["distance_normal"], -part["logit"], s=10, color=COLOURS[label], alpha=0.6, label=label
+                )
             axis.axhline(0, color="grey", linestyle="--", linewidth=1)
             axis.set_xscale("log")
             label_log(axis.xaxis)
             axis.set_title(f"{domain}, after {stage}")
     figure.supxlabel("distance to the normal centroid", fontsize="medium")
-    figure.supylabel("log-odds of normal (dashed: posterior 0.5)", fontsize="medium")
-    axes[0, 0].legend(fontsize="small")
+    figure.supylabel("log-odds of outlier (dashed: posterior 0.5)", fontsize="medium")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
@@ -190,7 +192,7 @@ def weights(curve: pd.DataFrame) -> Figure:
     Args:
         curve: Columns ``weight``, ``domain`` and ``value`` (harmonic mean of AUC and pAUC, as a fraction).
     """
-    figure, axis = plt.subplots(figsize=(8, 3.5))
+    figure, axis = plt.subplots(figsize=(WIDTH, 2.8))
     for domain, part in curve.groupby("domain"):
         axis.plot(part["weight"], 100 * part["value"], marker=MARKERS[domain], color=COLOURS[domain], label=domain)
     axis.set(xlabel="weight w of the posterior (0: distance alone)", ylabel="harmonic mean of AUC and pAUC in %")

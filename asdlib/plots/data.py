@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from asdlib.data.inspection import Example
-from asdlib.plots.style import COLOURS, SPECTROGRAM
+from asdlib.plots.style import COLOURS, SPECTROGRAM, WIDTH
 
 _LINES = {"normal": "-", "anomaly": ":"}
 _HERTZ = {"xscale": "log", "xticks": (100, 1000), "xticklabels": ("100", "1k")}
@@ -20,7 +20,7 @@ def pairs(examples: Mapping[str, tuple[Example, Example]]) -> Figure:
     figure, axes = plt.subplots(
         2 * len(examples),
         2,
-        figsize=(8, 3.4 * len(examples)),
+        figsize=(WIDTH, 2.8 * len(examples)),
         height_ratios=[1, 2] * len(examples),
         squeeze=False,
         sharey="row",
@@ -49,7 +49,7 @@ def kinds(examples: Sequence[Example]) -> Figure | None:
     if not examples:
         return None
     rows = -(-len(examples) // 2)
-    figure, axes = plt.subplots(rows, 2, figsize=(8, 2.1 * rows), squeeze=False, sharex=True, sharey=True)
+    figure, axes = plt.subplots(rows, 2, figsize=(WIDTH, 1.5 * rows), squeeze=False, sharex=True, sharey=True)
     low, high = np.percentile(examples[0].decibel, [1, 99.9])
     for axis, example in zip(axes.flat, examples, strict=False):
         extent = (0, len(example.waveform) / example.rate, 0, example.decibel.shape[1])
@@ -73,7 +73,12 @@ def spectra(table: pd.DataFrame) -> Figure:
     test = table[table["split"] == "test"]
     machines, sections = sorted(test["machine"].unique()), sorted(test["section"].unique())
     figure, axes = plt.subplots(
-        len(machines), len(sections), figsize=(8, 2.4 * len(machines) + 0.6), squeeze=False, sharex=True, sharey="row"
+        len(machines),
+        len(sections),
+        figsize=(WIDTH, 1.9 * len(machines) + 0.7),
+        squeeze=False,
+        sharex=True,
+        sharey="row",
     )
     for line, machine in zip(axes, machines, strict=True):
         for axis, section in zip(line, sections, strict=True):

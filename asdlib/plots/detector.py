@@ -24,7 +24,7 @@ def normal(held_out: pd.DataFrame, threshold: float, verdicts: pd.DataFrame) -> 
         verdicts: One row per judged recording, with ``verdict``, ``score``, ``threshold`` and ``anomaly``.
     """
     style.use()
-    figure, axis = plt.subplots(figsize=(8, 3.5))
+    figure, axis = plt.subplots(figsize=(style.WIDTH, 2.9))
     scores = held_out.loc[held_out["branch"] == "ensemble", "score"] - threshold
     sns.histplot(x=scores, bins=20, color=style.NORMAL, ax=axis, label="held-out normal clips")
     changed = verdicts["verdict"].str.contains("changed")
@@ -54,7 +54,9 @@ def spans(verdicts: pd.DataFrame, recordings: Sequence[tuple[np.ndarray, int]]) 
         recordings: Samples, ``(samples,)``, and sampling rate in Hz of each recording.
     """
     style.use()
-    figure, axes = plt.subplots(len(verdicts), 1, squeeze=False, sharex=True, figsize=(8, 1 + 2.2 * len(verdicts)))
+    figure, axes = plt.subplots(
+        len(verdicts), 1, squeeze=False, sharex=True, figsize=(style.WIDTH, 0.8 + 1.7 * len(verdicts))
+    )
     for axis, verdict, (waveform, rate) in zip(axes[:, 0], verdicts.itertuples(), recordings, strict=True):
         axis.specgram(_audible(waveform), NFFT=1024, noverlap=512, Fs=rate, cmap=style.SPECTROGRAM)
         for span in verdict.spans:

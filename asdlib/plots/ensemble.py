@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from asdlib.ensemble.combine import rank
-from asdlib.plots.style import COLOURS, DIFFERENCE, colour
+from asdlib.plots.style import COLOURS, DIFFERENCE, WIDTH, colour
 
 MOST = 15
 """systems of each branch that :func:`pool` shows"""
@@ -29,7 +29,7 @@ def pool(table: pd.DataFrame, extensions: Collection[str]) -> Figure:
     branch = means.index.str.split("/").str[0]
     order = means.groupby(branch).tail(MOST).sort_values().index
     table = table[table["system"].isin(order)]
-    figure, axis = plt.subplots(figsize=(5, 1.2 + 0.24 * len(order)))
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.2 + 0.24 * len(order)))
     for domain, part in table.groupby("domain"):
         axis.scatter(100 * part["value"], order.get_indexer(part["system"]), color=COLOURS[domain], label=domain, s=28)
     axis.axvline(50, color="grey", linewidth=0.8)
@@ -94,7 +94,7 @@ def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
     test = test.assign(rank=100 * scores.transform(lambda part: rank(part.to_numpy())))
     wide = test.pivot(index=keys, columns="system", values="rank").reset_index()
     domains = list(dict.fromkeys(wide["domain"]))
-    figure, axes = plt.subplots(1, len(domains), figsize=(8, 4.8), squeeze=False, sharex=True, sharey=True)
+    figure, axes = plt.subplots(1, len(domains), figsize=(WIDTH, 3.5), squeeze=False, sharex=True, sharey=True)
     for axis, domain in zip(axes[0], domains, strict=True):
         part = wide[wide["domain"] == domain]
         dots = {"hue": "label", "hue_order": ["normal", "anomaly"], "palette": COLOURS, "s": 22, "linewidth": 0}
@@ -106,7 +106,7 @@ def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
         axis.set(title=domain, xlabel=across, ylabel=down, aspect="equal")
     handles = axes[0, -1].get_legend_handles_labels()
     axes[0, -1].get_legend().remove()
-    figure.legend(*handles, loc="outside upper center", ncols=len(handles[0]), fontsize="small", frameon=False)
+    figure.legend(*handles, loc="outside upper center", ncols=3, fontsize="small", frameon=False)
     return figure
 
 
@@ -122,7 +122,9 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
     systems = list(dict.fromkeys(test["system"]))
     across = min(len(groups), 2)
     down = -(-len(groups) // across)
-    figure, axes = plt.subplots(down, across, figsize=(8, 0.8 + 3.4 * down), squeeze=False, sharex=True, sharey=True)
+    figure, axes = plt.subplots(
+        down, across, figsize=(WIDTH, 0.9 + 2.5 * down), squeeze=False, sharex=True, sharey=True
+    )
     for axis, ((section, domain), part) in zip(axes.flat, groups, strict=False):
         axis.axvspan(0, p, color="0.92")
         axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from asdlib.evaluation.rows import BLOCKS, block_of
-from asdlib.plots.style import colour
+from asdlib.plots.style import WIDTH, colour
 
 MARKERS = {"": "P", "development": "o", "cross-fitted": "s", "fixed": "^"}
 """marker of each selection; rows that select nothing have the first"""
@@ -37,7 +37,7 @@ def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: st
     blocks = [block_of(row) for row in rows]
     gap = 0.6 * (len(set(blocks)) > 1)  # between the blocks
     places = {row: place + gap * (block == first) for place, (row, block) in enumerate(zip(rows, blocks, strict=True))}
-    figure, axis = plt.subplots(figsize=(6, 1.4 + 0.42 * len(rows)))
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.42 * len(rows)))
     shift = {"": 0.0, "development": 0.22, "cross-fitted": 0.0, "fixed": -0.22}
     selecting = set(table.loc[table["selection"].isin(["development", "fixed"]), "row"])
     shown = table[(table["selection"] != "cross-fitted") | table["row"].isin(selecting)]  # no halves of other rows
@@ -83,7 +83,7 @@ def optimism(table: pd.DataFrame) -> Figure:
         table: Columns ``row, difference``.
     """
     rows = list(table["row"])[::-1]
-    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.4 * len(rows)))
+    figure, axis = plt.subplots(figsize=(WIDTH, 1 + 0.3 * len(rows)))
     axis.barh(range(len(rows)), 100 * table["difference"].to_numpy()[::-1], color=[colour(row) for row in rows])
     axis.axvline(0, color="grey", linewidth=0.8)
     if extensions := sum(block_of(row) != next(iter(BLOCKS)) for row in rows):
@@ -151,7 +151,7 @@ def false_alarms(table: pd.DataFrame) -> Figure:
     domains = list(dict.fromkeys(table["domain"]))
     rows = list(dict.fromkeys(table["row"]))[::-1]
     figure, axes = plt.subplots(
-        1, len(domains), figsize=(8, 1.6 + 0.55 * len(rows)), squeeze=False, sharex=True, sharey=True
+        1, len(domains), figsize=(WIDTH, 1.6 + 0.5 * len(rows)), squeeze=False, sharex=True, sharey=True
     )
     for axis, domain in zip(axes[0], domains, strict=True):
         part = table[table["domain"] == domain]
@@ -185,7 +185,7 @@ def audit(table: pd.DataFrame) -> Figure:
         table: Columns ``row, printed, from_cells, arithmetic`` (:func:`asdlib.evaluation.paper.audit`).
     """
     rows = list(table["row"])[::-1]
-    figure, axis = plt.subplots(figsize=(8, 1.4 + 0.4 * len(rows)))
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.32 * len(rows)))
     for place, item in enumerate(table.iloc[::-1].itertuples()):
         axis.plot([100 * item.from_cells, 100 * item.printed], [place, place], color="0.7", linewidth=2, zorder=0)
     shapes = {

@@ -16,7 +16,7 @@ ROWS = {
     "reconstruction": "reconstruction\nmel band",
     "error": "error\nmel band",
     "frames": "frame score\n(nats)",
-    "map": "embedding\n(PCA 2)",
+    "map": "embedding\nPCA 2",
 }
 
 
@@ -24,7 +24,12 @@ def panels(followed: Sequence[Followed]) -> Figure:
     """Plot log-mel, masked input, reconstruction, error, frame scores and embedding, one column per clip."""
     style.use()
     figure, axes = plt.subplots(
-        len(ROWS), len(followed), figsize=(8, 12), sharey="row", squeeze=False, height_ratios=[1, 1, 1, 1, 0.9, 1.6]
+        len(ROWS),
+        len(followed),
+        figsize=(style.WIDTH, 8.8),
+        sharey="row",
+        squeeze=False,
+        height_ratios=[1, 1, 1, 1, 0.9, 1.6],
     )
     spectra = [item.inspected.spectra for item in followed]
     low, high = np.percentile(np.concatenate([clip.original.ravel() for clip in spectra]), [1, 99.8])
@@ -53,7 +58,7 @@ def panels(followed: Sequence[Followed]) -> Figure:
             axes[5, column].scatter(part["x"], part["y"], s=9, color=style.COLOURS[label], alpha=0.5, linewidths=0)
         own = item.map[item.map["here"]]
         axes[5, column].scatter(own["x"], own["y"], s=150, marker="X", color=colour, edgecolors="black", zorder=3)
-        axes[5, column].set(xlabel="embedding (PCA 1)", xticklabels=[])
+        axes[5, column].set(xlabel="PCA 1", xticklabels=[])
     for row, words in enumerate(ROWS.values()):
         axes[row, 0].set_ylabel(words, fontsize="small")
     return figure

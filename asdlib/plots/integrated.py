@@ -10,7 +10,7 @@ from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from asdlib.integrated.losses import NAMES
 from asdlib.integrated.scorer import PARTS
-from asdlib.plots.style import ANOMALY, BASELINE, NORMAL
+from asdlib.plots.style import ANOMALY, BASELINE, NORMAL, WIDTH
 
 _COLOURS = {"normal": NORMAL, "anomaly": ANOMALY}
 _MARKERS = "o^sDvP"
@@ -25,11 +25,12 @@ def losses(history: pd.DataFrame) -> Figure:
     Args:
         history: ``history.csv``, in which the loss ``section`` may be text, as a column of that name is elsewhere.
     """
-    figure, axes = plt.subplots(1, len(NAMES), figsize=(9, 2.6))
-    for axis, name in zip(axes, NAMES, strict=True):
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 3.8), sharex=True)
+    for axis, name in zip(axes.flat, NAMES, strict=True):
         axis.plot(history["step"], history[name].astype(float), color=BASELINE, linewidth=1)
-        axis.set(title=name, xlabel="step")
-    axes[0].set_ylabel("loss")
+        axis.set(title=name)
+    figure.supxlabel("step", fontsize="medium")
+    figure.supylabel("loss", fontsize="medium")
     return figure
 
 
@@ -43,8 +44,11 @@ def parts(table: pd.DataFrame) -> Figure:
         table: ``parts.csv``.
     """
     test, names = table[table["split"] == "test"], [name for name in PARTS if name in table]
-    figure, axes = plt.subplots(1, len(names), figsize=(9, 3), sharey=True, squeeze=False)
-    for axis, name in zip(axes[0], names, strict=True):
+    across = min(len(names), 2)
+    figure, axes = plt.subplots(
+        -(-len(names) // across), across, figsize=(WIDTH, 4.8), sharex=True, sharey=True, squeeze=False
+    )
+    for axis, name in zip(axes.flat, names, strict=False):
         for position, (domain, label) in enumerate((d, k) for d in ("source", "target") for k in ("normal", "anomaly")):
             chosen = test[(test["domain"] == domain) & (test["label"] == label)]
             axis.boxplot(
@@ -65,7 +69,7 @@ def parts(table: pd.DataFrame) -> Figure:
     axis.set_yticks([tick for tick in _TICKS if low <= tick <= high])
     axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.yaxis.set_minor_locator(NullLocator())
-    axes[0, 0].set_ylabel("z-score by held-out clips")
+    figure.supylabel("z-score by held-out clips", fontsize="medium")
     handles = [Patch(facecolor=colour, edgecolor="black", label=label) for label, colour in _COLOURS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
     return figure
@@ -82,7 +86,7 @@ def embeddings(table: pd.DataFrame) -> Figure:
     vectors = table.filter(regex=r"^e\d+$").to_numpy()
     centred = vectors - vectors.mean(0)
     points = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
-    figure, axes = plt.subplots(1, 2, figsize=(8, 4.4), sharex=True, sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharex=True, sharey=True)
     markers = {name: _MARKERS[index % len(_MARKERS)] for index, name in enumerate(sorted(set(table["section"])))}
     for axis, domain in zip(axes, ("source", "target"), strict=True):
         for section, marker in markers.items():
@@ -99,5 +103,5 @@ def embeddings(table: pd.DataFrame) -> Figure:
         Line2D([], [], linestyle="", marker=marker, color="black", label=f"section {section}")
         for section, marker in markers.items()
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
     return figure

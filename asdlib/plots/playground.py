@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from asdlib.plots.style import COLOURS
+from asdlib.plots.style import COLOURS, WIDTH
 
 
 def scores(reference: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
@@ -15,7 +15,7 @@ def scores(reference: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
         reference: Table returned by :func:`asdlib.playground.held_out_scores`.
         verdict: Table returned by :func:`asdlib.playground.tabulate`.
     """
-    figure, axis = plt.subplots(figsize=(8, 1 + 0.9 * len(verdict)))
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.9 + 0.75 * len(verdict)))
     spread = np.random.default_rng(0)
     for row, item in enumerate(verdict.itertuples()):
         known = reference[item.system]

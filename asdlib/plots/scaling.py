@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from asdlib.plots.style import label_log
+from asdlib.plots.style import WIDTH, label_log
 
 
 def growth(table: pd.DataFrame) -> Figure:
@@ -16,7 +16,7 @@ def growth(table: pd.DataFrame) -> Figure:
         table: Columns ``work, size, seconds``, one row per repeat.
     """
     works = list(dict.fromkeys(table["work"]))
-    figure, axes = plt.subplots(1, len(works), figsize=(3.4 * len(works), 3.2), squeeze=False)
+    figure, axes = plt.subplots(1, len(works), figsize=(WIDTH, 2.6), squeeze=False)
     for axis, work in zip(axes[0], works, strict=True):
         part = table[table["work"] == work]
         sizes = np.unique(part["size"])

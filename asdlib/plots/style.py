@@ -21,6 +21,8 @@ COLOURS = {
     "ensemble": ENSEMBLE,
     "baseline": BASELINE,
 }
+WIDTH = 5.4
+"""of a figure in inches: a phone shows all of it, with letters that can still be read"""
 SPECTROGRAM = "magma"
 """colour map of log-mel in dB"""
 DIFFERENCE = "RdBu_r"
@@ -52,10 +54,10 @@ def use() -> None:
 
         InlineBackend.instance().figure_formats = {"retina"}
     plt.style.use("default")
-    sns.set_theme(style="whitegrid", context="notebook", palette=[SOURCE, TARGET, NORMAL, ANOMALY, CLASSIFIER])
+    sns.set_theme(style="whitegrid", font_scale=0.8, palette=[SOURCE, TARGET, NORMAL, ANOMALY, CLASSIFIER])
     plt.rcParams.update(
         {
-            "figure.figsize": (8, 4),
+            "figure.figsize": (WIDTH, 3.2),
             "figure.dpi": 110,
             "figure.facecolor": "white",
             "savefig.facecolor": "white",

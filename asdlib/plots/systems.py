@@ -4,6 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from asdlib.plots.style import WIDTH
+
 COMBINATIONS = {
     "average": ("black", "o", "-"),
     "median": ("0.35", "s", "--"),
@@ -20,7 +22,7 @@ def growth(table: pd.DataFrame) -> Figure:
     Args:
         table: The gains of one year: columns ``selection, combination, N, effect, low, high``.
     """
-    figure, axes = plt.subplots(1, len(SELECTIONS), figsize=(9, 4.4), sharey=True)
+    figure, axes = plt.subplots(1, len(SELECTIONS), figsize=(WIDTH, 3.4), sharey=True)
     for axis, selection in zip(axes, SELECTIONS, strict=True):
         part = table[table["selection"] == selection]
         for by, (shade, marker, dashes) in COMBINATIONS.items():
@@ -49,7 +51,7 @@ def gain_by_offer(table: pd.DataFrame) -> Figure:
     Args:
         table: One year: columns ``of, selection, on_offer, effect, block_low, block_high``.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True)
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharex=True)
     lines = {
         ("gain", "development"): (0, "black", "o", "development"),
         ("gain", "cross-fitted"): (0, "0.5", "s", "cross-fitted"),
@@ -62,10 +64,11 @@ def gain_by_offer(table: pd.DataFrame) -> Figure:
         axis.fill_between(
             part["on_offer"], 100 * part["block_low"], 100 * part["block_high"], color=shade, alpha=0.12, linewidth=0
         )
-    for axis, title in zip(axes, ("gain over the best single system", "optimism of the choice"), strict=True):
+    axes[0].set_ylabel("percentage points")
+    for axis, title in zip(axes, ("gain over the best single", "optimism of the choice"), strict=True):
         ticks = sorted(table["on_offer"].unique())
         axis.axhline(0, color="grey", linewidth=0.8)
-        axis.set(xscale="log", xlabel="systems on offer", ylabel="percentage points", title=title)
+        axis.set(xscale="log", xlabel="systems on offer", title=title)
         axis.set_xticks(ticks, ticks)
         axis.minorticks_off()
         low, high = axis.get_ylim()
@@ -80,7 +83,7 @@ def pairs(table: pd.DataFrame) -> Figure:
     Args:
         table: Columns ``correlation, gain, gap``.
     """
-    figure, axis = plt.subplots(figsize=(8, 4.6))
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
     dots = axis.scatter(
         table["correlation"], 100 * table["gain"], c=100 * table["gap"], cmap="viridis_r", s=22, linewidth=0
     )
