@@ -71,7 +71,12 @@ def _simpler(folder: Path, alarms: pd.DataFrame) -> dict[str, str]:
         "long": (counts["group"] == "long") & (counts["condition"] != "long normal"),
         "long_normals": counts["condition"] == "long normal",
     }
-    return {
+    kinds = counts[counts["group"] == "fault"].groupby("condition", sort=False)
+    alone = {
+        f"{slug(kind)}_statistics_only": _share(part["statistics only"].sum(), part["recordings"].sum())
+        for kind, part in kinds
+    }
+    return alone | {
         f"{group}_{slug(name)}": _share(counts.loc[rows, name].sum(), counts.loc[rows, "recordings"].sum())
         for group, rows in groups.items()
         for name in ("alarms", *SIMPLER)

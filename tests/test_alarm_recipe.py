@@ -34,8 +34,8 @@ def test_the_rate_of_beginning_alarms_is_that_of_all_sequences(least, last, rate
 def test_the_book_says_how_often_each_rule_raises_a_false_alarm():
     rows = false_alarms.rules().splitlines()
     single, three = (next(row for row in rows if row.startswith(f"| {rule} |")) for rule in ("1 of 1", "3 of 5"))
-    assert single == "| 1 of 1 | 3,888.0 | 6,912.0 | 50 % | 80 % |"  # 43,200 a month times .09 and .16
-    assert three.startswith("| 3 of 5 | 189.0 |")  # times .1 * .9 * 6 * .01 * .81
+    assert single == "| 1 of 1 | 388.8 | 691.2 | 40 % | 60 % | 80 % | 0.2 h |"  # 4,320 a month times .09 and .16
+    assert three.startswith("| 3 of 5 | 18.9 |") and three.endswith("| 0.5 h |")  # times .1 * .9 * 6 * .01 * .81
 
 
 @pytest.fixture
@@ -78,12 +78,13 @@ def test_the_alarm_hook_mails_once_when_enough_of_the_latest_recordings_are_anom
     odd = "The pump sounds odd to maintenance"
     assert tell(*hook, ["normal"] * last + ["anomaly"] * (least - 1)) == []
     assert tell(*hook, ["normal"]) == []
-    assert tell(*hook, ["anomaly", "normal", "anomaly"]) == [odd], "12 of 20, though not in a row"
+    assert tell(*hook, ["anomaly", "normal", "anomaly"]) == [odd], "enough, though not in a row"
     assert tell(*hook, ["anomaly"] * last) == [odd], "one mail, however long it lasts"
-    assert tell(*hook, ["normal"] * (last - 1) + ["anomaly"] * least) == [odd], "it had not ended"
-    assert tell(*hook, ["normal"] * last + ["anomaly"] * (least - 1)) == [odd]
-    assert tell(*hook, ["anomaly", "normal"]) == [odd, odd]
-    changed = [f"{name} changed by +20 dB" for name in ("level", "response")] * 6
+    half = least // 2
+    assert tell(*hook, ["normal"] * (last - half) + ["anomaly"] * (least + half)) == [odd], "it had not ended"
+    assert tell(*hook, ["normal"] * (last - half + 1) + ["anomaly"] * (least - 1)) == [odd]
+    assert tell(*hook, ["anomaly", "normal"]) == [odd, odd], "it had ended when fewer than half as many were"
+    changed = [f"{name} changed by +20 dB" for name in ("level", "response")] * (least // 2)
     assert tell(*hook, ["normal"] * last + changed)[2:] == ["Check the microphone of the pump to maintenance"]
     assert tell(*hook, ["error"])[3:] == ["A recording of the pump cannot be judged to maintenance"]
     again = ["anomaly"] * last + ["error", "anomaly"] * 3
