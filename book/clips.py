@@ -21,6 +21,8 @@ from asdlib.units import FULL_SCALE
 SECONDS = 5.0
 """how much of each clip the plots play"""
 KEYS = ["clip", "label", "domain", "split"]
+APART = (80.0, 50.0)
+"""ranks above the first by one branch and below the second by the other count as found by one branch only"""
 RANKS = (
     "A rank is the share of the test clips of the same section and domain that score lower, so that a few very high "
     "scores do not squeeze the others. On the diagonal both branches agree."
@@ -55,6 +57,7 @@ def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str
     for axis, branch in (("x", "autoencoder"), ("y", "classifier")):
         scores = both.groupby("domain")[branch]
         both[axis] = 100 * scores.transform(lambda part: rank(part.to_numpy()))
+    counts = [_apart(both, *axes) for axes in (("y", "x"), ("x", "y"))]
     axes = [f"{branch} ensemble, rank in %" for branch in ("autoencoder", "classifier")]
     panel = Panel("Ranks of the clips by both branches", *axes, both, ends=(0, 100))
     what = f"{machine}, section {section}. Each point is a clip: point at it to read its name, click to hear it"
@@ -71,7 +74,8 @@ def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str
             [panel, maps[-1]],
             f"Clips of {what}. Both *fixed* ensembles on the test clips, and the embeddings of `{candidate}`. Look for "
             f"anomalies at the upper left, which only the classifier finds, and at the lower right, which only the "
-            f"autoencoder finds. {RANKS}",
+            f"autoencoder finds: with a rank above {APART[0]:g} % by one and below {APART[1]:g} % by the other these "
+            f"are {counts[0]}, and {counts[1]}. {RANKS}",
         ),
     }
     return {
@@ -79,6 +83,14 @@ def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str
         f"{interactive(panels, machine)}\n:::\n"
         for name, (panels, caption) in figures.items()
     }
+
+
+def _apart(ranks: pd.DataFrame, high: str, low: str) -> str:
+    """How many anomalies, and how many normal clips, one branch ranks high and the other low."""
+    there = (ranks[high] > APART[0]) & (ranks[low] < APART[1])
+    anomalies, normals = (ranks["label"] == label for label in ("anomaly", "normal"))
+    found, false = (f"{(own & there).sum()} of {own.sum()}" for own in (anomalies, normals))
+    return f"{found} anomalies and {false} normal clips"
 
 
 def sounds(run: Run, machine: str, section: str, folder: Path) -> None:

@@ -9,6 +9,7 @@ from tables import effect, percent, signed, table
 from asdlib import metrics
 from asdlib.ensemble import SELECTIONS
 from asdlib.ensemble.blocks import AE_ENSEMBLE, BC_ENSEMBLE, MIX
+from asdlib.evaluation.table1 import optimism
 from asdlib.paths import SCORES, Run
 from asdlib.tables import read_table
 
@@ -41,8 +42,11 @@ def ensembles(run: Run, settings, machine: str) -> str:
         "selection only ({ref}`why <selections>`)."
     )
     shown = table(pd.DataFrame(rows, columns=columns), caption, "mix-and-branches", "ll" + "r" * 7)
-    compared = _verdict_on_mix(cells) + _without_labels(differences, machine)
-    return f"{compared}\n\n{_over_machines(differences)}\n\n{shown}\n\n{_reason(cells)}"
+    others = [path.parent.name for path in run.folder.glob(f"ensemble/*/{SCORES}") if path.parent.name != machine]
+    ahead = [_ahead(differences, name) for name in (machine, *sorted(others))]
+    compared = f"**In this run *mix* exceeds the better of its two branches** {', '.join(filter(None, ahead))}."
+    compared += _without_labels(differences, machine)
+    return f"{_over_machines(differences)}\n\n{compared}\n\n{shown}\n\n{_reason(cells)}"
 
 
 def _mixed(frame: pd.DataFrame, selection: str, domain: str, p: float) -> dict | None:
@@ -68,14 +72,16 @@ def _mixed(frame: pd.DataFrame, selection: str, domain: str, p: float) -> dict |
     return cell | {"spread": np.mean(spreads, axis=0)}
 
 
-def _verdict_on_mix(cells: list[tuple]) -> str:
-    """In how many cells *mix* leads both branches, and how often an interval shows a gain or a loss."""
-    ahead = sum(lead[0] > 0 for *_, lead in cells)
-    gains, loses = sum(lead[1] > 0 for *_, lead in cells), sum(lead[2] < 0 for *_, lead in cells)
-    return (
-        f"**In this run *mix* exceeds the better of its two branches in {ahead} of {len(cells)} cells** of the table; "
-        f"by the interval a gain is shown in {gains}, a loss in {loses}."
-    )
+def _ahead(differences: pd.DataFrame, machine: str) -> str:
+    """In how many selections and domains of a machine type *mix* leads both ensembles, and how often that is shown."""
+    leads = []
+    for selection in SELECTIONS:
+        for domain in ("source", "target"):
+            both = [paired(differences, (MIX, selection), (other, selection), machine, domain)
+                    for other in (AE_ENSEMBLE, BC_ENSEMBLE)]  # fmt: skip
+            leads += [] if any(np.isnan(lead[0]) for lead in both) else [np.min(both, axis=0)]
+    ahead, shown = sum(lead[0] > 0 for lead in leads), sum(lead[1] > 0 for lead in leads)
+    return f"on {machine} in {ahead} of {len(leads)} selections and domains ({shown} by both intervals)" * bool(leads)
 
 
 def _without_labels(differences: pd.DataFrame, machine: str) -> str:
@@ -88,7 +94,7 @@ def _without_labels(differences: pd.DataFrame, machine: str) -> str:
 
 
 def _over_machines(differences: pd.DataFrame) -> str:
-    """What *mix* gains over each ensemble over all machine types, by selection."""
+    """What *mix* gains over each ensemble over all machine types, by selection, and what selecting by labels adds."""
     parts = []
     for selection in SELECTIONS:
         leads = [paired(differences, (MIX, selection), (other, selection), "all", "all")
@@ -96,14 +102,23 @@ def _over_machines(differences: pd.DataFrame) -> str:
         if any(np.isnan(lead[0]) for lead in leads):
             continue
         low, high = (min(lead[bound] for lead in leads) for bound in (1, 2))  # leads both, or trails one of them
-        words = verdict(low, high, ("leads both", "trails one of them", "is not shown to lead both or to trail one"))
+        words = verdict(
+            low, high, ("leads both", "trails one of them", "is shown neither to lead both nor to trail one")
+        )
         parts.append(f"*{selection}* {effect(*leads[0])} and {effect(*leads[1])}: it {words}")
     if not parts:
         return "This run cannot compare *mix* with both ensembles over all machine types."
-    return (
-        "Over all machine types, *mix* minus the AE ensemble and minus the BC ensemble, in percentage points, is "
-        f"{'; '.join(parts)}."
+    combined = (
+        "**From combining**: over all machine types, *mix* minus the AE ensemble and minus the BC ensemble, in "
+        f"percentage points, is {'; '.join(parts)}."
     )
+    worth = optimism(differences)
+    worth = worth[(worth["row"] == MIX) & (worth["machine"] == "all") & (worth["domain"] == "all")]["difference"]
+    selected = "".join(
+        f" **From selecting by labels**: {signed(value)} points for *mix* on the clips whose labels chose it."
+        for value in worth
+    )
+    return combined + selected
 
 
 def _reason(cells: list[tuple]) -> str:

@@ -174,7 +174,7 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
                 normal = scaled[test["label"] == "normal"].groupby(test["section"])
                 width = (normal.quantile(0.75) - normal.quantile(0.25)).mean()
                 assert float(spread) == pytest.approx(width, abs=0.006)
-    assert len(rows(text)) == 6 and f"in {ahead} of 6 cells" in text
+    assert len(rows(text)) == 6 and f"on fan in {ahead} of 6 selections and domains" in text
     assert ", ".join(f"{sum(found)} of {len(found)} cells by *{name}*" for name, found in ranked.items()) in text
     assert re.search(r"clips of the BC ensemble spread \d+\.\d times", text), "the autoencoders have a long tail"
 
@@ -201,7 +201,7 @@ def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
     table = pd.read_csv(run.table1, keep_default_na=False)
     whole = table[(table["machine"] == "all") & (table["domain"] == "all")].set_index(["row", "selection"])["value"]
     for selection in ("development", "cross-fitted", "fixed"):
-        words = text.partition("Over all machine types")[2].partition(f"*{selection}* ")[2].partition(": it ")
+        words = text.partition("over all machine types")[2].partition(f"*{selection}* ")[2].partition(": it ")
         shown = [float(part.split()[0].replace("−", "-")) for part in words[0].split(" and ")]
         own = float(whole[MIX, selection])
         expected = [100 * (own - float(whole[other, selection])) for other in ("AE ensemble", "BC ensemble")]
@@ -209,7 +209,7 @@ def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
         bounds = [[float(number) for number in re.findall(r"[-+]?\d+\.\d+", part.replace("−", "-"))[1:]]
                   for part in words[0].split(" and ")]  # fmt: skip
         verdict = "leads both" if min(low for low, _ in bounds) > 0 else "trails one" if min(
-            high for _, high in bounds) < 0 else "is not shown"  # fmt: skip
+            high for _, high in bounds) < 0 else "is shown neither"  # fmt: skip
         assert words[2].startswith(verdict), (selection, bounds)
     assert "cannot compare" in mix_answers._over_machines(paired.read_differences(run.differences).iloc[:0])
 
