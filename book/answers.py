@@ -149,9 +149,9 @@ def agreement(run: Run, settings, machine: str) -> str:
     which = "every square is warmer" if len(warm) == len(found) else f"warmer: {' and '.join(warm) or 'none'}"
     return (
         f"In this run the mean correlation on {machine} is {within}, and {apart:.2f} between the branches "
-        f"({which}). Low values between the branches may also mean that one of them ranks by "
-        "chance; {numref}`embedding-scores` says whether a classifier of this run does. Classifiers that agree with each "
-        "other and still find no faults hear the same, but it is not the faults."
+        f"({which}). Low values between the branches may also mean that one of them ranks by chance; "
+        "{numref}`embedding-scores` says whether a classifier of this run does. Classifiers that agree with each other and "
+        "still find no faults hear the same, but it is not the faults."
     )
 
 
