@@ -150,8 +150,8 @@ def agreement(run: Run, settings, machine: str) -> str:
     return (
         f"In this run the mean correlation on {machine} is {within}, and {apart:.2f} between the branches "
         f"({which}). Low values between the branches may also mean that one of them ranks by chance; "
-        "{numref}`embedding-scores` says whether a classifier of this run does. Classifiers that agree with each other and "
-        "still find no faults hear the same, but it is not the faults."
+        "{numref}`embedding-scores` says whether a classifier of this run does. Classifiers that agree with each other "
+        "and still find no faults hear the same, but it is not the faults."
     )
 
 
