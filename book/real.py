@@ -15,7 +15,6 @@ from tables import day, percent
 
 from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import false_alarms
-from asdlib.evaluation.rows import ROWS as ALL_ROWS
 from asdlib.evaluation.rows import SYSTEMS
 from asdlib.evaluation.values import slug
 
@@ -73,12 +72,7 @@ def values(folder: Path) -> dict[str, str]:
     """Texts for prose: rows of Table 1 over all, the gain of *mix*, how many systems differ from the reference."""
     frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""}).dropna(subset=["value"])
     frame = frame[frame["machine"] == "all"]
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     named = {
-        "commit_of_claims": f"`{record.get('commit_of_claims', record['commit'])}`",
-        "rows_missing": " and ".join(f"*{row}*" for row in ALL_ROWS if row not in set(frame["row"])),
-    }
-    named |= {
         slug(item.row, item.selection, item.domain if item.domain != "all" else ""): percent(item.value)
         for item in frame.itertuples()
     }
