@@ -15,7 +15,7 @@ from pathlib import Path
 from asdlib import atomic
 from asdlib.errors import ArtefactError
 
-_PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas", "librosa")
+_PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas")
 
 
 SCORING = "scoring"
@@ -126,7 +126,7 @@ def record(settings: dict, *, seed: int, device: str, data: str, seconds: float,
 def _version(package: str) -> str:
     try:
         return metadata.version(package)
-    except metadata.PackageNotFoundError:  # training needs no librosa, and GPU machines may lack it
+    except metadata.PackageNotFoundError:  # scoring with ONNX files needs no PyTorch
         return "not installed"
 
 

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 import pandas as pd
 
 from asdlib import paths
 from asdlib.data import plan
 from asdlib.data.audio import Waveforms
-from asdlib.features import LogMel, log_mels
+from asdlib.features import LogMel, log_mels, mel_frequencies
 from asdlib.units import FULL_SCALE
 
 
@@ -64,7 +63,7 @@ def spectra(settings, at_most: int = 100) -> pd.DataFrame:
     tables = []
     for machine, sections in plan.read(settings).machines.items():
         waveforms, log_mel = _open(settings, machine)
-        frequency = librosa.mel_frequencies(log_mel.n_mels + 2, fmax=settings.data.sample_rate / 2)[1:-1]
+        frequency = mel_frequencies(log_mel.n_mels + 2, settings.data.sample_rate / 2)[1:-1]
         planned = waveforms.clips[waveforms.clips["section"].isin(sections)]
         for (section, domain, split, label), group in planned.groupby(["section", "domain", "split", "label"]):
             rows = group.index[np.unique(np.linspace(0, len(group) - 1, at_most).astype(int))]

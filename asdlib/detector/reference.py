@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pandas as pd
 
@@ -17,6 +16,7 @@ from asdlib.detector.localize import FrameStatistics
 from asdlib.detector.networks import Window, measure_window
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.statistics import Bands, Statistics
+from asdlib.features import mel_frequencies
 
 _GOLDEN = 0.6180339887  # spreads the starts of pieces evenly over their clips, however many clips there are
 _FEW = 3  # minimum number of windows of changed conditions that show in which direction spectra changed
@@ -77,7 +77,7 @@ def _write_scores(target: Path, size: int, held_out: pd.DataFrame, found: pd.Dat
 def _write_frames(target: Path, frames: dict[tuple, list], step: float, rate: int) -> None:
     """Write the statistics of frame scores and errors of an autoencoder with ``step`` seconds between frames."""
     _, errors = next(iter(frames.values()))[0]
-    edges = librosa.mel_frequencies(errors.shape[1] + 2, fmin=0, fmax=rate / 2)
+    edges = mel_frequencies(errors.shape[1] + 2, rate / 2)
     found = {key: FrameStatistics.of(*zip(*some, strict=True), step, edges) for key, some in frames.items()}
     before = store.load_frames(target) if (target / store.FRAMES).is_file() else {}
     store.save_frames(before | found, target / store.FRAMES)

@@ -28,7 +28,6 @@ import threading
 LIBRARIES = (
     "ipykernel.kernelapp",
     "IPython.display",
-    "librosa.filters",
     "matplotlib.pyplot",
     "pandas",
     "pydantic",
