@@ -100,13 +100,11 @@ class Run:
         """Paired differences between the rows of Table 1."""
         return self.folder / "table1_differences.csv"
 
-    @property
-    def seeds(self) -> Path:
-        """Table 1 over runs that differ only in the seed (:mod:`asdlib.evaluation.seeds`); not every run has it."""
-        return self.folder / "table1_seeds.csv"
-
     def over_seeds(self, path: Path) -> Path:
-        """Return the path of a table's counterpart over runs that differ only in the seed; not every run has it."""
+        """Return the path of a table's counterpart over runs that differ only in the seed; not every run has it.
+
+        :mod:`asdlib.evaluation.seeds` writes them.
+        """
         return path.with_name(f"{path.stem}_seeds{path.suffix}")
 
     @property

@@ -38,7 +38,7 @@ TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
 def from_stored() -> dict[str, str]:
     """What is made of the larger stored results alone, by file name."""
     return {
-        **real.pages(stored_results.REAL)[0],
+        **real.pages(stored_results.REAL),
         **systems.pages(stored_results.SYSTEMS),
         **shifts.pages(stored_results.SHIFTS),
         **integrated.pages(stored_results.SHIFTS),
@@ -54,7 +54,7 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/table1.md": table_one.table1(table, machines),
         "generated/printed.md": table_one.printed(),
         "generated/ablations_settings.json": (stored_results.ABLATIONS / "record.json").read_text(encoding="utf-8"),
-        "generated/seeds.md": table_one.seeds(run.seeds, settings.seed),
+        "generated/seeds.md": table_one.seeds(run.over_seeds(run.table1), settings.seed),
         "generated/audit.md": tables.audit(),
         "generated/rerun.md": tables.rerun(pd.read_csv(stored_results.RERUN, dtype={"section": str})),
         "generated/larger.md": tables.larger(),

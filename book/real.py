@@ -69,7 +69,7 @@ def tuned(record: dict) -> str:
 
 
 def values(folder: Path) -> dict[str, str]:
-    """Texts for prose: rows of Table 1 over all, the gain of *mix*, how many systems differ from the reference."""
+    """Texts for prose: rows of Table 1 over all, the gain of *mix*, systems that differ from the reference, answers."""
     frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""}).dropna(subset=["value"])
     frame = frame[frame["machine"] == "all"]
     named = {
@@ -89,7 +89,7 @@ def values(folder: Path) -> dict[str, str]:
         rows = compared[compared["system"].str.startswith(branch)]
         above, below = (rows["difference_low"] > 0).sum(), (rows["difference_high"] < 0).sum()
         named |= {f"{branch}_systems": str(len(rows)), f"{branch}_above": str(above), f"{branch}_below": str(below)}
-    return named
+    return named | real_answers.values(folder)
 
 
 def rates_in_target(folder: Path) -> dict[str, str]:
@@ -108,12 +108,12 @@ def rates_in_target(folder: Path) -> dict[str, str]:
     return texts
 
 
-def pages(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """The generated parts of the pages by file name, and texts for prose by name, of the stored run in ``folder``."""
+def pages(folder: Path) -> dict[str, str]:
+    """The generated parts of the pages on the stored run in ``folder``, by file name."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     compared = pd.read_csv(folder / real_compared.SYSTEMS_FILE)
     differences = pd.read_csv(folder / DIFFERENCES, keep_default_na=False)
-    texts = {
+    return {
         "generated/real.md": table_one.stored(folder),
         "generated/real_claims.md": verdicts.of_one_run(
             verdicts.read(folder / "claims.csv"), "real-claims", read_differences(folder / DIFFERENCES)
@@ -127,7 +127,6 @@ def pages(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
         "generated/real_choices.md": real_ensembles.choices(folder),
         "generated/real_settings.json": json.dumps(record["settings"], indent=1) + "\n",
     }
-    return texts, values(folder) | real_answers.values(folder)
 
 
 def stored_extensions(folder: Path) -> str:

@@ -33,18 +33,17 @@ import real_compared
 import real_ensembles
 from assemble import ordered
 from generated import there
+from stored_results import RESULTS
 
 from asdlib import params, paths, scores
 from asdlib.atomic import write_json, write_text
 from asdlib.classifier import clip_outputs, pca_and_tsne
 from asdlib.errors import AsdError
 from asdlib.evaluation import ablations
-from asdlib.paths import RECORD, Run
+from asdlib.paths import Run
 from asdlib.plots import evaluation, style
-from asdlib.records import read_records
 from asdlib.tables import read_table, write_table
 
-RESULTS = Path(__file__).parent / "results"
 README = "demo"
 """the run whose Table 1 and costs the README shows"""
 DIGITS = "%.5g"
@@ -112,7 +111,7 @@ def keep_ablations(runs: list[Path], tuned: bool) -> Path:
 
 def made_by(runs: list[Path]) -> list[dict]:
     """The records of all artefacts of the runs."""
-    return [record for run in runs for path in sorted(run.rglob(RECORD)) for record in read_records(path)]
+    return [record for run in runs for record in provenance.records(Run(run))]
 
 
 def facts(settings: dict, runs: list[Path]) -> dict:
@@ -122,7 +121,7 @@ def facts(settings: dict, runs: list[Path]) -> dict:
         "title": settings["title"],
         "profile": settings["profile"],
         "commit": ", ".join(sorted({record["commit"] for record in records})),
-        "device": "; ".join(sorted({record["device"] for record in records} - {"processor", "CPU"})),
+        "device": "; ".join(sorted({record["device"] for record in records} - {provenance.BARE})),
         "date": max(record["date"] for record in records),
         "hours": sum(record["wall_seconds"] for record in records) / 3600,
     }

@@ -38,7 +38,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
     first_candidate = run.system("classifier", machines[0], next(iter(settings.classifier_candidates)))
     return values(settings, json.loads(there(run.values).read_text(encoding="utf-8"))) | {
         "embedding_length": str(clip_outputs.load(first_candidate)[1].shape[1]),
-        "toycar": real.pages(stored_results.REAL)[1],
+        "toycar": real.values(stored_results.REAL),
         "systems": systems.values(stored_results.SYSTEMS),
         "verdicts": judged,
         "shifts": shifts.values(stored_results.SHIFTS),

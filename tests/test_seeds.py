@@ -1,7 +1,6 @@
 """Test Table 1 over seeds: mean and deviation by hand, and runs that must not be combined."""
 
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -44,7 +43,7 @@ def test_mean_and_deviation_are_those_of_the_tables(runs, capsys):
         assert row["mean"] == pytest.approx(np.mean(values))
         assert row["deviation"] == pytest.approx(np.std(values, ddof=1))
     assert (found["seeds"] == 3).all() and (found["deviation"] > 0).any()
-    stored = pd.read_csv(Run(runs[0]).seeds).fillna({"selection": ""}).set_index(table1.KEYS)
+    stored = pd.read_csv(runs[0] / "table1_seeds.csv").fillna({"selection": ""}).set_index(table1.KEYS)
     pd.testing.assert_frame_equal(stored, found)
     assert main(["seeds", *map(str, runs)]) == 0
     total = found.loc[("AE", "all", "all", "fixed")]
@@ -88,7 +87,7 @@ def test_a_new_table_1_removes_tables_computed_from_the_old_one(runs):
     settings = synthetic_scores.settings(runs[0].parent, ["fan"], test=10, evaluation={"bootstrap": 0})
     table1.run(settings)
     run = Run(runs[0])
-    assert not run.seeds.exists() and not run.over_seeds(run.claims).exists()
+    assert not any(run.over_seeds(path).exists() for path in (run.table1, run.claims))
 
 
 def test_only_runs_that_differ_in_the_seed_are_combined(runs, tmp_path, capsys):
@@ -100,14 +99,5 @@ def test_only_runs_that_differ_in_the_seed_are_combined(runs, tmp_path, capsys):
     before = path.read_text()
     write_json(json.loads(before) | {"precision": "bfloat16"}, path)
     assert main(["seeds", *map(str, runs)]) == 2
-    assert "precision differs from" in capsys.readouterr().err and not Run(runs[0]).seeds.exists()
+    assert "precision differs from" in capsys.readouterr().err and not (runs[0] / "table1_seeds.csv").exists()
     path.write_text(before)
-
-
-def test_runs_from_before_a_setting_existed_combine_with_later_ones(runs, tmp_path):
-    old = shutil.copytree(runs[1], tmp_path / "old")
-    settings = json.loads(Run(old).settings.read_text(encoding="utf-8"))
-    assert settings.pop("compile") is False
-    write_json(settings, Run(old).settings)
-    for order in ([runs[0], old, runs[2]], [old, runs[0], runs[2]]):
-        assert (seeds.over_seeds(order)["seeds"] == 3).all()

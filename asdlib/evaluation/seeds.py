@@ -91,7 +91,7 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
             raise ScoreError(
                 f"{run.folder} is not a finished run: table1.csv or settings.json is missing; run make reproduce first"
             )
-        settings = {"compile": False} | read_json(run.settings)  # added later
+        settings = read_json(run.settings)
         first = first or settings
         refuse_other_settings(run, settings, runs[0], first, seeds)
         seeds.add(settings["seed"])
@@ -100,7 +100,7 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
     wide = pd.concat(tables, axis=1).dropna()
     result = pd.DataFrame({"seeds": len(runs), "mean": wide.mean(axis=1), "deviation": wide.std(axis=1, ddof=1)})
     result = result.reset_index()
-    write_table(result, runs[0].seeds)
+    write_table(result, runs[0].over_seeds(runs[0].table1))
     _judge(runs[0], loaded)
     return result
 
