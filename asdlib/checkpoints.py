@@ -99,7 +99,7 @@ def restore(checkpoint: Path, module, optimizer, scheduler, settings: dict) -> t
     if state["optimizer"] is not None:
         optimizer.load_state_dict(state["optimizer"])
         scheduler.load_state_dict(state["scheduler"])
-    return state["step"], state["names"], state["rows"].tolist(), state.get("seconds", 0.0)
+    return state["step"], state["names"], state["rows"].tolist(), state["seconds"]
 
 
 def _read(checkpoint: Path) -> dict:

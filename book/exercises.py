@@ -176,7 +176,7 @@ def claims(run: Run, settings, machine: str) -> str:
     factor = ((frame["high"] - frame["low"]) / 2 / frame["effect"].abs().clip(lower=1e-6)) ** 2
     shown = pd.DataFrame(
         {
-            "Test": frame["test"].str.replace(" less ", " minus "),
+            "Test": frame["test"],
             "Effect": frame["effect"].map(signed),
             "Clips here": frame["clips"].astype(int),
             "Clips needed": [

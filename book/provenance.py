@@ -18,9 +18,7 @@ MADE = ("date", "commit", "device", "torch")
 """columns by which a stored table says what made it"""
 LOCK = "requirements.lock"
 """the packages that computed a stored result, next to it"""
-
-
-BARE = ("processor", "CPU")
+BARE = "CPU"
 """what records say of a CPU whose model they do not name"""
 
 
@@ -115,7 +113,7 @@ def computed(settings, run: Run, tools: dict[str, str]) -> str:
 def _distinct(found: list[dict], key: str, form: str = "{}") -> str:
     """The different values of a key of records, oldest first, but a bare "CPU" where a record names the model."""
     values = dict.fromkeys(record[key] for record in sorted(found, key=lambda record: record["date"]))
-    named = [value for value in values if value not in BARE]
+    named = [value for value in values if value != BARE]
     return ", ".join(form.format(value) for value in named) or ", ".join(
         form.format(_device(value)) for value in values
     )
@@ -123,7 +121,7 @@ def _distinct(found: list[dict], key: str, form: str = "{}") -> str:
 
 def _device(recorded: str) -> str:
     """A device as it was recorded; what names no model says so."""
-    return "CPU, model not recorded" if recorded in BARE else recorded
+    return "CPU, model not recorded" if recorded == BARE else recorded
 
 
 def stored(folder: Path) -> str:

@@ -113,8 +113,6 @@ def test_a_drift_of_the_level_is_claimed_beyond_the_learnt_range():
     for level, words in ((1.9, "no drift is shown"), (-2.1, "the level has drifted"), (2.1, "the level has drifted")):
         sentences = history.describe_drift(verdicts(np.full(100, 40.0), level=level))
         assert words in sentences[1] and (sentences[-1] == history.ADVICE) == (abs(level) > 2)
-    older = history.describe_drift(verdicts(np.full(100, 40.0), level=9.0, level_spread=np.nan))
-    assert "The learnt range is unknown" in older[1] and history.ADVICE not in older
 
 
 def test_a_dead_microphone_is_a_drift_although_nothing_has_a_percentile():

@@ -33,7 +33,6 @@ def load(tmp_path):
         ("sed: 3", "unknown key 'sed'; did you mean 'seed'?"),
         ("data: {roots: a}", "unknown key 'data.roots'; did you mean 'root'?"),
         ("data: {synthetic: {machine: [fan]}}", "unknown key 'data.synthetic.machine'; did you mean 'machines'?"),
-        ("data: {pseudo_target: {}}", "unknown key 'data.pseudo_target'; it is called 'data.shifted' now"),
         (
             "autoencoder: {scorer: {target_from: pseudo_target}}",
             "target_from: Input should be 'clips' or 'shifted', found \"pseudo_target\"",

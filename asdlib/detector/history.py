@@ -128,15 +128,12 @@ def describe_drift(verdicts: pd.DataFrame) -> list[str]:
         ]
     level, spread = own["level"].median(), own["level_spread"].max()
     words = f"Level: its median is {page.minus(f'{level:+z.1f}')} dB relative to what the detector learnt"
-    if np.isnan(spread):
-        sentences.append(f"{words}. The learnt range is unknown; journals of this version of score state it.")
-    else:
-        outside = abs(level) > spread
-        drifted |= outside
-        sentences.append(
-            f"{words}; 99 of 100 learnt windows lie within {spread:.1f} dB, so "
-            f"{'the level has drifted' if outside else 'no drift is shown'}."
-        )
+    outside = abs(level) > spread
+    drifted |= outside
+    sentences.append(
+        f"{words}; 99 of 100 learnt windows lie within {spread:.1f} dB, so "
+        f"{'the level has drifted' if outside else 'no drift is shown'}."
+    )
     levels, responses = int(own["level_changed"].sum()), int(own["response_changed"].sum())
     sentences.append(f"Changes: the level changed in {levels} of {count} verdicts, the response in {responses}.")
     return [*sentences, ADVICE] if drifted else sentences
@@ -196,7 +193,7 @@ def _row(entry: dict) -> dict:
     row |= {
         "normals": entry["normals"],
         "level": entry["level"],
-        "level_spread": entry.get("level_spread", np.nan),  # absent from older journals
+        "level_spread": entry["level_spread"],
         "anomaly": bool(entry["anomaly"]),
         "changed": is_changed(entry),
         "level_changed": entry["verdict"].startswith("level changed"),

@@ -150,7 +150,7 @@ def _read_records(folder: Path) -> dict[str, set[str]]:
 
 def _split(text: str, subject: str) -> list[str]:
     """Split the entries of a stored record, which lists all commits and devices of its run, without bare CPUs."""
-    return [part for part in text.split(", " if subject == "commit" else "; ") if part not in ("CPU", "processor")]
+    return [part for part in text.split(", " if subject == "commit" else "; ") if part != "CPU"]
 
 
 def _leaves(values: dict, prefix: str) -> Iterator[tuple[str, object]]:

@@ -10,8 +10,6 @@ from asdlib.errors import ParamsError
 from asdlib.messages import suggest
 from asdlib.params.types import Strict
 
-_RENAMED = {"data.pseudo_target": "data.shifted"}
-
 
 def merge(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """Return ``values`` updated with ``overrides``, which may have nested or dotted keys; both stay unchanged."""
@@ -40,8 +38,6 @@ def _sentence(model: type[Strict], item: dict) -> str:
     location = [str(part) for part in item["loc"]]
     key = ".".join(location)
     if item["type"] == "extra_forbidden":
-        if key in _RENAMED:
-            return f"unknown key {key!r}; it is called {_RENAMED[key]!r} now"
         return f"unknown key {key!r}{suggest(location[-1], _keys(model, location[:-1]))}"
     if item["type"] == "missing":
         return f"the key {key!r} is missing; add it"

@@ -148,8 +148,8 @@ def drift(verdicts: pd.DataFrame, days: pd.DataFrame) -> Figure:
         for when in judged["when"][judged["detector"].ne(judged["detector"].shift())][1:]:
             axis.axvline(when, color="black", linestyle=":", label="other or calibrated detector")
     axes[1].set_ylim(-2, 102)
-    if judged["level_spread"].notna().any():
-        spread = judged["level_spread"].ffill().bfill()
+    if len(judged):
+        spread = judged["level_spread"]
         band = {"step": "post", "color": style.NORMAL, "alpha": 0.15, "linewidth": 0, "label": "learnt levels"}
         axes[2].fill_between(judged["when"], -spread, spread, **band)
     if judged["excess"].max() > 20:
