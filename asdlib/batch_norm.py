@@ -9,6 +9,9 @@ from asdlib.compute import Compute
 from asdlib.seeds import derive
 from asdlib.training import generator
 
+BATCHES = 30
+"""number of batches over which the statistics are averaged"""
+
 
 class _Forward(nn.Module):
     """Wrap a network so that its input is the index of a batch, as PyTorch's ``update_bn`` requires."""
@@ -22,7 +25,7 @@ class _Forward(nn.Module):
 
 
 def refresh_batch_norm(
-    module: nn.Module, forward: Callable[[torch.Generator], object], compute: Compute, seed: int, batches: int = 30
+    module: nn.Module, forward: Callable[[torch.Generator], object], compute: Compute, seed: int
 ) -> None:
     """Re-estimate the running statistics of batch normalisation with the final weights.
 
@@ -35,7 +38,6 @@ def refresh_batch_norm(
         forward: Function that runs ``module`` on a training batch drawn with the given CPU generator.
         compute: Device and precision.
         seed: Seed of the batches.
-        batches: Number of batches.
     """
 
     def run(index: Tensor) -> None:
@@ -44,4 +46,4 @@ def refresh_batch_norm(
             forward(generator(seed, "batch norm", int(index)))
 
     with torch.no_grad():
-        torch.optim.swa_utils.update_bn([torch.tensor(index) for index in range(batches)], _Forward(module, run))
+        torch.optim.swa_utils.update_bn([torch.tensor(index) for index in range(BATCHES)], _Forward(module, run))

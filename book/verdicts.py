@@ -67,13 +67,7 @@ def counts(frame: pd.DataFrame) -> str:
     return f"{', '.join(parts[:-1])}, and {parts[-1]}"
 
 
-def claims(
-    frame: pd.DataFrame,
-    differences: pd.DataFrame,
-    stored: pd.DataFrame,
-    systems: pd.DataFrame,
-    name: str = "claims",
-) -> str:
+def claims(frame: pd.DataFrame, differences: pd.DataFrame, stored: pd.DataFrame, systems: pd.DataFrame) -> str:
     """The paper's sentences with their verdicts on this run, on real toy cars and on real score files.
 
     Args:
@@ -81,7 +75,6 @@ def claims(
         differences: ``table1_differences.csv`` of this run.
         stored: The claims of the stored run on toy cars.
         systems: The stored claims on other people's systems, all years.
-        name: What ``{numref}`` calls the table begins with it.
     """
     there = stored.set_index("test")["verdict"]
     rows = [
@@ -100,7 +93,7 @@ def claims(
         f"with their intervals; of several leads the decisive one. {LABELS} *Real score files*: a similar test on "
         f"other people's systems, by year and by a stricter rule; what it compares is in brackets. {MULTIPLICITY}"
     )
-    return table(pd.DataFrame(rows), caption, f"{name}-table", "", "3 7 3 4 8 3")
+    return table(pd.DataFrame(rows), caption, "claims-table", "", "3 7 3 4 8 3")
 
 
 def of_one_run(frame: pd.DataFrame, name: str, differences: pd.DataFrame | None = None) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import params, scores
+from asdlib.challenge import results, sources
 from asdlib.paths import SINGLES, Run
 
 
@@ -55,3 +56,8 @@ def write_run(run_settings, seed=0, shift=0.0, variants=("first", "second", "thi
                 scores.write(pd.concat(tables, ignore_index=True), run.scores(branch, machine, candidate))
         for system in SINGLES:
             scores.write(table(rows, system, generator), run.scores(system, machine))
+
+
+def read_result(path):
+    """Read an official ``result.csv``."""
+    return results.read(sources.find([path])[0].files[0])[0]

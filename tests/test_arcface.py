@@ -15,7 +15,7 @@ from asdlib.classifier.arcface import ArcFace
 
 def arcface(dimensions: int = 4, **options) -> ArcFace:
     torch.manual_seed(0)
-    return ArcFace(dimensions, params.ArcFace(**options)).double()
+    return ArcFace(dimensions, params.classifier.ArcFace(**options)).double()
 
 
 def by_angles(criterion: ArcFace, embedding: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

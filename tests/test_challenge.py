@@ -401,7 +401,7 @@ def test_results_are_written_and_read_in_every_years_form(tmp_path, year):
     decided = frame.assign(decision=(frame["score"] > 0.6).astype(int))
     mine = results.figures(decided, year)
     results.write(mine, tmp_path / "result.csv", year)
-    back = results.read(tmp_path / "result.csv")
+    back = synthetic_scores.read_result(tmp_path / "result.csv")
     columns = [name for name in back if name in mine]
     assert columns[3:5] == ["auc", "pauc"] and (year == 2020 or "f1" in columns)
     pd.testing.assert_frame_equal(back[columns], mine[columns], check_dtype=False, rtol=0, atol=1e-15)

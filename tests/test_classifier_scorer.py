@@ -253,12 +253,13 @@ def test_maps(scored):
     np.testing.assert_allclose(np.abs(mine[["x", "y"]]), np.abs(centred @ axes[:2].T), rtol=1e-2, atol=1e-4)
 
 
-def test_confused_clips(scored):
+def test_confused_clips(scored, monkeypatch):
     table = system(scored, "w50_mean").iloc[::-1].reset_index(drop=True)
     table["score"] = np.where(table["label"] == "anomaly", 1.0, 0.0) + 0.001 * np.arange(len(table))
     odd = table.index[(table["label"] == "normal") & (table["split"] == "test")][0]
     table.loc[odd, "score"] = 9.0
-    worst = inspection.find_confused(table, count=2)
+    monkeypatch.setattr(inspection, "SHOWN", 2)
+    worst = inspection.find_confused(table)
     assert list(worst["label"]) == ["normal", "normal", "anomaly", "anomaly"]
     assert worst["clip"][0] == table["clip"][odd] and worst["rank"][0] == 1.0
     assert set(worst["split"]) == {"test"}

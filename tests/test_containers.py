@@ -162,8 +162,8 @@ def test_all_existing_samples_are_read(tmp_path, name):
     path.write_bytes(content)
     assert wav.probe(path, params.Data()) == FRAMES
     assert np.array_equal(wav.read(path, params.Data()), PCM)
-    assert np.array_equal(wav.read(path, params.Data(), FRAMES - 10, 10), PCM[-10:])
     with Recording(path) as recording:
+        assert np.array_equal(recording.read(FRAMES - 10, 10), PCM[-10:])
         assert bool(recording.note) == wrong, recording.note
 
 

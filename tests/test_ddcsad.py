@@ -15,7 +15,7 @@ D = 5
 
 def ddcsad(**options) -> Ddcsad:
     """Return a criterion in float64 with different centroids."""
-    criterion = Ddcsad(D, params.Ddcsad(**options), epoch_steps=3).double()
+    criterion = Ddcsad(D, params.classifier.Ddcsad(**options), epoch_steps=3).double()
     criterion.centroids = torch.randn(2, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     return criterion
 
@@ -111,7 +111,7 @@ def test_centroids_are_in_checkpoints():
 
 
 def test_not_in_the_precision_of_autocast():
-    criterion = Ddcsad(D, params.Ddcsad())
+    criterion = Ddcsad(D, params.classifier.Ddcsad())
     criterion.centroids = 100 + torch.randn(2, D, generator=torch.Generator().manual_seed(0))
     embedding = criterion.centroids[[NORMAL] * 4] + 0.01
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -40,7 +40,7 @@ def test_every_published_figure_of_three_real_systems(realdata, tmp_path, system
     frame = decided(folder)
     sizes = frame.groupby(UNIT).size()
     assert len(sizes) == 42 and sizes.min() == 198 and sizes.max() == 300
-    mine, published = results.figures(frame), results.read(folder / "result.csv")
+    mine, published = results.figures(frame), synthetic_scores.read_result(folder / "result.csv")
     pd.testing.assert_frame_equal(mine, published, rtol=0, atol=1e-12)
     results.write(mine, tmp_path / "result.csv")
     lines = [(tmp_path / "result.csv").read_text().splitlines(), (folder / "result.csv").read_text().splitlines()]
@@ -124,7 +124,7 @@ def test_export_and_import_give_the_scores_back(run, tmp_path):
     assert lines[-1] == b"" and len(lines) == 61 and b"\r" not in b"".join(lines) and lines[:-1] == sorted(lines[:-1])
     for folder in folders:
         mine = results.figures(decided(folder))
-        pd.testing.assert_frame_equal(results.read(folder / "result.csv"), mine, rtol=1e-12)
+        pd.testing.assert_frame_equal(synthetic_scores.read_result(folder / "result.csv"), mine, rtol=1e-12)
     # the decisions are those of the official threshold
     limit = decision.fit_gamma(table.loc[table["split"] == "train", "score"].to_numpy())[0]
     frame = decided(tmp_path / "out" / "mobilenet")
@@ -233,7 +233,7 @@ def test_gamma_thresholds_of_real_scores_hold(realdata, system):
         assert 0.02 <= share <= 0.2, (unit, share)
 
 
-def test_the_stated_interval_of_false_alarms_has_the_stated_coverage():
+def test_the_stated_interval_of_false_alarms_has_the_stated_coverage(monkeypatch):
     """Compare with simulations of any distribution, and with exact probabilities by counting orders of few clips."""
     low, high = decision.false_alarm_interval(60, 30, 0.9)
     generator, inside = np.random.default_rng(0), []
@@ -246,7 +246,8 @@ def test_the_stated_interval_of_false_alarms_has_the_stated_coverage():
     orders = [
         sum(place > max(kept) for place in set(range(5)) - set(kept)) for kept in itertools.combinations(range(5), 3)
     ]
-    bounds = decision.false_alarm_interval(3, 2, 0.9, confidence=0.2)
+    monkeypatch.setattr(decision, "CONFIDENCE", 0.2)
+    bounds = decision.false_alarm_interval(3, 2, 0.9)
     exact = [next(x for x in range(3) if np.mean(np.array(orders) <= x) >= q) / 2 for q in (0.4, 0.6)]
     assert list(bounds) == exact
 
@@ -255,7 +256,7 @@ def test_nothing_is_promised_in_the_target_domain():
     clips = synthetic_scores.clips("fan", ["00"], train=60, target=60)
     found = decision.measure_rates(synthetic_scores.table(clips, "one", np.random.default_rng(0))).set_index("domain")
     assert np.isnan(found.loc["target", ["low", "high", "bound"]].astype(float)).all()
-    assert found.loc["source", ["low", "high"]].tolist() == list(decision.false_alarm_interval(60, 30))
+    assert found.loc["source", ["low", "high"]].tolist() == list(decision.false_alarm_interval(60, 30, 0.9))
     assert found["normal"].tolist() == [30, 30]
 
 

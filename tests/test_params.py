@@ -151,7 +151,7 @@ def test_numbers_are_those_of_yaml_1_2(load, text):
     assert settings.mobilenet.learning_rate == NUMBERS[text]
     if isinstance(NUMBERS[text], int):
         assert load(f"seed: {text}").seed == NUMBERS[text]
-        assert load("", {"seed": params.value(text)}).seed == NUMBERS[text]
+        assert load("", {"seed": params.settings.value(text)}).seed == NUMBERS[text]
     candidates = load(f"autoencoder_candidates: {{a: {{training: {{learning_rate: {text}}}}}}}").resolved()
     assert yaml.safe_load(yaml.safe_dump(candidates)) == candidates  # plain numbers, as the book writes them
 
@@ -170,7 +170,7 @@ def test_settings_may_be_merged(load):
 def test_names_are_the_text_that_they_are(load):
     """Names of machine types and sections come from a file or ``--set``, and reach other processes as JSON."""
     text = f"{{machines: [{', '.join(NAMES)}], sections: [00, 01, 08]}}"
-    for settings in (load(f"data: {text}"), load("", json.loads(json.dumps({"data": params.value(text)})))):
+    for settings in (load(f"data: {text}"), load("", json.loads(json.dumps({"data": params.settings.value(text)})))):
         assert settings.data.machines == NAMES and settings.data.sections == ["00", "01", "08"]
     assert load("data: {root: no}").data.root == "no" and load("data: {root: 2021-01-01}").data.root == "2021-01-01"
 
@@ -328,7 +328,7 @@ def test_every_variant_is_the_papers_or_an_extension():
         "autoencoder": {time + copies for time in over_time for copies in ("", "_of_max", "_of_median")},
         "classifier": {f"w{w}_{how}" for w in (25, 50, 75) for how in ("mean", "median", "max", "upper_mean")},
     }
-    for branch, variants in (("autoencoder", params.Variant), ("classifier", params.ClassifierVariant)):
+    for branch, variants in (("autoencoder", params.types.Variant), ("classifier", params.types.ClassifierVariant)):
         every = set(get_args(variants))
         assert papers[branch] < every
         assert set(origin.EXTENSION_VARIANTS[branch]) == every - papers[branch]

@@ -115,7 +115,7 @@ def test_files_as_written_by_spreadsheets_and_other_systems(tmp_path):
 def test_the_official_evaluators_procedure_gives_result_csv(tmp_path):
     """Files are named by machine, section and domain, with a sorted row per clip, 0 or 1 for decisions (METHOD, 7)."""
     folder = write(table("one"), tmp_path / "one")
-    for row in results.read(folder / "result.csv").to_dict("records"):
+    for row in synthetic_scores.read_result(folder / "result.csv").to_dict("records"):
         columns = []
         for kind in ("anomaly_score", "decision_result"):
             name = f"{kind}_{row['machine']}_section_{row['section']}_{row['domain']}_test.csv"
@@ -170,7 +170,9 @@ def test_decisions_are_read_where_they_are_asked_for(tmp_path, capsys):
     folder = write(table("one"), tmp_path / "one")
     code, out, _ = commanded(capsys, "evaluate", folder, "--decisions", "--json")
     found = pd.DataFrame(json.loads(out)["sections"])
-    pd.testing.assert_frame_equal(found, results.read(folder / "result.csv"), check_dtype=False, rtol=1e-12)
+    pd.testing.assert_frame_equal(
+        found, synthetic_scores.read_result(folder / "result.csv"), check_dtype=False, rtol=1e-12
+    )
     code, out, _ = commanded(capsys, "evaluate", folder, "--decisions")
     assert code == 0 and "prec." in out and "recall" in out
     file = folder / NAME.replace("anomaly_score", "decision_result")

@@ -120,7 +120,7 @@ def test_shifted_clips_are_made_once_and_again_alike(tmp_path):
         shifted_clips.open_clips(settings, "fan")
     assert shifted_clips.make(settings, "fan")
     assert before == {name: (folder / name).read_bytes() for name in before}
-    data = settings.data.model_copy(update={"shifted": params.ShiftedClips(clips=3)})
+    data = settings.data.model_copy(update={"shifted": params.data.ShiftedClips(clips=3)})
     assert shifted_clips.make(settings.model_copy(update={"data": data}), "fan")
     assert len(shifted_clips.open_clips(settings, "fan")) == 3
 

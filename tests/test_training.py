@@ -430,10 +430,11 @@ class Refreshed(nn.Module):
         return self.layers(5 + torch.randn(16, 4, generator=generator))
 
 
-def test_refreshed_batch_norm_is_the_average_over_the_drawn_batches():
+def test_refreshed_batch_norm_is_the_average_over_the_drawn_batches(monkeypatch):
     module = Refreshed()
     weights = {name: value.clone() for name, value in module.named_parameters()}
-    batch_norm.refresh_batch_norm(module, module.on, CPU, seed=5, batches=7)
+    monkeypatch.setattr(batch_norm, "BATCHES", 7)
+    batch_norm.refresh_batch_norm(module, module.on, CPU, seed=5)
     seen = []
     for index in range(7):  # the same batches and dropout masks, from their names
         torch.manual_seed(training.derive(5, "batch norm dropout", index))

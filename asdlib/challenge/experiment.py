@@ -19,7 +19,7 @@ from asdlib import atomic, records
 from asdlib.challenge import files, rules
 from asdlib.challenge.methods import CLASSIFIER, FAMILIES, INLIER, INLIER_2021, evaluate_cell
 from asdlib.challenge.summary import Summary, effects, figures, growth, reduced_offers, stability
-from asdlib.challenge.systems import Systems, arrange
+from asdlib.challenge.systems import SEED, Systems, arrange
 from asdlib.challenge.verdicts import claims
 
 
@@ -79,7 +79,12 @@ def run(realdata: Path, out: Path, count: int = 1000, jobs: int = 2) -> None:
         table = table[["year", *table.columns.drop("year")]]
         with atomic.writing(out / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    record = {"resamples": count, "seed": 0, "commit": records.commit(), "seconds": round(time.monotonic() - started)}
+    record = {
+        "resamples": count,
+        "seed": SEED,
+        "commit": records.commit(),
+        "seconds": round(time.monotonic() - started),
+    }
     record |= {"date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "machines": len(summary.machines)}
     with atomic.writing(out / "record.json") as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ import pandas as pd
 from asdlib import scores
 from asdlib.atomic import writing
 from asdlib.challenge import rules
-from asdlib.challenge.sources import File, find
+from asdlib.challenge.sources import File
 from asdlib.data import lists
 from asdlib.errors import ScoreError
 from asdlib.metrics import UNIT, decisions, evaluable, harmonic_mean
@@ -25,21 +25,17 @@ _OVER_ALL = "over all machine types, sections, and domains"
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
-def read(path: Path | str | File) -> pd.DataFrame:
+def read(file: File) -> tuple[pd.DataFrame, int]:
     """Read the rows of an official ``result.csv`` of any year, without its means.
 
     Returns:
         Columns ``machine, section, domain``, then those of ``auc, pauc, precision, recall, f1`` that the file has. A
-        figure that a year states once per section is repeated in the rows of both domains.
+        figure that a year states once per section is repeated in the rows of both domains. And the largest number of
+        decimal digits in the file.
 
     Raises:
         ScoreError: The file contains no section.
     """
-    return _read(path if isinstance(path, File) else find([path])[0].files[0])[0]
-
-
-def _read(file: File) -> tuple[pd.DataFrame, int]:
-    """Read a table as :func:`read` does, and return it with the largest number of decimal digits in the file."""
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     machine, header, digits = "", [], 0
     for _, cells in lists.lines(file.read()):
@@ -91,7 +87,7 @@ def compare(file: File, frame: pd.DataFrame, year: int, p: float = 0.1) -> dict:
         ``file``; ``figures``, the number of compared AUC and pAUC; ``equal``, how many of them are the same to all
         digits of the file; ``largest_difference``; and ``explanation``, a sentence.
     """
-    table, digits = _read(file)
+    table, digits = read(file)
     published = _long(table, year)
     tolerance = 0.5 * 10.0**-digits + 1e-12
     other, words = rules.other_reading(frame, year, p)

@@ -22,21 +22,24 @@ from asdlib.challenge.methods import (
     Result,
     allowed_sizes,
 )
-from asdlib.challenge.systems import Cell, Systems
+from asdlib.challenge.systems import SEED, Cell, Systems
 from asdlib.ensemble.combine import COMBINATIONS
 from asdlib.evaluation.bootstrap import interval
 from asdlib.metrics import harmonic_mean
+
+CONFIDENCE = 0.95
+"""confidence of all intervals"""
 
 
 class Summary:
     """Figures and effects over all cells of a challenge, each with its two intervals."""
 
-    def __init__(self, results: dict[Cell, Result], confidence: float = 0.95, seed: int = 0):
-        self.results, self.confidence = results, confidence
+    def __init__(self, results: dict[Cell, Result]):
+        self.results = results
         self.machines = list(dict.fromkeys(machine for machine, _ in results))
         self.keys = list(dict.fromkeys(key for result in results.values() for key in result.areas))
         resamples = len(next(iter(next(iter(results.values())).areas.values())))
-        self.drawn = np.random.default_rng(seed).integers(len(self.machines), size=(resamples, len(self.machines)))
+        self.drawn = np.random.default_rng(SEED).integers(len(self.machines), size=(resamples, len(self.machines)))
         self.drawn[0] = np.arange(len(self.machines))
 
     def inverse(self, key: Key, machine: str, domain: str = "all") -> np.ndarray:
@@ -65,8 +68,8 @@ class Summary:
 
     def effect(self, samples: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
         """Return the estimate with its interval over clips and that over clips and machine types."""
-        value, low, high = interval(samples[0], self.confidence)
-        _, block_low, block_high = interval(samples[1], self.confidence)
+        value, low, high = interval(samples[0], CONFIDENCE)
+        _, block_low, block_high = interval(samples[1], CONFIDENCE)
         return {"effect": value, "low": low, "high": high, "block_low": block_low, "block_high": block_high}
 
     def difference(self, one: Key, other: Key, of: str = "value", domain: str = "all") -> dict[str, float]:
@@ -82,13 +85,13 @@ class Summary:
         rows = []
         for machine in self.machines:
             samples = 1 / self.inverse(one, machine) - 1 / self.inverse(other, machine)
-            rows.append((machine, *interval(samples, self.confidence)))
+            rows.append((machine, *interval(samples, CONFIDENCE)))
         return pd.DataFrame(rows, columns=["machine", "effect", "low", "high"])
 
     def blocks_of(self, values: dict[str, float]) -> dict[str, float]:
         """Average a figure over machine types, with the interval over machine types alone."""
         parts = np.array([values[machine] for machine in self.machines])
-        value, low, high = interval(parts[self.drawn].mean(axis=1), self.confidence)
+        value, low, high = interval(parts[self.drawn].mean(axis=1), CONFIDENCE)
         return {"effect": value, "low": np.nan, "high": np.nan, "block_low": low, "block_high": high}
 
 

@@ -18,6 +18,8 @@ from asdlib.evaluation.bootstrap import resamples
 
 Cell = tuple[str, str]
 """machine type and domain"""
+SEED = 0
+"""seed of the resamples and of the halves"""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,7 @@ class Systems:
         return list(dict.fromkeys(machine for machine, _ in self.cells))
 
 
-def arrange(
-    frame: pd.DataFrame, year: int, families: Mapping[str, Sequence[str]], count: int, seed: int = 0
-) -> Systems:
+def arrange(frame: pd.DataFrame, year: int, families: Mapping[str, Sequence[str]], count: int) -> Systems:
     """Arrange score rows.
 
     Args:
@@ -51,7 +51,6 @@ def arrange(
         year: Year of the challenge.
         families: Names of the systems of each family.
         count: Number of resamples; clips are drawn with replacement within section, domain, label and half.
-        seed: Seed of the resamples and the halves.
 
     Raises:
         ScoreError: The systems did not score the same clips.
@@ -68,10 +67,10 @@ def arrange(
                 f"the systems did not score the same clips of {machine} section {section}; expected the same"
             )
         clips = wide.index.to_frame(index=False).assign(machine=machine, section=section, split="test")
-        half, anomaly = split_halves(clips, seed), (clips["label"] == "anomaly").to_numpy()
+        half, anomaly = split_halves(clips, SEED), (clips["label"] == "anomaly").to_numpy()
         strata = clips["domain"].to_numpy(dtype=str)
         strata = np.char.add(np.char.add(strata, clips["label"].to_numpy(dtype=str)), half)
-        drawn = resamples(strata, count, [seed, *f"{machine}/{section}".encode()]).astype(np.int16)
+        drawn = resamples(strata, count, [SEED, *f"{machine}/{section}".encode()]).astype(np.int16)
         scores = wide[list(names)].to_numpy(dtype=np.float64).T
         for domain in sorted(clips["domain"].unique()):
             own = (clips["domain"] == domain).to_numpy()

@@ -19,6 +19,9 @@ from asdlib.features import LogMel
 from asdlib.shift import shifted_clips
 from asdlib.units import FULL_SCALE
 
+SHOWN = 5
+"""number of clips of each label that :func:`find_confused` returns"""
+
 
 def batch(settings, machine: str, section: str, candidate: str) -> tuple[Batch, np.ndarray]:
     """Draw a training batch as the classifier sees it, of fine-tuning if the section has target clips.
@@ -122,12 +125,13 @@ def loss_weights(history: pd.DataFrame) -> dict[str, float]:
     return dict(zip(names, found.tolist(), strict=True))
 
 
-def find_confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:
+def find_confused(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the normal test clips that score highest and the anomalous ones that score lowest, worst first.
+
+    There are up to :data:`SHOWN` clips of each label.
 
     Args:
         scores: Score table of one system.
-        count: Number of clips of each label.
 
     Returns:
         Rows of ``scores`` with ``rank``, the share of the test clips of the same section and domain that score lower,
@@ -137,7 +141,7 @@ def find_confused(scores: pd.DataFrame, count: int = 5) -> pd.DataFrame:
     places = test.groupby(["section", "domain"])["score"]
     test = test.assign(rank=(places.rank(method="average") - 1) / (places.transform("size") - 1).clip(lower=1))
     worst = [
-        test[test["label"] == label].sort_values("rank", ascending=label == "anomaly", kind="stable").head(count)
+        test[test["label"] == label].sort_values("rank", ascending=label == "anomaly", kind="stable").head(SHOWN)
         for label in ("normal", "anomaly")
     ]
     return pd.concat(worst, ignore_index=True)

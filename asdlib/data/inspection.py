@@ -11,6 +11,9 @@ from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, log_mels, mel_frequencies
 from asdlib.units import FULL_SCALE
 
+AVERAGED = 100
+"""largest number of clips of a section, domain, split and label whose spectra are averaged"""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -49,12 +52,11 @@ def pairs(settings) -> dict[str, tuple[Example, Example]]:
     return result
 
 
-def spectra(settings, at_most: int = 100) -> pd.DataFrame:
-    """Compute average spectra of the sections with systems.
+def spectra(settings) -> pd.DataFrame:
+    """Compute average spectra of the sections with systems, each of up to :data:`AVERAGED` clips, equally spaced.
 
     Args:
         settings: The run's settings; the log-mel is the autoencoder's.
-        at_most: Number of clips per section, domain, split and label to average, equally spaced in the catalogue.
 
     Returns:
         ``machine, section, domain, split, label, frequency`` (centre of the mel band in Hz) and ``level`` (mean over
@@ -66,7 +68,7 @@ def spectra(settings, at_most: int = 100) -> pd.DataFrame:
         frequency = mel_frequencies(log_mel.n_mels + 2, settings.data.sample_rate / 2)[1:-1]
         planned = waveforms.clips[waveforms.clips["section"].isin(sections)]
         for (section, domain, split, label), group in planned.groupby(["section", "domain", "split", "label"]):
-            rows = group.index[np.unique(np.linspace(0, len(group) - 1, at_most).astype(int))]
+            rows = group.index[np.unique(np.linspace(0, len(group) - 1, AVERAGED).astype(int))]
             level = np.mean([spectrum.mean(0).cpu().numpy() for spectrum in log_mels(waveforms, rows, log_mel)], axis=0)
             keys = {"machine": machine, "section": section, "domain": domain, "split": split, "label": label}
             tables.append(pd.DataFrame({**keys, "frequency": frequency, "level": level}))

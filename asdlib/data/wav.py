@@ -41,20 +41,18 @@ def probe(path: str | Path, data) -> int:
         return recording.frames
 
 
-def read(path: str | Path, data, start: int = 0, samples: int | None = None) -> np.ndarray:
+def read(path: str | Path, data) -> np.ndarray:
     """Read a clip in units of 1/32768, shape ``(samples,)``: int16 if that holds it exactly, else float32.
 
     Args:
         path: The file.
         data: Settings (:class:`asdlib.params.data.Data`).
-        start: First sample to read.
-        samples: Number of samples (default: up to the end).
 
     Raises:
         DataError: The clip is invalid (see :func:`open_clip`), or has samples that are NaN or beyond full scale.
     """
     with open_clip(path, data) as recording:
-        return recording.read(start, samples)
+        return recording.read()
 
 
 def write(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:

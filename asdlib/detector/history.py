@@ -139,13 +139,14 @@ def describe_drift(verdicts: pd.DataFrame) -> list[str]:
     return [*sentences, ADVICE] if drifted else sentences
 
 
-def highest_count(recordings: int, normals: int, rate: float = RATE) -> int:
+def highest_count(recordings: int, normals: int) -> int:
     """Return how many of the recordings may lie above the middle held-out clip before a drift is claimed.
 
     Args:
         recordings: Number of recordings.
         normals: Number of held-out clips.
-        rate: Highest probability of a larger number if nothing changed.
+
+    A larger number has a probability of at most :data:`RATE` if nothing changed.
 
     >>> highest_count(50, 25), highest_count(10_000, 25), highest_count(3, 25)
     (38, 7189, 3)
@@ -153,7 +154,7 @@ def highest_count(recordings: int, normals: int, rate: float = RATE) -> int:
     middle = (normals + 2) // 2  # smallest rank whose percentile is at least 50
     chance = betabinom(recordings, normals + 1 - middle, middle)
     counts = np.arange(recordings + 1)
-    return int(counts[chance.sf(counts) <= rate][0])
+    return int(counts[chance.sf(counts) <= RATE][0])
 
 
 def _read(path: Path) -> pd.DataFrame:

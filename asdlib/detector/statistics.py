@@ -37,8 +37,6 @@ class Moment:
     """Hz"""
     high: float
     """Hz"""
-    excess: float
-    """dB above (or below) the band's mean of normal windows"""
 
 
 class Bands:
@@ -162,13 +160,11 @@ class Statistics:
         seconds = (len(spectrum) + 1) * bands.step
         # The average at frame i is over frames i to i + width, and is half as odd once half of these frames are odd.
         start, end = (first + width / 2) * bands.step, (last + width / 2 + 1) * bands.step
-        value = _averages(spectrum, width)[frame, band]
         return Moment(
             start=round(max(start - bands.step, 0.0), 3),
             end=round(min(end, seconds), 3),
             low=round(float(bands.edges[low]), 1),
             high=round(float(bands.edges[high + 2]), 1),
-            excess=round(float(value - self.moment.mean[band]), 1),
         )
 
 

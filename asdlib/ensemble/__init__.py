@@ -18,9 +18,9 @@ import pandas as pd
 
 from asdlib import scores
 from asdlib.ensemble.agreement import agreement
-from asdlib.ensemble.blocks import BLOCKS, BRANCHES, EXTENSION_ROWS, ROWS
+from asdlib.ensemble.blocks import BRANCHES, EXTENSION_ROWS, ROWS
 from asdlib.ensemble.choices import Choice, apply, choose, defaults, split_halves
-from asdlib.ensemble.combine import COMBINATIONS, combine, rank
+from asdlib.ensemble.combine import combine, rank
 from asdlib.ensemble.normalisation import normalise
 from asdlib.ensemble.systems import Pool
 from asdlib.errors import ScoreError
@@ -30,12 +30,9 @@ from asdlib.stage import Stage
 from asdlib.tables import write_table
 
 __all__ = [
-    "BLOCKS",
-    "COMBINATIONS",
     "EXTENSION_ROWS",
     "ROWS",
     "SELECTIONS",
-    "ScoreError",
     "combine",
     "normalise",
     "pools",

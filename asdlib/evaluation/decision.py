@@ -90,20 +90,18 @@ def _holds(share: float, quantile: float, count: int) -> bool:
     return abs(share - (1 - quantile)) <= max((1 - quantile) / 2, 3 * np.sqrt(quantile * (1 - quantile) / count))
 
 
-def false_alarm_interval(
-    reference: int, tested: int, quantile: float = 0.9, confidence: float = CONFIDENCE
-) -> tuple[float, float]:
+def false_alarm_interval(reference: int, tested: int, quantile: float) -> tuple[float, float]:
     """Compute the interval of the rate of false alarms measured with :func:`.empirical_threshold`.
 
     With exchangeable clips the number of ``tested`` normal clips above the k-th smallest of ``reference`` scores has a
     beta-binomial distribution: the probability of exceeding it has a beta distribution with parameters n - k + 1 and k.
 
     Returns:
-        Smallest and largest rate of a central interval that contains the rate with at least ``confidence``.
+        Smallest and largest rate of a central interval that contains the rate with at least :data:`CONFIDENCE`.
     """
     k = threshold_rank(reference, quantile)
     counts = stats.betabinom(tested, reference - k + 1, k)
-    low, high = counts.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = counts.ppf([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low / tested), float(high / tested)
 
 

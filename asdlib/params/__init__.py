@@ -11,37 +11,28 @@ An unknown key, a wrong type or a value out of range raises an error with the ke
 * ``yaml12``, ``explain``: YAML as it is read, and ``params/paper.yaml`` with an explanation of every key
 """
 
-from asdlib.errors import ParamsError
 from asdlib.params.autoencoder import Autoencoder, AutoencoderModel, AutoencoderScorer, SpecAugment
-from asdlib.params.classifier import ArcFace, Classifier, ClassifierScorer, Ddcsad
-from asdlib.params.data import Data, Features, ShiftedClips, Synthetic
+from asdlib.params.classifier import Classifier
+from asdlib.params.data import Data, Features, Synthetic
 from asdlib.params.ensemble import Evaluation
-from asdlib.params.settings import Settings, load, section, value
-from asdlib.params.types import ClassifierVariant, Strict, Variant, WindowPooling
+from asdlib.params.settings import Settings, load, section
+from asdlib.params.types import Strict, WindowPooling
 from asdlib.params.validation import merge
 
 __all__ = [
-    "ArcFace",
     "Autoencoder",
     "AutoencoderModel",
     "AutoencoderScorer",
     "Classifier",
-    "ClassifierScorer",
-    "ClassifierVariant",
     "Data",
-    "Ddcsad",
     "Evaluation",
     "Features",
-    "ParamsError",
     "Settings",
-    "ShiftedClips",
     "SpecAugment",
     "Strict",
     "Synthetic",
-    "Variant",
     "WindowPooling",
     "load",
     "merge",
     "section",
-    "value",
 ]
