@@ -4,6 +4,7 @@ A row of Table 1 with the paper's name chooses only from systems whose candidate
 the paper's. A candidate states its origin in its settings (``origin``); the origin of a variant is defined here.
 """
 
+BRANCHES = ("autoencoder", "classifier")
 PAPER, EXTENSION = "paper", "extension"
 
 EXTENSION_VARIANTS = {

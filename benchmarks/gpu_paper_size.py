@@ -28,6 +28,7 @@ from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier_train
 from asdlib.data import plan
 from asdlib.evaluation import bootstrap
+from asdlib.origin import BRANCHES
 
 SHARES = (0.4, 0.1)
 """of the rate of a large matrix product, which a training might reach: assumed, to state a time before it starts"""
@@ -35,7 +36,6 @@ STEPS = {
     "classifier.training.steps": 2_000,
     "classifier.training.finetune_steps": 200,
 }
-BRANCHES = ("autoencoder", "classifier")
 LONGER = "paper_size"
 """profile of the longer trainings"""
 RESAMPLES = 1000

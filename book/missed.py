@@ -7,7 +7,7 @@ from tables import table
 from asdlib import scores
 from asdlib.data import file_names
 from asdlib.data.audio import Waveforms
-from asdlib.evaluation.followed import BRANCHES, HEARD, MOMENT, SPECTRUM, choose, deviations
+from asdlib.evaluation.followed import HEARD, JUDGES, MOMENT, SPECTRUM, choose, deviations
 from asdlib.evaluation.render import typeset
 from asdlib.paths import SCORES, Run
 from asdlib.synthetic import dataset, faults
@@ -68,7 +68,7 @@ def by_part(run: Run, settings, machine: str, wide: pd.DataFrame, clips: list[st
             if name in WORDS and not name.startswith("source_"):  # a source clip has no other score before fine-tuning
                 place = EMBEDDING if branch == "classifier" else RECONSTRUCTION if name == "l1" else POOLING
                 columns[place, name] = part.set_index("clip")["score"]
-    columns |= {(COMBINATION, name): wide.set_index("clip")[row] for name, row in BRANCHES.items() if row in wide}
+    columns |= {(COMBINATION, name): wide.set_index("clip")[row] for name, row in JUDGES.items() if row in wide}
     normal = wide.loc[wide["label"] == "normal", "clip"]
     rows = [
         {"place": place, "name": name, "part": MEANINGS.get(name, f"`{name}`: {WORDS.get(name)}")}

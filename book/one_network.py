@@ -8,7 +8,8 @@ from paired import paired, read_differences, verdict
 from tables import BLANK, data, effect, percent, table
 
 from asdlib.classifier import FILES as STAGES
-from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, BRANCHES, MIX, candidate_of
+from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, MIX, candidate_of
+from asdlib.origin import BRANCHES
 from asdlib.paths import CHOICES, INTEGRATED, MODEL, RECORD, Run
 from asdlib.records import read_records
 from asdlib.tables import read_table

@@ -13,7 +13,7 @@ from asdlib.metrics import UNIT
 
 PLACE = ["machine", "section"]
 """keys of one ground truth file"""
-WORDS = {"label": ("normal", "anomaly"), "domain": ("source", "target")}
+WORDS = {"label": ground_truth.KINDS["ground_truth_data"], "domain": ground_truth.KINDS["ground_truth_domain"]}
 """meaning of 0 and 1 in a ground truth file"""
 
 

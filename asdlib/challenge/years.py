@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from asdlib.data.file_names import MACHINES
+
 YEARS = range(2020, 2026)
 
 _IDS = ("00", "02", "04", "06"), ("01", "03", "05")
 _SEVEN = ("ToyCar", "ToyTrain", "bearing", "fan", "gearbox", "slider", "valve")
-_2021 = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
 _EVALUATED = {
     2023: ("ToyDrone", "ToyNscale", "ToyTank", "Vacuum", "bandsaw", "grinder", "shaker"),
     2024: (
@@ -35,7 +36,7 @@ PARTS: dict[int, tuple[dict[str, tuple[str, ...]], ...]] = {
             **dict.fromkeys(("fan", "pump", "slider", "valve"), _IDS[1]),
         },
     ),
-    2021: (dict.fromkeys(_2021, ("00", "01", "02")), dict.fromkeys(_2021, ("03", "04", "05"))),
+    2021: (dict.fromkeys(MACHINES, ("00", "01", "02")), dict.fromkeys(MACHINES, ("03", "04", "05"))),
     2022: (dict.fromkeys(_SEVEN, ("00", "01", "02")), dict.fromkeys(_SEVEN, ("03", "04", "05"))),
 } | {year: (dict.fromkeys(_SEVEN, ("00",)), dict.fromkeys(names, ("00",))) for year, names in _EVALUATED.items()}
 """machine types and their sections (in 2020 machine IDs) of the development and the evaluation part, by year"""

@@ -18,12 +18,13 @@ import pandas as pd
 
 from asdlib import scores
 from asdlib.ensemble.agreement import agreement
-from asdlib.ensemble.blocks import BRANCHES, EXTENSION_ROWS, ROWS
+from asdlib.ensemble.blocks import EXTENSION_ROWS, ROWS
 from asdlib.ensemble.choices import Choice, apply, choose, defaults, split_halves
 from asdlib.ensemble.combine import combine, rank
 from asdlib.ensemble.normalisation import normalise
 from asdlib.ensemble.systems import Pool
 from asdlib.errors import ScoreError
+from asdlib.origin import BRANCHES
 from asdlib.paths import AGREEMENT, CHOICES, RECORD, SCORES, Run
 from asdlib.records import SCORING, check_settings
 from asdlib.stage import Stage

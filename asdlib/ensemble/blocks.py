@@ -10,6 +10,7 @@ in that block, since it would repeat the paper's.
 from dataclasses import dataclass
 
 from asdlib import origin
+from asdlib.origin import BRANCHES
 
 MIX, MAX, MIX_PLUS = "AE+BC ensemble (mix)", "AE+BC ensemble (max)", "mix+"
 
@@ -69,7 +70,6 @@ class Block:
         return [variants[name][origin.first(branch, list(variants[name]), self.origin)] for name in names]
 
 
-BRANCHES = ("autoencoder", "classifier")
 AE, BC, AE_ENSEMBLE, BC_ENSEMBLE = "AE", "BC", "AE ensemble", "BC ensemble"
 AE_PLUS, BC_PLUS, AE_PLUS_ENSEMBLE, BC_PLUS_ENSEMBLE = "AE+", "BC+", "AE+ ensemble", "BC+ ensemble"
 PAPER = Block(

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from asdlib.ensemble.blocks import BLOCKS, BRANCHES, Block
+from asdlib.ensemble.blocks import BLOCKS, Block
 from asdlib.ensemble.n_best import Visible
 from asdlib.ensemble.normalisation import normalise
 from asdlib.ensemble.selection import Selection, select
 from asdlib.ensemble.systems import Pool
+from asdlib.origin import BRANCHES
 
 
 @dataclass(frozen=True)

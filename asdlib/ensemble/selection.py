@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asdlib.ensemble.blocks import BLOCKS, BRANCHES, Block
+from asdlib.ensemble.blocks import BLOCKS, Block
 from asdlib.ensemble.n_best import (
     Ensemble,
     Visible,
@@ -30,6 +30,7 @@ from asdlib.ensemble.n_best import (
 from asdlib.ensemble.normalisation import normalise
 from asdlib.ensemble.systems import Pool
 from asdlib.metrics import harmonic_mean
+from asdlib.origin import BRANCHES
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from asdlib.data import plan
 from asdlib.errors import ScoreError
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.seeds import refuse_other_settings
+from asdlib.origin import BRANCHES
 from asdlib.params.validation import validate
 from asdlib.paths import Run
 from asdlib.tables import write_table
 
-BRANCHES = ("autoencoder", "classifier")
 DOMAINS = ("source", "target", "all")
 ALSO_AGAINST = {"source_mahalanobis": "mahalanobis"}
 """variants of the first candidate that are compared with another than the paper's, to show the gain of fine-tuning"""

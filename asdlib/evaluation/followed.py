@@ -14,7 +14,7 @@ from asdlib.data.machine_clips import open_machine
 from asdlib.ensemble.blocks import MIX
 from asdlib.features import LogMel, interior, log_mels
 
-BRANCHES = {"autoencoder": "AE ensemble", "classifier": "BC ensemble", "mix": MIX}
+JUDGES = {"autoencoder": "AE ensemble", "classifier": "BC ensemble", "mix": MIX}
 """what judges a clip, and the row of Table 1 that shows it"""
 SPECTRUM, MOMENT = "mean spectrum", "oddest moment"
 """what of a clip's plain log-mel is compared with normal clips, to tell a fault that is hidden from one that is lost"""
@@ -62,7 +62,7 @@ def follow(settings, machine: str, table: pd.DataFrame) -> list[Followed]:
     usual = plain.loc[normal["clip"]]
     result = []
     for word, clip in chosen.items():
-        lower = {name: float(np.mean(normal[row] < clip[row])) for name, row in BRANCHES.items() if row in wide}
+        lower = {name: float(np.mean(normal[row] < clip[row])) for name, row in JUDGES.items() if row in wide}
         lower |= (usual < plain.loc[clip["clip"]]).mean().to_dict()
         marked = points.assign(here=(points["clip"] == clip["clip"]) & (points["split"] == "test"))
         inspected = inspection.inspect(settings, machine, candidates[0], clip)
@@ -81,13 +81,13 @@ def choose(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
         table: Score table of the ensembles (:func:`asdlib.ensemble.run`).
 
     Returns:
-        All labelled test clips of that section and domain, with a column for each row of :data:`BRANCHES`, and the
+        All labelled test clips of that section and domain, with a column for each row of :data:`JUDGES`, and the
         chosen ones by ``normal``, ``found`` and ``missed``.
     """
     first = table["section"].min()
     test = table[(table["split"] == "test") & (table["section"] == first) & table["label"].isin(["normal", "anomaly"])]
     test = test[test["domain"] == test["domain"].min()]
-    wide = test[test["system"].isin([f"ensemble/fixed/{row}" for row in BRANCHES.values()])]
+    wide = test[test["system"].isin([f"ensemble/fixed/{row}" for row in JUDGES.values()])]
     wide = wide.pivot(
         index=["machine", "clip", "label", "domain", "section", "split"], columns="system", values="score"
     )
@@ -156,7 +156,7 @@ def why(lower: dict[str, float], anomaly: bool) -> str:
     >>> why({"autoencoder": 0.4, "classifier": 0.95, "mean spectrum": 0.2, "oddest moment": 0.3}, False)
     'no fault; the classifier objects'
     """
-    hears = [name for name in BRANCHES if name != "mix" and lower.get(name, 0.0) >= HEARD]
+    hears = [name for name in JUDGES if name != "mix" and lower.get(name, 0.0) >= HEARD]
     odd = [name for name in (SPECTRUM, MOMENT) if lower.get(name, 0.0) >= HEARD]
     if not anomaly:
         return (

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from asdlib import ensemble, scores
-from asdlib.ensemble.blocks import BRANCHES
 from asdlib.evaluation.rows import SYSTEMS
 from asdlib.metrics import UNIT
+from asdlib.origin import BRANCHES
 from asdlib.paths import RECORD, SINGLES, Run
 from asdlib.records import read_records
 

@@ -10,12 +10,12 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from asdlib.data.file_names import MACHINES
 from asdlib.ensemble.blocks import AE_ENSEMBLE, BC_ENSEMBLE, MAX, MIX
 from asdlib.metrics import cells as cells_of
 from asdlib.metrics import harmonic_mean
+from asdlib.scores import DOMAINS
 
-MACHINES = ("ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve")
-DOMAINS = ("source", "target")
 BASELINE_AE, BASELINE_MOBILENET = "Baseline (AE)", "Baseline (MobileNetV2)"
 
 _CELLS = {  # per cent, source and target of each machine type, as printed

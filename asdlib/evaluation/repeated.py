@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from asdlib import ensemble
-from asdlib.ensemble.blocks import BLOCKS, BRANCHES
+from asdlib.ensemble.blocks import BLOCKS
 from asdlib.ensemble.choices import domains, split_halves
 from asdlib.ensemble.n_best import Visible
 from asdlib.ensemble.selection import Selection, select
 from asdlib.ensemble.systems import Pool
 from asdlib.evaluation.bootstrap import Repeated, Unit, unit_weights
 from asdlib.metrics import areas
+from asdlib.origin import BRANCHES
 
 OTHER = {"first": "second", "second": "first"}
 

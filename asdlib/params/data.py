@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from asdlib.data.file_names import MACHINES
 from asdlib.params.types import Count, Folder, Machines, Positive, PositiveFloat, Sections, Strict, number
 
 
@@ -12,7 +13,7 @@ class Synthetic(Strict):
 
     seed: Count = 0
     """seed of the recordings"""
-    machines: Machines = ["ToyCar", "ToyTrain", "fan", "gearbox", "pump", "slider", "valve"]
+    machines: Machines = [*MACHINES]
     """machine types, out of the seven of DCASE2021"""
     sections: Sections = ["00", "01", "02"]
     """sections of each machine type"""
