@@ -10,7 +10,7 @@ from tables import BLANK, day, table
 from asdlib.errors import AsdError
 from asdlib.evaluation import paper
 from asdlib.evaluation.rows import EXTENSIONS, ROWS
-from asdlib.execution.exploring import flatten
+from asdlib.params.validation import flatten
 from asdlib.paths import RECORD, Run
 from asdlib.records import read_records
 

@@ -19,7 +19,7 @@ from asdlib.errors import ScoreError
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.seeds import refuse_other_settings
 from asdlib.origin import BRANCHES
-from asdlib.params.validation import validate
+from asdlib.params.validation import flatten, validate
 from asdlib.paths import Run
 from asdlib.tables import write_table
 
@@ -90,16 +90,10 @@ def comparisons(settings) -> Iterator[tuple[str, str, str, str]]:
 
 def change(settings, branch: str, candidate: str) -> str:
     """Format the settings that a candidate changes, as ``model.latent: 8 (else 32)``."""
-    base = getattr(settings, branch).model_dump(mode="json")
-
-    def leaves(values: dict, old: dict, where: str) -> Iterator[str]:
-        for key, value in values.items():
-            if isinstance(value, dict):
-                yield from leaves(value, old[key], f"{where}{key}.")
-            else:
-                yield f"{where}{key}: {json.dumps(value)} (else {json.dumps(old[key])})".replace('"', "")
-
-    return "; ".join(leaves(getattr(settings, f"{branch}_candidates")[candidate], base, ""))
+    base = flatten(getattr(settings, branch).model_dump(mode="json"))
+    changed = flatten(getattr(settings, f"{branch}_candidates")[candidate])
+    parts = [f"{key}: {json.dumps(value)} (else {json.dumps(base[key])})" for key, value in changed.items()]
+    return "; ".join(parts).replace('"', "")
 
 
 def _settings(run: Run):

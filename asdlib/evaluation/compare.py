@@ -11,6 +11,7 @@ import pandas as pd
 from asdlib.atomic import read_json
 from asdlib.errors import ScoreError
 from asdlib.evaluation.table1 import KEYS
+from asdlib.params.validation import flatten
 from asdlib.paths import RECORD
 
 TABLES = {"table1.csv": KEYS, "claims.csv": ["test"], "claims_extensions.csv": ["test"]}
@@ -145,21 +146,13 @@ def _read_records(folder: Path) -> dict[str, set[str]]:
         values = read_json(folder / RECORD).get("settings", {})
     else:
         values = {}
-    return found | {f"setting {key}": {json.dumps(value)} for key, value in _leaves(values, "")}
+    values = flatten(values, candidates=True)
+    return found | {f"setting {key}": {json.dumps(values[key])} for key in values if key not in WITHOUT_EFFECT}
 
 
 def _split(text: str, subject: str) -> list[str]:
     """Split the entries of a stored record, which lists all commits and devices of its run, without bare CPUs."""
     return [part for part in text.split(", " if subject == "commit" else "; ") if part != "CPU"]
-
-
-def _leaves(values: dict, prefix: str) -> Iterator[tuple[str, object]]:
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{name}.")
-        elif name not in WITHOUT_EFFECT:
-            yield name, value
 
 
 def _causes(first: dict[str, set[str]], second: dict[str, set[str]]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from asdlib import params
 from asdlib.atomic import read_json
 from asdlib.errors import NotebookError
 from asdlib.messages import suggest
+from asdlib.params.validation import flatten
 from asdlib.paths import Run
 
 SCRATCH = "scratch"
@@ -75,14 +76,3 @@ def check_parameters() -> None:
             continue
         if isinstance(value, (str, int, float, dict, list, type(None))):
             raise NotebookError(f"this notebook has no parameter {name!r}{suggest(name, known)}")
-
-
-def flatten(values: dict, prefix: str = "") -> dict[str, object]:
-    """Return nested settings as one level with dotted names."""
-    result = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value and not key.endswith("_candidates"):
-            result |= flatten(value, f"{prefix}{key}.")
-        else:
-            result[prefix + key] = value
-    return result

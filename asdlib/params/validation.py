@@ -23,6 +23,26 @@ def merge(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def flatten(values: dict[str, Any], candidates: bool = False, prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one level with dotted names, which begin with ``prefix``.
+
+    Args:
+        values: Settings as plain values.
+        candidates: Whether to flatten the named overrides of candidates, too, rather than return them as dictionaries.
+        prefix: Text before each name.
+
+    >>> flatten({"seed": 1, "data": {"root": "data", "shifted": {}}, "classifier_candidates": {"base": {}}})
+    {'seed': 1, 'data.root': 'data', 'data.shifted': {}, 'classifier_candidates': {'base': {}}}
+    """
+    result = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value and (candidates or not key.endswith("_candidates")):
+            result |= flatten(value, candidates, f"{prefix}{key}.")
+        else:
+            result[prefix + key] = value
+    return result
+
+
 def validate(model: type[Strict], values: dict[str, Any], where: str | Path):
     """Validate settings; the messages of :class:`ParamsError` begin with ``where``, one line per mistake."""
     try:
