@@ -95,6 +95,6 @@ class Explorer:
         judge = playground.load_judge(settings, about, waveform, *self.candidates, 1 - self.quantile.value)
         judged = playground.judge(judge, about, waveform)
         verdict = playground.tabulate(judged)
-        figure = figures.scores(playground.held_out_scores(judged), verdict)
+        figure = figures.scores(judged.held_out, verdict)
         plt.close(figure)  # else it is shown below the cell, too
         return [sound.players(heard), playground.show(verdict), figure]

@@ -147,9 +147,14 @@ def harmonic_mean(values: ArrayLike, axis: int | tuple[int, ...] | None = None) 
         return 1 / np.mean(1 / values, axis=axis)
 
 
+def labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Select the test clips whose label is known."""
+    return frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
+
+
 def evaluable(frame: pd.DataFrame) -> pd.DataFrame:
     """Select the labelled test clips of each machine, section and domain in which both classes occur."""
-    test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
+    test = labelled(frame)
     classes = test.groupby(UNIT, observed=True)["label"].transform("nunique")
     return test[classes == 2]
 
@@ -166,7 +171,7 @@ def sections(frame: pd.DataFrame, p: float = 0.1) -> pd.DataFrame:
     Raises:
         ScoreError: A group has only one class, or a score is not finite; the message names the group.
     """
-    test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
+    test = labelled(frame)
     keys = ["system", *UNIT]
     rows = []
     for key, group in test.groupby([*keys, "fold"] if "fold" in test else keys, dropna=False, observed=True):

@@ -151,14 +151,6 @@ def judge(loaded: Judge, clip: pd.Series, waveform: np.ndarray) -> Verdict:
     return loaded.judge(recording, clip["section"], changed=clip["domain"] == "target")
 
 
-def held_out_scores(verdict: Verdict) -> pd.DataFrame:
-    """Return the scores of the held-out clips with which a clip is compared, one row per clip.
-
-    Columns ``autoencoder``, ``classifier`` and ``ensemble``.
-    """
-    return pd.DataFrame(verdict.held_out)
-
-
 def tabulate(verdict: Verdict) -> pd.DataFrame:
     """Return a verdict as a table ``system, score, threshold, percentile, verdict``: the branches, then the ensemble.
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import paired
 import pandas as pd
 from ablation_largest import largest
 from ablation_words import SCORES, change_in_words, row_in_words
@@ -153,15 +154,12 @@ def masking(frame: pd.DataFrame) -> str:
     plain = frame[(frame["domain"] == "all") & frame["change"].str.match(r"scorer\.masking: false")]
     lines = []
     for item in plain.itertuples():
-        words = _judged(item, "masking at inference loses", "masking at inference gains", "neither is shown")
+        shown = ("masking at inference loses", "masking at inference gains", "neither is shown")
+        words = paired.verdict(item.low, item.high, shown)
         lines.append(
             f"* *{item.variant}*: without masking {effect(item.difference, item.low, item.high)} points; {words}."
         )
     return "\n".join(lines)
-
-
-def _judged(item, above: str, below: str, neither: str) -> str:
-    return above if item.low > 0 else below if item.high < 0 else neither
 
 
 def verdict(frame: pd.DataFrame, confidence: float) -> str:
@@ -171,13 +169,13 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
     for branch, part in everything.groupby("branch", sort=False):
         found: dict[str, list[str]] = {"lose": [], "gain": [], "depend": [], "undecided": []}
         for candidate, group in part.groupby("candidate", sort=False):
-            signs = {_judged(item, "gain", "lose", "") for item in group.itertuples()}
-            decided = signs - {""}
-            kind = "undecided" if not decided else "depend" if len(signs) > 1 else decided.pop()
+            signs = [paired.verdict(item.low, item.high, ("gain", "lose", "")) for item in group.itertuples()]
+            decided = set(signs) - {""}
+            kind = "undecided" if not decided else "depend" if len(set(signs)) > 1 else decided.pop()
             judged = [
                 f"{item.variant} {signed(item.difference)}"
-                for item in group.itertuples()
-                if _judged(item, "gain", "lose", "")
+                for item, sign in zip(group.itertuples(), signs, strict=True)
+                if sign
             ]
             words = change_in_words(candidate, group["change"].iat[0])
             found[kind].append(f"{words} (`{candidate}`: {', '.join(judged)})")

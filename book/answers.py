@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from missed import missed
-from mix_answers import ensembles
+from mix_answers import CHANCE, ensembles
 from paired import verdict
 from schematics import counted
 from tables import effect, percent, table
@@ -15,8 +15,6 @@ from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.paper import BASELINE_MOBILENET
 from asdlib.paths import AGREEMENT, Run
 from asdlib.tables import read_table
-
-CHANCE = 0.5
 
 
 # Baselines ------------------------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_the_decision_follows_from_the_training_clips_and_the_rate(settings):
     for rate in (0.95, 0.1):
         judge = playground.load_judge(settings, clip, waveform, "base", "base", rate)
         verdict = playground.judge(judge, clip, waveform)
-        known = playground.held_out_scores(verdict)
+        known = pd.DataFrame(verdict.held_out)
         assert list(known) == ["autoencoder", "classifier", "ensemble"]
         assert np.allclose(known.mean(), 0) and np.allclose(known.std(ddof=0), 1)
         (samples,) = judge.stored.facts.samples(settings.data.sample_rate)

@@ -46,7 +46,7 @@ def figures(frame: pd.DataFrame, year: int, p: float = 0.1) -> tuple[pd.DataFram
     if year <= 2021:
         table = metrics.sections(frame, p).drop(columns="system")
         return table, score(table, year)
-    test = frame[(frame["split"] == "test") & frame["label"].isin(["normal", "anomaly"])]
+    test = metrics.labelled(frame)
     rows = []
     for (machine, section), part in test.groupby(["machine", "section"]):
         try:

@@ -16,6 +16,7 @@ from asdlib.classifier.windows import read_window, samples_of
 from asdlib.data.audio import Waveforms
 from asdlib.data.inspection import Example
 from asdlib.features import LogMel
+from asdlib.metrics import labelled
 from asdlib.shift import shifted_clips
 from asdlib.units import FULL_SCALE
 
@@ -137,7 +138,7 @@ def find_confused(scores: pd.DataFrame) -> pd.DataFrame:
         Rows of ``scores`` with ``rank``, the share of the test clips of the same section and domain that score lower,
         because scores of different models cannot be compared directly.
     """
-    test = scores[(scores["split"] == "test") & (scores["label"] != "unknown")]
+    test = labelled(scores)
     places = test.groupby(["section", "domain"])["score"]
     test = test.assign(rank=(places.rank(method="average") - 1) / (places.transform("size") - 1).clip(lower=1))
     worst = [

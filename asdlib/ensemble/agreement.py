@@ -8,6 +8,7 @@ import pandas as pd
 from asdlib.ensemble.blocks import PAPER
 from asdlib.ensemble.combine import rank
 from asdlib.ensemble.systems import Pool
+from asdlib.metrics import labelled
 
 COLUMNS = ["machine", "section", "domain", "label", "first", "second", "correlation"]
 RESAMPLES = 2000
@@ -28,7 +29,7 @@ def agreement(autoencoder: Pool, classifier: Pool, settings) -> pd.DataFrame:
     names = [pool.systems[k] for pool, chosen in members for k in chosen]
     scores = np.concatenate([pool.scores[chosen] for pool, chosen in members])
     clips = autoencoder.clips
-    test = clips[(clips["split"] == "test") & (clips["label"] != "unknown")]
+    test = labelled(clips)
     rows = []
     for (machine, section, domain, label), part in test.groupby(["machine", "section", "domain", "label"]):
         ranks = rank(scores[:, part.index])

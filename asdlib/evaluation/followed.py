@@ -13,6 +13,7 @@ from asdlib.data.inspection import Example
 from asdlib.data.machine_clips import open_machine
 from asdlib.ensemble.blocks import MIX
 from asdlib.features import LogMel, interior, log_mels
+from asdlib.metrics import labelled
 
 JUDGES = {"autoencoder": "AE ensemble", "classifier": "BC ensemble", "mix": MIX}
 """what judges a clip, and the row of Table 1 that shows it"""
@@ -85,7 +86,7 @@ def choose(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
         chosen ones by ``normal``, ``found`` and ``missed``.
     """
     first = table["section"].min()
-    test = table[(table["split"] == "test") & (table["section"] == first) & table["label"].isin(["normal", "anomaly"])]
+    test = labelled(table[table["section"] == first])
     test = test[test["domain"] == test["domain"].min()]
     wide = test[test["system"].isin([f"ensemble/fixed/{row}" for row in JUDGES.values()])]
     wide = wide.pivot(

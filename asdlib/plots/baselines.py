@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sklearn.metrics import roc_curve
 
+from asdlib import metrics
 from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, WIDTH, label_log
 
 NAMES = {
@@ -78,7 +79,7 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
         table: Score table.
         p: Largest false positive rate of pAUC; this zone is shaded.
     """
-    table = table[(table["split"] == "test") & (table["label"] != "unknown")]
+    table = metrics.labelled(table)
     systems, sections = list(dict.fromkeys(table["system"])), sorted(set(table["section"]))
     styles = {section: _STYLES[index % len(_STYLES)] for index, section in enumerate(sections)}
     shape = -(-len(systems) // 2), min(len(systems), 2)

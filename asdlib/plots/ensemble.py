@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
+from asdlib import metrics
 from asdlib.ensemble.combine import rank
 from asdlib.plots.style import COLOURS, DIFFERENCE, WIDTH, colour
 
@@ -89,7 +90,7 @@ def branches(table: pd.DataFrame, first: str, second: str) -> Figure:
         second: System on the vertical axis.
     """
     keys = ["section", "domain", "clip", "label"]
-    test = table[(table["split"] == "test") & (table["label"] != "unknown")]
+    test = metrics.labelled(table)
     scores = test.groupby(["system", "section", "domain"])["score"]
     test = test.assign(rank=100 * scores.transform(lambda part: rank(part.to_numpy())))
     wide = test.pivot(index=keys, columns="system", values="rank").reset_index()
@@ -117,7 +118,7 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
         table: Score rows; the last part of a system's name is the row of Table 1.
         p: Largest false positive rate of pAUC.
     """
-    test = table[(table["split"] == "test") & (table["label"] != "unknown")]
+    test = metrics.labelled(table)
     groups = list(test.groupby(["section", "domain"]))
     systems = list(dict.fromkeys(test["system"]))
     across = min(len(groups), 2)

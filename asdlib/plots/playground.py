@@ -8,17 +8,17 @@ from matplotlib.figure import Figure
 from asdlib.plots.style import COLOURS, WIDTH
 
 
-def scores(reference: pd.DataFrame, verdict: pd.DataFrame) -> Figure:
+def scores(held_out: dict[str, np.ndarray], verdict: pd.DataFrame) -> Figure:
     """Plot the scores of the held-out clips (dots), the threshold (line) and the clip (cross), one row per system.
 
     Args:
-        reference: Table returned by :func:`asdlib.playground.held_out_scores`.
+        held_out: Scores of the held-out clips, ``(clips,)``, by system (``held_out`` of the verdict).
         verdict: Table returned by :func:`asdlib.playground.tabulate`.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 0.9 + 0.75 * len(verdict)))
     spread = np.random.default_rng(0)
     for row, item in enumerate(verdict.itertuples()):
-        known = reference[item.system]
+        known = held_out[item.system]
         up = row + spread.uniform(-0.25, 0.25, len(known))
         axis.scatter(known, up, s=12, color=COLOURS[item.system], alpha=0.6, linewidths=0)
         axis.plot([item.threshold] * 2, [row - 0.38, row + 0.38], color="grey", linestyle="--")
