@@ -4,7 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import paired
 import pandas as pd
 from ablation_largest import largest
@@ -210,9 +209,7 @@ def draw(folder: Path, where: Path) -> None:
     for branch, part in everything.groupby("branch"):
         figures[branch] = ablations.ablations(part)
     for name, figure in figures.items():
-        with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
-            figure.savefig(where / f"ablations_{name}.svg", metadata={"Date": None})
-        plt.close(figure)
+        style.save_svg(figure, where / f"ablations_{name}.svg")
 
 
 def by_copies(frame: pd.DataFrame, usual: int) -> pd.DataFrame:

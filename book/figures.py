@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import ablation_tables
-import matplotlib.pyplot as plt
 import pandas as pd
 import real
 import real_figures
@@ -38,8 +37,7 @@ def draw(settings, run: Run, table: pd.DataFrame, machines: list[str], where: Pa
         "growth": scaling.growth(pd.read_csv(stored_results.RESULTS / "growth.csv")),
     }
     for name, figure in drawn.items():
-        with plt.rc_context({"svg.hashsalt": "asdlib"}):
-            figure.savefig(where / f"{name}.svg", metadata={"Date": None})
+        style.save_svg(figure, where / f"{name}.svg")
 
 
 def printed(machines: list[str]) -> pd.Series:

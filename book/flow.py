@@ -100,9 +100,7 @@ def draw(needs: dict[str, set[str]], counts: dict[str, int], path: Path) -> None
     axes.set_axis_off()
     figure.subplots_adjust(left=0, right=1, bottom=0, top=1)
     figure.canvas.draw()  # places the boxes that arrows end at
-    with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
-        figure.savefig(path, metadata={"Date": None}, facecolor="white")
-    plt.close(figure)
+    style.save_svg(figure, path)
 
 
 def _direct(before: str, name: str, needs: dict[str, set[str]]) -> bool:

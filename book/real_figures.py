@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import verdicts
 from real_compared import REFERENCE
@@ -50,9 +49,7 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
         "roc": ensemble.roc(metrics.evaluable(fixed.assign(system=fixed["row"])), p),
     }
     for name, figure in figures.items():
-        with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
-            figure.savefig(where / f"real_{name}.svg", metadata={"Date": None})
-        plt.close(figure)
+        style.save_svg(figure, where / f"real_{name}.svg")
 
 
 def _only(scores: pd.DataFrame, systems: list[str]) -> pd.DataFrame:

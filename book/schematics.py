@@ -151,9 +151,7 @@ def draw(settings: Settings, folder: Path) -> None:
     style.use()
     for name, rows in DIAGRAMS.items():
         picture = figure(rows(settings))
-        with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
-            picture.savefig(folder / f"schematic_{name}.svg", metadata={"Date": None}, facecolor="white")
-        plt.close(picture)
+        style.save_svg(picture, folder / f"schematic_{name}.svg")
 
 
 def figure(rows: list[Row]) -> Figure:

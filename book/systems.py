@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from tables import BLANK, day, effect, percent, signed, table
 from verdicts import marked
@@ -240,6 +239,4 @@ def draw(folder: Path, where: Path) -> None:
         "pairs": plots.pairs(both[both["year"] == 2022]),
     }
     for name, figure in figures.items():
-        with plt.rc_context({"svg.hashsalt": "asdlib", "svg.fonttype": "path"}):
-            figure.savefig(where / f"systems_{name}.svg", metadata={"Date": None})
-        plt.close(figure)
+        style.save_svg(figure, where / f"systems_{name}.svg")
