@@ -10,6 +10,7 @@ from asdlib.classifier import STAGES, clip_outputs
 from asdlib.classifier.batches import Batch, Batches
 from asdlib.classifier.clip_outputs import select_centroids
 from asdlib.classifier.positives_and_negatives import held_out_clips
+from asdlib.classifier.posterior_and_distance import choose_stage
 from asdlib.classifier.waveform_normalisation import measure_normalisation, normalise_waveform
 from asdlib.classifier.window_outputs import mean_embeddings, measure
 from asdlib.classifier.windows import read_window, samples_of
@@ -99,7 +100,7 @@ def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) 
     table, embedding = clip_outputs.read(settings, clip["machine"], candidate)
     compute = training.compute(settings)
     networks, _ = clip_outputs.open_trained(settings, clip["machine"], clip["section"], candidate, compute)
-    stage = STAGES[int(clip["domain"] == "target" and STAGES[1] in networks)]
+    stage = choose_stage("w50_mean", clip["domain"], tuned=STAGES[1] in networks)
     same = (table["kind"] == "section") & (table["clip"] == clip["clip"])  # a clip of the run is in the table already
     own = ((table["model"] == clip["section"]) & (table["stage"] == stage) & ~same).to_numpy()
     table, embedding = table[own].reset_index(drop=True), embedding[own]

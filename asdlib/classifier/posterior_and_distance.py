@@ -32,7 +32,7 @@ from asdlib import scores
 from asdlib.classifier import STAGES
 from asdlib.classifier.reference_statistics import MAHALANOBIS, ReferenceStatistics, fit_spreads
 from asdlib.classifier.window_outputs import POOLED
-from asdlib.data.held_out_split import HELD_OUT
+from asdlib.data.held_out_split import HELD_OUT, with_reference_clips
 
 SOURCE_ONLY = ("source_model", "source_mahalanobis")
 """variants in which the source model scores all clips"""
@@ -78,22 +78,17 @@ def score_rows(rows: pd.DataFrame, embedding: np.ndarray, variant: str, referenc
 def select_scored(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the score table for every model, as in :attr:`asdlib.data.machine_clips.MachineClips.scored`.
 
-    These are test clips, held-out training clips, and the latter again as reference clips of the target domain. The
-    index is kept.
+    The index is kept.
     """
     section = table[table["kind"] == "section"]
-    held_out = section[section["role"] == HELD_OUT]
-    target = held_out["section"].isin(section.loc[section["domain"] == "target", "section"])
-    return pd.concat([section[section["split"] == "test"], held_out, held_out[target].assign(domain="target")])
+    return with_reference_clips(section, section["role"] == HELD_OUT)
 
 
 def choose_stages(rows: pd.DataFrame, variant: str) -> pd.Series:
     """Return the stage whose model scores each row: the fine-tuned one for target clips, if it exists."""
     tuned = rows["model"].isin(rows.loc[rows["stage"] == STAGES[1], "model"])
-    result = pd.Series(STAGES[0], index=rows.index)
-    if variant not in SOURCE_ONLY:
-        result[(tuned & (rows["domain"] == "target")).to_numpy()] = STAGES[1]
-    return result
+    stages = [choose_stage(variant, domain, both) for domain, both in zip(rows["domain"], tuned, strict=True)]
+    return pd.Series(stages, index=rows.index)
 
 
 def choose_stage(variant: str, domain: str, tuned: bool) -> str:

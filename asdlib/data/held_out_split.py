@@ -39,3 +39,19 @@ def roles(clips: pd.DataFrame, share: float, seed: int) -> np.ndarray:
         order = np.random.default_rng(derive(seed, "held out", section)).permutation(len(rows))
         result[rows[order[:count]]] = HELD_OUT
     return result
+
+
+def with_reference_clips(table: pd.DataFrame, held_out: np.ndarray) -> pd.DataFrame:
+    """Return the rows of a score table: test clips, held-out clips, and reference clips of the target domain.
+
+    A section with target clips has its held-out clips a second time, with the domain ``target``. These are reference
+    clips that are scored like target clips, since three target training clips are too few to estimate a variance. Every
+    score in the table is thus out-of-sample.
+
+    Args:
+        table: Clips with the columns ``section``, ``domain`` and ``split``; the index is kept.
+        held_out: Whether each of them was held out, ``(clips,)``.
+    """
+    reference = table[held_out]
+    target = reference["section"].isin(table.loc[table["domain"] == "target", "section"])
+    return pd.concat([table[table["split"] == "test"], reference, reference[target].assign(domain="target")])

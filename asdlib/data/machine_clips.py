@@ -37,14 +37,10 @@ class MachineClips:
     def scored(self) -> pd.DataFrame:
         """Catalogue rows of the score table; the index gives the position of each in ``rows``.
 
-        These are the test clips, the held-out training clips and, if the section has target clips, the held-out clips
-        again with the domain ``target``. The latter are reference clips that are scored like target clips, since three
-        target training clips are too few to estimate a variance. Every score in the table is thus out-of-sample.
+        These are test clips and held-out clips (:func:`asdlib.data.held_out_split.with_reference_clips`).
         """
         table = self.table[self.table["section"].isin(self.planned)]
-        held_out = table[self.role[table.index] == HELD_OUT]
-        target = held_out["section"].isin(table.loc[table["domain"] == "target", "section"])
-        return pd.concat([table[table["split"] == "test"], held_out, held_out[target].assign(domain="target")])
+        return held_out_split.with_reference_clips(table, self.role[table.index] == HELD_OUT)
 
 
 def open_machine(settings, machine: str) -> MachineClips:
