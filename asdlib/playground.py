@@ -68,7 +68,7 @@ def pick(settings, machine: str, clip: str, section: str, domain: str) -> tuple[
         return clips.iloc[rows[0]], opened.waveforms.read(int(rows[0]))
     path = next((path for path in (Path(clip), paths.project_root() / clip) if path.is_file()), None)
     if path is None:
-        listed = paths.Run.of(settings).data(machine) / "clips.csv"
+        listed = paths.Run.of(settings).data(machine) / paths.CLIPS
         raise DataError(f"{clip!r} is neither a file nor the name of a clip of {machine}; {listed} lists all names")
     if section not in opened.planned or domain not in scores.DOMAINS:
         raise DataError(

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asdlib.atomic import writing
 from asdlib.errors import ScoreError
+from asdlib.tables import write_table
 
-COLUMNS = ["system", "machine", "section", "domain", "split", "clip", "label", "score"]
+CLIP = ["machine", "section", "domain", "split", "clip", "label"]
+"""columns of a clip"""
+COLUMNS = ["system", *CLIP, "score"]
 UNITS = ["system", "machine", "section", "domain", "split"]
 """columns of clips that are in one table"""
 DOMAINS = ("source", "target")
@@ -34,7 +36,7 @@ def table(clips: pd.DataFrame, system: str, score: np.ndarray) -> pd.DataFrame:
         system: Name of the system, for example ``autoencoder/base/median``.
         score: Anomaly scores, shape ``(len(clips),)``; higher is more anomalous.
     """
-    frame = clips[["machine", "section", "domain", "split", "clip", "label"]].copy()
+    frame = clips[CLIP].copy()
     frame.insert(0, "system", system)
     frame["score"] = np.asarray(score, dtype=np.float64)
     return check(frame.reset_index(drop=True)[COLUMNS], system)
@@ -94,8 +96,7 @@ def finite(clips: pd.DataFrame, values: np.ndarray, name: str) -> np.ndarray:
 def write(frame: pd.DataFrame, path: Path) -> None:
     """Write a score table to ``path`` (CSV) atomically."""
     check(frame, path)
-    with writing(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
+    write_table(frame, path)
 
 
 def read(paths: Path | Iterable[Path]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from tables import table
 
 from asdlib import metrics
 from asdlib.classifier import STAGES, clip_outputs
-from asdlib.data.audio import Waveforms
+from asdlib.data.audio import Waveforms, evenly_spaced
 from asdlib.ensemble.combine import rank
 from asdlib.errors import AsdError
 from asdlib.evaluation.followed import JUDGES
@@ -114,9 +114,9 @@ def by_hand(run: Run, machine: str, section: str, p: float) -> str:
     """
     test = scored(run, machine, section)
     test = test[test["domain"] == test["domain"].min()].sort_values("mix")
-    ten = pd.concat(
-        part.iloc[np.unique(np.linspace(0, len(part) - 1, 5).round().astype(int))] for _, part in test.groupby("label")
-    ).sort_values("mix", ascending=False)
+    ten = pd.concat(part.iloc[evenly_spaced(len(part), 5)] for _, part in test.groupby("label")).sort_values(
+        "mix", ascending=False
+    )
     normal, anomaly = (ten.loc[ten["label"] == label, "mix"].to_numpy() for label in ("normal", "anomaly"))
     below = {clip: int((normal < score).sum()) for clip, score in zip(ten["clip"], ten["mix"], strict=True)}
     shown = pd.DataFrame(

@@ -20,7 +20,7 @@ from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import paper
 from asdlib.evaluation.claims_paper import FEW
 from asdlib.evaluation.rows import SYSTEMS
-from asdlib.paths import BASELINES, Run
+from asdlib.paths import BASELINES, CLIPS, Run
 
 ABLATIONS = Path(__file__).parent / "results" / "ablations"
 """the stored runs with one thing changed"""
@@ -28,7 +28,7 @@ ABLATIONS = Path(__file__).parent / "results" / "ablations"
 
 def data(run: Run, settings, machine: str) -> str:
     """How unbalanced the training clips are."""
-    clips = pd.read_csv(run.data(machine) / "clips.csv", dtype=str)
+    clips = pd.read_csv(run.data(machine) / CLIPS, dtype=str)
     train = clips[clips["split"] == "train"].groupby(["section", "domain"]).size().unstack(fill_value=0)
     shown = train.reset_index().rename(columns=str.capitalize)
     return table(shown, f"Normal training clips of {machine} by section and domain.", align="l" + "r" * train.shape[1])

@@ -17,6 +17,7 @@ from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import false_alarms
 from asdlib.evaluation.rows import SYSTEMS
 from asdlib.evaluation.values import slug
+from asdlib.scores import CLIP
 
 PAGES = ("real", "real_autoencoder", "real_classifier", "real_ensembles")
 """chapters whose numbers are of the stored run, not of the book's"""
@@ -39,8 +40,7 @@ def read(folder: Path) -> pd.DataFrame:
     A candidate's variant is a row by its own name; it selects nothing.
     """
     frame = pd.read_csv(folder / "scores.csv", dtype={"section": str}).fillna({"fold": ""})
-    clip = ["machine", "section", "domain", "split", "clip", "label", "fold"]
-    frame = frame.melt(id_vars=clip, var_name="system", value_name="score").dropna(subset=["score"])
+    frame = frame.melt(id_vars=[*CLIP, "fold"], var_name="system", value_name="score").dropna(subset=["score"])
     parts = frame["system"].str.split("/", n=2)
     ensemble = parts.str[0] == "ensemble"
     names = {system: row for row, system in SYSTEMS.items()}

@@ -42,13 +42,13 @@ from asdlib.errors import AsdError
 from asdlib.evaluation import ablations
 from asdlib.paths import Run
 from asdlib.plots import evaluation, style
+from asdlib.scores import CLIP
 from asdlib.tables import read_table, write_table
 
 README = "demo"
 """the run whose Table 1 and costs the README shows"""
 DIGITS = "%.5g"
 """of stored scores and errors: enough that no figure of merit changes in the digits that are shown"""
-CLIP = ["machine", "section", "domain", "split", "clip", "label"]
 
 
 def store(profile: str, name: str, tuned: bool) -> Path:

@@ -16,6 +16,7 @@ from asdlib.errors import ScoreError
 from asdlib.evaluation.decision import decide, thresholds
 from asdlib.metrics import UNIT
 from asdlib.params.validation import validate
+from asdlib.tables import write_table
 
 
 def export(
@@ -60,8 +61,7 @@ def export(
     for folder, (limits, decided, figures) in outputs.items():
         write_clips(decided, "score", folder, year)
         write_clips(decided, "decision", folder, year)
-        with writing(folder / "thresholds.csv") as temporary:
-            limits.to_csv(temporary, index=False, lineterminator="\n")
+        write_table(limits, folder / "thresholds.csv")
         if len(figures):
             results.write(figures, folder / "result.csv", year)
     return list(outputs)

@@ -15,9 +15,10 @@ from asdlib.classifier.window_outputs import MEASURES, POOLED, Outputs, mean_emb
 from asdlib.data.audio import Waveforms
 from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.errors import ModelError
+from asdlib.scores import CLIP
 from asdlib.shift import shifted_clips
+from asdlib.tables import write_table
 
-CLIP = ["machine", "section", "domain", "split", "clip", "label"]
 COLUMNS = ["model", "stage", "kind", "role", *CLIP, *MEASURES, *POOLED]
 OUTLIERS = 60
 """number of outliers per section that the table includes for comparison"""
@@ -130,7 +131,7 @@ def _centroid_rows(centroids: np.ndarray) -> pd.DataFrame:
 
 def write(table: pd.DataFrame, embedding: np.ndarray, folder: Path) -> None:
     """Write the table of one or more sections, and the embedding of each of its rows, to ``folder``."""
-    table.to_csv(folder / "embeddings.csv", index=False, lineterminator="\n")
+    write_table(table, folder / "embeddings.csv")
     np.save(folder / "embeddings.npy", embedding, allow_pickle=False)
 
 

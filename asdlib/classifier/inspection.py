@@ -18,6 +18,7 @@ from asdlib.data.audio import Waveforms
 from asdlib.data.inspection import Example
 from asdlib.features import LogMel
 from asdlib.metrics import labelled
+from asdlib.scores import CLIP
 from asdlib.shift import shifted_clips
 from asdlib.units import FULL_SCALE
 
@@ -90,7 +91,7 @@ def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) 
     Args:
         settings: Settings of the run.
         candidate: Name of the candidate, which must have been scored.
-        clip: Row with the columns :data:`asdlib.classifier.clip_outputs.CLIP`.
+        clip: Row with the columns :data:`asdlib.scores.CLIP`.
         waveform: The clip's samples in units of 1/32768.
 
     Returns:
@@ -106,7 +107,7 @@ def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) 
     table, embedding = table[own].reset_index(drop=True), embedding[own]
     centroids = select_centroids(table, embedding)[clip["section"], stage]
     outputs = networks[stage].outputs([waveform])
-    row = measure(outputs, centroids).assign(**clip[clip_outputs.CLIP])
+    row = measure(outputs, centroids).assign(**clip[CLIP])
     row = row.assign(model=clip["section"], stage=stage, kind="picked", role="")
     vector = mean_embeddings(outputs).astype(np.float32)
     return pd.concat([table, row[clip_outputs.COLUMNS]], ignore_index=True), np.concatenate([embedding, vector])

@@ -22,7 +22,8 @@ from asdlib.data.catalogue import file_states
 from asdlib.data.quality import QualityCheck, Summary
 from asdlib.errors import DataError
 from asdlib.messages import list_problems
-from asdlib.paths import DECODED, RECORD
+from asdlib.paths import CLIPS, DECODED, RECORD, WAVEFORMS
+from asdlib.tables import write_table
 
 RELEASED = 32
 """number of clips that :meth:`Waveforms.read_each` reads before it releases their memory"""
@@ -96,11 +97,11 @@ def decode(clips: pd.DataFrame, root: Path, folder: Path, data) -> bool:
         return False
     began = time.monotonic()
     with atomic.writing(folder, folder=True) as temporary:
-        path = temporary / "waveforms.npy"
+        path = temporary / WAVEFORMS
         written = _write(clips, root, path, data, np.int16) or _write(clips, root, path, data, np.float32)
         lengths, digest, quality = written
         table = clips.assign(start=np.cumsum([0, *lengths[:-1]]), samples=lengths)
-        table.to_csv(temporary / "clips.csv", index=False, lineterminator="\n")
+        write_table(table, temporary / CLIPS)
         record = records.record(
             {"sample_rate": data.sample_rate, "channels": data.channels},
             seed=0,
@@ -144,13 +145,11 @@ class Waveforms:
         if fingerprint is None:
             raise DataError(f"{folder}: no decoded clips; run notebook 01_data, or make reproduce")
         text = {column: str for column in ("machine", "section", "domain", "split", "label", "clip", "attributes")}
-        clips = pd.read_csv(folder / "clips.csv", keep_default_na=False, dtype=text)
+        clips = pd.read_csv(folder / CLIPS, keep_default_na=False, dtype=text)
         try:
-            samples = np.lib.format.open_memmap(folder / "waveforms.npy", mode="r")  # opens arrays of numbers only
+            samples = np.lib.format.open_memmap(folder / WAVEFORMS, mode="r")  # opens arrays of numbers only
         except ValueError as error:
-            raise DataError(
-                f"{folder / 'waveforms.npy'}: not an array of samples ({error}); delete the folder"
-            ) from None
+            raise DataError(f"{folder / WAVEFORMS}: not an array of samples ({error}); delete the folder") from None
         return cls(clips, samples, fingerprint)
 
     def __len__(self) -> int:

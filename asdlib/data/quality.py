@@ -7,6 +7,7 @@ import numpy as np
 import xxhash
 
 from asdlib.messages import summarise
+from asdlib.units import FULL_SCALE
 
 SECOND_LIMIT = 1.0
 """seconds; shorter clips contain little information, and the windows of the profiles are longer"""
@@ -35,8 +36,8 @@ class Summary:
         """Summarise a clip in units of 1/32768: int16 or float32, one sample at least."""
         low, high = samples.min(), samples.max()
         full = 0
-        if low <= -32768 or high >= 32767:  # most clips stay below, and are looked through once
-            full = np.count_nonzero((samples >= 32767) | (samples <= -32768))
+        if low <= -FULL_SCALE or high >= FULL_SCALE - 1:  # most clips stay below, and are looked through once
+            full = np.count_nonzero((samples >= FULL_SCALE - 1) | (samples <= -FULL_SCALE))
         silent, quiet = bool(low == high), bool(-QUIET < low and high < QUIET)
         return cls(len(samples), silent, full > CLIPPED * len(samples), quiet, xxhash.xxh3_128_digest(samples))
 

@@ -277,7 +277,7 @@ class Detector(OutlierMixin, BaseEstimator):
             ],
             columns=["section", "domain", "branch", "score"],
         )
-        self.card_ = (place / "card.md").read_text(encoding="utf-8")
+        self.card_ = (place / store.CARD).read_text(encoding="utf-8")
         return self
 
     def _fitted(self) -> Judge:

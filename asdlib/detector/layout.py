@@ -15,6 +15,7 @@ import pandas as pd
 import soundfile
 
 from asdlib import atomic, training
+from asdlib.data.catalogue import file_states
 from asdlib.data.file_names import ClipName
 from asdlib.detector import level, recordings
 from asdlib.detector.cutting import ENOUGH_TARGET, FEWEST, cut, held_out, window_seconds
@@ -149,6 +150,6 @@ def _waves(table: pd.DataFrame, found: Mapping[Path, Survey], rate: int, seconds
 def _state(sources: Recordings) -> dict:
     """Return names, sizes and times of all files, which decide whether an interrupted training may resume."""
     return {
-        kind: {name: [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in files] for name, files in group.items()}
+        kind: {name: file_states(Path(), files) for name, files in group.items()}
         for kind, group in dataclasses.asdict(sources).items()
     }

@@ -14,6 +14,7 @@ from asdlib.detector.layout import Layout
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.reference import cross_fit, fit_statistics, write_reference
 from asdlib.detector.store import Stored
+from asdlib.tables import write_table
 
 COLUMNS = ["machine", "name", "section", "domain", "split", "recording", "start", "level"]
 """columns of ``recordings.csv``"""
@@ -67,8 +68,13 @@ def write(target: Path, settings, facts: Facts, layout: Layout, began: float) ->
     atomic.write_json(resolved, target / "settings.json")
     atomic.write_json(facts.model_dump(mode="json"), target / "detector.json")
     listed = clips.assign(recording=[path.name for path in clips["recording"]])
-    listed[COLUMNS].round({"level": 2}).to_csv(target / store.CLIPS, index=False, lineterminator="\n")
+    write_clips(listed, target)
     write_card(target, store.load(target), facts)
+
+
+def write_clips(clips: pd.DataFrame, target: Path) -> None:
+    """Write ``recordings.csv`` of the detector in a folder; the columns of ``clips`` include :data:`COLUMNS`."""
+    write_table(clips[COLUMNS].round({"level": 2}), target / store.CLIPS)
 
 
 def revise(target: Path, stored: Stored, facts: Facts) -> None:

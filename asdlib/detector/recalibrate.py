@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from asdlib.data.file_names import ClipName
 from asdlib.detector import calibration, level, recordings, statistics, store
 from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.cutting import FEWEST, cut
 from asdlib.detector.judge import Judge
-from asdlib.detector.make import COLUMNS, summarise_levels, write_card
+from asdlib.detector.make import COLUMNS, summarise_levels, write_card, write_clips
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.reference import write_reference
 from asdlib.detector.sources import Recordings
@@ -42,14 +43,11 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
         "calibrated_on": len(clips),
     }
     facts = facts.model_copy(update={"record": record, "levels": facts.levels | summarise_levels(clips)})
-    table = clips.assign(
-        clip=[
-            f"section_{row.section}_{domain}_test_normal_{index:04d}.wav"
-            for index, row in enumerate(clips.itertuples())
-        ],
-        label="normal",
-        attributes="",
-    )
+    names = [
+        ClipName(section, domain, "test", "normal", f"{index:04d}").file
+        for index, section in enumerate(clips["section"])
+    ]
+    table = clips.assign(clip=names, label="normal", attributes="")
     windows = [(samples, row) for samples, (_, row) in zip(waves, table.iterrows(), strict=True)]
     nets = stored.autoencoders, stored.classifiers
     write_reference(target, nets, stored.statistics, facts, data.sample_rate, windows, table)
@@ -58,7 +56,7 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
     # Statistics alone were cross-fitted, so they have learnt from what set their thresholds.
     split = kept["split"].mask(replaced, "replaced" if facts.has_networks else "train")
     kept = kept.assign(split=split)  # keeps the numbers of the rows
-    pd.concat([kept, clips])[COLUMNS].round({"level": 2}).to_csv(target / store.CLIPS, index=False, lineterminator="\n")
+    write_clips(pd.concat([kept, clips]), target)
     store.revise(target, facts)
     revised = store.load(target)
     _warn_of_alarms(judge, revised, clips, domain)

@@ -17,6 +17,7 @@ from asdlib.detector.networks import Window, measure_window
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.statistics import Bands, Statistics
 from asdlib.features import mel_frequencies
+from asdlib.units import FULL_SCALE
 
 _GOLDEN = 0.6180339887  # spreads the starts of pieces evenly over their clips, however many clips there are
 _FEW = 3  # minimum number of windows of changed conditions that show in which direction spectra changed
@@ -91,7 +92,7 @@ def cut_piece(samples: np.ndarray, size: int, number: int, rate: int, target: fl
     part = samples[first : first + size]
     if target is None:
         return part
-    wave = part / -float(np.iinfo(np.int16).min)
+    wave = part / FULL_SCALE
     return recordings.to_int16(wave, target - level.level(wave, rate))
 
 

@@ -17,6 +17,7 @@ import soundfile
 import torch
 
 from asdlib.data import file_names, held_out_split
+from asdlib.data.audio import evenly_spaced
 from asdlib.features import LogMel, interior
 from asdlib.params import Features
 from asdlib.seeds import derive
@@ -98,7 +99,7 @@ def main() -> None:
             for section, part in clips[clips["split"] == "train"].groupby("section"):
                 source, target = (part.index[part["domain"] == domain] for domain in ("source", "target"))
                 learn = source[role[source] == held_out_split.LEARN]
-                known = learn[np.unique(np.linspace(0, len(learn) - 1, physical.CLIPS).round().astype(int))]
+                known = learn[evenly_spaced(len(learn), physical.CLIPS)]
                 waves = {row: read(clips["path"][row]) for row in [*source, *target]}
                 stage = derive(seed, "pseudo-target", MACHINE, section)
                 for without in ("none", *range(len(target))):
