@@ -81,7 +81,9 @@ def read_facts(folder: Path) -> tuple[Facts, params.Settings]:
 
 
 @contextlib.contextmanager
-def readable(folder: Path) -> Iterator[None]:
+def readable(
+    folder: Path, problem: str = "cannot be read as a detector", advice: str = "make or copy it again"
+) -> Iterator[None]:
     """Turn whatever a damaged file makes the libraries raise into a :class:`DetectorError` that says what to do."""
     try:
         yield
@@ -89,4 +91,4 @@ def readable(folder: Path) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise DetectorError(f"{folder}: cannot be read as a detector ({reason}); make or copy it again") from None
+        raise DetectorError(f"{folder}: {problem} ({reason}); {advice}") from None

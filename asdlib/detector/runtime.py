@@ -4,9 +4,9 @@ Then PyTorch need not be installed, and the first verdict does not wait two seco
 computes on the CPU, whatever the device of the settings.
 """
 
-import contextlib
+import functools
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +18,8 @@ from asdlib import atomic, params
 from asdlib.autoencoder.frame_to_clip_scores import check_finite
 from asdlib.classifier import FILES
 from asdlib.classifier.window_outputs import Outputs
-from asdlib.detector.facts import Facts
+from asdlib.detector.facts import Facts, readable
 from asdlib.detector.networks import classifier_files
-from asdlib.errors import DetectorError
 from asdlib.onnx_session import open_session
 from asdlib.units import FULL_SCALE
 
@@ -107,7 +106,9 @@ class OnnxRuntime:
 
     def __init__(self, settings, facts: Facts, folder: Path):
         self.folder, self.threads = folder, settings.threads
-        with self._explained():
+        advice = f"delete that folder, or write it again with python -m asdlib onnx {folder}"
+        self._readable = functools.partial(readable, folder / FOLDER, "cannot be used", advice)
+        with self._readable():
             index = _read_index(folder / FOLDER / INDEX)
             self.files = index.files
             if identity(folder) != index.detector:
@@ -142,7 +143,7 @@ class OnnxRuntime:
     def _run(self, name: str, samples: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs of a file for int16 samples, by name."""
         waveform, outputs = samples.astype(np.float32) / FULL_SCALE, self.files[name].outputs
-        with self._explained():
+        with self._readable():
             if name not in self._sessions:
                 self._sessions[name] = open_session(self._contents.pop(name), self.threads)
             return dict(zip(outputs, self._sessions[name].run(outputs, {"waveform": waveform}), strict=True))
@@ -152,15 +153,3 @@ class OnnxRuntime:
         if digest(content) != self.files[name].digest:
             raise ValueError(f"{name} was changed after it was written")
         return content
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn whatever damaged files make the libraries raise into a :class:`DetectorError` that says what to do."""
-        try:
-            yield
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            raise DetectorError(
-                f"{self.folder / FOLDER}: cannot be used ({reason}); delete that folder, or write it again with "
-                f"python -m asdlib onnx {self.folder}"
-            ) from None
