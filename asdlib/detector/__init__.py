@@ -1,10 +1,10 @@
 """Detect anomalous sounds of your own machine, after learning from normal recordings only; the paper lacks this.
 
-* ``detector``, ``fitting``, ``train``: a detector, and its training
+* ``detector``, ``train``: a detector, and its training
 * ``make``, ``recalibrate``, ``reference``, ``store``, ``facts``, ``card``: its folder and model card
 * ``recordings``, ``sources``, ``inputs``, ``layout``, ``survey``, ``overlap``, ``cutting``: recordings
 * ``level``, ``response``: a changed level or microphone, which is not a fault
-* ``networks``, ``pytorch``, ``onnx``, ``runtime``, ``collect``: the trained networks of both branches
+* ``networks``, ``pytorch``, ``onnx``, ``runtime``: the trained networks of both branches
 * ``judge``, ``calibration``, ``localize``, ``statistics``, ``watch``: scores, decisions, and where a sound is wrong
 * ``commands``, ``output``, ``page``, ``report``, ``estimate``: the command line and its pages
 """

@@ -15,10 +15,10 @@ from sklearn.exceptions import NotFittedError
 from asdlib import atomic
 from asdlib.detector import level, make, recalibrate, sources, store
 from asdlib.detector.calibration import ENSEMBLE
-from asdlib.detector.fitting import fit
 from asdlib.detector.inputs import list_recordings, write_files
 from asdlib.detector.judge import Judge, Verdict, check_rate
 from asdlib.detector.store import Stored
+from asdlib.detector.train import fit_detector
 from asdlib.errors import DetectorError
 
 
@@ -120,7 +120,7 @@ class Detector(OutlierMixin, BaseEstimator):
             )
         place = Path(work) if work is not None else self._temporary_folder()
         recordings = sources.find(write_files(X, place / "arrays"), changed, outliers, ignore_names)
-        folder, self.warnings_ = fit(
+        folder, self.warnings_ = fit_detector(
             recordings,
             place,
             jobs,

@@ -1,16 +1,21 @@
 """Write the folder of a detector from its trained networks, and its model card."""
 
+import shutil
 import time
 from pathlib import Path
 
 import pandas as pd
+from safetensors.numpy import save_file
 
 from asdlib import atomic, paths, records, training
+from asdlib.classifier import FILES, clip_outputs
+from asdlib.classifier.reference_statistics import ReferenceStatistics
 from asdlib.data.audio import Waveforms
-from asdlib.detector import calibration, collect, level, statistics, store
+from asdlib.detector import calibration, level, statistics, store
 from asdlib.detector.card import card
 from asdlib.detector.facts import Facts
 from asdlib.detector.layout import Layout
+from asdlib.detector.networks import CENTROIDS, NORMAL, SCORERS
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.reference import cross_fit, fit_statistics, write_reference
 from asdlib.detector.store import Stored
@@ -38,9 +43,9 @@ def write(target: Path, settings, facts: Facts, layout: Layout, began: float) ->
         began: Start of the fit, by the monotonic clock.
     """
     for name in facts.autoencoder:
-        collect.copy_autoencoder(settings, name, target / "autoencoder" / name)
+        _copy_autoencoder(settings, name, target / "autoencoder" / name)
     for name in facts.classifier:
-        collect.write_classifier(settings, name, facts.codes, target / "classifier" / name)
+        write_classifier(settings, name, facts.codes, target / "classifier" / name)
     nets = store.open_networks(settings, facts, target)
     waveforms = Waveforms.open(paths.Run.of(settings).data(MACHINE))
     clips = layout.clips.reset_index(drop=True)
@@ -70,6 +75,30 @@ def write(target: Path, settings, facts: Facts, layout: Layout, began: float) ->
     listed = clips.assign(recording=[path.name for path in clips["recording"]])
     write_clips(listed, target)
     write_card(target, store.load(target), facts)
+
+
+def _copy_autoencoder(settings, candidate: str, folder: Path) -> None:
+    """Copy network and Gaussians of a candidate from its run to ``folder``."""
+    _copy(paths.Run.of(settings).system("autoencoder", MACHINE, candidate), folder, ["model.safetensors", SCORERS])
+
+
+def write_classifier(settings, candidate: str, sections: list[str], folder: Path) -> None:
+    """Write networks, centroids and reference statistics of a candidate of a run to ``folder``."""
+    run = paths.Run.of(settings)
+    for section in sections:
+        source = run.system("classifier", MACHINE, candidate, section)
+        _copy(source, folder / section, [name for name in FILES.values() if (source / name).is_file()])
+    table, embedding = clip_outputs.read(settings, MACHINE, candidate)
+    centroids = clip_outputs.select_centroids(table, embedding)
+    save_file({"/".join(key): rows for key, rows in centroids.items()}, folder / CENTROIDS)
+    options = settings.candidate("classifier", candidate).scorer
+    ReferenceStatistics.fit(table, embedding, options).save(folder / NORMAL)
+
+
+def _copy(source: Path, folder: Path, names: list[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copyfile(source / name, folder / name)
 
 
 def write_clips(clips: pd.DataFrame, target: Path) -> None:

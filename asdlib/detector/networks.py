@@ -133,7 +133,7 @@ class ClassifierCandidate:
 
     @classmethod
     def load(cls, settings, name: str, backend: Backend, folder: Path) -> "ClassifierCandidate":
-        """Load what :func:`asdlib.detector.collect.write_classifier` wrote; arguments as for the other branch."""
+        """Load what :func:`asdlib.detector.make.write_classifier` wrote; arguments as for the other branch."""
         branch = with_one_variant(settings.candidate("classifier", name), "classifier")
         centroids = {tuple(key.split("/")): array for key, array in load_file(folder / CENTROIDS).items()}
         return cls(name, branch, backend, centroids, ReferenceStatistics.load(folder / NORMAL))
