@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asdlib import origin, params, scores
-from asdlib.atomic import read_json
+from asdlib import origin, scores
 from asdlib.data import plan
 from asdlib.errors import ScoreError
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.seeds import refuse_other_settings
 from asdlib.origin import BRANCHES
-from asdlib.params.validation import flatten, validate
+from asdlib.params.settings import of_run
+from asdlib.params.validation import flatten
 from asdlib.paths import Run
 from asdlib.tables import write_table
 
@@ -56,7 +56,7 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
     resampled: dict[int, Resampled] = {}
     for run in runs:
         settings = _settings(run)
-        refuse_other_settings(run, settings.resolved(), runs[0], first.resolved(), set(resampled))
+        refuse_other_settings(run, runs[0], set(resampled))
         # The resamples are those of the first seed for all, so that differences are paired over seeds, too.
         evaluation = settings.evaluation
         resampled[settings.seed] = Resampled(_scores(run, settings), evaluation.p, evaluation.bootstrap, first.seed)
@@ -100,7 +100,7 @@ def _settings(run: Run):
     if not run.settings.is_file():
         command = "python -m asdlib reproduce scores --profile ablations"
         raise ScoreError(f"{run.folder} is not a run folder; create one with `{command}`")
-    return validate(params.Settings, read_json(run.settings), run.settings)
+    return of_run(run)
 
 
 def _scores(run: Run, settings) -> pd.DataFrame:

@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asdlib import params
 from asdlib.atomic import read_json
 from asdlib.errors import ScoreError
 from asdlib.evaluation import claims_extensions, claims_paper
 from asdlib.evaluation.bootstrap import Key, Resampled
 from asdlib.evaluation.table1 import KEYS, compute_differences, read_agreements, resample
-from asdlib.params.validation import validate
+from asdlib.params.settings import Settings, of_run
 from asdlib.paths import Run
 from asdlib.tables import read_table, write_table
 
@@ -85,17 +84,15 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
     runs = [Run(Path(run)) for run in runs]
     if len(runs) < 2:
         raise ScoreError(f"{len(runs)} run(s) found; a deviation over seeds needs two or more")
-    tables, seeds, first, loaded = [], set(), None, []
+    tables, seeds, loaded = [], set(), []
     for run in runs:
         if not (run.table1.is_file() and run.settings.is_file()):
             raise ScoreError(
                 f"{run.folder} is not a finished run: table1.csv or settings.json is missing; run make reproduce first"
             )
-        settings = read_json(run.settings)
-        first = first or settings
-        refuse_other_settings(run, settings, runs[0], first, seeds)
-        seeds.add(settings["seed"])
-        loaded.append(_settings(run, settings))
+        refuse_other_settings(run, runs[0], seeds)
+        loaded.append(of_run(run))
+        seeds.add(loaded[-1].seed)
         tables.append(read_table(run.table1).set_index(KEYS)["value"])
     wide = pd.concat(tables, axis=1).dropna()
     result = pd.DataFrame({"seeds": len(runs), "mean": wide.mean(axis=1), "deviation": wide.std(axis=1, ddof=1)})
@@ -105,8 +102,9 @@ def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
     return result
 
 
-def refuse_other_settings(run: Run, settings: dict, other: Run, others: dict, seeds: set[int]) -> None:
+def refuse_other_settings(run: Run, other: Run, seeds: set[int]) -> None:
     """Raise a :class:`ScoreError` if runs differ in other settings than the seed, or if the seed is in ``seeds``."""
+    settings, others = read_json(run.settings), read_json(other.settings)
     different = [key for key in settings if key not in OTHERWISE_EQUAL and settings[key] != others.get(key)]
     if different:
         raise ScoreError(f"{run.folder}: {different[0]} differs from {other.folder}; only the seed may differ")
@@ -114,14 +112,7 @@ def refuse_other_settings(run: Run, settings: dict, other: Run, others: dict, se
         raise ScoreError(f"{run.folder}: another run already has seed {settings['seed']}; expected a different seed")
 
 
-def _settings(run: Run, values: dict) -> params.Settings:
-    """Return the settings of a run, with the folder where it is now."""
-    folder = run.folder.resolve()
-    values = values | {"runs": str(folder.parent), "profile": folder.name}
-    return validate(params.Settings, values, run.settings)
-
-
-def _judge(first: Run, settings: list[params.Settings]) -> None:
+def _judge(first: Run, settings: list[Settings]) -> None:
     """Write the differences and the claims over seeds to the first run."""
     evaluation, seed = settings[0].evaluation, settings[0].seed
     samples = SeedResampled([resample(one, split_seed=seed) for one in settings], evaluation.bootstrap, seed)

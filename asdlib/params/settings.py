@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, StringConstraints, model_validator
 
 from asdlib import paths
+from asdlib.atomic import read_json
 from asdlib.errors import ParamsError
 from asdlib.messages import suggest
 from asdlib.params.autoencoder import Autoencoder
@@ -136,6 +137,17 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: expected a mapping of settings, found {type(values).__name__}")
     return validate(Settings, merge(values, overrides or {}), path)
+
+
+def of_run(run: paths.Run) -> Settings:
+    """Return the settings of a run, with the folder where it lies now.
+
+    Raises:
+        ParamsError: They are not those of this version.
+    """
+    folder = run.folder.resolve()
+    values = read_json(run.settings) | {"runs": str(folder.parent), "profile": folder.name}
+    return validate(Settings, values, run.settings)
 
 
 def section(name: str | int) -> str:
