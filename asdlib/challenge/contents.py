@@ -16,7 +16,7 @@ from asdlib.errors import ScoreError
 def read_clips(files: list[File], column: str, year: int) -> pd.DataFrame:
     """Read the clips of one system's files and refuse invalid or incomplete files."""
     rows = pd.concat([_read_pairs(file).assign(file=number) for number, file in enumerate(files)], ignore_index=True)
-    names = pd.DataFrame([vars(file_names.parse(file.name)) for file in files]).loc[rows["file"]].reset_index(drop=True)
+    names = pd.DataFrame([vars(file.official) for file in files]).loc[rows["file"]].reset_index(drop=True)
     parts = file_names.parse_clips(rows["clip"])
 
     def where(bad: pd.Series) -> str:
@@ -68,7 +68,7 @@ def read_clips(files: list[File], column: str, year: int) -> pd.DataFrame:
 
 def refuse_missing_files(files: list[File], year: int) -> None:
     """Raise a :class:`ScoreError` if a file is missing that the other files of a folder imply."""
-    names = [file_names.parse(file.name) for file in files]
+    names = [file.official for file in files]
     found: dict[str, dict[str, set[str]]] = {}
     for name in names:
         found.setdefault(name.machine, {}).setdefault(name.section, set()).add(name.domain)
@@ -112,7 +112,7 @@ def _refuse_cuts(files: list[File], rows: pd.DataFrame, parts: pd.DataFrame, yea
     """
     kinds = (parts["domain"] + " " + parts["label"]).where(parts["label"] != "")
     held = kinds.groupby(rows["file"]).agg(lambda kind: frozenset(kind.dropna()))
-    names = [file_names.parse(file.name) for file in files]
+    names = [file.official for file in files]
     official = [any(name.machine in part for part in years.PARTS[year]) for name in names]
     for number, mine in held.items():
         name = names[number]

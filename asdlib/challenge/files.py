@@ -151,7 +151,7 @@ def _recognise(
         return asked, ()
     possible, sections, where, before = set(years.YEARS), set(), [], ""
     for file in (file for system in official.values() for file in system.files):
-        name = file_names.parse(file.name)
+        name = file.official
         mine = years.candidates(name.years, name.machine, name.section)
         possible = _narrow(possible, mine, file.where, before)
         sections.add(name.section)

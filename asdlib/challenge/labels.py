@@ -91,7 +91,7 @@ def _truth_files(truths: list[tuple[str, File]]) -> Iterator[tuple[str, tuple[st
         if repeated.any():
             raise ScoreError(f"{file.where}: clip {rows.loc[repeated, 'clip'].iloc[0]} is listed twice; expected once")
         if kind != "list":
-            name = file_names.parse(file.name)
+            name = file.official
             yield kind, name.unit if name.domain else name.unit[:2], file, rows["clip"].tolist(), rows["value"].tolist()
             continue
         for unit, part in rows.groupby(["machine", rows["clip"].str.extract(r"id_(\d+)_", expand=False)]):

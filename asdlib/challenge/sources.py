@@ -33,11 +33,15 @@ class File:
     def folder(self) -> str:
         return str(self.path.parent.resolve()) if self.path else self.where.rpartition("/")[0]
 
+    @functools.cached_property
+    def official(self) -> file_names.OfficialName | None:
+        """Parts of its name; None if the file is not official."""
+        return file_names.parse(self.name)
+
     @property
     def kind(self) -> str:
         """``anomaly_score``, ``decision_result`` or ``ground_truth``; empty if the file is not official."""
-        parsed = file_names.parse(self.name)
-        return parsed.kind if parsed else ""
+        return self.official.kind if self.official else ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def _separate(files: list[File], at: tuple[str, ...]) -> list[tuple[tuple[str, .
     first: dict[tuple, File] = {}
     repeated = False
     for file in files:
-        unit = file_names.parse(file.name).unit
+        unit = file.official.unit
         repeated = repeated or unit in first
         first.setdefault(unit, file)
     if not repeated:
@@ -175,18 +179,16 @@ def _separate(files: list[File], at: tuple[str, ...]) -> list[tuple[tuple[str, .
 def _by_variant(files: list[File], at: tuple[str, ...]) -> list[tuple[tuple[str, ...], list[File]]]:
     first: dict[tuple, File] = {}
     for file in files:
-        parsed = file_names.parse(file.name)
-        other = first.setdefault((*parsed.unit, parsed.variant), file)
+        other = first.setdefault((*file.official.unit, file.official.variant), file)
         if other is not file:
             raise ScoreError(
                 f"{file.where}: {other.name} is of the same machine type, section and domain; expected one file for "
                 "each, so remove one of the two"
             )
-    variants = {file_names.parse(file.name).variant for file in files}
-    units = [file_names.parse(file.name).unit for file in files]
+    variants = {file.official.variant for file in files}
+    units = [file.official.unit for file in files]
     if len(set(units)) == len(units):
         return [(at, files)]
     return [
-        ((*at, variant), [file for file in files if file_names.parse(file.name).variant == variant])
-        for variant in sorted(variants)
+        ((*at, variant), [file for file in files if file.official.variant == variant]) for variant in sorted(variants)
     ]
