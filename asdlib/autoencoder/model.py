@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from asdlib.autoencoder.conformer import ConformerBlock
 from asdlib.params import AutoencoderModel
 
+_QUIET = 1e-3  # dB; minimum deviation, so that a band that never changes is not divided by almost zero
+
 
 class LogMelNetwork(nn.Module):
     """What networks on standardised log-mel share: the statistics of the mel bands, and a code for each section.
@@ -24,6 +26,11 @@ class LogMelNetwork(nn.Module):
         self.register_buffer("mean", torch.zeros(mels))  # dB
         self.register_buffer("deviation", torch.ones(mels))  # dB
         self.register_buffer("codes", torch.linspace(-1, 1, sections) if sections > 1 else torch.zeros(1))
+
+    def set_statistics(self, frames: Tensor) -> None:
+        """Set mean and standard deviation of each band to those of log-mel in dB, ``(frames, mels)``."""
+        self.deviation, self.mean = torch.std_mean(frames, dim=0)
+        self.deviation.clamp_(min=_QUIET)
 
     def standardise(self, decibel: Tensor) -> Tensor:
         """Scale log-mel in dB, ``(..., mels)``, to mean 0 and standard deviation 1 per band."""

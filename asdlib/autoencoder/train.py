@@ -19,7 +19,6 @@ from asdlib.tables import write_table
 
 _CHECKED_BATCHES = 4
 """number of batches on which to check a trained network"""
-_QUIET = 1e-3  # dB; minimum deviation, so that a band that never changes is not divided by almost zero
 
 
 def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
@@ -48,8 +47,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         held_out = table["clip"][clips.role == HELD_OUT]
         shifted = shifted_clips.open_rows(settings, machine, sections, without=held_out)
     batches = Batches.load(waveforms, learn, sections, log_mel, shifted)
-    model.deviation, model.mean = torch.std_mean(batches.frames, dim=0)
-    model.deviation.clamp_(min=_QUIET)
+    model.set_statistics(batches.frames)
 
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     factor = noam(branch.model.channels, options.warmup, options.steps, options.cooldown)

@@ -14,9 +14,7 @@ class ArcFace(nn.Module):
 
     .. math:: -\log \frac{e^{s \cos(\theta_k + m)}}{e^{s \cos(\theta_k + m)} + e^{s \cos \theta_j}}, \quad j \ne k.
 
-    Under Mixup it is the mean of both classes' losses, weighted by the label. Beyond :math:`\theta_k = \pi - m`, where
-    :math:`\cos(\theta_k + m)` would rise again, it continues as :math:`\cos \theta_k - m \sin m`, as in the authors'
-    description, so that a larger angle always costs more.
+    Under Mixup it is the mean of both classes' losses, weighted by the label.
 
     Args:
         dimensions: Length of an embedding.
@@ -34,12 +32,21 @@ class ArcFace(nn.Module):
         # No matrix product, which autocast would compute in bfloat16, too coarse for a cosine scaled by 30.
         directions = F.normalize(self.directions, dim=1)
         cosine = (F.normalize(embedding, dim=1).unsqueeze(1) * directions).sum(2)  # (batch, 2)
-        sine = (1 - cosine.square()).clamp(min=1e-12).sqrt()
-        with_margin = torch.where(
-            cosine > math.cos(math.pi - self.margin),
-            cosine * math.cos(self.margin) - sine * math.sin(self.margin),
-            cosine - self.margin * math.sin(self.margin),
-        )
+        harder = with_margin(cosine, self.margin)
         # With two classes, the loss of class k is softplus(s (cos of the other - cos with margin of k)).
-        outlier, normal = F.softplus(self.scale * (cosine.flip(1) - with_margin)).unbind(1)
+        outlier, normal = F.softplus(self.scale * (cosine.flip(1) - harder)).unbind(1)
         return (label * normal + (1 - label) * outlier).mean()
+
+
+def with_margin(cosine: Tensor, margin: float) -> Tensor:
+    r"""Return :math:`\cos(\theta + m)` for cosines of :math:`\theta`, of any shape, and the margin m in radians.
+
+    Beyond :math:`\theta = \pi - m`, where it would rise again, it continues as :math:`\cos \theta - m \sin m`, as in
+    the authors' description, so that a larger angle always costs more.
+    """
+    sine = (1 - cosine.square()).clamp(min=1e-12).sqrt()
+    return torch.where(
+        cosine > math.cos(math.pi - margin),
+        cosine * math.cos(margin) - sine * math.sin(margin),
+        cosine - margin * math.sin(margin),
+    )

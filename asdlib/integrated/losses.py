@@ -1,10 +1,10 @@
 """Compute the losses of both heads, and weight them so that each has its share of the encoder's gradient."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from asdlib.classifier.arcface import with_margin
 
 NAMES = ("reconstruction", "outlier", "section", "ddcsad")
 MARGIN, SCALE = 0.2, 16.0
@@ -28,10 +28,7 @@ class SectionArcFace(nn.Module):
     def forward(self, embedding: Tensor, section: Tensor) -> Tensor:
         """Return the mean loss of embeddings ``(batch, dimensions)`` of sections ``(batch,)``."""
         cosine = self.cosines(embedding)
-        own = cosine.gather(1, section[:, None])
-        sine = (1 - own.square()).clamp(min=1e-12).sqrt()
-        harder = own * math.cos(MARGIN) - sine * math.sin(MARGIN)
-        harder = torch.where(own > math.cos(math.pi - MARGIN), harder, own - MARGIN * math.sin(MARGIN))
+        harder = with_margin(cosine.gather(1, section[:, None]), MARGIN)
         return F.cross_entropy(SCALE * cosine.scatter(1, section[:, None], harder), section)
 
 

@@ -26,8 +26,6 @@ from asdlib.paths import INTEGRATED
 from asdlib.seeds import derive
 from asdlib.stage import Stage
 
-_QUIET = 1e-3  # dB; minimum deviation, so that a band that never changes is not divided by almost zero
-
 
 class Learner(nn.Module):
     """The network with what its losses learn: section directions, centroids and weights."""
@@ -116,8 +114,7 @@ def fit(stage: Stage) -> tuple[Learner, pd.DataFrame, dict, float]:
     torch.manual_seed(derive(seed, "weights"))
     learner = Learner(branch, branch.features.n_mels, len(clips.sections), outliers is not None).to(compute.device)
     network = learner.network
-    network.deviation, network.mean = torch.std_mean(normal.frames, dim=0)
-    network.deviation.clamp_(min=_QUIET)
+    network.set_statistics(normal.frames)
 
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         batch = Batch(normal, outliers, options, generator)
