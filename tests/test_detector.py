@@ -493,7 +493,7 @@ def test_watching_by_command_ends_with_the_code(home, odd, tmp_path):
 
 
 def test_judging_waits_for_no_library_that_it_does_not_need():
-    code = "import sys, asdlib.detector.commands; print([name for name in sys.argv[1:] if name in sys.modules])"
+    code = "import sys, asdlib.commands.detector; print([name for name in sys.argv[1:] if name in sys.modules])"
     heavy = ["torch", "sklearn", "scipy.stats", "scipy.signal", "matplotlib"]
     done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -25,8 +25,9 @@ from opened_files import opened_files
 
 import asdlib
 from asdlib.__main__ import main, parser
+from asdlib.commands import detector as commands
 from asdlib.data.recording import Recording
-from asdlib.detector import commands, estimate, output, page, report, train, watch
+from asdlib.detector import estimate, output, page, report, train, watch
 from asdlib.detector.judge import Judge
 from asdlib.errors import DataError, DetectorError
 from asdlib.messages import summarise

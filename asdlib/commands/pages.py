@@ -1,6 +1,6 @@
 """Write pages about recordings and verdicts, which needs matplotlib; scoring does not."""
 
-from asdlib.detector import commands
+from asdlib.commands.detector import expand
 from asdlib.detector import history as verdicts
 from asdlib.detector import report as pages
 from asdlib.detector.judge import Judge
@@ -8,7 +8,7 @@ from asdlib.detector.judge import Judge
 
 def report(arguments) -> int:
     """Write a page about recordings."""
-    clips = commands.expand(arguments.recordings)
+    clips = expand(arguments.recordings)
     judged = pages.report(Judge.load(arguments.detector), clips, arguments.out, arguments.section, arguments.changed)
     print(arguments.out)
     return 0 if judged == len(clips) else 2

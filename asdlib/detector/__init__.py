@@ -6,7 +6,7 @@
 * ``level``, ``response``: a changed level or microphone, which is not a fault
 * ``networks``, ``pytorch``, ``onnx``, ``runtime``: the trained networks of both branches
 * ``judge``, ``calibration``, ``localize``, ``statistics``, ``watch``: scores, decisions, and where a sound is wrong
-* ``commands``, ``output``, ``page``, ``report``, ``estimate``: the command line and its pages
+* ``output``, ``page``, ``report``, ``history``, ``estimate``: what the commands print (:mod:`asdlib.commands.detector`)
 """
 
 from typing import TYPE_CHECKING
