@@ -5,6 +5,7 @@ domains; the systems are ranked again in each resample.
 """
 
 import itertools
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import numpy as np
 from measure import compare
 from sklearn.metrics import roc_auc_score
 
-from asdlib.challenge.search import Unit, search
 from asdlib.ensemble.combine import COMBINATIONS
+
+sys.path[:0] = [str(Path(__file__).resolve().parent / "real_systems")]
+
+from ensemble_search import Unit, search  # noqa: E402
 
 SYSTEMS, MACHINES, SECTIONS, DOMAINS, CLIPS, RESAMPLES = 30, 7, 3, 2, 200, 1000
 CORES = 2

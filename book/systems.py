@@ -158,7 +158,7 @@ RULE = (
     "interval above zero, and is undecided otherwise; *each approach outperforms the other* holds if each is ahead "
     "somewhere with its interval, and is contradicted if one of them is ahead everywhere."
 )
-"""how a verdict of :mod:`asdlib.challenge.verdicts` comes about, in the words of the captions"""
+"""how a verdict of ``benchmarks/real_systems/ensemble_claims.py`` comes about, in the words of the captions"""
 
 
 def claims(folder: Path, year: int) -> str:

@@ -21,14 +21,13 @@ from packaging.requirements import Requirement
 from pybtex.database import parse_file
 
 from asdlib import metrics, params, scores
-from asdlib.challenge.verdicts import decide
 from asdlib.errors import AsdError
 from asdlib.evaluation import claims, claims_paper, false_alarms, health, paper
 from asdlib.paths import Run
 from asdlib.workflow import BY_NAME
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
-sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
+sys.path[:0] = [str(BOOK), str(BOOK / "_ext"), str(BOOK.parent / "benchmarks" / "real_systems")]
 
 import ablation_tables  # noqa: E402
 import answers  # noqa: E402
@@ -58,6 +57,7 @@ import table_one  # noqa: E402
 import tables  # noqa: E402
 import verdicts  # noqa: E402
 from author_year import AuthorYearLabels  # noqa: E402
+from ensemble_claims import decide  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
 from typography import typeset  # noqa: E402

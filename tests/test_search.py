@@ -1,22 +1,29 @@
 """Test the search for ensembles in every resample against scikit-learn and a plain loop, and for leaks of labels."""
 
 import itertools
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from asdlib.challenge import experiment, methods, verdicts
-from asdlib.challenge.areas import areas
-from asdlib.challenge.methods import ALL, CHOSEN, CROSS_FITTED, DEVELOPMENT, SAME_HALF, SINGLE
-from asdlib.challenge.search import CHUNK, Unit, ensembles, search
-from asdlib.challenge.summary import Summary, effects, figures, growth, reduced_offers, stability
-from asdlib.challenge.systems import arrange, restrict
 from asdlib.ensemble.combine import COMBINATIONS, combine_best
 from asdlib.errors import ScoreError
 from asdlib.evaluation.claims import CONTRADICTED, HOLDS, UNDECIDED
 from asdlib.metrics import harmonic_mean
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks" / "real_systems")]
+
+import ensemble_claims as verdicts  # noqa: E402
+import ensemble_methods as methods  # noqa: E402
+import experiment  # noqa: E402
+from ensemble_areas import areas  # noqa: E402
+from ensemble_methods import ALL, CHOSEN, CROSS_FITTED, DEVELOPMENT, SAME_HALF, SINGLE  # noqa: E402
+from ensemble_search import CHUNK, Unit, ensembles, search  # noqa: E402
+from ensemble_summary import Summary, effects, figures, growth, reduced_offers, stability  # noqa: E402
+from ensemble_systems import arrange, restrict  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

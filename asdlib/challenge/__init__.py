@@ -7,7 +7,5 @@
   of the ground truth;
 * :mod:`.rules`: each year's figures and official score;
 * :mod:`.results`: ``result.csv`` in each year's format, and its comparison with our figures;
-* :mod:`.evaluate`, :mod:`.combine`, :mod:`.export`: the commands;
-* :mod:`.experiment`, :mod:`.systems`, :mod:`.methods`, :mod:`.areas`, :mod:`.search`, :mod:`.summary` and
-  :mod:`.verdicts`: the chapter on ensembles of real systems.
+* :mod:`.evaluate`, :mod:`.combine`, :mod:`.export`: the commands.
 """

@@ -1,4 +1,4 @@
-"""Plot the figures of the experiment on real systems (:mod:`asdlib.challenge.experiment`); in points."""
+"""Plot the figures of the experiment on real systems (``benchmarks/real_systems``); in points."""
 
 import matplotlib.pyplot as plt
 import pandas as pd

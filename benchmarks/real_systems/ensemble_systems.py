@@ -1,4 +1,4 @@
-"""Arrange the scores of many systems on one challenge's clips for the search of ensembles (:mod:`.search`).
+"""Arrange the scores of many systems on one challenge's clips for the search of ensembles (:mod:`ensemble_search`).
 
 A *cell* is a machine type and domain, as in Table 1. Its units are the machine type's sections, whose clips are
 normalised and evaluated together: in 2021 the clips of the domain, from 2022 on those of both domains, of which the
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from ensemble_search import Unit
 
-from asdlib.challenge.search import Unit
 from asdlib.ensemble.choices import split_halves
 from asdlib.errors import ScoreError
 from asdlib.evaluation.bootstrap import resamples

@@ -4,8 +4,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
-
-from asdlib.challenge.methods import (
+from ensemble_methods import (
     ALL,
     CHOSEN,
     CROSS_FITTED,
@@ -22,7 +21,8 @@ from asdlib.challenge.methods import (
     Result,
     allowed_sizes,
 )
-from asdlib.challenge.systems import SEED, Cell, Systems
+from ensemble_systems import SEED, Cell, Systems
+
 from asdlib.ensemble.combine import COMBINATIONS
 from asdlib.evaluation.bootstrap import interval
 from asdlib.metrics import harmonic_mean

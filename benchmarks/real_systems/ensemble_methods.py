@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from ensemble_areas import areas
+from ensemble_search import Found, Unit, search, singles
+from ensemble_systems import Cell, Systems, restrict
 from scipy.stats import rankdata
 
-from asdlib.challenge.areas import areas
-from asdlib.challenge.search import Found, Unit, search, singles
-from asdlib.challenge.systems import Cell, Systems, restrict
 from asdlib.ensemble.combine import COMBINATIONS
 from asdlib.ensemble.normalisation import normalise
 from asdlib.metrics import harmonic_mean

@@ -1,4 +1,4 @@
-"""Compute AUC and pAUC of many score vectors under many resamples of the clips, for :mod:`.search`.
+"""Compute AUC and pAUC of many score vectors under many resamples of the clips, for :mod:`ensemble_search`.
 
 Hits, false alarms and those false alarms that count in an AUC are packed into one integer, so that one cumulative sum
 counts all three; and one sort serves several weightings of the clips.

@@ -1,4 +1,4 @@
-"""Measure the gain of ensembles of real systems: ``python -m asdlib.challenge.experiment REALDATA OUT`` writes tables.
+"""Measure the gain of ensembles of real systems: ``experiment.py REALDATA OUT`` writes tables.
 
 Ensembles of the N best of many systems, of two families of systems, and of all systems are chosen in several ways and
 reported on the clips that each way leaves for it; every choice is repeated in every resample of the clips. The plan,
@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+from ensemble_claims import claims
+from ensemble_methods import CLASSIFIER, FAMILIES, INLIER, INLIER_2021, evaluate_cell
+from ensemble_summary import Summary, effects, figures, growth, reduced_offers, stability
+from ensemble_systems import SEED, Systems, arrange
 
 from asdlib import atomic, records
 from asdlib.challenge import files, rules
-from asdlib.challenge.methods import CLASSIFIER, FAMILIES, INLIER, INLIER_2021, evaluate_cell
-from asdlib.challenge.summary import Summary, effects, figures, growth, reduced_offers, stability
-from asdlib.challenge.systems import SEED, Systems, arrange
-from asdlib.challenge.verdicts import claims
 
 
 def read(realdata: Path, year: int, count: int) -> tuple[Systems, pd.DataFrame]:
@@ -92,7 +92,7 @@ def run(realdata: Path, out: Path, count: int = 1000, jobs: int = 2) -> None:
 
 def main() -> None:
     """Parse the command line and run the experiment."""
-    parser = argparse.ArgumentParser(prog="python -m asdlib.challenge.experiment", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("realdata", type=Path, help="folder that contains dcase2022_development and dcase2021_scores")
     parser.add_argument("out", type=Path, help="folder for the tables, for example book/results/real_systems")
     parser.add_argument("--resamples", type=int, default=1000, help="resamples of the clips (default: %(default)s)")

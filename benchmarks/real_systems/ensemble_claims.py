@@ -12,10 +12,10 @@ and is undecided otherwise. Two sentences are about single machine types, whose 
 
 import numpy as np
 import pandas as pd
+from ensemble_methods import ALL, CHOSEN, CLASSIFIER, INLIER, MAX, MIX, NONE, SECTIONS, SELECTIONS, SINGLE
+from ensemble_summary import Summary, correlations
+from ensemble_systems import Systems
 
-from asdlib.challenge.methods import ALL, CHOSEN, CLASSIFIER, INLIER, MAX, MIX, NONE, SECTIONS, SELECTIONS, SINGLE
-from asdlib.challenge.summary import Summary, correlations
-from asdlib.challenge.systems import Systems
 from asdlib.evaluation.claims import CONTRADICTED, HOLDS, UNDECIDED
 
 POINT = 0.01

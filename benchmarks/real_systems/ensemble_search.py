@@ -1,16 +1,16 @@
 """Search exhaustively for the best ensemble of many systems, again in each resample of the clips (Sec. 2.3).
 
 Thousands of ensembles times a thousand resamples are millions of AUCs. They take about a minute because all ensembles
-of the first N systems come from one pass over the ordered scores, and because :mod:`.areas` sorts once for the clips
-that choose and those that report.
+of the first N systems come from one pass over the ordered scores, and because :mod:`ensemble_areas` sorts once for the
+clips that choose and those that report.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from ensemble_areas import areas
 
-from asdlib.challenge.areas import areas
 from asdlib.ensemble.combine import COMBINATIONS, combine_best, rank
 from asdlib.ensemble.normalisation import normalise
 from asdlib.metrics import harmonic_mean
