@@ -91,7 +91,7 @@ def store(profile: str, name: str, tuned: bool) -> Path:
         keep(run, settings, machines, folder)
     write_text(provenance.lock(made_by([run.folder])), folder / provenance.LOCK)
     record = facts(settings, [run.folder]) | {"machines": machines, "settings_tuned_on_these_clips": tuned}
-    write_json(record | {"settings": settings}, folder / "record.json")
+    write_json(record | {"settings": without_places(settings)}, folder / "record.json")
     return folder
 
 
@@ -102,11 +102,15 @@ def keep_ablations(runs: list[Path], tuned: bool) -> Path:
     folder = RESULTS / "ablations"
     folder.mkdir(parents=True, exist_ok=True)
     write_table(table, folder / Run(runs[0]).ablations.name)
-    settings["data"]["root"] = Path(settings["data"]["root"]).name  # where it lay says nothing to others
     write_text(provenance.lock(made_by(runs)), folder / provenance.LOCK)
-    record = facts(settings, runs) | {"settings_tuned_on_these_clips": tuned, "settings": settings}
+    record = facts(settings, runs) | {"settings_tuned_on_these_clips": tuned, "settings": without_places(settings)}
     write_json(record, folder / "record.json")
     return folder
+
+
+def without_places(settings: dict) -> dict:
+    """Settings without the places of recordings and runs, which say nothing to others."""
+    return settings | {"runs": "runs", "data": settings["data"] | {"root": Path(settings["data"]["root"]).name}}
 
 
 def made_by(runs: list[Path]) -> list[dict]:
