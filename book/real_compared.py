@@ -94,7 +94,7 @@ def finetuning(compared: pd.DataFrame) -> str:
 
 
 def helped(compared: pd.DataFrame) -> dict[str, str]:
-    """Return by score how many candidates that have every score gain from fine-tuning with their whole interval."""
+    """Return by score which candidates that have every score gain or lose by fine-tuning, with their whole interval."""
     target = compared[compared["domain"] == "target"]
     pairs = target[target["than"].str.rpartition("/")[2].isin(FINETUNED.values())]
     stems = pairs["system"].str.rpartition("/")[0]
@@ -102,7 +102,10 @@ def helped(compared: pd.DataFrame) -> dict[str, str]:
     texts = {}
     for score, before in FINETUNED.items():
         pairs = complete[complete["than"].str.rpartition("/")[2] == before]
-        texts[f"finetuning_helps_{score}"] = f"{(pairs['difference_low'] > 0).sum()} of {len(pairs)}"
+        for word, shown in (("helps", pairs["difference_low"] > 0), ("harms", pairs["difference_high"] < 0)):
+            names = [f"`{name.split('/')[1]}`" for name in pairs.loc[shown, "system"]]
+            listed = f" ({', '.join(names)})" * bool(names)
+            texts[f"finetuning_{word}_{score}"] = f"{len(names)} of {len(pairs)}{listed}"
     return texts
 
 

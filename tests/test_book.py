@@ -1192,8 +1192,13 @@ def test_gains_of_fine_tuning_count_candidates_that_have_every_score():
         ("classifier/a/w50_mean", real_compared.REFERENCE, 0.01),
     ]
     frame = pd.DataFrame(rows, columns=["system", "than", "difference_low"]).assign(domain="target")
-    texts = real_compared.helped(frame)
-    assert texts == {"finetuning_helps_mahalanobis": "0 of 1", "finetuning_helps_w50_mean": "1 of 1"}
+    frame["difference_high"] = frame["difference_low"] + 0.005
+    assert real_compared.helped(frame) == {
+        "finetuning_helps_mahalanobis": "0 of 1",
+        "finetuning_harms_mahalanobis": "1 of 1 (`a`)",
+        "finetuning_helps_w50_mean": "1 of 1 (`a`)",
+        "finetuning_harms_w50_mean": "0 of 1",
+    }
 
 
 def test_rates_in_the_target_are_the_lowest_and_the_highest_of_the_sections(tmp_path):
