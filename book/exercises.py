@@ -137,7 +137,8 @@ def audit(run: Run, settings, machine: str) -> str:
     printed = paper.printed_all()[row]
     return (
         f"*{row}* has {len(cells)} cells: {len(cells)} / ({numbers}) = **{100 * value:.2f}**. Printed is "
-        f"{percent(printed)}, a difference of {signed(printed - value)} points."
+        f"{percent(printed)}, a difference of {signed(printed - value)} points: without the cells of ToyCar and "
+        f"ToyTrain the same sum gives {percent(paper.value(row, machines=paper.WITHOUT_TOYS))}."
     )
 
 

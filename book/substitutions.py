@@ -3,6 +3,7 @@
 import json
 from importlib import metadata
 
+import ablation_tables
 import gpu_figures
 import integrated
 import pandas as pd
@@ -11,7 +12,6 @@ import real
 import shifts
 import stored_results
 import systems
-import tables
 import verdicts
 from generated import there
 
@@ -42,9 +42,9 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "systems": systems.values(stored_results.SYSTEMS),
         "verdicts": judged,
         "shifts": shifts.values(stored_results.SHIFTS),
+        "ablation_seeds": ablation_tables.seeds(pd.read_csv(stored_results.ABLATIONS / "ablations.csv")),
         "ablated": integrated.values(stored_results.SHIFTS),
         "steps": gpu_figures.paper_steps(),
-        "rerun": tables.rerun_means(pd.read_csv(stored_results.RERUN)),
         "project": {"python": python.removeprefix(">=") + " or newer", "rate": f"{rate:,}"},
         "detector": plain_detectors.values(stored_results.DETECTOR),
     }

@@ -390,14 +390,6 @@ def test_the_figure_of_the_ablations_has_both_scores_in_a_row_and_two_lines_per_
     assert sum(filled) == len(filled) / 2, "a mark of the paper's score and one of ours per row"
 
 
-def test_the_reference_of_the_ablations_is_called_an_extension_if_it_is_one():
-    settings = json.loads((BOOK / "results" / "ablations" / "record.json").read_text(encoding="utf-8"))["settings"]
-    text = ablation_tables.reference(settings)
-    assert "but an extension" in text and f"{100 * settings['autoencoder']['training']['pseudo_target']:.0f} %" in text
-    assert "no shifted clips" in ablation_tables.reference(params.load("paper").resolved())
-
-
-# Schematics -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("profile", ["demo", "paper", "quick"])
 @pytest.mark.parametrize("name", schematics.DIAGRAMS)
 def test_the_text_of_a_schematic_lies_in_its_boxes(name, profile):

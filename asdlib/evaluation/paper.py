@@ -1,8 +1,8 @@
 """Provide the printed Table 1 of the paper, and check its consistency with its own cells.
 
 This is the only module with numbers of the paper. Every cell of a row aggregates the same number of AUC and pAUC
-values, so the column "all / harmean" must be the harmonic mean of the row's 14 cells, up to rounding; in most rows it
-is not.
+values, so the column "all / harmean", by its caption over all machines, must be the harmonic mean of the row's 14
+cells, up to rounding. It is that of ten cells in every row: ToyCar and ToyTrain are left out (:data:`WITHOUT_TOYS`).
 """
 
 import itertools
@@ -36,6 +36,8 @@ From the abstract of their workshop paper (:data:`EVALUATION_SOURCE`). Nobody co
 """
 EVALUATION_SOURCE = "kuroyanagi2021ensemble"
 """its key in the book's list of references"""
+WITHOUT_TOYS = tuple(machine for machine in MACHINES if not machine.startswith("Toy"))
+"""the machine types of MIMII DUE, whose cells alone give the printed column "all" """
 ROUNDING = 0.005e-2
 """half a unit of the last printed digit, as a fraction"""
 
@@ -106,31 +108,34 @@ def audit() -> pd.DataFrame:
     Returns:
         Columns ``row``; ``printed``; ``from_cells`` (harmonic mean of the 14 cells); ``difference`` (printed minus
         that); ``rounding`` (the largest difference that rounding can explain); ``consistent`` (difference within
-        rounding); ``arithmetic`` (arithmetic mean of the cells, which no harmonic mean exceeds); ``possible``
-        (printed does not exceed it); ``source`` and ``target`` (harmonic means of the 7 cells).
+        rounding); ``without_toys`` (harmonic mean of the 10 cells of :data:`WITHOUT_TOYS`); ``explained`` (printed
+        minus that is within rounding); ``source`` and ``target`` (harmonic means of the 7 cells).
     """
-    table = cells()
     rows = []
     for row, printed in printed_all().items():
-        values = table.loc[table["row"] == row, "value"].to_numpy()
-        from_cells = float(harmonic_mean(values))
-        # each cell may be off by ROUNDING, and so may what is printed
-        spread = float(harmonic_mean(values + ROUNDING)) - from_cells + ROUNDING
+        whole, part = (_with_rounding(row, machines) for machines in (MACHINES, WITHOUT_TOYS))
         rows.append(
             {
                 "row": row,
                 "printed": printed,
-                "from_cells": from_cells,
-                "difference": printed - from_cells,
-                "rounding": spread,
-                "consistent": bool(abs(printed - from_cells) <= spread + 1e-12),
-                "arithmetic": values.mean(),
-                "possible": bool(printed <= values.mean() + 2 * ROUNDING),
+                "from_cells": whole[0],
+                "difference": printed - whole[0],
+                "rounding": whole[1],
+                "consistent": bool(abs(printed - whole[0]) <= whole[1] + 1e-12),
+                "without_toys": part[0],
+                "explained": bool(abs(printed - part[0]) <= part[1] + 1e-12),
                 "source": value(row, domain="source"),
                 "target": value(row, domain="target"),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _with_rounding(row: str, machines: tuple[str, ...]) -> tuple[float, float]:
+    """Return the harmonic mean of a row's cells, and how far from it a printed value can be by rounding alone."""
+    values = np.array([_VALUES[row, machine, domain] for machine in machines for domain in DOMAINS])
+    mean = float(harmonic_mean(values))
+    return mean, float(harmonic_mean(values + ROUNDING)) - mean + ROUNDING  # the cells, and what is printed
 
 
 def larger_of_ensembles() -> pd.DataFrame:

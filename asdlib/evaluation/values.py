@@ -55,7 +55,7 @@ def name_values(table, differences, selected, judged: dict[str, pd.DataFrame], f
         add((item["row"], item["selection"], *where), item, "value")
     run = tuple(machine for machine in paper.MACHINES if machine in set(test["machine"]))
     for item in paper.audit().to_dict("records"):
-        for column in ("printed", "from_cells", "arithmetic", "source", "target"):
+        for column in ("printed", "from_cells", "without_toys", "source", "target"):
             named[slug("paper", item["row"], column)] = item[column]
         named[slug("paper", item["row"], "same_machines")] = paper.value(item["row"], machines=run)
     for item in selected[(selected["machine"] == "all") & (selected["domain"] == "all")].to_dict("records"):

@@ -182,20 +182,20 @@ def audit(table: pd.DataFrame) -> Figure:
     """Plot the printed "all" of each row next to the value that follows from its cells.
 
     Args:
-        table: Columns ``row, printed, from_cells, arithmetic`` (:func:`asdlib.evaluation.paper.audit`).
+        table: Columns ``row, printed, from_cells, without_toys`` (:func:`asdlib.evaluation.paper.audit`).
     """
     rows = list(table["row"])[::-1]
     figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.32 * len(rows)))
     for place, item in enumerate(table.iloc[::-1].itertuples()):
         axis.plot([100 * item.from_cells, 100 * item.printed], [place, place], color="0.7", linewidth=2, zorder=0)
     shapes = {
-        "printed": ("D", "black", "as printed"),
-        "from_cells": ("o", "0.55", "harmonic mean of the printed cells"),
-        "arithmetic": ("|", "black", "their arithmetic mean"),
+        "printed": ("D", "black", 48, "as printed"),
+        "from_cells": ("o", "0.55", 48, "from all 14 printed cells"),
+        "without_toys": ("|", "black", 300, "from the 10 without ToyCar and ToyTrain"),
     }
-    for column, (marker, shade, words) in shapes.items():
+    for column, (marker, shade, size, words) in shapes.items():
         values = 100 * table[column].to_numpy()[::-1]
-        axis.scatter(values, range(len(rows)), marker=marker, color=shade, label=words, s=48)
+        axis.scatter(values, range(len(rows)), marker=marker, color=shade, label=words, s=size)
     axis.set_yticks(range(len(rows)), rows)
     axis.set(xlabel="all machine types, in %", ylim=(-0.6, len(rows) - 0.4))
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize="small")
