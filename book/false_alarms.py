@@ -48,9 +48,9 @@ def rates() -> str:
         f"asked for: as a rate, and as a number per week with one recording every {EVERY} minutes; last the lowest "
         "rate that can be asked for. The first figure is what detectors fitted in this way have on average, at most "
         "(networks) or about (statistics only). A single detector has a rate within the brackets, with 95 % "
-        "confidence. A rate is a whole number of held-out clips out of their number plus one, rounded down from what "
-        "is asked for, so it does not fall steadily. `calibrate` uses every new recording for the thresholds: read "
-        "*Held out* for their number."
+        "confidence. A rate is a whole number of held-out clips out of their number plus one: the largest that is not "
+        "above what is asked for, or else the lowest, so it does not fall steadily. `calibrate` uses every new recording "
+        "for the thresholds: read *Held out* for their number."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "r" * len(columns))
 

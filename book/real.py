@@ -81,6 +81,9 @@ def values(folder: Path) -> dict[str, str]:
         found = gained[(gained["row"] == MIX) & (gained["than"] == than) & (gained["selection"] == "cross-fitted")]
         ((effect, low, high),) = found.loc[found["domain"] == "all", ["difference", "low", "high"]].to_numpy(float)
         named[f"gain_mix_over_{name}"] = tables.effect(effect, low, high)
+    judged = pd.read_csv(folder / "claims.csv").set_index("claim")
+    both = "both of our approaches significantly outperform the baselines systems [autoencoder]"
+    named["gain_ae_over_baselines"] = tables.effect(*judged.loc[both, ["effect", "low", "high"]].astype(float))
     named |= rates_in_target(folder)
     compared = pd.read_csv(folder / real_compared.SYSTEMS_FILE)
     named |= real_compared.helped(compared)

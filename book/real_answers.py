@@ -12,7 +12,7 @@ LEVEL = 0.5
 """largest difference of medians, in middle halves of the source's clips, of domains at one height"""
 CLEARLY = 1.5
 """ratio of two standard deviations from which one is called larger"""
-TOWARDS = 0.5
+TOWARDS = 0.25
 """smallest cosine, in every section, of anomalies that leave towards the outliers"""
 SCORES = {"l1": "plain", "median": "median", "clip_signed": "signed"}
 """scores of the autoencoder that are compared: variant, and its name in the texts"""

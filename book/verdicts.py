@@ -101,6 +101,7 @@ def of_one_run(frame: pd.DataFrame, name: str, differences: pd.DataFrame | None 
     rows = [
         (marked(item.verdict), f"“{item.claim}” ({item.source})", _tested(item, differences), _basis(item))
         for item in _judged(frame, differences)
+        if item.unit != ARITHMETIC  # the printed table is the same whatever was run
     ]
     columns = ["Verdict", "The paper says", "Test and effect", "Rests on"]
     caption = (
