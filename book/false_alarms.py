@@ -49,8 +49,8 @@ def rates() -> str:
         "rate that can be asked for. The first figure is what detectors fitted in this way have on average, at most "
         "(networks) or about (statistics only). A single detector has a rate within the brackets, with 95 % "
         "confidence. A rate is a whole number of held-out clips out of their number plus one: the largest that is not "
-        "above what is asked for, or else the lowest, so it does not fall steadily. `calibrate` uses every new recording "
-        "for the thresholds: read *Held out* for their number."
+        "above what is asked for, or else the lowest, so it does not fall steadily. `calibrate` uses every new "
+        "recording for the thresholds: read *Held out* for their number."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "r" * len(columns))
 
