@@ -108,7 +108,7 @@ def main() -> None:
         for run in some:
             settings = validate(params.Settings, read_json(run.settings), run.settings)
             seeds.setdefault(name, []).append(settings.seed)
-            (machine,) = plan.read(settings.model_copy(update={"runs": run.folder.parent})).machines
+            (machine,) = plan.read(settings.model_copy(update={"runs": str(run.folder.parent)})).machines
             tables.append(read(run, settings, machine))
             commits.add(read_json(run.system(paths.INTEGRATED, machine) / paths.RECORD)["commit"])
         fingerprints += [records.fingerprint(table.to_csv(index=False)) for table in tables]
