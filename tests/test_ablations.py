@@ -67,6 +67,7 @@ def test_every_candidate_is_compared_with_the_first():
     assert ("classifier", "base", "source_mahalanobis", "base/mahalanobis") in pairs
     assert ("autoencoder", "no_masking", "median", "base/median") in pairs
     assert ablations.change(settings, "autoencoder", "loss_l2") == "training.loss: l2 (else l1)"
+    assert ablations.change(settings, "autoencoder", "no_masking") == "scorer.masking: false (else true)"
 
 
 def test_only_scored_runs_of_other_seeds_are_combined(runs, tmp_path):

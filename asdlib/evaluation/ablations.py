@@ -89,9 +89,10 @@ def comparisons(settings) -> Iterator[tuple[str, str, str, str]]:
 
 
 def change(settings, branch: str, candidate: str) -> str:
-    """Format the settings that a candidate changes, as ``model.latent: 8 (else 32)``."""
+    """Format the settings that a candidate changes, as ``model.latent: 8 (else 32)``; its origin is none of them."""
     base = flatten(getattr(settings, branch).model_dump(mode="json"))
     changed = flatten(getattr(settings, f"{branch}_candidates")[candidate])
+    changed.pop("origin", None)
     parts = [f"{key}: {json.dumps(value)} (else {json.dumps(base[key])})" for key, value in changed.items()]
     return "; ".join(parts).replace('"', "")
 
