@@ -68,11 +68,11 @@ def judged(folder: Path) -> str:
             values = [percent(cell.loc[(system, domain), "value"]) for domain in ("source", "target", "all")]
             less = BLANK if system == "Integrated" else effect(whole["difference"], whole["low"], whole["high"])
             shown.append([SETS.get(name, f"mean of {len(sets)}"), PARTS.get(system, system), *values, less])
-    seeds = frame["seeds"][frame["system"] == "Integrated"].min()
+    seeds = int(frame["seeds"][frame["system"] == "Integrated"].min())
     columns = ["Set", "System", "Source", "Target", "All", "*Integrated* minus it, all (points)"]
     caption = (
         f"*Integrated* on real toy cars, {', '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean over "
-        f"{seeds} seed{'s' * (seeds > 1)}: harmonic mean of AUC and pAUC, per cent; differences are paired over clips "
+        f"{counted(seeds, 'seed')}: harmonic mean of AUC and pAUC, per cent; differences are paired over clips "
         "and seeds, with 95 % intervals. All systems are of the same runs. *AE* and *BC* are the first candidate of "
         "each branch by the paper's *fixed* variant, *AE + BC* the average of their z-scores, *mix* and *mix+* the "
         f"whole ensembles, *fixed*.{data(f'downloads/shifts_{JUDGED}.csv')}"
