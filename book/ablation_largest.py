@@ -24,13 +24,12 @@ def widened(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
     return frame.assign(wide_low=middle - half, wide_high=middle + half, times=shared / once)
 
 
-def largest(frame: pd.DataFrame, confidence: float, extension: bool) -> str:
+def largest(frame: pd.DataFrame, confidence: float) -> str:
     """Say for each branch which change gains most and which loses most by any of its scores.
 
     Args:
         frame: The table of ablations.
         confidence: Of its intervals.
-        extension: Whether the first candidates train on shifted clips, which the paper does not.
     """
     frame = widened(frame, confidence)
     parts = []
@@ -40,10 +39,9 @@ def largest(frame: pd.DataFrame, confidence: float, extension: bool) -> str:
             parts.append(f"* The largest gain of the {branch} is by {_described(best)}")
         if worst["difference"] < 0:
             parts.append(f"* The largest loss of the {branch} is by {_described(worst)}")
-    base = f"{'an extension, ' * extension}computed by an earlier version of this project"
     return "\n".join(parts) + (
-        f"\n\nDifferences are in percentage points from `base`, which is {base}. A difference *survives correction* if "
-        f"its interval excludes zero even if all {len(frame)} intervals share the error."
+        "\n\nDifferences are in percentage points from `base`. A difference *survives correction* if its interval "
+        f"excludes zero even if all {len(frame)} intervals share the error."
     )
 
 

@@ -8,6 +8,7 @@ import paired
 import pandas as pd
 from ablation_largest import largest
 from ablation_words import SCORES, change_in_words, row_in_words
+from schematics import counted
 from tables import BLANK, data, effect, percent, signed, table
 
 from asdlib import origin
@@ -24,16 +25,13 @@ def pages(folder: Path) -> dict[str, str]:
     Args:
         folder: Holds ``ablations.csv`` (:mod:`asdlib.evaluation.ablations`) and its record.
     """
-    frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
+    frame = pd.read_csv(folder / "ablations.csv").fillna({"change": ""})
     settings = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]
     return {
         "generated/ablations.md": "\n\n".join(
             f"## The {branch}\n\n{branch_table(part)}" for branch, part in frame.groupby("branch", sort=False)
         ),
-        "generated/ablations_base.md": reference(settings),
-        "generated/ablations_largest.md": largest(
-            frame, settings["evaluation"]["confidence"], bool(shifted_clips(settings))
-        ),
+        "generated/ablations_largest.md": largest(frame, settings["evaluation"]["confidence"]),
         "generated/ablations_masking.md": masking(frame),
         "generated/ablations_verdict.md": verdict(frame, settings["evaluation"]["confidence"]),
     }
@@ -67,14 +65,19 @@ def branch_table(part: pd.DataFrame) -> str:
         rows.append((words, f"`{candidate}`, {variant}", value, *differences, total))
     columns = ["Change", "Candidate, score", "All", "Source, difference", "Target, difference", "All, difference"]
     caption = (
-        f"The {branch} with something changed, {part['seeds'].max()} seeds: harmonic mean of AUC and pAUC over all "
-        "domains, mean ± deviation over seeds (left out where the stored table has none), per cent; then mean "
+        f"The {branch} with something changed, {seeds(part)}: harmonic mean of AUC and pAUC over all domains, mean ± "
+        "deviation over seeds (left out where the stored table has none), per cent; then mean "
         "differences in percentage points, with paired intervals over clips: "
         f"from `{base}` by the same score, and in the rows of `{base}` from the score that *Change* names."
         + data("downloads/ablations_ablations.csv")
     )
     shown = table(pd.DataFrame(rows, columns=columns), caption, f"ablations-{branch}", "llrrrr", "6 6 4 3 3 6")
     return f"{shown}\n::::{{dropdown}} What the scores and candidates are\n{explained(part)}\n::::\n"
+
+
+def seeds(frame: pd.DataFrame) -> str:
+    """How many seeds the table of ablations is over, in words."""
+    return counted(int(frame["seeds"].max()), "seed")
 
 
 def with_deviation(value: float, deviation: float) -> str:
@@ -123,29 +126,6 @@ def _references(part: pd.DataFrame) -> dict[str, tuple[float, float]]:
         value = (group["value"] - group["difference"]).iat[0]
         found[than.rpartition("/")[2]] = value, same["deviation"].iat[0] if len(same) else float("nan")
     return found
-
-
-def shifted_clips(settings: dict) -> list[str]:
-    """What the first candidates use shifted clips for, which the paper does not have."""
-    autoencoder, classifier = settings["autoencoder"], settings["classifier"]
-    found = []
-    if autoencoder["training"]["pseudo_target"] and autoencoder["training"]["pseudo_target_by"] == "shift":
-        share = autoencoder["training"]["pseudo_target"]
-        found.append(f"{100 * share:.0f} % of the autoencoder's training crops are shifted clips")
-    if classifier["batches"]["pseudo_target_by"] == "shift":
-        found.append("the classifier is fine-tuned on shifted clips instead of mixtures with target clips")
-    return found
-
-
-def reference(settings: dict) -> str:
-    """Say what the first candidates do that the paper does not, as far as they train or fit on shifted clips."""
-    found = shifted_clips(settings)
-    if not found:
-        return "The candidate `base` of these runs trains on no shifted clips."
-    return (
-        f"The candidate `base` of these runs is not the paper's system but an extension: {'; '.join(found)} "
-        "({doc}`data`). So a row says what a part is worth next to such clips."
-    )
 
 
 def masking(frame: pd.DataFrame) -> str:
@@ -198,7 +178,7 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
 
 def draw(folder: Path, where: Path) -> None:
     """Draw the figures of the page as ``where/ablations_<name>.svg``."""
-    frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
+    frame = pd.read_csv(folder / "ablations.csv").fillna({"change": ""})
     everything = frame[(frame["domain"] == "all") & (frame["candidate"] + "/" + frame["variant"] != frame["than"])]
     everything = everything.assign(
         words=[row_in_words(item.candidate, item.variant, item.change) for item in everything.itertuples()]

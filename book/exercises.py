@@ -144,7 +144,7 @@ def audit(run: Run, settings, machine: str) -> str:
 
 def ablations(run: Run, settings, machine: str) -> str:
     """Which changes survive if the error is shared among all intervals, so that each is wider."""
-    frame = pd.read_csv(ABLATIONS / "ablations.csv", keep_default_na=False)
+    frame = pd.read_csv(ABLATIONS / "ablations.csv").fillna({"change": ""})
     confidence = json.loads((ABLATIONS / "record.json").read_text(encoding="utf-8"))["settings"]["evaluation"][
         "confidence"
     ]

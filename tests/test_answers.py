@@ -306,7 +306,7 @@ def test_the_networks_of_the_ensemble_are_counted_with_their_parameters(done):
 def test_ablations_show_the_reference_every_difference_and_what_is_decided():
     folder = BOOK / "results" / "ablations"
     pages = ablation_tables.pages(folder)
-    frame = pd.read_csv(folder / "ablations.csv", keep_default_na=False)
+    frame = pd.read_csv(folder / "ablations.csv").fillna({"change": ""})
     everything = frame[frame["domain"] == "all"]
     shown = {row[1].replace("`", ""): row for row in rows(pages["generated/ablations.md"]) if len(row) == 6}
     for item in everything.itertuples():
@@ -364,7 +364,7 @@ def test_the_reference_has_the_deviation_of_its_own_row_or_of_a_candidate_that_e
 
 
 def test_every_change_and_score_of_the_ablations_has_words():
-    stored = pd.read_csv(BOOK / "results" / "ablations" / "ablations.csv", keep_default_na=False)
+    stored = pd.read_csv(BOOK / "results" / "ablations" / "ablations.csv").fillna({"change": ""})
     settings = params.load("ablations")
     changes = dict(stored.loc[stored["change"] != "", ["candidate", "change"]].itertuples(index=False, name=None))
     for branch in ablations.BRANCHES:
@@ -378,7 +378,7 @@ def test_every_change_and_score_of_the_ablations_has_words():
 
 
 def test_the_figure_of_the_ablations_has_both_scores_in_a_row_and_two_lines_per_label():
-    stored = pd.read_csv(BOOK / "results" / "ablations" / "ablations.csv", keep_default_na=False)
+    stored = pd.read_csv(BOOK / "results" / "ablations" / "ablations.csv").fillna({"change": ""})
     part = stored[(stored["domain"] == "all") & (stored["branch"] == "classifier")]
     words = [ablation_words.row_in_words(item.candidate, item.variant, item.change) for item in part.itertuples()]
     figure = plots.ablations(part.assign(words=words))

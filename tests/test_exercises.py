@@ -145,7 +145,7 @@ def test_audit_is_the_harmonic_mean_of_the_printed_cells(answers):
 
 
 def test_ablations_stay_decided_by_intervals_that_share_the_error(answers):
-    frame = pd.read_csv(BOOK / "results" / "ablations" / "ablations.csv", keep_default_na=False)
+    frame = pd.read_csv(BOOK / "results" / "ablations" / "ablations.csv").fillna({"change": ""})
     frame = frame[(frame["domain"] == "all") & (frame["change"] != "") & (frame["low"] != frame["high"])]
     normal = statistics.NormalDist()
     spread = (frame["high"] - frame["low"]) / 2 / normal.inv_cdf(0.975)
