@@ -31,7 +31,7 @@ def normal(held_out: pd.DataFrame, threshold: float, verdicts: pd.DataFrame) -> 
     kinds = [(~(changed | verdicts["anomaly"]), style.SOURCE, "judged normal")]
     kinds += [
         (verdicts["anomaly"], style.ANOMALY, "judged an anomaly"),
-        (changed, style.TARGET, "level or response changed"),
+        (changed, style.BASELINE, "level or response changed"),
     ]
     excess = verdicts["score"] - verdicts["threshold"]
     for chosen, colour, label in kinds:
@@ -135,7 +135,7 @@ def drift(verdicts: pd.DataFrame, days: pd.DataFrame) -> Figure:
     judged = verdicts[~verdicts["error"]]
     changed, anomaly = judged["changed"], judged["anomaly"]
     kinds = [(~(changed | anomaly), style.SOURCE, "normal"), (anomaly, style.ANOMALY, "anomaly")]
-    kinds.append((changed, style.TARGET, "level or response changed (has no score)"))
+    kinds.append((changed, style.BASELINE, "level or response changed"))
     noon = pd.to_datetime(days["day"], utc=True) + pd.Timedelta(hours=12)
     names = {"excess": "score minus\nthreshold", "percentile": "percentile", "level": "level (dB)"}
     for axis, (column, label) in zip(axes, names.items(), strict=True):
