@@ -626,8 +626,9 @@ def test_the_audit_shows_the_papers_cells():
     text = tables.audit()
     mix = "AE+BC ensemble (mix)"
     cells = paper.cells().query("row == @mix")["value"]
-    assert cell(text, "From the cells", mix) == f"{100 * len(cells) / (1 / cells).sum():.2f}"
+    assert cell(text, "All 14 cells", mix) == f"{100 * len(cells) / (1 / cells).sum():.2f}"
     assert cell(text, "Consistent", mix) == "**no**" and cell(text, "Consistent", "Baseline (AE)") == "yes"
+    assert cell(text, "Without the toys", mix) == cell(text, "Printed", mix) and cell(text, "Explains it", mix) == "yes"
     assert tables.larger().count("| yes |") == 14
 
 

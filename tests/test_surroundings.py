@@ -54,7 +54,14 @@ def test_names_that_no_file_can_have(capsys):
 
 def test_python_without_docstrings_or_with_another_backend(scores, tmp_path):
     assert json.loads(shell("evaluate . --json", scores, PYTHONOPTIMIZE="2")[1])["sections"][0]["auc"] == 0.75
-    verdict = {"time": "2026-01-01T00:00:00Z", "score": 1, "threshold": 2, "level": 0, "anomaly": False}
+    verdict = {
+        "time": "2026-01-01T00:00:00Z",
+        "score": 1,
+        "threshold": 2,
+        "level": 0,
+        "level_spread": 3,
+        "anomaly": False,
+    }
     verdict |= {"percentile": 50.0, "normals": 25, "detector": "x"}
     (tmp_path / "a.jsonl").write_text(json.dumps(verdict | {"verdict": "normal"}))
     code, _, error = shell("history a.jsonl --out a.png", tmp_path, MPLBACKEND="nonsense")
