@@ -36,7 +36,7 @@ from generated import there
 from stored_results import RESULTS
 
 from asdlib import params, paths, scores
-from asdlib.atomic import write_json, write_text
+from asdlib.atomic import write_json, write_text, writing
 from asdlib.classifier import clip_outputs, pca_and_tsne
 from asdlib.errors import AsdError
 from asdlib.evaluation import ablations
@@ -66,46 +66,43 @@ def store(profile: str, name: str, tuned: bool) -> Path:
     settings = json.loads(there(run.settings).read_text(encoding="utf-8"))
     table = read_table(there(run.table1))
     machines = [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"]
-    folder = RESULTS / name
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        old.unlink()
-    tables = [run.table1, run.claims, run.claims_extensions, run.false_alarms, run.health]
-    seeded = [run.over_seeds(path) for path in (run.table1, run.claims, run.claims_extensions)]
-    for path in [*tables, *(path for path in seeded if path.is_file())]:
-        shutil.copyfile(there(path), folder / path.name)
+    with writing(RESULTS / name, folder=True) as folder:  # what is stored stays until the new is complete
+        tables = [run.table1, run.claims, run.claims_extensions, run.false_alarms, run.health]
+        seeded = [run.over_seeds(path) for path in (run.table1, run.claims, run.claims_extensions)]
+        for path in [*tables, *(path for path in seeded if path.is_file())]:
+            shutil.copyfile(there(path), folder / path.name)
+        if name == README:
+            style.use()
+            total = table[(table["machine"] == "all") & (table["domain"] == "all")]
+            evaluation.intervals(total).savefig(folder / "table1.png")
+            notebooks = {item: item.read() for item in ordered(run, params.Settings(**settings), machines)}
+            write_table(costs.costs(notebooks, run), folder / "costs.csv")
+        else:
+            differences = pd.read_csv(there(run.differences), keep_default_na=False)
+            pairs = [pair in real_ensembles.GAINS for pair in zip(differences["row"], differences["than"], strict=True)]
+            shown = differences[pairs]  # of thousands, those that the book shows
+            shown = shown[shown["machine"] == "all"]
+            write_table(shown, folder / real.DIFFERENCES)
+            keep(run, settings, machines, folder)
+        write_text(provenance.lock(made_by([run.folder])), folder / provenance.LOCK)
+        record = facts(settings, [run.folder]) | {"machines": machines, "settings_tuned_on_these_clips": tuned}
+        write_json(record | {"settings": without_places(settings)}, folder / "record.json")
     if name == README:
-        style.use()
-        total = table[(table["machine"] == "all") & (table["domain"] == "all")]
-        evaluation.intervals(total).savefig(folder / "table1.png")
-        notebooks = {item: item.read() for item in ordered(run, params.Settings(**settings), machines)}
-        write_table(costs.costs(notebooks, run), folder / "costs.csv")
         readme = paths.project_root() / "README.md"
-        write_text(with_map(readme.read_text(encoding="utf-8"), folder / "costs.csv"), readme)
-    else:
-        differences = pd.read_csv(there(run.differences), keep_default_na=False)
-        pairs = [pair in real_ensembles.GAINS for pair in zip(differences["row"], differences["than"], strict=True)]
-        shown = differences[pairs]  # of thousands, those that the book shows
-        shown = shown[shown["machine"] == "all"]
-        write_table(shown, folder / real.DIFFERENCES)
-        keep(run, settings, machines, folder)
-    write_text(provenance.lock(made_by([run.folder])), folder / provenance.LOCK)
-    record = facts(settings, [run.folder]) | {"machines": machines, "settings_tuned_on_these_clips": tuned}
-    write_json(record | {"settings": without_places(settings)}, folder / "record.json")
-    return folder
+        write_text(with_map(readme.read_text(encoding="utf-8"), RESULTS / name / "costs.csv"), readme)
+    return RESULTS / name
 
 
 def keep_ablations(runs: list[Path], tuned: bool) -> Path:
     """Compare the candidates of ``runs``, which differ in the seed only, and write ``book/results/ablations``."""
     table = ablations.over_seeds(runs)
     settings = json.loads(Run(runs[0]).settings.read_text(encoding="utf-8"))
-    folder = RESULTS / "ablations"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_table(table, folder / Run(runs[0]).ablations.name)
-    write_text(provenance.lock(made_by(runs)), folder / provenance.LOCK)
-    record = facts(settings, runs) | {"settings_tuned_on_these_clips": tuned, "settings": without_places(settings)}
-    write_json(record, folder / "record.json")
-    return folder
+    with writing(RESULTS / "ablations", folder=True) as folder:
+        write_table(table, folder / Run(runs[0]).ablations.name)
+        write_text(provenance.lock(made_by(runs)), folder / provenance.LOCK)
+        record = facts(settings, runs) | {"settings_tuned_on_these_clips": tuned, "settings": without_places(settings)}
+        write_json(record, folder / "record.json")
+    return RESULTS / "ablations"
 
 
 def without_places(settings: dict) -> dict:

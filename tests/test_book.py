@@ -1025,6 +1025,24 @@ def test_stored_scores_give_the_stored_table():
     }
 
 
+def test_what_is_stored_stays_if_the_new_cannot_be_completed(monkeypatch, tmp_path):
+    (tmp_path / "ablations").mkdir()
+    (tmp_path / "ablations" / "record.json").write_text("old")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings.json").write_text('{"data": {"root": "x"}}')
+
+    def refuse(records):
+        raise AsdError("two environments")
+
+    monkeypatch.setattr(store, "RESULTS", tmp_path)
+    monkeypatch.setattr(store.ablations, "over_seeds", lambda runs: pd.DataFrame({"seeds": [1]}))
+    monkeypatch.setattr(store.provenance, "lock", refuse)
+    with pytest.raises(AsdError, match="two environments"):
+        store.keep_ablations([tmp_path / "run"], tuned=True)
+    assert [path.name for path in (tmp_path / "ablations").iterdir()] == ["record.json"]
+    assert (tmp_path / "ablations" / "record.json").read_text() == "old"
+
+
 def test_the_stored_settings_are_those_of_quick():
     record = json.loads((stored_results.REAL / "record.json").read_text(encoding="utf-8"))
     stored, now = (provenance.flatten(each) for each in (record["settings"], params.load("quick").resolved()))
