@@ -446,6 +446,11 @@ def test_the_printed_all_leaves_out_both_toy_machines():
     ten = stats.hmean(wide[list(paper.WITHOUT_TOYS)].to_numpy(), axis=1)
     assert audit.loc[wide.index, "without_toys"].to_numpy() == pytest.approx(ten)
     assert np.round(ten, 4) == pytest.approx(audit.loc[wide.index, "printed"].to_numpy()), "to the last printed digit"
+    printed = paper.printed_all()
+    subsets = [part for size in range(1, 8) for part in itertools.combinations(paper.MACHINES, size)]
+    given = [[round(paper.value(row, machines=part), 4) for row in printed.index] for part in subsets]
+    found = dict(zip(subsets, np.isclose(given, printed.to_numpy(), atol=1e-9).sum(axis=1), strict=True))
+    assert found.pop(paper.WITHOUT_TOYS) == len(printed) and max(found.values()) < 3, "no other choice explains it"
     mix = audit.loc["AE+BC ensemble (mix)"]
     assert {domain: round(mix[domain], 4) for domain in paper.DOMAINS} == {
         "source": 0.8162,

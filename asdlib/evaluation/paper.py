@@ -132,7 +132,7 @@ def audit() -> pd.DataFrame:
 
 
 def _with_rounding(row: str, machines: tuple[str, ...]) -> tuple[float, float]:
-    """Return the harmonic mean of a row's cells, and how far from it a printed value can be by rounding alone."""
+    """Return the harmonic mean of a row's cells, and how far rounding moves a printed value from it; fractions."""
     values = np.array([_VALUES[row, machine, domain] for machine in machines for domain in DOMAINS])
     mean = float(harmonic_mean(values))
     return mean, float(harmonic_mean(values + ROUNDING)) - mean + ROUNDING  # the cells, and what is printed

@@ -24,7 +24,7 @@ from asdlib.data import plan
 from asdlib.ensemble.normalisation import normalise
 from asdlib.integrated.run import PARTS
 from asdlib.metrics import resampled_areas
-from asdlib.params.validation import validate
+from asdlib.params.settings import of_run
 
 DRAWS = 1000
 KEYS = ["section", "domain", "split", "clip"]
@@ -106,9 +106,9 @@ def main() -> None:
     for number, (name, some) in enumerate(runs.items()):
         tables = []
         for run in some:
-            settings = validate(params.Settings, read_json(run.settings), run.settings)
+            settings = of_run(run)
             seeds.setdefault(name, []).append(settings.seed)
-            (machine,) = plan.read(settings.model_copy(update={"runs": str(run.folder.parent)})).machines
+            (machine,) = plan.read(settings).machines
             tables.append(read(run, settings, machine))
             commits.add(read_json(run.system(paths.INTEGRATED, machine) / paths.RECORD)["commit"])
         fingerprints += [records.fingerprint(table.to_csv(index=False)) for table in tables]
