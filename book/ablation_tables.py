@@ -183,28 +183,30 @@ def draw(folder: Path, where: Path) -> None:
     everything = everything.assign(
         words=[row_in_words(item.candidate, item.variant, item.change) for item in everything.itertuples()]
     )
-    scorer = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]["autoencoder"]["scorer"]
     style.use()
-    figures = {"copies": ablations.copies(by_copies(frame, scorer["copies"]))}
+    figures = {"copies": ablations.copies(by_copies(frame, usual_copies(folder)))}
     for branch, part in everything.groupby("branch"):
         figures[branch] = ablations.ablations(part)
     for name, figure in figures.items():
         style.save_svg(figure, where / f"ablations_{name}.svg")
 
 
+def usual_copies(folder: Path) -> int:
+    """Return the number of masked copies of the first candidate."""
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    return record["settings"]["autoencoder"]["scorer"]["copies"]
+
+
 def by_copies(frame: pd.DataFrame, usual: int) -> pd.DataFrame:
-    """What the figure of masked copies shows: ``copies, variant, value, deviation``; no copies means no masking.
+    """What the figure of masked copies shows: ``copies, variant, difference, low, high``; no copies means no masking.
 
     Args:
         frame: The table of ablations.
-        usual: The copies of the first candidate.
+        usual: The copies of the first candidate, with which the others are compared, so that its difference is zero.
     """
     everything = frame[(frame["domain"] == "all") & (frame["branch"] == "autoencoder")]
     masked = everything[everything["change"].str.fullmatch(r"scorer\.(copies: \d+|masking: false).*")]
-    number = masked["change"].str.extract(r"copies: (\d+)")[0].fillna(0).astype(int)
-    shown = masked.assign(copies=number)
-    first = everything[everything["candidate"] == everything["candidate"].iat[0]].set_index("variant")
-    known = {name: tuple(first.loc[name, ["value", "deviation"]]) for name in first.index} | _references(everything)
-    own = [{"copies": usual, "variant": name, "value": known[name][0], "deviation": known[name][1]}
-           for name in dict.fromkeys(masked["variant"])]  # fmt: skip
-    return pd.concat([shown[["copies", "variant", "value", "deviation"]], pd.DataFrame(own)], ignore_index=True)
+    number = masked["change"].str.extract(r"copies: (\d+)")[0].fillna("0").astype(int)
+    own = pd.DataFrame({"variant": masked["variant"].unique(), "copies": usual, "difference": 0.0})
+    shown = masked.assign(copies=number)[["copies", "variant", "difference", "low", "high"]]
+    return pd.concat([shown, own.assign(low=0.0, high=0.0)], ignore_index=True)

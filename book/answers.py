@@ -9,6 +9,7 @@ from mix_answers import CHANCE, ensembles
 from paired import verdict
 from schematics import counted
 from tables import effect, percent, table
+from walk_through import walk_through
 
 from asdlib import metrics, origin, params, scores
 from asdlib.evaluation.bootstrap import Resampled, interval
@@ -160,6 +161,7 @@ ANSWERS: dict[str, Callable] = {
     "agreement": agreement,
     "ensembles": ensembles,
     "missed": missed,
+    "walk_through": walk_through,
 }
 """name of the page to include, and the function that makes it"""
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from ablation_largest import widened
 from ablation_words import change_in_words
+from exercise_reasons import WHY
 from one_network import ABSENT, ROW
 from paired import paired, read_differences, verdict
 from tables import data as link
@@ -192,19 +193,27 @@ def claims(run: Run, settings, machine: str) -> str:
 
 
 QUESTIONS: dict[str, tuple[str, Callable]] = {
-    "data": ("How many training clips does a section have in the source, and how many in the target domain?", data),
+    "data": (
+        "How many training clips does a section have in the source, and how many in the target domain? "
+        "What does that mean for a Gaussian of each?",
+        data,
+    ),
     "baselines": (
-        "In which domain of the first machine type do the two networks beat the Mahalanobis distance?",
+        "In which domain of the first machine type do the two networks beat the Mahalanobis distance, and why there?",
         baselines,
     ),
-    "autoencoder": ("Which way of pooling frames is best in each domain, and would you have guessed it?", autoencoder),
-    "classifier": ("Which weight of the posterior is best in each domain?", classifier),
-    "ensembles": ("How often do both halves of the test clips choose the same systems?", ensembles),
-    "one_model": ("In which cells is the one network shown to be better or worse than *mix*, fixed?", one_model),
-    "table1": ("Which rows change their rank from *development* to *fixed*?", table1),
-    "audit": ("What is the harmonic mean of the printed cells of *BC*?", audit),
-    "ablations": ("Which changes survive a correction for the number of intervals?", ablations),
-    "claims": ("How many test clips would it take to decide what is undecided?", claims),
+    "autoencoder": ("Which way of pooling frames is best in each domain, and why that one?", autoencoder),
+    "classifier": ("Which weight of the posterior is best in each domain, and why not another?", classifier),
+    "ensembles": ("How often do both halves of the test clips choose the same systems, and why not always?", ensembles),
+    "one_model": (
+        "In which cells is the one network shown to be better or worse than *mix*, fixed? What does it gain or lose "
+        "by sharing?",
+        one_model,
+    ),
+    "table1": ("Which rows change their rank from *development* to *fixed*, and why?", table1),
+    "audit": ("What is the harmonic mean of the printed cells of *BC*, and which cell counts most in it?", audit),
+    "ablations": ("Which changes survive a correction for the number of intervals, and what does it cost?", ablations),
+    "claims": ("How many test clips would it take to decide what is undecided, and why so many?", claims),
 }
 """chapter: question, and the function that answers it"""
 
@@ -216,7 +225,8 @@ SOURCES = {"audit": "the printed cells", "ablations": "the stored runs"}
 def pages(run: Run, settings, machine: str) -> dict[str, str]:
     """Each exercise as a page to include, its answer folded."""
     return {
-        f"generated/exercise_{name}.md": f"**Exercise.** {question}\n\n::::{{dropdown}} The answer, computed from "
-        f"{SOURCES.get(name, 'this run')}\n{answer(run, settings, machine)}\n::::\n"
+        f"generated/exercise_{name}.md": f"**Exercise.** {question}\n\n::::{{dropdown}} The "
+        f"answer, computed from {SOURCES.get(name, 'this run')}\n{answer(run, settings, machine)}\n\n"
+        f"**Why.** {WHY[name]}\n::::\n"
         for name, (question, answer) in QUESTIONS.items()
     }

@@ -43,6 +43,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "verdicts": judged,
         "shifts": shifts.values(stored_results.SHIFTS),
         "ablation_seeds": ablation_tables.seeds(pd.read_csv(stored_results.ABLATIONS / "ablations.csv")),
+        "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
         "ablated": integrated.values(stored_results.SHIFTS),
         "steps": gpu_figures.paper_steps(),
         "project": {"python": python.removeprefix(">=") + " or newer", "rate": f"{rate:,}"},

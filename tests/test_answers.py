@@ -26,9 +26,11 @@ import mix_answers  # noqa: E402
 import one_network  # noqa: E402
 import paired  # noqa: E402
 import schematics  # noqa: E402
+import walk_through  # noqa: E402
 
 from asdlib import ensemble, params  # noqa: E402
 from asdlib.autoencoder.train import noam  # noqa: E402
+from asdlib.errors import AsdError  # noqa: E402
 from asdlib.evaluation import ablations, table1  # noqa: E402
 from asdlib.evaluation.followed import choose  # noqa: E402
 from asdlib.paths import Run  # noqa: E402
@@ -236,6 +238,41 @@ def test_every_part_ranks_the_followed_clips_among_the_normal_ones(done, monkeyp
         ):
             assert ranks.at[key, clip] == statistics.mean(float(values[other] < values[clip]) for other in normal)
     assert ranks.index.get_level_values("place").drop_duplicates().tolist() == list(missed.PLACES)
+
+
+def test_the_walk_through_computes_mix_from_the_score_tables(done, monkeypatch):
+    settings, run = done
+    monkeypatch.setattr(walk_through, "_frames", lambda *given: "")
+    _, chosen = choose(read_table(run.scores("ensemble", "fan")))
+    table = rows(walk_through.walk_through(run, settings, "fan"))
+    assert [float(table[-1][place]) for place in (4, 6, 8)] == [round(clip[MIX], 2) for clip in chosen.values()]
+    scores = pd.read_csv(run.scores("autoencoder", "fan", "c0"), dtype={"section": str})
+    here = scores[(scores["system"] == "autoencoder/c0/median") & (scores["section"] == "00")]
+    here = here[here["domain"] == "source"]
+    held_out = here.loc[here["split"] == "train", "score"]
+    found = here.loc[(here["split"] == "test") & (here["clip"] == chosen["found"]["clip"]), "score"].item()
+    expected = [held_out.mean(), held_out.std(ddof=0), found, (found - held_out.mean()) / held_out.std(ddof=0)]
+    assert [float(table[0][place]) for place in (1, 2, 5, 6)] == pytest.approx(expected, abs=0.006)
+    broken = run.scores("ensemble", "fan")
+    text = broken.read_text(encoding="utf-8")
+    frame = pd.read_csv(broken, dtype=str, keep_default_na=False)
+    mix = frame["system"] == f"ensemble/fixed/{MIX}"
+    frame.loc[mix, "score"] = (frame.loc[mix, "score"].astype(float) + 1).astype(str)
+    frame.to_csv(broken, index=False)
+    with pytest.raises(AsdError, match="make reproduce"):
+        walk_through.walk_through(run, settings, "fan")
+    broken.write_text(text, encoding="utf-8")
+
+
+def test_masked_copies_are_shown_by_their_difference_from_the_usual_number():
+    folder = BOOK / "results" / "ablations"
+    frame = pd.read_csv(folder / "ablations.csv").fillna({"change": ""})
+    shown = ablation_tables.by_copies(frame, ablation_tables.usual_copies(folder)).set_index(["variant", "copies"])
+    assert shown.loc[("median", 5)].tolist() == [0, 0, 0]
+    single = frame[(frame["candidate"] == "copies_1") & (frame["domain"] == "all") & (frame["variant"] == "median")]
+    assert shown.loc[("median", 1)].tolist() == single[["difference", "low", "high"]].iloc[0].tolist()
+    lines = plots.copies(shown.reset_index()).axes[0].lines
+    assert lines[0].get_ydata() == pytest.approx(100 * shown.loc["median", "difference"].sort_index().to_numpy())
 
 
 def test_answers_say_what_a_run_lacks(done):

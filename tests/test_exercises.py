@@ -15,6 +15,7 @@ BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK)]
 
 import exercises  # noqa: E402
+from exercise_reasons import WHY  # noqa: E402
 
 from asdlib import params  # noqa: E402
 from asdlib.evaluation import paper  # noqa: E402
@@ -60,6 +61,7 @@ def test_every_exercise_is_answered_and_tested(answers):
     for name, text in answers.items():
         assert re.search(rf"def test_(\w+_and_)?{name}_", Path(__file__).read_text(encoding="utf-8")), name
         assert exercises.QUESTIONS[name][0] in text and "{dropdown} The answer" in text
+        assert f"**Why.** {WHY[name]}" in text
         assert "nan" not in text.lower().split(), name
 
 

@@ -3,6 +3,7 @@
 import textwrap
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -66,32 +67,24 @@ def _shape(ours: bool) -> dict:
 
 
 def copies(table: pd.DataFrame) -> Figure:
-    """Plot the harmonic mean over the number of masked copies of a clip (Sec. 2.1), one panel per score.
-
-    Every panel spans as many points, so that heights can be compared. The dashed line is the value without masking.
+    """Plot what the number of masked copies of a clip changes (Sec. 2.1), one panel per score, on one scale.
 
     Args:
-        table: Columns ``copies, variant, value, deviation``, fractions; the deviation is over seeds. No copies means
-            no masking.
+        table: Columns ``copies, variant, difference, low, high``, fractions; ``low`` to ``high`` is the interval of the
+            difference from the usual number of copies, which is on the dashed line. No copies means no masking.
     """
     parts = dict(list(table.sort_values("copies").groupby("variant", sort=False)))
     names = sorted(parts, key=lambda name: origin.of_variant("autoencoder", name) == origin.EXTENSION)
-    figure, axes = plt.subplots(1, len(names), figsize=(4.6, 2.7), squeeze=False)
-    low, high = (table["value"] + sign * table["deviation"].fillna(0) for sign in (-1, 1))
-    ends = pd.DataFrame({"low": low, "high": high}).groupby(table["variant"]).agg({"low": "min", "high": "max"})
-    span = 110 * (ends["high"] - ends["low"]).max()
-    shade = colour(_SHORT["autoencoder"])
+    figure, axes = plt.subplots(1, len(names), figsize=(4.6, 2.7), sharey=True, squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
         part, ours = parts[name], origin.of_variant("autoencoder", name) == origin.EXTENSION
-        marks = part["copies"].astype(str).replace("0", "none")
-        axis.errorbar(marks, 100 * part["value"], 100 * part["deviation"], color=shade, capsize=3, **_shape(ours))
-        without = part.loc[part["copies"] == 0, "value"]
-        for value in without:
-            axis.axhline(100 * value, color="black", linestyle="--", linewidth=1)
-        middle = 50 * (ends.at[name, "low"] + ends.at[name, "high"])
-        axis.set(title=f"{name} ({'ours' if ours else 'paper'})", ylim=(middle - span / 2, middle + span / 2))
+        marks, value = part["copies"].astype(str).replace("0", "none"), part["difference"]
+        bars = 100 * np.stack([value - part["low"], part["high"] - value])
+        shape = {"color": colour(_SHORT["autoencoder"]), "capsize": 3, **_shape(ours)}
+        axis.errorbar(marks, 100 * value, bars, **shape)
+        axis.axhline(0, color="black", linestyle="--", linewidth=1)
+        axis.set_title(f"{name} ({'ours' if ours else 'paper'})", fontsize=9)
         axis.tick_params(labelsize=8)
-        axis.title.set_fontsize(9)
-    axes[0, 0].set_ylabel("harmonic mean in %", fontsize=9)
+    axes[0, 0].set_ylabel("difference in points", fontsize=9)
     figure.supxlabel("masked copies at inference", fontsize=9)
     return figure
