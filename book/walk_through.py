@@ -44,16 +44,20 @@ def walk_through(run: Run, settings, machine: str) -> str:
         raise AsdError(f"{run.folder}: the scores of mix are {stored}, their steps give {mix}; run make reproduce")
     names = [name for name, *_ in steps] + ["*mix*: the average of both"]
     shown = pd.DataFrame({"Step": names})
-    shown["$\\mu$"] = [f"{held_out.mean():.2f}" for _, held_out, *_ in steps] + [BLANK]
-    shown["$\\sigma$"] = [f"{held_out.std():.2f}" for _, held_out, *_ in steps] + [BLANK]
-    for place, word in enumerate(chosen):
-        shown[f"{word.capitalize()}, $s$"] = [typeset(f"{found[place]:.2f}") for *_, found, _ in steps] + [BLANK]
+    shown["Mean"] = [f"{held_out.mean():.2f}" for _, held_out, *_ in steps] + [BLANK]
+    shown["Deviation"] = [f"{held_out.std():.2f}" for _, held_out, *_ in steps] + [BLANK]
+    words = list(chosen)
+    found = words.index("found")
+    shown["Found, score"] = [typeset(f"{scores[found]:.2f}") for *_, scores, _ in steps] + [BLANK]
+    for word in ("found", *(word for word in words if word != "found")):
+        place = words.index(word)
         normalised = [z[place] for *_, z in steps] + [mix[place]]
-        shown[f"{word.capitalize()}, $\\hat{{s}}$"] = [typeset(f"{z:.2f}") for z in normalised]
+        shown[word.capitalize()] = [typeset(f"{z:.2f}") for z in normalised]
     caption = (
-        "The clips of {numref}`followed` from the score $s$ of each system to *mix*, by the selection *fixed*. "
-        f"$\\mu$ and $\\sigma$ are mean and deviation of {len(steps[0][1])} training clips that no system was trained "
-        "on, and $\\hat{s} = (s - \\mu) / \\sigma$. An ensemble combines the $\\hat{s}$ above it, which gives its $s$."
+        "From the scores of single systems to *mix*, by the selection *fixed*, for the clips of {numref}`followed`. "
+        f"Mean and deviation are those of {len(steps[0][1])} training clips that no system was trained on. The last "
+        "columns are normalised: the score less the mean, over the deviation. An ensemble combines the normalised "
+        "scores of the rows above it to a score of its own."
     )
     return f"{_frames(settings, machine, chosen)}\n\n" + table(
         shown, caption, "walk-through-table", "l" + "r" * (shown.shape[1] - 1)
@@ -67,7 +71,7 @@ def _frames(settings, machine: str, chosen: dict[str, pd.Series]) -> str:
     frames = inspection.inspect(settings, machine, candidate, chosen["found"]).frame_scores
     low, middle, high = np.percentile(frames, [0, 50, 100])
     return (
-        f"In the found clip, `{candidate}` gives each of the {len(frames)} frames a score $s_t$ ({{eq}}`nll`), from "
+        f"In the found clip, `{candidate}` gives each of the {len(frames)} frames a score $s_t$, {{eq}}`nll`, from "
         f"{low:.1f} to {high:.1f} nats; their mean is {frames.mean():.1f} and their median {middle:.1f}. The variant "
         f"`{variant}` makes of them the number in the first row of {{numref}}`walk-through-table`."
     )

@@ -35,7 +35,7 @@ def ablations(table: pd.DataFrame) -> Figure:
     shade = colour(_SHORT[branch])
     _marks(axes[0], parts[0], shade)
     _marks(axes[1], parts[1], shade)
-    axes[0].set_title(f"another score of base, minus {parts[0]['than'].iat[0].rpartition('/')[2]}", fontsize=9)
+    axes[0].set_title(f"another score, minus {parts[0]['than'].iat[0].rpartition('/')[2]}", fontsize=9)
     axes[1].set_title("another setting, minus base", fontsize=9)
     axes[1].set_xlabel("difference in percentage points", fontsize=9)
     look = {"linestyle": "", "color": shade}
