@@ -7,28 +7,32 @@ import pandas as pd
 from asdlib.atomic import writing
 
 NAMES = (
-    "attributes", "candidate", "clip", "domain", "label", "machine", "path", "row", "section", "selection", "split",
-    "system", "variant",
+    "attributes", "candidate", "change", "clip", "commit", "domain", "fold", "label", "machine", "model", "path", "row",
+    "section", "selection", "split", "system", "than", "than_selection", "variant",
 )  # fmt: skip
-"""columns of text chosen by users: a machine type may be called NA, 001 or null"""
+"""columns of text, some of it chosen by users: a machine type may be called NA, 001 or null, and a commit 12e4567"""
 
 
-def read_table(path: Path | str) -> pd.DataFrame:
-    """Read a table as it was written: names stay text, and empty cells of all other columns become NaN.
+def read_table(path: Path | str, *, as_text: bool = False) -> pd.DataFrame:
+    """Read a table as it was written: names and words stay text, and empty cells of numbers become NaN.
 
     Args:
         path: The CSV file.
+        as_text: Keep every cell as its text in the file, to copy, compare or print it.
 
     Returns:
-        The table; empty cells in the columns :data:`NAMES` are empty strings.
+        The table; empty cells in the columns :data:`NAMES`, and in columns that contain words, are empty strings.
     """
+    if as_text:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
     columns = pd.read_csv(path, nrows=0).columns
-    return pd.read_csv(
+    table = pd.read_csv(
         path,
         dtype=dict.fromkeys((name for name in columns if name in NAMES), str),
         keep_default_na=False,
         na_values={name: ["", "nan", "NaN"] for name in columns if name not in NAMES},
     )
+    return table.fillna(dict.fromkeys(table.select_dtypes(exclude="number").columns, ""))
 
 
 def write_table(table: pd.DataFrame, path: Path | str) -> None:

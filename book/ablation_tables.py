@@ -9,6 +9,7 @@ import pandas as pd
 from ablation_largest import largest
 from ablation_words import SCORES, change_in_words, row_in_words
 from schematics import counted
+from stored_results import read
 from tables import BLANK, data, effect, percent, signed, table
 
 from asdlib import origin
@@ -25,7 +26,7 @@ def pages(folder: Path) -> dict[str, str]:
     Args:
         folder: Holds ``ablations.csv`` (:mod:`asdlib.evaluation.ablations`) and its record.
     """
-    frame = pd.read_csv(folder / "ablations.csv").fillna({"change": ""})
+    frame = read(folder / "ablations.csv")
     settings = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]
     return {
         "generated/ablations.md": "\n\n".join(
@@ -178,7 +179,7 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
 
 def draw(folder: Path, where: Path) -> None:
     """Draw the figures of the page as ``where/ablations_<name>.svg``."""
-    frame = pd.read_csv(folder / "ablations.csv").fillna({"change": ""})
+    frame = read(folder / "ablations.csv")
     everything = frame[(frame["domain"] == "all") & (frame["candidate"] + "/" + frame["variant"] != frame["than"])]
     everything = everything.assign(
         words=[row_in_words(item.candidate, item.variant, item.change) for item in everything.itertuples()]

@@ -34,7 +34,7 @@ def baselines(run: Run, settings, machine: str) -> str:
         if fewer
         else ""
     )
-    table1 = read_table(run.table1).fillna({"selection": ""}).set_index(["row", "selection", "machine", "domain"])
+    table1 = read_table(run.table1).set_index(["row", "selection", "machine", "domain"])
     places = []
     for domain in ("source", "target"):
         figures = table1.loc[(BASELINE_MOBILENET, "", "all", domain), ["value", "low", "high"]]

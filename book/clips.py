@@ -16,6 +16,7 @@ from asdlib.errors import AsdError
 from asdlib.evaluation.followed import JUDGES
 from asdlib.paths import Run
 from asdlib.plots.points import Panel, interactive
+from asdlib.tables import read_table
 from asdlib.units import FULL_SCALE
 
 SECONDS = 5.0
@@ -44,7 +45,7 @@ def embedded(run: Run, machine: str, candidate: str, section: str) -> list[Panel
 
 def scored(run: Run, machine: str, section: str) -> pd.DataFrame:
     """Scores of a section's labelled test clips by both ensembles and *mix*, *fixed*: a column each."""
-    frame = pd.read_csv(run.scores("ensemble", machine), dtype={"section": str})
+    frame = read_table(run.scores("ensemble", machine))
     names = {f"ensemble/fixed/{row}": branch for branch, row in JUDGES.items()}
     test = frame[(frame["section"] == section) & (frame["split"] == "test") & frame["system"].isin(names)]
     test = test[test["label"].isin(["normal", "anomaly"])].assign(system=test["system"].map(names))

@@ -9,9 +9,11 @@ import nbformat
 import numpy as np
 import pandas as pd
 from executed import Executed, seconds, title
+from stored_results import read
 from tables import BLANK, table
 
 from asdlib.paths import Run
+from asdlib.tables import read_table
 
 NOTEBOOKS = Path(__file__).parent / "notebooks.csv"
 """what each notebook asks, reads and writes"""
@@ -65,7 +67,7 @@ def gibibytes(count: float) -> str:
 
 def notebook_map(frame: pd.DataFrame) -> pd.DataFrame:
     """All notebooks: question, what they read and write, and what :func:`costs` says of those that are stages."""
-    about = pd.read_csv(NOTEBOOKS)
+    about = read_table(NOTEBOOKS)
     by = frame.set_index("notebook").reindex(about["notebook"])
     about["notebook"] = [f"`{name}`" for name in about["notebook"]]
     about["runs"] = [BLANK if pd.isna(runs) else f"{runs:.0f}" for runs in by["runs"]]
@@ -85,7 +87,7 @@ def with_commas(text: str) -> str:
 
 def benchmarks(path: Path) -> str:
     """What ``make bench`` measured: ours against a reference in the same run, and the share of the machine's limit."""
-    measured = pd.read_csv(path)
+    measured = read(path)
     rows = [
         (
             with_commas(row.work),
@@ -109,7 +111,7 @@ def benchmarks(path: Path) -> str:
 
 def growth(path: Path) -> str:
     """What ``benchmarks/growth.py`` measured: seconds and memory by size, and how fast the seconds grow."""
-    measured = pd.read_csv(path)
+    measured = read(path)
     rows = []
     for work, part in measured.groupby("work", sort=False):
         seconds, peak = (part.groupby("size")[column].median() for column in ("seconds", "peak_bytes"))
@@ -135,7 +137,7 @@ SHARES = (0.1, 0.4)
 
 def paper_run(path: Path, measured: Path) -> str:
     """The paper's whole run on paper: operations counted, hours at an assumed share of a rate, and as measured."""
-    counted = pd.read_csv(path)
+    counted = read(path)
     rows = []
     for branch, part in [*counted.groupby("branch", sort=False), ("both", counted)]:
         hours = [part["operations"].sum() / (share * GPU_RATE) / 3600 for share in SHARES]
@@ -158,7 +160,7 @@ def gpu_hours(measured: Path, counted: Path) -> str:
     """GPU hours of the profile ``paper``, in a few words: extrapolated if a GPU was timed, else estimated."""
     if known := gpu_figures.hours(measured):
         return known
-    operations = pd.read_csv(counted)["operations"].sum()
+    operations = read(counted)["operations"].sum()
     most, least = (operations / (share * GPU_RATE) / 3600 for share in SHARES)
     return f"{least:,.0f} to {most:,.0f} GPU hours, an estimate for an NVIDIA A100, not measured"
 
@@ -167,7 +169,7 @@ def service(path: Path) -> str:
     """Memory and CPU time of a detector that runs as a service (``benchmarks/service.py``)."""
     if not path.is_file():
         return "The service has not been measured; `python benchmarks/service.py` measures its memory and CPU time.\n"
-    found = pd.read_csv(path)
+    found = read(path)
     rows = [
         (row.runtime, f"{row.bytes / 2**20:.0f}", f"{row.start_cpu_seconds:.1f}", f"{row.cpu_seconds:.2f}")
         for row in found.itertuples()

@@ -3,7 +3,6 @@
 import itertools
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,8 @@ from ablation_largest import widened
 from ablation_words import change_in_words
 from exercise_reasons import WHY
 from one_network import ABSENT, ROW
-from paired import paired, read_differences, verdict
+from paired import paired, verdict
+from stored_results import ABLATIONS, read
 from tables import data as link
 from tables import effect, percent, signed, table
 from verdicts import few_sections
@@ -21,15 +21,13 @@ from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import paper
 from asdlib.evaluation.claims_paper import FEW
 from asdlib.evaluation.rows import SYSTEMS
-from asdlib.paths import BASELINES, CLIPS, Run
-
-ABLATIONS = Path(__file__).parent / "results" / "ablations"
-"""the stored runs with one thing changed"""
+from asdlib.paths import BASELINES, CHOICES, CLIPS, Run
+from asdlib.tables import read_table
 
 
 def data(run: Run, settings, machine: str) -> str:
     """How unbalanced the training clips are."""
-    clips = pd.read_csv(run.data(machine) / CLIPS, dtype=str)
+    clips = read_table(run.data(machine) / CLIPS)
     train = clips[clips["split"] == "train"].groupby(["section", "domain"]).size().unstack(fill_value=0)
     shown = train.reset_index().rename(columns=str.capitalize)
     return table(shown, f"Normal training clips of {machine} by section and domain.", align="l" + "r" * train.shape[1])
@@ -39,7 +37,7 @@ def baselines(run: Run, settings, machine: str) -> str:
     """Where the Mahalanobis distance is shown to be ahead of the better of the two networks, or behind it."""
     frame = metrics.sections(scores.read([run.scores(name, machine) for name in BASELINES]), settings.evaluation.p)
     cells = metrics.cells(frame).pivot(index="domain", columns="system", values="value")
-    rows, differences, lines = {system: row for row, system in SYSTEMS.items()}, read_differences(run.differences), []
+    rows, differences, lines = {system: row for row, system in SYSTEMS.items()}, read_table(run.differences), []
     for domain, better in cells[["frame_autoencoder", "mobilenet"]].idxmax(axis=1).items():
         value, best = cells.loc[domain, ["mahalanobis", better]]
         lead = paired(differences, (rows["mahalanobis"], ""), (rows[better], ""), machine, domain)
@@ -84,7 +82,7 @@ def _best(wide: pd.DataFrame) -> str:
 
 def ensembles(run: Run, settings, machine: str) -> str:
     """How often both halves choose the same."""
-    choices = pd.read_csv(run.system("ensemble", machine) / "choices.csv", dtype=str, keep_default_na=False)
+    choices = read_table(run.system("ensemble", machine) / CHOICES)
     halves = choices[(choices["selection"] == "cross-fitted") & ~choices["row"].isin([MIX, MIX_PLUS])]
     keys = ["row", "domain", "section"]
     wide = halves.pivot_table(index=keys, columns="fold", values="members", aggfunc="first").dropna()
@@ -97,7 +95,7 @@ def ensembles(run: Run, settings, machine: str) -> str:
 
 def one_model(run: Run, settings, machine: str) -> str:
     """In which cells the one network is shown to be better or worse than *mix*, fixed."""
-    differences, rows = read_differences(run.differences), []
+    differences, rows = read_table(run.differences), []
     machines = differences.loc[differences["machine"] != "all", "machine"].unique()
     for name, domain in itertools.product(machines, ("source", "target")):
         more = paired(differences, ROW, (MIX, "fixed"), name, domain)
@@ -113,11 +111,11 @@ def one_model(run: Run, settings, machine: str) -> str:
 
 def table1(run: Run, settings, machine: str) -> str:
     """Which rows change their rank when nothing may be selected."""
-    frame = pd.read_csv(run.table1, keep_default_na=False, na_values={"value": [""]})
+    frame = read_table(run.table1)
     total = frame[(frame["machine"] == "all") & (frame["domain"] == "all")]
     ranks = {}
     for selection in ("development", "fixed"):
-        part = total[total["selection"].isin(["", selection])].set_index("row")["value"].astype(float).dropna()
+        part = total[total["selection"].isin(["", selection])].set_index("row")["value"].dropna()
         ranks[selection] = part
     both = pd.DataFrame(ranks).dropna().rank(ascending=False).astype(int)
     moved = both[both["development"] != both["fixed"]]
@@ -145,7 +143,7 @@ def audit(run: Run, settings, machine: str) -> str:
 
 def ablations(run: Run, settings, machine: str) -> str:
     """Which changes survive if the error is shared among all intervals, so that each is wider."""
-    frame = pd.read_csv(ABLATIONS / "ablations.csv").fillna({"change": ""})
+    frame = read(ABLATIONS / "ablations.csv")
     confidence = json.loads((ABLATIONS / "record.json").read_text(encoding="utf-8"))["settings"]["evaluation"][
         "confidence"
     ]
@@ -172,8 +170,8 @@ def claims(run: Run, settings, machine: str) -> str:
 
     A deviation over too few sections is left out, since no number of clips decides it.
     """
-    frame = pd.read_csv(run.claims)
-    few = few_sections(frame, read_differences(run.differences))
+    frame = read_table(run.claims)
+    few = few_sections(frame, read_table(run.differences))
     frame = frame[~few & (frame["low"] < 0) & (frame["high"] > 0) & frame["clips"].notna()]
     factor = ((frame["high"] - frame["low"]) / 2 / frame["effect"].abs().clip(lower=1e-6)) ** 2
     shown = pd.DataFrame(

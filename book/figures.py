@@ -34,7 +34,7 @@ def draw(settings, run: Run, table: pd.DataFrame, machines: list[str], where: Pa
     drawn = {
         "table1": evaluation.intervals(total, printed(machines), "the paper"),
         "false_alarms": evaluation.false_alarms(false_alarms.read(run.false_alarms)),
-        "growth": scaling.growth(pd.read_csv(stored_results.RESULTS / "growth.csv")),
+        "growth": scaling.growth(stored_results.read(stored_results.RESULTS / "growth.csv")),
     }
     for name, figure in drawn.items():
         style.save_svg(figure, where / f"{name}.svg")

@@ -23,7 +23,6 @@ import tables
 import verdicts
 import yaml
 from contents import api, machine_page, reference_page
-from paired import read_differences
 
 from asdlib import params
 from asdlib.errors import AsdError
@@ -56,16 +55,16 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/ablations_settings.json": (stored_results.ABLATIONS / "record.json").read_text(encoding="utf-8"),
         "generated/seeds.md": table_one.seeds(run.over_seeds(run.table1), settings.seed),
         "generated/audit.md": tables.audit(),
-        "generated/rerun.md": tables.rerun(pd.read_csv(stored_results.RERUN, dtype={"section": str})),
+        "generated/rerun.md": tables.rerun(stored_results.read(stored_results.RERUN)),
         "generated/larger.md": tables.larger(),
         "generated/claims.md": verdicts.claims(
-            verdicts.read(there(run.claims)),
-            read_differences(there(run.differences)),
-            verdicts.read(stored_results.REAL / "claims.csv"),
-            verdicts.read(stored_results.SYSTEMS / "claims.csv"),
+            read_table(there(run.claims)),
+            read_table(there(run.differences)),
+            stored_results.read(stored_results.REAL / "claims.csv"),
+            stored_results.read(stored_results.SYSTEMS / "claims.csv"),
         ),
         "generated/claims_extensions.md": verdicts.extensions(
-            verdicts.read(there(run.claims_extensions)), differences=read_differences(there(run.differences))
+            read_table(there(run.claims_extensions)), differences=read_table(there(run.differences))
         ),
         "generated/claims_seeds.md": verdicts.over_seeds(run),
         "generated/by_hand.md": clips.by_hand(run, *first_section(run, machines), settings.evaluation.p),

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import stored_results
 from tables import BLANK, column, effect, percent, table
 
 from asdlib import params
+from asdlib.tables import read_table
 
 PAPER_SIZE = "paper_size.csv"
 """what ``benchmarks/gpu.py --paper-size`` measured, next to the figures of ``make gpu``"""
@@ -41,8 +43,9 @@ COLUMNS = {
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The figures of ``make gpu``."""
-    return pd.read_csv(path, keep_default_na=False, na_values={"value": ""})
+    """The figures of ``make gpu``: numbers in the column ``value``, and texts."""
+    frame = read_table(path, as_text=True)
+    return frame.assign(value=pd.to_numeric(frame["value"]))
 
 
 def not_run(path: Path) -> list[str]:
@@ -130,7 +133,7 @@ def paper_size(path: Path) -> str:
     """Scores of the paper's networks next to those of ``quick``, trained by ``benchmarks/gpu.py --paper-size``."""
     if not path.is_file():
         return "No network was trained at the paper's size: `python benchmarks/gpu.py --paper-size DATA` does it.\n"
-    found = pd.read_csv(path)
+    found = stored_results.read(path)
     found["variant"] = found["variant"].replace("without labels", FIXED)
     compared = found[found["profile"] == "difference"].set_index(["branch", "machine", "domain", "variant"])
     found = found[found["profile"] != "difference"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from schematics import counted
 from shifts import SETS
+from stored_results import PRINTED, read
 from tables import BLANK, data, day, effect, percent, table
 
 from asdlib import params
@@ -17,31 +18,15 @@ MATCHES = -0.01
 COMPARED = (
     "AE", "BC", "AE + BC", "AE + BC, four scores", "Baseline (AE)", "Mahalanobis", "Mahalanobis (target)", "mix", "mix+"
 )  # fmt: skip
-WEIGHTLESS = {
-    "without the reconstruction head": "weight 0 for reconstruction",
-    "without the embedding head": "weight 0 for outlier, section and DDCSAD",
-    "without DDCSAD": "weight 0 for DDCSAD",
-    "without ArcFace": "weight 0 for section (ArcFace)",
-}
-"""what the stored names of ablations mean: no part of the network is removed"""
-PARTS = {
-    "integrated/frame_error": "its errors of frames alone",
-    "integrated/clip_error": "its clip's mean error alone",
-    "integrated/embedding": "its embedding alone",
-    "integrated/posterior": "its posterior alone",
-}
+PARTS = [name for system, name in PRINTED.items() if system.startswith("integrated/")]
+"""the scores of which *Integrated* is the mean"""
 
 
 def pages(folder: Path) -> dict[str, str]:
     """Generated tables by file name."""
     rows = [
-        [
-            WEIGHTLESS.get(row.system, row.system),
-            f"{row.parameters:,}",
-            percent(row.value),
-            effect(row.difference, row.low, row.high),
-        ]
-        for row in pd.read_csv(folder / f"{ABLATIONS}.csv").itertuples()
+        [row.system, f"{row.parameters:,}", percent(row.value), effect(row.difference, row.low, row.high)]
+        for row in read(folder / f"{ABLATIONS}.csv").itertuples()
     ]
     rows[0][-1] = BLANK
     columns = ["Network", "Parameters", "All", "*Integrated* minus it (points)"]
@@ -57,7 +42,7 @@ def pages(folder: Path) -> dict[str, str]:
 
 def judged(folder: Path) -> str:
     """*Integrated* on recordings of real toy cars, next to what it has to match, and its parts."""
-    frame = pd.read_csv(folder / f"{JUDGED}.csv")
+    frame = read(folder / f"{JUDGED}.csv")
     sets = [name for name in dict.fromkeys(frame["set"]) if name != "mean"]
     shown = []
     shown_sets = (*sets, "mean") if sets[1:] else sets
@@ -67,7 +52,7 @@ def judged(folder: Path) -> str:
             whole = cell.loc[system, "all"]
             values = [percent(cell.loc[(system, domain), "value"]) for domain in ("source", "target", "all")]
             less = BLANK if system == "Integrated" else effect(whole["difference"], whole["low"], whole["high"])
-            shown.append([SETS.get(name, f"mean of {len(sets)}"), PARTS.get(system, system), *values, less])
+            shown.append([SETS.get(name, f"mean of {len(sets)}"), system, *values, less])
     seeds = int(frame["seeds"][frame["system"] == "Integrated"].min())
     columns = ["Set", "System", "Source", "Target", "All", "*Integrated* minus it, all (points)"]
     caption = (
@@ -95,7 +80,7 @@ def compared(low: float, high: float) -> str:
 
 def values(folder: Path) -> dict[str, str]:
     """Texts for prose: seeds, commit and date of both tables, what each head adds, and the differences that judge."""
-    frame = pd.read_csv(folder / f"{ABLATIONS}.csv").set_index("system")
+    frame = read(folder / f"{ABLATIONS}.csv").set_index("system")
     record = json.loads((folder / f"{ABLATIONS}.record.json").read_text(encoding="utf-8"))
     texts = {
         "seeds": str(len(record["settings"]["seeds"])),
@@ -114,7 +99,7 @@ def values(folder: Path) -> dict[str, str]:
     quick = params.load("quick")
     for name, training in (("integrated", quick.integrated.training), ("ae", quick.autoencoder.training)):
         texts[f"{name}_budget"] = f"{training.steps} steps of {training.batch_size} clips"
-    found = pd.read_csv(folder / f"{JUDGED}.csv")
+    found = read(folder / f"{JUDGED}.csv")
     for row in found[found["set"] == "mean"].itertuples():
         domain = "" if row.domain == "all" else f"_{row.domain}"
         texts[f"less_{slug(row.system)}{domain}"] = effect(row.difference, row.low, row.high)
@@ -122,6 +107,6 @@ def values(folder: Path) -> dict[str, str]:
             texts[f"{slug(row.system)}_verdict"] = compared(row.low, row.high)
     heads = {"embedding": "without the reconstruction head", "errors": "without the embedding head"}
     for key, system in heads.items():
-        row = frame.loc[system]
+        row = frame.loc[PRINTED[system]]
         texts[key] = effect(row["difference"], row["low"], row["high"])
     return texts

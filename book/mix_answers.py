@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from paired import paired, read_differences, verdict
+from paired import paired, verdict
 from scipy.stats import rankdata
 from tables import effect, percent, signed, table
 
@@ -19,7 +19,7 @@ CHANCE = 0.5
 def ensembles(run: Run, settings, machine: str) -> str:
     """*mix* next to its branches by selection, with the spread of normal clips that decides which branch counts."""
     frame = read_table(run.system("ensemble", machine) / SCORES)
-    differences = read_differences(run.differences)
+    differences = read_table(run.differences)
     rows, cells = [], []
     for selection in SELECTIONS:
         for domain in ("source", "target"):
@@ -53,7 +53,7 @@ def _mixed(frame: pd.DataFrame, selection: str, domain: str, p: float) -> dict |
     """Figures of both ensembles, *mix* and the mean of ranks in one cell, and the spread of each ensemble."""
     names = {f"ensemble/{selection}/{row}": row for row in (AE_ENSEMBLE, BC_ENSEMBLE, MIX)}
     test = metrics.evaluable(frame[frame["system"].isin(names) & (frame["domain"] == domain)])
-    test = test.assign(row=test["system"].map(names), fold=test["fold"].fillna(""))
+    test = test.assign(row=test["system"].map(names))
     if test["row"].nunique() < len(names):
         return None
     cell = {row: float(metrics.cells(metrics.sections(group, p), ["domain"])["value"].iat[0])

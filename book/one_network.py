@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 import pandas as pd
-from paired import paired, read_differences, verdict
+from paired import paired, verdict
 from tables import BLANK, data, effect, percent, table
 
 from asdlib.classifier import FILES as STAGES
@@ -40,7 +40,7 @@ def pages(run: Run, settings, machines: list[str]) -> dict[str, str]:
     """
     counted = sizes(run, settings, machines)
     return {
-        "generated/one_model.md": reached(read_table(run.table1), read_differences(run.differences)),
+        "generated/one_model.md": reached(read_table(run.table1), read_table(run.differences)),
         "generated/one_model_size.md": replaced(counted),
         f"generated/{SIZES}": counted.to_csv(index=False, lineterminator="\n"),
     }

@@ -1,6 +1,4 @@
-"""Read the paired differences between rows of Table 1, and say what an interval shows."""
-
-from pathlib import Path
+"""Look up the paired difference between two rows of Table 1, and say what an interval shows."""
 
 import numpy as np
 import pandas as pd
@@ -36,9 +34,3 @@ def paired(differences: pd.DataFrame, one: tuple, other: tuple, machine: str, do
         difference, low, high = cell.loc[(*other, *one)]
         return -difference, -high, -low
     return (np.nan,) * 3
-
-
-def read_differences(path: Path) -> pd.DataFrame:
-    """The paired differences of all rows of Table 1 of a run: its ``table1_differences.csv``."""
-    empty = {name: [""] for name in FIGURES}
-    return pd.read_csv(path, keep_default_na=False, na_values=empty, dtype={"machine": str})

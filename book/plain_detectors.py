@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from false_alarms import RATE, RULE, rates, rules
 from paired import verdict
+from stored_results import read
 from tables import BLANK, day, effect, percent, table, typeset
 
 from asdlib.detector import cutting, level, survey
@@ -34,11 +35,11 @@ def values(folder: Path) -> dict[str, str]:
         "last": str(RULE[1]),
     }
     if (service := folder.parent / "service.csv").is_file():
-        texts["fit_minutes"] = f"{pd.read_csv(service)['fit_seconds'].iat[0] / 60:.0f}"
+        texts["fit_minutes"] = f"{read(service)['fit_seconds'].iat[0] / 60:.0f}"
     if not (folder / "record.json").is_file():
         return texts
-    kinds = pd.read_csv(folder / "kinds.csv").set_index("kind")
-    alarms = pd.read_csv(folder / "alarms.csv")
+    kinds = read(folder / "kinds.csv").set_index("kind")
+    alarms = read(folder / "alarms.csv")
     whole = kinds.loc["all"]
     texts["statistics"], texts["detector"] = percent(whole["statistics alone"]), percent(whole["detector"])
     texts["over_statistics"] = effect(*whole[[f"over_statistics{end}" for end in ("", "_low", "_high")]])
@@ -86,13 +87,13 @@ def _simpler(folder: Path, alarms: pd.DataFrame) -> dict[str, str]:
 def _with_simpler(folder: Path, alarms: pd.DataFrame) -> pd.DataFrame:
     """Add the alarms of simpler detectors on the same recordings (``benchmarks/faults/plain_alarms.py``)."""
     keys = ["group", "condition", "level"]
-    others = pd.read_csv(folder / "plain_alarms.csv").drop(columns="recordings")
+    others = read(folder / "plain_alarms.csv").drop(columns="recordings")
     return alarms.merge(others, on=keys, how="left", validate="one_to_one")
 
 
 def _real_texts(folder: Path) -> dict[str, str]:
     """Return what the detector finds of real faults."""
-    real = pd.read_csv(folder / "real.csv").set_index("system")
+    real = read(folder / "real.csv").set_index("system")
     whole, statistics = real.loc["detector"], real.loc["statistics only"]
     return {
         "real_found": _share(whole["found"], whole["faults"]),
@@ -118,7 +119,7 @@ def _measured(folder: Path) -> dict[str, str]:
             ABSENT,
         )
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    kinds, levels, alarms = (pd.read_csv(folder / f"{name}.csv") for name in ("kinds", "faults", "alarms"))
+    kinds, levels, alarms = (read(folder / f"{name}.csv") for name in ("kinds", "faults", "alarms"))
     alarms = _with_simpler(folder, alarms)
     simpler = json.loads((folder / "plain_alarms.record.json").read_text(encoding="utf-8"))
     return {
@@ -126,7 +127,7 @@ def _measured(folder: Path) -> dict[str, str]:
         "generated/no_faults.md": _no_faults(alarms, record),
         "generated/places.md": _places(alarms, record, simpler),
         "generated/real_faults.md": _real(folder),
-        "generated/long.md": _long(pd.read_csv(folder / "long.csv"), record),
+        "generated/long.md": _long(read(folder / "long.csv"), record),
     }
 
 
@@ -209,7 +210,7 @@ def _places(alarms: pd.DataFrame, record: dict, simpler: dict) -> str:
 
 
 def _real(folder: Path) -> str:
-    real = pd.read_csv(folder / "real.csv")
+    real = read(folder / "real.csv")
     record = json.loads((folder / "real.record.json").read_text(encoding="utf-8"))
     shown = real[["system"]].rename(columns={"system": "Detector"})
     shown["Detector"] = shown["Detector"].map(_title)

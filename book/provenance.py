@@ -13,6 +13,7 @@ from asdlib.evaluation.rows import EXTENSIONS, ROWS
 from asdlib.params.validation import flatten
 from asdlib.paths import RECORD, Run
 from asdlib.records import read_records
+from asdlib.tables import read_table
 
 MADE = ("date", "commit", "device", "torch")
 """columns by which a stored table says what made it"""
@@ -155,7 +156,7 @@ def _without_records(folder: Path) -> list[tuple[str, ...]]:
     """The rows of stored tables that say themselves what made them: those of a GPU, the benchmarks, the counts."""
     rows = []
     for path in sorted([*folder.glob("*.csv"), *folder.glob("*/*.csv")]):
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False).rename(columns={"processor": "device"})
+        frame = read_table(path, as_text=True).rename(columns={"processor": "device"})
         if "commit" not in frame or any(path.parent.glob("*record.json")):
             continue
         found = {name: list(dict.fromkeys(frame[name])) if name in frame else [] for name in MADE}

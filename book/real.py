@@ -7,15 +7,14 @@ import pandas as pd
 import real_answers
 import real_compared
 import real_ensembles
+import stored_results
 import table_one
 import tables
 import verdicts
-from paired import read_differences
 from tables import day, percent
 
 from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import false_alarms
-from asdlib.evaluation.rows import SYSTEMS
 from asdlib.evaluation.values import slug
 from asdlib.scores import CLIP
 
@@ -39,12 +38,11 @@ def read(folder: Path) -> pd.DataFrame:
 
     A candidate's variant is a row by its own name; it selects nothing.
     """
-    frame = pd.read_csv(folder / "scores.csv", dtype={"section": str}).fillna({"fold": ""})
+    frame = stored_results.read(folder / "scores.csv")
     frame = frame.melt(id_vars=[*CLIP, "fold"], var_name="system", value_name="score").dropna(subset=["score"])
     parts = frame["system"].str.split("/", n=2)
     ensemble = parts.str[0] == "ensemble"
-    names = {system: row for row, system in SYSTEMS.items()}
-    frame["row"] = frame["system"].map(lambda system: names.get(system, system)).where(~ensemble, parts.str[2])
+    frame["row"] = frame["system"].replace(stored_results.PRINTED).where(~ensemble, parts.str[2])
     frame["selection"] = parts.str[1].where(ensemble, "")
     frame["fold"] = frame["fold"].where(frame["selection"] == "cross-fitted", "")
     return frame
@@ -54,7 +52,7 @@ def stamp(folder: Path) -> tuple[str, str]:
     """What the data are and which run this is; what made it."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     over_seeds = [folder / name for name in ("table1_seeds.csv", "ablations.csv") if (folder / name).is_file()]
-    seeds = f"{pd.read_csv(over_seeds[0])['seeds'].max()} seeds." if over_seeds else "One seed."
+    seeds = f"{stored_results.read(over_seeds[0])['seeds'].max()} seeds." if over_seeds else "One seed."
     first = f"**{record['title']}: a stored run**, not the run of other pages"
     facts = (
         f"Profile `{record['profile']}`. {CAUTION} {tuned(record)} {seeds} The recordings are not part of this "
@@ -70,22 +68,22 @@ def tuned(record: dict) -> str:
 
 def values(folder: Path) -> dict[str, str]:
     """Texts for prose: rows of Table 1 over all, the gain of *mix*, systems that differ from the reference, answers."""
-    frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""}).dropna(subset=["value"])
+    frame = stored_results.read(folder / "table1.csv").dropna(subset=["value"])
     frame = frame[frame["machine"] == "all"]
     named = {
         slug(item.row, item.selection, item.domain if item.domain != "all" else ""): percent(item.value)
         for item in frame.itertuples()
     }
-    gained = pd.read_csv(folder / DIFFERENCES, keep_default_na=False)
+    gained = stored_results.read(folder / DIFFERENCES)
     for name, than in (("ae", "AE ensemble"), ("bc", "BC ensemble"), ("baseline", "Baseline (AE)")):
         found = gained[(gained["row"] == MIX) & (gained["than"] == than) & (gained["selection"] == "cross-fitted")]
         ((effect, low, high),) = found.loc[found["domain"] == "all", ["difference", "low", "high"]].to_numpy(float)
         named[f"gain_mix_over_{name}"] = tables.effect(effect, low, high)
-    judged = pd.read_csv(folder / "claims.csv").set_index("claim")
+    judged = stored_results.read(folder / "claims.csv").set_index("claim")
     both = "both of our approaches significantly outperform the baselines systems [autoencoder]"
     named["gain_ae_over_baselines"] = tables.effect(*judged.loc[both, ["effect", "low", "high"]].astype(float))
     named |= rates_in_target(folder)
-    compared = pd.read_csv(folder / real_compared.SYSTEMS_FILE)
+    compared = stored_results.read(folder / real_compared.SYSTEMS_FILE)
     named |= real_compared.helped(compared)
     compared = compared[(compared["than"] == real_compared.REFERENCE) & (compared["domain"] == "all")]
     for branch in ("autoencoder", "classifier"):
@@ -114,12 +112,12 @@ def rates_in_target(folder: Path) -> dict[str, str]:
 def pages(folder: Path) -> dict[str, str]:
     """The generated parts of the pages on the stored run in ``folder``, by file name."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    compared = pd.read_csv(folder / real_compared.SYSTEMS_FILE)
-    differences = pd.read_csv(folder / DIFFERENCES, keep_default_na=False)
+    compared = stored_results.read(folder / real_compared.SYSTEMS_FILE)
+    differences = stored_results.read(folder / DIFFERENCES)
     return {
         "generated/real.md": table_one.stored(folder),
         "generated/real_claims.md": verdicts.of_one_run(
-            verdicts.read(folder / "claims.csv"), "real-claims", read_differences(folder / DIFFERENCES)
+            stored_results.read(folder / "claims.csv"), "real-claims", stored_results.read(folder / DIFFERENCES)
         ),
         "generated/real_autoencoder.md": real_compared.systems(compared, "autoencoder"),
         "generated/real_classifier.md": real_compared.systems(compared, "classifier"),
@@ -137,7 +135,7 @@ def stored_extensions(folder: Path) -> str:
     path = folder / "claims_extensions.csv"
     if not path.is_file():
         return "The stored run is from before rows of the paper's method and of our extensions were kept apart."
-    return verdicts.extensions(verdicts.read(path), "real-extensions", read_differences(folder / DIFFERENCES))
+    return verdicts.extensions(stored_results.read(path), "real-extensions", stored_results.read(folder / DIFFERENCES))
 
 
 def stored_false_alarms(folder: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from real_compared import REFERENCE
+from stored_results import read
 
 LEVEL = 0.5
 """largest difference of medians, in middle halves of the source's clips, of domains at one height"""
@@ -26,21 +27,20 @@ def values(folder: Path) -> dict[str, str]:
         for branch in ("autoencoder", "classifier")
     }
     systems = {words: f"autoencoder/{first['autoencoder_first']}/{variant}" for variant, words in SCORES.items()}
-    columns = ["section", "domain", "split", "label"]
-    scores = pd.read_csv(folder / "scores.csv", usecols=[*columns, *systems.values()], dtype={"section": str})
+    scores = read(folder / "scores.csv")
     texts = {name: f"`{candidate}`" for name, candidate in first.items()}
     texts |= {f"height_{words}": _ends(heights(scores, system), ".1f") for words, system in systems.items()}
     most = max(heights(scores, system).abs().max() for system in systems.values())
     texts["height_verdict"] = "do" if most < LEVEL else "do not"
-    moved = deviations(pd.read_csv(folder / "systems.csv"))
+    moved = deviations(read(folder / "systems.csv"))
     texts |= {f"deviation_of_{name}": f"{100 * value:.2f}" for name, value in moved.items()}
     texts["deviation_verdict"] = weighed(**moved)
-    angles = cosines(pd.read_csv(folder / "maps.csv", dtype={"model": str}))
+    angles = cosines(read(folder / "maps.csv"))
     for domain, part in angles[angles["stage"] == angles["stage"].iloc[-1]].groupby("domain"):
         texts[f"cosine_{domain}"] = _ends(part["cosine"], ".2f")
         ways = (part["cosine"].min() > TOWARDS, part["cosine"].max() < -TOWARDS)
         texts[f"way_{domain}"] = "towards the outliers" if ways[0] else "away from them" if ways[1] else "neither way"
-    alike = correlations(pd.read_csv(folder / "agreement.csv"))
+    alike = correlations(read(folder / "agreement.csv"))
     texts |= {f"alike_{label}_{kind}": f"{value:.2f}" for (label, kind), value in alike.items()}
     lower = [alike[label, "between"] < alike[label, "within"] for label in ("normal", "anomaly")]
     texts["alike_verdict"] = "They are" if all(lower) else "They are not" if not any(lower) else "They are in part"

@@ -7,6 +7,7 @@ import pandas as pd
 import table_one
 import tables
 from real_compared import DOMAINS, REFERENCE
+from stored_results import read
 from tables import percent, table
 
 from asdlib.ensemble.blocks import BLOCKS, MIX
@@ -61,7 +62,7 @@ LOOKED = {
 
 def choices(folder: Path) -> str:
     """What each selection by labels chose, side by side."""
-    frame = pd.read_csv(folder / "choices.csv", dtype=str, keep_default_na=False)
+    frame = read(folder / "choices.csv")
     frame = frame[(frame["selection"] != "fixed") & ~frame["row"].isin([block.mix for block in BLOCKS])]
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for item in frame.itertuples():

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pandas as pd
-import verdicts
 from real_compared import REFERENCE
+from stored_results import read
 
 from asdlib import metrics, origin
 from asdlib.classifier import inspection
@@ -20,31 +20,26 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
     first = {branch: next(iter(record["settings"][f"{branch}_candidates"])) for branch in ("autoencoder", "classifier")}
     one, other = (f"{branch}/{candidate}/" for branch, candidate in first.items())
     style.use()
-    table1 = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
+    table1 = read(folder / "table1.csv")
     singles = scores[scores["row"].str.contains("/")]
     fixed = scores[(scores["selection"] == "fixed") & scores["row"].isin([*ROWS, EXTENSIONS.mix])]
     fixed = pd.concat([fixed, scores[scores["row"] == REFERENCE]])
     both = [f"ensemble/fixed/{row}" for row in ("AE ensemble", "BC ensemble")]
-    text = {"section": str, "model": str}
-    losses = pd.read_csv(folder / "losses_classifier.csv")
+    losses = read(folder / "losses_classifier.csv")
     figures = {
         "table1": evaluation.intervals(table1[(table1["machine"] == "all") & (table1["domain"] == "all")]),
-        "claims": evaluation.claims(verdicts.read(folder / "claims.csv")),
+        "claims": evaluation.claims(read(folder / "claims.csv")),
         "scorer": autoencoder.distributions(_only(scores, [one + name for name in ("l1", "median", "clip_signed")])),
-        "bands": autoencoder.bands(
-            pd.read_csv(folder / "bands.csv", dtype=text), record["settings"]["data"]["sample_rate"]
-        ),
-        "losses_autoencoder": autoencoder.training(pd.read_csv(folder / "losses_autoencoder.csv")),
+        "bands": autoencoder.bands(read(folder / "bands.csv"), record["settings"]["data"]["sample_rate"]),
+        "losses_autoencoder": autoencoder.training(read(folder / "losses_autoencoder.csv")),
         "losses_classifier": classifier.training(losses, inspection.loss_weights(losses)),
         "scores": baselines.scores(_only(scores, [other + name for name in ("w50_mean", "mahalanobis")])),
-        "maps": classifier.maps(
-            pd.read_csv(folder / "maps.csv", dtype=text, keep_default_na=False).assign(method="PCA"), "PCA"
-        ),
+        "maps": classifier.maps(read(folder / "maps.csv").assign(method="PCA"), "PCA"),
         "pool": ensemble.pool(
             metrics.cells(metrics.sections(metrics.evaluable(singles), p)),
             _extensions(record, singles["system"].unique()),
         ),
-        "agreement": ensemble.agreement(pd.read_csv(folder / "agreement.csv", dtype=text)),
+        "agreement": ensemble.agreement(read(folder / "agreement.csv")),
         "branches": ensemble.branches(_only(scores, both), *both),
         "roc": ensemble.roc(metrics.evaluable(fixed.assign(system=fixed["row"])), p),
     }

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from paired import verdict
 from scipy import signal
+from stored_results import read
 from tables import day, effect, percent, table
 
 from asdlib import params
@@ -39,11 +40,6 @@ CLOSE = 0.1
 BEST, OLD = "Mahalanobis (target)", "Mahalanobis (shift)"
 
 
-def read(folder: Path, name: str) -> pd.DataFrame:
-    """One of the stored tables."""
-    return pd.read_csv(folder / f"{name}.csv")
-
-
 def stamp(folder: Path) -> tuple[str, str]:
     """What the data are, and what made the tables."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
@@ -58,7 +54,7 @@ def stamp(folder: Path) -> tuple[str, str]:
 
 def values(folder: Path) -> dict[str, str]:
     """Texts for prose: figures of the scorer that was chosen, and of what it is compared with."""
-    frame, kinds = read(folder, "figures"), read(folder, "kinds")
+    frame, kinds = read(folder / "figures.csv"), read(folder / "kinds.csv")
     cell = frame.set_index(["scorer", "set", "domain"])
     found = {}
     for key, scorer in (("best", BEST), ("old", OLD), ("plain", "Mahalanobis"), ("tolerant", "Tolerant")):
@@ -101,7 +97,7 @@ def values(folder: Path) -> dict[str, str]:
 
 def pages(folder: Path) -> dict[str, str]:
     """Generated tables by file name."""
-    frame, kinds = read(folder, "figures"), read(folder, "kinds")
+    frame, kinds = read(folder / "figures.csv"), read(folder / "kinds.csv")
     return {
         "generated/shifts_sets.md": sets(frame),
         "generated/shifts_attempts.md": attempts(frame),

@@ -16,6 +16,7 @@ from executed import Executed, typeset
 from asdlib.errors import AsdError
 from asdlib.evaluation import table1
 from asdlib.paths import Run
+from asdlib.tables import read_table
 
 DATA = {
     "autoencoder-training": "autoencoder/{machine}/{candidate}/history.csv",
@@ -93,7 +94,7 @@ def _data(name: str, item: Executed, run: Run, source: Path) -> str:
     if not path.is_file():
         raise AsdError(f"{path}: no such file, but the figure {name!r} is drawn from it; run make reproduce")
     target = source / "downloads" / f"{name}.csv"
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = read_table(path, as_text=True)
     PARTS.get(name, lambda whole: whole)(frame).to_csv(target, index=False, lineterminator="\n")
     return f", {{download}}`data <downloads/{target.name}>`"
 

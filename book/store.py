@@ -78,7 +78,7 @@ def store(profile: str, name: str, tuned: bool) -> Path:
             notebooks = {item: item.read() for item in ordered(run, params.Settings(**settings), machines)}
             write_table(costs.costs(notebooks, run), folder / "costs.csv")
         else:
-            differences = pd.read_csv(there(run.differences), keep_default_na=False)
+            differences = read_table(there(run.differences), as_text=True)
             pairs = [pair in real_ensembles.GAINS for pair in zip(differences["row"], differences["than"], strict=True)]
             shown = differences[pairs]  # of thousands, those that the book shows
             shown = shown[shown["machine"] == "all"]
@@ -139,7 +139,7 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
     compared.to_csv(folder / real_compared.SYSTEMS_FILE, float_format="%.7g", index=False, lineterminator="\n")
     for name in ("choices", "agreement"):
         found = [run.system("ensemble", machine) / f"{name}.csv" for machine in machines]
-        parts = [pd.read_csv(there(path), dtype=str, keep_default_na=False) for path in found]
+        parts = [read_table(there(path), as_text=True) for path in found]
         write_table(pd.concat(parts), folder / f"{name}.csv")
     machine = machines[0]
     autoencoder, classifier = (next(iter(settings[f"{branch}_candidates"])) for branch in ("autoencoder", "classifier"))
@@ -150,9 +150,7 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
         "bands": there(run.system("autoencoder", machine, autoencoder) / "bands.csv"),
     }
     for name, path in tables.items():
-        pd.read_csv(path, dtype={"section": str}).to_csv(
-            folder / f"{name}.csv", index=False, float_format="%.4g", lineterminator="\n"
-        )
+        read_table(path).to_csv(folder / f"{name}.csv", index=False, float_format="%.4g", lineterminator="\n")
     table, embedding = clip_outputs.load(run.system("classifier", machine, classifier))
     points = pca_and_tsne.project(table, embedding, seed=settings["seed"])
     points = points.loc[points["method"] == "PCA", ["model", "stage", "kind", "domain", "split", "label", "x", "y"]]
@@ -161,7 +159,7 @@ def keep(run: Run, settings: dict, machines: list[str], folder: Path) -> None:
 
 def with_map(text: str, stored: Path) -> str:
     """The README with the map of the notebooks, their minutes and memory, as the stored costs give it."""
-    frame = costs.notebook_map(pd.read_csv(stored))
+    frame = costs.notebook_map(read_table(stored))
     lines = [list(frame.columns), ["---"] * 4 + ["--:"] * 3, *frame.to_numpy().tolist()]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return re.sub(r"(?ms)^\| notebook \|.*?\n(?!\|)", lambda _: table + "\n", text, count=1)

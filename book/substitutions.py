@@ -6,7 +6,6 @@ from importlib import metadata
 import ablation_tables
 import gpu_figures
 import integrated
-import pandas as pd
 import plain_detectors
 import real
 import shifts
@@ -19,6 +18,7 @@ from asdlib import params
 from asdlib.classifier import clip_outputs
 from asdlib.evaluation.render import typeset
 from asdlib.paths import Run
+from asdlib.tables import read_table
 
 
 def of_run(settings, run: Run, machines: list[str]) -> dict:
@@ -30,7 +30,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         machines: Its machine types.
     """
     judged = {
-        name: verdicts.counts(verdicts.read(path))
+        name: verdicts.counts(read_table(path))
         for name, path in (("paper", run.claims), ("extensions", run.claims_extensions))
     }
     python = metadata.metadata("asdlib")["Requires-Python"]
@@ -42,7 +42,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "systems": systems.values(stored_results.SYSTEMS),
         "verdicts": judged,
         "shifts": shifts.values(stored_results.SHIFTS),
-        "ablation_seeds": ablation_tables.seeds(pd.read_csv(stored_results.ABLATIONS / "ablations.csv")),
+        "ablation_seeds": ablation_tables.seeds(stored_results.read(stored_results.ABLATIONS / "ablations.csv")),
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
         "ablated": integrated.values(stored_results.SHIFTS),
         "steps": gpu_figures.paper_steps(),

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pandas as pd
+from stored_results import read
 from tables import BLANK, day, effect, percent, signed, table
 from verdicts import marked
 
+from asdlib.evaluation.values import slug
 from asdlib.plots import style
 from asdlib.plots import systems as plots
 
@@ -14,13 +16,6 @@ PAGES = ("real_systems",)
 SELECTIONS = ("development", "cross-fitted", "other sections")
 NAMES = {"best single": "single", "average 5": "five", "average of all": "everyone"}
 """methods whose names do not suit a substitution"""
-
-
-def read(folder: Path, name: str) -> pd.DataFrame:
-    """One of the stored tables; empty cells of words are empty words."""
-    frame = pd.read_csv(folder / f"{name}.csv")
-    words = frame.select_dtypes(exclude="number").columns
-    return frame.fillna(dict.fromkeys(words, ""))
 
 
 def stamp(folder: Path) -> tuple[str, str]:
@@ -39,7 +34,7 @@ def stamp(folder: Path) -> tuple[str, str]:
 def values(folder: Path) -> dict[str, str]:
     """Texts for prose: counts, values, gains and optimism by year, method and selection."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    about, shown, gained = read(folder, "systems"), read(folder, "figures"), read(folder, "effects")
+    about, shown, gained = read(folder / "systems.csv"), read(folder / "figures.csv"), read(folder / "effects.csv")
     found = {
         "resamples": f"{record['resamples']:,}",
         "commit_of_claims": f"`{record.get('commit_of_claims', record['commit'])}`",
@@ -55,29 +50,24 @@ def values(folder: Path) -> dict[str, str]:
         name = NAMES.get(item.method, slug(item.method))
         than = slug(item.than_selection) if item.than == "best single" else "average_system"
         found[f"gain_{name}_{slug(item.selection)}_over_{than}_{item.year}"] = effect(item.effect, item.low, item.high)
-    offers = read(folder, "offered")
+    offers = read(folder / "offered.csv")
     for item in offers[offers["of"].str.startswith("optimism")].itertuples():
         name = "single" if "single" in item.of else "chosen"
         found[f"optimism_{name}_{item.on_offer}_{item.year}"] = effect(item.effect, item.block_low, item.block_high)
-    grown = read(folder, "growth")
+    grown = read(folder / "growth.csv")
     pairs = grown[(grown["of"] == "gain") & (grown["combination"] == "average") & (grown["N"] == 2)]
     for item in pairs.itertuples():
         found[f"growth_two_{slug(item.selection)}_{item.year}"] = effect(item.effect, item.low, item.high)
-    for item in read(folder, "stability").itertuples():
+    for item in read(folder / "stability.csv").itertuples():
         found[f"best_{item.combination}_{item.year}"] = str(item.cells)
         found[f"agree_{item.year}"], found[f"choices_{item.year}"] = f"{100 * item.agree:.0f}", str(item.choices)
     return found
 
 
-def slug(words: str) -> str:
-    """A name for substitutions."""
-    return words.replace("-", "_").replace(" ", "_")
-
-
 # Tables ---------------------------------------------------------------------------------------------------------------
 def methods(folder: Path, year: int) -> str:
     """Every main method by every selection."""
-    frame = read(folder, "figures")
+    frame = read(folder / "figures.csv")
     frame = frame[(frame["year"] == year) & (frame["machine"] == "all") & (frame["domain"] == "all")]
     names = [
         *((family, method) for family in ("inlier models", "classifiers") for method in ("best single", "chosen")),
@@ -97,7 +87,7 @@ def methods(folder: Path, year: int) -> str:
 
 def gains(folder: Path) -> str:
     """What each main method gains over the best single system."""
-    frame = read(folder, "effects")
+    frame = read(folder / "effects.csv")
     frame = frame[frame["selection"] != "none"]
     frame = frame[frame["than"] == "best single"]
     rows = [
@@ -119,7 +109,7 @@ def spread(item) -> str:
 
 def free(folder: Path) -> str:
     """What needs no labels, compared with the best single system and the average one."""
-    frame = read(folder, "effects")
+    frame = read(folder / "effects.csv")
     frame = frame[frame["selection"] == "none"]
     than = {
         "development": "Best single, development",
@@ -137,7 +127,7 @@ def free(folder: Path) -> str:
 
 def stability(folder: Path) -> str:
     """Which combination is best."""
-    frame = read(folder, "stability")
+    frame = read(folder / "stability.csv")
     shown = pd.DataFrame(
         {
             "Year": frame["year"],
@@ -163,7 +153,7 @@ RULE = (
 
 def claims(folder: Path, year: int) -> str:
     """The paper's sentences on these systems: verdict by *cross-fitted*, effects by every selection."""
-    frame = read(folder, "claims")
+    frame = read(folder / "claims.csv")
     frame = frame[frame["year"] == year]
     rows = []
     for (claim, source, test, part), group in frame.groupby(["claim", "source", "test", "part"], sort=False):
@@ -189,7 +179,7 @@ def _with_both_intervals(item: pd.Series) -> str:
 
 def provenance(folder: Path) -> str:
     """Where every system comes from."""
-    frame = read(folder, "systems")
+    frame = read(folder / "systems.csv")
     shown = pd.DataFrame(
         {
             "Year": frame["year"],
@@ -231,8 +221,8 @@ def pages(folder: Path) -> dict[str, str]:
 def draw(folder: Path, where: Path) -> None:
     """Draw the figures of the page as ``where/systems_<name>.svg``."""
     style.use()
-    grown, offers = read(folder, "growth"), read(folder, "offered")
-    both = read(folder, "pairs")
+    grown, offers = read(folder / "growth.csv"), read(folder / "offered.csv")
+    both = read(folder / "pairs.csv")
     figures = {
         "growth": plots.growth(grown[(grown["year"] == 2022) & (grown["of"] == "gain")]),
         "offered": plots.gain_by_offer(offers[offers["year"] == 2022]),

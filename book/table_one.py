@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import stored_results
 from tables import BLANK, percent, table
 
 from asdlib.ensemble.blocks import BLOCKS, MAX
@@ -70,7 +71,7 @@ def _explained(frame: pd.DataFrame, selection: str) -> str:
 def stored(folder: Path) -> str:
     """Table 1 of a run whose recordings are not part of the project, kept in ``book/results`` by :mod:`store`."""
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    frame = pd.read_csv(folder / "table1.csv").fillna({"selection": ""})
+    frame = stored_results.read(folder / "table1.csv")
     several = seeds(folder / "table1_seeds.csv", record["settings"]["seed"], f"{folder.name}-seeds")
     shown = table1(frame, record["machines"], record["title"], folder.name, compare=False)
     return "\n\n".join([shown, several])

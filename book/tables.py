@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
+import stored_results
 
 from asdlib.errors import AsdError
 from asdlib.evaluation import health, paper
@@ -16,8 +17,6 @@ BLANK = "–"
 NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.(\d+))?(?![\w.])")
 """a number in a cell, and its digits after the point"""
 VERDICTS = {True: "yes", False: "**no**"}
-RENAMED = {"lender of kernels": "process that forks kernels"}
-"""old names of processes in stored counts, and their present ones (``benchmarks/chaos.py``)"""
 
 
 def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", widths: str = "") -> str:
@@ -219,8 +218,8 @@ def effect(value: float, low: float, high: float) -> str:
 # Reliability ----------------------------------------------------------------------------------------------------------
 def reliability(path: Path) -> str:
     """What the tests that try to break the project counted (``make reliability``), kept in ``book/results``."""
-    frame = pd.read_csv(path)
-    files, what = frame["test"].str.extract(r"(\w+)\.py::")[0], frame["what"].replace(RENAMED, regex=True)
+    frame = stored_results.read(path)
+    files, what = frame["test"].str.extract(r"(\w+)\.py::")[0], frame["what"]
     shown = pd.DataFrame(
         {
             "Tried": what.str[:1].str.upper() + what.str[1:],

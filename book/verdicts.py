@@ -1,7 +1,6 @@
 """The page of claims: the paper's sentences, the verdict first, on this run and on stored real data side by side."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ from tables import BLANK, effect, table
 
 from asdlib.evaluation.claims import ARITHMETIC, BASIS, CONTRADICTED, HOLDS, MULTIPLICITY, NOT_RUN, UNDECIDED
 from asdlib.evaluation.claims_paper import FEW, too_few_sections
+from asdlib.tables import read_table
 
 WORDS = {"holds": "✔ holds", "contradicted": "✘ contradicted", "undecided": "? undecided", "not run": "– not run"}
 """the four verdicts, with a mark that does not need colour"""
@@ -127,14 +127,8 @@ def over_seeds(run) -> str:
     """Both tables of claims over runs that differ in the seed only; nothing if there is one seed."""
     tables = ((run.claims, "claims-seeds", of_one_run), (run.claims_extensions, "extensions-seeds", extensions))
     found = [(run.over_seeds(path), name, show) for path, name, show in tables if run.over_seeds(path).is_file()]
-    parts = [show(read(path), name) for path, name, show in found]
+    parts = [show(read_table(path), name) for path, name, show in found]
     return "\n\n".join(parts)
-
-
-def read(path: Path) -> pd.DataFrame:
-    """A table of claims; empty cells of words are empty words."""
-    frame = pd.read_csv(path)
-    return frame.fillna(dict.fromkeys(frame.select_dtypes(exclude="number").columns, ""))
 
 
 def _tested(item, differences: pd.DataFrame | None = None) -> str:

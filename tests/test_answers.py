@@ -213,7 +213,7 @@ def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
         verdict = "leads both" if min(low for low, _ in bounds) > 0 else "trails one" if min(
             high for _, high in bounds) < 0 else "is shown neither"  # fmt: skip
         assert words[2].startswith(verdict), (selection, bounds)
-    assert "cannot compare" in mix_answers._over_machines(paired.read_differences(run.differences).iloc[:0])
+    assert "cannot compare" in mix_answers._over_machines(read_table(run.differences).iloc[:0])
 
 
 def test_every_part_ranks_the_followed_clips_among_the_normal_ones(done, monkeypatch):
@@ -293,7 +293,7 @@ def test_every_answer_is_in_a_chapter():
 # The one network ------------------------------------------------------------------------------------------------------
 def test_differences_are_found_in_either_order(done):
     _, run = done
-    frame = paired.read_differences(run.differences)
+    frame = read_table(run.differences)
     first = frame[(frame["machine"] == "all") & (frame["domain"] == "all")].iloc[0]
     one, other = (first["row"], first["selection"]), (first["than"], first["than_selection"])
     found = paired.paired(frame, one, other, "all", "all")
@@ -305,7 +305,7 @@ def test_differences_are_found_in_either_order(done):
 def test_what_the_one_network_reaches_is_judged_by_paired_intervals(done):
     _, run = done
     frame = read_table(run.table1)
-    text = one_network.reached(frame, paired.read_differences(run.differences))
+    text = one_network.reached(frame, read_table(run.differences))
     whole = frame[(frame["machine"] == "all") & (frame["domain"] == "all")].set_index(["row", "selection"])["value"]
     own = float(whole["Integrated", ""])
     words = {words: float(whole[key]) for key, words in one_network.OTHERS.items()}

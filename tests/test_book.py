@@ -24,6 +24,7 @@ from asdlib import metrics, params, scores
 from asdlib.errors import AsdError
 from asdlib.evaluation import claims, claims_paper, false_alarms, health, paper
 from asdlib.paths import Run
+from asdlib.tables import read_table
 from asdlib.workflow import BY_NAME
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -188,7 +189,7 @@ def test_figures_of_the_reliability_page_come_from_tests_that_exist():
         path, _, name = test.partition("::")
         assert f"def {name}(" in (BOOK.parent / path).read_text(encoding="utf-8"), test
     text = tables.reliability(BOOK / "results" / "reliability" / "figures.csv")
-    present = frame["what"].replace(tables.RENAMED, regex=True)
+    present = frame["what"].replace(stored_results.RENAMED, regex=True)
     assert all(what[1:] in text for what in present)
     victims = set(present.str.extract("kills of (.*)")[0].dropna())
     source = (BOOK.parent / "benchmarks" / "chaos.py").read_text(encoding="utf-8")
@@ -644,7 +645,7 @@ def test_claims_show_verdict_first_and_real_data_next_to_it():
     leads = [(mix, "fixed", "Baseline (AE)", "", "all", "all", 0.04, 0.01, 0.05),
              ("Baseline (MobileNetV2)", "", mix, "fixed", "all", "all", -0.03, -0.07, -0.02)]  # fmt: skip
     differences = pd.DataFrame(leads, columns=[*keys, *paired.FIGURES])
-    text = verdicts.claims(frame, differences, stored, systems.read(stored_results.SYSTEMS, "claims"))
+    text = verdicts.claims(frame, differences, stored, stored_results.read(stored_results.SYSTEMS / "claims.csv"))
     lines = [line for line in text.splitlines() if line.startswith("| <span")]
     first = [part.strip() for part in lines[0].strip("|").split(" | ")]
     assert "contradicted" in first[0] and "holds" in first[2] and "holds" in first[3] and "(2021, AE only)" in first[3]
@@ -656,11 +657,11 @@ def test_claims_show_verdict_first_and_real_data_next_to_it():
 
 
 def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
-    theirs = systems.read(stored_results.SYSTEMS, "claims")
+    theirs = stored_results.read(stored_results.SYSTEMS / "claims.csv")
     for stored in (stored_results.REAL, stored_results.REAL.with_name("demo")):
-        frame = verdicts.read(stored / "claims.csv")
+        frame = stored_results.read(stored / "claims.csv")
         assert verdicts.ON_SYSTEMS.keys() <= set(frame["test"])
-    text = verdicts.claims(frame, paired.read_differences(stored_results.REAL / real.DIFFERENCES), frame, theirs)
+    text = verdicts.claims(frame, read_table(stored_results.REAL / real.DIFFERENCES), frame, theirs)
     lines = {item.test: line for item in frame.itertuples() for line in text.splitlines() if item.claim in line}
     judged = theirs[theirs["selection"].isin(["cross-fitted", "none"])]
     for test, similar in verdicts.ON_SYSTEMS.items():
@@ -682,7 +683,7 @@ def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
 
 def test_effects_without_labels_are_the_stored_differences_of_fixed_rows():
     folder = stored_results.REAL
-    differences = paired.read_differences(folder / real.DIFFERENCES)
+    differences = read_table(folder / real.DIFFERENCES)
     cell = differences[(differences["machine"] == "all") & (differences["domain"] == "all")]
     for test in ("AE ensemble minus AE, all machine types", "BC ensemble minus BC, all machine types"):
         one, other = test.removesuffix(", all machine types").split(" minus ")
@@ -703,7 +704,7 @@ def test_effects_without_labels_are_the_stored_differences_of_fixed_rows():
 
 
 def test_verdicts_on_real_systems_follow_from_what_is_shown():
-    frame = systems.read(stored_results.SYSTEMS, "claims")
+    frame = stored_results.read(stored_results.SYSTEMS / "claims.csv")
     for item in frame.to_dict("records"):
         if not item["counted"]:
             assert item["verdict"] == decide(item), item
@@ -1094,14 +1095,14 @@ def test_every_number_of_the_page_on_real_systems_is_stored(tmp_path):
 
 def test_the_stored_tables_of_real_systems_agree_with_each_other():
     """Gains are differences of the values shown; every system has its origin."""
-    figures, effects = (systems.read(stored_results.SYSTEMS, name) for name in ("figures", "effects"))
+    figures, effects = (stored_results.read(stored_results.SYSTEMS / f"{name}.csv") for name in ("figures", "effects"))
     whole = figures[(figures["machine"] == "all") & (figures["domain"] == "all") & (figures["family"] == "all")]
     value = whole.set_index(["year", "selection", "method"])["value"]
     checked = effects[effects["than"] == "best single"]
     for item in checked.itertuples():
         apart = value[item.year, item.selection, item.method] - value[item.year, item.than_selection, item.than]
         assert item.effect == pytest.approx(apart, abs=2e-6), item
-    about = systems.read(stored_results.SYSTEMS, "systems")
+    about = stored_results.read(stored_results.SYSTEMS / "systems.csv")
     assert about.groupby("year").size().to_dict() == {2021: 6, 2022: 30} and (about["origin"].str.count("/") >= 1).all()
 
 

@@ -16,7 +16,7 @@ from asdlib.errors import ScoreError
 from asdlib.evaluation.decision import decide, thresholds
 from asdlib.metrics import UNIT
 from asdlib.params.validation import validate
-from asdlib.tables import write_table
+from asdlib.tables import read_table, write_table
 
 
 def export(
@@ -97,7 +97,7 @@ def recognise_year(run: Path, frame: pd.DataFrame) -> int:
         possible = possible & years.candidates(grammar, machine, section) or possible if grammar else possible
         sections.add(section)
     for path in sorted(run.glob("data/*/clips.csv")):
-        clips = pd.read_csv(path, dtype=str, keep_default_na=False)
+        clips = read_table(path, as_text=True)
         folders = clips.loc[clips["split"] == "test", "path"].str.split("/").str[-2]
         possible = possible & {2021} or possible if folders.str.endswith("_test").any() else possible
         possible = possible - {2021} or possible if folders.eq("test").any() else possible

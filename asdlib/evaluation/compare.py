@@ -13,6 +13,7 @@ from asdlib.errors import ScoreError
 from asdlib.evaluation.table1 import KEYS
 from asdlib.params.validation import flatten
 from asdlib.paths import RECORD
+from asdlib.tables import read_table
 
 TABLES = {"table1.csv": KEYS, "claims.csv": ["test"], "claims_extensions.csv": ["test"]}
 """compared tables, and the columns that identify their rows"""
@@ -106,7 +107,7 @@ def _find_tables(path: Path) -> dict[str, Path]:
 def _read_cells(path: Path, keys: list[str]) -> pd.Series:
     """Read a table as one text per cell, indexed by a description of the cell."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = read_table(path, as_text=True)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ScoreError(f"{path}: not a table ({' '.join(str(error).split())}); expected CSV") from None
     missing = [key for key in keys if key not in table]

@@ -8,6 +8,7 @@ import pandas as pd
 from asdlib.ensemble.blocks import AE, BC, MIX, MIX_PLUS
 from asdlib.evaluation.decision import measure_rates
 from asdlib.evaluation.rows import SYSTEMS, key
+from asdlib.tables import read_table
 
 ROWS = (*SYSTEMS, AE, BC, MIX, MIX_PLUS)
 """rows whose decisions are evaluated: those that need no label"""
@@ -54,6 +55,6 @@ def counts(table: pd.DataFrame) -> dict[tuple[str, str], tuple[int, int]]:
 
 def read(path: Path) -> pd.DataFrame:
     """Read a table that :func:`false_alarms` returned and a run stored."""
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = read_table(path, as_text=True)
     texts = ("row", "selection", "machine", "section", "domain", "inside")
     return frame.assign(**{name: pd.to_numeric(frame[name]) for name in frame if name not in texts})

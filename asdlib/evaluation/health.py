@@ -12,6 +12,7 @@ from asdlib.metrics import UNIT
 from asdlib.origin import BRANCHES
 from asdlib.paths import RECORD, SINGLES, Run
 from asdlib.records import read_records
+from asdlib.tables import read_table
 
 FLAT = 1e-3
 """standard deviation within a section and domain, over the root mean square of the system's scores of the machine type,
@@ -89,7 +90,7 @@ def health(settings, frame: pd.DataFrame, machines: list[str]) -> pd.DataFrame:
 
 def read(path: Path) -> pd.DataFrame:
     """Read a table that :func:`health` returned and a run stored."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    return read_table(path, as_text=True)
 
 
 def sentences(table: pd.DataFrame) -> list[str]:
