@@ -9,7 +9,7 @@ import pandas as pd
 from ablation_largest import widened
 from ablation_words import change_in_words
 from exercise_reasons import WHY
-from one_network import ABSENT, ROW
+from one_model_run import ABSENT, ROW
 from paired import paired, verdict
 from stored_results import ABLATIONS, read
 from tables import data as link

@@ -6,9 +6,9 @@ import ablation_tables
 import pandas as pd
 import real
 import real_figures
+import real_systems
 import schematics
 import stored_results
-import systems
 
 from asdlib.evaluation import false_alarms, paper
 from asdlib.paths import Run
@@ -27,7 +27,7 @@ def draw(settings, run: Run, table: pd.DataFrame, machines: list[str], where: Pa
     """
     real_figures.draw(stored_results.REAL, real.read(stored_results.REAL), where)
     ablation_tables.draw(stored_results.ABLATIONS, where)
-    systems.draw(stored_results.SYSTEMS, where)
+    real_systems.draw(stored_results.SYSTEMS, where)
     schematics.draw(settings, where)
     style.use()
     total = table[(table["machine"] == "all") & (table["domain"] == "all")]

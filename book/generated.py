@@ -9,15 +9,15 @@ import clips
 import costs
 import exercises
 import gpu_figures
-import integrated
-import one_network
+import one_model_run
+import one_model_stored
 import pandas as pd
 import plain_detectors
 import provenance
 import real
+import real_systems
 import shifts
 import stored_results
-import systems
 import table_one
 import tables
 import verdicts
@@ -38,9 +38,9 @@ def from_stored() -> dict[str, str]:
     """What is made of the larger stored results alone, by file name."""
     return {
         **real.pages(stored_results.REAL),
-        **systems.pages(stored_results.SYSTEMS),
+        **real_systems.pages(stored_results.SYSTEMS),
         **shifts.pages(stored_results.SHIFTS),
-        **integrated.pages(stored_results.SHIFTS),
+        **one_model_stored.pages(stored_results.SHIFTS),
         **ablation_tables.pages(stored_results.ABLATIONS),
     }
 
@@ -96,7 +96,7 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
     machine, section = first_section(run, machines)
     result |= clips.plots(run, machine, next(iter(settings.classifier_candidates)), section)
     result |= exercises.pages(run, settings, machine) | answers.pages(run, settings, machine)
-    result |= one_network.pages(run, settings, machines)
+    result |= one_model_run.pages(run, settings, machines)
     for machine in machines:
         mine = {item: notebook for item, notebook in notebooks.items() if item.machine == machine}
         result[f"machines/{machine}.md"] = machine_page(machine, mine)

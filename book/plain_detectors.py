@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from false_alarms import RATE, RULE, rates, rules
 from paired import verdict
 from stored_results import read
 from tables import BLANK, day, effect, percent, table, typeset
+from your_machine_alarms import RATE, RULE, rates, rules
 
 from asdlib.detector import cutting, level, survey
 from asdlib.evaluation.values import slug

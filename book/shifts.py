@@ -1,4 +1,4 @@
-"""The chapter on shifts, made of the tables in ``results/shifts`` (``benchmarks/shifts/store.py`` and ``kinds.py``)."""
+"""The chapter on shifts, of tables in ``results/shifts`` (``scorers.py`` and ``kinds.py`` in ``benchmarks/shifts``)."""
 
 import json
 from pathlib import Path

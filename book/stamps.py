@@ -1,9 +1,9 @@
 """The box below the title of every chapter: what its data are, and what made the numbers."""
 
 import real
+import real_systems
 import shifts
 import stored_results
-import systems
 
 from asdlib.errors import AsdError
 
@@ -24,8 +24,8 @@ def of_chapter(name: str, stamp: str, facts: str) -> tuple[str, ...]:
         return *real.stamp(stored_results.REAL), "real-settings"
     if name == "ablations":
         return *real.stamp(stored_results.ABLATIONS), "ablations-settings"
-    if name in systems.PAGES:
-        return *systems.stamp(stored_results.SYSTEMS), "real-systems-made"
+    if name in real_systems.PAGES:
+        return *real_systems.stamp(stored_results.SYSTEMS), "real-systems-made"
     if name in shifts.PAGES:
         return *shifts.stamp(stored_results.SHIFTS), "shifts-made"
     return stamp + ALSO * (name in MIXED), facts

@@ -5,12 +5,12 @@ from importlib import metadata
 
 import ablation_tables
 import gpu_figures
-import integrated
+import one_model_stored
 import plain_detectors
 import real
+import real_systems
 import shifts
 import stored_results
-import systems
 import verdicts
 from generated import there
 
@@ -39,12 +39,12 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
     return values(settings, json.loads(there(run.values).read_text(encoding="utf-8"))) | {
         "embedding_length": str(clip_outputs.load(first_candidate)[1].shape[1]),
         "toycar": real.values(stored_results.REAL),
-        "systems": systems.values(stored_results.SYSTEMS),
+        "systems": real_systems.values(stored_results.SYSTEMS),
         "verdicts": judged,
         "shifts": shifts.values(stored_results.SHIFTS),
         "ablation_seeds": ablation_tables.seeds(stored_results.read(stored_results.ABLATIONS / "ablations.csv")),
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
-        "ablated": integrated.values(stored_results.SHIFTS),
+        "ablated": one_model_stored.values(stored_results.SHIFTS),
         "steps": gpu_figures.paper_steps(),
         "project": {"python": python.removeprefix(">=") + " or newer", "rate": f"{rate:,}"},
         "detector": plain_detectors.values(stored_results.DETECTOR),

@@ -18,7 +18,7 @@ import pytest
 BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK)]
 
-import false_alarms  # noqa: E402
+import your_machine_alarms  # noqa: E402
 
 
 @pytest.mark.parametrize(("least", "last", "rate"), [(1, 1, 0.1), (3, 5, 0.1), (6, 10, 0.2)])
@@ -28,11 +28,11 @@ def test_the_rate_of_beginning_alarms_is_that_of_all_sequences(least, last, rate
     for sequence in itertools.product([0, 1], repeat=last + 1):
         if sum(sequence[:-1]) < least <= sum(sequence[1:]):
             total += np.prod([rate if anomaly else 1 - rate for anomaly in sequence])
-    assert false_alarms.beginnings(least, last, rate) == pytest.approx(total)
+    assert your_machine_alarms.beginnings(least, last, rate) == pytest.approx(total)
 
 
 def test_the_book_says_how_often_each_rule_raises_a_false_alarm():
-    rows = false_alarms.rules().splitlines()
+    rows = your_machine_alarms.rules().splitlines()
     single, three = (next(row for row in rows if row.startswith(f"| {rule} |")) for rule in ("1 of 1", "3 of 5"))
     assert single == "| 1 of 1 | 388.8 | 691.2 | 40 % | 60 % | 80 % | 0.2 h |"  # 4,320 a month times .09 and .16
     assert three.startswith("| 3 of 5 | 18.9 |") and three.endswith("| 0.5 h |")  # times .1 * .9 * 6 * .01 * .81
@@ -44,7 +44,7 @@ def hook(tmp_path):
     text = (BOOK / "your_machine.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"```sh\n(#!/bin/sh\n# /srv/alarm\.sh.*?)```", text, re.DOTALL)
     rule = re.search(r"least=(\d+) last=(\d+) journal=(\S+) ", script)
-    assert tuple(map(int, rule.groups()[:2])) == false_alarms.RULE
+    assert tuple(map(int, rule.groups()[:2])) == your_machine_alarms.RULE
     assert f"--journal {rule[3]}" in text, "the unit writes the journal that the hook reads"
     (tmp_path / "alarm.sh").write_text(script.replace(rule[3], str(tmp_path / "journal")))
     (tmp_path / "mail").write_text(f'#!/bin/sh\ncat > /dev/null\necho "$2 to $3" >> {tmp_path}/mails\n')
@@ -74,7 +74,7 @@ def tell(process, folder, verdicts):
 
 
 def test_the_alarm_hook_mails_once_when_enough_of_the_latest_recordings_are_anomalies(hook):
-    least, last = false_alarms.RULE
+    least, last = your_machine_alarms.RULE
     odd = "The pump sounds odd to maintenance"
     assert tell(*hook, ["normal"] * last + ["anomaly"] * (least - 1)) == []
     assert tell(*hook, ["normal"]) == []

@@ -23,7 +23,7 @@ import ablation_words  # noqa: E402
 import answers  # noqa: E402
 import missed  # noqa: E402
 import mix_answers  # noqa: E402
-import one_network  # noqa: E402
+import one_model_run  # noqa: E402
 import paired  # noqa: E402
 import schematics  # noqa: E402
 import walk_through  # noqa: E402
@@ -281,8 +281,8 @@ def test_answers_say_what_a_run_lacks(done):
     changed = params.merge(settings.resolved(), {"classifier": {"scorer": {"variants": ["w50_mean"]}}})
     short = params.Settings.model_validate(changed)
     assert "no Mahalanobis distance" in answers.classifier(run, short, "fan")
-    assert one_network.reached(pd.DataFrame(columns=["row", "machine", "domain", "selection", "value", "low", "high"]),
-                               pd.DataFrame()) == one_network.ABSENT  # fmt: skip
+    nothing = pd.DataFrame(columns=["row", "machine", "domain", "selection", "value", "low", "high"])
+    assert one_model_run.reached(nothing, pd.DataFrame()) == one_model_run.ABSENT
 
 
 def test_every_answer_is_in_a_chapter():
@@ -305,10 +305,10 @@ def test_differences_are_found_in_either_order(done):
 def test_what_the_one_network_reaches_is_judged_by_paired_intervals(done):
     _, run = done
     frame = read_table(run.table1)
-    text = one_network.reached(frame, read_table(run.differences))
+    text = one_model_run.reached(frame, read_table(run.differences))
     whole = frame[(frame["machine"] == "all") & (frame["domain"] == "all")].set_index(["row", "selection"])["value"]
     own = float(whole["Integrated", ""])
-    words = {words: float(whole[key]) for key, words in one_network.OTHERS.items()}
+    words = {words: float(whole[key]) for key, words in one_model_run.OTHERS.items()}
     shown = rows(text)[1:]
     assert [row[0] for row in shown] == list(words)
     for name, value, less in shown:
@@ -322,8 +322,8 @@ def test_what_the_one_network_reaches_is_judged_by_paired_intervals(done):
 
 def test_the_networks_of_the_ensemble_are_counted_with_their_parameters(done):
     settings, run = done
-    nothing = one_network.sizes(run, settings, ["fan"])
-    assert one_network.replaced(nothing) == one_network.ABSENT, "nothing was trained"
+    nothing = one_model_run.sizes(run, settings, ["fan"])
+    assert one_model_run.replaced(nothing) == one_model_run.ABSENT, "nothing was trained"
 
     def train(folder: Path, parameters: int, *files: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -335,7 +335,7 @@ def test_the_networks_of_the_ensemble_are_counted_with_their_parameters(done):
     train(run.system("autoencoder", "fan", "c0"), 100, "model.safetensors", "scorers.safetensors")
     for section in ("00", "01"):
         train(run.system("classifier", "fan", "c0", section), 1000, "source.safetensors", "target.safetensors")
-    text = one_network.replaced(one_network.sizes(run, settings, ["fan", "valve"]))
+    text = one_model_run.replaced(one_model_run.sizes(run, settings, ["fan", "valve"]))
     assert rows(text) == [["fan", "1", "100", "4", "4,000", "4,100", "50", "82.0"]], "c1 is the same network as c0"
     assert "The classifiers hold 98 % of the ensemble's parameters." in text
 

@@ -41,19 +41,19 @@ import executed  # noqa: E402
 import exercises  # noqa: E402
 import flow  # noqa: E402
 import gpu_figures  # noqa: E402
-import one_network  # noqa: E402
+import one_model_run  # noqa: E402
 import paired  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
 import real_answers  # noqa: E402
 import real_compared  # noqa: E402
+import real_systems  # noqa: E402
 import schematics  # noqa: E402
 import shifts  # noqa: E402
 import shown  # noqa: E402
 import store  # noqa: E402
 import stored_results  # noqa: E402
 import substitutions  # noqa: E402
-import systems  # noqa: E402
 import table_one  # noqa: E402
 import tables  # noqa: E402
 import verdicts  # noqa: E402
@@ -710,10 +710,10 @@ def test_verdicts_on_real_systems_follow_from_what_is_shown():
             assert item["verdict"] == decide(item), item
         elif "ahead by" in item["counted"]:
             assert (item["verdict"] == claims.HOLDS) == (int(re.search(r"\d+", item["counted"])[0]) >= 2)
-    text = systems.claims(stored_results.SYSTEMS, 2022)
+    text = real_systems.claims(stored_results.SYSTEMS, 2022)
     assert "+0.82 (+0.22 to +2.33) [−0.46 to +3.04]" in text, "both intervals of an effect that one of them leaves open"
-    assert "ahead by more than a point in 1 of 7" in text and systems.RULE in text
-    assert "(https://github.com/liuyoude/DCASE2022Task2-Record) `GMM" in systems.provenance(stored_results.SYSTEMS)
+    assert "ahead by more than a point in 1 of 7" in text and real_systems.RULE in text
+    assert "(https://github.com/liuyoude/DCASE2022Task2-Record) `GMM" in real_systems.provenance(stored_results.SYSTEMS)
 
 
 def test_false_alarms_and_flags_are_shown():
@@ -1081,13 +1081,13 @@ def test_stored_comparisons_are_those_of_the_stored_scores():
 
 # Other people's systems -----------------------------------------------------------------------------------------------
 def test_every_number_of_the_page_on_real_systems_is_stored(tmp_path):
-    values = systems.values(stored_results.SYSTEMS)
+    values = real_systems.values(stored_results.SYSTEMS)
     asked = re.findall(r"\{\{ systems\.(\w+) \}\}", CHAPTERS["real_systems"])
     assert asked and not [name for name in asked if name not in values]
-    pages = systems.pages(stored_results.SYSTEMS)
+    pages = real_systems.pages(stored_results.SYSTEMS)
     included = re.findall(r"\{include\} (generated/systems_\w+\.md)", CHAPTERS["real_systems"])
     assert sorted(included) == sorted(pages) and not any("nan" in text for text in pages.values())
-    systems.draw(stored_results.SYSTEMS, tmp_path)
+    real_systems.draw(stored_results.SYSTEMS, tmp_path)
     shown = re.findall(r"\{figure\} generated/(systems_\w+\.svg)", CHAPTERS["real_systems"])
     assert sorted(shown) == sorted(path.name for path in tmp_path.iterdir())
     assert sum(path.stat().st_size for path in stored_results.SYSTEMS.iterdir()) < 3e5
@@ -1156,6 +1156,13 @@ def test_boxes_of_the_figure_do_not_overlap_and_no_arrow_is_a_point(tmp_path, mo
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
+def test_modules_of_the_book_are_short_and_share_no_name_with_a_benchmark():
+    """Tests put the folders of both on the path of modules, where a name stands for one file."""
+    modules = {path.stem: path for path in BOOK.glob("*.py")}
+    assert not modules.keys() & {path.stem for path in (BOOK.parent / "benchmarks").rglob("*.py")}
+    assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in modules.values()) <= 250
+
+
 def test_the_parts_of_the_book_explain_themselves():
     for module in (
         ablation_tables,
@@ -1165,14 +1172,14 @@ def test_the_parts_of_the_book_explain_themselves():
         contents,
         exercises,
         flow,
-        one_network,
+        one_model_run,
         paired,
         provenance,
         real,
+        real_systems,
         schematics,
         shown,
         store,
-        systems,
         table_one,
         tables,
     ):

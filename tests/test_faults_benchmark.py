@@ -157,9 +157,9 @@ def test_the_book_shows_every_kind_of_fault_and_says_where_nothing_was_measured(
 
 def test_the_book_says_how_many_recordings_allow_which_rate():
     sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "book")]
-    import false_alarms
+    import your_machine_alarms
 
-    rows = false_alarms.rates().splitlines()
+    rows = your_machine_alarms.rates().splitlines()
     few, many = (next(row for row in rows if row.startswith(f"| {count} |")) for count in (40, 400))
     assert few.startswith("| 40 | 10 | 9.1 % (") and few.endswith("| 2.4 % |") and "| 92 (" in few
     assert "| 9.1 % | 9.8 % (" in few and "| 98 (" in few, "one of 11, and 4 of 41; 1,008 recordings a week"

@@ -1,4 +1,4 @@
-"""Store what the book's chapter on shifts shows: ``store.py TABLE [TABLE ...] --out book/results/shifts``.
+"""Store what the book's chapter on shifts shows: ``scorers.py TABLE [TABLE ...] --out book/results/shifts``.
 
 ``TABLE`` are ``scores.csv.gz`` of :mod:`compare`. ``figures.csv`` gets the harmonic mean of AUC and pAUC of each scorer
 (a candidate for the source and one for the target domain) per set and domain, its mean over sets, and the difference to

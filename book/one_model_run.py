@@ -1,4 +1,4 @@
-"""*Integrated* in a run: what it reaches next to what it stands in for, and the size of what it stands in for."""
+"""*Integrated* in the book's run: what it reaches, and the size of the ensemble that it stands in for."""
 
 import itertools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Show stored results of *Integrated*, which ``one_model*.py`` in ``benchmarks/shifts`` wrote."""
+"""*Integrated* in stored results, which ``one_model*.py`` in ``benchmarks/shifts`` wrote."""
 
 import json
 from pathlib import Path
