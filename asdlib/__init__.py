@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING
 from asdlib.errors import AsdError
 
 if TYPE_CHECKING:
-    from asdlib.detector import Detector, Verdict
+    from asdlib.detector.detector import Detector
+    from asdlib.detector.judge import Verdict
 
 __version__ = metadata.version("asdlib")
 __all__ = ["AsdError", "Detector", "Verdict"]
 
 
 def __getattr__(name: str):
-    """Import the detector on first use, because it imports PyTorch, which most commands do not need."""
-    if name in ("Detector", "Verdict"):
-        from asdlib import detector
+    """Import a class on first use: scikit-learn takes a second to import, and most commands do not need it."""
+    if name == "Detector":
+        from asdlib.detector.detector import Detector
 
-        return getattr(detector, name)
+        return Detector
+    if name == "Verdict":
+        from asdlib.detector.judge import Verdict
+
+        return Verdict
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

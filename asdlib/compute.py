@@ -14,7 +14,7 @@ from asdlib.errors import ModelError
 
 @dataclass(frozen=True)
 class Compute:
-    """Device and precision to compute with, as resolved by :func:`compute`."""
+    """Device and precision to compute with, as resolved by :func:`resolve_compute`."""
 
     device: torch.device
     precision: str
@@ -59,7 +59,7 @@ class Compute:
         return ", ".join([*words, self.precision, *(["compiled"] if self.compile else [])])
 
 
-def compute(settings) -> Compute:
+def resolve_compute(settings) -> Compute:
     """Resolve ``device``, ``precision`` and ``threads`` of the settings, and make the process deterministic.
 
     Raises:

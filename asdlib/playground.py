@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from asdlib import origin, paths, scores, training
+from asdlib import origin, paths, scores
 from asdlib.autoencoder import scorer
 from asdlib.classifier import clip_outputs
 from asdlib.classifier.reference_statistics import ReferenceStatistics
+from asdlib.compute import resolve_compute
 from asdlib.data import wav
 from asdlib.data.audio import evenly_spaced
 from asdlib.data.held_out_split import HELD_OUT, LEARN
@@ -95,7 +96,7 @@ def load_judge(
     machine, section, domain = clip["machine"], clip["section"], clip["domain"]
     run, rate = paths.Run.of(settings), settings.data.sample_rate
     clips, net = scorer.open_trained(settings, machine, autoencoder)
-    networks, _ = clip_outputs.open_trained(settings, machine, section, classifier, training.compute(settings))
+    networks, _ = clip_outputs.open_trained(settings, machine, section, classifier, resolve_compute(settings))
     (key,) = scorer.mask_keys(clip.to_frame().T)
     models = {(classifier, section, stage): network for stage, network in networks.items()}
     backend = PyTorch(clips.sections, {autoencoder: net}, models, key)

@@ -16,12 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from asdlib import checkpoints
-from asdlib.compute import Compute, compute
+from asdlib.compute import Compute
 from asdlib.cuda_graphs import Graphs
 from asdlib.errors import ModelError
 from asdlib.seeds import derive
-
-__all__ = ["Compute", "Epochs", "Loss", "compute", "derive", "generator", "train"]
 
 
 def generator(seed: int, *keys: int | str) -> torch.Generator:

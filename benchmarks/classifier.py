@@ -8,8 +8,9 @@ import timm
 import torch
 from measure import compare, matrix_rate, operations, precision, step
 
-from asdlib import params, training
+from asdlib import params
 from asdlib.classifier.model import Classifier
+from asdlib.compute import resolve_compute
 
 BATCH, RATE = 64, 16_000
 
@@ -18,7 +19,7 @@ def run(folder: Path) -> list[dict]:
     """Compare at the paper's size; the limit is the rate of matrix products in the precision of training."""
     settings = params.Classifier(model={"backbone": "resnet34"}, ddcsad={"weight": 0.0}, origin="extension")
     features, frames = settings.features, settings.images.frames
-    compute = training.compute(params.Settings(profile="benchmark", title="Noise"))
+    compute = resolve_compute(params.Settings(profile="benchmark", title="Noise"))
     waveform = torch.randn(BATCH, (frames - 1) * features.hop_length, generator=torch.Generator().manual_seed(0)) / 10
     label = (torch.arange(BATCH) % 2).float()
     model = Classifier(settings, RATE)

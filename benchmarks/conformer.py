@@ -6,8 +6,9 @@ import torch
 from measure import compare, matrix_rate, operations, precision, step
 from torch import nn
 
-from asdlib import params, training
+from asdlib import params
 from asdlib.autoencoder.model import Autoencoder
+from asdlib.compute import resolve_compute
 
 MELS = 128
 
@@ -60,7 +61,7 @@ def of(profile: str) -> dict:
     """Compare at the size of one profile."""
     branch = params.load(profile).autoencoder
     size, clips, frames = branch.model, branch.training.batch_size, sum(branch.training.crop_frames) // 2
-    compute = training.compute(params.Settings(profile="benchmark", title="Random log-mel"))
+    compute = resolve_compute(params.Settings(profile="benchmark", title="Random log-mel"))
     batch, section = torch.randn(clips, frames, MELS), torch.zeros(clips, dtype=torch.int64)
     model = Autoencoder(size, MELS, 3)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)

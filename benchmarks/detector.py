@@ -13,7 +13,8 @@ import numpy as np
 import soundfile
 from measure import compare
 
-from asdlib.detector import Detector, onnx
+from asdlib import Detector
+from asdlib.detector import onnx
 
 CLIPS, SECONDS, RATE = 12, 10, 16_000
 TWO_STEPS = {

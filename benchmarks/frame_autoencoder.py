@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from asdlib import checkpoints, params, training
 from asdlib.baselines.frame_autoencoder import network
 from asdlib.baselines.windows import Windows
+from asdlib.compute import resolve_compute
 
 CLIPS, FRAMES, MELS, WIDTH, BATCH = 1000, 313, 128, 5, 512
 
@@ -23,7 +24,7 @@ class Clips:
 
 def run(folder: Path) -> list[dict]:
     """Compare an epoch; the limit is the rate of matrix products in the precision of training."""
-    compute = training.compute(params.Settings(profile="benchmark", title="Random log-mel"))
+    compute = resolve_compute(params.Settings(profile="benchmark", title="Random log-mel"))
     vectors = Windows(Clips, WIDTH)
     model = network(WIDTH * MELS)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)

@@ -35,7 +35,8 @@ try:
     import torch
     from gpu_table import Table
 
-    from asdlib import params, records, training
+    from asdlib import params, records
+    from asdlib.compute import resolve_compute
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing.name} cannot be imported; the top of {__file__} says how to bring along what is missing")
 
@@ -123,7 +124,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = benchmark_settings(folder, device, chosen.tiny)
-        compute = training.compute(settings)
+        compute = resolve_compute(settings)
         facts = {"device": compute.describe(), "torch": torch.__version__, "commit": records.commit()}
         table = Table(facts, out)
         parts = {

@@ -15,6 +15,7 @@ from asdlib import params, training
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.autoencoder.reconstruction_errors import TrainedAutoencoder
 from asdlib.classifier.model import Classifier, TrainedClassifier
+from asdlib.compute import Compute
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, log_mels
 
@@ -29,7 +30,7 @@ def steps_per_second(
     name: str,
     job: Job,
     plain: float,
-    compute: training.Compute,
+    compute: Compute,
     folder: Path,
     steps: int,
     limit: float,
@@ -53,7 +54,7 @@ def steps_per_second(
         table.attempt(f"{name}: memory", lambda: memory(table, name, job, compute, folder))
 
 
-def where(table: Table, name: str, job: Job, compute: training.Compute, folder: Path) -> None:
+def where(table: Table, name: str, job: Job, compute: Compute, folder: Path) -> None:
     """Add what the profiler saw per step without CUDA graphs: kernels, launches, copies, and time without work."""
     steps = 10
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
@@ -69,7 +70,7 @@ def where(table: Table, name: str, job: Job, compute: training.Compute, folder: 
     table.add(f"{name}: time without work while profiled", 1 - (kernels + copies) / 1e6 / took, "of 1")
 
 
-def memory(table: Table, name: str, job: Job, compute: training.Compute, folder: Path) -> None:
+def memory(table: Table, name: str, job: Job, compute: Compute, folder: Path) -> None:
     """Add the peak of memory, and by how much it grows in as many steps again."""
     held = []
     torch.cuda.reset_peak_memory_stats()
@@ -80,7 +81,7 @@ def memory(table: Table, name: str, job: Job, compute: training.Compute, folder:
     table.add(f"{name}: growth of the peak in 30 more steps", held[1] / held[0] - 1, "of 1", at_most=0.05)
 
 
-def largest_batch(table: Table, settings: params.Settings, clips: Waveforms, compute: training.Compute) -> None:
+def largest_batch(table: Table, settings: params.Settings, clips: Waveforms, compute: Compute) -> None:
     """Add the largest power of two of clips that fits into the device's memory in a training step."""
     for name in ("autoencoder", "classifier"):
         base, fits = getattr(settings, name), 0
@@ -106,7 +107,7 @@ def largest_batch(table: Table, settings: params.Settings, clips: Waveforms, com
         table.add(f"{name} base: largest batch that fits", fits, "clips", f"{LARGEST} is the largest tried")
 
 
-def inference(table: Table, settings: params.Settings, clips: Waveforms, compute: training.Compute) -> None:
+def inference(table: Table, settings: params.Settings, clips: Waveforms, compute: Compute) -> None:
     """Add log-mel spectrograms and scores in clips per second."""
     rows, rate = np.arange(len(clips)), settings.data.sample_rate
     branch, options = settings.candidate("autoencoder", "base"), settings.candidate("classifier", "base")
@@ -131,7 +132,7 @@ def inference(table: Table, settings: params.Settings, clips: Waveforms, compute
     table.add("classifier's embeddings", len(rows) / took, "clips/s", f"{options.images.windows} windows of each")
 
 
-def run(table: Table, settings: params.Settings, compute: training.Compute, folder: Path, tiny: bool) -> None:
+def run(table: Table, settings: params.Settings, compute: Compute, folder: Path, tiny: bool) -> None:
     """Add all rows of this part, the most important first."""
     device, rate = compute.device, settings.data.sample_rate
     steps = 8 if tiny else 120

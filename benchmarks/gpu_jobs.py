@@ -25,6 +25,7 @@ from asdlib.classifier.batches import Batches
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.positives_and_negatives import group_clips
 from asdlib.classifier.windows import samples_of
+from asdlib.compute import Compute
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, mel_filters
 from asdlib.units import FULL_SCALE
@@ -46,7 +47,7 @@ class Job:
     """whether batches differ in length"""
     learning_rate: float = 1e-4
 
-    def train(self, steps: int, compute: training.Compute, checkpoint: Path, seconds: float = 1e9) -> None:
+    def train(self, steps: int, compute: Compute, checkpoint: Path, seconds: float = 1e9) -> None:
         """Train quietly for ``steps`` steps, with a checkpoint every ``seconds``."""
         optimizer = torch.optim.Adam(self.module.parameters(), lr=self.learning_rate, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
@@ -65,7 +66,7 @@ class Job:
             )
         checkpoint.with_suffix(".done.pt").unlink()
 
-    def rate(self, steps: int, compute: training.Compute, folder: Path) -> float:
+    def rate(self, steps: int, compute: Compute, folder: Path) -> float:
         """Return the steps per second in the last half of ``steps`` steps.
 
         Batches repeat after a third of the steps, as their lengths do in a long training, so that what has to be done
@@ -105,7 +106,7 @@ def noise_clips(count: int, samples: int, rate: int, seed: int = 0) -> Waveforms
     return Waveforms(clips, np.concatenate(parts), f"noise, {rate} Hz")
 
 
-def autoencoder_job(settings: params.Settings, clips: Waveforms, compute: training.Compute) -> Job:
+def autoencoder_job(settings: params.Settings, clips: Waveforms, compute: Compute) -> Job:
     """Set up the training of the paper's base autoencoder."""
     branch = settings.candidate("autoencoder", "base")
     torch.manual_seed(1)
@@ -122,7 +123,7 @@ def autoencoder_job(settings: params.Settings, clips: Waveforms, compute: traini
     return Job(model, whole, lambda: model(middle, section), any_length=True)
 
 
-def classifier_job(settings: params.Settings, candidate: str, clips: Waveforms, compute: training.Compute) -> Job:
+def classifier_job(settings: params.Settings, candidate: str, clips: Waveforms, compute: Compute) -> Job:
     """Set up the source training of one of the paper's classifiers."""
     branch = settings.candidate("classifier", candidate)
     torch.manual_seed(1)

@@ -22,10 +22,11 @@ from gpu_table import operations_counted
 from gpu_whole import decode
 from measure import matrix_rate, precision
 
-from asdlib import atomic, metrics, origin, params, paths, records, training
+from asdlib import atomic, metrics, origin, params, paths, records
 from asdlib.autoencoder import scorer, train
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier_train
+from asdlib.compute import Compute, resolve_compute
 from asdlib.data import plan
 from asdlib.evaluation import bootstrap
 from asdlib.origin import BRANCHES
@@ -67,7 +68,7 @@ def profiles(data: Path, runs: Path, device: str, changes: dict, seed: int, step
     return result
 
 
-def announce(settings: params.Settings, compute: training.Compute, seeds: int) -> None:
+def announce(settings: params.Settings, compute: Compute, seeds: int) -> None:
     """Print how long the longer trainings take if they reach an assumed share of a matrix product's rate."""
     counted = operations_counted()["operations_a_step"]
     machines = plan.read(settings).machines
@@ -182,7 +183,7 @@ def _areas(unit: pd.DataFrame, p: float) -> np.ndarray:
 def run(data: Path, runs: Path, device: str, changes: dict, seeds: int, steps: int, out: Path | None) -> pd.DataFrame:
     """Train, score, and write the table, again with each branch that is done."""
     quick, longer = zip(*(profiles(data, runs, device, changes, seed, steps) for seed in range(seeds)), strict=True)
-    compute, parts, frames = training.compute(longer[0]), [], {}
+    compute, parts, frames = resolve_compute(longer[0]), [], {}
     for settings in longer + quick:
         decode(settings)
     announce(longer[0], compute, seeds)

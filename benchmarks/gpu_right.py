@@ -19,6 +19,7 @@ from asdlib.classifier.batches import Batches
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.positives_and_negatives import group_clips
 from asdlib.classifier.windows import samples_of
+from asdlib.compute import Compute
 from asdlib.features import LogMel
 
 CLIPS = 8
@@ -109,7 +110,7 @@ def outcome(case: Case, device: torch.device, dtype=torch.float32, precision="fl
     if backend:
         model.forward = torch.compile(model.forward, backend=backend)
     inputs = [part.to(device, dtype if part.is_floating_point() else None) for part in case.inputs]
-    with training.Compute(device, precision, 1).autocast():
+    with Compute(device, precision, 1).autocast():
         output, loss = case.run(model, *inputs)
     loss.backward()
     gradient = torch.cat([value.grad.flatten() for value in model.parameters() if value.grad is not None])
@@ -122,7 +123,7 @@ def apart(found: Tensor, reference: Tensor) -> float:
     return float((found - reference).norm() / reference.norm())
 
 
-def networks(table: Table, settings: params.Settings, compute: training.Compute, backend: str) -> None:
+def networks(table: Table, settings: params.Settings, compute: Compute, backend: str) -> None:
     """Compare each network in float32 with the CPU in float64, and bfloat16 and compiled with float32."""
 
     def compare(case: Case, kind: str, pair: tuple[dict, dict], cpu: tuple[dict, dict], other: str) -> None:
@@ -159,7 +160,7 @@ def networks(table: Table, settings: params.Settings, compute: training.Compute,
 
 
 def trainings(
-    table: Table, settings: params.Settings, compute: training.Compute, folder: Path, steps: int, seconds: float
+    table: Table, settings: params.Settings, compute: Compute, folder: Path, steps: int, seconds: float
 ) -> None:
     """Train twice, with an interruption, and without CUDA graphs: all must end with the same bits."""
     rate = settings.data.sample_rate
@@ -203,7 +204,7 @@ def trainings(
         table.attempt(f"{name}: no wait", lambda name=name, make=make: no_wait(table, name, make(), compute))
 
 
-def no_wait(table: Table, name: str, job: Job, compute: training.Compute) -> None:
+def no_wait(table: Table, name: str, job: Job, compute: Compute) -> None:
     """Let CUDA refuse everything that makes the CPU wait for the device in a training step."""
     if compute.device.type != "cuda":
         table.skip(f"{name}: steps that wait for the device", "needs CUDA")
@@ -228,7 +229,7 @@ def no_wait(table: Table, name: str, job: Job, compute: training.Compute) -> Non
     table.add(f"{name}: operations in a step that wait for the device", 0, "operations", at_most=0)
 
 
-def batches(table: Table, settings: params.Settings, compute: training.Compute) -> None:
+def batches(table: Table, settings: params.Settings, compute: Compute) -> None:
     """Compare what a batch is made of with that on the CPU."""
     branch, rate = settings.candidate("autoencoder", "base"), settings.data.sample_rate
     shape = 4, branch.training.crop_frames[1], branch.features.n_mels
@@ -264,7 +265,7 @@ def batches(table: Table, settings: params.Settings, compute: training.Compute) 
         )
 
 
-def run(table: Table, settings: params.Settings, compute: training.Compute, folder: Path, tiny: bool) -> None:
+def run(table: Table, settings: params.Settings, compute: Compute, folder: Path, tiny: bool) -> None:
     """Add all rows of this part."""
     table.attempt("batches", lambda: batches(table, settings, compute))
     trainings(table, settings, compute, folder, steps=6 if tiny else 20, seconds=2.0 if tiny else 10.0)

@@ -22,10 +22,11 @@ import yaml
 from gpu_table import Table, operations_counted
 from measure import seconds
 
-from asdlib import params, paths, training
+from asdlib import params, paths
 from asdlib.autoencoder import scorer, train
 from asdlib.classifier import clip_outputs
 from asdlib.classifier import train as classifier_train
+from asdlib.compute import Compute
 from asdlib.data import audio, catalogue, file_names, plan
 from asdlib.synthetic import dataset, faults
 
@@ -79,7 +80,7 @@ def two_lengths(settings: params.Settings, key: str, steps: int, fit: Callable) 
     return max(times[0] - steps * each, 0.0), each
 
 
-def run(table: Table, settings: params.Settings, compute: training.Compute, few: int) -> None:
+def run(table: Table, settings: params.Settings, compute: Compute, few: int) -> None:
     """Add all rows; classifiers are trained for ``few`` and for three times as many steps, autoencoders for more."""
     cost: dict[str, float] = {}
     run_folder = paths.Run.of(settings)

@@ -25,6 +25,7 @@ from asdlib import atomic, params, records, training
 from asdlib.baselines.mahalanobis import summary
 from asdlib.classifier.batches import Batches
 from asdlib.classifier.positives_and_negatives import group_clips
+from asdlib.compute import resolve_compute
 from asdlib.data import audio
 from asdlib.ensemble.choices import choose
 from asdlib.ensemble.combine import COMBINATIONS
@@ -53,7 +54,7 @@ def main() -> None:
                     seconds, peak = measure_in_process(do, folder, size)
                     rows.append((work, size, repeat, seconds, peak))
                     print(f"{work}, {size}: {seconds:.2f} s, {peak / 2**30:.2f} GiB", flush=True)
-    compute = training.compute(params.Settings(profile="benchmark", title="Benchmarks"))
+    compute = resolve_compute(params.Settings(profile="benchmark", title="Benchmarks"))
     table = pd.DataFrame(rows, columns=["work", "size", "repeat", "seconds", "peak_bytes"])
     table = table.assign(device=compute.describe(), commit=records.commit())
     path = Path(__file__).parents[1] / "book" / "results" / "growth.csv"

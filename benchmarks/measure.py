@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from asdlib import training
+from asdlib.compute import Compute
 
 
 def compare(
@@ -98,7 +98,7 @@ def step(loss: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer) -> 
     return do
 
 
-def precision(compute: training.Compute) -> torch.dtype:
+def precision(compute: Compute) -> torch.dtype:
     """Return the type in which the matrix products of a training are computed."""
     return getattr(torch, compute.precision)
 

@@ -20,8 +20,8 @@ import pandas as pd
 import soundfile
 from detector import TWO_STEPS
 
-from asdlib import atomic, records
-from asdlib.detector import Detector, estimate, onnx, runtime, train
+from asdlib import Detector, atomic, records
+from asdlib.detector import estimate, onnx, runtime, train
 
 CLIPS, SECONDS, RATE, MANY = 16, 10, 16_000, 20
 _COMMAND = """

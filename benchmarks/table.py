@@ -15,7 +15,8 @@ import pandas as pd
 import selection
 import torch
 
-from asdlib import atomic, params, records, training
+from asdlib import atomic, params, records
+from asdlib.compute import resolve_compute
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             rows += subject.run(Path(folder))
     results = Path(__file__).parents[1] / "book" / "results"
-    compute = training.compute(params.Settings(profile="benchmark", title="Benchmarks"))
+    compute = resolve_compute(params.Settings(profile="benchmark", title="Benchmarks"))
     origin = {"device": compute.describe(), "commit": records.commit(), "torch": torch.__version__}
     with atomic.writing(results / "benchmarks.csv") as temporary:
         pd.DataFrame(rows).assign(**origin).to_csv(temporary, index=False, float_format="%.5g", lineterminator="\n")

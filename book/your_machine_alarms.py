@@ -5,7 +5,8 @@ import pandas as pd
 from scipy.stats import binom
 from tables import table
 
-from asdlib.detector import Detector, calibration, cutting
+from asdlib import Detector
+from asdlib.detector import calibration, cutting
 
 RECORDINGS = (20, 40, 60, 80, 100, 200, 400)
 """numbers of recordings in the table of rates"""

@@ -12,6 +12,7 @@ from asdlib.__main__ import main
 from asdlib.atomic import write_json
 from asdlib.errors import ScoreError
 from asdlib.evaluation import ablations
+from asdlib.origin import BRANCHES
 from asdlib.paths import Run
 
 CANDIDATES = {"c0": {}, "c1": {"model": {"latent": 8}}}
@@ -60,7 +61,7 @@ def test_differences_are_means_over_seeds(runs, capsys):
 def test_every_candidate_is_compared_with_the_first():
     settings = params.load("ablations")
     pairs = list(ablations.comparisons(settings))
-    for branch in ablations.BRANCHES:
+    for branch in BRANCHES:
         base, *others = getattr(settings, f"{branch}_candidates")
         assert {pair[1] for pair in pairs if pair[0] == branch} == {base, *others}
         assert sum(f"{pair[1]}/{pair[2]}" == pair[3] for pair in pairs if pair[0] == branch) == 1, "the reference"

@@ -33,6 +33,7 @@ from asdlib.autoencoder.train import noam  # noqa: E402
 from asdlib.errors import AsdError  # noqa: E402
 from asdlib.evaluation import ablations, table1  # noqa: E402
 from asdlib.evaluation.followed import choose  # noqa: E402
+from asdlib.origin import BRANCHES  # noqa: E402
 from asdlib.paths import Run  # noqa: E402
 from asdlib.plots import ablations as plots  # noqa: E402
 from asdlib.tables import read_table  # noqa: E402
@@ -408,7 +409,7 @@ def test_every_change_and_score_of_the_ablations_has_words():
     stored = pd.read_csv(BOOK / "results" / "ablations" / "ablations.csv").fillna({"change": ""})
     settings = params.load("ablations")
     changes = dict(stored.loc[stored["change"] != "", ["candidate", "change"]].itertuples(index=False, name=None))
-    for branch in ablations.BRANCHES:
+    for branch in BRANCHES:
         base, *others = getattr(settings, f"{branch}_candidates")
         changes |= {name: ablations.change(settings, branch, name) for name in others}
         variants = {*settings.candidate(branch, base).scorer.variants, *stored["variant"]}

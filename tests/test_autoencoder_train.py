@@ -20,6 +20,7 @@ from asdlib.autoencoder.model import Autoencoder
 from asdlib.data.machine_clips import open_machine
 from asdlib.errors import DataError
 from asdlib.features import LogMel
+from asdlib.seeds import derive
 
 pytestmark = pytest.mark.slow
 
@@ -262,9 +263,9 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(folder):
     for name, layer in layers.items():  # what reaches the layer is (frames that are no padding, channels)
         layer.register_forward_pre_hook(lambda _, arguments, name=name: seen[name].append(arguments[0].double()))
     net.train()
-    seed = training.derive(run.seed, "autoencoder", "fan", branch.seed)
+    seed = derive(run.seed, "autoencoder", "fan", branch.seed)
     for index in range(30):
-        torch.manual_seed(training.derive(seed, "batch norm dropout", index))
+        torch.manual_seed(derive(seed, "batch norm dropout", index))
         with torch.no_grad():
             train.loss(net, batches, branch)(0, training.generator(seed, "batch norm", index))
     for name, parts in seen.items():

@@ -31,6 +31,7 @@ from asdlib.errors import DataError, ModelError
 from asdlib.features import LogMel, log_mels
 from asdlib.plots import baselines as figures
 from asdlib.prepare import prepare_clips
+from asdlib.seeds import derive
 from asdlib.shift import shifted_clips
 
 pytestmark = pytest.mark.slow
@@ -276,7 +277,7 @@ def test_the_batch_norm_of_mobilenet_is_that_of_its_weights(home, settings, tabl
     tensors = load_file(folder(settings, "mobilenet") / "model.safetensors")
     _, spectra = learnt(home, settings)
     windows = np.concatenate([sliding_window_view(part, 16, axis=0).transpose(0, 2, 1) for part in spectra])
-    seed = training.derive(settings.seed, "mobilenet", "fan")
+    seed = derive(settings.seed, "mobilenet", "fan")
     means, variances = [], []
     for index in range(30):
         chosen = torch.randint(len(windows), (64,), generator=training.generator(seed, "batch norm", index))

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from asdlib.detector.calibration import ENSEMBLE, Calibration, combine_branches, combine_together
-from asdlib.ensemble import normalise
+from asdlib.ensemble.normalisation import normalise
 
 SCORES = arrays(np.float64, st.integers(2, 60), elements=st.floats(-10, 10), unique=True)
 

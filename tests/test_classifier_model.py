@@ -11,10 +11,11 @@ from classifier_clips import RATE
 from safetensors.torch import save_file
 
 from asdlib import params, training
-from asdlib.classifier.model import Classifier, TrainedClassifier, backbone
+from asdlib.classifier.feature_extraction import backbone
+from asdlib.classifier.model import Classifier, TrainedClassifier
+from asdlib.compute import Compute
 from asdlib.errors import ModelError
 from asdlib.features import LogMel
-from asdlib.training import Compute
 
 SAMPLES = 31 * 128
 

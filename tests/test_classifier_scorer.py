@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import ledoit_wolf
 
-from asdlib import params, paths, scores, training
+from asdlib import params, paths, scores
 from asdlib.classifier import (
+    FILES,
+    STAGES,
     clip_outputs,
     inspection,
     pca_and_tsne,
@@ -24,6 +26,7 @@ from asdlib.classifier import (
     windows,
 )
 from asdlib.classifier.model import TrainedClassifier
+from asdlib.compute import resolve_compute
 from asdlib.data.audio import Waveforms
 from asdlib.errors import ArtefactError, ModelError
 
@@ -126,7 +129,7 @@ def test_the_table_holds_clips_outliers_and_centroids_of_both_stages(scored):
     table = scored[2]
     assert set(table["kind"]) == {"section", "outlier", "centroid"}
     assert set(table.loc[table["model"] == "01", "stage"]) == {"source training"}  # it has no target clips
-    assert set(table.loc[table["model"] == "00", "stage"]) == set(train.STAGES)
+    assert set(table.loc[table["model"] == "00", "stage"]) == set(STAGES)
     centroids = table[table["kind"] == "centroid"]
     own = np.where(centroids["label"] == "normal", centroids["distance_normal"], centroids["distance_outlier"])
     np.testing.assert_allclose(own, 0, atol=1e-12)
@@ -143,7 +146,7 @@ def test_outputs_are_means_over_windows_of_the_model(scored):
     settings, _, table, embedding = scored
     branch, run = settings.candidate("classifier", "base"), paths.Run.of(settings)
     path = run.system("classifier", "fan", "base", "00") / "source.safetensors"
-    network = TrainedClassifier.load(path, branch, settings.data.sample_rate, training.compute(settings)).network
+    network = TrainedClassifier.load(path, branch, settings.data.sample_rate, resolve_compute(settings)).network
     own = Waveforms.open(run.data("fan"))
     row = int(np.flatnonzero((own.clips["section"] == "00") & (own.clips["samples"] > 5000))[0])
     clip, length = own.read(row) / 32768, 31 * 128
@@ -167,7 +170,7 @@ def test_outputs_are_means_over_windows_of_the_model(scored):
 
 def test_the_score_of_a_clip_needs_that_clip_only(scored):
     settings = scored[0]
-    branch, run, compute = settings.candidate("classifier", "base"), paths.Run.of(settings), training.compute(settings)
+    branch, run, compute = settings.candidate("classifier", "base"), paths.Run.of(settings), resolve_compute(settings)
     path = run.system("classifier", "fan", "base", "00") / "target.safetensors"
     trained = TrainedClassifier.load(path, branch, settings.data.sample_rate, compute)
     waveforms = Waveforms.open(run.data("fan"))
@@ -192,11 +195,11 @@ def test_centroids_of_the_loss(scored):
     settings, run = scored[0], paths.Run.of(scored[0])
     own = params.merge(settings.classifier.model_dump(mode="json"), {"scorer": {"centroids": "training"}})
     settings = settings.model_copy(update={"classifier": params.Classifier.model_validate(own)})
-    table, embedding = clip_outputs.table(settings, "fan", "00", "base", training.compute(settings))
-    for stage, file in train.FILES.items():
+    table, embedding = clip_outputs.table(settings, "fan", "00", "base", resolve_compute(settings))
+    for stage, file in FILES.items():
         part = table[(table["stage"] == stage) & (table["kind"] == "centroid")]
         path = run.system("classifier", "fan", "base", "00") / file
-        compute = training.compute(settings)
+        compute = resolve_compute(settings)
         expected = TrainedClassifier.load(path, settings.classifier, settings.data.sample_rate, compute).centroids
         np.testing.assert_array_equal(embedding[part.index], expected)
 

@@ -15,7 +15,9 @@ from asdlib import batch_norm, checkpoints, params, paths, training
 from asdlib.classifier import train
 from asdlib.classifier.batches import Batches
 from asdlib.classifier.model import Classifier, TrainedClassifier
+from asdlib.compute import resolve_compute
 from asdlib.errors import ModelError, ParamsError
+from asdlib.seeds import derive
 
 pytestmark = pytest.mark.slow
 
@@ -125,7 +127,7 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(trained, stage,
     settings = trained[0]
     branch, place = settings.candidate("classifier", "base"), folder(settings)
     file = place / f"{stage}.safetensors"
-    stored, net = load_file(file), TrainedClassifier.load(file, branch, 16_000, training.compute(settings)).network
+    stored, net = load_file(file), TrainedClassifier.load(file, branch, 16_000, resolve_compute(settings)).network
     batches, seen = Batches.open(settings, "base", "fan", "00"), {}
 
     def keep(name):
@@ -140,7 +142,7 @@ def test_batch_norm_statistics_are_those_of_the_training_batches(trained, stage,
     for name, layer in layers.items():
         layer.register_forward_pre_hook(keep(name))
     names = {"source": "source training", "target": "fine-tuning"}
-    seed = training.derive(training.derive(settings.seed, "classifier", "fan", "00", branch.seed), names[stage])
+    seed = derive(derive(settings.seed, "classifier", "fan", "00", branch.seed), names[stage])
     net.train()
     with torch.no_grad():
         for index in range(REFRESHED):
@@ -256,7 +258,7 @@ def test_fine_tuning_does_not_resume_after_a_source_training_of_other_code(train
 
 def test_the_balanced_weight_makes_ddcsad_as_large_as_the_cross_entropy(trained):
     """Compare with the formulas, on the network's outputs for one epoch of batches before the first step."""
-    settings, compute = trained[0], training.compute(trained[0])
+    settings, compute = trained[0], resolve_compute(trained[0])
     branch = settings.candidate("classifier", "base")
     assert branch.ddcsad.weight == "balanced"
     batches = Batches.open(settings, "base", "fan", "00")
@@ -267,7 +269,7 @@ def test_the_balanced_weight_makes_ddcsad_as_large_as_the_cross_entropy(trained)
     outputs = []
     for index in range(batches.epoch_steps):
         batch = batches.source(training.generator(7, "centroids", index))
-        torch.manual_seed(training.derive(7, "centroids dropout", index))
+        torch.manual_seed(derive(7, "centroids dropout", index))
         with torch.no_grad():
             embedding, logit = plain(batch.waveform)
         outputs.append((embedding.double().numpy(), logit.double().numpy(), batch.label.double().numpy()))

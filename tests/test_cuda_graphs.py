@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from asdlib import cuda_graphs, training
+from asdlib.compute import Compute
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -118,9 +119,9 @@ def trained(tmp_path, compute, steps=30):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_graphs_change_no_bit(tmp_path, monkeypatch, precision):
-    compute = training.Compute(DEVICE, precision, 1, eager=True)
+    compute = Compute(DEVICE, precision, 1, eager=True)
     history, network = trained(tmp_path, compute)
-    monkeypatch.setattr(training.Compute, "graphs", property(lambda compute: not compute.eager))
+    monkeypatch.setattr(Compute, "graphs", property(lambda compute: not compute.eager))
     captures, capture_one = [], cuda_graphs.Graphs._capture
     monkeypatch.setattr(
         cuda_graphs.Graphs,
@@ -136,7 +137,7 @@ def test_graphs_change_no_bit(tmp_path, monkeypatch, precision):
 
 
 def test_inputs_share_memory():
-    graphs = cuda_graphs.Graphs(nn.Linear(1, 1).to(DEVICE), dict, training.Compute(DEVICE, "float32", 1))
+    graphs = cuda_graphs.Graphs(nn.Linear(1, 1).to(DEVICE), dict, Compute(DEVICE, "float32", 1))
     first, second, third = (graphs._input(0, torch.empty(*shape, device=DEVICE)) for shape in ((3, 4), (2, 5), (4, 4)))
     assert first.data_ptr() == second.data_ptr() != third.data_ptr() and second.shape == (2, 5)
     assert graphs._input(1, torch.empty(2, device=DEVICE)).data_ptr() != third.data_ptr()

@@ -24,8 +24,9 @@ from detector_recordings import RATE, hum, normal, profile, write
 from opened_files import opened_files
 
 import asdlib
-from asdlib.__main__ import main, parser
+from asdlib.__main__ import main
 from asdlib.commands import detector as commands
+from asdlib.commands.parser import parser
 from asdlib.data.recording import Recording
 from asdlib.detector import estimate, output, page, report, train, watch
 from asdlib.detector.judge import Judge

@@ -13,10 +13,11 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from asdlib import ensemble, metrics, scores
-from asdlib.ensemble import Pool, combine, normalise, rank
-from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, EXTENSIONS, MAX, MIX, PAPER
+from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, EXTENSIONS, MAX, MIX, PAPER, ROWS
 from asdlib.ensemble.choices import apply, choose, defaults, split_halves
-from asdlib.ensemble.combine import COMBINATIONS, combine_best
+from asdlib.ensemble.combine import COMBINATIONS, combine, combine_best, rank
+from asdlib.ensemble.normalisation import normalise
+from asdlib.ensemble.systems import Pool
 from asdlib.errors import ScoreError
 from asdlib.paths import Run
 
@@ -242,7 +243,7 @@ def test_candidates_that_a_profile_lacks_have_no_row(tmp_path):
     run_settings = synthetic_scores.settings(tmp_path, ["fan"], classifier=only)
     synthetic_scores.write_run(run_settings)
     found = set(ensemble.run(run_settings, "fan")["system"].str.split("/").str[2])
-    assert found == set(ensemble.ROWS)  # no extension at all
+    assert found == set(ROWS)  # no extension at all
     every = {"autoencoder_candidates": {"c0": {"origin": "extension"}}}
     run_settings = synthetic_scores.settings(tmp_path, ["valve"], candidates=1, **every)
     synthetic_scores.write_run(run_settings)
@@ -337,8 +338,8 @@ def test_run_writes_a_score_table_choices_and_its_record(tmp_path):
     folder = Run.of(run_settings).system("ensemble", "fan")
     pd.testing.assert_frame_equal(scores.read(folder / "scores.csv"), table, check_dtype=False)
     rows = table.groupby("selection")["system"].unique().map(lambda names: [name.split("/", 2)[2] for name in names])
-    assert rows["development"] == rows["cross-fitted"] == list(ensemble.ROWS)
-    assert rows["fixed"] == [row for row in ensemble.ROWS if row != MAX]  # needs labels: undefined
+    assert rows["development"] == rows["cross-fitted"] == list(ROWS)
+    assert rows["fixed"] == [row for row in ROWS if row != MAX]  # needs labels: undefined
     folds = table[(table["selection"] == "cross-fitted") & (table["system"] == f"ensemble/cross-fitted/{AE}")]
     assert folds["clip"].is_unique  # each clip is reported by the choice of the other half only
     assert len(folds) == 4 * 60 and set(folds["fold"]) == {"first", "second"}

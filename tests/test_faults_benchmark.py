@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from asdlib.detector import Detector
+from asdlib import Detector
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks" / "faults")]
 

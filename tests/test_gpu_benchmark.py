@@ -12,6 +12,8 @@ import pytest
 import torch
 from autoencoder_run import make
 
+from asdlib.compute import Compute
+
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 sys.path[:0] = [str(BENCHMARKS)]
 
@@ -125,7 +127,7 @@ def test_other_bits_after_a_resumed_training_are_seen(monkeypatch, tmp_path):
 
     monkeypatch.setattr(gpu_right, "autoencoder_job", jobs)
     settings = gpu_right.params.load("smoke").model_copy(update={"classifier_candidates": {}})
-    table, compute = Table({"device": "", "torch": "", "commit": ""}), gpu_right.training.Compute(gpu_right.CPU, "", 1)
+    table, compute = Table({"device": "", "torch": "", "commit": ""}), Compute(gpu_right.CPU, "", 1)
     table.begin("right", 60)
     gpu_right.trainings(table, settings, compute, tmp_path, steps=4, seconds=0.01)
     assert list(table.frame["verdict"]) == ["met", "missed", "not run: needs CUDA"]

@@ -28,6 +28,7 @@ from asdlib.classifier.batches import Batches
 from asdlib.classifier.device_windows import Windows
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.positives_and_negatives import group_clips
+from asdlib.compute import Compute, resolve_compute
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +51,7 @@ def test_windows_are_the_same_wherever_the_samples_are(lengths, length, data):
 def test_batches_of_any_length_are_computed_without_cudnn_on_a_gpu_only():
     """cuDNN would compile a depthwise convolution for each new length."""
     for device, inside in (("cuda", False), ("cpu", True)):
-        with pytest.raises(KeyError), training.Compute(torch.device(device), "float32", 1).any_length():
+        with pytest.raises(KeyError), Compute(torch.device(device), "float32", 1).any_length():
             assert torch.backends.cudnn.enabled == inside
             raise KeyError
         assert torch.backends.cudnn.enabled
@@ -98,7 +99,7 @@ def steps(monkeypatch, tmp_path, module, loss) -> list[int]:
     monkeypatch.setattr(training, "_check_weights", lambda module, step: None)
     optimizer = torch.optim.Adam(module.parameters(), foreach=True)
     constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-    compute = training.Compute(META, "float32", 1)
+    compute = Compute(META, "float32", 1)
     with NoBlockingCopies():
         history, _ = training.train(
             module,
@@ -242,7 +243,7 @@ def test_a_gpu_computes_in_full_precision_and_the_same_bits_again(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     cuda.matmul.allow_tf32 = cudnn.allow_tf32 = True
     try:
-        compute = training.compute(params.Settings(profile="gpu", title="none", device="cuda"))
+        compute = resolve_compute(params.Settings(profile="gpu", title="none", device="cuda"))
         assert (compute.device.type, compute.precision) == ("cuda", "bfloat16")
         # With warn_only, attention's backward pass would be another at each run.
         assert (

@@ -14,6 +14,7 @@ import torch
 
 from asdlib import params, paths, training
 from asdlib.autoencoder import masked_copies
+from asdlib.compute import resolve_compute
 from asdlib.data.machine_clips import open_machine
 from asdlib.errors import ModelError
 from asdlib.features import LogMel, interior
@@ -119,7 +120,7 @@ def test_padding_changes_nothing_and_the_embedding_does_not_depend_on_the_sectio
 
 
 def test_a_batch_is_normal_clips_then_outliers_mixed_with_them(settings):
-    stage = Stage(settings, paths.INTEGRATED, "fan", compute=training.compute(settings))
+    stage = Stage(settings, paths.INTEGRATED, "fan", compute=resolve_compute(settings))
     log_mel = LogMel(settings.integrated.features, settings.data.sample_rate)
     outliers, heard = train.other_machines(settings, "fan", log_mel)
     assert set(heard) == {"pump"} and len(outliers.lengths) == 5
@@ -148,7 +149,7 @@ def test_scores_are_the_mean_of_both_heads_and_held_out_clips_are_standard(setti
 
 
 def test_a_clip_scored_alone_gets_the_same(settings, table):
-    stage = Stage(settings, paths.INTEGRATED, "fan", compute=training.compute(settings))
+    stage = Stage(settings, paths.INTEGRATED, "fan", compute=resolve_compute(settings))
     learner = train.fit(stage)[0]
     clips, seed = open_machine(settings, "fan"), train.seed_of(settings, "fan")
     log_mel = LogMel(settings.integrated.features, settings.data.sample_rate)
@@ -177,7 +178,7 @@ def test_onnx_files_agree_with_the_network(settings, table):
     clips, samples = open_machine(settings, "fan"), 4000
     files = onnx.export(paths.Run.of(settings).system(paths.INTEGRATED, "fan"), samples)
     assert [file.name for file in files] == [f"section_{name}.onnx" for name in clips.sections]
-    learner = train.fit(Stage(settings, paths.INTEGRATED, "fan", compute=training.compute(settings)))[0]
+    learner = train.fit(Stage(settings, paths.INTEGRATED, "fan", compute=resolve_compute(settings)))[0]
     waveform = torch.from_numpy(np.float32(clips.waveforms.read(clips.rows[0])[:samples] / FULL_SCALE))
     session = open_session(files[1].read_bytes(), 1)
     found = dict(zip(onnx.OUTPUTS, session.run(None, {"waveform": waveform.numpy()}), strict=True))

@@ -9,13 +9,12 @@ import pandas as pd
 import pytest
 import soundfile
 
-from asdlib import explorer, origin, params, playground, scores
+from asdlib import Verdict, explorer, origin, params, playground, scores
 from asdlib.autoencoder import inspection
 from asdlib.classifier import clip_outputs, window_outputs
 from asdlib.classifier import inspection as classifier_inspection
-from asdlib.detector import Verdict
 from asdlib.detector.calibration import ENSEMBLE, combine_together
-from asdlib.ensemble import normalise
+from asdlib.ensemble.normalisation import normalise
 from asdlib.errors import AsdError
 from asdlib.execution import notebooks
 from asdlib.paths import HOME, Run

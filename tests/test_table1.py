@@ -13,6 +13,8 @@ from scipy import stats
 
 from asdlib import ensemble, metrics, scores
 from asdlib.atomic import write_json
+from asdlib.ensemble.blocks import EXTENSION_ROWS
+from asdlib.ensemble.blocks import ROWS as CHOOSING_ROWS
 from asdlib.ensemble.choices import choose, split_halves
 from asdlib.ensemble.n_best import Visible
 from asdlib.ensemble.selection import select
@@ -63,10 +65,10 @@ def test_tidy_and_complete(done):
         "paper_printed",
     ]
     assert not table.duplicated(["row", "machine", "domain", "selection"]).any()
-    assert list(dict.fromkeys(table["row"])) == list(table1.ROWS)
+    assert list(dict.fromkeys(table["row"])) == list(ROWS)
     here = table[table["machine"].isin(["fan", "valve", "all"])]
     undefined = (here["row"] == "AE+BC ensemble (max)") & (here["selection"] == "fixed")
-    not_run = here["row"].isin(ensemble.EXTENSION_ROWS)  # no candidate or variant of this run is an extension
+    not_run = here["row"].isin(EXTENSION_ROWS)  # no candidate or variant of this run is an extension
     assert here["value"].isna().equals(undefined | not_run)
     assert table[~table["machine"].isin(["fan", "valve", "all"])]["value"].isna().all()  # not run
     bounds = table.dropna(subset=["value"])
@@ -86,7 +88,7 @@ def test_figures_follow_from_the_scores(done):
     frame = scores.read([out.scores("ensemble", machine) for machine in ("fan", "valve")])
     official = metrics.cells(metrics.sections(frame), ["system"]).set_index("system")["value"]
     for selection in ensemble.SELECTIONS:
-        for row in ensemble.ROWS:
+        for row in CHOOSING_ROWS:
             if (row, selection) != ("AE+BC ensemble (max)", "fixed"):
                 expected = official[f"ensemble/{selection}/{row}"]
                 assert figure(table, row, "all", "all", selection) == pytest.approx(expected, rel=1e-9)
@@ -143,7 +145,7 @@ def test_differences_are_paired(done):
     apart = np.hypot(widths["AE+BC ensemble (mix)"], widths["AE ensemble"])
     assert mix["high"] - mix["low"] < 0.9 * apart
     optimism = table1.optimism(differences).set_index(["row", "machine", "domain"])
-    assert set(optimism.index.get_level_values("row")) == set(ensemble.ROWS)
+    assert set(optimism.index.get_level_values("row")) == set(CHOOSING_ROWS)
     frame = scores.read([out.scores("ensemble", machine) for machine in ("fan", "valve")])
     mine = frame[frame["system"].isin(["ensemble/development/AE", "ensemble/cross-fitted/AE"])].copy()
     half = mine[mine["fold"] != ""].set_index(["machine", "section", "domain", "clip"])["fold"]

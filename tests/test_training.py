@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from asdlib import batch_norm, checkpoints, compute, params, training
+from asdlib.compute import Compute, resolve_compute
 from asdlib.errors import ModelError
-from asdlib.training import Compute
+from asdlib.seeds import derive
 
 CPU = Compute(torch.device("cpu"), "float32", 1)
 STEPS = 12
@@ -313,10 +314,10 @@ def test_epochs_differ_in_order():
 
 def test_derived_seeds_differ_and_keep():
     keys = [(), ("fan",), ("fan", 1), ("fan", 2), ("fa", "n"), ("pump", 1), (1, "fan")]
-    seeds = [training.derive(seed, *key) for seed in (0, 1) for key in keys]
+    seeds = [derive(seed, *key) for seed in (0, 1) for key in keys]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
-    assert training.derive(0, "fan", 1) == 4031028098424910528  # kept: other numbers would change every run
+    assert derive(0, "fan", 1) == 4031028098424910528  # kept: other numbers would change every run
     assert torch.equal(
         torch.rand(3, generator=training.generator(0, "fan")), torch.rand(3, generator=training.generator(0, "fan"))
     )
@@ -329,27 +330,27 @@ def settings(**more):
 
 
 def test_compute():
-    compute = training.compute(settings())
+    compute = resolve_compute(settings())
     assert compute.device.type == "cpu" and compute.precision in ("float32", "bfloat16") and compute.threads == 1
     assert torch.get_num_threads() == 1
     assert compute.describe().endswith(f", 1 thread, {compute.precision}")
     weight = torch.randn(4, 4)
     for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        with training.compute(settings(precision=precision)).autocast():
+        with resolve_compute(settings(precision=precision)).autocast():
             assert (weight @ weight).dtype == dtype
 
 
 def test_a_missing_device_is_refused():
     present = torch.cuda.device_count()
     with pytest.raises(ModelError, match=f"device: cuda:{present} was set"):
-        training.compute(settings(device=f"cuda:{present}"))
+        resolve_compute(settings(device=f"cuda:{present}"))
 
 
 def test_a_missing_compiler_is_reported(monkeypatch):
     monkeypatch.setattr(compute.shutil, "which", lambda name: None)
-    assert not training.compute(settings()).compile
+    assert not resolve_compute(settings()).compile
     with pytest.raises(ModelError, match=r"compile: true needs a C\+\+ compiler.*set compile: false"):
-        training.compute(settings(compile=True))
+        resolve_compute(settings(compile=True))
 
 
 def test_a_gradient_that_is_not_finite_names_the_step(tmp_path):
@@ -414,7 +415,7 @@ def test_large_gradients_are_applied_without_clipping(tmp_path):
 
 def test_settings_determine_how_often_to_save_and_results_do_not_depend_on_it():
     settings = params.load("smoke", {"checkpoint_seconds": 0.5, "keep_finished": True})
-    assert training.compute(settings).checkpoint_seconds == 0.5
+    assert resolve_compute(settings).checkpoint_seconds == 0.5
     assert settings.resolved() == params.load("smoke").resolved()
 
 
@@ -437,7 +438,7 @@ def test_refreshed_batch_norm_is_the_average_over_the_drawn_batches(monkeypatch)
     batch_norm.refresh_batch_norm(module, module.on, CPU, seed=5)
     seen = []
     for index in range(7):  # the same batches and dropout masks, from their names
-        torch.manual_seed(training.derive(5, "batch norm dropout", index))
+        torch.manual_seed(derive(5, "batch norm dropout", index))
         batch = 5 + torch.randn(16, 4, generator=training.generator(5, "batch norm", index))
         with torch.no_grad():
             seen.append(module.layers[1](module.layers[0](batch)).double().numpy())

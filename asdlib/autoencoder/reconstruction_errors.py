@@ -14,11 +14,13 @@ from safetensors.torch import load_model
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from asdlib import params, training
+from asdlib import params
 from asdlib.autoencoder.frame_to_clip_scores import check_finite
 from asdlib.autoencoder.masked_copies import draw_gains, pool_copies
 from asdlib.autoencoder.model import Autoencoder
+from asdlib.compute import Compute, resolve_compute
 from asdlib.features import LogMel, edge_frames, interior, spectrograms
+from asdlib.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class TrainedAutoencoder:
     """
 
     settings: params.Autoencoder
-    compute: training.Compute
+    compute: Compute
     model: Autoencoder
     log_mel: LogMel
     seed: int
@@ -64,7 +66,7 @@ class TrainedAutoencoder:
             candidate: Name of the candidate.
             sections: Number of sections that it was trained on.
         """
-        branch, compute = settings.candidate("autoencoder", candidate), training.compute(settings)
+        branch, compute = settings.candidate("autoencoder", candidate), resolve_compute(settings)
         model = Autoencoder(branch.model, branch.features.n_mels, sections)
         load_model(model, str(file))
         return cls(
@@ -72,7 +74,7 @@ class TrainedAutoencoder:
             compute=compute,
             model=model.to(compute.device).eval(),
             log_mel=LogMel(branch.features, settings.data.sample_rate).to(compute.device),
-            seed=training.derive(settings.seed, "autoencoder", machine, branch.seed),
+            seed=derive(settings.seed, "autoencoder", machine, branch.seed),
             sample_rate=settings.data.sample_rate,
         )
 

@@ -9,6 +9,7 @@ from asdlib import batch_norm, training
 from asdlib.autoencoder import specaugment
 from asdlib.autoencoder.batches import Batches
 from asdlib.autoencoder.model import Autoencoder
+from asdlib.compute import resolve_compute
 from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.features import LogMel
 from asdlib.paths import CLIPS, HISTORY, MODEL
@@ -31,7 +32,7 @@ def fit(settings, machine: str, candidate: str) -> pd.DataFrame:
         The history: one row per step with ``step``, ``loss`` (mean over elements, standardised log-mel) and
         ``learning_rate``.
     """
-    branch, compute = settings.candidate("autoencoder", candidate), training.compute(settings)
+    branch, compute = settings.candidate("autoencoder", candidate), resolve_compute(settings)
     stage, options = Stage(settings, "autoencoder", machine, candidate, compute=compute), branch.training
     clips = stage.clips
     waveforms, sections, table = clips.waveforms, clips.sections, clips.table

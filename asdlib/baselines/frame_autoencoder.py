@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from asdlib import scores, training
 from asdlib.baselines.files import write
 from asdlib.baselines.windows import Spectrograms, Windows
+from asdlib.compute import resolve_compute
 from asdlib.data.held_out_split import LEARN
 from asdlib.features import LogMel
 from asdlib.seeds import derive
@@ -52,7 +53,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         ModelError: A clip is shorter than one vector.
         DataError: The machine type has no systems in this run.
     """
-    baseline, compute = settings.frame_autoencoder, training.compute(settings)
+    baseline, compute = settings.frame_autoencoder, resolve_compute(settings)
     stage = Stage(settings, SYSTEM, machine, compute=compute)
     clips, waveforms = stage.clips, stage.clips.waveforms
     stored = {

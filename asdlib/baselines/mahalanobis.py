@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from asdlib import scores, training
+from asdlib import scores
 from asdlib.baselines.files import write
+from asdlib.compute import resolve_compute
 from asdlib.data.audio import Waveforms
 from asdlib.data.held_out_split import LEARN
 from asdlib.features import LogMel, log_mels
@@ -47,7 +48,7 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
         DataError: The machine type has no systems in this run.
         ScoreError: A clip's log-mel is not finite.
     """
-    baseline, compute = settings.mahalanobis, training.compute(settings)
+    baseline, compute = settings.mahalanobis, resolve_compute(settings)
     stage = Stage(settings, system, machine, compute=compute)
     opened = stage.clips
     waveforms, clips, scored = opened.waveforms, opened.table, opened.scored

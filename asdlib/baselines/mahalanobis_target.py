@@ -23,8 +23,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from asdlib import scores, training
+from asdlib import scores
 from asdlib.baselines.files import write
+from asdlib.compute import resolve_compute
 from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.features import LogMel, log_mels
 from asdlib.gaussian import Gaussian
@@ -128,7 +129,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         DataError: The machine type has no systems in this run.
         ScoreError: A clip's log-mel is not finite.
     """
-    baseline, compute = settings.mahalanobis, training.compute(settings)
+    baseline, compute = settings.mahalanobis, resolve_compute(settings)
     stage = Stage(settings, SYSTEM, machine, compute=compute)
     opened = stage.clips
     clips, scored = opened.table, opened.scored

@@ -17,6 +17,7 @@ from torchvision.models import mobilenet_v2
 from asdlib import batch_norm, paths, scores, training
 from asdlib.baselines.files import write
 from asdlib.baselines.windows import Spectrograms, Windows
+from asdlib.compute import resolve_compute
 from asdlib.data import plan
 from asdlib.data.audio import Waveforms
 from asdlib.data.held_out_split import HELD_OUT
@@ -74,7 +75,7 @@ def run(settings, machine: str) -> pd.DataFrame:
     """
     baseline = settings.mobilenet
     precision = "float32" if settings.precision == "auto" else settings.precision
-    compute = training.compute(settings.model_copy(update={"precision": precision}))
+    compute = resolve_compute(settings.model_copy(update={"precision": precision}))
     stage = Stage(settings, SYSTEM, machine, compute=compute)
     clips, table = stage.clips, stage.clips.table
     sources = [(clips.waveforms, clips.rows)]

@@ -10,8 +10,8 @@ from asdlib import scores
 from asdlib.challenge import files
 from asdlib.challenge.export import write_clips
 from asdlib.challenge.file_names import looks_official
-from asdlib.ensemble import combine as combine_scores
-from asdlib.ensemble import rank
+from asdlib.ensemble.combine import combine as combine_scores
+from asdlib.ensemble.combine import rank
 from asdlib.ensemble.systems import Pool
 from asdlib.errors import ScoreError
 

@@ -12,6 +12,7 @@ from asdlib.classifier.model import TrainedClassifier
 from asdlib.classifier.positives_and_negatives import held_out_clips
 from asdlib.classifier.train import recipe
 from asdlib.classifier.window_outputs import MEASURES, POOLED, Outputs, mean_embeddings, measure
+from asdlib.compute import Compute
 from asdlib.data.audio import Waveforms
 from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.errors import ModelError
@@ -58,7 +59,7 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
 
 
 def open_trained(
-    settings, machine: str, section: str, candidate: str, compute: training.Compute
+    settings, machine: str, section: str, candidate: str, compute: Compute
 ) -> tuple[dict[str, TrainedClassifier], list[tuple[str, Waveforms, np.ndarray]]]:
     """Load the models of one section, and open the clips to run them on.
 

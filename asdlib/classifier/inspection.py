@@ -14,6 +14,7 @@ from asdlib.classifier.posterior_and_distance import choose_stage
 from asdlib.classifier.waveform_normalisation import measure_normalisation, normalise_waveform
 from asdlib.classifier.window_outputs import mean_embeddings, measure
 from asdlib.classifier.windows import read_window, samples_of
+from asdlib.compute import resolve_compute
 from asdlib.data.audio import Waveforms
 from asdlib.data.inspection import Example
 from asdlib.features import LogMel
@@ -99,7 +100,7 @@ def place_clip(settings, candidate: str, clip: pd.Series, waveform: np.ndarray) 
         clip is the last row, of the kind ``picked``.
     """
     table, embedding = clip_outputs.read(settings, clip["machine"], candidate)
-    compute = training.compute(settings)
+    compute = resolve_compute(settings)
     networks, _ = clip_outputs.open_trained(settings, clip["machine"], clip["section"], candidate, compute)
     stage = choose_stage("w50_mean", clip["domain"], tuned=STAGES[1] in networks)
     same = (table["kind"] == "section") & (table["clip"] == clip["clip"])  # a clip of the run is in the table already

@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from asdlib import params, training
+from asdlib import params
 from asdlib.classifier.arcface import ArcFace
 from asdlib.classifier.ddcsad import Ddcsad
 from asdlib.classifier.feature_extraction import backbone
 from asdlib.classifier.waveform_normalisation import normalise_waveform
 from asdlib.classifier.window_outputs import Outputs, compute_outputs
+from asdlib.compute import Compute
 from asdlib.errors import ModelError
 from asdlib.features import LogMel
 from asdlib.units import FULL_SCALE
@@ -119,10 +120,10 @@ class TrainedClassifier:
 
     settings: params.Classifier
     network: Classifier
-    compute: training.Compute
+    compute: Compute
 
     @classmethod
-    def load(cls, file: Path, settings: params.Classifier, sample_rate: int, compute: training.Compute):
+    def load(cls, file: Path, settings: params.Classifier, sample_rate: int, compute: Compute):
         """Load a classifier from a safetensors file that :func:`asdlib.classifier.train.fit` wrote.
 
         Args:

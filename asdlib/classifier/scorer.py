@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from asdlib import scores, training
+from asdlib import scores
 from asdlib.classifier import clip_outputs
 from asdlib.classifier.posterior_and_distance import score_variants
+from asdlib.compute import resolve_compute
 from asdlib.data import plan
 from asdlib.data.held_out_split import LEARN
 from asdlib.errors import ModelError
@@ -34,7 +35,7 @@ def score(settings, machine: str, candidate: str) -> pd.DataFrame:
         ModelError: A section's models are missing.
         ArtefactError: They were trained with other settings or other clips.
     """
-    branch, compute = settings.candidate("classifier", candidate), training.compute(settings)
+    branch, compute = settings.candidate("classifier", candidate), resolve_compute(settings)
     stage = Stage(settings, "classifier", machine, candidate, compute=compute)
     sections = plan.read(settings).machines.get(machine)
     if not sections:

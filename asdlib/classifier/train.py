@@ -11,7 +11,7 @@ from asdlib.classifier.batches import Batches
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.positives_and_negatives import held_out_clips
 from asdlib.classifier.waveform_normalisation import measure_normalisation
-from asdlib.compute import Compute
+from asdlib.compute import Compute, resolve_compute
 from asdlib.paths import HISTORY
 from asdlib.seeds import derive
 from asdlib.stage import Stage
@@ -38,7 +38,7 @@ def fit(settings, machine: str, section: str, candidate: str) -> pd.DataFrame:
     Raises:
         asdlib.errors.AsdError: Clips or weights are missing, or the training diverged.
     """
-    branch, compute = settings.candidate("classifier", candidate), training.compute(settings)
+    branch, compute = settings.candidate("classifier", candidate), resolve_compute(settings)
     stage = Stage(settings, "classifier", machine, candidate, section, compute)
     batches = Batches.open(settings, candidate, machine, section, compute.device)
     wanted, data = recipe(settings, machine, section, candidate), records.fingerprint(batches.fingerprint)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import asdlib.detector
+import asdlib
 from asdlib import atomic
 from asdlib.detector import sources, store
 from asdlib.detector.calibration import ENSEMBLE
@@ -43,7 +43,7 @@ def fit(arguments) -> int:
             "ready"
         )
     work = out.with_name(f".{out.name}.work")
-    detector = asdlib.detector.Detector(
+    detector = asdlib.Detector(
         arguments.profile,
         arguments.false_alarms,
         assignments(arguments.set),
@@ -78,7 +78,7 @@ def calibrate(arguments) -> int:
     """Set the thresholds of a detector, or of a copy of it, on new normal recordings, and print its card."""
     out = arguments.out or arguments.detector
     store.check_vacant(out)
-    detector = asdlib.detector.Detector.load(arguments.detector)
+    detector = asdlib.Detector.load(arguments.detector)
     detector.calibrate(
         arguments.folder,
         section=arguments.section,

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv
 
-from asdlib.ensemble import combine, normalise
+from asdlib.ensemble.combine import combine
+from asdlib.ensemble.normalisation import normalise
 from asdlib.evaluation.empirical import empirical_threshold
 
 ENSEMBLE, STATISTICS = "ensemble", "statistics"

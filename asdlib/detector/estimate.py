@@ -4,10 +4,10 @@ import time
 
 import torch
 
-from asdlib import training
 from asdlib.autoencoder.model import Autoencoder
 from asdlib.classifier.model import Classifier
 from asdlib.classifier.windows import samples_of
+from asdlib.compute import resolve_compute
 
 _STEPS = 2  # steps to time, after one that warms up
 _OTHER = 1.15  # factor for preparing, scoring and writing
@@ -22,7 +22,7 @@ def seconds(settings, chosen: dict[str, list[str]], sections: list[str], jobs: i
         sections: Sections, as two digits each.
         jobs: Number of networks trained at a time.
     """
-    compute, state = training.compute(settings), torch.get_rng_state()
+    compute, state = resolve_compute(settings), torch.get_rng_state()
     tasks, timed = [], {}
     for branch, names in chosen.items():
         for name in names:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from asdlib import atomic, training
+from asdlib import atomic
 from asdlib.data.catalogue import file_states
 from asdlib.data.file_names import ClipName
 from asdlib.detector import level, recordings
@@ -24,6 +24,7 @@ from asdlib.detector.sources import Recordings
 from asdlib.detector.survey import FEW_FILES, Survey, odd, survey
 from asdlib.errors import DataError
 from asdlib.messages import summarise
+from asdlib.seeds import derive
 
 _COLUMNS = ["machine", "section", "name", "domain", "split", "recording", "start"]
 
@@ -118,7 +119,7 @@ def _clips(
             }
             able = [index for index, (path, _) in enumerate(clips) if path not in kept]
             held = np.zeros(len(clips), dtype=bool)
-            draw = training.derive(seed, "calibration", section, domain)
+            draw = derive(seed, "calibration", section, domain)
             held[able] = held_out([clips[index][0] for index in able], domain, false_alarm_rate, draw)
             if domain == "source" or len(able) >= ENOUGH_TARGET:
                 both += [len(rows) + index for index in able]

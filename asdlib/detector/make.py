@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 from safetensors.numpy import save_file
 
-from asdlib import atomic, paths, records, training
+from asdlib import atomic, paths, records
 from asdlib.classifier import FILES, clip_outputs
 from asdlib.classifier.reference_statistics import ReferenceStatistics
+from asdlib.compute import resolve_compute
 from asdlib.data.audio import Waveforms
 from asdlib.detector import calibration, level, statistics, store
 from asdlib.detector.card import card
@@ -19,6 +20,7 @@ from asdlib.detector.networks import CENTROIDS, NORMAL, SCORERS
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.reference import cross_fit, fit_statistics, write_reference
 from asdlib.detector.store import Stored
+from asdlib.seeds import derive
 from asdlib.tables import write_table
 
 COLUMNS = ["machine", "name", "section", "domain", "split", "recording", "start", "level"]
@@ -56,14 +58,14 @@ def write(target: Path, settings, facts: Facts, layout: Layout, began: float) ->
         windows = ((waveforms.read(row), clip) for row, clip in held_out.iterrows())
         write_reference(target, nets, usual, facts, rate, windows, held_out.reset_index(drop=True))
     else:
-        usual = cross_fit(target, waveforms, clips, facts, rate, training.derive(settings.seed, "cross-fitting"))
+        usual = cross_fit(target, waveforms, clips, facts, rate, derive(settings.seed, "cross-fitting"))
     statistics.save(usual, target / statistics.FILE)
     resolved = settings.resolved() | {"runs": "", "device": "auto"}
     resolved["data"] = resolved["data"] | {"root": ""}
     record = records.record(
         resolved,
         seed=settings.seed,
-        device=training.compute(settings).describe(),
+        device=resolve_compute(settings).describe(),
         data=waveforms.fingerprint,
         seconds=time.monotonic() - began,
         warnings=layout.warnings,

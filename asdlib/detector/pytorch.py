@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from asdlib import training
 from asdlib.autoencoder.reconstruction_errors import TrainedAutoencoder
 from asdlib.classifier.model import TrainedClassifier
 from asdlib.classifier.window_outputs import Outputs
+from asdlib.compute import resolve_compute
 from asdlib.detector.networks import classifier_files
 from asdlib.detector.recordings import MACHINE
 from asdlib.errors import DetectorError
@@ -37,7 +37,7 @@ class PyTorch:
             facts: :class:`asdlib.detector.facts.Facts` of the detector.
             folder: The folder.
         """
-        sections, compute = facts.codes, training.compute(settings)
+        sections, compute = facts.codes, resolve_compute(settings)
         autoencoders = {
             name: TrainedAutoencoder.load(
                 folder / "autoencoder" / name / "model.safetensors", settings, MACHINE, name, len(sections)

@@ -18,10 +18,7 @@ import pandas as pd
 
 from asdlib import scores
 from asdlib.ensemble.agreement import agreement
-from asdlib.ensemble.blocks import EXTENSION_ROWS, ROWS
 from asdlib.ensemble.choices import Choice, apply, choose, defaults, split_halves
-from asdlib.ensemble.combine import combine, rank
-from asdlib.ensemble.normalisation import normalise
 from asdlib.ensemble.systems import Pool
 from asdlib.errors import ScoreError
 from asdlib.origin import BRANCHES
@@ -29,17 +26,6 @@ from asdlib.paths import AGREEMENT, CHOICES, RECORD, SCORES, Run
 from asdlib.records import SCORING, check_settings
 from asdlib.stage import Stage
 from asdlib.tables import write_table
-
-__all__ = [
-    "EXTENSION_ROWS",
-    "ROWS",
-    "SELECTIONS",
-    "combine",
-    "normalise",
-    "pools",
-    "rank",
-    "run",
-]
 
 SELECTIONS = ("development", "cross-fitted", "fixed")
 """selection by all test labels (the paper), by the labels of the other half, and by the settings

@@ -4,6 +4,7 @@ import pandas as pd
 from safetensors.torch import save_model
 
 from asdlib import scores, training
+from asdlib.compute import resolve_compute
 from asdlib.integrated import scorer, train
 from asdlib.paths import HISTORY, INTEGRATED, MODEL, SCORES
 from asdlib.stage import Stage
@@ -25,7 +26,7 @@ def run(settings, machine: str) -> pd.DataFrame:
         asdlib.errors.AsdError: The machine type has no systems in this run, the training diverged, or a score is not
             finite.
     """
-    stage = Stage(settings, INTEGRATED, machine, compute=training.compute(settings))
+    stage = Stage(settings, INTEGRATED, machine, compute=resolve_compute(settings))
     learner, history, depends, earlier = train.fit(stage)
     scored = scorer.score(learner, stage)
     more = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asdlib.detector import Detector
+from asdlib import Detector
 
 FITTED, TESTED = 60, 20
 OUTLIERS = ("fan", "pump", "valve")

@@ -13,8 +13,8 @@ from fit import fitted, recordings
 from plain import Plain
 from run import conditions, rate_of, read
 
-from asdlib import atomic, records
-from asdlib.detector import Detector, calibration
+from asdlib import Detector, atomic, records
+from asdlib.detector import calibration
 from asdlib.detector.recordings import fitting, open_recording, windows
 from asdlib.detector.reference import cut_piece
 from asdlib.tables import write_table

@@ -13,7 +13,7 @@ from fit import fitted, recordings
 from plain_alarms import ALONE, PLAIN, Thresholds, write_record
 from run import read
 
-from asdlib.detector import Detector
+from asdlib import Detector
 from asdlib.metrics import auc
 from asdlib.tables import write_table
 

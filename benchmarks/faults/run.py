@@ -16,8 +16,7 @@ import summary
 from fit import fitted, recordings
 from plain import Plain
 
-from asdlib import atomic
-from asdlib.detector import Detector
+from asdlib import Detector, atomic
 from asdlib.detector.recordings import open_recording, windows
 
 

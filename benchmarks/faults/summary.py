@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import sounds
 
-from asdlib import atomic, records
-from asdlib.detector import Detector
+from asdlib import Detector, atomic, records
 from asdlib.metrics import auc
 from asdlib.tables import write_table
 
