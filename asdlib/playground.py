@@ -21,7 +21,7 @@ from asdlib.data.audio import evenly_spaced
 from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.data.machine_clips import MachineClips, open_machine
 from asdlib.detector.calibration import ENSEMBLE
-from asdlib.detector.facts import FORMAT, Facts
+from asdlib.detector.description import FORMAT, Description
 from asdlib.detector.judge import Judge, Verdict
 from asdlib.detector.level import Learnt, level
 from asdlib.detector.localize import FrameStatistics
@@ -37,8 +37,8 @@ CLIPS = 40
 """maximum number of clips from which the usual level and the usual frames are estimated"""
 
 
-class RunFacts(Facts):
-    """Facts about the networks of a run, whose sections have their own numbers."""
+class RunDescription(Description):
+    """Description of the networks of a run, whose sections have their own numbers."""
 
     @property
     def codes(self) -> list[str]:
@@ -112,7 +112,7 @@ def load_judge(
     held_out = _select(clips, HELD_OUT, section, "source")
     samples = min(int(clips.waveforms.clips["samples"].iloc[held_out].max()), len(waveform))
     reference = _group_reference(run, machine, section, {"autoencoder": first, "classifier": second})
-    facts = RunFacts(
+    description = RunDescription(
         format=FORMAT,
         sections=clips.sections,
         seconds=samples / rate,
@@ -128,7 +128,7 @@ def load_judge(
         record={},
     )
     stored = Stored(
-        facts,
+        description,
         settings,
         autoencoders={autoencoder: first},
         classifiers={classifier: second},

@@ -37,7 +37,7 @@ def run(folder: Path) -> list[dict]:
     exported = shutil.copytree(place, folder / "exported.detector")
     onnx.export(exported)
     detector = Detector.load(place)
-    stored = detector._fitted().stored.facts
+    stored = detector._fitted().stored.description
     size = f"{len(stored.autoencoder)} autoencoders and {len(stored.classifier)} classifiers"
 
     def command(*words: str):

@@ -71,14 +71,14 @@ def main() -> None:
             (first, _), (all_of_them, most) = measure_process(where, clip, 1), measure_process(where, clip, 1 + MANY)
             rows.append((kind, first, (all_of_them - first) / MANY, most))
     table = pd.DataFrame(rows, columns=["runtime", "start_cpu_seconds", "cpu_seconds", "bytes"])
-    facts = detector._fitted().stored.facts
+    description = detector._fitted().stored.description
     settings = train.build_settings("detector", {}, Path("unused"))
-    chosen = {"autoencoder": facts.autoencoder, "classifier": facts.classifier}
+    chosen = {"autoencoder": description.autoencoder, "classifier": description.classifier}
     table = table.assign(
         seconds=SECONDS,
-        fit_seconds=estimate.seconds(settings, chosen, facts.codes, jobs=1),
+        fit_seconds=estimate.seconds(settings, chosen, description.codes, jobs=1),
         commit=records.commit(),
-        processor=facts.record["device"],
+        processor=description.record["device"],
     )
     out = Path(__file__).parent.parent / "book" / "results" / "service.csv"
     with atomic.writing(out) as temporary:

@@ -167,8 +167,8 @@ def test_held_out_clips_are_normalised_by_themselves(detector, home):
     stored = detector.held_out_
     stored = stored[(stored["section"] == "right") & (stored["branch"] == "ensemble")]["score"]
     judge = detector._fitted()
-    code = judge.stored.facts.codes[judge.stored.facts.sections.index("right")]
-    samples = judge.stored.facts.samples(judge.stored.settings.data.sample_rate)[0]
+    code = judge.stored.description.codes[judge.stored.description.sections.index("right")]
+    samples = judge.stored.description.samples(judge.stored.settings.data.sample_rate)[0]
     reference = judge.stored.reference[judge.key(code, "source", samples)]
     np.testing.assert_allclose(stored, combine_together(reference, judge.by)[ENSEMBLE])
     for row, verdict in enumerate(verdicts):  # judged again, a held-out clip is compared with itself, too
@@ -361,12 +361,12 @@ def test_a_strangers_detector_is_refused_where_it_is_odd(home, tmp_path):
     def cut(name, lines):
         return b"".join((home / "detector" / name).read_bytes().splitlines(keepends=True)[:lines])
 
-    facts = json.loads((home / "detector" / "detector.json").read_text())
+    good = json.loads((home / "detector" / "detector.json").read_text())
     for name, content, words in [
         ("autoencoder/base/model.safetensors", pickle.dumps(Harm()), "cannot be read as a detector"),
         ("classifier/base/normal.safetensors", pickle.dumps(Harm()), "cannot be read as a detector"),
-        ("detector.json", json.dumps(facts | {"format": 2}).encode(), "format 2; expected 5"),
-        ("detector.json", json.dumps(facts | {"autoencoder": ["../../x"]}).encode(), "'../../x' is not in the profile"),
+        ("detector.json", json.dumps(good | {"format": 2}).encode(), "format 2; expected 5"),
+        ("detector.json", json.dumps(good | {"autoencoder": ["../../x"]}).encode(), "'../../x' is not in the profile"),
         ("detector.json", b"{", "cannot be read as a detector"),
         ("settings.json", b'{"profile": "a", "titel": "b"}', "cannot be read as a detector"),
         ("recordings.csv", cut("recordings.csv", 5), "recordings.csv: has 4 recordings"),

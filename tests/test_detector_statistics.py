@@ -71,10 +71,10 @@ def test_a_loss_of_high_frequencies_is_estimated_and_taken_back(bands, normal, c
     samples = noise(500)
     frequency = np.fft.rfftfreq(len(samples), 1 / RATE)
     muffled = np.fft.irfft(np.fft.rfft(samples) / np.sqrt(1 + np.square(frequency / corner)), len(samples))
-    change = Response.between(bands(muffled), normal.usual, bands)[0]
+    change = Response.between(bands(muffled), normal.mean_spectrum, bands)[0]
     highest = bands.edges[-2]
     assert change.size == pytest.approx(10 * np.log10(1 + (highest / corner) ** 2), abs=0.5)
-    left = bands(change.undo(muffled, bands)).mean(0) - normal.usual
+    left = bands(change.undo(muffled, bands)).mean(0) - normal.mean_spectrum
     assert np.abs(left - np.median(left)).max() < 1
 
 
@@ -84,10 +84,10 @@ def test_a_tilt_is_estimated_and_taken_back_but_a_tone_stays(bands, normal, tilt
     tone = 600 * np.sin(2 * np.pi * 2500 * time)
     frequency = np.maximum(np.fft.rfftfreq(len(samples), 1 / RATE), 50)
     tilted = np.fft.irfft(np.fft.rfft(samples + tone) * (frequency / 1000) ** (tilt / 6.02), len(samples))
-    change = Response.between(bands(tilted), normal.usual, bands)[0]
+    change = Response.between(bands(tilted), normal.mean_spectrum, bands)[0]
     octaves = np.log2(bands.edges[-2] / bands.edges[1])
     assert change.size == pytest.approx(abs(tilt) * octaves, rel=0.2)
-    left = bands(change.undo(tilted, bands)).mean(0) - normal.usual
+    left = bands(change.undo(tilted, bands)).mean(0) - normal.mean_spectrum
     left -= np.median(left)
     where = np.argmin(np.abs(bands.edges[1:-1] - 2500))
     assert left[where] > 6, "the tone is no response"

@@ -76,7 +76,7 @@ def test_the_decision_follows_from_the_training_clips_and_the_rate(settings):
         known = pd.DataFrame(verdict.held_out)
         assert list(known) == ["autoencoder", "classifier", "ensemble"]
         assert np.allclose(known.mean(), 0) and np.allclose(known.std(ddof=0), 1)
-        (samples,) = judge.stored.facts.samples(settings.data.sample_rate)
+        (samples,) = judge.stored.description.samples(settings.data.sample_rate)
         reference = judge.stored.reference[judge.key("00", "source", samples)]
         assert len(known) == len(next(iter(reference.values())))
         alone = combine_together(reference, judge.by)[ENSEMBLE]  # without the clip, which changes little

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from asdlib.detector.calibration import CONFIDENCE, ENSEMBLE, Calibration
-from asdlib.detector.facts import Facts
+from asdlib.detector.description import Description
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.survey import FEW_FILES
 
@@ -17,20 +17,20 @@ _CROSS_FITTED = (
 
 
 def card(
-    facts: Facts, settings, clips: pd.DataFrame, calibration: dict[tuple[str, str], dict[str, Calibration]]
+    description: Description, settings, clips: pd.DataFrame, calibration: dict[tuple[str, str], dict[str, Calibration]]
 ) -> str:
     """Return the card in Markdown.
 
     Args:
-        facts: Description of the detector.
+        description: Description of the detector.
         settings: Settings of the run (:class:`asdlib.params.settings.Settings`).
         clips: The clips of :class:`asdlib.detector.layout.Layout`.
         calibration: Calibrations by section and domain, and then by branch.
     """
-    record, rate = facts.record, settings.data.sample_rate
+    record, rate = description.record, settings.data.sample_rate
     own = clips[clips["machine"].eq(MACHINE) & clips["split"].ne("replaced")]  # see asdlib.detector.recalibrate
     lines = ["# Model card", "", "## What it learnt from", ""]
-    use = "held out" if facts.has_networks else "for thresholds, too"
+    use = "held out" if description.has_networks else "for thresholds, too"
     lines += [f"| section | normal clips | {use} | changed conditions | {use} |", "|---|---|---|---|---|"]
     for name, part in own.groupby("name", sort=False):
         numbers = [
@@ -44,8 +44,8 @@ def card(
     same = own.groupby(["name", "domain", "recording", "start"]).size().groupby(["name", "domain", "recording"]).max()
     lines += [
         "",
-        f"Clips of {facts.seconds:.1f} s at {rate} Hz, normal ones only, from {same.sum()} recordings. "
-        + (_HELD_OUT if facts.has_networks else _CROSS_FITTED),
+        f"Clips of {description.seconds:.1f} s at {rate} Hz, normal ones only, from {same.sum()} recordings. "
+        + (_HELD_OUT if description.has_networks else _CROSS_FITTED),
         "",
         "Outliers: " + (", ".join(f"{name} ({count} clips)" for name, count in others.items()) or "none") + ".",
         "",
@@ -53,63 +53,67 @@ def card(
         "",
         "## Branches",
         "",
-        f"* Autoencoder branch: {', '.join(facts.autoencoder) or 'none'}.",
-        f"* Classifier branch: {', '.join(facts.classifier) or 'none'}.",
+        f"* Autoencoder branch: {', '.join(description.autoencoder) or 'none'}.",
+        f"* Classifier branch: {', '.join(description.classifier) or 'none'}.",
         "* Statistics of the spectrum, over the whole clip and at each moment.",
-        *[f"* Left out: {sentence}." for sentence in facts.missing],
+        *[f"* Left out: {sentence}." for sentence in description.missing],
         "",
         "## What to expect",
         "",
-        f"The thresholds aim at {100 * facts.false_alarm_rate:g} % false alarms.",
+        f"The thresholds aim at {100 * description.false_alarm_rate:g} % false alarms.",
         "",
         "| section | conditions | false alarms, mean of all such detectors "
         f"| {100 * CONFIDENCE:g} % interval for this one | clips that set the threshold |",
         "|---|---|---|---|---|",
     ]
-    word = "at most" if facts.has_networks else "about"
+    word = "at most" if description.has_networks else "about"
     for (section, domain), parts in calibration.items():
         found = parts[ENSEMBLE].expected()
         conditions = "as trained" if domain == "source" else "changed"
         lines.append(
-            f"| {facts.sections[int(section)]} | {conditions} | {word} {100 * found['rate']:.1f} % | "
+            f"| {description.sections[int(section)]} | {conditions} | {word} {100 * found['rate']:.1f} % | "
             f"{100 * found['low']:.1f} to {100 * found['high']:.1f} % | {found['clips']} |"
         )
     if "calibrated" in record:
         lines += ["", f"Thresholds set on {record['calibrated_on']} new clips at {record['calibrated']}."]
-    lines += ["", *[f"* {sentence}" for sentence in _limits(facts, rate, own, calibration)]]
+    lines += ["", *[f"* {sentence}" for sentence in _limits(description, rate, own, calibration)]]
     lines += ["", "## Provenance", "", *[f"* {key}: {record[key]}" for key in ("date", "commit", "device", "seed")]]
     return "\n".join([*lines, f"* wall time: {record['wall_seconds']:.0f} s", ""])
 
 
-def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> list[str]:
+def _limits(description: Description, rate: int, own: pd.DataFrame, calibration: dict) -> list[str]:
     """Return the limits of the detector, one sentence or two each."""
     limits = [
         "The rates hold for normal clips like those that set the thresholds: same machine, place, microphone and "
         "conditions. The interval is that of this threshold; it is wider with fewer clips."
-        + ("" if facts.has_networks else " Both are approximate, since the clips' scores come from several fits."),
+        + (
+            "" if description.has_networks else " Both are approximate, since the clips' scores come from several fits."
+        ),
         "Which anomalies the detector finds is not known, since it has learnt from none.",
         f"Frequencies above {rate // 2} Hz are not analysed.",
         "A longer recording is judged in several windows, and the highest score counts. The threshold then rises with "
         "the number of windows, by extrapolating the tail of the scores, so the rate is less certain.",
     ]
-    if facts.level is None:
+    if description.level is None:
         limits.append("Levels are a part of the sound: a recording with another gain may be called an anomaly.")
     else:
         limits.append(
-            f"Levels do not count up to {facts.level_limit:g} dB outside those of the normal recordings. Beyond that, "
-            "the verdict is that the level changed, and the recording is not searched for faults."
+            f"Levels do not count up to {description.level_limit:g} dB outside those of the normal recordings. Beyond "
+            "that, the verdict is that the level changed, and the recording is not searched for faults."
         )
         limits.append(
             "A recording that sounds normal once a tilt of its spectrum, or a loss of high or of low frequencies, is "
             "removed has a changed response, says the verdict, and is no alarm. A fault that has the same effect can "
             "be mistaken for one."
         )
-    lengths = ", ".join(f"{seconds:g}" for seconds in facts.lengths)
+    lengths = ", ".join(f"{seconds:g}" for seconds in description.lengths)
     limits.append(
         f"There are thresholds for windows of {lengths} s. A recording is cut into the longest windows that fit; the "
         "shorter they are, the fewer faults are found."
     )
-    short = [key for key, parts in calibration.items() if parts[ENSEMBLE].expected()["rate"] > facts.false_alarm_rate]
+    short = [
+        key for key, parts in calibration.items() if parts[ENSEMBLE].expected()["rate"] > description.false_alarm_rate
+    ]
     if short:
         limits.append("There were too few clips for this rate; the table states the rate that can be reached.")
     changed = own[own["domain"] == "target"]
@@ -119,12 +123,12 @@ def _limits(facts: Facts, rate: int, own: pd.DataFrame, calibration: dict) -> li
             "section's other clips, and their rate of false alarms is not known; expect more."
         )
     few = own[own["domain"].eq("source")].groupby("name").agg({"recording": "nunique"})["recording"]
-    if facts.has_networks and (few < FEW_FILES).any():
+    if description.has_networks and (few < FEW_FILES).any():
         limits.append(
             "Held-out clips are parts of recordings from whose other parts the detector has learnt, so they resemble "
             "them more than new recordings will; expect more false alarms than the table states."
         )
-    if facts.has_networks and not facts.classifier:
+    if description.has_networks and not description.classifier:
         limits.append(
             "There were no outliers, so there is no classifier. Normal recordings of other machines "
             "(--outliers FOLDER) add one."

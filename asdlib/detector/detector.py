@@ -151,9 +151,9 @@ class Detector(OutlierMixin, BaseEstimator):
         judge = self._fitted()
         place = self._temporary_folder()
         recordings = sources.find(write_files(X, place / "arrays"), trust=ignore_names)
-        if section is not None or len(judge.stored.facts.sections) == 1:
+        if section is not None or len(judge.stored.description.sections) == 1:
             files = [path for group in recordings.sections.values() for path in group]
-            recordings = sources.Recordings({section or judge.stored.facts.sections[0]: files}, {}, {})
+            recordings = sources.Recordings({section or judge.stored.description.sections[0]: files}, {}, {})
         store.copy(judge.folder, judge.identity, place / "made")
         recalibrate.calibrate(judge, place / "made", recordings, changed)
         return self._take(store.load(place / "made"), place / "made")
@@ -168,9 +168,9 @@ class Detector(OutlierMixin, BaseEstimator):
         with atomic.writing(path, folder=True) as target:
             judge = self._fitted()
             store.copy(judge.folder, judge.identity, target)
-            if judge.rate != judge.stored.facts.false_alarm_rate:
+            if judge.rate != judge.stored.description.false_alarm_rate:
                 make.revise(
-                    target, judge.stored, judge.stored.facts.model_copy(update={"false_alarm_rate": judge.rate})
+                    target, judge.stored, judge.stored.description.model_copy(update={"false_alarm_rate": judge.rate})
                 )
 
     @classmethod
@@ -181,8 +181,8 @@ class Detector(OutlierMixin, BaseEstimator):
             DetectorError: There is none, or it cannot be read.
         """
         stored = store.load(Path(path))
-        rate, limit = stored.facts.false_alarm_rate, stored.facts.level_limit
-        alone = not stored.facts.has_networks
+        rate, limit = stored.description.false_alarm_rate, stored.description.level_limit
+        alone = not stored.description.has_networks
         loaded = cls(stored.settings.resolved(), rate, level_limit=limit, statistics_only=alone)
         return loaded._take(stored, Path(path))
 
@@ -256,8 +256,8 @@ class Detector(OutlierMixin, BaseEstimator):
     def offset_(self) -> float:
         """Minus the threshold of one window of the first section, among the held-out clips alone."""
         judge = self._fitted()
-        samples = judge.stored.facts.samples(judge.stored.settings.data.sample_rate)[0]
-        return -float(judge.limits[judge.stored.facts.codes[0], "source", samples][ENSEMBLE].threshold())
+        samples = judge.stored.description.samples(judge.stored.settings.data.sample_rate)[0]
+        return -float(judge.limits[judge.stored.description.codes[0], "source", samples][ENSEMBLE].threshold())
 
     def _verdicts(self, X, sample_rate: int | None) -> list[Verdict]:
         return [self.judge(source) for source in list_recordings(X, sample_rate)]
@@ -265,8 +265,8 @@ class Detector(OutlierMixin, BaseEstimator):
     def _take(self, stored: Stored, place: Path) -> "Detector":
         self._state = Judge(stored, place)
         self._rate = self._state.rate
-        self.sections_ = stored.facts.sections
-        whole = stored.facts.samples(stored.settings.data.sample_rate)[0]
+        self.sections_ = stored.description.sections
+        whole = stored.description.samples(stored.settings.data.sample_rate)[0]
         self.held_out_ = pd.DataFrame(
             [
                 (self.sections_[int(section)], domain, branch, score)

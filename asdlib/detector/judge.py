@@ -89,7 +89,7 @@ class Judge:
         self.identity = runtime.identity(folder) if folder else ""
         self.by = stored.settings.ensemble.combinations[0]
         self.bands = Bands(stored.settings.data.sample_rate)
-        self.set_rate(stored.facts.false_alarm_rate if rate is None else rate)
+        self.set_rate(stored.description.false_alarm_rate if rate is None else rate)
 
     def set_rate(self, rate: float) -> None:
         """Set the thresholds for a rate of false alarms."""
@@ -118,10 +118,10 @@ class Judge:
             measured: What was measured of the window.
             count: Length of the recording in windows.
         """
-        if measured.statistics is None or self.stored.facts.level is None:
+        if measured.statistics is None or self.stored.description.level is None:
             return None
-        window, target = measured.window, self.stored.facts.level
-        for change in Response.between(measured.spectrum, measured.statistics.usual, self.bands):
+        window, target = measured.window, self.stored.description.level
+        for change in Response.between(measured.spectrum, measured.statistics.mean_spectrum, self.bands):
             wave = change.undo(window.samples, self.bands) / FULL_SCALE
             samples = recordings.to_int16(wave, target - level.level(wave, self.bands.rate))
             standings, _ = self.score(dataclasses.replace(window, samples=samples))
@@ -158,12 +158,12 @@ class Judge:
 
     def judge(self, source: str | Path | tuple | Recording, section: str | None = None, changed: bool = False):
         """Judge one recording; see :meth:`asdlib.detector.detector.Detector.judge`."""
-        facts, rate = self.stored.facts, self.stored.settings.data.sample_rate
+        description, rate = self.stored.description, self.stored.settings.data.sample_rate
         recording = recordings.open_recording(source, self.stored.settings.data)
         code, domain = self.section(source, section), "target" if changed else "source"
-        seconds = recordings.fitting(recording.seconds, facts.lengths)
+        seconds = recordings.fitting(recording.seconds, description.lengths)
         count = max(recording.seconds / seconds, 1.0)
-        learnt = facts.levels.get(f"{code}/{domain}", facts.levels[f"{code}/source"])
+        learnt = description.levels.get(f"{code}/{domain}", description.levels[f"{code}/source"])
         best: dict[bool, dict[str, Standing]] = {True: {}, False: {}}  # by whether level and response are as learnt
         found, changes, responses, worst, loudest = [], {True: [], False: []}, [], (-np.inf, None), -np.inf
         clipped = False
@@ -172,8 +172,8 @@ class Judge:
             loudest = max(loudest, own)
             clipped |= bool(np.mean(np.abs(wave) >= _FULL) > CLIPPED)
             change = own - learnt.median
-            known = facts.level is None or not learnt.exceeded(change, facts.level_limit)
-            gain = 0.0 if facts.level is None else facts.level - own
+            known = description.level is None or not learnt.exceeded(change, description.level_limit)
+            gain = 0.0 if description.level is None else description.level - own
             standings, measured = self.score(Window(recordings.to_int16(wave, gain), code, domain))
             excess = {name: standing.excess(count) for name, standing in standings.items()}
             if known and excess[ENSEMBLE] > 0:
@@ -232,7 +232,7 @@ class Judge:
         Raises:
             DetectorError: The detector does not know the section.
         """
-        names = self.stored.facts.sections
+        names = self.stored.description.sections
         name = source.name if isinstance(source, Recording) else "array" if isinstance(source, tuple) else source
         if section is None:
             folder = Path(source).resolve().parent.name if isinstance(source, str | Path) else None
@@ -243,7 +243,7 @@ class Judge:
                 f"{name}: section {found}; this detector has {', '.join(names)}; name one "
                 "(--section), or keep the recordings in folders of these names"
             )
-        return self.stored.facts.codes[names.index(section)]
+        return self.stored.description.codes[names.index(section)]
 
 
 def check_rate(rate: float) -> None:

@@ -14,7 +14,7 @@ from asdlib.compute import resolve_compute
 from asdlib.data.audio import Waveforms
 from asdlib.detector import calibration, level, statistics, store
 from asdlib.detector.card import card
-from asdlib.detector.facts import Facts
+from asdlib.detector.description import Description
 from asdlib.detector.layout import Layout
 from asdlib.detector.networks import CENTROIDS, NORMAL, SCORERS
 from asdlib.detector.recordings import MACHINE
@@ -34,32 +34,32 @@ def summarise_levels(clips: pd.DataFrame) -> dict[str, level.Learnt]:
     return {"/".join(key): level.Learnt.of(values.to_numpy()) for key, values in groups}
 
 
-def write(target: Path, settings, facts: Facts, layout: Layout, began: float) -> None:
+def write(target: Path, settings, description: Description, layout: Layout, began: float) -> None:
     """Fill the folder of a detector from its trained networks in their run.
 
     Args:
         target: Folder to fill.
         settings: Settings of the run (:class:`asdlib.params.settings.Settings`).
-        facts: Description of the detector, without its record.
+        description: Description of the detector, without its record.
         layout: The clips.
         began: Start of the fit, by the monotonic clock.
     """
-    for name in facts.autoencoder:
+    for name in description.autoencoder:
         _copy_autoencoder(settings, name, target / "autoencoder" / name)
-    for name in facts.classifier:
-        write_classifier(settings, name, facts.codes, target / "classifier" / name)
-    nets = store.open_networks(settings, facts, target)
+    for name in description.classifier:
+        write_classifier(settings, name, description.codes, target / "classifier" / name)
+    nets = store.open_networks(settings, description, target)
     waveforms = Waveforms.open(paths.Run.of(settings).data(MACHINE))
     clips = layout.clips.reset_index(drop=True)
     rate = settings.data.sample_rate
-    if facts.has_networks:
-        usual = fit_statistics(waveforms, clips, facts, rate)
+    if description.has_networks:
+        fitted = fit_statistics(waveforms, clips, description, rate)
         held_out = waveforms.clips[waveforms.clips["split"] == "test"]
         windows = ((waveforms.read(row), clip) for row, clip in held_out.iterrows())
-        write_reference(target, nets, usual, facts, rate, windows, held_out.reset_index(drop=True))
+        write_reference(target, nets, fitted, description, rate, windows, held_out.reset_index(drop=True))
     else:
-        usual = cross_fit(target, waveforms, clips, facts, rate, derive(settings.seed, "cross-fitting"))
-    statistics.save(usual, target / statistics.FILE)
+        fitted = cross_fit(target, waveforms, clips, description, rate, derive(settings.seed, "cross-fitting"))
+    statistics.save(fitted, target / statistics.FILE)
     resolved = settings.resolved() | {"runs": "", "device": "auto"}
     resolved["data"] = resolved["data"] | {"root": ""}
     record = records.record(
@@ -71,12 +71,12 @@ def write(target: Path, settings, facts: Facts, layout: Layout, began: float) ->
         warnings=layout.warnings,
     )
     del record["settings"]  # settings.json holds them
-    facts = facts.model_copy(update={"record": record})
+    description = description.model_copy(update={"record": record})
     atomic.write_json(resolved, target / "settings.json")
-    atomic.write_json(facts.model_dump(mode="json"), target / "detector.json")
+    atomic.write_json(description.model_dump(mode="json"), target / "detector.json")
     listed = clips.assign(recording=[path.name for path in clips["recording"]])
     write_clips(listed, target)
-    write_card(target, store.load(target), facts)
+    write_card(target, store.load(target), description)
 
 
 def _copy_autoencoder(settings, candidate: str, folder: Path) -> None:
@@ -108,15 +108,17 @@ def write_clips(clips: pd.DataFrame, target: Path) -> None:
     write_table(clips[COLUMNS].round({"level": 2}), target / store.CLIPS)
 
 
-def revise(target: Path, stored: Stored, facts: Facts) -> None:
+def revise(target: Path, stored: Stored, description: Description) -> None:
     """Change the description of the detector in a folder, including its card."""
-    store.revise(target, facts)
-    write_card(target, stored, facts)
+    store.revise(target, description)
+    write_card(target, stored, description)
 
 
-def write_card(target: Path, stored: Stored, facts: Facts) -> None:
+def write_card(target: Path, stored: Stored, description: Description) -> None:
     """Write the model card of the detector in a folder."""
-    limits = calibration.calibrate(stored.reference, facts.false_alarm_rate, stored.settings.ensemble.combinations[0])
-    whole = facts.samples(stored.settings.data.sample_rate)[0]
+    limits = calibration.calibrate(
+        stored.reference, description.false_alarm_rate, stored.settings.ensemble.combinations[0]
+    )
+    whole = description.samples(stored.settings.data.sample_rate)[0]
     limits = {(section, domain): parts for (section, domain, samples), parts in limits.items() if samples == whole}
-    (target / store.CARD).write_text(card(facts, stored.settings, stored.clips, limits), encoding="utf-8")
+    (target / store.CARD).write_text(card(description, stored.settings, stored.clips, limits), encoding="utf-8")

@@ -184,16 +184,14 @@ def measure_window(
     _, frames, errors = next(iter(measured.values()), (None, None, None))
     values |= {f"classifier/{name}": net.score(window) for name, net in classifiers.items()}
     samples = len(window.samples)
-    usual = statistics.get(
-        (window.section, window.domain, samples), statistics.get((window.section, "source", samples))
-    )
+    own = statistics.get((window.section, window.domain, samples), statistics.get((window.section, "source", samples)))
     spectrum = bands(window.samples)
-    if usual is not None:
-        values |= {f"{STATISTICS}/{name}": value for name, value in usual.score(spectrum, bands.step).items()}
+    if own is not None:
+        values |= {f"{STATISTICS}/{name}": value for name, value in own.score(spectrum, bands.step).items()}
     for system, value in values.items():
         if not np.isfinite(value):
             raise ScoreError(f"the score of {system} is {value}; expected a finite number; fit the detector again")
-    return Measurement(window, values, frames, errors, spectrum, usual)
+    return Measurement(window, values, frames, errors, spectrum, own)
 
 
 def classifier_files(folder: Path, candidate: str, sections: list[str]) -> dict[tuple[str, str], Path]:

@@ -18,7 +18,7 @@ from asdlib.autoencoder.masked_copies import pool_copies
 from asdlib.autoencoder.reconstruction_errors import TrainedAutoencoder
 from asdlib.classifier.windows import samples_of
 from asdlib.detector import runtime
-from asdlib.detector.facts import Facts, read_facts, readable
+from asdlib.detector.description import Description, read_description, readable
 from asdlib.detector.networks import with_one_variant
 from asdlib.detector.pytorch import PyTorch, mask_key
 from asdlib.errors import DetectorError
@@ -62,13 +62,13 @@ class ClassifierOutputs(nn.Module):
         return embedding[0], logit[0]
 
 
-def list_networks(facts: Facts, settings, folder: Path) -> Iterator[tuple[str, nn.Module, int, list[str]]]:
+def list_networks(description: Description, settings, folder: Path) -> Iterator[tuple[str, nn.Module, int, list[str]]]:
     """Yield each network to export: name of its file, module, length of its input in samples, names of its outputs."""
     with readable(folder):
-        backend = PyTorch.load(settings, facts, folder)
+        backend = PyTorch.load(settings, description, folder)
     for candidate, net in backend.autoencoders.items():
         for (index, section), samples in itertools.product(
-            enumerate(facts.codes), facts.samples(settings.data.sample_rate)
+            enumerate(description.codes), description.samples(settings.data.sample_rate)
         ):
             module = AutoencoderErrors(net, section, index, samples)
             yield runtime.autoencoder_file(candidate, section, samples), module, samples, module.kinds
@@ -95,15 +95,15 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
         ModelError: The packages of the extra ``onnx`` are missing, or a file gives other values than PyTorch.
     """
     onnx_files.require_packages()
-    facts, settings = read_facts(detector)
-    if not facts.has_networks:
+    description, settings = read_description(detector)
+    if not description.has_networks:
         raise DetectorError(f"{detector}: has no networks to export; it already runs without PyTorch")
     if out and out.exists() and not (out / runtime.INDEX).is_file():
         raise DetectorError(f"{out}: exists and holds no {runtime.INDEX}; give another folder")
     described, out = {}, out or detector / runtime.FOLDER
     atomic.sweep(out.parent, deep=False, name=out.name)
     with atomic.writing(out, folder=True) as folder:
-        for name, module, samples, outputs in list_networks(facts, settings, detector):
+        for name, module, samples, outputs in list_networks(description, settings, detector):
             content, worst = onnx_files.write(module, samples, outputs, folder / name)
             described[name] = runtime.File(
                 samples=samples, outputs=outputs, difference=worst, digest=runtime.digest(content)
@@ -111,7 +111,7 @@ def export(detector: Path, out: Path | None = None) -> list[Path]:
         index = runtime.Index(
             detector=runtime.identity(detector),
             sample_rate=settings.data.sample_rate,
-            sections=facts.sections,
+            sections=description.sections,
             files=described,
         )
         atomic.write_json(index.model_dump(mode="json"), folder / runtime.INDEX)

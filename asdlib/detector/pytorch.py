@@ -29,26 +29,26 @@ class PyTorch:
     """mask key of every window; by default :func:`mask_key` of its section"""
 
     @classmethod
-    def load(cls, settings, facts, folder: Path) -> "PyTorch":
+    def load(cls, settings, description, folder: Path) -> "PyTorch":
         """Load the networks in a detector's folder.
 
         Args:
             settings: Settings of the detector.
-            facts: :class:`asdlib.detector.facts.Facts` of the detector.
+            description: :class:`asdlib.detector.description.Description` of the detector.
             folder: The folder.
         """
-        sections, compute = facts.codes, resolve_compute(settings)
+        sections, compute = description.codes, resolve_compute(settings)
         autoencoders = {
             name: TrainedAutoencoder.load(
                 folder / "autoencoder" / name / "model.safetensors", settings, MACHINE, name, len(sections)
             )
-            for name in facts.autoencoder
+            for name in description.autoencoder
         }
         classifiers = {
             (name, *key): TrainedClassifier.load(
                 file, settings.candidate("classifier", name), settings.data.sample_rate, compute
             )
-            for name in facts.classifier
+            for name in description.classifier
             for key, file in classifier_files(folder, name, sections).items()
         }
         return cls(sections, autoencoders, classifiers)

@@ -35,14 +35,16 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
         asdlib.errors.AsdError: The recordings cannot be used, or too few remain of them.
     """
     stored, domain = judge.stored, "target" if changed else "source"
-    facts, data = stored.facts, stored.settings.data
+    description, data = stored.description, stored.settings.data
     rows, waves = _new_windows(judge, sources, domain)
     clips = pd.DataFrame(rows, columns=COLUMNS)
-    record = facts.record | {
+    record = description.record | {
         "calibrated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "calibrated_on": len(clips),
     }
-    facts = facts.model_copy(update={"record": record, "levels": facts.levels | summarise_levels(clips)})
+    description = description.model_copy(
+        update={"record": record, "levels": description.levels | summarise_levels(clips)}
+    )
     names = [
         ClipName(section, domain, "test", "normal", f"{index:04d}").file
         for index, section in enumerate(clips["section"])
@@ -50,17 +52,17 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
     table = clips.assign(clip=names, label="normal", attributes="")
     windows = [(samples, row) for samples, (_, row) in zip(waves, table.iterrows(), strict=True)]
     nets = stored.autoencoders, stored.classifiers
-    write_reference(target, nets, stored.statistics, facts, data.sample_rate, windows, table)
+    write_reference(target, nets, stored.statistics, description, data.sample_rate, windows, table)
     kept = stored.clips
     replaced = kept["section"].isin(set(clips["section"])) & kept["domain"].eq(domain) & kept["split"].eq("test")
     # Statistics alone were cross-fitted, so they have learnt from what set their thresholds.
-    split = kept["split"].mask(replaced, "replaced" if facts.has_networks else "train")
+    split = kept["split"].mask(replaced, "replaced" if description.has_networks else "train")
     kept = kept.assign(split=split)  # keeps the numbers of the rows
     write_clips(pd.concat([kept, clips]), target)
-    store.revise(target, facts)
+    store.revise(target, description)
     revised = store.load(target)
     _warn_of_alarms(judge, revised, clips, domain)
-    write_card(target, revised, facts)
+    write_card(target, revised, description)
 
 
 def _new_windows(judge: Judge, sources: Recordings, domain: str) -> tuple[list[tuple], list[np.ndarray]]:
@@ -70,12 +72,12 @@ def _new_windows(judge: Judge, sources: Recordings, domain: str) -> tuple[list[t
         A row of ``recordings.csv`` for each window, and its samples, int16, at the detector's level.
     """
     stored = judge.stored
-    facts, data = stored.facts, stored.settings.data
+    description, data = stored.description, stored.settings.data
     found, warnings = survey(sources, data)
     for warning in warnings:
         print(f"warning: {warning}", flush=True)
     rows, waves, learnt = [], [], []
-    usual, bands = stored.statistics, statistics.Bands(data.sample_rate)
+    fitted, bands = stored.statistics, statistics.Bands(data.sample_rate)
     for name, files in sources.sections.items():
         code = judge.section(files[0], name)
         own = [path for path in files if path in found]
@@ -85,17 +87,17 @@ def _new_windows(judge: Judge, sources: Recordings, domain: str) -> tuple[list[t
                 f"warning: {summarise(path.name for path in unlike)}: unlike the other recordings; left out",
                 flush=True,
             )
-        places = cut([path for path in own if path not in unlike], found, facts.seconds)
+        places = cut([path for path in own if path not in unlike], found, description.seconds)
         for path, group in itertools.groupby(places, key=lambda place: place[0]):
             times = [time for _, time in group]
-            for begin, wave in recordings.windows(found[path].recording, data.sample_rate, facts.seconds, times):
-                if len(wave) < recordings.NEARLY * facts.seconds * data.sample_rate:
+            for begin, wave in recordings.windows(found[path].recording, data.sample_rate, description.seconds, times):
+                if len(wave) < recordings.NEARLY * description.seconds * data.sample_rate:
                     continue
                 own_level = level.level(wave, data.sample_rate)
-                gain = 0.0 if facts.level is None else facts.level - own_level
+                gain = 0.0 if description.level is None else description.level - own_level
                 samples = recordings.to_int16(wave, gain)
                 keys = [(code, kind, len(samples)) for kind in ("source", "target")]
-                if any(key in usual and usual[key].has_learnt(bands(samples)) for key in keys):
+                if any(key in fitted and fitted[key].has_learnt(bands(samples)) for key in keys):
                     learnt.append(path.name)
                     continue
                 rows.append((MACHINE, name, code, domain, "test", path.name, begin, own_level))
@@ -110,7 +112,7 @@ def _new_windows(judge: Judge, sources: Recordings, domain: str) -> tuple[list[t
         count = sum(row[2] == code for row in rows)
         if count < FEWEST:
             raise DetectorError(
-                f"section {name!r} has {count} new normal clip(s) of {facts.seconds:.1f} s; expected at least "
+                f"section {name!r} has {count} new normal clip(s) of {description.seconds:.1f} s; expected at least "
                 f"{FEWEST}; record more"
             )
     return rows, waves
@@ -125,7 +127,7 @@ def _warn_of_alarms(judge: Judge, revised: Stored, clips: pd.DataFrame, domain: 
         clips: Rows of the new clips, in the order of their scores.
         domain: Conditions of all of them.
     """
-    samples = revised.facts.samples(revised.settings.data.sample_rate)[0]
+    samples = revised.description.samples(revised.settings.data.sample_rate)[0]
     for code, own in clips.groupby("section", sort=False):
         key = judge.key(code, domain, samples)
         new = revised.reference[code, domain, samples]

@@ -11,7 +11,7 @@ from asdlib.data.audio import Waveforms
 from asdlib.detector import level, recordings, store
 from asdlib.detector.calibration import STATISTICS
 from asdlib.detector.cutting import folds
-from asdlib.detector.facts import Facts
+from asdlib.detector.description import Description
 from asdlib.detector.localize import FrameStatistics
 from asdlib.detector.networks import Window, measure_window
 from asdlib.detector.recordings import MACHINE
@@ -26,8 +26,8 @@ _FEW = 3  # minimum number of windows of changed conditions that show in which d
 def write_reference(
     target: Path,
     nets: tuple[dict, dict],
-    usual: dict,
-    facts: Facts,
+    statistics: dict[tuple, Statistics],
+    description: Description,
     rate: int,
     windows: Iterable[tuple[np.ndarray, pd.Series]],
     held_out: pd.DataFrame,
@@ -39,19 +39,19 @@ def write_reference(
     Args:
         target: Folder of the detector.
         nets: Autoencoders and classifiers, by candidate.
-        usual: Statistics of spectra, by section, domain and length.
-        facts: Description of the detector.
+        statistics: Statistics of spectra, by section, domain and length.
+        description: Description of the detector.
         rate: Sampling rate in Hz.
         windows: Samples, int16, and catalogue row of each held-out clip.
         held_out: Catalogue rows of the held-out clips.
     """
-    bands, sizes = Bands(rate), facts.samples(rate)
+    bands, sizes = Bands(rate), description.samples(rate)
     values: dict[int, list[dict]] = {size: [] for size in sizes}
     frames: dict[tuple, list] = {}
     for number, (samples, clip) in enumerate(windows):
         for size in sizes:
-            part = cut_piece(samples, size, number, rate, facts.level)
-            measured = measure_window(*nets, usual, bands, Window(part, clip["section"], clip["domain"]))
+            part = cut_piece(samples, size, number, rate, description.level)
+            measured = measure_window(*nets, statistics, bands, Window(part, clip["section"], clip["domain"]))
             values[size].append(measured.scores)
             if measured.frames is not None:
                 key = clip["section"], clip["domain"], size
@@ -96,18 +96,20 @@ def cut_piece(samples: np.ndarray, size: int, number: int, rate: int, target: fl
     return recordings.to_int16(wave, target - level.level(wave, rate))
 
 
-def fit_statistics(waveforms: Waveforms, clips: pd.DataFrame, facts: Facts, rate: int) -> dict[tuple, Statistics]:
+def fit_statistics(
+    waveforms: Waveforms, clips: pd.DataFrame, description: Description, rate: int
+) -> dict[tuple, Statistics]:
     """Fit the statistics of each section, domain and length to the clips on which the networks are trained."""
     pieces, bands, result = _list_normal(waveforms.clips, clips), Bands(rate), {}
     pieces = pieces[pieces["split"] == "train"]
-    for size in facts.samples(rate):
-        spectra = _compute_spectra(waveforms, pieces, size, facts, bands)
+    for size in description.samples(rate):
+        spectra = _compute_spectra(waveforms, pieces, size, description, bands)
         result |= {(*key, size): value for key, value in _fit(pieces, spectra, bands.step).items()}
     return result
 
 
 def cross_fit(
-    target: Path, waveforms: Waveforms, clips: pd.DataFrame, facts: Facts, rate: int, seed: int
+    target: Path, waveforms: Waveforms, clips: pd.DataFrame, description: Description, rate: int, seed: int
 ) -> dict[tuple, Statistics]:
     """Fit the statistics to all clips, and write scores of the test clips by statistics fitted without them.
 
@@ -119,7 +121,7 @@ def cross_fit(
         target: Folder of the detector.
         waveforms: The clips.
         clips: Rows of ``recordings.csv``.
-        facts: Description of the detector.
+        description: Description of the detector.
         rate: Sampling rate in Hz.
         seed: Seed of the random groups.
 
@@ -131,14 +133,14 @@ def cross_fit(
     for _, own in pieces[pieces["split"] == "test"].groupby(["section", "domain"]):
         pieces.loc[own.index, "fold"] = folds(list(own["recording"]), seed)
     held_out = pieces[pieces["split"] == "test"]
-    for size in facts.samples(rate):
-        spectra = _compute_spectra(waveforms, pieces, size, facts, bands)
+    for size in description.samples(rate):
+        spectra = _compute_spectra(waveforms, pieces, size, description, bands)
         found = {}
         for fold in sorted(held_out["fold"].unique()):
             fitted = _fit(pieces[pieces["fold"] != fold], spectra, bands.step)
             for row, clip in held_out[held_out["fold"] == fold].iterrows():
-                usual = fitted.get((clip["section"], clip["domain"]), fitted[clip["section"], "source"])
-                found[row] = usual.score(spectra[row], bands.step)
+                own = fitted.get((clip["section"], clip["domain"]), fitted[clip["section"], "source"])
+                found[row] = own.score(spectra[row], bands.step)
         table = pd.DataFrame.from_dict(found, orient="index").loc[held_out.index].add_prefix(f"{STATISTICS}/")
         _write_scores(target, size, held_out, table)
         result |= {(*key, size): value for key, value in _fit(pieces, spectra, bands.step).items()}
@@ -154,11 +156,11 @@ def _list_normal(table: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compute_spectra(
-    waveforms: Waveforms, pieces: pd.DataFrame, size: int, facts: Facts, bands: Bands
+    waveforms: Waveforms, pieces: pd.DataFrame, size: int, description: Description, bands: Bands
 ) -> dict[int, np.ndarray]:
     """Return the spectrum of a part of ``size`` samples of each clip that is as long, by row."""
     return {
-        row: bands(cut_piece(samples, size, number, bands.rate, facts.level))
+        row: bands(cut_piece(samples, size, number, bands.rate, description.level))
         for number, row in enumerate(pieces.index)
         if len(samples := waveforms.read(row)) >= size
     }

@@ -52,7 +52,7 @@ def report(judge: Judge, clips: Sequence[Path], out: Path, section: str | None =
         entry = verdict.as_dict()
         with open_recording(path, judge.stored.settings.data) as recording:
             wave, start = _excerpt(recording, entry["spans"])
-        length = fitting(recording.seconds, judge.stored.facts.lengths)
+        length = fitting(recording.seconds, judge.stored.description.lengths)
         normals = None if is_changed(entry) else verdict.held_out[ENSEMBLE]
         figure = plots.recording(wave, recording.sample_rate, start, entry, normals, titled=as_figure)
         figures.append(page.png(figure))
@@ -64,7 +64,7 @@ def report(judge: Judge, clips: Sequence[Path], out: Path, section: str | None =
             raise DetectorError(f"{out}: none of the recordings could be judged; a page (.html) says why")
         page.write_bytes(page.stack(figures), out)
         return len(figures)
-    made = f"Detector {judge.identity[:12]}, made {_date(judge.stored.facts.record)}"
+    made = f"Detector {judge.identity[:12]}, made {_date(judge.stored.description.record)}"
     about = f"<p>{made}, for a rate of false alarms of {100 * judge.rate:g} %.</p>"
     head = page.table(["verdict", "score", "threshold", "recording"], rows)
     page.write_page("Report of a detector", "\n".join([about, head, *parts]), out)

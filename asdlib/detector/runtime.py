@@ -18,7 +18,7 @@ from asdlib import atomic, params
 from asdlib.autoencoder.frame_to_clip_scores import check_finite
 from asdlib.classifier import FILES
 from asdlib.classifier.window_outputs import Outputs
-from asdlib.detector.facts import Facts, readable
+from asdlib.detector.description import Description, readable
 from asdlib.detector.networks import classifier_files
 from asdlib.onnx_session import open_session
 from asdlib.units import FULL_SCALE
@@ -97,14 +97,14 @@ class OnnxRuntime:
 
     Args:
         settings: Settings of the detector.
-        facts: Description of the detector.
+        description: Description of the detector.
         folder: Folder of the detector.
 
     Raises:
         DetectorError: The files are damaged, or belong to another detector.
     """
 
-    def __init__(self, settings, facts: Facts, folder: Path):
+    def __init__(self, settings, description: Description, folder: Path):
         self.folder, self.threads = folder, settings.threads
         advice = f"delete that folder, or write it again with python -m asdlib onnx {folder}"
         self._readable = functools.partial(readable, folder / FOLDER, "cannot be used", advice)
@@ -115,14 +115,14 @@ class OnnxRuntime:
                 raise ValueError("the files belong to another detector")
             expected = {
                 autoencoder_file(name, section, samples)
-                for name in facts.autoencoder
-                for section in facts.codes
-                for samples in facts.samples(settings.data.sample_rate)
+                for name in description.autoencoder
+                for section in description.codes
+                for samples in description.samples(settings.data.sample_rate)
             }
             expected |= {
                 classifier_file(name, *key)
-                for name in facts.classifier
-                for key in classifier_files(folder, name, facts.codes)
+                for name in description.classifier
+                for key in classifier_files(folder, name, description.codes)
             }
             if set(self.files) != expected:
                 raise ValueError("there is not one file for each network")

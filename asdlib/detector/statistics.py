@@ -86,7 +86,7 @@ class Statistics:
     """row of ``recordings.csv`` of each of them"""
 
     @property
-    def usual(self) -> np.ndarray:
+    def mean_spectrum(self) -> np.ndarray:
         """Mean spectrum of normal windows in dB, (bands,)."""
         return self.whole.mean[:BANDS]
 

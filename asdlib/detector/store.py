@@ -5,7 +5,7 @@ It may also hold ONNX files, which are graphs of arithmetic for ONNX Runtime.
 ::
 
     card.md             the model card
-    detector.json       sections, window, false-alarm rate, candidates, record (asdlib.detector.facts)
+    detector.json       sections, window, false-alarm rate, candidates, record (asdlib.detector.description)
     settings.json       the settings of all networks
     recordings.csv      the recordings that it was made from, and which of them were held out
     calibration/<samples>.csv   scores of the held-out clips cut to so many samples, a score table (asdlib.scores)
@@ -29,7 +29,7 @@ from safetensors.numpy import load_file, save_file
 from asdlib import atomic, params, scores
 from asdlib.detector import runtime, statistics
 from asdlib.detector.calibration import STATISTICS, WHOLE
-from asdlib.detector.facts import Facts, read_facts, readable
+from asdlib.detector.description import Description, read_description, readable
 from asdlib.detector.localize import FrameStatistics
 from asdlib.detector.networks import AutoencoderCandidate, Backend, ClassifierCandidate
 from asdlib.errors import DetectorError
@@ -42,7 +42,7 @@ TEXT = ["machine", "name", "section", "domain", "split", "recording"]
 class Stored:
     """A detector in memory, as a :class:`asdlib.detector.judge.Judge` uses it."""
 
-    facts: Facts
+    description: Description
     settings: params.Settings
     autoencoders: dict[str, AutoencoderCandidate]
     classifiers: dict[str, ClassifierCandidate]
@@ -101,37 +101,37 @@ def write_files(files: dict[str, bytes], folder: Path) -> None:
 
 
 def open_networks(
-    settings, facts: Facts, folder: Path
+    settings, description: Description, folder: Path
 ) -> tuple[dict[str, AutoencoderCandidate], dict[str, ClassifierCandidate]]:
     """Open the networks of both branches, by candidate, with ONNX Runtime if it and the files exist, else with PyTorch.
 
     They compute in float32 whatever the training's precision: thresholds set on one machine hold on any other. A
     detector without networks needs neither.
     """
-    if not facts.has_networks:
+    if not description.has_networks:
         return {}, {}
     settings = settings.model_copy(update={"precision": "float32"})
     for branch in ("autoencoder", "classifier"):
-        for name in getattr(facts, branch):
+        for name in getattr(description, branch):
             settings.candidate(branch, name)  # a name that the profile does not know could lead out of the folder
-    backend = _open_backend(settings, facts, folder)
+    backend = _open_backend(settings, description, folder)
     autoencoders = {
         name: AutoencoderCandidate.load(settings, name, backend, folder / "autoencoder" / name)
-        for name in facts.autoencoder
+        for name in description.autoencoder
     }
     classifiers = {
         name: ClassifierCandidate.load(settings, name, backend, folder / "classifier" / name)
-        for name in facts.classifier
+        for name in description.classifier
     }
     return autoencoders, classifiers
 
 
-def _open_backend(settings, facts: Facts, folder: Path) -> Backend:
+def _open_backend(settings, description: Description, folder: Path) -> Backend:
     if runtime.is_usable(folder):
-        return runtime.OnnxRuntime(settings, facts, folder)
+        return runtime.OnnxRuntime(settings, description, folder)
     from asdlib.detector.pytorch import PyTorch  # takes two seconds, which ONNX Runtime saves
 
-    return PyTorch.load(settings, facts, folder)
+    return PyTorch.load(settings, description, folder)
 
 
 def load(folder: Path) -> Stored:
@@ -140,23 +140,25 @@ def load(folder: Path) -> Stored:
     Raises:
         DetectorError: There is none, or a part of it cannot be read.
     """
-    facts, settings = read_facts(folder)
+    description, settings = read_description(folder)
     with readable(folder):
-        networks = open_networks(settings, facts, folder)
+        networks = open_networks(settings, description, folder)
         reference, systems = {}, {f"{STATISTICS}/{WHOLE}"}
-        systems |= {f"{branch}/{name}" for branch in ("autoencoder", "classifier") for name in getattr(facts, branch)}
-        for samples in facts.samples(settings.data.sample_rate):
+        systems |= {
+            f"{branch}/{name}" for branch in ("autoencoder", "classifier") for name in getattr(description, branch)
+        }
+        for samples in description.samples(settings.data.sample_rate):
             reference |= group_scores(scores.read(folder / CALIBRATION / f"{samples}.csv"), samples, systems)
-        usual = statistics.load(folder / statistics.FILE)
+        fitted = statistics.load(folder / statistics.FILE)
         clips = pd.read_csv(folder / CLIPS, dtype=dict.fromkeys(TEXT, str), keep_default_na=False)
-        last = max(int(own.sources.max()) for own in usual.values())
+        last = max(int(own.sources.max()) for own in fitted.values())
         if last >= len(clips):
             raise DetectorError(
                 f"{folder / CLIPS}: has {len(clips)} recordings; the detector has learnt from at least {last + 1}; "
                 "make or copy it again"
             )
-        frames = load_frames(folder) if facts.has_networks else {}
-        return Stored(facts, settings, *networks, reference, frames, usual, clips)
+        frames = load_frames(folder) if description.has_networks else {}
+        return Stored(description, settings, *networks, reference, frames, fitted, clips)
 
 
 def group_scores(
@@ -180,9 +182,9 @@ def group_scores(
     return result
 
 
-def revise(folder: Path, facts: Facts) -> None:
+def revise(folder: Path, description: Description) -> None:
     """Replace how a detector describes itself; its ONNX files remain valid."""
-    atomic.write_json(facts.model_dump(mode="json"), folder / "detector.json")
+    atomic.write_json(description.model_dump(mode="json"), folder / "detector.json")
     runtime.adopt_files(folder)
 
 

@@ -12,7 +12,7 @@ from asdlib.autoencoder import train as autoencoder_train
 from asdlib.classifier import scorer as classifier_scorer
 from asdlib.classifier import train as classifier_train
 from asdlib.detector import estimate, make
-from asdlib.detector.facts import FORMAT, Facts
+from asdlib.detector.description import FORMAT, Description
 from asdlib.detector.layout import lay_out
 from asdlib.detector.recordings import MACHINE, lengths
 from asdlib.detector.sources import Recordings
@@ -66,7 +66,7 @@ def fit_detector(
         took = estimate.in_words(estimate.seconds(settings, chosen, codes, jobs))
         print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
     prepare_clips(settings)
-    facts = Facts(
+    description = Description(
         format=FORMAT,
         sections=list(recordings.sections),
         seconds=layout.seconds,
@@ -81,10 +81,10 @@ def fit_detector(
         **chosen,
     )
     if count:
-        train(settings, chosen, facts.codes, jobs)
+        train(settings, chosen, description.codes, jobs)
     written = Path(settings.runs) / "made"
     with atomic.writing(written, folder=True) as target:
-        make.write(target, settings, facts, layout, began)
+        make.write(target, settings, description, layout, began)
     return written, layout.warnings
 
 

@@ -40,10 +40,10 @@ class Thresholds:
 
     def __init__(self, detector: Detector, learnt: list[Path], held_out: list[Path]):
         judge, self.rate = detector._fitted(), rate_of(detector)
-        self.judge, self.facts = judge, judge.stored.facts
+        self.judge, self.description = judge, judge.stored.description
         self.plain = Plain([read(path, detector) for path in learnt], self.rate)
         waves, self.limits = [read(path, detector) for path in held_out], {}
-        for size in self.facts.samples(self.rate):
+        for size in self.description.samples(self.rate):
             pieces = [cut_piece(wave, size, number, self.rate, None) for number, wave in enumerate(waves)]
             found = pd.DataFrame([self.plain.score(piece) for piece in pieces])
             self.limits[size] = {name: calibration.Calibration(found[name].to_numpy(), judge.rate) for name in found}
@@ -59,13 +59,13 @@ class Thresholds:
     def score(self, wave: np.ndarray) -> dict[str, float]:
         """Return the scores of the plain detectors: the highest of a recording's windows."""
         recording = open_recording((wave, self.rate), self.judge.stored.settings.data)
-        seconds = fitting(recording.seconds, self.facts.lengths)
+        seconds = fitting(recording.seconds, self.description.lengths)
         found = [self.plain.score(part) for _, part in windows(recording, self.rate, seconds)]
         return pd.DataFrame(found).max().to_dict()
 
     def alarms(self, scores: dict[str, float], samples: int) -> dict[str, bool]:
         """Compare the scores of a recording of so many samples with the thresholds for its length."""
-        seconds = fitting(samples / self.rate, self.facts.lengths)
+        seconds = fitting(samples / self.rate, self.description.lengths)
         size = round(seconds * self.rate)
         count = max(samples / self.rate / seconds, 1.0)
         return {name: bool(value > self.limits[size][name].threshold(count)) for name, value in scores.items()}
@@ -102,10 +102,10 @@ def write_record(detector: Detector, machine: str, path: Path) -> None:
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "learnt": int((stored.clips["split"].eq("train") & stored.clips["machine"].eq("machine")).sum()),
         "held_out": int((stored.clips["split"].eq("test") & stored.clips["machine"].eq("machine")).sum()),
-        "false_alarm_rate": stored.facts.false_alarm_rate,
-        "detector_commit": stored.facts.record["commit"],
-        "device": stored.facts.record["device"],
-        "versions": stored.facts.record["versions"],
+        "false_alarm_rate": stored.description.false_alarm_rate,
+        "detector_commit": stored.description.record["commit"],
+        "device": stored.description.record["device"],
+        "versions": stored.description.record["versions"],
         "steps": [stored.settings.candidate(name, "base").training.steps for name in ("autoencoder", "classifier")],
     }
     atomic.write_json(made, path)

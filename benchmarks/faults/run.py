@@ -23,7 +23,7 @@ from asdlib.detector.recordings import open_recording, windows
 def read(path: Path, detector: Detector) -> np.ndarray:
     """Read the first window of a recording."""
     stored = detector._fitted().stored
-    return next(windows(open_recording(path, stored.settings.data), rate_of(detector), stored.facts.seconds))[1]
+    return next(windows(open_recording(path, stored.settings.data), rate_of(detector), stored.description.seconds))[1]
 
 
 def rate_of(detector: Detector) -> int:

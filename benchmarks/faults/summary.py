@@ -97,7 +97,7 @@ def write(table: pd.DataFrame, detector: Detector, options) -> None:
         write_table(part, out / f"{name}.csv")
         print(part.to_string())
     stored = detector._fitted().stored
-    record = stored.facts.record
+    record = stored.description.record
     made = {
         "machine": options.machine,
         "seed": options.seed,
@@ -108,9 +108,9 @@ def write(table: pd.DataFrame, detector: Detector, options) -> None:
         "level_of_long": sounds.LONG_LEVEL,
         "fitted": int((stored.clips["machine"] == "machine").sum()),
         "tested": int(table["clip"].nunique()),
-        "seconds": stored.facts.seconds,
-        "false_alarm_rate": stored.facts.false_alarm_rate,
-        "outliers": [Path(name).name for name in stored.facts.outliers],
+        "seconds": stored.description.seconds,
+        "false_alarm_rate": stored.description.false_alarm_rate,
+        "outliers": [Path(name).name for name in stored.description.outliers],
         "device": record["device"],
         "versions": record["versions"],
         "steps": [

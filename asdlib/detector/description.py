@@ -15,7 +15,7 @@ from asdlib.errors import DetectorError
 FORMAT = 5
 
 
-class Facts(params.Strict):
+class Description(params.Strict):
     """Content of ``detector.json``."""
 
     format: int
@@ -60,7 +60,7 @@ class Facts(params.Strict):
         return [round(seconds * sample_rate) for seconds in self.lengths]
 
 
-def read_facts(folder: Path) -> tuple[Facts, params.Settings]:
+def read_description(folder: Path) -> tuple[Description, params.Settings]:
     """Read how a detector describes itself, and its settings.
 
     Raises:
@@ -77,7 +77,7 @@ def read_facts(folder: Path) -> tuple[Facts, params.Settings]:
                 "install the version of asdlib that made it"
             )
         settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-        return Facts.model_validate(values), params.Settings.model_validate(settings)
+        return Description.model_validate(values), params.Settings.model_validate(settings)
 
 
 @contextlib.contextmanager
