@@ -1,6 +1,5 @@
 """Show the stored runs of the profile ``ablations``: what is shown to matter, what masking does, a table per branch."""
 
-import json
 import re
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from stored_results import read
 from tables import BLANK, data, effect, percent, signed, table
 
 from asdlib import origin
+from asdlib.atomic import read_json
 from asdlib.plots import ablations, style
 
 COMPARISON = ["candidate", "variant", "than", "change"]
@@ -27,7 +27,7 @@ def pages(folder: Path) -> dict[str, str]:
         folder: Holds ``ablations.csv`` (:mod:`asdlib.evaluation.ablations`) and its record.
     """
     frame = read(folder / "ablations.csv")
-    settings = json.loads((folder / "record.json").read_text(encoding="utf-8"))["settings"]
+    settings = read_json(folder / "record.json")["settings"]
     return {
         "generated/ablations.md": "\n\n".join(
             f"## The {branch}\n\n{branch_table(part)}" for branch, part in frame.groupby("branch", sort=False)
@@ -194,8 +194,7 @@ def draw(folder: Path, where: Path) -> None:
 
 def usual_copies(folder: Path) -> int:
     """Return the number of masked copies of the first candidate."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    return record["settings"]["autoencoder"]["scorer"]["copies"]
+    return read_json(folder / "record.json")["settings"]["autoencoder"]["scorer"]["copies"]
 
 
 def by_copies(frame: pd.DataFrame, usual: int) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """Exercises at the ends of the chapters, with answers that are computed from the run."""
 
 import itertools
-import json
 from collections.abc import Callable
 
 import numpy as np
@@ -11,16 +10,16 @@ from ablation_words import change_in_words
 from exercise_reasons import WHY
 from one_model_run import ABSENT, ROW
 from paired import paired, verdict
-from stored_results import ABLATIONS, read
+from stored_results import ABLATIONS, PRINTED, read
 from tables import data as link
 from tables import effect, percent, signed, table
 from verdicts import few_sections
 
 from asdlib import metrics, origin, scores
+from asdlib.atomic import read_json
 from asdlib.ensemble.blocks import MIX, MIX_PLUS
 from asdlib.evaluation import paper
 from asdlib.evaluation.claims_paper import FEW
-from asdlib.evaluation.rows import SYSTEMS
 from asdlib.paths import BASELINES, CHOICES, CLIPS, Run
 from asdlib.tables import read_table
 
@@ -37,10 +36,10 @@ def baselines(run: Run, settings, machine: str) -> str:
     """Where the Mahalanobis distance is shown to be ahead of the better of the two networks, or behind it."""
     frame = metrics.sections(scores.read([run.scores(name, machine) for name in BASELINES]), settings.evaluation.p)
     cells = metrics.cells(frame).pivot(index="domain", columns="system", values="value")
-    rows, differences, lines = {system: row for row, system in SYSTEMS.items()}, read_table(run.differences), []
+    differences, lines = read_table(run.differences), []
     for domain, better in cells[["frame_autoencoder", "mobilenet"]].idxmax(axis=1).items():
         value, best = cells.loc[domain, ["mahalanobis", better]]
-        lead = paired(differences, (rows["mahalanobis"], ""), (rows[better], ""), machine, domain)
+        lead = paired(differences, (PRINTED["mahalanobis"], ""), (PRINTED[better], ""), machine, domain)
         place = verdict(*lead[1:], ("is ahead", "is behind", "is not shown to be ahead or behind"))
         words = f"*Mahalanobis* reaches {percent(value)} %, the better network {percent(best)} %"
         lines.append(f"* {machine}, {domain}: {words}; the simple distance {place} ({effect(*lead)} points).")
@@ -144,9 +143,7 @@ def audit(run: Run, settings, machine: str) -> str:
 def ablations(run: Run, settings, machine: str) -> str:
     """Which changes survive if the error is shared among all intervals, so that each is wider."""
     frame = read(ABLATIONS / "ablations.csv")
-    confidence = json.loads((ABLATIONS / "record.json").read_text(encoding="utf-8"))["settings"]["evaluation"][
-        "confidence"
-    ]
+    confidence = read_json(ABLATIONS / "record.json")["settings"]["evaluation"]["confidence"]
     frame = widened(frame, confidence)
     decided = frame[(frame["low"] > 0) | (frame["high"] < 0)]
     kept = decided[(decided["wide_low"] > 0) | (decided["wide_high"] < 0)]

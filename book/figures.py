@@ -10,9 +10,10 @@ import real_systems
 import schematics
 import stored_results
 
-from asdlib.evaluation import false_alarms, paper
+from asdlib.evaluation import paper
 from asdlib.paths import Run
 from asdlib.plots import evaluation, scaling, style
+from asdlib.tables import read_table
 
 
 def draw(settings, run: Run, table: pd.DataFrame, machines: list[str], where: Path) -> None:
@@ -33,7 +34,7 @@ def draw(settings, run: Run, table: pd.DataFrame, machines: list[str], where: Pa
     total = table[(table["machine"] == "all") & (table["domain"] == "all")]
     drawn = {
         "table1": evaluation.intervals(total, printed(machines), "the paper"),
-        "false_alarms": evaluation.false_alarms(false_alarms.read(run.false_alarms)),
+        "false_alarms": evaluation.false_alarms(read_table(run.false_alarms)),
         "growth": scaling.growth(stored_results.read(stored_results.RESULTS / "growth.csv")),
     }
     for name, figure in drawn.items():

@@ -26,7 +26,6 @@ from contents import api, machine_page, reference_page
 
 from asdlib import params
 from asdlib.errors import AsdError
-from asdlib.evaluation import false_alarms, health
 from asdlib.paths import Run
 from asdlib.tables import read_table
 
@@ -69,8 +68,8 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/claims_seeds.md": verdicts.over_seeds(run),
         "generated/by_hand.md": clips.by_hand(run, *first_section(run, machines), settings.evaluation.p),
         "generated/colours.md": tables.colours(),
-        "generated/false_alarms.md": tables.false_alarms(false_alarms.read(there(run.false_alarms))),
-        "generated/health.md": tables.health_notes(health.read(there(run.health))),
+        "generated/false_alarms.md": tables.false_alarms(read_table(there(run.false_alarms))),
+        "generated/health.md": tables.health_notes(read_table(there(run.health))),
         "generated/reliability.md": tables.reliability(stored_results.RESULTS / "reliability" / "figures.csv"),
         "generated/cost.md": costs.cost(spent),
         "generated/notebooks.md": tables.table(

@@ -1,6 +1,5 @@
 """*Integrated* in stored results, which ``one_model*.py`` in ``benchmarks/shifts`` wrote."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +9,7 @@ from stored_results import PRINTED, read
 from tables import BLANK, data, day, effect, percent, table
 
 from asdlib import params
+from asdlib.atomic import read_json
 from asdlib.evaluation.values import slug
 
 JUDGED, ABLATIONS = "one_model", "one_model_ablations"
@@ -81,13 +81,13 @@ def compared(low: float, high: float) -> str:
 def values(folder: Path) -> dict[str, str]:
     """Texts for prose: seeds, commit and date of both tables, what each head adds, and the differences that judge."""
     frame = read(folder / f"{ABLATIONS}.csv").set_index("system")
-    record = json.loads((folder / f"{ABLATIONS}.record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / f"{ABLATIONS}.record.json")
     texts = {
         "seeds": str(len(record["settings"]["seeds"])),
         "commit": f"`{record['commit']}`",
         "day": day(record["date"]),
     }
-    judgement = json.loads((folder / f"{JUDGED}.record.json").read_text(encoding="utf-8"))
+    judgement = read_json(folder / f"{JUDGED}.record.json")
     judged_by = judgement["settings"]
     names = [f"*{SETS[name]}*" for name in judged_by["sets"]]
     texts |= {

@@ -1,6 +1,5 @@
 """The detector next to two plain ones, made of the tables in ``results/detector`` (``benchmarks/faults/run.py``)."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +8,7 @@ from stored_results import read
 from tables import BLANK, day, effect, percent, table, typeset
 from your_machine_alarms import RATE, RULE, rates, rules
 
+from asdlib.atomic import read_json
 from asdlib.detector import cutting, level, survey
 from asdlib.evaluation.values import slug
 
@@ -54,7 +54,7 @@ def values(folder: Path) -> dict[str, str]:
     texts |= _real_texts(folder)
     row = alarms[alarms["condition"] == "voice +0 dB"].iloc[0]
     texts["voice"] = _share(row["alarms"], row["recordings"])
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "record.json")
     return texts | {
         "day": day(record["date"]),
         "commit": f"`{record['commit']}`",
@@ -118,10 +118,10 @@ def _measured(folder: Path) -> dict[str, str]:
             (f"generated/{name}.md" for name in ("plain_detectors", "no_faults", "places", "long", "real_faults")),
             ABSENT,
         )
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "record.json")
     kinds, levels, alarms = (read(folder / f"{name}.csv") for name in ("kinds", "faults", "alarms"))
     alarms = _with_simpler(folder, alarms)
-    simpler = json.loads((folder / "plain_alarms.record.json").read_text(encoding="utf-8"))
+    simpler = read_json(folder / "plain_alarms.record.json")
     return {
         "generated/plain_detectors.md": _kinds(kinds, record) + "\n" + _levels(levels),
         "generated/no_faults.md": _no_faults(alarms, record),
@@ -211,7 +211,7 @@ def _places(alarms: pd.DataFrame, record: dict, simpler: dict) -> str:
 
 def _real(folder: Path) -> str:
     real = read(folder / "real.csv")
-    record = json.loads((folder / "real.record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "real.record.json")
     shown = real[["system"]].rename(columns={"system": "Detector"})
     shown["Detector"] = shown["Detector"].map(_title)
     shown["AUC"] = real["auc"].map(lambda value: f"{100 * value:.1f}")

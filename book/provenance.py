@@ -7,6 +7,7 @@ import pandas as pd
 from gpu_figures import PAPER_SIZE, not_run
 from tables import BLANK, day, table
 
+from asdlib.atomic import read_json
 from asdlib.errors import AsdError
 from asdlib.evaluation import paper
 from asdlib.evaluation.rows import EXTENSIONS, ROWS
@@ -134,7 +135,7 @@ def stored(folder: Path) -> str:
     """
     rows = []
     for path in sorted(folder.glob("*/*record.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         what = path.parent.name if path.name == RECORD else f"{path.parent.name}/{path.name.partition('.')[0]}"
         name = _lock_name(path, record)
         link = f"{{download}}`lock file <downloads/{name}>`" if name else BLANK
@@ -181,7 +182,7 @@ def _lock_name(path: Path, record: dict) -> str:
 
 def locks(folder: Path) -> dict[str, str]:
     """The lock files of stored results whose packages are only in their records, by name among the downloads."""
-    found = {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*/*record.json"))}
+    found = {path: read_json(path) for path in sorted(folder.glob("*/*record.json"))}
     return {
         _lock_name(path, record): lock([record])
         for path, record in found.items()

@@ -13,8 +13,8 @@ import tables
 import verdicts
 from tables import day, percent
 
-from asdlib.ensemble.blocks import MIX, MIX_PLUS
-from asdlib.evaluation import false_alarms
+from asdlib.atomic import read_json
+from asdlib.ensemble.blocks import MIX
 from asdlib.evaluation.values import slug
 from asdlib.scores import CLIP
 
@@ -50,7 +50,7 @@ def read(folder: Path) -> pd.DataFrame:
 
 def stamp(folder: Path) -> tuple[str, str]:
     """What the data are and which run this is; what made it."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "record.json")
     over_seeds = [folder / name for name in ("table1_seeds.csv", "ablations.csv") if (folder / name).is_file()]
     seeds = f"{stored_results.read(over_seeds[0])['seeds'].max()} seeds." if over_seeds else "One seed."
     first = f"**{record['title']}: a stored run**, not the run of other pages"
@@ -95,52 +95,35 @@ def values(folder: Path) -> dict[str, str]:
 
 def rates_in_target(folder: Path) -> dict[str, str]:
     """Return shares of normal and of anomalous target clips that are called anomalies, over sections, by row."""
-    path = folder / "false_alarms.csv"
-    if not path.is_file():
-        return {}
-    table = false_alarms.read(path)
+    table = stored_results.read(folder / "false_alarms.csv")
     texts = {}
     for row, part in table[table["domain"] == "target"].groupby("row"):
         for name, column in (("alarms", "false_alarms"), ("hits", "recall")):
             low, high = (f"{100 * value:.0f}" for value in (part[column].min(), part[column].max()))
-            texts[slug(name, row.replace("+", " plus") if row == MIX_PLUS else row)] = (
-                low if low == high else f"{low} to {high}"
-            )
+            texts[slug(name, row)] = low if low == high else f"{low} to {high}"
     return texts
 
 
 def pages(folder: Path) -> dict[str, str]:
     """The generated parts of the pages on the stored run in ``folder``, by file name."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "record.json")
     compared = stored_results.read(folder / real_compared.SYSTEMS_FILE)
     differences = stored_results.read(folder / DIFFERENCES)
     return {
         "generated/real.md": table_one.stored(folder),
         "generated/real_claims.md": verdicts.of_one_run(
-            stored_results.read(folder / "claims.csv"), "real-claims", stored_results.read(folder / DIFFERENCES)
+            stored_results.read(folder / "claims.csv"), "real-claims", differences
         ),
         "generated/real_autoencoder.md": real_compared.systems(compared, "autoencoder"),
         "generated/real_classifier.md": real_compared.systems(compared, "classifier"),
         "generated/real_finetuning.md": real_compared.finetuning(compared),
-        "generated/real_claims_extensions.md": stored_extensions(folder),
-        "generated/real_false_alarms.md": stored_false_alarms(folder),
+        "generated/real_claims_extensions.md": verdicts.extensions(
+            stored_results.read(folder / "claims_extensions.csv"), "real-extensions", differences
+        ),
+        "generated/real_false_alarms.md": tables.false_alarms(
+            stored_results.read(folder / "false_alarms.csv"), "real-false-alarms-table"
+        ),
         "generated/real_gains.md": real_ensembles.gains(differences),
         "generated/real_choices.md": real_ensembles.choices(folder),
         "generated/real_settings.json": json.dumps(record["settings"], indent=1) + "\n",
     }
-
-
-def stored_extensions(folder: Path) -> str:
-    """What the extensions gain in the stored run, if it judged them."""
-    path = folder / "claims_extensions.csv"
-    if not path.is_file():
-        return "The stored run is from before rows of the paper's method and of our extensions were kept apart."
-    return verdicts.extensions(stored_results.read(path), "real-extensions", stored_results.read(folder / DIFFERENCES))
-
-
-def stored_false_alarms(folder: Path) -> str:
-    """Rates of false alarms in the stored run, if it measured them."""
-    path = folder / "false_alarms.csv"
-    if not path.is_file():
-        return "The stored run is from before training clips were scored out of sample, so it states no rate."
-    return tables.false_alarms(false_alarms.read(path), "real-false-alarms-table")

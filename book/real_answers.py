@@ -1,13 +1,14 @@
 """What the figures on the real toy cars show, in numbers: answers to the questions that their pages ask."""
 
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from real_compared import REFERENCE
 from stored_results import read
+
+from asdlib.atomic import read_json
 
 LEVEL = 0.5
 """largest difference of medians, in middle halves of the source's clips, of domains at one height"""
@@ -21,7 +22,7 @@ SCORES = {"l1": "plain", "median": "median", "clip_signed": "signed"}
 
 def values(folder: Path) -> dict[str, str]:
     """Texts for the prose of the three pages of the stored run in ``folder``."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "record.json")
     first = {
         f"{branch}_first": next(iter(record["settings"][f"{branch}_candidates"]))
         for branch in ("autoencoder", "classifier")

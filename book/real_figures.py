@@ -1,6 +1,5 @@
 """Draw the figures of the pages on the stored run."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +7,7 @@ from real_compared import REFERENCE
 from stored_results import read
 
 from asdlib import metrics, origin
+from asdlib.atomic import read_json
 from asdlib.classifier import inspection
 from asdlib.ensemble.blocks import EXTENSIONS, ROWS
 from asdlib.plots import autoencoder, baselines, classifier, ensemble, evaluation, style
@@ -15,7 +15,7 @@ from asdlib.plots import autoencoder, baselines, classifier, ensemble, evaluatio
 
 def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
     """Draw the figures of the pages as ``where/real_<name>.svg``."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "record.json")
     p = record["settings"]["evaluation"]["p"]
     first = {branch: next(iter(record["settings"][f"{branch}_candidates"])) for branch in ("autoencoder", "classifier")}
     one, other = (f"{branch}/{candidate}/" for branch, candidate in first.items())

@@ -1,6 +1,5 @@
 """The page on ensembles of other people's systems, made of the tables in ``results/real_systems``."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +7,7 @@ from stored_results import read
 from tables import BLANK, day, effect, percent, signed, table
 from verdicts import marked
 
+from asdlib.atomic import read_json
 from asdlib.evaluation.values import slug
 from asdlib.plots import style
 from asdlib.plots import systems as plots
@@ -20,7 +20,7 @@ NAMES = {"best single": "single", "average 5": "five", "average of all": "everyo
 
 def stamp(folder: Path) -> tuple[str, str]:
     """What the data are, and what made the tables."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "record.json")
     first = "**Other people's systems: stored tables**, not the run of other pages"
     facts = (
         "Scores of real recordings, the development clips of DCASE2022 and DCASE2021. None of the systems is the "
@@ -33,7 +33,7 @@ def stamp(folder: Path) -> tuple[str, str]:
 
 def values(folder: Path) -> dict[str, str]:
     """Texts for prose: counts, values, gains and optimism by year, method and selection."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "record.json")
     about, shown, gained = read(folder / "systems.csv"), read(folder / "figures.csv"), read(folder / "effects.csv")
     found = {
         "resamples": f"{record['resamples']:,}",

@@ -1,6 +1,5 @@
 """The chapter on shifts, of tables in ``results/shifts`` (``scorers.py`` and ``kinds.py`` in ``benchmarks/shifts``)."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from stored_results import read
 from tables import day, effect, percent, table
 
 from asdlib import params
+from asdlib.atomic import read_json
 from asdlib.data import file_names
 from asdlib.data.inspection import Example
 from asdlib.plots.sound import players
@@ -42,7 +42,7 @@ BEST, OLD = "Mahalanobis (target)", "Mahalanobis (shift)"
 
 def stamp(folder: Path) -> tuple[str, str]:
     """What the data are, and what made the tables."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "record.json")
     first = "**Two real toy cars: stored tables**, not the run of other pages"
     facts = (
         "The cars are of DCASE2020, their waveforms synthesised again from spectrograms; nothing is of DCASE2021, and "
@@ -101,7 +101,7 @@ def pages(folder: Path) -> dict[str, str]:
     return {
         "generated/shifts_sets.md": sets(frame),
         "generated/shifts_attempts.md": attempts(frame),
-        "generated/shifts_kinds.md": families(kinds, json.loads((folder / "kinds.record.json").read_text("utf-8"))),
+        "generated/shifts_kinds.md": families(kinds, read_json(folder / "kinds.record.json")),
         # An anchor of its own, since a label before raw HTML is lost in the page.
         "generated/shifts_sounds.md": "(shifts-sounds)=\n\n```{raw} html\n"
         f'<span id="shifts-sounds"></span>\n{players(sounds(), SECONDS).data}\n```\n',

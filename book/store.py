@@ -19,7 +19,6 @@ picture of Table 1, and the README's map of the notebooks is updated.
 """
 
 import argparse
-import json
 import re
 import shutil
 import sys
@@ -36,7 +35,7 @@ from generated import there
 from stored_results import RESULTS
 
 from asdlib import params, paths, scores
-from asdlib.atomic import write_json, write_text, writing
+from asdlib.atomic import read_json, write_json, write_text, writing
 from asdlib.classifier import clip_outputs, pca_and_tsne
 from asdlib.errors import AsdError
 from asdlib.evaluation import ablations
@@ -63,7 +62,7 @@ def store(profile: str, name: str, tuned: bool) -> Path:
         AsdError: The run is not there, or not finished.
     """
     run = Run(paths.project_root() / params.load(profile).runs / profile)
-    settings = json.loads(there(run.settings).read_text(encoding="utf-8"))
+    settings = read_json(there(run.settings))
     table = read_table(there(run.table1))
     machines = [name for name in dict.fromkeys(table.dropna(subset=["value"])["machine"]) if name != "all"]
     with writing(RESULTS / name, folder=True) as folder:  # what is stored stays until the new is complete
@@ -96,7 +95,7 @@ def store(profile: str, name: str, tuned: bool) -> Path:
 def keep_ablations(runs: list[Path], tuned: bool) -> Path:
     """Compare the candidates of ``runs``, which differ in the seed only, and write ``book/results/ablations``."""
     table = ablations.over_seeds(runs)
-    settings = json.loads(Run(runs[0]).settings.read_text(encoding="utf-8"))
+    settings = read_json(Run(runs[0]).settings)
     with writing(RESULTS / "ablations", folder=True) as folder:
         write_table(table, folder / Run(runs[0]).ablations.name)
         write_text(provenance.lock(made_by(runs)), folder / provenance.LOCK)

@@ -1,6 +1,5 @@
 """What chapters may name in ``{{ }}``: numbers of the run and of stored results, as text, and settings."""
 
-import json
 from importlib import metadata
 
 import ablation_tables
@@ -15,6 +14,7 @@ import verdicts
 from generated import there
 
 from asdlib import params
+from asdlib.atomic import read_json
 from asdlib.classifier import clip_outputs
 from asdlib.evaluation.render import typeset
 from asdlib.paths import Run
@@ -36,7 +36,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
     python = metadata.metadata("asdlib")["Requires-Python"]
     rate = params.load("detector").data.sample_rate
     first_candidate = run.system("classifier", machines[0], next(iter(settings.classifier_candidates)))
-    return values(settings, json.loads(there(run.values).read_text(encoding="utf-8"))) | {
+    return values(settings, read_json(there(run.values))) | {
         "embedding_length": str(clip_outputs.load(first_candidate)[1].shape[1]),
         "toycar": real.values(stored_results.REAL),
         "systems": real_systems.values(stored_results.SYSTEMS),

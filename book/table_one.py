@@ -1,6 +1,5 @@
 """Table 1 in the paper's shape, one tab per selection; what selection adds; several seeds."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pandas as pd
 import stored_results
 from tables import BLANK, percent, table
 
+from asdlib.atomic import read_json
 from asdlib.ensemble.blocks import BLOCKS, MAX
 from asdlib.evaluation import paper, render, render_html
 from asdlib.tables import read_table
@@ -70,7 +70,7 @@ def _explained(frame: pd.DataFrame, selection: str) -> str:
 
 def stored(folder: Path) -> str:
     """Table 1 of a run whose recordings are not part of the project, kept in ``book/results`` by :mod:`store`."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "record.json")
     frame = stored_results.read(folder / "table1.csv")
     several = seeds(folder / "table1_seeds.csv", record["settings"]["seed"], f"{folder.name}-seeds")
     shown = table1(frame, record["machines"], record["title"], folder.name, compare=False)

@@ -230,9 +230,5 @@ def reliability(path: Path) -> str:
         table(shown[files == file], f"Figures of `tests/{file}.py`.", f"reliability-{file}", "ll", "6 1")
         for file in dict.fromkeys(files)
     ]
-    made = " and ".join(f"commit `{commit}` on {date}" for commit, date in _made(frame))
+    made = " and ".join(dict.fromkeys("commit `" + frame["commit"] + "` on " + frame["date"]))
     return "\n".join([*parts, f"Counted by the tests themselves at {made}."])
-
-
-def _made(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(dict.fromkeys(zip(frame["commit"], frame["date"], strict=True)))

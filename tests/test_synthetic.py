@@ -30,7 +30,6 @@ SMALL = params.Synthetic(
     test_anomaly=6,
 )
 KINDS = [(machine, kind) for machine, kinds in faults.FAULTS.items() for kind in kinds]
-ADDED = [pair for pair in KINDS if faults.FAULTS[pair[0]][pair[1]].quantity in (faults.EVENT, faults.STEADY)]
 
 
 def clip(machine, domain="source", label="normal", number=0, section="00", split="test", fault=None, **changes):

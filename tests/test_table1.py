@@ -339,7 +339,7 @@ def test_systems_that_cannot_distinguish_clips_are_flagged(done):
 
 def test_false_alarms_are_measured_for_every_section(done):
     _, out, _ = done
-    table = false_alarms.read(out.false_alarms)
+    table = read_table(out.false_alarms)
     assert list(table.columns) == false_alarms.COLUMNS
     assert set(table["row"]) == {*SYSTEMS, "AE", "BC", "AE+BC ensemble (mix)"}
     assert (table.groupby("row").size() == 2 * 2 * 2).all()

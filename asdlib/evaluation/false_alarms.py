@@ -1,14 +1,11 @@
 """Compare the intended, stated and measured rates of false alarms, for every section and domain of a run."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from asdlib.ensemble.blocks import AE, BC, MIX, MIX_PLUS
 from asdlib.evaluation.decision import measure_rates
 from asdlib.evaluation.rows import SYSTEMS, key
-from asdlib.tables import read_table
 
 ROWS = (*SYSTEMS, AE, BC, MIX, MIX_PLUS)
 """rows whose decisions are evaluated: those that need no label"""
@@ -51,10 +48,3 @@ def counts(table: pd.DataFrame) -> dict[tuple[str, str], tuple[int, int]]:
     stated = table[table["inside"] != ""]
     groups = stated.groupby(["row", "selection"], sort=False)["inside"]
     return {key: (int((part == "yes").sum()), len(part)) for key, part in groups}
-
-
-def read(path: Path) -> pd.DataFrame:
-    """Read a table that :func:`false_alarms` returned and a run stored."""
-    frame = read_table(path, as_text=True)
-    texts = ("row", "selection", "machine", "section", "domain", "inside")
-    return frame.assign(**{name: pd.to_numeric(frame[name]) for name in frame if name not in texts})

@@ -12,7 +12,6 @@ from asdlib.metrics import UNIT
 from asdlib.origin import BRANCHES
 from asdlib.paths import RECORD, SINGLES, Run
 from asdlib.records import read_records
-from asdlib.tables import read_table
 
 FLAT = 1e-3
 """standard deviation within a section and domain, over the root mean square of the system's scores of the machine type,
@@ -86,11 +85,6 @@ def health(settings, frame: pd.DataFrame, machines: list[str]) -> pd.DataFrame:
     )
     table.insert(0, "row", rows.astype(object))
     return table[COLUMNS]
-
-
-def read(path: Path) -> pd.DataFrame:
-    """Read a table that :func:`health` returned and a run stored."""
-    return read_table(path, as_text=True)
 
 
 def sentences(table: pd.DataFrame) -> list[str]:

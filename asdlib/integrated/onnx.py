@@ -4,7 +4,6 @@ A file maps a waveform of the length of the machine type's clips to what the sco
 embedding and posterior, with the log-mel front-end and the masks of all copies inside. Gaussians are not part of it.
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from safetensors.torch import load_model
 from torch import Tensor, nn
 
 from asdlib import atomic, onnx_files
+from asdlib.atomic import read_json
 from asdlib.autoencoder import masked_copies
 from asdlib.errors import ModelError
 from asdlib.features import LogMel, interior
@@ -68,7 +68,7 @@ def export(system: Path, samples: int) -> list[Path]:
     """
     onnx_files.require_packages()
     try:
-        record = json.loads((system / RECORD).read_text(encoding="utf-8"))
+        record = read_json(system / RECORD)
         known = record["settings"]
         settings = Integrated.model_validate({key: known[key] for key in Integrated.model_fields})
     except (OSError, ValueError, KeyError):

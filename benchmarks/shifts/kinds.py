@@ -17,6 +17,7 @@ from candidates import FEATURES
 from clip_features import features_of, read
 
 from asdlib import records, scores
+from asdlib.atomic import read_json
 from asdlib.data import file_names, held_out_split
 from asdlib.features import LogMel
 from asdlib.gaussian import Gaussian
@@ -65,7 +66,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    settings = json.loads((arguments.run / "settings.json").read_text(encoding="utf-8"))
+    settings = read_json(arguments.run / "settings.json")
     paths = [path for path in sorted(arguments.run.glob("*/*/**/scores.csv")) if "ensemble" not in path.parts]
     table = pd.concat([scores.read(paths).query("split == 'test'"), references(arguments.data, settings)])
     table = table[table["system"].isin(SYSTEMS) | table["system"].str.startswith("reference/")]
@@ -107,7 +108,7 @@ def main() -> None:
             rows.append((group, name, family, clips, values[0], difference[0], low, high, system == best))
     columns = ["group", "system", "family", "clips", "auc", "over_best", "low", "high", "best_reference"]
     pd.DataFrame(rows, columns=columns).to_csv(arguments.out / "kinds.csv", index=False, float_format="%.5f")
-    record = json.loads((arguments.run / "mahalanobis" / "fan" / "record.json").read_text(encoding="utf-8"))
+    record = read_json(arguments.run / "mahalanobis" / "fan" / "record.json")
     about = {key: record[key] for key in ("date", "commit", "device")} | {"draws": DRAWS, "settings": settings}
     about["commit_of_this_table"] = records.commit()
     (arguments.out / "kinds.record.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")

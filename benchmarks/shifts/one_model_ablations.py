@@ -16,6 +16,7 @@ import pandas as pd
 from one_model import DRAWS, INTEGRATED, KEYS, areas
 
 from asdlib import params, paths, prepare, records
+from asdlib.atomic import read_json
 from asdlib.ensemble.normalisation import normalise
 from asdlib.integrated.run import run
 from asdlib.shift import shifted_clips
@@ -50,7 +51,7 @@ def scores(data: Path, runs: Path, machine: str, seed: int) -> tuple[pd.DataFram
             run(settings, machine)
         table = pd.read_csv(folder / paths.SCORES, dtype={"section": str})
         columns[name] = table.set_index(KEYS)["score"]
-        sizes[name] = json.loads((folder / paths.RECORD).read_text(encoding="utf-8"))["parameters"]
+        sizes[name] = read_json(folder / paths.RECORD)["parameters"]
     wide = pd.DataFrame(columns).assign(label=table.set_index(KEYS)["label"]).reset_index()
     for _, rows in wide.groupby(["section", "domain"]).groups.items():
         values = wide.loc[rows, list(PAIR)].to_numpy().T
