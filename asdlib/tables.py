@@ -7,8 +7,9 @@ import pandas as pd
 from asdlib.atomic import writing
 
 NAMES = (
-    "attributes", "candidate", "change", "clip", "commit", "domain", "fold", "inside", "label", "machine", "model",
-    "path", "row", "section", "selection", "split", "system", "than", "than_selection", "variant",
+    "attributes", "candidate", "change", "clip", "commit", "domain", "fold", "inside", "kind", "label", "machine",
+    "model", "name", "path", "recording", "role", "row", "section", "selection", "split", "stage", "system", "than",
+    "than_selection", "variant",
 )  # fmt: skip
 """columns of text, some of it chosen by users: a machine type may be called NA, 001 or null, and a commit 12e4567"""
 

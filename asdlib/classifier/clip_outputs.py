@@ -18,7 +18,7 @@ from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.errors import ModelError
 from asdlib.scores import CLIP
 from asdlib.shift import shifted_clips
-from asdlib.tables import write_table
+from asdlib.tables import read_table, write_table
 
 COLUMNS = ["model", "stage", "kind", "role", *CLIP, *MEASURES, *POOLED]
 OUTLIERS = 60
@@ -146,9 +146,5 @@ def read(settings, machine: str, candidate: str) -> tuple[pd.DataFrame, np.ndarr
 
 def load(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
     """Read table and embeddings from ``folder``, as written by :func:`write`."""
-    numbers = [*MEASURES, *POOLED]
-    text = {column: str for column in COLUMNS if column not in numbers}
-    table = pd.read_csv(
-        folder / "embeddings.csv", keep_default_na=False, na_values=dict.fromkeys(numbers, ""), dtype=text
-    )
+    table = read_table(folder / "embeddings.csv")
     return table, np.load(folder / "embeddings.npy", allow_pickle=False)

@@ -23,7 +23,7 @@ from asdlib.data.quality import QualityCheck, Summary
 from asdlib.errors import DataError
 from asdlib.messages import list_problems
 from asdlib.paths import CLIPS, DECODED, RECORD, WAVEFORMS
-from asdlib.tables import write_table
+from asdlib.tables import read_table, write_table
 
 RELEASED = 32
 """number of clips that :meth:`Waveforms.read_each` reads before it releases their memory"""
@@ -144,8 +144,7 @@ class Waveforms:
         fingerprint = _read_record(folder).get("data_fingerprint")
         if fingerprint is None:
             raise DataError(f"{folder}: no decoded clips; run notebook 01_data, or make reproduce")
-        text = {column: str for column in ("machine", "section", "domain", "split", "label", "clip", "attributes")}
-        clips = pd.read_csv(folder / CLIPS, keep_default_na=False, dtype=text)
+        clips = read_table(folder / CLIPS)
         try:
             samples = np.lib.format.open_memmap(folder / WAVEFORMS, mode="r")  # opens arrays of numbers only
         except ValueError as error:

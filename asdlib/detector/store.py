@@ -33,9 +33,9 @@ from asdlib.detector.description import Description, read_description, readable
 from asdlib.detector.localize import FrameStatistics
 from asdlib.detector.networks import AutoencoderCandidate, Backend, ClassifierCandidate
 from asdlib.errors import DetectorError
+from asdlib.tables import read_table
 
 CALIBRATION, CLIPS, FRAMES, CARD = "calibration", "recordings.csv", "usual.safetensors", "card.md"
-TEXT = ["machine", "name", "section", "domain", "split", "recording"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +150,7 @@ def load(folder: Path) -> Stored:
         for samples in description.samples(settings.data.sample_rate):
             reference |= group_scores(scores.read(folder / CALIBRATION / f"{samples}.csv"), samples, systems)
         fitted = statistics.load(folder / statistics.FILE)
-        clips = pd.read_csv(folder / CLIPS, dtype=dict.fromkeys(TEXT, str), keep_default_na=False)
+        clips = read_table(folder / CLIPS)
         last = max(int(own.sources.max()) for own in fitted.values())
         if last >= len(clips):
             raise DetectorError(

@@ -17,13 +17,14 @@ from clip_features import HELD_OUT
 
 from asdlib.data import held_out_split
 from asdlib.metrics import areas, harmonic_mean
+from asdlib.tables import read_table
 
 KEYS = ("mean", "dev", "q10", "q50", "q90", "gwrp99", "gwrp95", "difference", "modulation", "within")
 
 
 def sections(folder: Path, name: str, seed: int) -> Iterator[tuple[Section, dict[str, pd.DataFrame], dict]]:
     """Sections of a data set with the rows of their test clips by domain, and those clips' features by domain."""
-    clips = pd.read_csv(folder / f"{name}.csv", dtype=str)
+    clips = read_table(folder / f"{name}.csv", as_text=True)
     found = dict(np.load(folder / f"{name}.npz"))
     shift = folder / f"{name}_shift_{seed}.npz"
     made = dict(np.load(shift)) if shift.exists() else {}

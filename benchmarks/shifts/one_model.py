@@ -25,6 +25,7 @@ from asdlib.ensemble.normalisation import normalise
 from asdlib.integrated.run import PARTS
 from asdlib.metrics import resampled_areas
 from asdlib.params.settings import of_run
+from asdlib.tables import read_table
 
 DRAWS = 1000
 KEYS = ["section", "domain", "split", "clip"]
@@ -48,7 +49,7 @@ def read(run: paths.Run, settings: params.Settings, machine: str) -> pd.DataFram
     folders = [(name, None) for name in paths.SINGLES]
     folders += [("autoencoder", "base"), ("classifier", "base"), ("ensemble", None)]
     table = scores.read([run.scores(name, machine, candidate) for name, candidate in folders])
-    parts = pd.read_csv(run.system(paths.INTEGRATED, machine) / PARTS, dtype={"section": str})
+    parts = read_table(run.system(paths.INTEGRATED, machine) / PARTS)
     names = [name for name in parts if name not in scores.COLUMNS]
     frames = [parts[KEYS].assign(system=f"integrated/{name}", score=parts[name]) for name in names]
     systems = NAMES | {

@@ -20,6 +20,7 @@ from asdlib.atomic import read_json
 from asdlib.ensemble.normalisation import normalise
 from asdlib.integrated.run import run
 from asdlib.shift import shifted_clips
+from asdlib.tables import read_table
 
 EMBEDS_NOT = {"outlier": 0.0, "section": 0.0, "ddcsad": 0.0}
 SMALLER = {"channels": 44}
@@ -49,7 +50,7 @@ def scores(data: Path, runs: Path, machine: str, seed: int) -> tuple[pd.DataFram
         if not (folder / paths.RECORD).is_file():
             prepare.prepare_clips(settings)
             run(settings, machine)
-        table = pd.read_csv(folder / paths.SCORES, dtype={"section": str})
+        table = read_table(folder / paths.SCORES)
         columns[name] = table.set_index(KEYS)["score"]
         sizes[name] = read_json(folder / paths.RECORD)["parameters"]
     wide = pd.DataFrame(columns).assign(label=table.set_index(KEYS)["label"]).reset_index()

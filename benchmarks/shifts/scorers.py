@@ -16,6 +16,7 @@ import pandas as pd
 
 from asdlib import records
 from asdlib.metrics import resampled_areas
+from asdlib.tables import read_table
 
 CHOICE = ("known", "unit_a", "room")
 """sets that the scorer was chosen on"""
@@ -102,7 +103,7 @@ def main() -> None:
     parser.add_argument("tables", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     arguments, began = parser.parse_args(), time.monotonic()
-    scores = pd.concat([pd.read_csv(path, dtype={"section": str}) for path in arguments.tables])
+    scores = pd.concat([read_table(path) for path in arguments.tables])
     found = figures(scores)
     sets = list(dict.fromkeys(scores["set"]))
     means = {"mean": sets, CONFIRMED: [name for name in sets if name not in CHOICE]}
