@@ -15,6 +15,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from asdlib import atomic, records
+from asdlib.__main__ import main
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # on a busy machine a deadline fails by chance
 hypothesis.settings.load_profile("untimed")
@@ -123,3 +124,15 @@ def note(request, commit):
             table.writerows((rows | {(test, what): row}).values())
 
     return keep
+
+
+@pytest.fixture
+def command(capsys):
+    """Return a function that runs a command of ``asdlib``: exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run

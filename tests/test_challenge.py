@@ -12,7 +12,6 @@ import synthetic_scores
 from sklearn.metrics import roc_auc_score
 
 from asdlib import ensemble, scores
-from asdlib.__main__ import main
 from asdlib.challenge import export, file_names, files, results, rules, years
 from asdlib.challenge.combine import combine
 from asdlib.challenge.evaluate import describe, evaluate
@@ -100,12 +99,6 @@ def expected(table, year):
     return len(values) / np.sum(1 / np.array(values))
 
 
-def command(capsys, *arguments):
-    code = main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 MACHINES = {
     2020: ("ToyCar", "fan"),
     2021: ("pump", "fan"),
@@ -119,7 +112,7 @@ IDS = {2020: ("01", "03", "05"), 2021: ("03", "04", "05"), 2022: ("03", "04", "0
 
 # Every year -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("year", years.YEARS)
-def test_evaluation_part_of_every_year(tmp_path, capsys, year):
+def test_evaluation_part_of_every_year(tmp_path, command, year):
     """With unlabelled clips and published ground truth, the year is recognised, and its rule is stated and followed."""
     table = system(tmp_path / "sys", year, ("fan",) if year == 2020 else MACHINES[year], IDS.get(year), labelled=False)
     if year == 2020:
@@ -130,7 +123,7 @@ def test_evaluation_part_of_every_year(tmp_path, capsys, year):
     else:
         ground_truth(tmp_path, year, table)
         truth = [tmp_path / name for name in ("ground_truth_data", "ground_truth_domain") if (tmp_path / name).exists()]
-    code, out, _ = command(capsys, "evaluate", tmp_path / "sys", *truth, "--json")
+    code, out, _ = command("evaluate", tmp_path / "sys", *truth, "--json")
     found = json.loads(out)
     assert code == 0 and found["year"] == year and found["rule"] == rules.RULES[year]
     assert found["official_score"] == pytest.approx(expected(table, year), abs=1e-12)
@@ -319,11 +312,11 @@ FAN = "anomaly_score_fan_section_01.csv"
         (lambda folder: (folder / FAN).rename(folder / f"{FAN[:-4]} (1).csv"), "not the name of an official file"),
     ],
 )
-def test_incomplete_doubled_and_mixed_files_get_one_sentence(tmp_path, capsys, spoil, words):
+def test_incomplete_doubled_and_mixed_files_get_one_sentence(tmp_path, command, spoil, words):
     system(tmp_path / "sys", 2022, ("fan", "bearing"))
-    assert command(capsys, "evaluate", tmp_path / "sys")[0] == 0
+    assert command("evaluate", tmp_path / "sys")[0] == 0
     spoil(tmp_path / "sys")
-    code, out, err = command(capsys, "evaluate", tmp_path / "sys")
+    code, out, err = command("evaluate", tmp_path / "sys")
     assert (code, out) == (2, "") and err.count("\n") == 1 and words in err and "expected" in err
 
 
@@ -385,9 +378,9 @@ def test_required_contents_of_ground_truth(tmp_path):
         evaluate([tmp_path / "named", tmp_path / "wrong"])
 
 
-def test_absent_machine_types_are_named(tmp_path, capsys):
+def test_absent_machine_types_are_named(tmp_path, command):
     system(tmp_path, 2022, ("ToyCar", "bearing", "fan", "gearbox", "slider"))
-    code, _, err = command(capsys, "evaluate", tmp_path)
+    code, _, err = command("evaluate", tmp_path)
     assert code == 0 and err == (
         "note: there are no scores of ToyTrain, valve, so the official score does not include them\n"
     )
@@ -410,7 +403,7 @@ def test_results_are_written_and_read_in_every_years_form(tmp_path, year):
     assert len(table) == len(frame)
 
 
-def test_a_result_that_follows_another_reading_is_explained(tmp_path, capsys):
+def test_a_result_that_follows_another_reading_is_explained(tmp_path, command):
     system(tmp_path, 2022, ("fan", "bearing"))
     frame = files.read([tmp_path]).frame
     own, _ = rules.figures(frame, 2021)
@@ -422,11 +415,11 @@ def test_a_result_that_follows_another_reading_is_explained(tmp_path, capsys):
             lines.append(",".join([section, *(f"{value:.4f}" for value in [*part["auc"], part["pauc"].iloc[0]])]))
         lines += ["arithmetic mean,0.1,0.1,0.1", ""]
     (tmp_path / "result.csv").write_text("\n".join([*lines, "(A)Total Average,0.6,0.6,0.5"]))
-    code, out, _ = command(capsys, "evaluate", tmp_path, "--compare")
+    code, out, _ = command("evaluate", tmp_path, "--compare")
     assert code == 0 and "all 6 pAUC are equal" in out
     assert "12 AUC are those of the normal clips of a domain against the anomalies of that domain alone" in out
     (tmp_path / "result.csv").unlink()
-    code, _, err = command(capsys, "evaluate", tmp_path, "--compare")
+    code, _, err = command("evaluate", tmp_path, "--compare")
     assert code == 2 and "no result.csv" in err
 
 

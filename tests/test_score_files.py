@@ -11,7 +11,6 @@ import synthetic_scores
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from asdlib import scores
-from asdlib.__main__ import main
 from asdlib.challenge import export, files, results
 from asdlib.challenge.combine import combine
 from asdlib.challenge.evaluate import evaluate
@@ -39,13 +38,6 @@ def write(frame, folder):
     export.write_clips(decided, "decision", folder)
     results.write(results.figures(decided), folder / "result.csv")
     return folder
-
-
-def commanded(capsys, *arguments):
-    """Run a command and return its exit code, standard output and standard error."""
-    code = main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 # Layouts --------------------------------------------------------------------------------------------------------------
@@ -134,7 +126,7 @@ def test_the_official_evaluators_procedure_gives_result_csv(tmp_path):
         assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
-def test_ground_truth_must_be_of_the_clips_that_were_scored(tmp_path, capsys):
+def test_ground_truth_must_be_of_the_clips_that_were_scored(tmp_path, command):
     frame = table("one", ["fan"])
     frame["clip"] = frame["section"] + frame["domain"] + frame["label"].str[0] + frame["clip"].str[-8:]
     folder, truth = tmp_path / "one", tmp_path / "truth"
@@ -160,41 +152,41 @@ def test_ground_truth_must_be_of_the_clips_that_were_scored(tmp_path, capsys):
             evaluate([folder, truth])
         assert words in str(info.value)
     file.unlink()
-    code, out, err = commanded(capsys, "evaluate", folder, truth, "--json")
+    code, out, err = command("evaluate", folder, truth, "--json")
     assert code == 0 and len(json.loads(out)["sections"]) == 3
     assert err == "note: 16 clips without a label are left out (fan 01 target)\n"
 
 
 # Decisions ------------------------------------------------------------------------------------------------------------
-def test_decisions_are_read_where_they_are_asked_for(tmp_path, capsys):
+def test_decisions_are_read_where_they_are_asked_for(tmp_path, command):
     folder = write(table("one"), tmp_path / "one")
-    code, out, _ = commanded(capsys, "evaluate", folder, "--decisions", "--json")
+    code, out, _ = command("evaluate", folder, "--decisions", "--json")
     found = pd.DataFrame(json.loads(out)["sections"])
     pd.testing.assert_frame_equal(
         found, synthetic_scores.read_result(folder / "result.csv"), check_dtype=False, rtol=1e-12
     )
-    code, out, _ = commanded(capsys, "evaluate", folder, "--decisions")
+    code, out, _ = command("evaluate", folder, "--decisions")
     assert code == 0 and "prec." in out and "recall" in out
     file = folder / NAME.replace("anomaly_score", "decision_result")
     text = file.read_text()
     file.write_text(text.replace(",1\n", ",0.5\n", 1))
-    code, out, err = commanded(capsys, "evaluate", folder, "--decisions")
+    code, out, err = command("evaluate", folder, "--decisions")
     assert code == 2 and out == "" and "the decision of" in err and "is 0.5; expected 0" in err
     file.write_text("".join(text.splitlines(keepends=True)[1:]))
-    code, _, err = commanded(capsys, "evaluate", folder, "--decisions")
+    code, _, err = command("evaluate", folder, "--decisions")
     assert code == 2 and "0000 of the target domain has no decision" in err
-    code, _, err = commanded(capsys, "evaluate", folder / NAME, "--decisions")
+    code, _, err = command("evaluate", folder / NAME, "--decisions")
     assert code == 2 and "no decisions found" in err
 
 
 # Refused --------------------------------------------------------------------------------------------------------------
-def test_missing_and_misnamed_files_are_reported(tmp_path, capsys):
+def test_missing_and_misnamed_files_are_reported(tmp_path, command):
     folder = write(table("one"), tmp_path / "one")
     (folder / NAME).rename(folder / "anomaly_score_fan_section_1_target_test.csv")
-    code, out, err = commanded(capsys, "evaluate", folder, "--json")
+    code, out, err = command("evaluate", folder, "--json")
     assert code == 2 and out == "" and "section_1_target_test.csv: not the name of an official file" in err
     (folder / "anomaly_score_fan_section_1_target_test.csv").unlink()
-    code, out, err = commanded(capsys, "evaluate", folder, "--json")
+    code, out, err = command("evaluate", folder, "--json")
     assert code == 2 and out == "" and f"{NAME} is missing" in err
     assert evaluate(sorted(folder.glob("anomaly_score_*")))["official_score"] > 0  # need not be complete
     for file in folder.glob("anomaly_score_*_target_*"):
@@ -202,7 +194,7 @@ def test_missing_and_misnamed_files_are_reported(tmp_path, capsys):
     assert len(evaluate([folder])["sections"]) == 4  # one domain only: DCASE2020 has no other
     for file in folder.glob("anomaly_score_*"):
         file.unlink()
-    code, _, err = commanded(capsys, "evaluate", folder)
+    code, _, err = command("evaluate", folder)
     assert code == 2 and "no score file found" in err
 
 
