@@ -1,5 +1,6 @@
 """Say which change of the stored ablations gains most, which loses most, and whether that survives correction."""
 
+import numpy as np
 import pandas as pd
 from ablation_words import change_in_words
 from scipy.stats import norm
@@ -7,21 +8,26 @@ from tables import effect
 
 
 def widened(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Keep the changes over all domains, and add intervals that share the error among all of them (Bonferroni).
+    """Keep the changes over all domains, and add intervals that share the error among all that are shown (Bonferroni).
 
-    The stored intervals are normal about their middle, so another confidence scales their width.
+    The stored intervals are normal about their middle, so another confidence scales their width. They are over clips;
+    so that one seed alone does not decide, a difference *survives* only if it also exceeds its deviation over seeds.
 
     Args:
         frame: The table of ablations.
         confidence: Of its intervals.
 
     Returns:
-        The rows whose interval has a width, with ``wide_low``, ``wide_high`` and their ratio of widths, ``times``.
+        The rows whose interval has a width, with ``wide_low``, ``wide_high``, their ratio of widths, ``times``, the
+        number of ``intervals``, and ``survives``.
     """
-    frame = frame[(frame["domain"] == "all") & (frame["change"] != "") & (frame["low"] < frame["high"])]
+    frame = frame[(frame["domain"] == "all") & (frame["low"] < frame["high"])]
     once, shared = (norm.ppf(1 - (1 - confidence) / 2 / count) for count in (1, len(frame)))
     middle, half = (frame["low"] + frame["high"]) / 2, (frame["high"] - frame["low"]) / 2 * shared / once
-    return frame.assign(wide_low=middle - half, wide_high=middle + half, times=shared / once)
+    low, high = middle - half, middle + half
+    larger = frame["difference"].abs() > frame["difference_deviation"].fillna(np.inf)
+    wide = frame.assign(wide_low=low, wide_high=high, times=shared / once, intervals=len(frame))
+    return wide.assign(survives=((low > 0) | (high < 0)) & larger)[frame["change"] != ""]
 
 
 def largest(frame: pd.DataFrame, confidence: float) -> str:
@@ -40,13 +46,14 @@ def largest(frame: pd.DataFrame, confidence: float) -> str:
         if worst["difference"] < 0:
             parts.append(f"* The largest loss of the {branch} is by {_described(worst)}")
     return "\n".join(parts) + (
-        "\n\nDifferences are in percentage points from `base`. A difference *survives correction* if its interval "
-        f"excludes zero even if all {len(frame)} intervals share the error."
+        "\n\nDifferences are in percentage points from `base`. A difference *survives correction* if its interval, "
+        f"which is over clips, excludes zero even when all {frame['intervals'].iat[0]} intervals share the error, and "
+        "if it is larger than its deviation over seeds."
     )
 
 
 def _described(item: pd.Series) -> str:
-    survives = "survives" if item["wide_low"] > 0 or item["wide_high"] < 0 else "does not survive"
+    survives = "survives" if item["survives"] else "does not survive"
     difference = effect(*item[["difference", "low", "high"]])
     words = change_in_words(item["candidate"], item["change"])
     return f"*{words}*, by the score `{item['variant']}` {difference}; it {survives} correction."

@@ -50,7 +50,7 @@ def branch_table(part: pd.DataFrame) -> str:
             f"{SCORES[variant]}: what the others are compared with",
             f"`{base}`, {variant}",
             with_deviation(*figures),
-            *[BLANK] * 3,
+            *[BLANK] * 4,
         )
         for variant, figures in _references(part).items()
     ]
@@ -62,17 +62,19 @@ def branch_table(part: pd.DataFrame) -> str:
         words = change_in_words(candidate, change) if change else f"{SCORES[variant]}; not {than.rpartition('/')[2]}"
         differences = [signed(by.at[name, "difference"]) for name in ("source", "target")]
         total = effect(*by.loc["all", ["difference", "low", "high"]]).replace(" to ", f"{SPACE}to{SPACE}")
+        spread = percent(by.at["all", "difference_deviation"])
         value = with_deviation(*by.loc["all", ["value", "deviation"]])
-        rows.append((words, f"`{candidate}`, {variant}", value, *differences, total))
+        rows.append((words, f"`{candidate}`, {variant}", value, *differences, total, spread))
     columns = ["Change", "Candidate, score", "All", "Source, difference", "Target, difference", "All, difference"]
+    columns.append("Over seeds")
     caption = (
         f"The {branch} with something changed, {seeds(part)}: harmonic mean of AUC and pAUC over all domains, mean ± "
         "deviation over seeds (left out where the stored table has none), per cent; then mean "
-        "differences in percentage points, with paired intervals over clips: "
+        "differences in percentage points, with paired intervals over clips, and the deviation of the last over seeds: "
         f"from `{base}` by the same score, and in the rows of `{base}` from the score that *Change* names."
         + data("downloads/ablations_ablations.csv")
     )
-    shown = table(pd.DataFrame(rows, columns=columns), caption, f"ablations-{branch}", "llrrrr", "6 6 4 3 3 6")
+    shown = table(pd.DataFrame(rows, columns=columns), caption, f"ablations-{branch}", "llrrrrr", "6 6 4 3 3 6 2")
     return f"{shown}\n::::{{dropdown}} What the scores and candidates are\n{explained(part)}\n::::\n"
 
 
@@ -130,15 +132,17 @@ def _references(part: pd.DataFrame) -> dict[str, tuple[float, float]]:
 
 
 def masking(frame: pd.DataFrame) -> str:
-    """Whether scoring the plain input once is better or worse than masked copies, by score."""
-    plain = frame[(frame["domain"] == "all") & frame["change"].str.match(r"scorer\.masking: false")]
+    """Whether the plain input scores better than masked copies, and whether training without masks does, by score."""
+    whole = frame[(frame["domain"] == "all") & (frame["branch"] == "autoencoder")]
     lines = []
-    for item in plain.itertuples():
-        shown = ("masking at inference loses", "masking at inference gains", "neither is shown")
-        words = paired.verdict(item.low, item.high, shown)
-        lines.append(
-            f"* *{item.variant}*: without masking {effect(item.difference, item.low, item.high)} points; {words}."
-        )
+    for part, what, words in (
+        (whole["change"].str.match(r"scorer\.masking: false"), "masking at inference", "without it"),
+        (whole["candidate"].eq("no_specaugment"), "masking as a whole", "without masks in training, too,"),
+    ):
+        for item in whole[part].itertuples():
+            shown = paired.verdict(item.low, item.high, (f"{what} loses", f"{what} gains", "neither is shown"))
+            difference = effect(item.difference, item.low, item.high)
+            lines.append(f"* *{item.variant}*: {words} {difference} points; {shown}.")
     return "\n".join(lines)
 
 
@@ -161,7 +165,7 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
             found[kind].append(f"{words} (`{candidate}`: {', '.join(judged)})")
         headings = {
             "lose": "Shown to lose by both scores, so that what `base` has in its place earns its keep",
-            "gain": "Shown to gain by both scores, so that what `base` has in its place does not",
+            "gain": "Shown to gain by both scores, so that what it replaces costs something",
             "depend": "Shown by one score only, or by the two in opposite directions",
         }
         lines = [f"* {text}: {'; '.join(found[kind]) or 'none'}." for kind, text in headings.items()]
@@ -169,11 +173,11 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
             f"**The {branch}**, differences from `base` in points:\n\n" + "\n".join(lines) + "\n"
             f"* Shown by neither score: {len(found['undecided'])} of {part['candidate'].nunique()} changes."
         )
-    count = int((everything["low"] < everything["high"]).sum())
+    count = int(((frame["domain"] == "all") & (frame["low"] < frame["high"])).sum())
     return "\n\n".join(parts) + (
         f"\n\nEach interval is one of {count} at {100 * confidence:.0f} %, and nothing is corrected for their number. "
-        f"If no change had any effect, about {(1 - confidence) * count:.0f} of them would be shown by chance. Trust "
-        "the large effects, and those that survive correction."
+        f"If no change had any effect, about {(1 - confidence) * count:.0f} of them would be shown by chance. They are "
+        "over clips: another training can differ by more, as the deviations over seeds in the tables below say."
     )
 
 

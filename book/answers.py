@@ -144,13 +144,13 @@ def agreement(run: Run, settings, machine: str) -> str:
     if not found or np.isnan(apart):
         return "This run has too few candidates to compare within a branch and between them."
     within = " and ".join(f"{value:.2f} for {words}" for words, value in found.items())
-    warm = [words for words, value in found.items() if value > apart]
-    which = "every square is warmer" if len(warm) == len(found) else f"warmer: {' and '.join(warm) or 'none'}"
+    higher = [words for words, value in found.items() if value > apart]
+    which = "both are higher" if len(higher) == len(found) else f"higher: {' and '.join(higher) or 'neither'}"
     return (
         f"In this run the mean correlation on {machine} is {within}, and {apart:.2f} between the branches "
         f"({which}). Low values between the branches may also mean that one of them ranks by chance; "
         "{numref}`embedding-scores` says whether a classifier of this run does. Classifiers that agree with each other "
-        "and still find no faults hear the same, but it is not the faults."
+        "and still find no faults agree on something else than the faults."
     )
 
 

@@ -129,8 +129,9 @@ def describe_drift(days: pd.DataFrame, verdicts: pd.DataFrame) -> str:
     else:
         parts.append("on no day did more than half of the recordings raise an alarm.")
     if mistaken := int(days["response_changed"].sum()):
+        say = "says" if mistaken == 1 else "say"
         parts.append(
-            f" The microphone never changed, but {mistaken} of {len(verdicts)} verdicts say that the response did: "
+            f" The microphone never changed, but {mistaken} of {len(verdicts)} verdicts {say} that the response did: "
             "there the fault, or chance, was mistaken for such a change. These have no score, and are drawn with the "
             "levels only."
         )

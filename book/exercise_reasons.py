@@ -8,18 +8,20 @@ WHY = {
     ),
     "baselines": (
         "A steady fault changes the mean spectrum. The Mahalanobis distance averages over time first, so that chance "
-        "cancels out, and divides by how much normal clips differ in each direction. A network has to learn both from "
-        "few clips. Where the distance loses, the fault is in the order of the frames, which an average cannot see."
+        "cancels out, and divides by how much normal clips differ in each direction; a network has to learn both. What "
+        "an average cannot see is the order of the frames. Whether that decides here is not shown by these figures: "
+        "compare kinds of faults, as {numref}`shifts-kinds` does."
     ),
     "autoencoder": (
         "The median ignores whatever lasts for less than half of the clip, the maximum everything but one frame, "
-        "which in normal clips is often a chance event, too. So the best pooling follows how long the faults last, "
-        "and the domain enters only where normal frames scatter more."
+        "which in normal clips is often a chance event, too. So one would expect the best pooling to follow how long "
+        "faults last. Where variants lie within a point of each other, no reason has to be sought."
     ),
     "classifier": (
-        "The posterior says how surely a clip is no outlier. If outliers are easily told apart, all clips of the "
-        "section have nearly the same posterior, and only the distance still ranks them. After fine-tuning on three "
-        "target clips the distance is to a centroid that these determine, which adds scatter."
+        "The posterior says how surely a clip is no outlier, the distance how far it is from the normal centroid. If "
+        "outliers are easily told apart, all clips of the section may have nearly the same posterior; then little "
+        "weight on it is best. If much weight is best, outliers resemble faults more than distance does. Weights that "
+        "lie within a point or two of each other need no reason."
     ),
     "ensembles": (
         "The systems lie closer together than their intervals are wide, so which is the best of many is mostly chance, "
@@ -27,9 +29,10 @@ WHY = {
         "better: if all candidates are equally good, it does not matter which is taken."
     ),
     "one_model": (
-        "One network has to serve two tasks with the parameters of one. It gains where both tasks need the same "
-        "features, and loses where they compete. The ensemble averages out the chance of several trainings, which one "
-        "network cannot. An interval over clips of one seed does not contain that chance."
+        "One network has to serve two tasks with the parameters of one, and the ensemble averages out the chance of "
+        "several trainings, which one network cannot. Neither is shown to be the reason: separate encoders of the same "
+        "size are the test, in the ablations of this chapter. An interval over clips of one seed does not contain the "
+        "chance of a training."
     ),
     "table1": (
         "The more systems a row selects from, the more the luck of its best one counts in *development*. Rows that "

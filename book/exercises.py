@@ -146,16 +146,17 @@ def ablations(run: Run, settings, machine: str) -> str:
     confidence = read_json(ABLATIONS / "record.json")["settings"]["evaluation"]["confidence"]
     frame = widened(frame, confidence)
     decided = frame[(frame["low"] > 0) | (frame["high"] < 0)]
-    kept = decided[(decided["wide_low"] > 0) | (decided["wide_high"] < 0)]
+    kept = decided[decided["survives"]]
     rows = [
         (item.branch, f"{change_in_words(item.candidate, item.change)} (`{item.candidate}`)", item.variant,
          effect(item.difference, item.wide_low, item.wide_high))
         for item in kept.itertuples()
     ]  # fmt: skip
     words = (
-        f"Of {len(frame)} intervals {len(decided)} lie on one side of zero. If all of them together are to err in at "
-        f"most {100 * (1 - confidence):.0f} % of cases, each has to be {frame['times'].iloc[0]:.2f} times as wide. "
-        f"Then {len(kept)} do."
+        f"Of the {len(frame)} intervals of changes {len(decided)} lie on one side of zero. If all "
+        f"{frame['intervals'].iloc[0]} intervals of the page together are to err in at most "
+        f"{100 * (1 - confidence):.0f} % of cases, each has to be {frame['times'].iloc[0]:.2f} times as wide. Then, "
+        f"counting only differences that exceed their deviation over seeds, {len(kept)} do."
     )
     columns = ["Branch", "Change", "Score", "Difference, with the wider interval"]
     caption = "What survives the correction: mean differences over all domains in percentage points."
@@ -194,11 +195,11 @@ QUESTIONS: dict[str, tuple[str, Callable]] = {
         data,
     ),
     "baselines": (
-        "In which domain of the first machine type do the two networks beat the Mahalanobis distance, and why there?",
+        "Does one of the two networks beat the Mahalanobis distance in a domain of the first machine type, and why?",
         baselines,
     ),
     "autoencoder": ("Which way of pooling frames is best in each domain, and why that one?", autoencoder),
-    "classifier": ("Which weight of the posterior is best in each domain, and why not another?", classifier),
+    "classifier": ("Which weight of the posterior is best in each domain, and what would explain that?", classifier),
     "ensembles": ("How often do both halves of the test clips choose the same systems, and why not always?", ensembles),
     "one_model": (
         "In which cells is the one network shown to be better or worse than *mix*, fixed? What does it gain or lose "

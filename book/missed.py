@@ -38,8 +38,8 @@ def missed(run: Run, settings, machine: str) -> str:
         shown[name.capitalize()] = [f"{100 * share:.0f}" for share in ranks[clip["clip"]]]
     caption = (
         f"{machine}, section {section}, {domain} domain: the normal test clips, in per cent, that each part ranks "
-        f"below the clip. A part hears a fault if they are {100 * HEARD:.0f} % or more, which by each part "
-        f"about one normal clip in {1 / (1 - HEARD):.0f} reaches, too. The sound is the plain log-mel, measured "
+        f"below the clip. A part hears a fault if they are {100 * HEARD:.0f} % or more; by any one part, about one "
+        f"normal clip in {1 / (1 - HEARD):.0f} is ranked as high. The sound is the plain log-mel, measured "
         "without a network; reconstruction, pooling and embedding are those of the first candidate of each branch; the "
         "selection of the combination is *fixed*."
     )

@@ -102,9 +102,7 @@ def _over_machines(differences: pd.DataFrame) -> str:
         if any(np.isnan(lead[0]) for lead in leads):
             continue
         low, high = (min(lead[bound] for lead in leads) for bound in (1, 2))  # leads both, or trails one of them
-        words = verdict(
-            low, high, ("leads both", "trails one of them", "is shown neither to lead both nor to trail one")
-        )
+        words = verdict(low, high, ("leads both", "trails one of them", "is undecided"))
         parts.append(f"*{selection}* {effect(*leads[0])} and {effect(*leads[1])}: it {words}")
     if not parts:
         return "This run cannot compare *mix* with both ensembles over all machine types."
@@ -157,7 +155,7 @@ def _costs(cells: list[tuple]) -> str:
     by_ranks, by_mix = (np.mean(better - [cell[name] for cell in behind]) for name in ("ranks", MIX))
     return (
         f" In the {len(behind)} cells where *mix* is behind, it is {100 * by_mix:.1f} points behind on average and the "
-        f"mean of ranks {100 * by_ranks:.1f}. What ranks leave is the cost of equal weights: the better branch reaches "
+        f"mean of ranks {100 * by_ranks:.1f}. The rest is the cost of equal weights: the better branch reaches "
         f"{percent(better.mean())} % there on average, the other {percent(worse.mean())} %, and chance is "
         f"{100 * CHANCE:.0f} %."
     )

@@ -69,13 +69,13 @@ def compared(low: float, high: float) -> str:
     """What the plan's rule says of an interval of *Integrated* minus another system.
 
     >>> compared(0.001, 0.05), compared(-0.02, 0.03), compared(-0.05, -0.011)
-    ('is better', 'is shown neither to match it nor to be worse', 'is worse')
+    ('is better', 'is not shown to match it, nor to be worse', 'is worse')
     """
     if low > 0:
         return "is better"
     if low > MATCHES:
         return "matches it" if high > 0 else "matches it, though it is shown to be lower"
-    return "is worse" if high < 0 else "is shown neither to match it nor to be worse"
+    return "is worse" if high < 0 else "is not shown to match it, nor to be worse"
 
 
 def values(folder: Path) -> dict[str, str]:

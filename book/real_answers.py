@@ -8,6 +8,7 @@ import pandas as pd
 from real_compared import REFERENCE
 from stored_results import read
 
+from asdlib import origin
 from asdlib.atomic import read_json
 
 LEVEL = 0.5
@@ -33,7 +34,9 @@ def values(folder: Path) -> dict[str, str]:
     texts |= {f"height_{words}": _ends(heights(scores, system), ".1f") for words, system in systems.items()}
     most = max(heights(scores, system).abs().max() for system in systems.values())
     texts["height_verdict"] = "do" if most < LEVEL else "do not"
-    moved = deviations(read(folder / "systems.csv"))
+    candidates = record["settings"]["autoencoder_candidates"]
+    paper = [name for name, changes in candidates.items() if changes.get("origin") != origin.EXTENSION]
+    moved = deviations(read(folder / "systems.csv"), paper)
     texts |= {f"deviation_of_{name}": f"{100 * value:.2f}" for name, value in moved.items()}
     texts["deviation_verdict"] = weighed(**moved)
     angles = cosines(read(folder / "maps.csv"))
@@ -64,11 +67,12 @@ def heights(scores: pd.DataFrame, system: str) -> pd.Series:
     return (target[0.5] - source[0.5]) / (source[0.75] - source[0.25])
 
 
-def deviations(compared: pd.DataFrame) -> dict[str, float]:
+def deviations(compared: pd.DataFrame, candidates: list[str]) -> dict[str, float]:
     """How much the figure over both domains varies over three scores, and over candidates.
 
     Args:
         compared: ``systems.csv``.
+        candidates: Which to compare; those whose Gaussians are fitted on other clips differ in more than the training.
 
     Returns:
         Standard deviations, ``variants``: over the scores of one candidate, averaged over candidates; ``candidates``:
@@ -77,6 +81,7 @@ def deviations(compared: pd.DataFrame) -> dict[str, float]:
     compared = compared[(compared["than"] == REFERENCE) & (compared["domain"] == "all")]
     parts = compared["system"].str.extract(r"^autoencoder/(?P<candidate>[^/]+)/(?P<variant>[^/]+)$")
     grid = parts.assign(value=compared["value"]).dropna()
+    grid = grid[grid["candidate"].isin(candidates)]
     grid = grid.pivot(index="candidate", columns="variant", values="value")[list(SCORES)].dropna()
     return {"variants": grid.std(axis=1).mean(), "candidates": grid.std().mean()}
 

@@ -44,11 +44,11 @@ def walk_through(run: Run, settings, machine: str) -> str:
         raise AsdError(f"{run.folder}: the scores of mix are {stored}, their steps give {mix}; run make reproduce")
     names = [name for name, *_ in steps] + ["*mix*: the average of both"]
     shown = pd.DataFrame({"Step": names})
-    shown["Mean"] = [f"{held_out.mean():.2f}" for _, held_out, *_ in steps] + [BLANK]
-    shown["Deviation"] = [f"{held_out.std():.2f}" for _, held_out, *_ in steps] + [BLANK]
+    shown["Mean"] = [f"{held_out.mean():.4f}" for _, held_out, *_ in steps] + [BLANK]
+    shown["Deviation"] = [f"{held_out.std():.4f}" for _, held_out, *_ in steps] + [BLANK]
     words = list(chosen)
     found = words.index("found")
-    shown["Found, score"] = [typeset(f"{scores[found]:.2f}") for *_, scores, _ in steps] + [BLANK]
+    shown["Found, score"] = [typeset(f"{scores[found]:.3f}") for *_, scores, _ in steps] + [BLANK]
     for word in ("found", *(word for word in words if word != "found")):
         place = words.index(word)
         normalised = [z[place] for *_, z in steps] + [mix[place]]

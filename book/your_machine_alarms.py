@@ -30,40 +30,34 @@ def rates() -> str:
     for count in RECORDINGS:
         held_out = round(cutting.HELD_OUT * count)
         found = calibration.Calibration(np.arange(held_out, dtype=float), RATE).expected()
-        alone = calibration.Calibration(np.arange(count, dtype=float), RATE).expected()
+        alone = calibration.Calibration(np.arange(count, dtype=float), RATE).expected()["rate"]
+        rates = [found[name] for name in ("rate", "low", "high")]
+        rate, low, high = (f"{100 * value:.1f}" for value in rates)
+        week, least, most = (f"{7 * DAY * value:.0f}" for value in rates)
         rows.append(
             (
                 f"{count:,}",
-                str(held_out),
-                *_rate(found),
-                f"{100 / (held_out + 1):.1f} %",
-                *_rate(alone),
+                f"{100 * alone:.1f} %",
+                f"{7 * DAY * alone:.0f}",
                 f"{100 / (count + 1):.1f} %",
+                str(held_out),
+                f"{rate} % ({low} to {high})",
+                f"{week} ({least} to {most})",
+                f"{100 / (held_out + 1):.1f} %",
             )
         )
     names = ["Rate, {}", "A week, {}", "Lowest rate, {}"]
-    columns = ["Recordings", "Held out, networks"]
-    columns += [name.format(kind) for kind in ("networks", "statistics only") for name in names]
+    alone, networks = ([name.format(kind) for name in names] for kind in ("statistics only", "networks"))
+    columns = ["Recordings", *alone, "Held out, networks", *networks]
     caption = (
-        f"False alarms by the number of normal recordings, each about as long as the others, if {100 * RATE:g} % is "
-        f"asked for: as a rate, and as a number per week with one recording every {EVERY} minutes; last the lowest "
-        "rate that can be asked for. The first figure is what detectors fitted in this way have on average, at most "
-        "(networks) or about (statistics only). A single detector has a rate within the brackets, with 95 % "
-        "confidence. A rate is a whole number of held-out clips out of their number plus one: the largest that is not "
-        "above what is asked for, or else the lowest, so it does not fall steadily. `calibrate` uses every new "
-        "recording for the thresholds: read *Held out* for their number."
+        f"False alarms (normal recordings that are called anomalies) by the number of normal recordings, if "
+        f"{100 * RATE:g} % is asked for: as a rate, per week with one recording every {EVERY} minutes, and the lowest "
+        "rate that can be asked for. Detectors have about this rate on average (statistics only) or at most "
+        "(networks); a single detector with networks has one within the brackets, with 95 % confidence. Of statistics "
+        "only no interval is known, since their clips are scored by several fits. After `calibrate` with N new "
+        "recordings, read the row in which N are held out."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "r" * len(columns))
-
-
-def _rate(found: dict[str, float]) -> tuple[str, str]:
-    """An expected rate with its interval, and how many false alarms a week it gives."""
-    rate, low, high = (found[name] for name in ("rate", "low", "high"))
-    weekly = [7 * DAY * part for part in (rate, low, high)]
-    return (
-        f"{100 * rate:.1f} % ({100 * low:.1f} to {100 * high:.1f})",
-        f"{weekly[0]:.0f} ({weekly[1]:.0f} to {weekly[2]:.0f})",
-    )
 
 
 def beginnings(least: int, last: int, rate: float) -> float:

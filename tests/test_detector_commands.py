@@ -69,6 +69,10 @@ def test_options_may_be_anywhere(place, capsys):
     with pytest.raises(SystemExit):
         parser().parse_args(["score", "d", "a.wav", "--false-alarms", "0.2"])
     assert "unknown argument: --false-alarms 0.2; did you mean '--false-alarm-rate'?" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parser().parse_args(["fit", "--out", "y.det", "--outliers", "fan", "pump"])
+    said = capsys.readouterr().err
+    assert "required: folder; --outliers and --set take all words that follow, so give other arguments before" in said
     given = parser().parse_args(["data", "check", "--json", "folder"])
     assert given.folder == Path("folder") and given.json
 
@@ -243,6 +247,29 @@ def test_calibration_on_new_recordings(place, tmp_path):
         old.calibrate(normal(tmp_path / "few", 3))
     card = (tmp_path / "new" / "card.md").read_text()
     assert "| own | 27 | 12 |" in card and "| own | 24 | 9 |" in (place / "detector" / "card.md").read_text()
+
+
+def test_the_card_tells_clips_that_only_set_thresholds(tmp_path):
+    detector = asdlib.Detector(statistics_only=True).fit(normal(tmp_path / "own", 24))
+    assert "| own | 24 | 24 |" in detector.card_ and "so all clips were learnt from" in detector.card_
+    for first in (4000, 5000):  # the second takes the place of the first
+        detector.calibrate(normal(tmp_path / f"new{first}", 12, first=first))
+        assert "| own | 36 | 12 |" in detector.card_ and "from 36 recordings" in detector.card_
+        assert "Clips of a later calibration only set thresholds; nothing was learnt from them." in detector.card_
+
+
+def test_the_limit_of_the_level_can_be_changed_later(place, tmp_path):
+    detector = asdlib.Detector.load(place / "detector")
+    loud = (np.clip(2.0 * hum(4200), -1, 1), RATE)  # 6 dB
+    assert not detector.judge(loud).verdict.startswith("level changed")
+    detector.level_limit = 1
+    assert detector.judge(loud).verdict == "level changed by +6 dB"
+    detector.save(tmp_path / "strict")
+    for again in (asdlib.Detector.load(tmp_path / "strict"), pickle.loads(pickle.dumps(detector))):
+        assert again.level_limit == 1 and again.judge(loud).verdict == "level changed by +6 dB"
+    for wrong in (0, -3, float("nan")):
+        with pytest.raises(DetectorError, match="expected a number of dB above 0"):
+            detector.level_limit = wrong
 
 
 def test_calibration_names_new_clips_that_were_anomalies(place, tmp_path, capsys):
@@ -426,6 +453,28 @@ def test_the_journal_survives_an_emptied_folder_and_a_restart(tmp_path):
     assert [json.loads(line)["file"] for line in journal.read_text().splitlines()] == ["day000.wav", "b.wav"]
     write(inbox / "c.wav", hum(2))
     assert looks(inbox, 1) == ["c.wav"]  # b.wav is not judged again
+
+
+def test_another_recording_of_the_same_name_size_and_time_is_judged(tmp_path):
+    """A recorder without a clock that begins its numbering again."""
+    inbox = tmp_path / "in"
+    path = write(inbox / "rec1.wav", hum(1))
+    os.utime(path, (0, 315532800))
+    entries = watch.watch(inbox, lambda path: {"clip": str(path)}, every=0.001, settled=0.0)
+    first = next(entries)
+    path.unlink()
+    os.utime(write(path, hum(2)), (0, 315532800))
+    second = next(entries)
+    assert (first["file"], first["size"], first["modified"]) == (second["file"], second["size"], second["modified"])
+    assert first["content"] != second["content"]
+    entries.close()
+    os.utime(write(path, hum(3)), (0, 315532800))  # also when the command starts again
+    entries = watch.watch(inbox, lambda path: {"clip": str(path)}, every=0.001, settled=0.0)
+    third = next(entries)
+    assert third["content"] not in (first["content"], second["content"])
+    path.chmod(0o600)  # the same recording, though the file system says that something changed
+    write(inbox / "b.wav", hum(4))
+    assert next(entries)["file"] == "b.wav"
 
 
 def test_a_journal_with_any_name_is_read_again_and_nothing_is_overlooked(tmp_path):

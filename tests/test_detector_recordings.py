@@ -16,7 +16,7 @@ import asdlib
 from asdlib import params
 from asdlib.data.anomaly_names import suspected_anomalies
 from asdlib.data.recording import Recording
-from asdlib.detector import level, overlap, recordings, sources, statistics, train
+from asdlib.detector import level, make, overlap, recordings, sources, statistics, train
 from asdlib.detector.layout import lay_out
 from asdlib.errors import DataError
 
@@ -226,6 +226,42 @@ def test_copies_and_overlapping_cuts_are_named_and_left_out(tmp_path):
         laid_out(place, tmp_path, outliers=[fan])
 
 
+def test_copies_that_were_amplified_or_encoded_again_are_left_out(tmp_path):
+    place = normal(tmp_path / "own", 12)
+    wave = soundfile.read(place / "day003.wav")[0]
+    write(place / "half.wav", 0.5 * wave)
+    soundfile.write(place / "small.ogg", soundfile.read(place / "day005.wav")[0], RATE)
+    soundfile.write(place / "small.mp3", soundfile.read(place / "day006.wav")[0], RATE)
+    layout, _ = laid_out(place, tmp_path)
+    names = {path.name for path in layout.clips["recording"]}
+    assert names == {f"day{number:03d}.wav" for number in range(12)}
+    (said,) = [line for line in layout.warnings if "amplified or encoded again; left out" in line]
+    for pair in ("half.wav of day003.wav", "small.ogg of day005.wav", "small.mp3 of day006.wav"):
+        assert pair in said
+    fan = normal(tmp_path / "fan", 3, first=500)
+    write(fan / "x.wav", 0.5 * wave + 0.4)  # with the offset of another recorder
+    with pytest.raises(DataError, match=r"x\.wav \(outlier, .*is a copy of .*(day003|half)\.wav \(normal"):
+        laid_out(place, tmp_path, outliers=[fan])
+
+
+def test_different_recordings_of_one_machine_have_different_fingerprints(realdata):
+    files = sorted((realdata / "dcase2020_evaluation").rglob("*.wav")) + sorted(realdata.rglob("*.flac"))
+    bands, alike = statistics.Bands(RATE), overlap.Fingerprints()
+    for path in files[:80]:
+        wave = soundfile.read(path)[0]
+        spectrum = bands(recordings.to_int16(wave, -30 - level.level(wave, RATE)))
+        assert alike.add(path, spectrum) is None, path
+        assert alike.add(path, spectrum - 6) == path
+
+
+def test_bands_without_sound_make_no_copies():
+    rng = np.random.default_rng(0)
+    alike, silent = overlap.Fingerprints(), np.full((200, 48), -120.0)
+    assert alike.add("a", silent) is None and alike.add("b", silent) is None
+    for name in "cdef":  # eight bands of noise, the same silence in all others
+        assert alike.add(name, np.hstack([rng.normal(size=(200, 8)), silent[:, 8:]])) is None
+
+
 def test_one_outlier_folder_needs_no_list(tmp_path):
     place, fan = normal(tmp_path / "own", 9), normal(tmp_path / "fan", 3, first=500)
     for given_ in (str(fan), fan, [fan]):
@@ -236,7 +272,7 @@ def test_one_outlier_folder_needs_no_list(tmp_path):
 def test_silent_and_odd_clips_set_no_threshold(tmp_path):
     place = normal(tmp_path / "own", 30)
     write(place / "day005.wav", np.zeros(2 * RATE))
-    write(place / "day007.wav", np.random.default_rng(0).normal(0, 0.2, 2 * RATE))
+    write(place / "day007.wav", np.random.default_rng(99).normal(0, 0.2, 2 * RATE))
     layout, _ = laid_out(place, tmp_path)
     clips, text = layout.clips, " ".join(layout.warnings)
     assert "1 (day005.wav): silent" in text and "day007.wav (level" in text and "unlike the other" in text
@@ -245,6 +281,11 @@ def test_silent_and_odd_clips_set_no_threshold(tmp_path):
     for index in range(6):  # no exceptions any more
         write(place / f"loud{index}.wav", np.random.default_rng(index + 1).normal(0, 0.2, 2 * RATE))
     assert "unlike" not in " ".join(laid_out(place, tmp_path)[0].warnings)
+    levels = make.summarise_levels(clips)["00/source"]
+    assert (
+        levels == make.summarise_levels(clips[[path.name != "day007.wav" for path in clips["recording"]]])["00/source"]
+    )
+    assert levels.spread < 3 < abs(clips.loc[clips["odd"], "level"].item() - levels.median)
 
 
 # Levels and lengths ---------------------------------------------------------------------------------------------------

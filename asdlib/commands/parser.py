@@ -25,6 +25,15 @@ class Command(argparse.ArgumentParser):
             self.error(f"unknown argument: {' '.join(unknown)}{suggest(unknown[0], options)}")
         return namespace, unknown
 
+    def error(self, message: str):
+        """Say so where an option with several values may have taken what is missing."""
+        several = [
+            action.option_strings[-1] for action in self._actions if action.option_strings and action.nargs == "+"
+        ]
+        if message.startswith("the following arguments are required") and several:
+            message += f"; {' and '.join(several)} take all words that follow, so give other arguments before them"
+        super().error(message)
+
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the command line.

@@ -1,5 +1,6 @@
 """Recognise recordings of anomalies by their names and folders, before a model learns them as normal."""
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -9,13 +10,19 @@ from asdlib.data import file_names
 from asdlib.errors import AsdError
 
 _SAYS = re.compile(
-    r"ab?normal(ly|ity|ities)?|abnorm|anomal(y|ies|ous)|faults?|faulty|defect(s|ive)?|broken|break(down|age)|damaged?"
-    r"|failures?|failed|failing|malfunction(s|ing)?|cracked|worn|imbalanced?|unbalanced?|misaligned|misalignment|leaking"
-    r"|fehler(haft)?|\w*(defekte?|schaden|schaeden)|beschadigt|kaputt|anomalien?|anormale?|storung(en)?|unwucht"
-    r"|defauts?|defectueu(x|se)|pannes?|anomalies|casse"
-    r"|fall[oa]s?|averias?|averiad[oa]s?|defectuos[oa]s?|guast[oi]|difett[oi]|difettos[oi]|anomal[oi]"
+    r"abnorm\w*|anomal\w*|anormal\w*|outliers?|faults?|faulty|defect(s|ive)?|broken|break(down|age)|damaged?|bad|ng|nok"
+    r"|fail(s|ed|ing|ures?)?|malfunction(s|ing)?|cracked|worn|imbalanced?|unbalanced?|misaligned|misalignment"
+    r"|leak(s|y|ing|ages?)?|nio"
+    r"|fehler(haft)?|\w*(defekte?|schaden|schaeden)|beschadigt|kaputt|storung(en)?|unwucht"
+    r"|defauts?|defectueu(x|se)|pannes?|casse"
+    r"|fall[oa]s?|averias?|averiad[oa]s?|defectuos[oa]s?|guast[oi]|difett[oi]|difettos[oi]"
 )
-"""words in English, German, French, Spanish and Italian, without accents"""
+"""words in English, German, French, Spanish and Italian, without accents, and the *not good*, *not OK*, *nicht in
+Ordnung* of test benches"""
+_NEGATED = {(no, good) for no in ("not", "nicht") for good in ("ok", "okay", "good", "normal", "io")}
+"""two words that say it together"""
+_TOYADMOS = re.compile(r"(?<![A-Za-z])(ab)\d+(?=_)")
+"""an anomaly in file names of ToyADMOS, such as ``case1_ab01_IND_ch1_0001.wav``"""
 _SAYS_WITHIN = re.compile("(?<![无無没沒非未])(?:異常|异常|故障|不良|破損|破损|고장|비정상)(?!なし|無し)")
 _NOT_BEFORE = {
     *("no", "non", "not", "without", "zero", "un", "never", "before", "anti"),
@@ -58,13 +65,16 @@ def _words(part: str) -> list[str]:
     (['anomaly'], ['broken'], [])
     >>> _words("Lager-defekt_02"), _words("Störung"), _words("ohne Fehler"), _words("异常声音"), _words("故障なし")
     (['defekt'], ['storung'], [], ['异常'], [])
+    >>> _words("NG"), _words("not_ok_3"), _words("AnomalousSound_IND"), _words("case1_ab01_IND"), _words("no_bad_ones")
+    (['ng'], ['not ok'], ['anomalous'], ['ab'], [])
     """
     part = unicodedata.normalize("NFC", part)
-    within = _SAYS_WITHIN.findall(part)
+    within = _SAYS_WITHIN.findall(part) + _TOYADMOS.findall(part)
     part = "".join(c for c in unicodedata.normalize("NFD", part) if not unicodedata.combining(c))
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part)
     tokens = [token.lower() for token in re.findall(r"[^\W\d_]+", split)]
     around = ["", *tokens, ""]
+    within += [" ".join(pair) for pair in itertools.pairwise(tokens) if pair in _NEGATED]
     return within + [
         word
         for before, word, after in zip(around, tokens, around[2:], strict=False)

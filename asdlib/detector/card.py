@@ -7,6 +7,8 @@ from asdlib.detector.description import Description
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.survey import FEW_FILES
 
+CALIBRATION = "calibration"
+"""split of clips that set thresholds after the fit (:mod:`asdlib.detector.recalibrate`), and nothing else"""
 _HELD_OUT = (
     "Nothing was learnt from the held-out clips, which share no sample with the others; they set the thresholds."
 )
@@ -14,6 +16,7 @@ _CROSS_FITTED = (
     "Each clip that sets the thresholds is scored by statistics of the clips of other recordings, or of other parts of "
     "few recordings, so all clips were learnt from."
 )
+_CALIBRATED = " Clips of a later calibration only set thresholds; nothing was learnt from them."
 
 
 def card(
@@ -34,9 +37,9 @@ def card(
     lines += [f"| section | normal clips | {use} | changed conditions | {use} |", "|---|---|---|---|---|"]
     for name, part in own.groupby("name", sort=False):
         numbers = [
-            str(int(((part["domain"] == domain) & (split is None or part["split"].eq(split))).sum()))
+            str(int((part["domain"].eq(domain) & part["split"].isin(splits)).sum()))
             for domain in ("source", "target")
-            for split in (None, "test")
+            for splits in (("train", "test", CALIBRATION), ("test", CALIBRATION))
         ]
         lines.append(f"| {name} | {' | '.join(numbers)} |")
     others = clips[clips["machine"] != MACHINE].groupby("name", sort=False).size()
@@ -45,7 +48,8 @@ def card(
     lines += [
         "",
         f"Clips of {description.seconds:.1f} s at {rate} Hz, normal ones only, from {same.sum()} recordings. "
-        + (_HELD_OUT if description.has_networks else _CROSS_FITTED),
+        + (_HELD_OUT if description.has_networks else _CROSS_FITTED)
+        + _CALIBRATED * bool(own["split"].eq(CALIBRATION).any()),
         "",
         "Outliers: " + (", ".join(f"{name} ({count} clips)" for name, count in others.items()) or "none") + ".",
         "",
@@ -72,7 +76,8 @@ def card(
         conditions = "as trained" if domain == "source" else "changed"
         lines.append(
             f"| {description.sections[int(section)]} | {conditions} | {word} {100 * found['rate']:.1f} % | "
-            f"{100 * found['low']:.1f} to {100 * found['high']:.1f} % | {found['clips']} |"
+            + (f"{100 * found['low']:.1f} to {100 * found['high']:.1f} %" if description.has_networks else "not known")
+            + f" | {found['clips']} |"
         )
     if "calibrated" in record:
         lines += ["", f"Thresholds set on {record['calibrated_on']} new clips at {record['calibrated']}."]
@@ -85,9 +90,11 @@ def _limits(description: Description, rate: int, own: pd.DataFrame, calibration:
     """Return the limits of the detector, one sentence or two each."""
     limits = [
         "The rates hold for normal clips like those that set the thresholds: same machine, place, microphone and "
-        "conditions. The interval is that of this threshold; it is wider with fewer clips."
+        "conditions. "
         + (
-            "" if description.has_networks else " Both are approximate, since the clips' scores come from several fits."
+            "The interval is that of this threshold; it is wider with fewer clips."
+            if description.has_networks
+            else "They are approximate, and no interval is known, since the clips' scores come from several fits."
         ),
         "Which anomalies the detector finds is not known, since it has learnt from none.",
         f"Frequencies above {rate // 2} Hz are not analysed.",

@@ -79,6 +79,17 @@ class Detector(OutlierMixin, BaseEstimator):
             self._state.set_rate(rate)
         self._rate = rate
 
+    @property
+    def level_limit(self) -> float:
+        """By how many dB levels may lie outside those that were learnt."""
+        return self._level_limit
+
+    @level_limit.setter
+    def level_limit(self, limit: float) -> None:
+        if hasattr(self, "_state"):
+            self._state.set_level_limit(limit)
+        self._level_limit = limit
+
     # Making -----------------------------------------------------------------------------------------------------------
     def fit(
         self,
@@ -168,10 +179,10 @@ class Detector(OutlierMixin, BaseEstimator):
         with atomic.writing(path, folder=True) as target:
             judge = self._fitted()
             store.copy(judge.folder, judge.identity, target)
-            if judge.rate != judge.stored.description.false_alarm_rate:
-                make.revise(
-                    target, judge.stored, judge.stored.description.model_copy(update={"false_alarm_rate": judge.rate})
-                )
+            changed = {"false_alarm_rate": judge.rate, "level_limit": judge.level_limit}
+            description = judge.stored.description.model_copy(update=changed)
+            if description != judge.stored.description:
+                make.revise(target, judge.stored, description)
 
     @classmethod
     def load(cls, path: str | Path) -> "Detector":
@@ -203,10 +214,10 @@ class Detector(OutlierMixin, BaseEstimator):
     def __setstate__(self, state: dict) -> None:
         self.__init__(**state["params"])
         if "files" in state:
-            place, rate = self._temporary_folder(), self.false_alarm_rate
+            place, rate, limit = self._temporary_folder(), self.false_alarm_rate, self.level_limit
             store.write_files(state["files"], place)
             self._take(store.load(place / "detector"), place / "detector")
-            self.false_alarm_rate = rate
+            self.false_alarm_rate, self.level_limit = rate, limit
 
     # Judging ----------------------------------------------------------------------------------------------------------
     def judge(self, source: str | Path | tuple, section: str | None = None, changed: bool = False) -> Verdict:
@@ -264,7 +275,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _take(self, stored: Stored, place: Path) -> "Detector":
         self._state = Judge(stored, place)
-        self._rate = self._state.rate
+        self._rate, self._level_limit = self._state.rate, self._state.level_limit
         self.sections_ = stored.description.sections
         whole = stored.description.samples(stored.settings.data.sample_rate)[0]
         self.held_out_ = pd.DataFrame(

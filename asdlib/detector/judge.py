@@ -89,6 +89,7 @@ class Judge:
         self.identity = runtime.identity(folder) if folder else ""
         self.by = stored.settings.ensemble.combinations[0]
         self.bands = Bands(stored.settings.data.sample_rate)
+        self.level_limit = stored.description.level_limit
         self.set_rate(stored.description.false_alarm_rate if rate is None else rate)
 
     def set_rate(self, rate: float) -> None:
@@ -96,6 +97,24 @@ class Judge:
         check_rate(rate)
         self.rate = rate
         self.limits = calibration.calibrate(self.stored.reference, rate, self.by)
+
+    def set_level_limit(self, limit: float) -> None:
+        """Set by how many dB levels may lie outside those that were learnt.
+
+        Raises:
+            DetectorError: It is no number above 0, or the detector has learnt levels as a part of the sound.
+        """
+        learnt = self.stored.description.level_limit
+        if limit != learnt and not learnt:
+            raise DetectorError(
+                f"level_limit is {limit}, but this detector was fitted with 0, so that levels are a part of the sound; "
+                "fit again"
+            )
+        if limit != learnt and not limit > 0:
+            raise DetectorError(
+                f"level_limit is {limit}; expected a number of dB above 0 (fit alone can make levels part of the sound)"
+            )
+        self.level_limit = limit
 
     def key(self, section: str, domain: str, samples: int) -> tuple[str, str, int]:
         """Return the key of a window's thresholds: those of its section's source clips if its domain has none."""
@@ -172,7 +191,7 @@ class Judge:
             loudest = max(loudest, own)
             clipped |= bool(np.mean(np.abs(wave) >= _FULL) > CLIPPED)
             change = own - learnt.median
-            known = description.level is None or not learnt.exceeded(change, description.level_limit)
+            known = description.level is None or not learnt.exceeded(change, self.level_limit)
             gain = 0.0 if description.level is None else description.level - own
             standings, measured = self.score(Window(recordings.to_int16(wave, gain), code, domain))
             excess = {name: standing.excess(count) for name, standing in standings.items()}

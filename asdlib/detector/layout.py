@@ -26,7 +26,7 @@ from asdlib.errors import DataError
 from asdlib.messages import summarise
 from asdlib.seeds import derive
 
-_COLUMNS = ["machine", "section", "name", "domain", "split", "recording", "start"]
+_COLUMNS = ["machine", "section", "name", "domain", "split", "recording", "start", "odd"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Layout:
 
     clips: pd.DataFrame
     """one row per clip: ``machine``, ``section`` (two digits), ``name`` (the user's), ``domain``, ``split``,
-    ``recording`` (the user's file), ``start`` (seconds in it), ``clip``, ``folder``, ``level`` (dB re full scale)"""
+    ``recording`` (the user's file), ``start`` (seconds in it), ``odd`` (unlike the others),
+    ``clip``, ``folder``, ``level`` (dB re full scale)"""
     seconds: float
     """length of a window"""
     level: float | None
@@ -76,7 +77,7 @@ def lay_out(
     table["level"] = [value for value, _ in measured]
     target = None
     if level_limit:
-        own = table["machine"].eq(MACHINE).to_numpy()
+        own = (table["machine"].eq(MACHINE) & ~table["odd"]).to_numpy()
         levels, peaks = np.array(measured).T
         target = level.target(levels[own], peaks[own])
     state = _state(sources) | {"rate": false_alarm_rate, "level_limit": level_limit, "alone": statistics_only}
@@ -114,9 +115,8 @@ def _clips(
                     f"section {name!r} has {len(clips)} normal clip(s) of {seconds:.1f} s; expected at least {FEWEST}, "
                     "better a hundred or more; record more, or leave the section out"
                 )
-            kept = {path for path, _ in unlike} | {
-                path for path in own if found[path].recording.seconds < recordings.NEARLY * seconds
-            }
+            odd_ones = {path for path, _ in unlike}
+            kept = odd_ones | {path for path in own if found[path].recording.seconds < recordings.NEARLY * seconds}
             able = [index for index, (path, _) in enumerate(clips) if path not in kept]
             held = np.zeros(len(clips), dtype=bool)
             draw = derive(seed, "calibration", section, domain)
@@ -124,12 +124,12 @@ def _clips(
             if domain == "source" or len(able) >= ENOUGH_TARGET:
                 both += [len(rows) + index for index in able]
             rows += [
-                (MACHINE, section, name, domain, "test" if out else "train", path, start)
+                (MACHINE, section, name, domain, "test" if out else "train", path, start, path in odd_ones)
                 for (path, start), out in zip(clips, held, strict=True)
             ]
     for number, (name, files) in enumerate(sources.outliers.items()):
         clips = cut([path for path in files if path in found], found, seconds)
-        rows += [(f"outlier{number:02d}", "00", name, "source", "train", path, start) for path, start in clips]
+        rows += [(f"outlier{number:02d}", "00", name, "source", "train", path, start, False) for path, start in clips]
     table = pd.DataFrame(rows, columns=_COLUMNS)
     index = table.groupby(["machine", "section", "domain", "split"]).cumcount()
     names = [

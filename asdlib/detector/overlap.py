@@ -1,8 +1,14 @@
-"""Find recordings that share samples: copies under other names, and overlapping cuts of one recording.
+"""Find recordings that share samples: copies under other names, and overlapping cuts of one recording; and copies that
+were amplified or encoded again.
 
 The hash of a run of 32 samples depends on these samples alone, so a shared part has the same hashes in both recordings
 wherever it is. About one run in a thousand is remembered by its hash: a shared part of a tenth of a second may be
-missed, a second is not. Recordings that were amplified or encoded again are not recognised.
+missed, a second is not.
+
+Amplified or encoded again, a recording has other samples, but the same noise. So the signs of how the differences
+between neighbouring bands change from frame to frame are compared, a fingerprint after Haitsma and Kalker ("A highly
+robust audio fingerprinting system", ISMIR 2002): those of two recordings of one machine agree by chance, in half of the
+cases, and those of a copy in five of six or more.
 """
 
 import numpy as np
@@ -13,6 +19,10 @@ RUN = 2**_POWER
 _EVERY = np.uint64(1023)  # mask of the hashes that are remembered
 _FACTOR = 0x9E3779B97F4A7C15
 _LIVELY = 16  # minimum number of changes between samples of a run: near silence, runs agree by chance
+_FRAMES = 64  # in the middle of a recording, compared with those of other recordings
+_LAGS = range(-3, 4)  # frames by which encoders may move a recording
+_BITS = 500  # minimum number of signs to compare; a band without sound has none
+_ALIKE = 0.5  # correlation of signs above which recordings are copies: three of four agree
 _ENOUGH = 2  # minimum number of remembered runs that recordings with a shared part have in common
 
 
@@ -73,3 +83,40 @@ class Seen:
         if most is None or counts[most] < _ENOUGH:
             return None, places[:0]
         return most, places[shared]
+
+
+class Fingerprints:
+    """Remember what recordings sound like, to find copies that were amplified or encoded again."""
+
+    def __init__(self):
+        self._names: list[object] = []
+        self._signs: list[np.ndarray] = []
+
+    def add(self, name: object, spectrum: np.ndarray) -> object | None:
+        """Compare a recording with all earlier ones, and remember it.
+
+        Args:
+            name: Name of the recording.
+            spectrum: Its spectrum over time in dB, ``(frames, bands)``.
+
+        Returns:
+            The earlier recording of which it is a copy, or None.
+        """
+        signs = np.sign(np.diff(np.diff(spectrum, axis=1), axis=0)).astype(np.float32)
+        width = _FRAMES + 2 * max(_LAGS)
+        first = max((len(signs) - width) // 2, 0)
+        signs = signs[first : first + width]
+        signs = np.pad(signs, ((0, width - len(signs)), (0, 0)))
+        found = None
+        if self._signs:
+            known = np.stack(self._signs)
+            for lag in _LAGS:
+                own = signs[max(_LAGS) + lag :][:_FRAMES].ravel()
+                count = np.abs(known) @ np.abs(own)
+                alike = np.where(count >= _BITS, known @ own / np.maximum(count, 1), 0)
+                if alike.max() > _ALIKE:
+                    found = self._names[int(alike.argmax())]
+                    break
+        self._names.append(name)
+        self._signs.append(signs[max(_LAGS) :][:_FRAMES].ravel())
+        return found

@@ -10,6 +10,7 @@ import pandas as pd
 from asdlib.data.file_names import ClipName
 from asdlib.detector import calibration, level, recordings, statistics, store
 from asdlib.detector.calibration import ENSEMBLE
+from asdlib.detector.card import CALIBRATION
 from asdlib.detector.cutting import FEWEST, cut
 from asdlib.detector.judge import Judge
 from asdlib.detector.make import COLUMNS, summarise_levels, write_card, write_clips
@@ -43,7 +44,7 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
         "calibrated_on": len(clips),
     }
     description = description.model_copy(
-        update={"record": record, "levels": description.levels | summarise_levels(clips)}
+        update={"record": record, "levels": description.levels | summarise_levels(clips.assign(odd=False))}
     )
     names = [
         ClipName(section, domain, "test", "normal", f"{index:04d}").file
@@ -53,12 +54,12 @@ def calibrate(judge: Judge, target: Path, sources: Recordings, changed: bool) ->
     windows = [(samples, row) for samples, (_, row) in zip(waves, table.iterrows(), strict=True)]
     nets = stored.autoencoders, stored.classifiers
     write_reference(target, nets, stored.statistics, description, data.sample_rate, windows, table)
-    kept = stored.clips
-    replaced = kept["section"].isin(set(clips["section"])) & kept["domain"].eq(domain) & kept["split"].eq("test")
-    # Statistics alone were cross-fitted, so they have learnt from what set their thresholds.
-    split = kept["split"].mask(replaced, "replaced" if description.has_networks else "train")
-    kept = kept.assign(split=split)  # keeps the numbers of the rows
-    write_clips(pd.concat([kept, clips]), target)
+    kept = stored.clips  # all rows stay: statistics know clips by their number
+    here = kept["section"].isin(set(clips["section"])) & kept["domain"].eq(domain)
+    # Statistics alone were cross-fitted, so they have learnt from what first set their thresholds.
+    split = kept["split"].mask(here & kept["split"].eq("test"), "replaced" if description.has_networks else "train")
+    kept = kept.assign(split=split.mask(here & split.eq(CALIBRATION), "replaced"))
+    write_clips(pd.concat([kept, clips.assign(split=CALIBRATION)]), target)
     store.revise(target, description)
     revised = store.load(target)
     _warn_of_alarms(judge, revised, clips, domain)

@@ -127,7 +127,12 @@ def windows(
 
 
 def to_int16(wave: np.ndarray, gain: float = 0.0) -> np.ndarray:
-    """Amplify by ``gain`` dB and round to int16; samples beyond full scale are clipped."""
+    """Amplify by ``gain`` dB and round to int16; samples beyond full scale are clipped.
+
+    An offset of the recorder is not amplified, since that alone could be beyond full scale.
+    """
+    if gain:
+        wave = wave - wave.mean()
     scaled = np.rint(wave * (FULL_SCALE * 10 ** (gain / 20)))
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 

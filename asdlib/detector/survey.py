@@ -36,7 +36,7 @@ class Survey:
     shared: np.ndarray
     """times, in seconds, at which it contains samples of an earlier recording"""
     earlier: Path | None
-    """that recording"""
+    """that recording; also one of which it is a copy that shares no sample"""
 
 
 def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
@@ -55,13 +55,13 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
             section.
     """
     opened = _open_all(sources, data)
-    seen, bands = overlap.Seen(), statistics.Bands(data.sample_rate)
-    role, found, copies, cuts, silent = {}, {}, [], [], []
+    seen, alike, bands = overlap.Seen(), overlap.Fingerprints(), statistics.Bands(data.sample_rate)
+    role, found, copies, cuts, same, silent = {}, {}, [], [], [], []
     groups = (sources.sections, sources.changed, sources.outliers)
     for use, group in zip(("normal", "changed", "outlier"), groups, strict=True):
         for name, path in ((name, path) for name, files in group.items() for path in files):
             role[path] = use, name
-            one = _listen(path, opened[path], data.sample_rate, bands, seen)
+            one = _listen(path, opened[path], data.sample_rate, bands, seen, alike)
             if one is None:
                 silent.append(path.name)
                 continue
@@ -70,11 +70,13 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
                 continue
             if role[one.earlier] != (use, name):
                 raise DataError(
-                    f"{path} ({use}, {name}) contains samples of {one.earlier} ({', '.join(role[one.earlier])}); "
-                    "expected recordings that share none; leave out one of them"
+                    f"{path} ({use}, {name}) {'contains samples' if len(one.shared) else 'is a copy'} of {one.earlier} "
+                    f"({', '.join(role[one.earlier])}); expected recordings that share none; leave out one of them"
                 )
             pair = f"{path.name} of {one.earlier.name}"
-            if len(one.shared) and _covers(one.shared, one.recording.seconds):
+            if not len(one.shared):
+                same.append(pair)
+            elif _covers(one.shared, one.recording.seconds):
                 copies.append(pair)
             else:
                 cuts.append(pair)
@@ -82,6 +84,7 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
     warnings = [
         (silent, "silent; left out; check the microphone"),
         (copies, "contains the same samples; left out, since no clip may count twice"),
+        (same, "the same sound, amplified or encoded again; left out, since no clip may count twice"),
         (cuts, "shares samples; the shared parts of the later one are left out"),
     ]
     return found, [f"{summarise(names)}: {words}" for names, words in warnings if names]
@@ -131,9 +134,16 @@ def _open_all(sources: Recordings, data) -> dict[Path, Recording]:
     return opened
 
 
-def _listen(path: Path, recording: Recording, rate: int, bands: statistics.Bands, seen: overlap.Seen) -> Survey | None:
+def _listen(
+    path: Path,
+    recording: Recording,
+    rate: int,
+    bands: statistics.Bands,
+    seen: overlap.Seen,
+    alike: overlap.Fingerprints,
+) -> Survey | None:
     """Survey one recording; return None if it is silent."""
-    levels, spectra, hashes, places = [], [], [], []
+    levels, spectra, hashes, places, begins = [], [], [], [], None
     block = round(recordings.LONGEST * recording.sample_rate)
     with recording:
         for first in range(0, recording.frames, block):
@@ -147,11 +157,16 @@ def _listen(path: Path, recording: Recording, rate: int, bands: statistics.Bands
             if len(wave) < bands.size:
                 continue
             levels.append(level.level(wave, rate))
-            spectra.append(bands(recordings.to_int16(wave, level.TARGETS[1] - levels[-1])).mean(0))
+            spectrum = bands(recordings.to_int16(wave, level.TARGETS[1] - levels[-1]))
+            spectra.append(spectrum.mean(0))
+            begins = spectrum if len(spectra) == 1 else begins
     own = float(np.median(levels))
     if own < level.SILENT:
         return None
     earlier, shared = seen.add(path, np.concatenate(hashes), np.concatenate(places))
+    twin = alike.add(path, begins)
+    if earlier is None:
+        earlier = twin
     return Survey(recording, own, np.median(spectra, axis=0), shared / recording.sample_rate, earlier)
 
 

@@ -3,11 +3,13 @@
 A journal next to the folder contains one JSON object per recording that has been judged, one per line, and is written
 before the verdict is printed. It is outside the folder so that emptying the folder does not delete it. A recording is
 judged once it has stopped growing, no process has it open for writing, and it can be read. If it cannot be read, an
-error takes the place of the verdict. A recording that replaces one of the same name is a new recording.
+error takes the place of the verdict. A recording that replaces one of the same name is a new recording, even one of the
+same size and time, as from a recorder without a clock: the journal also knows the beginning and the end of each.
 """
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import signal
@@ -23,6 +25,7 @@ JOURNAL = "asdlib-scores.jsonl"
 """ending of the journal's name, after the name of the folder; the whole name if the journal is inside the folder"""
 SETTLED = 2.0
 """seconds for which a recording must not have changed before it is judged"""
+_ENDS = 2**16  # bytes at the beginning and at the end of a recording by which its content is recognised
 _PATIENCE = 10.0  # seconds without growth after which an unreadable file counts as broken, not as half-copied
 _PARTIAL = {".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download"}
 
@@ -63,7 +66,7 @@ def watch(
 
     Yields:
         The entries of the journal: the verdict, or ``clip`` and ``error``; with ``file`` (the path in the folder),
-        ``size`` and ``modified``.
+        ``size``, ``modified`` and ``content`` (a hash of the beginning and the end).
 
     Raises:
         AsdError: The folder does not exist, it or one of its sub-folders cannot be read, or the journal cannot be used.
@@ -79,7 +82,7 @@ def watch(
                 if (state := _state(path)) is None:
                     continue
                 name = str(path.relative_to(folder))
-                if book.done.get(name) == state:
+                if book.has(name, path, state):
                     continue
                 before, since = seen.get(path, (None, 0.0))
                 if before != state:
@@ -93,9 +96,10 @@ def watch(
                     if time.monotonic() - since < _PATIENCE:
                         continue
                     entry = {"clip": str(path), "error": str(error)}
-                if _state(path) != state:  # changed or deleted while it was judged
+                content = _content(path)
+                if _state(path) != state or content is None:  # changed or deleted while it was judged
                     continue
-                entry = stamp(entry) | {"file": name, "size": state[0], "modified": state[1]}
+                entry = stamp(entry) | {"file": name, "size": state[0], "modified": state[1], "content": content}
                 book.write(entry)
                 seen.pop(path)
                 yield entry
@@ -119,8 +123,24 @@ class _Journal:
     def __init__(self, path: Path):
         self.path = path
         self.done = _read(path)
-        """size and modification time of each recording in the journal, by name"""
+        """size, modification time and content of each recording in the journal, by name"""
+        self._known: dict[str, int] = {}  # when the file of each name last changed on disk, once its content is known
         self._stream = self._open()
+
+    def has(self, name: str, path: Path, state: tuple[int, int]) -> bool:
+        """Tell whether a file is a recording of the journal; its content is read only if the file is another one."""
+        size, modified, content = self.done.get(name, (None, None, None))
+        if (size, modified) != state:
+            return False
+        try:
+            changed = path.stat().st_ctime_ns
+        except OSError:
+            return True  # gone again
+        if self._known.get(name) != changed:
+            if content is not None and _content(path) not in (content, None):
+                return False
+            self._known[name] = changed
+        return True
 
     def write(self, entry: dict) -> None:
         """Append an entry, and return once it is on the disk.
@@ -137,7 +157,8 @@ class _Journal:
             os.fsync(self._stream.fileno())
         except OSError as error:
             raise _unwritable(self.path, error) from None
-        self.done[entry["file"]] = entry["size"], entry["modified"]
+        self.done[entry["file"]] = entry["size"], entry["modified"], entry["content"]
+        self._known.pop(entry["file"], None)
 
     def _open(self):
         try:
@@ -183,6 +204,18 @@ def _state(path: Path) -> tuple[int, int] | None:
     return (found.st_size, found.st_mtime_ns) if found.st_size else None
 
 
+def _content(path: Path) -> str | None:
+    """Return a hash of the beginning and the end of a file; None if it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            digest = hashlib.sha256(stream.read(_ENDS))
+            stream.seek(max(stream.tell(), path.stat().st_size - _ENDS))
+            digest.update(stream.read(_ENDS))
+    except OSError:
+        return None
+    return digest.hexdigest()[:16]
+
+
 def _is_written(path: Path) -> bool:
     """Tell whether a process on this machine has the file open for writing, if the operating system can tell.
 
@@ -210,7 +243,7 @@ def _unwritable(path: Path, error: OSError) -> DetectorError:
     )
 
 
-def _read(journal: Path) -> dict[str, tuple[int, int]]:
+def _read(journal: Path) -> dict[str, tuple[int, int, str | None]]:
     """Read which recordings have been judged; a last line that a killed process left incomplete is cut off."""
     try:
         text = journal.read_bytes()
@@ -224,7 +257,7 @@ def _read(journal: Path) -> dict[str, tuple[int, int]]:
             stream.truncate(len(whole))
     try:
         entries = [json.loads(line) for line in whole.splitlines()]  # of bytes: names may have line ends of Unicode
-        return {entry["file"]: (entry["size"], entry["modified"]) for entry in entries}
+        return {entry["file"]: (entry["size"], entry["modified"], entry.get("content")) for entry in entries}
     except (ValueError, KeyError, TypeError):
         raise DetectorError(
             f"{journal}: not a journal of score --watch; move it, or give another file with --journal FILE"

@@ -1,5 +1,7 @@
 """Plot the cost of the computations."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -23,7 +25,10 @@ def growth(table: pd.DataFrame) -> Figure:
         first = part.loc[part["size"] == sizes[0], "seconds"].median()
         axis.plot(sizes, first * sizes / sizes[0], color="grey", linestyle="--")
         axis.scatter(part["size"], part["seconds"])
-        axis.set(xscale="log", yscale="log", xlabel=work.partition(":")[0], title=work.partition(": ")[2])
+        counted, _, what = work.partition(": ")
+        axis.set(xscale="log", yscale="log")
+        axis.set_title(textwrap.fill(what, 16), fontsize=9)
+        axis.set_xlabel(textwrap.fill(counted, 16), fontsize=9)
         axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axis.xaxis.set_minor_formatter(NullFormatter())
         label_log(axis.yaxis)
