@@ -209,7 +209,7 @@ def test_the_caption_of_the_history_says_when_a_drift_and_most_alarms_were_seen(
     text = detector_pages.describe_drift(days, verdicts.assign(percentile=np.repeat([60.0, 88.0, 92.0], 20)))
     assert "first claimed one on day 1" in text and "response" not in text
     text = detector_pages.describe_drift(days.assign(anomalies=2, response_changed=[0, 1, 0]), verdicts)
-    assert "on no day did more than half" in text and "but 1 of 60 verdicts say that the response did" in text
+    assert "on no day did more than half" in text and "but 1 of 60 verdicts says that the response did" in text
 
 
 def test_the_bibliography_has_every_work_that_the_paper_cites():
