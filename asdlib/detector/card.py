@@ -99,7 +99,7 @@ def _limits(description: Description, rate: int, own: pd.DataFrame, calibration:
         "Which anomalies the detector finds is not known, since it has learnt from none.",
         f"Frequencies above {rate // 2} Hz are not analysed.",
         "A longer recording is judged in several windows, and the highest score counts. The threshold then rises with "
-        "the number of windows, by extrapolating the tail of the scores, so the rate is less certain.",
+        "the number of windows, by extrapolating the tail of the scores, so its rate is not bounded.",
     ]
     if description.level is None:
         limits.append("Levels are a part of the sound: a recording with another gain may be called an anomaly.")
