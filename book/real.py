@@ -7,6 +7,7 @@ import pandas as pd
 import real_answers
 import real_compared
 import real_ensembles
+import schematics
 import stored_results
 import table_one
 import tables
@@ -16,6 +17,7 @@ from tables import day, percent
 from asdlib.atomic import read_json
 from asdlib.ensemble.blocks import MIX
 from asdlib.evaluation.values import slug
+from asdlib.paths import Run
 from asdlib.scores import CLIP
 
 PAGES = ("real", "real_autoencoder", "real_classifier", "real_ensembles")
@@ -51,14 +53,18 @@ def read(folder: Path) -> pd.DataFrame:
 def stamp(folder: Path) -> tuple[str, str]:
     """What the data are and which run this is; what made it."""
     record = read_json(folder / "record.json")
-    over_seeds = [folder / name for name in ("table1_seeds.csv", "ablations.csv") if (folder / name).is_file()]
-    seeds = f"{stored_results.read(over_seeds[0])['seeds'].max()} seeds." if over_seeds else "One seed."
     first = f"**{record['title']}: a stored run**, not the run of other pages"
     facts = (
-        f"Profile `{record['profile']}`. {CAUTION} {tuned(record)} {seeds} The recordings are not part of this "
-        f"project. {day(record['date'])}; {record['hours'] * 60:.0f} min in all stages; commit `{record['commit']}`."
+        f"Profile `{record['profile']}`. {CAUTION} {tuned(record)} {seeds(folder)}. The recordings are not part of "
+        f"this project. {day(record['date'])}; {record['hours'] * 60:.0f} min in all stages; commit `{record['commit']}`."
     )
     return first, facts
+
+
+def seeds(folder: Path) -> str:
+    """How many seeds a stored run has, in words."""
+    tables = [folder / name for name in ("table1_seeds.csv", "ablations.csv") if (folder / name).is_file()]
+    return schematics.counted(int(stored_results.read(tables[0])["seeds"].max()) if tables else 1, "seed")
 
 
 def tuned(record: dict) -> str:
@@ -74,11 +80,16 @@ def values(folder: Path) -> dict[str, str]:
         slug(item.row, item.selection, item.domain if item.domain != "all" else ""): percent(item.value)
         for item in frame.itertuples()
     }
-    gained = stored_results.read(folder / DIFFERENCES)
-    for name, than in (("ae", "AE ensemble"), ("bc", "BC ensemble"), ("baseline", "Baseline (AE)")):
-        found = gained[(gained["row"] == MIX) & (gained["than"] == than) & (gained["selection"] == "cross-fitted")]
-        ((effect, low, high),) = found.loc[found["domain"] == "all", ["difference", "low", "high"]].to_numpy(float)
-        named[f"gain_mix_over_{name}"] = tables.effect(effect, low, high)
+    seeded = Run(folder).over_seeds(folder / DIFFERENCES)
+    for path, over in ((folder / DIFFERENCES, ""), (seeded, "_over_seeds")):
+        if not path.is_file():
+            continue
+        gained = stored_results.read(path)
+        for name, than in (("ae", "AE ensemble"), ("bc", "BC ensemble"), ("baseline", "Baseline (AE)")):
+            found = gained[(gained["row"] == MIX) & (gained["than"] == than) & (gained["selection"] == "cross-fitted")]
+            ((effect, low, high),) = found.loc[found["domain"] == "all", ["difference", "low", "high"]].to_numpy(float)
+            named[f"gain_mix_over_{name}{over}"] = tables.effect(effect, low, high)
+    named["seeds"] = seeds(folder)
     judged = stored_results.read(folder / "claims.csv").set_index("claim")
     both = "both of our approaches significantly outperform the baselines systems [autoencoder]"
     named["gain_ae_over_baselines"] = tables.effect(*judged.loc[both, ["effect", "low", "high"]].astype(float))
@@ -114,6 +125,7 @@ def pages(folder: Path) -> dict[str, str]:
         "generated/real_claims.md": verdicts.of_one_run(
             stored_results.read(folder / "claims.csv"), "real-claims", differences
         ),
+        "generated/real_claims_seeds.md": verdicts.over_seeds(Run(folder), "real-"),
         "generated/real_autoencoder.md": real_compared.systems(compared, "autoencoder"),
         "generated/real_classifier.md": real_compared.systems(compared, "classifier"),
         "generated/real_finetuning.md": real_compared.finetuning(compared),

@@ -77,11 +77,12 @@ def store(profile: str, name: str, tuned: bool) -> Path:
             notebooks = {item: item.read() for item in ordered(run, params.Settings(**settings), machines)}
             write_table(costs.costs(notebooks, run), folder / "costs.csv")
         else:
-            differences = read_table(there(run.differences), as_text=True)
-            pairs = [pair in real_ensembles.GAINS for pair in zip(differences["row"], differences["than"], strict=True)]
-            shown = differences[pairs]  # of thousands, those that the book shows
-            shown = shown[shown["machine"] == "all"]
-            write_table(shown, folder / real.DIFFERENCES)
+            several = run.over_seeds(run.differences)
+            for path in [there(run.differences), *[several] * several.is_file()]:
+                differences = read_table(path, as_text=True)
+                pairs = zip(differences["row"], differences["than"], strict=True)
+                shown = differences[[pair in real_ensembles.GAINS for pair in pairs]]  # of thousands, the shown ones
+                write_table(shown[shown["machine"] == "all"], folder / path.name)
             keep(run, settings, machines, folder)
         write_text(provenance.lock(made_by([run.folder])), folder / provenance.LOCK)
         record = facts(settings, [run.folder]) | {"machines": machines, "settings_tuned_on_these_clips": tuned}
