@@ -55,8 +55,9 @@ def stamp(folder: Path) -> tuple[str, str]:
     record = read_json(folder / "record.json")
     first = f"**{record['title']}: a stored run**, not the run of other pages"
     facts = (
-        f"Profile `{record['profile']}`. {CAUTION} {tuned(record)} {seeds(folder)}. The recordings are not part of "
-        f"this project. {day(record['date'])}; {record['hours'] * 60:.0f} min in all stages; commit `{record['commit']}`."
+        f"Profile `{record['profile']}`. {CAUTION} {tuned(record)} {seeds(folder)}. "
+        "The recordings are not part of this project. "
+        f"{day(record['date'])}; {record['hours'] * 60:.0f} min in all stages; commit `{record['commit']}`."
     )
     return first, facts
 
