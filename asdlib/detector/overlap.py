@@ -90,14 +90,14 @@ class Fingerprints:
 
     def __init__(self):
         self._names: list[object] = []
-        self._signs: list[np.ndarray] = []
+        self._signs = np.zeros((0, 0), np.float32)  # a row for each name, and spare ones
 
     def add(self, name: object, spectrum: np.ndarray) -> object | None:
         """Compare a recording with all earlier ones, and remember it.
 
         Args:
             name: Name of the recording.
-            spectrum: Its spectrum over time in dB, ``(frames, bands)``.
+            spectrum: Its spectrum over time in dB, ``(frames, bands)``; always as many bands.
 
         Returns:
             The earlier recording of which it is a copy, or None.
@@ -107,16 +107,18 @@ class Fingerprints:
         first = max((len(signs) - width) // 2, 0)
         signs = signs[first : first + width]
         signs = np.pad(signs, ((0, width - len(signs)), (0, 0)))
-        found = None
-        if self._signs:
-            known = np.stack(self._signs)
-            for lag in _LAGS:
-                own = signs[max(_LAGS) + lag :][:_FRAMES].ravel()
-                count = np.abs(known) @ np.abs(own)
-                alike = np.where(count >= _BITS, known @ own / np.maximum(count, 1), 0)
-                if alike.max() > _ALIKE:
-                    found = self._names[int(alike.argmax())]
-                    break
+        moved = np.stack([signs[max(_LAGS) + lag :][:_FRAMES].ravel() for lag in _LAGS], axis=1)
+        count = len(self._names)
+        known = self._signs[:count]
+        agreed = known @ moved if count else np.zeros((0, len(_LAGS)))
+        found, most = None, _ALIKE
+        for row, lag in np.argwhere(agreed > _ALIKE * _BITS):
+            bits = np.abs(known[row]) @ np.abs(moved[:, lag])
+            if bits >= _BITS and agreed[row, lag] / bits > most:
+                found, most = self._names[row], agreed[row, lag] / bits
+        if count == len(self._signs):
+            spare = np.zeros((max(count, 64), len(moved)), np.float32)
+            self._signs = np.concatenate([known, spare]) if count else spare
+        self._signs[count] = moved[:, max(_LAGS)]
         self._names.append(name)
-        self._signs.append(signs[max(_LAGS) :][:_FRAMES].ravel())
         return found
