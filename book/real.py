@@ -91,6 +91,12 @@ def values(folder: Path) -> dict[str, str]:
             ((effect, low, high),) = found.loc[found["domain"] == "all", ["difference", "low", "high"]].to_numpy(float)
             named[f"gain_mix_over_{name}{over}"] = tables.effect(effect, low, high)
     named["seeds"] = seeds(folder)
+    averaged = Run(folder).over_seeds(folder / "table1.csv")
+    if averaged.is_file():
+        whole = stored_results.read(averaged)
+        for item in whole[(whole["machine"] == "all") & (whole["domain"] == "all")].itertuples():
+            words = f"{percent(item.mean)} ± {percent(item.deviation)}"
+            named[f"{slug(item.row, item.selection, '')}_over_seeds"] = words
     judged = stored_results.read(folder / "claims.csv").set_index("claim")
     both = "both of our approaches significantly outperform the baselines systems [autoencoder]"
     named["gain_ae_over_baselines"] = tables.effect(*judged.loc[both, ["effect", "low", "high"]].astype(float))
