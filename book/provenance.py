@@ -33,6 +33,8 @@ def records(run: Run) -> list[dict]:
 def lock(made: list[dict]) -> str:
     """The packages that computed a result, as requirements that pip installs exactly.
 
+    A package that some records do not name, since the code of their commit did not need it, is as the others say.
+
     Args:
         made: Records of its artefacts.
 
@@ -40,7 +42,8 @@ def lock(made: list[dict]) -> str:
         AsdError: Artefacts were made with different versions, so no environment made all of them.
     """
     names = dict.fromkeys(name for record in made for name in record["versions"])
-    versions = {name: sorted({record["versions"].get(name, "not installed") for record in made}) for name in names}
+    stated = {name: {record["versions"][name] for record in made if name in record["versions"]} for name in names}
+    versions = {name: sorted(found) for name, found in stated.items()}
     for name, found in versions.items():
         if len(found) > 1 and name != "asdlib":
             raise AsdError(

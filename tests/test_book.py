@@ -961,6 +961,8 @@ def test_the_lock_names_what_computed_a_run():
     versions = {"python": "3.11.7", "asdlib": "0.1.0", "torch": "2.1", "librosa": "not installed"}
     one = {"commit": "abc", "versions": versions}
     assert provenance.lock([one, one]) == "# Python 3.11.7; code of commit abc\ntorch==2.1\n"
+    later = {"commit": "def", "versions": {name: versions[name] for name in ("python", "asdlib", "torch")}}
+    assert provenance.lock([one, later]) == "# Python 3.11.7; code of commit abc, def\ntorch==2.1\n"
     with pytest.raises(AsdError, match=r"with torch 2.1 and 2.2, .*; delete the run"):
         provenance.lock([one, one | {"versions": versions | {"torch": "2.2"}}])
 
