@@ -12,6 +12,7 @@ import stored_results
 import table_one
 import tables
 import verdicts
+from paired import verdict
 from tables import day, percent
 
 from asdlib.atomic import read_json
@@ -90,6 +91,8 @@ def values(folder: Path) -> dict[str, str]:
             found = gained[(gained["row"] == MIX) & (gained["than"] == than) & (gained["selection"] == "cross-fitted")]
             ((effect, low, high),) = found.loc[found["domain"] == "all", ["difference", "low", "high"]].to_numpy(float)
             named[f"gain_mix_over_{name}{over}"] = tables.effect(effect, low, high)
+            words = ("which is shown", "so a loss is shown", "which is not shown to be a gain")
+            named[f"shown_mix_over_{name}{over}"] = verdict(low, high, words)
     named["seeds"] = seeds(folder)
     averaged = Run(folder).over_seeds(folder / "table1.csv")
     if averaged.is_file():
