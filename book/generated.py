@@ -59,7 +59,7 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/claims.md": verdicts.claims(
             read_table(there(run.claims)),
             read_table(there(run.differences)),
-            stored_results.read(stored_results.REAL / "claims.csv"),
+            real.over_seeds(stored_results.REAL, "claims.csv"),
             stored_results.read(stored_results.SYSTEMS / "claims.csv"),
         ),
         "generated/claims_extensions.md": verdicts.extensions(

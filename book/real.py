@@ -69,6 +69,12 @@ def seeds(folder: Path) -> str:
     return schematics.counted(int(stored_results.read(tables[0])["seeds"].max()) if tables else 1, "seed")
 
 
+def over_seeds(folder: Path, name: str) -> pd.DataFrame:
+    """A table of a stored run: the one over runs that differ in the seed only, or that of the run if there is none."""
+    several = Run(folder).over_seeds(folder / name)
+    return stored_results.read(several if several.is_file() else folder / name)
+
+
 def tuned(record: dict) -> str:
     """Whether the settings of a stored run were tuned on the clips that it reports, as a sentence."""
     return TUNED[record["settings_tuned_on_these_clips"]]
@@ -100,7 +106,7 @@ def values(folder: Path) -> dict[str, str]:
         for item in whole[(whole["machine"] == "all") & (whole["domain"] == "all")].itertuples():
             words = f"{percent(item.mean)} ± {percent(item.deviation)}"
             named[f"{slug(item.row, item.selection, '')}_over_seeds"] = words
-    judged = stored_results.read(folder / "claims.csv").set_index("claim")
+    judged = over_seeds(folder, "claims.csv").set_index("claim")
     both = "both of our approaches significantly outperform the baselines systems [autoencoder]"
     named["gain_ae_over_baselines"] = tables.effect(*judged.loc[both, ["effect", "low", "high"]].astype(float))
     named |= rates_in_target(folder)
@@ -129,18 +135,15 @@ def pages(folder: Path) -> dict[str, str]:
     """The generated parts of the pages on the stored run in ``folder``, by file name."""
     record = read_json(folder / "record.json")
     compared = stored_results.read(folder / real_compared.SYSTEMS_FILE)
-    differences = stored_results.read(folder / DIFFERENCES)
+    differences, averaged = stored_results.read(folder / DIFFERENCES), over_seeds(folder, DIFFERENCES)
     return {
         "generated/real.md": table_one.stored(folder),
-        "generated/real_claims.md": verdicts.of_one_run(
-            stored_results.read(folder / "claims.csv"), "real-claims", differences
-        ),
-        "generated/real_claims_seeds.md": verdicts.over_seeds(Run(folder), "real-"),
+        "generated/real_claims.md": verdicts.of_one_run(over_seeds(folder, "claims.csv"), "real-claims", averaged),
         "generated/real_autoencoder.md": real_compared.systems(compared, "autoencoder"),
         "generated/real_classifier.md": real_compared.systems(compared, "classifier"),
         "generated/real_finetuning.md": real_compared.finetuning(compared),
         "generated/real_claims_extensions.md": verdicts.extensions(
-            stored_results.read(folder / "claims_extensions.csv"), "real-extensions", differences
+            over_seeds(folder, "claims_extensions.csv"), "real-extensions", averaged
         ),
         "generated/real_false_alarms.md": tables.false_alarms(
             stored_results.read(folder / "false_alarms.csv"), "real-false-alarms-table"

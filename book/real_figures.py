@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import real
 from real_compared import REFERENCE
 from stored_results import read
 
@@ -28,7 +29,7 @@ def draw(folder: Path, scores: pd.DataFrame, where: Path) -> None:
     losses = read(folder / "losses_classifier.csv")
     figures = {
         "table1": evaluation.intervals(table1[(table1["machine"] == "all") & (table1["domain"] == "all")]),
-        "claims": evaluation.claims(read(folder / "claims.csv")),
+        "claims": evaluation.claims(real.over_seeds(folder, "claims.csv")),
         "scorer": autoencoder.distributions(_only(scores, [one + name for name in ("l1", "median", "clip_signed")])),
         "bands": autoencoder.bands(read(folder / "bands.csv"), record["settings"]["data"]["sample_rate"]),
         "losses_autoencoder": autoencoder.training(read(folder / "losses_autoencoder.csv")),

@@ -123,17 +123,9 @@ def extensions(frame: pd.DataFrame, name: str = "extensions", differences: pd.Da
     return table(pd.DataFrame(rows, columns=columns), caption, f"{name}-table", "", "3 6 8 3")
 
 
-def over_seeds(run, prefix: str = "") -> str:
-    """Both tables of claims over runs that differ in the seed only; nothing if there is one seed.
-
-    Args:
-        run: The first run, or the folder in which its tables are stored.
-        prefix: Of the names by which ``{numref}`` calls the tables.
-    """
-    tables = (
-        (run.claims, f"{prefix}claims-seeds", of_one_run),
-        (run.claims_extensions, f"{prefix}extensions-seeds", extensions),
-    )
+def over_seeds(run) -> str:
+    """Both tables of claims over runs that differ in the seed only; nothing if there is one seed."""
+    tables = ((run.claims, "claims-seeds", of_one_run), (run.claims_extensions, "extensions-seeds", extensions))
     found = [(run.over_seeds(path), name, show) for path, name, show in tables if run.over_seeds(path).is_file()]
     parts = [show(read_table(path), name) for path, name, show in found]
     return "\n\n".join(parts)
