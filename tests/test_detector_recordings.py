@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -240,8 +241,9 @@ def test_copies_that_were_amplified_or_encoded_again_are_left_out(tmp_path):
         assert pair in said
     fan = normal(tmp_path / "fan", 3, first=500)
     write(fan / "x.wav", 0.5 * wave + 0.4)  # with the offset of another recorder
-    with pytest.raises(DataError, match=r"x\.wav \(outlier, .*is a copy of .*(day003|half)\.wav \(normal"):
-        laid_out(place, tmp_path, outliers=[fan])
+    layout, _ = laid_out(place, tmp_path, outliers=[fan])  # the noise may be alike by chance, so nothing is refused
+    assert re.search(r"1 \(x\.wav \(outlier, .*\) of (day003|half)\.wav \(normal", " ".join(layout.warnings))
+    assert "x.wav" in {path.name for path in layout.clips["recording"]}
 
 
 def test_different_recordings_of_one_machine_have_different_fingerprints(realdata):

@@ -56,7 +56,7 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
     """
     opened = _open_all(sources, data)
     seen, alike, bands = overlap.Seen(), overlap.Fingerprints(), statistics.Bands(data.sample_rate)
-    role, found, copies, cuts, same, silent = {}, {}, [], [], [], []
+    role, found, copies, cuts, same, doubtful, silent = {}, {}, [], [], [], [], []
     groups = (sources.sections, sources.changed, sources.outliers)
     for use, group in zip(("normal", "changed", "outlier"), groups, strict=True):
         for name, path in ((name, path) for name, files in group.items() for path in files):
@@ -69,9 +69,15 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
                 found[path] = one
                 continue
             if role[one.earlier] != (use, name):
+                if not len(one.shared):
+                    doubtful.append(
+                        f"{path.name} ({use}, {name}) of {one.earlier.name} ({', '.join(role[one.earlier])})"
+                    )
+                    found[path] = one
+                    continue
                 raise DataError(
-                    f"{path} ({use}, {name}) {'contains samples' if len(one.shared) else 'is a copy'} of {one.earlier} "
-                    f"({', '.join(role[one.earlier])}); expected recordings that share none; leave out one of them"
+                    f"{path} ({use}, {name}) contains samples of {one.earlier} ({', '.join(role[one.earlier])}); "
+                    "expected recordings that share none; leave out one of them"
                 )
             pair = f"{path.name} of {one.earlier.name}"
             if not len(one.shared):
@@ -85,6 +91,7 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
         (silent, "silent; left out; check the microphone"),
         (copies, "contains the same samples; left out, since no clip may count twice"),
         (same, "the same sound, amplified or encoded again; left out, since no clip may count twice"),
+        (doubtful, "the same sound as in another section or use, it seems; kept; if it is, leave one of them out"),
         (cuts, "shares samples; the shared parts of the later one are left out"),
     ]
     return found, [f"{summarise(names)}: {words}" for names, words in warnings if names]
