@@ -47,6 +47,10 @@ LABELS = (
     "no such difference was stored."
 )
 ABSENT = (np.nan,) * 3
+WIDENED = (
+    "not contradicted, since of several leads the lowest decides, whose interval is widened for that and holds zero"
+)
+"""why a sentence about several leads can be undecided although the interval that is shown lies below zero"""
 
 
 def marked(word: str) -> str:
@@ -142,7 +146,8 @@ def _tested(item, differences: pd.DataFrame | None = None) -> str:
     }
     more = [f"{words} {effect(*values)}" for words, values in others.items() if not pd.isna(values[0])]
     if item.verdict == UNDECIDED and (item.low > 0 or item.high < 0):  # the interval does not say why
-        more.append(re.sub(r"(\d)%", r"\1 %", item.reason))
+        widened = item.high < 0 and item.reason.startswith("fewer than")
+        more.append(WIDENED if widened else re.sub(r"(\d)%", r"\1 %", item.reason))
     elif item.few_sections:
         more.append(f"undecided whatever the interval, since {FEW}")
     return "; ".join([f"{item.test}: **{effect(item.effect, item.low, item.high)}**", *more])
