@@ -10,7 +10,8 @@ from asdlib.data import file_names
 from asdlib.errors import AsdError
 
 _SAYS = re.compile(
-    r"abnorm\w*|anomal\w*|anormal\w*|outliers?|faults?|faulty|defect(s|ive)?|broken|break(down|age)|damaged?|bad|ng|nok"
+    r"(?!\w*(detect|scor|recogni))(abnorm|anomal|anormal)\w*|outliers?|faults?|faulty|defect(s|ive)?|broken"
+    r"|break(down|age)|damaged?|bad|ng|nok"
     r"|fail(s|ed|ing|ures?)?|malfunction(s|ing)?|cracked|worn|imbalanced?|unbalanced?|misaligned|misalignment"
     r"|leak(s|y|ing|ages?)?|nio"
     r"|fehler(haft)?|\w*(defekte?|schaden|schaeden)|beschadigt|kaputt|storung(en)?|unwucht"
@@ -65,8 +66,10 @@ def _words(part: str) -> list[str]:
     (['anomaly'], ['broken'], [])
     >>> _words("Lager-defekt_02"), _words("Störung"), _words("ohne Fehler"), _words("异常声音"), _words("故障なし")
     (['defekt'], ['storung'], [], ['异常'], [])
-    >>> _words("NG"), _words("not_ok_3"), _words("AnomalousSound_IND"), _words("case1_ab01_IND"), _words("no_bad_ones")
-    (['ng'], ['not ok'], ['anomalous'], ['ab'], [])
+    >>> _words("NG"), _words("not_ok_3"), _words("AnomalousSound_IND"), _words("case1_ab01_IND")
+    (['ng'], ['not ok'], ['anomalous'], ['ab'])
+    >>> _words("anomalydetection"), _words("no_bad_ones")
+    ([], [])
     """
     part = unicodedata.normalize("NFC", part)
     within = _SAYS_WITHIN.findall(part) + _TOYADMOS.findall(part)

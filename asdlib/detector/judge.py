@@ -104,13 +104,15 @@ class Judge:
         Raises:
             DetectorError: It is no number above 0, or the detector has learnt levels as a part of the sound.
         """
-        learnt = self.stored.description.level_limit
-        if limit != learnt and not learnt:
+        if limit == self.stored.description.level_limit:
+            self.level_limit = limit
+            return
+        if not self.stored.description.level_limit:
             raise DetectorError(
                 f"level_limit is {limit}, but this detector was fitted with 0, so that levels are a part of the sound; "
                 "fit again"
             )
-        if limit != learnt and not limit > 0:
+        if not limit > 0:
             raise DetectorError(
                 f"level_limit is {limit}; expected a number of dB above 0 (fit alone can make levels part of the sound)"
             )

@@ -115,8 +115,8 @@ def _clips(
                     f"section {name!r} has {len(clips)} normal clip(s) of {seconds:.1f} s; expected at least {FEWEST}, "
                     "better a hundred or more; record more, or leave the section out"
                 )
-            odd_ones = {path for path, _ in unlike}
-            kept = odd_ones | {path for path in own if found[path].recording.seconds < recordings.NEARLY * seconds}
+            strangers = {path for path, _ in unlike}
+            kept = strangers | {path for path in own if found[path].recording.seconds < recordings.NEARLY * seconds}
             able = [index for index, (path, _) in enumerate(clips) if path not in kept]
             held = np.zeros(len(clips), dtype=bool)
             draw = derive(seed, "calibration", section, domain)
@@ -124,7 +124,7 @@ def _clips(
             if domain == "source" or len(able) >= ENOUGH_TARGET:
                 both += [len(rows) + index for index in able]
             rows += [
-                (MACHINE, section, name, domain, "test" if out else "train", path, start, path in odd_ones)
+                (MACHINE, section, name, domain, "test" if out else "train", path, start, path in strangers)
                 for (path, start), out in zip(clips, held, strict=True)
             ]
     for number, (name, files) in enumerate(sources.outliers.items()):
