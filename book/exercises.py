@@ -184,7 +184,7 @@ def claims(run: Run, settings, machine: str) -> str:
     )
     caption = "Undecided claims: an interval shrinks with the square root of the number of clips."
     if few.any():
-        caption += f" Deviations over sections are left out: {FEW}, so no number of clips decides them."
+        caption += f" Effects over sections are left out: {FEW}, so no number of clips decides them."
     return table(shown, caption, align="lrrr", widths="6 2 2 2")
 
 

@@ -154,7 +154,7 @@ def _tested(item, differences: pd.DataFrame | None = None) -> str:
 
 
 def few_sections(frame: pd.DataFrame, differences: pd.DataFrame | None) -> pd.Series:
-    """Which claims are about a deviation over too few sections; none if it is not known how many machine types ran.
+    """Which claims are about an effect over too few sections; none if it is not known how many machine types ran.
 
     Args:
         frame: Claims of a run.

@@ -6,6 +6,7 @@ import pytest
 import synthetic_scores
 
 from asdlib import scores
+from asdlib.ensemble.agreement import draw_contrast
 from asdlib.evaluation import claims_extensions, claims_paper, paper
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.claims import (
@@ -49,7 +50,7 @@ def judge(shifts, machines=("ToyCar", "valve"), count=100, by_machine=None, pair
 
 
 def agreement(within, between, pairs=True):
-    """Return correlations of two candidates per approach, in 8 sections, domains and labels."""
+    """Return correlations of two candidates per approach, in 4 sections of 2 domains."""
     names = [f"{branch}/{k}" for branch in ("autoencoder", "classifier") for k in ((0, 1) if pairs else (0,))]
     rows = []
     for k in range(8):
@@ -57,7 +58,7 @@ def agreement(within, between, pairs=True):
             for second in names[i + 1 :]:
                 same = first[:5] == second[:5]
                 value = (within if same else between) + 0.01 * k
-                rows.append(("fan", "00", f"d{k}", "normal", first, second, value))
+                rows.append(("fan", f"{k // 2:02d}", f"d{k % 2}", "normal", first, second, value))
     return pd.DataFrame(rows, columns=["machine", "section", "domain", "label", "first", "second", "correlation"])
 
 
@@ -103,7 +104,6 @@ def test_true_claims_hold_and_false_ones_are_contradicted():
         "BC minus Baseline (AE) and",
         "on at least two machine types",
         "gain of BC ensemble",
-        "rank correlation of candidates",
     ):
         row = verdict(table, words)
         assert row["verdict"] == HOLDS and row["low"] > 0, row.tolist()
@@ -168,6 +168,25 @@ def test_one_candidate_per_approach_cannot_show_different_features():
     assert row["verdict"] == NOT_RUN and "one candidate" in row["reason"]
     row = verdict(claims_paper.judge(resampled, agreement(0.2, 0.8), 0.95), "correlation of candidates")
     assert row["verdict"] == CONTRADICTED and row["effect"] == pytest.approx(-0.6)
+
+
+def test_different_features_are_judged_over_sections():
+    """The networks of a section rank all of its clips, so its domains and labels are one observation, not several."""
+    pairs, judged = agreement(0.8, 0.2), draw_contrast(agreement(0.8, 0.2), 0.95)
+    effects = pd.Series({"00": 0.5, "01": 0.6, "02": 0.7})
+    pairs = pairs[pairs["section"].isin(effects.index)].copy()
+    within = pairs["first"].str[:5] == pairs["second"].str[:5]
+    pairs["correlation"] = np.where(within, 0.1 + pairs["section"].map(effects), 0.1)
+    value, low, high = interval(draw_contrast(pairs, 0.95), 0.95, (-1, 1))
+    assert value == pytest.approx(0.6) and judged[0] == pytest.approx(0.6)
+    assert (low, high) == pytest.approx((0.6 - 4.303 * 0.1 / 3**0.5, 0.6 + 4.303 * 0.1 / 3**0.5), abs=0.01)
+    assert draw_contrast(pairs[pairs["section"] == "00"], 0.95) is None
+    doubled = pd.concat([pairs, pairs.assign(domain=pairs["domain"] + "more")])
+    assert interval(draw_contrast(doubled, 0.95), 0.95, (-1, 1)) == pytest.approx((value, low, high))
+    row = verdict(judge(STRONG, pairs=pairs), "correlation of candidates")
+    assert row["low"] > 0 and row["verdict"] == UNDECIDED and "fewer than 3 sections" in row["reason"]
+    wide = claims_paper.limit(row.to_frame().T.assign(verdict=HOLDS, reason="", sections=6), 2)
+    assert wide["verdict"].item() == HOLDS
 
 
 def test_the_headline_is_contradicted_by_arithmetic():
@@ -242,9 +261,7 @@ def test_a_small_run_cannot_decide_what_is_about_sections_or_machine_types():
         row["high"] < 0 and row["verdict"] == UNDECIDED and row["reason"].endswith("only 2 of 7 machine types were run")
     )
     for sections, seen in ((4, UNDECIDED), (6, CONTRADICTED)):
-        spread = table[table["test"].str.startswith("standard deviation")].assign(
-            verdict=CONTRADICTED, sections=sections
-        )
+        spread = table[table["test"].str.contains("over sections")].assign(verdict=CONTRADICTED, sections=sections)
         assert set(claims_paper.limit(spread, 2)["verdict"]) == {seen}
     several = table[table["test"].str.contains("at least two")].assign(verdict=CONTRADICTED)
     assert claims_paper.limit(several, 7)["verdict"].item() == CONTRADICTED

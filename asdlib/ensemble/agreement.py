@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from asdlib.ensemble.blocks import PAPER
 from asdlib.ensemble.combine import rank
@@ -42,22 +43,30 @@ def agreement(autoencoder: Pool, classifier: Pool, settings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def resample_contrast(table: pd.DataFrame) -> np.ndarray | None:
+def draw_contrast(table: pd.DataFrame, confidence: float) -> np.ndarray | None:
     """Compute how much more alike candidates of one approach rank clips than candidates of both approaches.
+
+    A section is one observation, the mean over its domains and labels, since the same networks rank all of its clips.
 
     Args:
         table: Result of :func:`agreement` for all machines.
+        confidence: Confidence of the interval.
 
     Returns:
-        Mean difference of the correlations, then the same in resamples of sections, domains and labels; None if there
-        are fewer than two of these, or no two candidates of one approach.
+        Mean difference of the correlations, then draws around it whose interval is that of Student's t distribution
+        over sections, since resamples of few sections vary too little; None if there are fewer than two sections, or no
+        two candidates of one approach.
     """
-    keys = ["machine", "section", "domain", "label"]
-    means = table.assign(same=_same_approach(table)).groupby([*keys, "same"])["correlation"].mean().unstack("same")
+    means = table.assign(same=_same_approach(table)).groupby(["machine", "section", "domain", "label", "same"])
+    means = means["correlation"].mean().unstack("same")
     if not {True, False} <= set(means.columns):
         return None
-    effects = (means[True] - means[False]).dropna().to_numpy()
-    return effects[_draw(len(effects))].mean(axis=1) if len(effects) > 1 else None
+    effects = (means[True] - means[False]).dropna().groupby(["machine", "section"]).mean()
+    if len(effects) < 2:
+        return None
+    wider = stats.t.ppf((1 + confidence) / 2, len(effects) - 1) / stats.norm.ppf((1 + confidence) / 2)
+    draws = np.random.default_rng(0).standard_normal(RESAMPLES)
+    return effects.mean() + wider * effects.sem() * np.append(0.0, draws)
 
 
 def correlation_between(table: pd.DataFrame) -> pd.Series:
