@@ -604,7 +604,9 @@ def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
     lines = {line.partition("</th>")[0].rpartition(">")[2]: line for line in tab.splitlines() if "<tr><th" in line}
     for part in ('title="paper">67.36<', "<b>70.00</b>", ">+2.64<", ">0.00<", 'data-value="70.0', "60.00 to 80.00"):
         assert part in lines["BC"], part
-    assert 'class="best"' in lines["BC"] and ">−6.82<" in lines["AE"] and "not run" in lines["AE"]
+    assert 'class="best"' in lines["BC"] and ">−6.82<" in lines["AE"]
+    assert 'ToyCar<br><span class="absent">not run, paper only</span>' in tab and "not run" not in lines["AE"]
+    assert '<td><span class="paper" title="paper">80.00</span></td>' in lines["AE"]
     assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]
     assert tab.index("The paper&#x27;s rows") < tab.index("Our extensions")
     assert "ToyCar" not in table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], compare=False)
