@@ -3,30 +3,27 @@
 import numpy as np
 import pandas as pd
 from ablation_words import change_in_words
-from scipy.stats import norm
+from paired import widened
 from tables import effect
 
 
-def widened(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
+def corrected(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Keep the changes over all domains, and add intervals that share the error among all that are shown (Bonferroni).
 
-    The stored intervals are normal about their middle, so another confidence scales their width. They are over clips;
-    so that one seed alone does not decide, a difference *survives* only if it also exceeds its deviation over seeds.
+    Intervals are over clips, so a difference *survives* only if it also exceeds its deviation over seeds.
 
     Args:
         frame: The table of ablations.
         confidence: Of its intervals.
 
     Returns:
-        The rows whose interval has a width, with ``wide_low``, ``wide_high``, their ratio of widths, ``times``, the
-        number of ``intervals``, and ``survives``.
+        The rows whose interval has a width, with ``wide_low``, ``wide_high``, the number of ``intervals``, and
+        ``survives``.
     """
     frame = frame[(frame["domain"] == "all") & (frame["low"] < frame["high"])]
-    once, shared = (norm.ppf(1 - (1 - confidence) / 2 / count) for count in (1, len(frame)))
-    middle, half = (frame["low"] + frame["high"]) / 2, (frame["high"] - frame["low"]) / 2 * shared / once
-    low, high = middle - half, middle + half
+    low, high = widened(frame["low"], frame["high"], confidence, len(frame))
     larger = frame["difference"].abs() > frame["difference_deviation"].fillna(np.inf)
-    wide = frame.assign(wide_low=low, wide_high=high, times=shared / once, intervals=len(frame))
+    wide = frame.assign(wide_low=low, wide_high=high, intervals=len(frame))
     return wide.assign(survives=((low > 0) | (high < 0)) & larger)[frame["change"] != ""]
 
 
@@ -37,7 +34,7 @@ def largest(frame: pd.DataFrame, confidence: float) -> str:
         frame: The table of ablations.
         confidence: Of its intervals.
     """
-    frame = widened(frame, confidence)
+    frame = corrected(frame, confidence)
     parts = []
     for branch, part in frame.groupby("branch", sort=False):
         best, worst = (part.loc[number] for number in (part["difference"].idxmax(), part["difference"].idxmin()))

@@ -13,6 +13,7 @@ from tables import BLANK, data, effect, percent, signed, table
 
 from asdlib import origin
 from asdlib.atomic import read_json
+from asdlib.evaluation.values import slug
 from asdlib.plots import ablations, style
 
 COMPARISON = ["candidate", "variant", "than", "change"]
@@ -81,6 +82,17 @@ def branch_table(part: pd.DataFrame) -> str:
 def seeds(frame: pd.DataFrame) -> str:
     """How many seeds the table of ablations is over, in words."""
     return counted(int(frame["seeds"].max()), "seed")
+
+
+def effects(frame: pd.DataFrame) -> dict[str, str]:
+    """The mean difference of each candidate from the first one by the branch's first score, with its spread."""
+    frame = frame[(frame["domain"] == "all") & (frame["change"] != "")]
+    first = frame.groupby("branch", sort=False)["variant"].transform("first")
+    return {
+        slug(item.branch, item.candidate): f"{effect(item.difference, item.low, item.high)}, ± "
+        f"{percent(item.difference_deviation)} over seeds"
+        for item in frame[frame["variant"] == first].itertuples()
+    }
 
 
 def with_deviation(value: float, deviation: float) -> str:

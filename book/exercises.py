@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from ablation_largest import widened
+from ablation_largest import corrected
 from ablation_words import change_in_words
 from exercise_reasons import WHY
 from one_model_run import ABSENT, ROW
@@ -144,7 +144,8 @@ def ablations(run: Run, settings, machine: str) -> str:
     """Which changes survive if the error is shared among all intervals, so that each is wider."""
     frame = read(ABLATIONS / "ablations.csv")
     confidence = read_json(ABLATIONS / "record.json")["settings"]["evaluation"]["confidence"]
-    frame = widened(frame, confidence)
+    frame = corrected(frame, confidence)
+    times = ((frame["wide_high"] - frame["wide_low"]) / (frame["high"] - frame["low"])).iloc[0]
     decided = frame[(frame["low"] > 0) | (frame["high"] < 0)]
     kept = decided[decided["survives"]]
     rows = [
@@ -155,7 +156,7 @@ def ablations(run: Run, settings, machine: str) -> str:
     words = (
         f"Of the {len(frame)} intervals of changes {len(decided)} lie on one side of zero. If all "
         f"{frame['intervals'].iloc[0]} intervals of the page together are to err in at most "
-        f"{100 * (1 - confidence):.0f} % of cases, each has to be {frame['times'].iloc[0]:.2f} times as wide. Then, "
+        f"{100 * (1 - confidence):.0f} % of cases, each has to be {times:.2f} times as wide. Then, "
         f"counting only differences that exceed their deviation over seeds, {len(kept)} do."
     )
     columns = ["Branch", "Change", "Score", "Difference, with the wider interval"]

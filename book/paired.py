@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 FIGURES = ["difference", "low", "high"]
 
@@ -13,6 +14,20 @@ def verdict(low: float, high: float, words: tuple[str, str, str]) -> str:
     ('better', 'neither')
     """
     return words[0] if low > 0 else words[1] if high < 0 else words[2]
+
+
+def widened(low, high, confidence: float, tests: int):
+    """An interval, or a column of them, whose error is shared among so many tests (Bonferroni).
+
+    Intervals are normal about their middle (:func:`asdlib.evaluation.bootstrap.interval`), so another confidence scales
+    their width.
+
+    >>> widened(-0.08, -0.002, 0.95, 2)  # doctest: +ELLIPSIS
+    (-0.085..., 0.003...)
+    """
+    inner, outer = (norm.ppf(1 - (1 - confidence) / 2 / count) for count in (1, tests))
+    middle, reach = (low + high) / 2, (high - low) / 2 * outer / inner
+    return middle - reach, middle + reach
 
 
 def paired(differences: pd.DataFrame, one: tuple, other: tuple, machine: str, domain: str) -> tuple[float, ...]:

@@ -20,6 +20,8 @@ MADE = ("date", "commit", "device", "torch")
 """columns by which a stored table says what made it"""
 LOCK = "requirements.lock"
 """the packages that computed a stored result, next to it"""
+FEW = 12
+"""largest number of candidates that are named in a table"""
 BARE = "CPU"
 """what records say of a CPU whose model they do not name"""
 
@@ -193,24 +195,24 @@ def locks(folder: Path) -> dict[str, str]:
     }
 
 
-def departures(settings, published) -> str:
-    """The settings in which this profile departs from ``params/paper.yaml``."""
+def departures(settings, published, name: str = "departures-table", of: str = "this run") -> str:
+    """The settings in which the profile of a run departs from ``params/paper.yaml``."""
     mine, theirs = flatten(settings.resolved()), flatten(published.resolved())
     both, left_out = (theirs, mine), ("profile", "title", "runs")
     keys = [key for key in {**theirs, **mine} if mine.get(key) != theirs.get(key) and key not in left_out]
-    show = {key: _names if key.endswith("_candidates") else _code for key in keys}
+    show = {key: _count if key.endswith("_candidates") else _code for key in keys}
     rows = [(f"`{key}`", *(show[key](values.get(key)) for values in both)) for key in keys]
     if not rows:
         return "None.\n"
-    caption = "Settings of this run that are not those of `params/paper.yaml`."
-    return table(
-        pd.DataFrame(rows, columns=["Setting", "paper.yaml", "This run"]), caption, "departures-table", "lll", "6 4 4"
-    )
+    caption = f"Settings of {of} that are not those of `params/paper.yaml`, which names all candidates."
+    columns = ["Setting", "paper.yaml", f"{of[0].upper()}{of[1:]}"]
+    return table(pd.DataFrame(rows, columns=columns), caption, name, "lll", "6 4 4")
 
 
-def _names(candidates: dict) -> str:
-    """How many candidates there are, and their names; their settings are in the profiles."""
-    return f"{len(candidates)}: {', '.join(f'`{name}`' for name in candidates)}"
+def _count(candidates: dict) -> str:
+    """How many candidates there are, and the names of a few."""
+    names = f": {', '.join(f'`{name}`' for name in candidates)}" if len(candidates) <= FEW else ""
+    return f"{len(candidates)} candidates{names}"
 
 
 def _code(value: object) -> str:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import provenance
 import real_answers
 import real_compared
 import real_ensembles
@@ -12,9 +13,10 @@ import stored_results
 import table_one
 import tables
 import verdicts
-from paired import verdict
+from paired import paired, verdict
 from tables import day, percent
 
+from asdlib import params
 from asdlib.atomic import read_json
 from asdlib.ensemble.blocks import MIX
 from asdlib.evaluation.values import slug
@@ -99,6 +101,9 @@ def values(folder: Path) -> dict[str, str]:
             named[f"gain_mix_over_{name}{over}"] = tables.effect(effect, low, high)
             words = ("which is shown", "so a loss is shown", "which is not shown to be a gain")
             named[f"shown_mix_over_{name}{over}"] = verdict(low, high, words)
+        for domain, words in (("all", ""), ("source", "_source")):
+            fixed = paired(gained, (MIX, "fixed"), ("Baseline (AE)", ""), "all", domain)
+            named[f"fixed_mix_over_baseline{words}{over}"] = tables.effect(*fixed)
     named["seeds"] = seeds(folder)
     averaged = Run(folder).over_seeds(folder / "table1.csv")
     if averaged.is_file():
@@ -109,7 +114,7 @@ def values(folder: Path) -> dict[str, str]:
     judged = over_seeds(folder, "claims.csv").set_index("claim")
     both = "both of our approaches significantly outperform the baselines systems [autoencoder]"
     named["gain_ae_over_baselines"] = tables.effect(*judged.loc[both, ["effect", "low", "high"]].astype(float))
-    named |= rates_in_target(folder)
+    named |= rates_in_target(folder) | sizes(read_json(folder / "record.json")["settings"])
     compared = stored_results.read(folder / real_compared.SYSTEMS_FILE)
     named |= real_compared.helped(compared)
     compared = compared[(compared["than"] == real_compared.REFERENCE) & (compared["domain"] == "all")]
@@ -118,6 +123,19 @@ def values(folder: Path) -> dict[str, str]:
         above, below = (rows["difference_low"] > 0).sum(), (rows["difference_high"] < 0).sum()
         named |= {f"{branch}_systems": str(len(rows)), f"{branch}_above": str(above), f"{branch}_below": str(below)}
     return named | real_answers.values(folder)
+
+
+def sizes(settings: dict) -> dict[str, str]:
+    """The lengths of the trainings and the classifier's network, in words."""
+    classifier = settings["classifier"]
+    return {
+        "ae_steps": str(settings["autoencoder"]["training"]["steps"]),
+        "bc_steps": str(classifier["training"]["steps"]),
+        "bc_finetune_steps": str(classifier["training"]["finetune_steps"]),
+        "backbone": f"`{classifier['model']['backbone']}`",
+        "frame_epochs": str(settings["frame_autoencoder"]["epochs"]),
+        "mobilenet_epochs": str(settings["mobilenet"]["epochs"]),
+    }
 
 
 def rates_in_target(folder: Path) -> dict[str, str]:
@@ -136,8 +154,10 @@ def pages(folder: Path) -> dict[str, str]:
     record = read_json(folder / "record.json")
     compared = stored_results.read(folder / real_compared.SYSTEMS_FILE)
     differences, averaged = stored_results.read(folder / DIFFERENCES), over_seeds(folder, DIFFERENCES)
+    settings, published = params.Settings(**record["settings"]), params.load("paper")
     return {
         "generated/real.md": table_one.stored(folder),
+        "generated/real_departures.md": provenance.departures(settings, published, "real-departures", "these runs"),
         "generated/real_claims.md": verdicts.of_one_run(over_seeds(folder, "claims.csv"), "real-claims", averaged),
         "generated/real_autoencoder.md": real_compared.systems(compared, "autoencoder"),
         "generated/real_classifier.md": real_compared.systems(compared, "classifier"),

@@ -36,13 +36,15 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
     python = metadata.metadata("asdlib")["Requires-Python"]
     rate = params.load("detector").data.sample_rate
     first_candidate = run.system("classifier", machines[0], next(iter(settings.classifier_candidates)))
+    ablated = stored_results.read(stored_results.ABLATIONS / "ablations.csv")
     return values(settings, read_json(there(run.values))) | {
         "embedding_length": str(clip_outputs.load(first_candidate)[1].shape[1]),
         "toycar": real.values(stored_results.REAL),
         "systems": real_systems.values(stored_results.SYSTEMS),
         "verdicts": judged,
         "shifts": shifts.values(stored_results.SHIFTS),
-        "ablation_seeds": ablation_tables.seeds(stored_results.read(stored_results.ABLATIONS / "ablations.csv")),
+        "ablation_seeds": ablation_tables.seeds(ablated),
+        "ablation_effects": ablation_tables.effects(ablated),
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
         "ablated": one_model_stored.values(stored_results.SHIFTS),
         "steps": gpu_figures.paper_steps(),

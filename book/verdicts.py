@@ -4,11 +4,12 @@ import re
 
 import numpy as np
 import pandas as pd
-from paired import paired
+from paired import paired, widened
 from tables import BLANK, effect, table
 
 from asdlib.evaluation.claims import ARITHMETIC, BASIS, CONTRADICTED, HOLDS, MULTIPLICITY, NOT_RUN, UNDECIDED
 from asdlib.evaluation.claims_paper import FEW, too_few_sections
+from asdlib.evaluation.render import typeset
 from asdlib.tables import read_table
 
 WORDS = {"holds": "✔ holds", "contradicted": "✘ contradicted", "undecided": "? undecided", "not run": "– not run"}
@@ -21,7 +22,7 @@ ON_SYSTEMS = {
         ("mix minus the ensemble", FAMILIES, "both families"),
     ],
     "AE+BC ensemble (mix) minus Baseline (AE) and minus Baseline (MobileNetV2), each of them, all machine types": [
-        ("mix minus the official AE", ("",), "AE only"),
+        ("mix minus the official AE", ("",), "mix of other people's systems minus the official AE"),
     ],
     "standard deviation over sections: BC minus BC ensemble": [
         ("deviation over sections, best single minus chosen ensemble", FAMILIES[1:], "classifiers"),
@@ -34,7 +35,7 @@ ON_SYSTEMS = {
     "lead of AE+BC ensemble (mix) over AE+BC ensemble (max) on at least two machine types; the second largest is "
     "shown": [("mix minus max by machine type", ("",), "leads of more than a point")],
     "rank correlation of candidates of one approach minus that of candidates of both, within a label; interval over "
-    "sections, domains and labels": [("rank correlation within families minus across", ("",), "")],
+    "sections by Student's t distribution": [("rank correlation within families minus across", ("",), "")],
 }
 """test of a claim on a run, and the similar ones on other people's systems: name, parts that must all hold, in words"""
 COMPARED = re.compile(r"(.+?) minus (.+?), (?:each of them, )?(all machine types|[^ ,;]+)")
@@ -47,10 +48,8 @@ LABELS = (
     "no such difference was stored."
 )
 ABSENT = (np.nan,) * 3
-WIDENED = (
-    "not contradicted, since of several leads the lowest decides, whose interval is widened for that and holds zero"
-)
-"""why a sentence about several leads can be undecided although the interval that is shown lies below zero"""
+SEVERAL = re.compile(r"fewer than \d+ of (\d+) (\d+)%")
+"""the reason of an undecided sentence about several leads: their number and the confidence of an interval, per cent"""
 
 
 def marked(word: str) -> str:
@@ -80,12 +79,12 @@ def claims(frame: pd.DataFrame, differences: pd.DataFrame, stored: pd.DataFrame,
         stored: The claims of the stored run on toy cars.
         systems: The stored claims on other people's systems, all years.
     """
-    there = stored.set_index("test")["verdict"]
+    there = stored.set_index("claim")["verdict"]
     rows = [
         {
             "This run": marked(item.verdict),
             "The paper says": f"“{item.claim}” ({item.source})",
-            "Real toy cars": BLANK if item.unit == ARITHMETIC else marked(there.get(item.test, NOT_RUN)),
+            "Real toy cars": BLANK if item.unit == ARITHMETIC else marked(there.get(item.claim, NOT_RUN)),
             "Real score files": BLANK if item.unit == ARITHMETIC else _on_systems(item.test, systems),
             "Test and effect in this run": _tested(item, differences),
             "Rests on": _basis(item),
@@ -146,11 +145,21 @@ def _tested(item, differences: pd.DataFrame | None = None) -> str:
     }
     more = [f"{words} {effect(*values)}" for words, values in others.items() if not pd.isna(values[0])]
     if item.verdict == UNDECIDED and (item.low > 0 or item.high < 0):  # the interval does not say why
-        widened = item.high < 0 and item.reason.startswith("fewer than")
-        more.append(WIDENED if widened else re.sub(r"(\d)%", r"\1 %", item.reason))
+        several = SEVERAL.match(item.reason) if item.high < 0 else None
+        counts = several and map(int, several.groups())
+        more.append(not_contradicted(item, *counts) if several else re.sub(r"(\d)%", r"\1 %", item.reason))
     elif item.few_sections:
         more.append(f"undecided whatever the interval, since {FEW}")
     return "; ".join([f"{item.test}: **{effect(item.effect, item.low, item.high)}**", *more])
+
+
+def not_contradicted(item, leads: int, confidence: int) -> str:
+    """Why a sentence about several leads is undecided although the interval of the lowest lies below zero."""
+    low, high = widened(item.low, item.high, confidence / 100, leads)
+    return typeset(
+        f"not contradicted, since the lowest of {leads} leads decides and its interval, widened for that, is "
+        f"{100 * low:+.2f} to {100 * high:+.2f}"
+    )
 
 
 def few_sections(frame: pd.DataFrame, differences: pd.DataFrame | None) -> pd.Series:
