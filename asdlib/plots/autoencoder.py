@@ -1,6 +1,6 @@
 """Plot the figures of the autoencoder chapter from histories, score tables and inspected clips."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,26 +35,32 @@ def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
         clips: Title of the column to clip.
     """
     style.use()
-    rows = {"original": "input", "masked": "masked input", "reconstruction": "reconstruction", "error": "error"}
     figure, axes = plt.subplots(4, len(clips), sharex=True, sharey=True, squeeze=False, figsize=(style.WIDTH, 6.6))
-    low, high = np.percentile(np.concatenate([clip.original.ravel() for clip in clips.values()]), [1, 99.8])
-    extreme = np.percentile(np.abs(np.concatenate([clip.error.ravel() for clip in clips.values()])), 99)
-    for column, (title, clip) in enumerate(clips.items()):
-        axes[0, column].set_title(title)
-        extent = (0, clip.seconds[-1] + clip.seconds[1], 0, clip.original.shape[1])
-        for row, name in enumerate(rows):
-            scale = {"vmin": low, "vmax": high, "cmap": style.SPECTROGRAM}
-            if name == "error":
-                scale = {"vmin": -extreme, "vmax": extreme, "cmap": style.DIFFERENCE}
-            image = axes[row, column].imshow(getattr(clip, name).T, extent=extent, **scale)
-            axes[row, column].grid(False)
-            if column == 0:
-                axes[row, 0].set_ylabel(f"{rows[name]}\nmel band")
-            if column == len(clips) - 1 and name in ("masked", "error"):
-                panels = axes[:3].ravel().tolist() if name == "masked" else axes[3].tolist()
-                figure.colorbar(image, ax=panels, label="dB" if name == "masked" else "reconstruction\n− input, dB")
-        axes[-1, column].set_xlabel("time (s)")
+    draw_reconstructions(axes, list(clips.values()))
+    for axis, title in zip(axes[0], clips, strict=True):
+        axis.set_title(title)
+    for axis, words in zip(axes[:, 0], ("input", "masked input", "reconstruction", "error"), strict=True):
+        axis.set_ylabel(f"{words}\nmel band")
+    for axis in axes[-1]:
+        axis.set_xlabel("time (s)")
     return figure
+
+
+def draw_reconstructions(axes: np.ndarray, clips: Sequence[Reconstruction]) -> None:
+    """Draw the four rows of :func:`spectra`, with their colour bars, on ``axes``, ``(4, clips)``."""
+    low, high = np.percentile(np.concatenate([clip.original.ravel() for clip in clips]), [1, 99.8])
+    extreme = np.percentile(np.abs(np.concatenate([clip.error.ravel() for clip in clips])), 99)
+    level = {"vmin": low, "vmax": high, "cmap": style.SPECTROGRAM}
+    scales = [level, level, level, {"vmin": -extreme, "vmax": extreme, "cmap": style.DIFFERENCE}]
+    for column, clip in zip(axes.T, clips, strict=True):
+        extent = (0, clip.seconds[-1] + clip.seconds[1], 0, clip.original.shape[1])
+        parts = (clip.original, clip.masked, clip.reconstruction, clip.error)
+        for axis, part, scale in zip(column, parts, scales, strict=True):
+            axis.imshow(part.T, extent=extent, **scale)
+            axis.grid(False)
+    figure = axes[0, 0].figure
+    figure.colorbar(axes[1, -1].images[0], ax=axes[:3].ravel().tolist(), label="dB")
+    figure.colorbar(axes[3, -1].images[0], ax=axes[3].tolist(), label="reconstruction\n− input, dB")
 
 
 def distributions(table: pd.DataFrame) -> Figure:
