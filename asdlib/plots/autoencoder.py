@@ -12,8 +12,6 @@ from asdlib.autoencoder.reconstruction_errors import Reconstruction
 from asdlib.features import mel_frequencies
 from asdlib.plots import style
 
-LABELS = {"normal": style.NORMAL, "anomaly": style.ANOMALY}
-
 
 def training(history: pd.DataFrame) -> Figure:
     """Plot loss and learning rate over the steps of a training (``history.csv``)."""
@@ -75,23 +73,14 @@ def distributions(table: pd.DataFrame) -> Figure:
     systems = sorted(table["system"].unique(), key=lambda system: not system.endswith("/l1"))
     figure, axes = plt.subplots(len(systems), 1, squeeze=False, figsize=(style.WIDTH, 2.4 * len(systems)))
     for axis, system in zip(axes[:, 0], systems, strict=True):
-        test = table[(table["split"] == "test") & table["label"].isin(LABELS) & (table["system"] == system)]
+        test = table[(table["split"] == "test") & table["label"].isin(style.LABELS) & (table["system"] == system)]
         places = sorted(set(zip(test["section"], test["domain"], strict=True)))
-        for offset, (label, colour) in zip((-0.18, 0.18), LABELS.items(), strict=True):
+        for offset, (label, colour) in zip((-0.18, 0.18), style.LABELS.items(), strict=True):
             groups = test[test["label"] == label].groupby(["section", "domain"])["score"]
             values = {place: list(score) for place, score in groups}
-            axis.boxplot(
-                [values.get(place, []) for place in places],
-                positions=[position + offset for position in range(len(places))],
-                widths=0.34,
-                whis=(5, 95),
-                showfliers=False,
-                patch_artist=True,
-                boxprops={"facecolor": colour},
-                medianprops={"color": "black"},
-                label=label,
-                manage_ticks=False,
-            )
+            positions = [position + offset for position in range(len(places))]
+            scores = [values.get(place, []) for place in places]
+            style.boxes(axis, scores, positions, 0.34, colour, label=label, showfliers=False)
         axis.set_xticks(range(len(places)), [f"{section}\n{domain}" for section, domain in places])
         axis.grid(False, axis="x")
         unit = "mean absolute error" if system.endswith("/l1") else "score (nats)"
@@ -112,14 +101,14 @@ def bands(table: pd.DataFrame, sample_rate: int) -> Figure:
         sample_rate: Hz, of the clips.
     """
     style.use()
-    test = table[(table["split"] == "test") & table["label"].isin(LABELS)]
+    test = table[(table["split"] == "test") & table["label"].isin(style.LABELS)]
     groups = [key for key, _ in test.groupby(["section", "domain"])]
     figure, axes = plt.subplots(
         len(groups), 2, sharex=True, sharey="col", squeeze=False, figsize=(style.WIDTH, 0.8 + 1.4 * len(groups))
     )
     for row, (section, domain) in zip(axes, groups, strict=True):
         for axis, kind in zip(row, ("signed", "absolute"), strict=True):
-            for label, colour in LABELS.items():
+            for label, colour in style.LABELS.items():
                 chosen = (test["section"] == section) & (test["domain"] == domain) & (test["label"] == label)
                 axis.plot(test.loc[chosen, "band"], test.loc[chosen, kind], color=colour, label=label)
         row[0].set_ylabel(f"section {section}\n{domain}, dB")
@@ -140,7 +129,7 @@ def timelines(clips: Mapping[str, Inspection]) -> Figure:
     style.use()
     figure, axis = plt.subplots(figsize=(style.WIDTH, 2.5))
     for title, clip in clips.items():
-        colour = LABELS.get(title.split()[0], style.BASELINE)
+        colour = style.LABELS.get(title.split()[0], style.BASELINE)
         axis.plot(clip.spectra.seconds, clip.frame_scores, color=colour, linewidth=1, label=title)
     axis.set(xlabel="time (s)", ylabel="frame score (nats)")
     figure.legend(loc="outside upper center", ncols=2, frameon=False)

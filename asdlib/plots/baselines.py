@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from sklearn.metrics import roc_curve
 
 from asdlib import metrics
-from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, WIDTH, label_log
+from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, WIDTH, boxes, label_log
 
 NAMES = {
     "frame_autoencoder": "Baseline (AE)",
@@ -49,17 +49,9 @@ def scores(table: pd.DataFrame) -> Figure:
         groups = table[table["system"] == system].groupby(["section", "domain", "label", "split"])["score"]
         values = {key: list(score) for key, score in groups}
         for offset, ((label, split), colour) in zip((-0.26, 0, 0.26), _CLIPS.items(), strict=True):
-            axis.boxplot(
-                [values.get((*place, label, split), []) for place in places],
-                positions=[position + offset for position in range(len(places))],
-                widths=0.22,
-                whis=(5, 95),
-                patch_artist=True,
-                boxprops={"facecolor": colour},
-                medianprops={"color": "black"},
-                flierprops={"markersize": 2},
-                manage_ticks=False,
-            )
+            positions = [position + offset for position in range(len(places))]
+            clips = [values.get((*place, label, split), []) for place in places]
+            boxes(axis, clips, positions, 0.22, colour, flierprops={"markersize": 2})
         axis.set(title=NAMES.get(system, system), ylabel="anomaly score")
         axis.set_xticks(range(len(places)), ["\n".join(place) for place in places])
         axis.grid(False, axis="x")
