@@ -51,11 +51,6 @@ def parameters(notebook: Path) -> dict:
 
 def check(notebook: Path, values: dict) -> None:
     """Raise :class:`NotebookError` unless the notebook has parameters of these names and types with valid values."""
-    if not isinstance(values, dict):
-        raise NotebookError(
-            f"{notebook.name}: parameters are {json.dumps(values)}; expected an object such as {{}} or "
-            '{"params": "demo"}'
-        )
     known = parameters(notebook)
     for name, value in values.items():
         if name not in known:
