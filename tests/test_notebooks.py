@@ -16,8 +16,8 @@ from asdlib import params
 from asdlib.__main__ import main
 from asdlib.errors import NotebookError, ParamsError
 from asdlib.execution import notebooks, reproduce
+from asdlib.execution.workflow import BY_NAME
 from asdlib.plots import style
-from asdlib.workflow import BY_NAME
 
 pytestmark = pytest.mark.slow
 
@@ -113,7 +113,7 @@ PROBE = """
 import json, os, sys
 import matplotlib
 from asdlib.plots import style
-from asdlib.workflow import BY_NAME
+from asdlib.execution.workflow import BY_NAME
 style.use()
 usual = matplotlib.rcParams["lines.linewidth"] < 9 and not matplotlib.rcParams["text.usetex"]
 print("seen", json.dumps([sys.executable, "STARTED" in globals(), usual]))
