@@ -18,7 +18,7 @@ from asdlib.data import plan as plans
 from asdlib.execution import process_lifetime
 from asdlib.execution.reproduce import alone, forget_finished
 from asdlib.paths import BASELINES, CHOICES, DECODED, INTEGRATED, MODEL, RECORD, SHIFTED, SINGLES, Run, project_root
-from asdlib.workflow import BY_RULE as stages
+from asdlib.execution.workflow import BY_RULE as stages
 
 leader = "" if workflow.remote_exec else config.get("leader", "")  # of `make reproduce`; jobs on a cluster outlive it
 if leader:

@@ -109,19 +109,18 @@ def edge_frames(log_mel: LogMel) -> int:
     return -(-(log_mel.n_fft // 2) // log_mel.hop_length)
 
 
-def log_mels(waveforms, rows: Sequence[int], log_mel: LogMel, batch: int = 32) -> Iterator[Tensor]:
+def log_mels(waveforms, rows: Sequence[int], log_mel: LogMel) -> Iterator[Tensor]:
     """Compute the log-mel spectrograms of decoded clips, one by one in the order of ``rows``.
 
     Args:
         waveforms: The machine's clips (:class:`asdlib.data.audio.Waveforms`).
         rows: Clips to process, as row numbers of ``waveforms.clips``.
         log_mel: The front-end, on the device to compute on.
-        batch: Number of clips on the device at a time.
 
     Yields:
         As :func:`spectrograms`.
     """
-    return spectrograms(waveforms.read_each(rows), log_mel, batch)
+    return spectrograms(waveforms.read_each(rows), log_mel)
 
 
 def spectrograms(clips: Iterable[np.ndarray], log_mel: LogMel, batch: int = 32) -> Iterator[Tensor]:

@@ -15,8 +15,6 @@ from asdlib.errors import ScoreError
 
 UNIT = ["machine", "section", "domain"]
 """keys of the clips that one AUC is computed on"""
-CELL = ["machine", "domain"]
-"""keys of one cell of Table 1"""
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> np.ndarray | float:

@@ -23,8 +23,8 @@ import numpy as np
 import psutil  # comes with Snakemake
 import torch
 
+from asdlib.execution.workflow import BY_NAME
 from asdlib.paths import FINISHED, Run
-from asdlib.workflow import BY_NAME
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "ASDLIB_CHAOS"  # environment variable that identifies all processes of a run, including orphans

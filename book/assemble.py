@@ -31,9 +31,9 @@ from generated import first_section, from_run, from_stored, there
 
 from asdlib import params, paths
 from asdlib.errors import AsdError
+from asdlib.execution.workflow import BY_NAME, BY_RULE, EXPLORING, STAGES
 from asdlib.paths import Run
 from asdlib.tables import read_table
-from asdlib.workflow import BY_NAME, BY_RULE, EXPLORING, STAGES
 
 SOURCES = Path(__file__).parent
 

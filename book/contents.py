@@ -10,7 +10,7 @@ from executed import Executed, seconds, title
 from tables import table
 
 import asdlib
-from asdlib.workflow import BY_NAME, BY_RULE, EXPLORING
+from asdlib.execution.workflow import BY_NAME, BY_RULE, EXPLORING
 
 PARTS = {  # part: chapter: rules of the stages whose first notebook follows it
     "The paper": {"basics": [], "paper": []},

@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 
 from asdlib.errors import AsdError
+from asdlib.execution.workflow import BY_NAME
 from asdlib.paths import BASELINES, INTEGRATED, RECORD, Run, project_root
 from asdlib.records import read_records
-from asdlib.workflow import BY_NAME
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 """type of an output that only a running kernel can answer"""

@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 
 from asdlib import paths
 from asdlib.errors import AsdError
+from asdlib.execution.workflow import EXPLORING
 from asdlib.plots import style
-from asdlib.workflow import EXPLORING
 
 
 def graph(profile: str, overrides: dict) -> dict[str, set[str]]:

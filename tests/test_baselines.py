@@ -28,6 +28,7 @@ from asdlib.data.audio import Waveforms
 from asdlib.data.held_out_split import HELD_OUT, LEARN
 from asdlib.data.machine_clips import open_machine
 from asdlib.errors import DataError, ModelError
+from asdlib.evaluation.rows import ROW_OF
 from asdlib.features import LogMel, log_mels
 from asdlib.plots import baselines as figures
 from asdlib.prepare import prepare_clips
@@ -460,9 +461,9 @@ def test_figures_show_the_values_of_their_tables(settings, tables):
     histories = {system: pd.read_csv(folder(settings, system) / "history.csv") for system in trained}
     losses = figures.losses(histories, {"frame_autoencoder": "dB²", "mobilenet": "cross-entropy"})
     for axis, system in zip(losses.axes, trained, strict=True):
-        assert axis.get_title() == figures.NAMES[system]
+        assert axis.get_title() == ROW_OF[system]
         np.testing.assert_array_equal(axis.lines[0].get_ydata(), histories[system]["loss"])
-    assert [axis.get_title() for axis in figures.scores(table).axes] == [figures.NAMES[name] for name in tables]
+    assert [axis.get_title() for axis in figures.scores(table).axes] == [ROW_OF[name] for name in tables]
     for axis, system in zip(figures.roc(table, 0.1).axes, RUNS, strict=True):
         assert len(axis.lines) == 1 + 4  # chance, and two sections in two domains
         line = axis.lines[1]

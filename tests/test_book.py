@@ -23,9 +23,9 @@ from pybtex.database import parse_file
 from asdlib import metrics, params, scores
 from asdlib.errors import AsdError
 from asdlib.evaluation import claims, claims_paper, false_alarms, health, paper
+from asdlib.execution.workflow import BY_NAME
 from asdlib.paths import Run
 from asdlib.tables import read_table
-from asdlib.workflow import BY_NAME
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK), str(BOOK / "_ext"), str(BOOK.parent / "benchmarks" / "real_systems")]

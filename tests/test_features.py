@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib.data.audio import Waveforms
-from asdlib.features import LogMel, edge_frames, interior, log_mels, mel_filters, mel_frequencies
+from asdlib.features import LogMel, edge_frames, interior, mel_filters, mel_frequencies, spectrograms
 from asdlib.params import Features
 
 pytestmark = pytest.mark.slow
@@ -112,7 +112,7 @@ def test_the_batched_path_of_other_devices_agrees():
     order=st.randoms(use_true_random=False),
     batch=st.integers(1, 4),
 )
-def test_log_mels_keeps_the_order_of_clips_of_any_length(lengths, order, batch):
+def test_spectrograms_keep_the_order_of_clips_of_any_length(lengths, order, batch):
     pcm = [
         np.random.default_rng(row).integers(-9000, 9000, length, dtype=np.int16) for row, length in enumerate(lengths)
     ]
@@ -120,7 +120,7 @@ def test_log_mels_keeps_the_order_of_clips_of_any_length(lengths, order, batch):
     waveforms = Waveforms(pd.DataFrame({"start": starts, "samples": lengths}), np.concatenate(pcm), "noise")
     rows = order.sample(range(len(lengths)), len(lengths))
     log_mel = LogMel(Features(n_mels=16), RATE)
-    spectra = list(log_mels(waveforms, rows, log_mel, batch=batch))
+    spectra = list(spectrograms(waveforms.read_each(rows), log_mel, batch))
     assert len(spectra) == len(rows)
     for row, spectrum in zip(rows, spectra, strict=True):
         assert torch.equal(spectrum, log_mel(torch.from_numpy(pcm[row] / np.float32(32768))[None])[0])

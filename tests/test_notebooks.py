@@ -13,10 +13,11 @@ import pytest
 from papermill import cli as papermill_cli
 
 from asdlib import params
+from asdlib.__main__ import main
 from asdlib.errors import NotebookError, ParamsError
 from asdlib.execution import notebooks, reproduce
+from asdlib.execution.workflow import BY_NAME
 from asdlib.plots import style
-from asdlib.workflow import BY_NAME
 
 pytestmark = pytest.mark.slow
 
@@ -91,15 +92,20 @@ def test_a_failed_cell_keeps_its_traceback_and_its_error_is_one_sentence(root, t
     assert any(out.get("output_type") == "error" for cell in executed["cells"] for out in cell.get("outputs", []))
 
 
-def test_invalid_notebooks_and_parameters_are_refused(root, tmp_path):
+def test_invalid_notebooks_are_refused(tmp_path):
     for content in (b"", b"[project]\nname = 'x'", b"{}", b'{"cells": 3}', b"[1]", b"\xff\xfe"):
         path = tmp_path / "x.ipynb"
         path.write_bytes(content)
         with pytest.raises(NotebookError, match=r"x.ipynb: not a Jupyter notebook; expected"):
             notebooks.execute(path, tmp_path / "out.ipynb", {})
-    for values in ([], "x", None, 3, [["params", "smoke"]]):
-        with pytest.raises(NotebookError, match=r"01_data.ipynb: parameters are .*; expected an object such as {}"):
-            notebooks.execute(root / "notebooks" / "01_data.ipynb", tmp_path / "out.ipynb", values)
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_parameters_that_are_no_object_are_refused(root, tmp_path, capsys):
+    files = [str(root / "notebooks" / "01_data.ipynb"), str(tmp_path / "out.ipynb")]
+    for text in ("[]", '"x"', "null", "3", '[["params", "smoke"]]', "{"):
+        assert main(["execute", *files, "--parameters", text]) == 2
+        assert "expected an object such as {}" in capsys.readouterr().err
     assert not (tmp_path / "out.ipynb").exists()
 
 
@@ -107,7 +113,7 @@ PROBE = """
 import json, os, sys
 import matplotlib
 from asdlib.plots import style
-from asdlib.workflow import BY_NAME
+from asdlib.execution.workflow import BY_NAME
 style.use()
 usual = matplotlib.rcParams["lines.linewidth"] < 9 and not matplotlib.rcParams["text.usetex"]
 print("seen", json.dumps([sys.executable, "STARTED" in globals(), usual]))

@@ -8,10 +8,10 @@ from asdlib import params, records
 from asdlib.data import plan
 from asdlib.errors import DataError
 from asdlib.execution import notebooks
+from asdlib.execution.workflow import STAGES
 from asdlib.paths import FINISHED, RECORD, Run
 from asdlib.records import SCORING
 from asdlib.stage import Stage
-from asdlib.workflow import STAGES
 
 
 @pytest.fixture

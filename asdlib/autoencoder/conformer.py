@@ -124,3 +124,20 @@ class ConformerBlock(nn.Module):
         x = x + self.dropout(self.convolution(x, valid))
         x = x.add(self.dropout(self.second(x)), alpha=0.5)
         return self.norm(x)
+
+
+class Conformer(nn.ModuleList):
+    """Several Conformer blocks, one after the other; arguments and shapes as those of a block.
+
+    Args:
+        settings: :class:`asdlib.params.autoencoder.ConformerModel`.
+    """
+
+    def __init__(self, settings):
+        sizes = settings.channels, settings.heads, settings.kernel, settings.expansion, settings.dropout
+        super().__init__(ConformerBlock(*sizes) for _ in range(settings.blocks))
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        for block in self:
+            x = block(x, valid)
+        return x

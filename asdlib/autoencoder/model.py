@@ -7,7 +7,7 @@ machine's training clips, divided by its standard deviation. Errors times ``devi
 import torch
 from torch import Tensor, nn
 
-from asdlib.autoencoder.conformer import ConformerBlock
+from asdlib.autoencoder.conformer import Conformer
 from asdlib.params import AutoencoderModel
 
 _QUIET = 1e-3  # dB; minimum deviation, so that a band that never changes is not divided by almost zero
@@ -64,17 +64,13 @@ class Autoencoder(LogMelNetwork):
         channels, width = settings.channels, settings.latent or settings.channels
         self.settings = settings
         self.inward = nn.Linear(mels + settings.section_input, channels)
-        self.encoder = nn.ModuleList(self._block() for _ in range(settings.blocks))
+        self.encoder = Conformer(settings)
         self.bottleneck = nn.Sequential(nn.Linear(channels, width), nn.ReLU()) if settings.latent else nn.Identity()
         self.embedding = nn.Embedding(sections, width) if settings.section_embedding != "none" else None
         joined = 2 * width if settings.section_embedding == "concatenate" else width
         self.widen = nn.Linear(joined, channels)
-        self.decoder = nn.ModuleList(self._block() for _ in range(settings.blocks))
+        self.decoder = Conformer(settings)
         self.outward = nn.Linear(channels, mels + settings.section_regression)
-
-    def _block(self) -> ConformerBlock:
-        settings = self.settings
-        return ConformerBlock(settings.channels, settings.heads, settings.kernel, settings.expansion, settings.dropout)
 
     def forward(self, features: Tensor, section: Tensor, valid: Tensor | None = None) -> Tensor:
         """Reconstruct standardised log-mel.
@@ -88,18 +84,12 @@ class Autoencoder(LogMelNetwork):
             ``(batch, frames, mels)``, with one more column if ``section_regression`` is set.
         """
         x = self.with_code(features, section) if self.settings.section_input else features
-        x = self.inward(x)
-        for block in self.encoder:
-            x = block(x, valid)
-        x = self.bottleneck(x)
+        x = self.bottleneck(self.encoder(self.inward(x), valid))
         if self.embedding is not None:
             embedding = self.embedding(section)[:, None, :].expand(-1, x.shape[1], -1).to(x.dtype)
             concatenate = self.settings.section_embedding == "concatenate"
             x = torch.cat([x, embedding], -1) if concatenate else x + embedding
-        x = self.widen(x)
-        for block in self.decoder:
-            x = block(x, valid)
-        return self.outward(x)
+        return self.outward(self.decoder(self.widen(x), valid))
 
     def target(self, features: Tensor, section: Tensor) -> Tensor:
         """Return the target of :meth:`forward`: unmasked ``features``, and the section's code if it is regressed."""

@@ -22,7 +22,6 @@ import torch
 from asdlib import scores
 from asdlib.baselines.files import write
 from asdlib.compute import resolve_compute
-from asdlib.data.audio import Waveforms
 from asdlib.data.held_out_split import LEARN
 from asdlib.features import LogMel, log_mels
 from asdlib.gaussian import Gaussian
@@ -64,7 +63,7 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
         gaussian = Gaussian.fit(vectors[learn])
         score[own] = gaussian.distance(vectors[scored.index[own]])
         model |= gaussian.arrays(f"{section}.")
-        like = _learnt(shifted, section, clips["clip"][learn]) if shifted else []
+        like = shifted_clips.rows_made_from(shifted, section, clips["clip"][learn]) if shifted else []
         if len(like):
             target = own & (scored["domain"] == "target").to_numpy()
             few = vectors[learn & (clips["domain"] == "target").to_numpy()]
@@ -83,12 +82,6 @@ def run(settings, machine: str, system: str = SYSTEM) -> pd.DataFrame:
     with stage.writing(depends, seed=settings.seed, data=waveforms.fingerprint) as folder:
         write(folder, table, {name: torch.from_numpy(array) for name, array in model.items()})
     return table
-
-
-def _learnt(shifted: tuple[Waveforms, np.ndarray], section: str, learn: pd.Series) -> np.ndarray:
-    """Return the rows of a section's shifted clips that were derived from the clips ``learn``."""
-    clips = shifted[0].clips.iloc[shifted[1]]
-    return shifted[1][((clips["section"] == section) & clips["clip"].isin(learn)).to_numpy()]
 
 
 def summary(spectrum: torch.Tensor) -> np.ndarray:

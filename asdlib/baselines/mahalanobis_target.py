@@ -210,12 +210,8 @@ def _shifted_vectors(shifted, section: str, clips: pd.DataFrame, parts: tuple, l
     """Return the shifted clips of each of ``parts`` (rows of ``clips``); None if there are none."""
     if shifted is None:
         return None
-    table = shifted[0].clips.iloc[shifted[1]]
-    result = []
-    for rows in parts:
-        wanted = (table["section"] == section) & table["clip"].isin(clips["clip"].iloc[rows])
-        result.append(shifted[1][wanted.to_numpy()])
-    return tuple(time_means(shifted[0], rows, log_mel) for rows in result) if all(map(len, result)) else None
+    found = [shifted_clips.rows_made_from(shifted, section, clips["clip"].iloc[part]) for part in parts]
+    return tuple(time_means(shifted[0], rows, log_mel) for rows in found) if all(map(len, found)) else None
 
 
 def _shift_without(settings, opened, section: str, learn: np.ndarray, target: np.ndarray, log_mel: LogMel):

@@ -11,7 +11,7 @@ from asdlib.classifier.batches import Batches
 from asdlib.classifier.model import TrainedClassifier
 from asdlib.classifier.positives_and_negatives import held_out_clips
 from asdlib.classifier.train import recipe
-from asdlib.classifier.window_outputs import MEASURES, POOLED, Outputs, mean_embeddings, measure
+from asdlib.classifier.window_outputs import MEASURES, POOLED, mean_embeddings, measure
 from asdlib.compute import Compute
 from asdlib.data.audio import Waveforms
 from asdlib.data.held_out_split import HELD_OUT, LEARN
@@ -53,7 +53,8 @@ def table(settings, machine: str, section: str, candidate: str, compute) -> tupl
         embedding, centroids = mean_embeddings(outputs), network.centroids
         if network.settings.scorer.centroids == "clips":
             centroids = mean_centroids(clips, embedding, stage)
-        frames.append(pd.concat([_clip_rows(clips, outputs, centroids), _centroid_rows(centroids)]).assign(stage=stage))
+        measured = pd.concat([clips, measure(outputs, centroids)], axis=1)
+        frames.append(pd.concat([measured, _centroid_rows(centroids)]).assign(stage=stage))
         embeddings.append(np.concatenate([embedding, centroids]).astype(np.float32))
     return pd.concat(frames, ignore_index=True).assign(model=section)[COLUMNS], np.concatenate(embeddings)
 
@@ -117,10 +118,6 @@ def select_centroids(table: pd.DataFrame, embedding: np.ndarray) -> dict[tuple[s
     """
     groups = table[table["kind"] == "centroid"].groupby(["model", "stage"]).groups
     return {key: embedding[rows].astype(np.float64) for key, rows in groups.items()}
-
-
-def _clip_rows(clips: pd.DataFrame, outputs: list[Outputs], centroids: np.ndarray) -> pd.DataFrame:
-    return pd.concat([clips, measure(outputs, centroids)], axis=1)
 
 
 def _centroid_rows(centroids: np.ndarray) -> pd.DataFrame:

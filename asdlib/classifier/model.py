@@ -1,6 +1,5 @@
 """Define the binary classifier of Sec. 2.2, from waveform to embedding and logit, with its losses and centroids."""
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,6 @@ from asdlib.compute import Compute
 from asdlib.errors import ModelError
 from asdlib.features import LogMel
 from asdlib.units import FULL_SCALE
-
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", message="IProgress not found")  # for timm's progress bars, which are not shown
 
 
 class Output(NamedTuple):

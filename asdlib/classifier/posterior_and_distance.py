@@ -38,9 +38,7 @@ SOURCE_ONLY = ("source_model", "source_mahalanobis")
 """variants in which the source model scores all clips"""
 
 
-def score_variants(
-    table: pd.DataFrame, embedding: np.ndarray, candidate: str, options, reference: ReferenceStatistics | None = None
-) -> pd.DataFrame:
+def score_variants(table: pd.DataFrame, embedding: np.ndarray, candidate: str, options) -> pd.DataFrame:
     """Return the score table of the variants, from the outputs of the models (:mod:`asdlib.classifier.clip_outputs`).
 
     Args:
@@ -48,9 +46,8 @@ def score_variants(
         embedding: One embedding per row of ``table``.
         candidate: Name of the candidate, used in the names of the systems.
         options: :class:`asdlib.params.classifier.ClassifierScorer`.
-        reference: Reference statistics; by default those of the normal clips of ``table``.
     """
-    reference = reference or ReferenceStatistics.fit(table, embedding, options)
+    reference = ReferenceStatistics.fit(table, embedding, options)
     rows = select_scored(table)
     frames = []
     for variant in options.variants:

@@ -4,15 +4,14 @@ A choice uses only the labels of visible clips: all labelled test clips (``devel
 (``cross-fitted``) or none (``fixed``). :mod:`asdlib.ensemble.blocks` defines from which systems a row may choose.
 """
 
-from collections.abc import Iterable
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from asdlib.ensemble.blocks import BLOCKS, Block
-from asdlib.ensemble.n_best import Visible
-from asdlib.ensemble.normalisation import normalise
+from asdlib.ensemble.n_best import Ensemble, Visible
 from asdlib.ensemble.selection import Selection, select
 from asdlib.ensemble.systems import Pool
 from asdlib.origin import BRANCHES
@@ -158,39 +157,32 @@ def _without_twins(pool: Pool, domain: str, members: list[int]) -> list[int]:
 
 def apply(choices: list[Choice], autoencoder: Pool, classifier: Pool) -> dict[str, np.ndarray]:
     """Compute the scores of the chosen rows, shape (clips,) each; NaN for clips of domains without a choice."""
-    order = [row for block in BLOCKS for row in block.rows]
-    rows = {row: np.full(len(autoencoder.clips), np.nan) for row in order if row in {choice.row for choice in choices}}
-    by_key = {(choice.row, choice.domain, choice.section): choice for choice in choices}
-    for (section, domain), group in autoencoder.groups.items():
-        for row, scores in rows.items():
-            choice = by_key.get((row, domain, section), by_key.get((row, domain, "")))
-            if choice is not None:
-                scores[group.columns] = _scores(choice, by_key, domain, autoencoder, classifier, group)
+    pools = dict(zip(BRANCHES, (autoencoder, classifier), strict=True))
+    chosen = {choice.row for choice in choices}
+    rows = {row: np.full(len(autoencoder.clips), np.nan) for block in BLOCKS for row in block.rows if row in chosen}
+    for domain in domains(autoencoder):
+        selection = _as_selection([choice for choice in choices if choice.domain == domain], domain, pools)
+        for (section, where), group in autoencoder.groups.items():
+            for block in BLOCKS if where == domain else ():
+                for row, scores in selection.scores(block, pools, section, group.columns).items():
+                    if row in rows:  # `fixed` has no maximum
+                        rows[row][group.columns] = scores[0]
     return rows
 
 
-def _scores(choice: Choice, by_key: dict, domain: str, autoencoder: Pool, classifier: Pool, group) -> np.ndarray:
-    if choice.members[0] in {block.ensemble[branch] for block in BLOCKS for branch in BRANCHES}:
-        if not choice.combination:  # max
-            choice = by_key[choice.members[0], domain, ""]
-        else:
-            pools = (autoencoder, classifier)
-            use = (group.columns, group.reference)
-            parts = [(pool, by_key[row, domain, ""]) for pool, row in zip(pools, choice.members, strict=True)]
-            both = [
-                normalise(*(pool.ensemble(_indices(pool, part.members), part.combination, columns) for columns in use))
-                for pool, part in parts
-            ]
-            return np.mean(both, axis=0)
-    pool = autoencoder if choice.members[0].startswith("autoencoder/") else classifier
-    members = _indices(pool, choice.members)
-    if not choice.combination:
-        return pool.scores[members[0], group.columns]
-    return pool.ensemble(members, choice.combination, group.columns)
-
-
-def _indices(pool: Pool, names: Iterable[str]) -> list[int]:
-    return [pool.systems.index(name) for name in names]
+def _as_selection(choices: list[Choice], domain: str, pools: dict[str, Pool]) -> Selection:
+    """Convert choices in one domain to the selection that they describe, on all clips."""
+    selection = Selection(domain, {}, {})
+    for choice, block, branch in itertools.product(choices, BLOCKS, BRANCHES):
+        value = np.array([choice.value])
+        if choice.row == block.single[branch]:
+            system = np.array([pools[branch].systems.index(choice.members[0])])
+            selection.singles.setdefault(choice.row, {})[choice.section] = system, value
+        elif choice.row == block.ensemble[branch]:
+            members = np.array([[pools[branch].systems.index(name) for name in choice.members]])
+            size, by = np.array([members.size]), np.array([0])
+            selection.ensembles[choice.row] = Ensemble(members, size, by, [choice.combination], value)
+    return selection
 
 
 def domains(pool: Pool) -> list[str]:

@@ -29,8 +29,6 @@ CONFIDENCE = 0.95
 """confidence of the interval stated for the measured rate of false alarms"""
 FENCE = 5.0
 """interquartile ranges beyond the quartiles at which scores are cut off before a gamma distribution is fitted"""
-MOVED = 0.1
-"""largest shift of a gamma threshold, in standard deviations, by one clip of any loudness among 1,000"""
 LIKELIHOOD, MOMENTS, QUANTILE = "maximum likelihood", "moments", "quantile"
 
 
@@ -42,7 +40,7 @@ def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
     intended share of the scores lies above the threshold (within half of that share, or three standard errors).
     Otherwise the quantile of the moments' distribution is used, or, if that fails the same check, the quantile of the
     scores themselves. Scores beyond :data:`FENCE` interquartile ranges are clipped first, so that one loud clip in
-    1,000 moves the threshold by at most :data:`MOVED` standard deviations of the others.
+    1,000 moves the threshold by at most a tenth of the standard deviation of the others.
 
     Returns:
         The threshold, and ``maximum likelihood``, ``moments`` or ``quantile``.

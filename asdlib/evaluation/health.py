@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import ensemble, scores
-from asdlib.evaluation.rows import SYSTEMS
+from asdlib.evaluation.rows import ROW_OF
 from asdlib.metrics import UNIT
 from asdlib.origin import BRANCHES
 from asdlib.paths import RECORD, SINGLES, Run
@@ -79,9 +79,8 @@ def health(settings, frame: pd.DataFrame, machines: list[str]) -> pd.DataFrame:
     for machine in machines:
         parts += [find_flat(scores.read(ensemble.inputs(settings, machine))), collect_notes(settings, machine)]
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    names = {system: row for row, system in SYSTEMS.items()}
     rows = table["system"].map(
-        lambda system: system.split("/", 2)[-1] if system.startswith("ensemble/") else names.get(system, "")
+        lambda system: system.split("/", 2)[-1] if system.startswith("ensemble/") else ROW_OF.get(system, "")
     )
     table.insert(0, "row", rows.astype(object))
     return table[COLUMNS]

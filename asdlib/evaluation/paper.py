@@ -32,10 +32,9 @@ _ALL = dict(zip(_CELLS, (57.29, 59.39, 69.05, 69.08, 71.67, 73.29, 76.59, 75.68)
 EVALUATION = 0.63745
 """result of the same authors for the same ensemble on the challenge's evaluation sections, as a fraction
 
-From the abstract of their workshop paper (:data:`EVALUATION_SOURCE`). Nobody could select on these sections.
+From the abstract of their workshop paper (``kuroyanagi2021ensemble`` in the book's list of references). Nobody could
+select on these sections.
 """
-EVALUATION_SOURCE = "kuroyanagi2021ensemble"
-"""its key in the book's list of references"""
 WITHOUT_TOYS = tuple(machine for machine in MACHINES if not machine.startswith("Toy"))
 """the machine types of MIMII DUE, whose cells alone give the printed column "all" """
 ROUNDING = 0.005e-2

@@ -14,6 +14,8 @@ SYSTEMS = {
     INTEGRATED: "integrated",
 }
 """rows that select nothing, and their systems"""
+ROW_OF = {system: row for row, system in SYSTEMS.items()}
+"""the same the other way around"""
 EXTENSIONS = (*EXTENSION_ROWS, INTEGRATED, MAHALANOBIS, MAHALANOBIS_SHIFT, MAHALANOBIS_TARGET)
 """rows of the second block, which the paper lacks"""
 ROWS = (*paper.ROWS, *EXTENSIONS)

@@ -16,7 +16,7 @@ from asdlib.data import plan
 from asdlib.evaluation import claims_extensions, claims_paper, false_alarms, health, paper, render
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.repeated import repeat
-from asdlib.evaluation.rows import ROWS, SYSTEMS
+from asdlib.evaluation.rows import ROW_OF, ROWS, SYSTEMS
 from asdlib.evaluation.values import name_alarms, name_values
 from asdlib.paths import AGREEMENT, RECORD
 from asdlib.records import check_settings
@@ -106,8 +106,7 @@ def read(settings) -> pd.DataFrame:
         system = path.relative_to(paths.Run.of(settings).folder).parts[0]
         check_settings(path.with_name(RECORD), _relevant_settings(settings, system))
     frame = scores.read(inputs(settings)).fillna({"selection": "", "fold": ""})
-    names = {system: row for row, system in SYSTEMS.items()}
-    frame["row"] = frame["system"].map(lambda system: names.get(system, system.split("/", 2)[-1]))
+    frame["row"] = frame["system"].map(lambda system: ROW_OF.get(system, system.split("/", 2)[-1]))
     return frame
 
 

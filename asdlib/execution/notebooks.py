@@ -20,8 +20,8 @@ from asdlib.atomic import writing
 from asdlib.errors import NotebookError
 from asdlib.execution import kernels
 from asdlib.execution.prefixed import Prefixed
+from asdlib.execution.workflow import BY_NAME
 from asdlib.messages import suggest
-from asdlib.workflow import BY_NAME
 
 # Without this package, papermill starts in a quarter of the time (benchmarks/kernels.py): its dependency jsonschema
 # would build a grammar of web addresses, for JSON formats that no notebook uses.
@@ -51,11 +51,6 @@ def parameters(notebook: Path) -> dict:
 
 def check(notebook: Path, values: dict) -> None:
     """Raise :class:`NotebookError` unless the notebook has parameters of these names and types with valid values."""
-    if not isinstance(values, dict):
-        raise NotebookError(
-            f"{notebook.name}: parameters are {json.dumps(values)}; expected an object such as {{}} or "
-            '{"params": "demo"}'
-        )
     known = parameters(notebook)
     for name, value in values.items():
         if name not in known:

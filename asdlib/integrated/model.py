@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from asdlib.autoencoder.conformer import ConformerBlock
+from asdlib.autoencoder.conformer import Conformer
 from asdlib.autoencoder.model import LogMelNetwork
 from asdlib.params.integrated import IntegratedModel
 
@@ -38,15 +38,10 @@ class Integrated(LogMelNetwork):
     def __init__(self, settings: IntegratedModel, mels: int, sections: int):
         super().__init__(mels, sections)
         channels, latent = settings.channels, settings.latent
-
-        def blocks() -> nn.ModuleList:
-            parts = settings.heads, settings.kernel, settings.expansion, settings.dropout
-            return nn.ModuleList(ConformerBlock(channels, *parts) for _ in range(settings.blocks))
-
-        self.inward, self.encoder = nn.Linear(mels, channels), blocks()
+        self.inward, self.encoder = nn.Linear(mels, channels), Conformer(settings)
         self.bottleneck = nn.Sequential(nn.Linear(channels, latent), nn.ReLU())
         self.section = nn.Embedding(sections, latent)
-        self.widen, self.decoder = nn.Linear(2 * latent, channels), blocks()
+        self.widen, self.decoder = nn.Linear(2 * latent, channels), Conformer(settings)
         self.outward = nn.Linear(channels, mels + 1)
         self.project = nn.Sequential(
             nn.Linear(2 * channels, 2 * channels),
@@ -68,17 +63,14 @@ class Integrated(LogMelNetwork):
             section: Index of the section that each clip to reconstruct claims to belong to, at most ``(batch,)``.
             valid: ``(batch, frames)``, false in padding; ``None`` without padding.
         """
-        x = self.inward(features)
-        for block in self.encoder:
-            x = block(x, valid)
+        x = self.encoder(self.inward(features), valid)
         embedding = self._embed(x, valid)
         count = len(section)
         own = None if valid is None else valid[:count]
         x = self.bottleneck(x[:count])
         x = self.widen(torch.cat([x, self.section(section)[:, None].expand_as(x).to(x.dtype)], -1))
-        for block in self.decoder:
-            x = block(x, own)
-        return Output(self.outward(x), embedding, self.classify(embedding).squeeze(1))
+        reconstruction = self.outward(self.decoder(x, own))
+        return Output(reconstruction, embedding, self.classify(embedding).squeeze(1))
 
     def target(self, features: Tensor, section: Tensor) -> Tensor:
         """Return what the reconstruction should be: the unmasked ``features`` and the section's code."""

@@ -1,6 +1,6 @@
 """Plot the figures of the autoencoder chapter from histories, score tables and inspected clips."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,8 +11,6 @@ from asdlib.autoencoder.inspection import Inspection
 from asdlib.autoencoder.reconstruction_errors import Reconstruction
 from asdlib.features import mel_frequencies
 from asdlib.plots import style
-
-LABELS = {"normal": style.NORMAL, "anomaly": style.ANOMALY}
 
 
 def training(history: pd.DataFrame) -> Figure:
@@ -35,26 +33,32 @@ def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
         clips: Title of the column to clip.
     """
     style.use()
-    rows = {"original": "input", "masked": "masked input", "reconstruction": "reconstruction", "error": "error"}
     figure, axes = plt.subplots(4, len(clips), sharex=True, sharey=True, squeeze=False, figsize=(style.WIDTH, 6.6))
-    low, high = np.percentile(np.concatenate([clip.original.ravel() for clip in clips.values()]), [1, 99.8])
-    extreme = np.percentile(np.abs(np.concatenate([clip.error.ravel() for clip in clips.values()])), 99)
-    for column, (title, clip) in enumerate(clips.items()):
-        axes[0, column].set_title(title)
-        extent = (0, clip.seconds[-1] + clip.seconds[1], 0, clip.original.shape[1])
-        for row, name in enumerate(rows):
-            scale = {"vmin": low, "vmax": high, "cmap": style.SPECTROGRAM}
-            if name == "error":
-                scale = {"vmin": -extreme, "vmax": extreme, "cmap": style.DIFFERENCE}
-            image = axes[row, column].imshow(getattr(clip, name).T, extent=extent, **scale)
-            axes[row, column].grid(False)
-            if column == 0:
-                axes[row, 0].set_ylabel(f"{rows[name]}\nmel band")
-            if column == len(clips) - 1 and name in ("masked", "error"):
-                panels = axes[:3].ravel().tolist() if name == "masked" else axes[3].tolist()
-                figure.colorbar(image, ax=panels, label="dB" if name == "masked" else "reconstruction\n− input, dB")
-        axes[-1, column].set_xlabel("time (s)")
+    draw_reconstructions(axes, list(clips.values()))
+    for axis, title in zip(axes[0], clips, strict=True):
+        axis.set_title(title)
+    for axis, words in zip(axes[:, 0], ("input", "masked input", "reconstruction", "error"), strict=True):
+        axis.set_ylabel(f"{words}\nmel band")
+    for axis in axes[-1]:
+        axis.set_xlabel("time (s)")
     return figure
+
+
+def draw_reconstructions(axes: np.ndarray, clips: Sequence[Reconstruction]) -> None:
+    """Draw the four rows of :func:`spectra`, with their colour bars, on ``axes``, ``(4, clips)``."""
+    low, high = np.percentile(np.concatenate([clip.original.ravel() for clip in clips]), [1, 99.8])
+    extreme = np.percentile(np.abs(np.concatenate([clip.error.ravel() for clip in clips])), 99)
+    level = {"vmin": low, "vmax": high, "cmap": style.SPECTROGRAM}
+    scales = [level, level, level, {"vmin": -extreme, "vmax": extreme, "cmap": style.DIFFERENCE}]
+    for column, clip in zip(axes.T, clips, strict=True):
+        extent = (0, clip.seconds[-1] + clip.seconds[1], 0, clip.original.shape[1])
+        parts = (clip.original, clip.masked, clip.reconstruction, clip.error)
+        for axis, part, scale in zip(column, parts, scales, strict=True):
+            axis.imshow(part.T, extent=extent, **scale)
+            axis.grid(False)
+    figure = axes[0, 0].figure
+    figure.colorbar(axes[1, -1].images[0], ax=axes[:3].ravel().tolist(), label="dB")
+    figure.colorbar(axes[3, -1].images[0], ax=axes[3].tolist(), label="reconstruction\n− input, dB")
 
 
 def distributions(table: pd.DataFrame) -> Figure:
@@ -69,23 +73,14 @@ def distributions(table: pd.DataFrame) -> Figure:
     systems = sorted(table["system"].unique(), key=lambda system: not system.endswith("/l1"))
     figure, axes = plt.subplots(len(systems), 1, squeeze=False, figsize=(style.WIDTH, 2.4 * len(systems)))
     for axis, system in zip(axes[:, 0], systems, strict=True):
-        test = table[(table["split"] == "test") & table["label"].isin(LABELS) & (table["system"] == system)]
+        test = table[(table["split"] == "test") & table["label"].isin(style.LABELS) & (table["system"] == system)]
         places = sorted(set(zip(test["section"], test["domain"], strict=True)))
-        for offset, (label, colour) in zip((-0.18, 0.18), LABELS.items(), strict=True):
+        for offset, (label, colour) in zip((-0.18, 0.18), style.LABELS.items(), strict=True):
             groups = test[test["label"] == label].groupby(["section", "domain"])["score"]
             values = {place: list(score) for place, score in groups}
-            axis.boxplot(
-                [values.get(place, []) for place in places],
-                positions=[position + offset for position in range(len(places))],
-                widths=0.34,
-                whis=(5, 95),
-                showfliers=False,
-                patch_artist=True,
-                boxprops={"facecolor": colour},
-                medianprops={"color": "black"},
-                label=label,
-                manage_ticks=False,
-            )
+            positions = [position + offset for position in range(len(places))]
+            scores = [values.get(place, []) for place in places]
+            style.boxes(axis, scores, positions, 0.34, colour, label=label, showfliers=False)
         axis.set_xticks(range(len(places)), [f"{section}\n{domain}" for section, domain in places])
         axis.grid(False, axis="x")
         unit = "mean absolute error" if system.endswith("/l1") else "score (nats)"
@@ -106,14 +101,14 @@ def bands(table: pd.DataFrame, sample_rate: int) -> Figure:
         sample_rate: Hz, of the clips.
     """
     style.use()
-    test = table[(table["split"] == "test") & table["label"].isin(LABELS)]
+    test = table[(table["split"] == "test") & table["label"].isin(style.LABELS)]
     groups = [key for key, _ in test.groupby(["section", "domain"])]
     figure, axes = plt.subplots(
         len(groups), 2, sharex=True, sharey="col", squeeze=False, figsize=(style.WIDTH, 0.8 + 1.4 * len(groups))
     )
     for row, (section, domain) in zip(axes, groups, strict=True):
         for axis, kind in zip(row, ("signed", "absolute"), strict=True):
-            for label, colour in LABELS.items():
+            for label, colour in style.LABELS.items():
                 chosen = (test["section"] == section) & (test["domain"] == domain) & (test["label"] == label)
                 axis.plot(test.loc[chosen, "band"], test.loc[chosen, kind], color=colour, label=label)
         row[0].set_ylabel(f"section {section}\n{domain}, dB")
@@ -134,7 +129,7 @@ def timelines(clips: Mapping[str, Inspection]) -> Figure:
     style.use()
     figure, axis = plt.subplots(figsize=(style.WIDTH, 2.5))
     for title, clip in clips.items():
-        colour = LABELS.get(title.split()[0], style.BASELINE)
+        colour = style.LABELS.get(title.split()[0], style.BASELINE)
         axis.plot(clip.spectra.seconds, clip.frame_scores, color=colour, linewidth=1, label=title)
     axis.set(xlabel="time (s)", ylabel="frame score (nats)")
     figure.legend(loc="outside upper center", ncols=2, frameon=False)

@@ -9,17 +9,9 @@ from matplotlib.lines import Line2D
 from sklearn.metrics import roc_curve
 
 from asdlib import metrics
-from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, WIDTH, label_log
+from asdlib.evaluation.rows import ROW_OF
+from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, WIDTH, boxes, label_log
 
-NAMES = {
-    "frame_autoencoder": "Baseline (AE)",
-    "mobilenet": "Baseline (MobileNetV2)",
-    "mahalanobis": "Mahalanobis",
-    "mahalanobis_shift": "Mahalanobis (shift)",
-    "mahalanobis_target": "Mahalanobis (target)",
-    "integrated": "Integrated",
-}
-"""Systems as Table 1 names them."""
 _CLIPS = {("normal", "train"): "#A6DCCB", ("normal", "test"): NORMAL, ("anomaly", "test"): ANOMALY}
 _SPLITS = {"train": "training", "test": "test"}
 _STYLES = ("-", "--", ":", "-.")
@@ -35,7 +27,7 @@ def losses(histories: Mapping[str, pd.DataFrame], units: Mapping[str, str]) -> F
     figure, axes = plt.subplots(1, len(histories), figsize=(WIDTH, 2.4), squeeze=False)
     for axis, (system, history) in zip(axes[0], histories.items(), strict=True):
         axis.plot(history["step"], history["loss"], color=BASELINE, linewidth=1)
-        axis.set(title=NAMES[system], xlabel="step", ylabel=units[system], yscale="log")
+        axis.set(title=ROW_OF[system], xlabel="step", ylabel=units[system], yscale="log")
         label_log(axis.yaxis)
     return figure
 
@@ -49,18 +41,10 @@ def scores(table: pd.DataFrame) -> Figure:
         groups = table[table["system"] == system].groupby(["section", "domain", "label", "split"])["score"]
         values = {key: list(score) for key, score in groups}
         for offset, ((label, split), colour) in zip((-0.26, 0, 0.26), _CLIPS.items(), strict=True):
-            axis.boxplot(
-                [values.get((*place, label, split), []) for place in places],
-                positions=[position + offset for position in range(len(places))],
-                widths=0.22,
-                whis=(5, 95),
-                patch_artist=True,
-                boxprops={"facecolor": colour},
-                medianprops={"color": "black"},
-                flierprops={"markersize": 2},
-                manage_ticks=False,
-            )
-        axis.set(title=NAMES.get(system, system), ylabel="anomaly score")
+            positions = [position + offset for position in range(len(places))]
+            clips = [values.get((*place, label, split), []) for place in places]
+            boxes(axis, clips, positions, 0.22, colour, flierprops={"markersize": 2})
+        axis.set(title=ROW_OF.get(system, system), ylabel="anomaly score")
         axis.set_xticks(range(len(places)), ["\n".join(place) for place in places])
         axis.grid(False, axis="x")
     handles = [
@@ -93,7 +77,7 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
         for (section, domain), clips in table[table["system"] == system].groupby(["section", "domain"]):
             alarms, hits, _ = roc_curve(clips["label"] == "anomaly", clips["score"])
             axis.plot(alarms, hits, color=COLOURS[domain], linestyle=styles[section], linewidth=1.5)
-        axis.set(title=NAMES.get(system, system), xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.5, 1], aspect="equal")
+        axis.set(title=ROW_OF.get(system, system), xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.5, 1], aspect="equal")
         axis.tick_params(labelsize="small")
     figure.supylabel("true positive rate", fontsize="medium")
     figure.supxlabel(f"false positive rate{gap}(grey: up to {p:g}, where pAUC looks)", fontsize="medium")

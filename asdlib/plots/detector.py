@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -59,10 +60,7 @@ def spans(verdicts: pd.DataFrame, recordings: Sequence[tuple[np.ndarray, int]]) 
     )
     for axis, verdict, (waveform, rate) in zip(axes[:, 0], verdicts.itertuples(), recordings, strict=True):
         axis.specgram(_audible(waveform), NFFT=1024, noverlap=512, Fs=rate, cmap=style.SPECTROGRAM)
-        for span in verdict.spans:
-            for low, high in span["frequencies"]:
-                box = (span["start"], low), span["end"] - span["start"], high - low
-                axis.add_patch(Rectangle(*box, fill=False, edgecolor="white", linewidth=2))
+        _frame(axis, verdict.spans)
         axis.grid(False)
         word = "anomaly" if verdict.anomaly else "normal"
         axis.set(title=f"{verdict.clip}: {word}", ylabel="frequency (Hz)")
@@ -96,10 +94,7 @@ def recording(
     extent = {"xextent": (begin, begin + len(wave) / rate)}
     sound.specgram(_audible(wave), NFFT=min(1024, len(wave)), noverlap=min(512, len(wave) // 2), Fs=rate, **extent)
     sound.images[0].set_cmap(style.SPECTROGRAM)
-    for span in verdict["spans"]:
-        for low, high in span["frequencies"]:
-            box = (span["start"], low), span["end"] - span["start"], high - low
-            sound.add_patch(Rectangle(*box, fill=False, edgecolor="white", linewidth=2))
+    _frame(sound, verdict["spans"])
     sound.grid(False)
     sound.set(xlabel="time (s)", ylabel="frequency (Hz)", xlim=(begin, begin + len(wave) / rate))
     if normals is None:
@@ -114,6 +109,14 @@ def recording(
     scores.yaxis.get_major_locator().set_params(integer=True)
     scores.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     return figure
+
+
+def _frame(axis: Axes, spans: Sequence[dict]) -> None:
+    """Draw frames around the spans of a verdict on a spectrogram."""
+    for span in spans:
+        for low, high in span["frequencies"]:
+            box = (span["start"], low), span["end"] - span["start"], high - low
+            axis.add_patch(Rectangle(*box, fill=False, edgecolor="white", linewidth=2))
 
 
 def _audible(wave: np.ndarray) -> np.ndarray:

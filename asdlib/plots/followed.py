@@ -4,20 +4,20 @@ import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.figure import Figure
 
 from asdlib.evaluation.followed import Followed
 from asdlib.plots import style
+from asdlib.plots.autoencoder import draw_reconstructions
 
-ROWS = {
-    "original": "log-mel\nmel band",
-    "masked": "masked input\nmel band",
-    "reconstruction": "reconstruction\nmel band",
-    "error": "error\nmel band",
-    "frames": "frame score\n(nats)",
-    "map": "embedding\nPCA 2",
-}
+ROWS = (
+    "log-mel\nmel band",
+    "masked input\nmel band",
+    "reconstruction\nmel band",
+    "error\nmel band",
+    "frame score\n(nats)",
+    "embedding\nPCA 2",
+)
 
 
 def panels(followed: Sequence[Followed]) -> Figure:
@@ -32,33 +32,23 @@ def panels(followed: Sequence[Followed]) -> Figure:
         height_ratios=[1, 1, 1, 1, 0.9, 1.6],
     )
     spectra = [item.inspected.spectra for item in followed]
-    low, high = np.percentile(np.concatenate([clip.original.ravel() for clip in spectra]), [1, 99.8])
-    extreme = np.percentile(np.abs(np.concatenate([clip.error.ravel() for clip in spectra])), 99)
+    draw_reconstructions(axes[:4], spectra)
     for column, (item, clip) in enumerate(zip(followed, spectra, strict=True)):
         kind, _, name = item.title.partition(": ")
         name = textwrap.fill(name.removesuffix(".wav"), 22)
         axes[0, column].set_title(f"{kind}\n{name}", fontsize="x-small")
-        extent = (0, clip.seconds[-1] + clip.seconds[1], 0, clip.original.shape[1])
-        for row, field in enumerate(list(ROWS)[:4]):
-            scale = {"vmin": low, "vmax": high, "cmap": style.SPECTROGRAM}
-            if field == "error":
-                scale = {"vmin": -extreme, "vmax": extreme, "cmap": style.DIFFERENCE}
-            image = axes[row, column].imshow(getattr(clip, field).T, extent=extent, **scale)
-            axes[row, column].grid(False)
-            axes[row, column].tick_params(labelbottom=False)
-            if column == len(followed) - 1 and field in ("masked", "error"):
-                shown = axes[:3, :].ravel().tolist() if field == "masked" else axes[3, :].tolist()
-                figure.colorbar(image, ax=shown, label="dB" if field == "masked" else "reconstruction\n− input, dB")
+        for axis in axes[:4, column]:
+            axis.tick_params(labelbottom=False)
         colour = style.NORMAL if kind == "normal" else style.ANOMALY
         axes[4, column].plot(clip.seconds, item.inspected.frame_scores, color=colour, linewidth=0.9)
         axes[4, column].set_xlabel("time (s)")
-        axes[4, column].set_xlim(extent[:2])
+        axes[4, column].set_xlim(0, clip.seconds[-1] + clip.seconds[1])
         for label in ("normal", "anomaly"):
             part = item.map[(item.map["label"] == label) & ~item.map["here"]]
             axes[5, column].scatter(part["x"], part["y"], s=9, color=style.COLOURS[label], alpha=0.5, linewidths=0)
         own = item.map[item.map["here"]]
         axes[5, column].scatter(own["x"], own["y"], s=150, marker="X", color=colour, edgecolors="black", zorder=3)
         axes[5, column].set(xlabel="PCA 1", xticklabels=[])
-    for row, words in enumerate(ROWS.values()):
+    for row, words in enumerate(ROWS):
         axes[row, 0].set_ylabel(words, fontsize="small")
     return figure

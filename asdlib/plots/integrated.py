@@ -10,9 +10,8 @@ from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from asdlib.integrated.losses import NAMES
 from asdlib.integrated.scorer import PARTS
-from asdlib.plots.style import ANOMALY, BASELINE, NORMAL, WIDTH
+from asdlib.plots.style import BASELINE, LABELS, WIDTH, boxes
 
-_COLOURS = {"normal": NORMAL, "anomaly": ANOMALY}
 _MARKERS = "o^sDvP"
 """one per section"""
 _TICKS = (-100, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50, 100, 1000)
@@ -51,17 +50,7 @@ def parts(table: pd.DataFrame) -> Figure:
     for axis, name in zip(axes.flat, names, strict=False):
         for position, (domain, label) in enumerate((d, k) for d in ("source", "target") for k in ("normal", "anomaly")):
             chosen = test[(test["domain"] == domain) & (test["label"] == label)]
-            axis.boxplot(
-                [chosen[name]],
-                positions=[position],
-                widths=0.6,
-                whis=(5, 95),
-                showfliers=False,
-                patch_artist=True,
-                boxprops={"facecolor": _COLOURS[label]},
-                medianprops={"color": "black"},
-                manage_ticks=False,
-            )
+            boxes(axis, [chosen[name]], [position], 0.6, LABELS[label], showfliers=False)
         axis.set(title=name.replace("_", " "), xticks=[0.5, 2.5], xticklabels=["source", "target"])
         axis.axhline(0, color="black", linewidth=0.8)
     axis.set_yscale("symlog", linthresh=1)
@@ -70,7 +59,7 @@ def parts(table: pd.DataFrame) -> Figure:
     axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.yaxis.set_minor_locator(NullLocator())
     figure.supylabel("z-score by held-out clips", fontsize="medium")
-    handles = [Patch(facecolor=colour, edgecolor="black", label=label) for label, colour in _COLOURS.items()]
+    handles = [Patch(facecolor=colour, edgecolor="black", label=label) for label, colour in LABELS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
     return figure
 
@@ -90,7 +79,7 @@ def embeddings(table: pd.DataFrame) -> Figure:
     markers = {name: _MARKERS[index % len(_MARKERS)] for index, name in enumerate(sorted(set(table["section"])))}
     for axis, domain in zip(axes, ("source", "target"), strict=True):
         for section, marker in markers.items():
-            for label, colour in _COLOURS.items():
+            for label, colour in LABELS.items():
                 chosen = (table["section"] == section) & (table["domain"] == domain) & (table["label"] == label)
                 clips = points[chosen.to_numpy()]
                 axis.scatter(*clips.T, s=20, marker=marker, color=colour, alpha=0.7, linewidth=0)
@@ -99,7 +88,7 @@ def embeddings(table: pd.DataFrame) -> Figure:
                     axis.text(*clips.mean(0), section, ha="center", va="center", bbox=box)
         axis.set(title=domain, xlabel="first principal component")
     axes[0].set_ylabel("second principal component")
-    handles = [Patch(facecolor=colour, label=label) for label, colour in _COLOURS.items()] + [
+    handles = [Patch(facecolor=colour, label=label) for label, colour in LABELS.items()] + [
         Line2D([], [], linestyle="", marker=marker, color="black", label=f"section {section}")
         for section, marker in markers.items()
     ]

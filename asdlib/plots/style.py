@@ -1,10 +1,12 @@
 """Define one look and one meaning of each colour across the book (Okabe and Ito's colour-blind safe palette)."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
@@ -23,6 +25,7 @@ COLOURS = {
     "ensemble": ENSEMBLE,
     "baseline": BASELINE,
 }
+LABELS = {"normal": NORMAL, "anomaly": ANOMALY}
 WIDTH = 5.4
 """of a figure in inches: a phone shows all of it, with letters that can still be read"""
 SPECTROGRAM = "magma"
@@ -44,6 +47,21 @@ def label_log(axis: Axis) -> None:
     axis.set_major_locator(narrow if high < 100 * low else LogLocator())
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def boxes(axis: Axes, values: Sequence, positions: Sequence[float], width: float, colour: str, **options) -> None:
+    """Draw vertical box plots whose whiskers reach from the 5th to the 95th percentile; ``options`` of ``boxplot``."""
+    axis.boxplot(
+        values,
+        positions=positions,
+        widths=width,
+        whis=(5, 95),
+        patch_artist=True,
+        boxprops={"facecolor": colour},
+        medianprops={"color": "black"},
+        manage_ticks=False,
+        **options,
+    )
 
 
 def use() -> None:

@@ -127,6 +127,13 @@ def open_rows(
     return (waveforms, rows) if len(rows) else None
 
 
+def rows_made_from(shifted: tuple[Waveforms, np.ndarray], section: str, names: Collection[str]) -> np.ndarray:
+    """Return the rows of a section's shifted clips (:func:`open_rows`) that were made from the clips ``names``."""
+    waveforms, rows = shifted
+    clips = waveforms.clips.iloc[rows]
+    return rows[((clips["section"] == section) & clips["clip"].isin(names)).to_numpy()]
+
+
 def all_shifts(settings) -> pd.DataFrame:
     """Return the estimated shifts of a run, indexed by ``machine`` and ``section``; columns as in :func:`shifts`."""
     machines = plan.read(settings).machines

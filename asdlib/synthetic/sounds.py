@@ -31,7 +31,7 @@ def tone(phase: np.ndarray, amplitudes) -> np.ndarray:
 def noise(rng: np.random.Generator, samples: int, rate: int, curve) -> np.ndarray:
     """Generate Gaussian noise of unit power whose spectrum follows ``curve``, pairs of frequency and dB."""
     length = fft.next_fast_len(samples, real=True)
-    gain = _gain(length, rate, tuple(curve))
+    gain = response(length, rate, curve)
     spectrum = rng.standard_normal(2 * len(gain), dtype=np.float32).view(np.complex64)
     spectrum *= gain * float(np.sqrt(length / 2 / np.mean(gain**2)))  # stays in single precision
     return fft.irfft(spectrum, length)[:samples]
@@ -122,8 +122,11 @@ def drift(rng: np.random.Generator, samples: int, rate: int, spread: float) -> n
 
 
 @lru_cache(maxsize=256)
-def _gain(length: int, rate: int, curve: tuple) -> np.ndarray:
-    """Compute the amplitude at each frequency of an ``rfft``, interpolated in dB over log frequency; 0 at 0 Hz."""
+def response(length: int, rate: int, curve: tuple) -> np.ndarray:
+    """Compute the amplitude response of a filter that follows ``curve``, for an ``rfft`` of ``length`` samples.
+
+    It is interpolated in dB over log frequency, and 0 at 0 Hz.
+    """
     points, decibels = np.array(curve).T
     gain = np.exp(np.interp(_logarithms(length, rate), np.log(points), decibels * (np.log(10) / 20)).astype(np.float32))
     gain[0] = 0
@@ -145,14 +148,9 @@ def _lines(knots: np.ndarray, samples: int) -> np.ndarray:
     return np.concatenate([np.linspace(a, b, count, endpoint=False) for a, b, count in parts])
 
 
-def response(length: int, rate: int, curve: tuple) -> np.ndarray:
-    """Compute the amplitude response of a filter that follows ``curve``, for an ``rfft`` of ``length`` samples."""
-    return _gain(length, rate, tuple(curve))
-
-
 def power(length: int, rate: int, curve) -> np.ndarray:
     """Compute the mean power of :func:`noise` at each frequency of an ``rfft`` of ``length`` samples; the sum is 1."""
-    gain = _gain(length, rate, tuple(curve)).astype(float)
+    gain = response(length, rate, curve).astype(float)
     return gain**2 / np.sum(gain**2)
 
 
