@@ -49,7 +49,7 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
     versions = {name: metadata.version(name) for name in TOOLS}
     spent = costs.costs(notebooks, run)
     result = {
-        "generated/table1.md": table_one.table1(table, machines),
+        "generated/table1.md": table_one.table1(table, machines, synthetic=settings.data.synthetic is not None),
         "generated/printed.md": table_one.printed(),
         "generated/ablations_settings.json": (stored_results.ABLATIONS / "record.json").read_text(encoding="utf-8"),
         "generated/seeds.md": table_one.seeds(run.over_seeds(run.table1), settings.seed),

@@ -22,7 +22,12 @@ SELECTIONS = {
 
 
 def table1(
-    frame: pd.DataFrame, machines: Sequence[str], which: str = "This run", name: str = "table1", compare: bool = True
+    frame: pd.DataFrame,
+    machines: Sequence[str],
+    which: str = "This run",
+    name: str = "table1",
+    compare: bool = True,
+    synthetic: bool = False,
 ) -> str:
     """Lay out a run's Table 1, one tab per selection.
 
@@ -32,6 +37,7 @@ def table1(
         which: What the captions call the run.
         name: What ``{numref}`` calls the tables begins with it.
         compare: Whether each cell also holds the paper's figure and the difference.
+        synthetic: Whether the recordings are synthetic.
     """
     cells = "Each cell holds the paper's figure, **that of this run**, and their difference. " if compare else ""
     if compare and set(machines) != set(paper.MACHINES):
@@ -43,7 +49,7 @@ def table1(
             f"also holds the interval. The best of each column and block is framed.{_explained(frame, selection)} A "
             "click on a domain sorts by that column."
         )
-        if compare and selection != "development":
+        if compare and (synthetic or selection != "development"):
             caption += " The paper's figures and the differences are for orientation only: they are not comparable."
         rows = render_html.rows_as_html(frame, selection, machines, compare)
         selected = ":selected:\n" if number == 0 else ""

@@ -621,11 +621,14 @@ def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
     for part in ('title="paper">67.36<', "<b>70.00</b>", ">+2.64<", ">0.00<", 'data-value="70.0', "60.00 to 80.00"):
         assert part in lines["BC"], part
     assert 'class="best"' in lines["BC"] and ">−6.82<" in lines["AE"]
-    assert 'ToyCar<br><span class="absent">not run, paper only</span>' in tab and "not run" not in lines["AE"]
-    assert '<td><span class="paper" title="paper">80.00</span></td>' in lines["AE"]
+    assert "ToyCar" not in tab, "its paper's figures are in the printed table"
+    assert "not comparable" not in text.split("```")[1] and "not comparable" in text.split("```")[3]
+    assert (
+        "not comparable"
+        in table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], synthetic=True).split("```")[1]
+    )
     assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]
     assert tab.index("The paper&#x27;s rows") < tab.index("Our extensions")
-    assert "ToyCar" not in table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], compare=False)
     assert "best of each column and block is framed" in tab and "undefined here" not in text
 
 

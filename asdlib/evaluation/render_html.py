@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from asdlib.evaluation.render import DASH, NOT_RUN, UNDEFINED, percent, typeset, wide
+from asdlib.evaluation.render import NOT_RUN, UNDEFINED, percent, typeset, wide
 from asdlib.evaluation.rows import block_of
 
 
@@ -20,16 +20,15 @@ def rows_as_html(table: pd.DataFrame, selection: str, run: Sequence[str], compar
     Args:
         table: The tidy table.
         selection: Which selection.
-        run: Machine types that were run.
-        compare: Whether the paper's figures are shown, and its machine types that this run lacks, whose heads say so.
+        run: Machine types that were run, which are shown.
+        compare: Whether the paper's figures are shown.
     """
     value, printed = wide(table, selection), wide(table, selection, "paper")
     columns = [key for machine in run for key in value.columns if key[0] == machine]
-    columns += [key for key in value.columns if key[0] not in (*run, "all")] if compare else []
     columns = [("all", "all"), *columns]
     intervals = [wide(table, selection, column)["all", "all"] for column in ("low", "high")]
     computed = set(table.loc[table["value"].notna(), "row"])
-    parts = [_head(columns, run)]
+    parts = [_head(columns)]
     titles = [block_of(row) for row in value.index]
     for title in dict.fromkeys(titles):
         part = value[[name == title for name in titles]]
@@ -41,24 +40,19 @@ def rows_as_html(table: pd.DataFrame, selection: str, run: Sequence[str], compar
                 bounds = [float(bound[row]) for bound in intervals] if key == ("all", "all") else [np.nan, np.nan]
                 theirs = printed.loc[row, key] if compare else np.nan
                 absent = UNDEFINED if row in computed else NOT_RUN
-                if key[0] not in (*run, "all"):  # its head says so
-                    absent = "" if np.isfinite(theirs) else DASH
                 cells.append(_cell(part.loc[row, key], theirs, bounds, best, absent))
             lines.append(f"<tr>{''.join(cells)}</tr>")
         parts.append("<tbody>\n" + "\n".join(lines) + "\n</tbody>")
     return "\n".join(parts)
 
 
-def _head(columns: list[tuple[str, str]], run: Sequence[str]) -> str:
-    """The two lines of the head: machine types, run or not, then domains, each a button that sorts."""
+def _head(columns: list[tuple[str, str]]) -> str:
+    """The two lines of the head: machine types, then domains, each a button that sorts."""
     machines = list(dict.fromkeys(machine for machine, _ in columns))
     spans = {machine: sum(key[0] == machine for key in columns) for machine in machines}
-    titles = {
-        machine: html.escape(machine)
-        + ("" if machine in (*run, "all") else f'<br><span class="absent">{NOT_RUN}, paper only</span>')
-        for machine in machines
-    }
-    above = "".join(f'<th scope="colgroup" colspan="{spans[machine]}">{titles[machine]}</th>' for machine in machines)
+    above = "".join(
+        f'<th scope="colgroup" colspan="{spans[machine]}">{html.escape(machine)}</th>' for machine in machines
+    )
     below = "".join(
         f'<th scope="col"><button type="button">{html.escape(domain)}</button></th>' for _, domain in columns
     )
@@ -70,8 +64,7 @@ def _cell(value: float, theirs: float, bounds: list[float], best: bool, absent: 
     known = np.isfinite(value)
     lines = [f'<span class="paper" title="paper">{percent(theirs)}</span>'] if np.isfinite(theirs) else []
     ours = f"<b>{percent(value)}</b>" if known else f'<span class="absent">{absent}</span>'
-    if known or absent:
-        lines.append(f'<span class="run" title="this run{", best of its column" if best else ""}">{ours}</span>')
+    lines.append(f'<span class="run" title="this run{", best of its column" if best else ""}">{ours}</span>')
     if known and np.isfinite(bounds[0]):
         lines.append(f'<span class="interval">{percent(bounds[0])} to {percent(bounds[1])}</span>')
     if known and np.isfinite(theirs):
