@@ -42,11 +42,7 @@ COMPARED = re.compile(r"(.+?) minus (.+?), (?:each of them, )?(all machine types
 """a test that compares a row with others on all machine types or one"""
 GAINS = re.compile(r"gain of (.+) over (.+)")
 """one of the two terms of a test that compares the gains of two rows over others"""
-LABELS = (
-    "The verdict comes from the *cross-fitted* effect, in bold; *development* and *fixed* do not enter it, and by "
-    "*fixed* a difference of two gains has no interval. An effect by *fixed* is left out where a row needs labels or "
-    "no such difference was stored."
-)
+LABELS = "The verdict comes from the *cross-fitted* effect, in bold; *development* and *fixed* do not enter it."
 ABSENT = (np.nan,) * 3
 SEVERAL = re.compile(r"fewer than \d+ of (\d+) (\d+)%")
 """the reason of an undecided sentence about several leads: their number and the confidence of an interval, per cent"""

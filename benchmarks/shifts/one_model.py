@@ -1,13 +1,15 @@
 """Judge *Integrated* on the data sets of shifts by the test written down beforehand.
 
-``one_model.py OUT SET=RUN ...``: ``RUN`` is the folder of a run of the profile ``quick`` with its ensembles on the set
-``SET``; several runs of a set differ in the seed. ``OUT/one_model.csv`` gets, per set and as the mean over sets, the
-harmonic mean of AUC and pAUC of *Integrated*, of its parts and of what it is compared with: the first autoencoder, the
-first classifier, the average of both (z-scores by held-out clips), the same two networks by the four scores that
-*Integrated* has, the ensembles *mix* and *mix+* without labels, the official autoencoder and Mahalanobis distances.
-``difference`` is *Integrated* minus the system, with paired intervals over clips and seeds: all systems of a draw see
-the same clips, the same in all sets, since these are made of the same recordings, and a draw takes one seed of each
-set. ``OUT/one_model.record.json`` says what made it.
+``one_model.py TABLE SET=RUN ...``: ``RUN`` is the folder of a run of the profile ``quick`` with its ensembles on the
+set ``SET``; several runs of a set differ in the seed. The file ``TABLE`` (``one_model.csv``, or ``one_model_more.csv``
+for sets that the plan does not judge) gets, per set and as the mean over sets, the harmonic mean of AUC and pAUC of
+*Integrated*, of its parts and of what it is compared with: the first autoencoder, the first classifier, the average of
+both (z-scores by held-out clips), the same two networks by the four scores that *Integrated* has, the ensembles *mix*
+and *mix+* without labels, the official autoencoder and Mahalanobis distances. ``difference`` is *Integrated* minus the
+system, ``over_baseline`` the system minus the official autoencoder, with paired intervals over clips and seeds: all
+systems of a draw see the same clips, and a draw takes one seed of each set. The mean over sets takes the clips of all
+sets for the same, as they are in sets with the same sections. ``TABLE`` with the suffix ``.record.json`` says what made
+it.
 """
 
 import argparse
@@ -29,12 +31,12 @@ from asdlib.tables import read_table
 
 DRAWS = 1000
 KEYS = ["section", "domain", "split", "clip"]
-INTEGRATED, BOTH, FOUR = "Integrated", "AE + BC", "AE + BC, four scores"
+INTEGRATED, BOTH, FOUR, BASELINE = "Integrated", "AE + BC", "AE + BC, four scores", "Baseline (AE)"
 HEADS = (("AE", "clip_signed"), ("posterior", "mahalanobis"))
 """scores of both branches that correspond to the four of *Integrated*"""
 NAMES = {
     "integrated": INTEGRATED,
-    "frame_autoencoder": "Baseline (AE)",
+    "frame_autoencoder": BASELINE,
     "mahalanobis": "Mahalanobis",
     "mahalanobis_target": "Mahalanobis (target)",
     "ensemble/fixed/AE+BC ensemble (mix)": "mix",
@@ -97,7 +99,7 @@ def areas(table: pd.DataFrame, system: str) -> dict[tuple[str, str], np.ndarray]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("table", type=Path)
     parser.add_argument("runs", nargs="+", metavar="SET=RUN")
     arguments, began = parser.parse_args(), time.monotonic()
     runs: dict[str, list[paths.Run]] = {}
@@ -128,19 +130,19 @@ def main() -> None:
     fewest = min(map(len, runs.values()))
     rows = []
     for (system, name, domain), figure in values.items():
-        difference = values[INTEGRATED, name, domain] - figure
-        low, high = np.percentile(difference[1:], [2.5, 97.5])
-        rows.append((system, name, domain, figure[0], difference[0], low, high, len(runs.get(name, [])) or fewest))
-    columns = ["system", "set", "domain", "value", "difference", "low", "high", "seeds"]
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows, columns=columns).to_csv(arguments.out / "one_model.csv", index=False, float_format="%.5f")
+        differences = [values[INTEGRATED, name, domain] - figure, figure - values[BASELINE, name, domain]]
+        effects = [effect for item in differences for effect in (item[0], *np.percentile(item[1:], [2.5, 97.5]))]
+        rows.append((system, name, domain, figure[0], *effects, len(runs.get(name, [])) or fewest))
+    columns = ["system", "set", "domain", "value", "difference", "low", "high"]
+    columns += ["over_baseline", "baseline_low", "baseline_high", "seeds"]
+    pd.DataFrame(rows, columns=columns).to_csv(arguments.table, index=False, float_format="%.5f")
     settings = {"profile": "quick", "sets": seeds, "p": 0.1, "compared_with": systems, "trained_at": sorted(commits)}
     seconds = time.monotonic() - began
     record = records.record(
         settings, seed=0, device="CPU", data=records.fingerprint(fingerprints), seconds=seconds, draws=DRAWS
     )
     text = json.dumps(record, indent=1) + "\n"
-    (arguments.out / "one_model.record.json").write_text(text, encoding="utf-8")
+    arguments.table.with_suffix(".record.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
