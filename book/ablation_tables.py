@@ -40,7 +40,7 @@ def pages(folder: Path) -> dict[str, str]:
 
 
 def branch_table(part: pd.DataFrame) -> str:
-    """Every comparison of one branch, the score that it is compared with first; folded, the settings of the changes.
+    """Every comparison of one branch, the score that it is compared with first; folded, what no score shows.
 
     Args:
         part: The rows of one branch.
@@ -55,6 +55,9 @@ def branch_table(part: pd.DataFrame) -> str:
         )
         for variant, figures in _references(part).items()
     ]
+    total = part[(part["domain"] == "all") & (part["change"] != "")]
+    shown = set(total.loc[(total["low"] > 0) | (total["high"] < 0), "candidate"])
+    undecided = []
     for key, group in part.groupby(COMPARISON, sort=False):
         candidate, variant, than, change = key
         if than == f"{candidate}/{variant}":
@@ -62,10 +65,11 @@ def branch_table(part: pd.DataFrame) -> str:
         by = group.set_index("domain")
         words = change_in_words(candidate, change) if change else f"{SCORES[variant]}; not {than.rpartition('/')[2]}"
         differences = [signed(by.at[name, "difference"]) for name in ("source", "target")]
-        total = effect(*by.loc["all", ["difference", "low", "high"]]).replace(" to ", f"{SPACE}to{SPACE}")
+        whole = effect(*by.loc["all", ["difference", "low", "high"]]).replace(" to ", f"{SPACE}to{SPACE}")
         spread = percent(by.at["all", "difference_deviation"])
         value = with_deviation(*by.loc["all", ["value", "deviation"]])
-        rows.append((words, f"`{candidate}`, {variant}", value, *differences, total, spread))
+        kept = rows if not change or candidate in shown else undecided
+        kept.append((words, f"`{candidate}`, {variant}", value, *differences, whole, spread))
     columns = ["Change", "Candidate, score", "All", "Source, difference", "Target, difference", "All, difference"]
     columns.append("Over seeds")
     caption = (
@@ -75,8 +79,15 @@ def branch_table(part: pd.DataFrame) -> str:
         f"from `{base}` by the same score, and in the rows of `{base}` from the score that *Change* names."
         + data("downloads/ablations_ablations.csv")
     )
-    shown = table(pd.DataFrame(rows, columns=columns), caption, f"ablations-{branch}", "llrrrrr", "6 6 4 3 3 6 2")
-    return f"{shown}\n::::{{dropdown}} What the scores and candidates are\n{explained(part)}\n::::\n"
+    layout = {"align": "llrrrrr", "widths": "6 6 4 3 3 6 2"}
+    tables = [
+        table(pd.DataFrame(rows, columns=columns), caption, f"ablations-{branch}", **layout),
+        table(pd.DataFrame(undecided, columns=columns), "As above, changes that no score shows.", **layout),
+    ]
+    return (
+        f"{tables[0]}\n::::{{dropdown}} The changes that neither score shows to gain or lose\n{tables[1]}\n::::\n\n"
+        f"::::{{dropdown}} What the scores and candidates are\n{explained(part)}\n::::\n"
+    )
 
 
 def seeds(frame: pd.DataFrame) -> str:
