@@ -1,5 +1,6 @@
 """Plot the figures of Table 1 (Sec. 3); fractions are shown in per cent."""
 
+import re
 import textwrap
 
 import matplotlib.pyplot as plt
@@ -137,7 +138,8 @@ def claims(table: pd.DataFrame) -> Figure:
 
 def _claim(item) -> str:
     """The verdict on a claim and what was tested, in lines as wide as a panel."""
-    test = item.test.removesuffix(", all machine types").replace("AE+BC ensemble ", "").split(" (minus their")[0]
+    test = item.test.removesuffix(", all machine types").split(" (minus their")[0]
+    test = re.sub(r"AE\+BC ensemble \((mix|max)\)", r"\1", test)
     return textwrap.fill(f"{item.verdict.upper()}: {test.partition('; ')[0]}", 52)
 
 
