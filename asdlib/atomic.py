@@ -237,9 +237,9 @@ def _only_one_by_name(path: Path, sentence: str) -> Iterator[None]:
 
 
 def write_text(text: str, path: Path | str) -> None:
-    """Write a text file atomically, in UTF-8."""
+    """Write a text file atomically, in UTF-8; undecodable bytes of file names are escaped, in JSON reversibly."""
     with writing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(value: object, path: Path | str) -> None:

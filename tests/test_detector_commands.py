@@ -31,7 +31,7 @@ from asdlib.data.recording import Recording
 from asdlib.detector import estimate, output, page, report, train, watch
 from asdlib.detector.judge import Judge
 from asdlib.errors import DataError, DetectorError
-from asdlib.messages import summarise
+from asdlib.messages import printable, summarise
 from asdlib.plots import style
 
 pytestmark = pytest.mark.slow
@@ -97,6 +97,37 @@ def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     assert "2 of 2 recordings: anomalies 0, level or response changed 0, errors 0" in said.err
     scores = [line.split("score ")[1].split(" ")[0] for line in said.out.splitlines()]
     assert scores[0] == scores[1]  # flac loses nothing
+
+
+def test_names_that_are_not_plain_text_go_through_every_command(tmp_path):
+    """A file name may contain line ends, commas and bytes that are no text; so may a folder's."""
+
+    def run(*arguments, codes=(0,)):
+        command = [sys.executable, "-m", "asdlib", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert done.returncode in codes, done.stderr
+        return (done.stderr if done.returncode == 2 else done.stdout).decode()
+
+    names = ["a\rb", "new\nline", 'q"uo,te', os.fsdecode(b"b\xff"), " lead", "NA", "#1", "-x", "\u2028", "|p|", "tab\t"]
+    section, files, out = tmp_path / "normal" / os.fsdecode(b"no 1\xff\n"), [], tmp_path / "detector"
+    section.mkdir(parents=True)
+    for number, name in enumerate([*names, *"cdefghijklmno"]):
+        files.append(write(tmp_path / "plain.wav", hum(number)).rename(section / f"{name}.wav"))
+    run("fit", section, "--out", out, "--statistics-only")
+    listed = pd.read_csv(out / "recordings.csv", dtype=str, keep_default_na=False)
+    assert sorted(listed["recording"]) == sorted(printable(path.name) for path in files)
+    said = run("score", out, section, "--csv", codes=(0, 1))
+    table = pd.read_csv(io.StringIO(said, newline=""), dtype=str, keep_default_na=False)
+    assert sorted(table["clip"]) == sorted(str(path).encode("utf-8", "backslashreplace").decode() for path in files)
+    said = run("score", out, *files, codes=(0, 1))
+    assert [line.partition(": ")[0] for line in said.splitlines()] == [printable(path) for path in files]
+    page = tmp_path / "page.html"
+    run("report", out, *files[:5], "--out", page, codes=(0, 1))
+    assert "b\\udcff.wav" in page.read_text(encoding="utf-8")
+    run("fit", section.parent, "--out", tmp_path / "sections", "--statistics-only")
+    assert Judge.load(tmp_path / "sections").stored.description.sections == [section.name]
+    files[1].write_bytes(b"")
+    assert run("score", out, files[1], codes=(2,)).count("\n") == 1
 
 
 def test_a_judged_recording_is_opened_once(place, monkeypatch):
