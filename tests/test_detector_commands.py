@@ -30,7 +30,7 @@ from asdlib.commands.parser import parser
 from asdlib.data.recording import Recording
 from asdlib.detector import estimate, output, page, report, train, watch
 from asdlib.detector.judge import Judge
-from asdlib.errors import DataError, DetectorError
+from asdlib.errors import DataError, DetectorError, ParamsError
 from asdlib.messages import printable, summarise
 from asdlib.plots import style
 
@@ -298,9 +298,29 @@ def test_the_limit_of_the_level_can_be_changed_later(place, tmp_path):
     detector.save(tmp_path / "strict")
     for again in (asdlib.Detector.load(tmp_path / "strict"), pickle.loads(pickle.dumps(detector))):
         assert again.level_limit == 1 and again.judge(loud).verdict == "level changed by +6 dB"
-    for wrong in (0, -3, float("nan")):
-        with pytest.raises(DetectorError, match="expected a number of dB above 0"):
+    for wrong in (0, -3, float("nan"), float("inf"), "3", None, True):
+        with pytest.raises(DetectorError, match=rf"level_limit is {wrong!r}; expected a number of dB"):
             detector.level_limit = wrong
+        with pytest.raises(DetectorError, match="expected a number of dB") if wrong != 0 else pytest.raises(DataError):
+            asdlib.Detector(level_limit=wrong).fit(tmp_path / "nothing here")
+
+
+def test_arguments_that_cannot_be_meant_are_named(tmp_path, monkeypatch, capsys):
+    folder = normal(tmp_path / "own", 24)
+    with pytest.raises(DataError, match=r"1 \(.*day000.wav\): given more than once; expected each recording once"):
+        asdlib.Detector(statistics_only=True).fit([*folder.iterdir(), folder / "day000.wav"])
+    with pytest.raises(ParamsError, match=r"overrides are \['seed=1'\]; expected a dictionary"):
+        asdlib.Detector(overrides=["seed=1"], statistics_only=True).fit(folder)
+    for rate in (16000.5, float("inf"), None):
+        with pytest.raises(DataError, match=r"not a recording; expected .samples, sampling rate in Hz"):
+            Recording((hum(0), rate))
+    monkeypatch.setenv("HOME", str(tmp_path))  # a shell leaves ~ alone after --out=
+    monkeypatch.chdir(folder)
+    assert main(["fit", "~/own", "--out=~/made", "--statistics-only"]) == 0
+    detector = asdlib.Detector.load("~/made")
+    detector.save("~/copied")
+    assert (tmp_path / "copied" / "card.md").is_file() and not (folder / "~").exists()
+    assert asdlib.Detector(statistics_only=True).fit(folder, outliers=None).sections_ == ["own"]
 
 
 def test_calibration_names_new_clips_that_were_anomalies(place, tmp_path, capsys):
@@ -517,6 +537,19 @@ def test_a_journal_with_any_name_is_read_again_and_nothing_is_overlooked(tmp_pat
     assert looks(tmp_path / "in", len(names)) == names
     write(tmp_path / "in" / "z.wav", hum(1))
     assert looks(tmp_path / "in", 1) == ["z.wav"]
+
+
+def test_no_two_commands_share_a_journal(tmp_path):
+    """Each would judge every recording, and raise every alarm twice."""
+    folder = normal(tmp_path / "inbox", 1)
+    first = watch.watch(folder, lambda path: {"anomaly": False}, every=0.01, settled=0)
+    next(first)
+    with pytest.raises(DetectorError, match=r"another command keeps its journal .* another file with --journal"):
+        next(watch.watch(folder, lambda path: {"anomaly": False}, every=0.01, settled=0))
+    own = tmp_path / "own.jsonl"
+    assert next(watch.watch(folder, lambda path: {"anomaly": True}, 0.01, own, 0))["file"] == "day000.wav"
+    first.close()
+    assert looks(folder, 1, journal=own.with_name("third.jsonl"))
 
 
 def test_an_error_in_the_journal_has_a_time_and_a_detector(place, tmp_path, monkeypatch, capsys):
