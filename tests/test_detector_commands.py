@@ -311,6 +311,11 @@ def test_arguments_that_cannot_be_meant_are_named(tmp_path, monkeypatch, capsys)
         asdlib.Detector(statistics_only=True).fit([*folder.iterdir(), folder / "day000.wav"])
     with pytest.raises(ParamsError, match=r"overrides are \['seed=1'\]; expected a dictionary"):
         asdlib.Detector(overrides=["seed=1"], statistics_only=True).fit(folder)
+    for overrides in ({"data": {"machines": "fan"}}, {"data.machines": ["fan"]}):
+        with pytest.raises(ParamsError, match=r"fit sets data\.machines by itself"):
+            asdlib.Detector(overrides=overrides, statistics_only=True).fit(folder)
+    with pytest.raises(ParamsError, match="profile: unknown key 'seeed'; did you mean 'seed'"):
+        asdlib.Detector({"title": "x"}, overrides={"seeed": 1}, statistics_only=True).fit(folder)
     for rate in (16000.5, float("inf"), None):
         with pytest.raises(DataError, match=r"not a recording; expected .samples, sampling rate in Hz"):
             Recording((hum(0), rate))
