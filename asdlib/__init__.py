@@ -23,7 +23,13 @@ __all__ = ["AsdError", "Detector", "Verdict"]
 def __getattr__(name: str):
     """Import a class on first use: scikit-learn takes a second to import, and most commands do not need it."""
     if name == "Detector":
-        from asdlib.detector.detector import Detector
+        try:
+            from asdlib.detector.detector import Detector
+        except ModuleNotFoundError as error:
+            words = (
+                f"asdlib.Detector needs the package {error.name}; pip install 'asdlib[all]'; the command score does not"
+            )
+            raise ModuleNotFoundError(words, name=error.name) from None
 
         return Detector
     if name == "Verdict":

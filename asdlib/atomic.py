@@ -156,7 +156,8 @@ def _refusal(error: BaseException, folder: Path) -> str | None:
     numpy, torch, safetensors and libsndfile each raise their own error when the disk is full, so this tries a write.
     """
     if isinstance(error, OSError) and error.errno is not None:
-        elsewhere = error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(folder)
+        place = None if error.filename is None else Path(os.fsdecode(error.filename)).absolute()
+        elsewhere = place is not None and not place.is_relative_to(folder.absolute())
         return error.strerror if error.errno in _REFUSED and not elsewhere else None
     if not isinstance(error, Exception):
         return None
@@ -237,9 +238,9 @@ def _only_one_by_name(path: Path, sentence: str) -> Iterator[None]:
 
 
 def write_text(text: str, path: Path | str) -> None:
-    """Write a text file atomically, in UTF-8."""
+    """Write a text file atomically, in UTF-8; undecodable bytes of file names are escaped, in JSON reversibly."""
     with writing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(value: object, path: Path | str) -> None:

@@ -246,6 +246,21 @@ def test_files_are_written_on_file_systems_without_modes(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
 
 
+def test_a_folder_that_cannot_be_written_to_is_named_whatever_its_path(tmp_path, monkeypatch):
+    """``tempfile`` names the absolute path of a temporary file, which says nothing to whoever gave a relative one."""
+
+    def refuses(dir, prefix, suffix):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / dir / f"{prefix}x{suffix}"))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(atomic.tempfile, "mkstemp", refuses)
+    for path in ("a.html", "sub/a.html", tmp_path / "a.html"):
+        with pytest.raises(
+            ArtefactError, match=rf"^could not write {path} \(Permission denied\); .*make its folder wri"
+        ):
+            atomic.write_text("", path)
+
+
 def test_sockets_have_room_whatever_tmpdir_is(tmp_path, monkeypatch):
     long = tmp_path / ("x" * 120)
     long.mkdir()

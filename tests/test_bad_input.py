@@ -387,6 +387,10 @@ def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", refusing)  # whoever runs this may be root, who may read all
     assert "fan/train: permission denied" in catalogue.walk(tmp_path)[1][0]
     assert "fan/train" in folder_report.check(tmp_path, params.Data())["problems"][0]
+    (tmp_path / "fan").rename(tmp_path / "train")
+    monkeypatch.setattr(catalogue.ground_truth, "read", refusing)  # it may not be looked into either
+    found = catalogue.walk(tmp_path / "train")[1]
+    assert len(found) == 1 and f"{tmp_path}/train: permission denied; expected a readable folder" in found[0]
 
 
 def test_decoded_samples_equal_those_of_the_files(template, tmp_path, monkeypatch):

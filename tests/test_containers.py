@@ -224,6 +224,14 @@ def test_other_encodings_match_libsndfile(tmp_path):
         np.testing.assert_allclose(part, expected[1000:1500].mean(axis=1, dtype=np.float64), atol=2e-5)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32"])
+def test_little_endian_aiff_is_read(tmp_path, subtype):
+    path = tmp_path / "a.aifc"
+    soundfile.write(path, np.random.default_rng(4).uniform(-1, 1, 500), RATE, subtype, "LITTLE", "AIFF")
+    with Recording(path) as recording:
+        assert np.array_equal(recording.waveform(), soundfile.read(path)[0].astype(np.float32))
+
+
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     """A pipe without a writer would block for ever, and one with a writer has no length."""
     os.mkfifo(tmp_path / "a.wav")

@@ -30,8 +30,8 @@ from asdlib.commands.parser import parser
 from asdlib.data.recording import Recording
 from asdlib.detector import estimate, output, page, report, train, watch
 from asdlib.detector.judge import Judge
-from asdlib.errors import DataError, DetectorError
-from asdlib.messages import summarise
+from asdlib.errors import DataError, DetectorError, ParamsError
+from asdlib.messages import printable, summarise
 from asdlib.plots import style
 
 pytestmark = pytest.mark.slow
@@ -97,6 +97,37 @@ def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     assert "2 of 2 recordings: anomalies 0, level or response changed 0, errors 0" in said.err
     scores = [line.split("score ")[1].split(" ")[0] for line in said.out.splitlines()]
     assert scores[0] == scores[1]  # flac loses nothing
+
+
+def test_names_that_are_not_plain_text_go_through_every_command(tmp_path):
+    """A file name may contain line ends, commas and bytes that are no text; so may a folder's."""
+
+    def run(*arguments, codes=(0,)):
+        command = [sys.executable, "-m", "asdlib", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert done.returncode in codes, done.stderr
+        return (done.stderr if done.returncode == 2 else done.stdout).decode()
+
+    names = ["a\rb", "new\nline", 'q"uo,te', os.fsdecode(b"b\xff"), " lead", "NA", "#1", "-x", "\u2028", "|p|", "tab\t"]
+    section, files, out = tmp_path / "normal" / os.fsdecode(b"no 1\xff\n"), [], tmp_path / "detector"
+    section.mkdir(parents=True)
+    for number, name in enumerate([*names, *"cdefghijklmno"]):
+        files.append(write(tmp_path / "plain.wav", hum(number)).rename(section / f"{name}.wav"))
+    run("fit", section, "--out", out, "--statistics-only")
+    listed = pd.read_csv(out / "recordings.csv", dtype=str, keep_default_na=False)
+    assert sorted(listed["recording"]) == sorted(printable(path.name) for path in files)
+    said = run("score", out, section, "--csv", codes=(0, 1))
+    table = pd.read_csv(io.StringIO(said, newline=""), dtype=str, keep_default_na=False)
+    assert sorted(table["clip"]) == sorted(str(path).encode("utf-8", "backslashreplace").decode() for path in files)
+    said = run("score", out, *files, codes=(0, 1))
+    assert [line.partition(": ")[0] for line in said.splitlines()] == [printable(path) for path in files]
+    page = tmp_path / "page.html"
+    run("report", out, *files[:5], "--out", page, codes=(0, 1))
+    assert "b\\udcff.wav" in page.read_text(encoding="utf-8")
+    run("fit", section.parent, "--out", tmp_path / "sections", "--statistics-only")
+    assert Judge.load(tmp_path / "sections").stored.description.sections == [section.name]
+    files[1].write_bytes(b"")
+    assert run("score", out, files[1], codes=(2,)).count("\n") == 1
 
 
 def test_a_judged_recording_is_opened_once(place, monkeypatch):
@@ -267,9 +298,34 @@ def test_the_limit_of_the_level_can_be_changed_later(place, tmp_path):
     detector.save(tmp_path / "strict")
     for again in (asdlib.Detector.load(tmp_path / "strict"), pickle.loads(pickle.dumps(detector))):
         assert again.level_limit == 1 and again.judge(loud).verdict == "level changed by +6 dB"
-    for wrong in (0, -3, float("nan")):
-        with pytest.raises(DetectorError, match="expected a number of dB above 0"):
+    for wrong in (0, -3, float("nan"), float("inf"), "3", None, True):
+        with pytest.raises(DetectorError, match=rf"level_limit is {wrong!r}; expected a number of dB"):
             detector.level_limit = wrong
+        with pytest.raises(DetectorError, match="expected a number of dB") if wrong != 0 else pytest.raises(DataError):
+            asdlib.Detector(level_limit=wrong).fit(tmp_path / "nothing here")
+
+
+def test_arguments_that_cannot_be_meant_are_named(tmp_path, monkeypatch, capsys):
+    folder = normal(tmp_path / "own", 24)
+    with pytest.raises(DataError, match=r"1 \(.*day000.wav\): given more than once; expected each recording once"):
+        asdlib.Detector(statistics_only=True).fit([*folder.iterdir(), folder / "day000.wav"])
+    with pytest.raises(ParamsError, match=r"overrides are \['seed=1'\]; expected a dictionary"):
+        asdlib.Detector(overrides=["seed=1"], statistics_only=True).fit(folder)
+    for overrides in ({"data": {"machines": "fan"}}, {"data.machines": ["fan"]}):
+        with pytest.raises(ParamsError, match=r"fit sets data\.machines by itself"):
+            asdlib.Detector(overrides=overrides, statistics_only=True).fit(folder)
+    with pytest.raises(ParamsError, match="profile: unknown key 'seeed'; did you mean 'seed'"):
+        asdlib.Detector({"title": "x"}, overrides={"seeed": 1}, statistics_only=True).fit(folder)
+    for rate in (16000.5, float("inf"), None):
+        with pytest.raises(DataError, match=r"not a recording; expected .samples, sampling rate in Hz"):
+            Recording((hum(0), rate))
+    monkeypatch.setenv("HOME", str(tmp_path))  # a shell leaves ~ alone after --out=
+    monkeypatch.chdir(folder)
+    assert main(["fit", "~/own", "--out=~/made", "--statistics-only"]) == 0
+    detector = asdlib.Detector.load("~/made")
+    detector.save("~/copied")
+    assert (tmp_path / "copied" / "card.md").is_file() and not (folder / "~").exists()
+    assert asdlib.Detector(statistics_only=True).fit(folder, outliers=None).sections_ == ["own"]
 
 
 def test_calibration_names_new_clips_that_were_anomalies(place, tmp_path, capsys):
@@ -486,6 +542,19 @@ def test_a_journal_with_any_name_is_read_again_and_nothing_is_overlooked(tmp_pat
     assert looks(tmp_path / "in", len(names)) == names
     write(tmp_path / "in" / "z.wav", hum(1))
     assert looks(tmp_path / "in", 1) == ["z.wav"]
+
+
+def test_no_two_commands_share_a_journal(tmp_path):
+    """Each would judge every recording, and raise every alarm twice."""
+    folder = normal(tmp_path / "inbox", 1)
+    first = watch.watch(folder, lambda path: {"anomaly": False}, every=0.01, settled=0)
+    next(first)
+    with pytest.raises(DetectorError, match=r"another command keeps its journal .* another file with --journal"):
+        next(watch.watch(folder, lambda path: {"anomaly": False}, every=0.01, settled=0))
+    own = tmp_path / "own.jsonl"
+    assert next(watch.watch(folder, lambda path: {"anomaly": True}, 0.01, own, 0))["file"] == "day000.wav"
+    first.close()
+    assert looks(folder, 1, journal=own.with_name("third.jsonl"))
 
 
 def test_an_error_in_the_journal_has_a_time_and_a_detector(place, tmp_path, monkeypatch, capsys):

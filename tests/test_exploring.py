@@ -56,12 +56,14 @@ def test_a_missing_run_is_created(run):
         ("machin", "x", "did you mean 'machine'"),
         ("machine", "x", "no machine type 'x'"),
         ("machine", "001", "papermill -r machine 001"),
+        ("overrides", "{seed: 1}", "pass it as YAML: papermill -y 'overrides: {seed: 1}'"),
         ("machine", "None", "parameter 'machine' is None; expected a str"),
     ],
 )
 def test_plain_papermill_refuses_what_the_notebook_does_not_declare(tmp_path, name, text, word):
+    declared = 'params: str = "smoke"\nmachine: str = "fan"\noverrides: dict = {}'
     cells = [
-        nbformat.v4.new_code_cell('params: str = "smoke"\nmachine: str = "fan"', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(declared, metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell(
             "from asdlib.execution import exploring\n\nsettings = exploring.load(params, {})\n"
             "raise ValueError(f'no machine type {machine!r}')"

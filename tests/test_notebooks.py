@@ -1,6 +1,7 @@
 """Test that every notebook is a thin stage: title, parameters, imports, call, show."""
 
 import ast
+import importlib.util
 import json
 import os
 import subprocess
@@ -190,6 +191,18 @@ def test_a_users_profile_of_snakemake_or_a_home_without_cache_changes_nothing(pr
 def test_a_folder_that_snakemake_would_read_as_a_wildcard_is_refused(key):
     with pytest.raises(ParamsError, match=rf"{key}: .*a{{b}} contains a brace.*choose another folder"):
         reproduce.reproduce("smoke", {key: "a{b}"}, 1, dry_run=True)
+
+
+def test_reproduce_names_what_is_missing_before_it_starts(tmp_path, monkeypatch, capsys):
+    """Outside a checkout, and where only packages that judge recordings are installed; nothing is written."""
+    monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))
+    assert main(["reproduce", "--profile", "smoke"]) == 2
+    assert f"error: {tmp_path}: no Snakefile; expected a checkout" in capsys.readouterr().err
+    present = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "snakemake" else present(name))
+    assert main(["reproduce", "--profile", "smoke"]) == 2
+    assert capsys.readouterr().err == "error: this command needs the package snakemake; pip install 'asdlib[all]'\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_figures_look_the_same_whatever_a_user_prefers():

@@ -208,6 +208,22 @@ def test_one_loud_clip_does_not_move_the_gamma_threshold():
             assert moved < 0.1 * drawn.std(), loud
 
 
+@pytest.mark.parametrize("year", [2021, 2022])
+def test_one_clip_does_not_move_the_gamma_threshold_of_real_scores(realdata, year):
+    """Scores of real normal clips, whose likelihood often has several maxima; the clip is quiet, unusual or loud."""
+    folder = realdata / {2021: "dcase2021_scores", 2022: "dcase2022_development"}[year]
+    worst = 0
+    for system in sorted(folder.iterdir())[:6]:
+        for machine in ("ToyTrain", "fan", "gearbox", "slider"):
+            tables = [pd.read_csv(path, header=None) for path in system.glob(f"anomaly_score_{machine}_*.csv")]
+            normal = pd.concat(tables).loc[lambda table: table[0].str.contains("normal"), 1].to_numpy()
+            scores = np.random.default_rng(0).choice(normal, 999)
+            still = decision.fit_gamma(scores)[0]
+            for unusual in (-1e6, scores.max() + scores.std(), 1e6):
+                worst = max(worst, abs(decision.fit_gamma(np.append(scores, unusual))[0] - still) / scores.std())
+    assert worst <= 0.2
+
+
 def test_a_gamma_fit_that_does_not_hold_is_replaced_and_named(monkeypatch):
     clips = synthetic_scores.clips("fan", ["00"], train=400)
     frame = synthetic_scores.table(clips, "one", np.random.default_rng(0))

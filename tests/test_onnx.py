@@ -159,6 +159,20 @@ def test_a_detector_in_use_can_be_pickled(place, exported):
         assert again.judge(place / "hum.wav", "two") == detector.judge(place / "hum.wav", "two")
 
 
+def test_without_the_runtime_and_pytorch_the_error_says_what_to_do(place, tmp_path, monkeypatch):
+    copy = shutil.copytree(place / "detector", tmp_path / "copy", ignore=shutil.ignore_patterns("onnx"))
+    present = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else present(name))
+    with pytest.raises(DetectorError, match=r"copy: its networks need PyTorch, or ONNX files .* asdlib onnx on this"):
+        Judge.load(copy)
+
+
+def test_without_scikit_learn_the_error_names_the_installation():
+    code = "import sys; sys.modules['sklearn'] = sys.modules['sklearn.base'] = None; import asdlib; asdlib.Detector"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "asdlib.Detector needs the package sklearn" in done.stderr and "pip install 'asdlib[all]'" in done.stderr
+
+
 def test_without_the_runtime_pytorch_judges(place, tmp_path, monkeypatch):
     copy = shutil.copytree(place / "detector", tmp_path / "copy")
     (copy / "onnx").mkdir()

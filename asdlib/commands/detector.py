@@ -21,6 +21,7 @@ from asdlib.detector.judge import Judge
 from asdlib.detector.output import COLUMNS, Progress, format_verdict
 from asdlib.detector.watch import watch
 from asdlib.errors import AsdError, DataError, DetectorError
+from asdlib.messages import printable
 from asdlib.params.settings import assignments
 
 NORMAL, ANOMALY, ERROR, LEVEL = 0, 1, 2, 3
@@ -138,7 +139,7 @@ def _score_all(arguments) -> int:
     for entry in _all(paths, arguments.watch, arguments.journal, judge, stamp):
         if "error" in entry:
             codes.add(ERROR)
-            print(f"error: {entry['error']}", file=sys.stderr, flush=True)
+            print(f"error: {printable(entry['error'])}", file=sys.stderr, flush=True)
         else:
             codes.add(ANOMALY if entry["anomaly"] else NORMAL if entry["verdict"] == "normal" else LEVEL)
             print(format_verdict(entry, arguments.form), flush=True)

@@ -69,6 +69,8 @@ def walk(root: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
         return _table([]), [f"{printable(root)}: no such folder; data.root must contain {file_names.EXPECTED}"], []
     rows, unused, seen = [], [], {}
     machines, _, problems = _entries(root)
+    if problems and not machines:
+        return _table([]), problems, []
     labels, odd = ground_truth.read(root)
     problems += odd
     for machine in machines:

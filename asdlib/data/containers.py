@@ -29,6 +29,8 @@ _AIFC = {
     b"sowt": ("PCM", "LITTLE"),
     b"in24": ("PCM", "BIG"),
     b"in32": ("PCM", "BIG"),
+    b"42n1": ("PCM", "LITTLE"),  # libsndfile's names of 24 and 32 bits, little-endian
+    b"23ni": ("PCM", "LITTLE"),
     b"raw ": ("U8", "BIG"),
     b"fl32": ("FLOAT", "BIG"),
     b"FL32": ("FLOAT", "BIG"),

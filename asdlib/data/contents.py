@@ -157,8 +157,10 @@ class Array:
 
     def __init__(self, samples: np.ndarray, rate: int):
         try:
+            if int(rate) != float(rate):
+                raise ValueError
             samples, rate = np.asarray(samples), int(rate)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise DataError("found a tuple that is not a recording; expected (samples, sampling rate in Hz)") from None
         self.name = f"array {samples.shape} at {rate} Hz"
         kind = samples.dtype.kind

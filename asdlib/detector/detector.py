@@ -16,7 +16,7 @@ from asdlib import atomic
 from asdlib.detector import level, make, recalibrate, sources, store
 from asdlib.detector.calibration import ENSEMBLE
 from asdlib.detector.inputs import list_recordings, write_files
-from asdlib.detector.judge import Judge, Verdict, check_rate
+from asdlib.detector.judge import Judge, Verdict, check_limit, check_rate
 from asdlib.detector.store import Stored
 from asdlib.detector.train import fit_detector
 from asdlib.errors import DetectorError
@@ -97,7 +97,7 @@ class Detector(OutlierMixin, BaseEstimator):
         y: None = None,
         *,
         changed: str | Path | None = None,
-        outliers: Iterable[str | Path] | str | Path = (),
+        outliers: Iterable[str | Path] | str | Path | None = None,
         work: str | Path | None = None,
         jobs: int = 1,
         ignore_names: bool = False,
@@ -121,15 +121,14 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         began = time.monotonic()
         check_rate(self.false_alarm_rate)
-        if not self.level_limit >= 0:
-            raise DetectorError(f"level_limit is {self.level_limit}; expected a number of dB, or 0")
-        outliers = [outliers] if isinstance(outliers, str | Path) else list(outliers)
+        check_limit(self.level_limit)
+        outliers = [outliers] if isinstance(outliers, str | Path) else list(outliers or ())
         if self.statistics_only and outliers:
             raise DetectorError(
                 "outliers were given, which only networks learn from, and statistics_only, which trains no network; "
                 "leave one of them out"
             )
-        place = Path(work) if work is not None else self._temporary_folder()
+        place = Path(work).expanduser() if work is not None else self._temporary_folder()
         recordings = sources.find(write_files(X, place / "arrays"), changed, outliers, ignore_names)
         folder, self.warnings_ = fit_detector(
             recordings,
@@ -175,7 +174,8 @@ class Detector(OutlierMixin, BaseEstimator):
         Raises:
             DetectorError: Something else is there; or the folder that this detector was loaded from has gone.
         """
-        store.check_vacant(Path(path))
+        path = Path(path).expanduser()
+        store.check_vacant(path)
         with atomic.writing(path, folder=True) as target:
             judge = self._fitted()
             store.copy(judge.folder, judge.identity, target)
@@ -191,11 +191,12 @@ class Detector(OutlierMixin, BaseEstimator):
         Raises:
             DetectorError: There is none, or it cannot be read.
         """
-        stored = store.load(Path(path))
+        path = Path(path).expanduser()
+        stored = store.load(path)
         rate, limit = stored.description.false_alarm_rate, stored.description.level_limit
         alone = not stored.description.has_networks
         loaded = cls(stored.settings.resolved(), rate, level_limit=limit, statistics_only=alone)
-        return loaded._take(stored, Path(path))
+        return loaded._take(stored, path)
 
     def _temporary_folder(self) -> Path:
         """Create a folder that is deleted together with this object."""

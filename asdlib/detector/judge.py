@@ -112,9 +112,10 @@ class Judge:
                 f"level_limit is {limit}, but this detector was fitted with 0, so that levels are a part of the sound; "
                 "fit again"
             )
-        if not limit > 0:
+        check_limit(limit)
+        if limit == 0:
             raise DetectorError(
-                f"level_limit is {limit}; expected a number of dB above 0 (fit alone can make levels part of the sound)"
+                "level_limit is 0; expected a number of dB above 0 (fit alone can make levels part of the sound)"
             )
         self.level_limit = limit
 
@@ -271,6 +272,12 @@ def check_rate(rate: float) -> None:
     """Raise a :class:`DetectorError` if ``rate`` is not a rate of false alarms."""
     if not isinstance(rate, Real) or not 0 < rate < 1:
         raise DetectorError(f"false_alarm_rate is {rate!r}; expected a number between 0 and 1")
+
+
+def check_limit(limit: float) -> None:
+    """Raise a :class:`DetectorError` if ``limit`` is not by how many dB a level may lie outside those learnt."""
+    if isinstance(limit, bool) or not isinstance(limit, Real) or not 0 <= limit < np.inf:
+        raise DetectorError(f"level_limit is {limit!r}; expected a number of dB, or 0")
 
 
 def _branches(standings: dict[str, Standing], count: float, anomaly: bool, altered: bool) -> dict[str, dict]:

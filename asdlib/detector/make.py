@@ -20,6 +20,7 @@ from asdlib.detector.networks import CENTROIDS, NORMAL, SCORERS
 from asdlib.detector.recordings import MACHINE
 from asdlib.detector.reference import cross_fit, fit_statistics, write_reference
 from asdlib.detector.store import Stored
+from asdlib.messages import printable
 from asdlib.seeds import derive
 from asdlib.tables import write_table
 
@@ -105,7 +106,8 @@ def _copy(source: Path, folder: Path, names: list[str]) -> None:
 
 def write_clips(clips: pd.DataFrame, target: Path) -> None:
     """Write ``recordings.csv`` of the detector in a folder; the columns of ``clips`` include :data:`COLUMNS`."""
-    write_table(clips[COLUMNS].round({"level": 2}), target / store.CLIPS)
+    names = {column: clips[column].map(printable) for column in ("name", "recording")}  # names on disk may be anything
+    write_table(clips[COLUMNS].assign(**names).round({"level": 2}), target / store.CLIPS)
 
 
 def revise(target: Path, stored: Stored, description: Description) -> None:
@@ -121,4 +123,4 @@ def write_card(target: Path, stored: Stored, description: Description) -> None:
     )
     whole = description.samples(stored.settings.data.sample_rate)[0]
     limits = {(section, domain): parts for (section, domain, samples), parts in limits.items() if samples == whole}
-    (target / store.CARD).write_text(card(description, stored.settings, stored.clips, limits), encoding="utf-8")
+    atomic.write_text(card(description, stored.settings, stored.clips, limits), target / store.CARD)

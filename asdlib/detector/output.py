@@ -7,6 +7,8 @@ import math
 import sys
 import time
 
+from asdlib.messages import printable
+
 KEYS = [
     *("clip", "verdict", "anomaly", "score", "threshold", "percentile", "above", "normals", "level", "level_spread"),
     *("branches", "spans", "nearest", "note", "time", "detector"),
@@ -70,9 +72,9 @@ def format_verdict(entry: dict, form: str) -> str:
         values = entry | {"anomaly": int(entry["anomaly"]), "spans": "; ".join(spans), "nearest": nearest}
         values |= {name: branch["percentile"] for name, branch in entry["branches"].items()}
         line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow([values.get(name, "") for name in COLUMNS])
-        return line.getvalue()
-    parts = [f"{entry['clip']}: {entry['verdict'].replace('anomaly', 'ANOMALY')}"]
+        csv.writer(line).writerow([values.get(name, "") for name in COLUMNS])  # quotes names with line ends
+        return line.getvalue().removesuffix("\r\n")
+    parts = [f"{printable(entry['clip'])}: {entry['verdict'].replace('anomaly', 'ANOMALY')}"]
     if is_changed(entry):
         parts.append("not searched for faults")
     else:

@@ -53,6 +53,11 @@ def find(
         sections = {"all": [Path(path) for path in normal]}
         if not sections["all"]:
             raise DataError("no recordings given; expected files, or a folder of them")
+        twice = [path for path, count in collections.Counter(sections["all"]).items() if count > 1]
+        if twice:
+            raise DataError(
+                f"{summarise(twice)}: given more than once; expected each recording once; remove the others"
+            )
     changed_sections = _sections(Path(changed)) if changed is not None else {}
     if changed_sections and len(sections) == len(changed_sections) == 1:
         changed_sections = dict(zip(sections, changed_sections.values(), strict=True))

@@ -18,6 +18,7 @@ It may also hold ONNX files, which are graphs of arithmetic for ONNX Runtime.
 
 import contextlib
 import dataclasses
+import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,11 @@ def open_networks(
 def _open_backend(settings, description: Description, folder: Path) -> Backend:
     if runtime.is_usable(folder):
         return runtime.OnnxRuntime(settings, description, folder)
+    if importlib.util.find_spec("torch") is None:
+        raise DetectorError(
+            f"{folder}: its networks need PyTorch, or ONNX files and ONNX Runtime, which are not all here; run python "
+            "-m asdlib onnx on this detector where it was fitted and copy it again, or pip install 'asdlib[all]'"
+        )
     from asdlib.detector.pytorch import PyTorch  # takes two seconds, which ONNX Runtime saves
 
     return PyTorch.load(settings, description, folder)

@@ -16,9 +16,10 @@ from asdlib.detector.description import FORMAT, Description
 from asdlib.detector.layout import lay_out
 from asdlib.detector.recordings import MACHINE, lengths
 from asdlib.detector.sources import Recordings
-from asdlib.errors import DetectorError
+from asdlib.errors import DetectorError, ParamsError
 from asdlib.execution import process_lifetime
 from asdlib.execution.prefixed import Prefixed
+from asdlib.params.validation import flatten, validate
 from asdlib.prepare import prepare_clips
 
 
@@ -97,7 +98,7 @@ def build_settings(profile: str | Path | dict, overrides: dict, work: Path) -> p
         work: Folder for the run.
 
     Raises:
-        ParamsError: The profile or an override cannot be used.
+        ParamsError: The profile or an override cannot be used, or ``fit`` sets what an override changes.
     """
     own = {
         "profile": "detector",
@@ -109,9 +110,14 @@ def build_settings(profile: str | Path | dict, overrides: dict, work: Path) -> p
         "data.sections": None,
         "data.anomalies": False,
     }
+    for key in flatten(params.merge({}, overrides)):
+        if any(f"{key}.".startswith(f"{name}.") for name in own):
+            raise ParamsError(
+                f"overrides: fit sets {key} by itself, from the recordings that it is given; leave it out"
+            )
     overrides = params.merge(overrides, own)
     if isinstance(profile, dict):
-        return params.Settings.model_validate(params.merge(profile, overrides))
+        return validate(params.Settings, params.merge(profile, overrides), "profile")
     return params.load(profile, overrides)
 
 

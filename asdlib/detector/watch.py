@@ -69,7 +69,8 @@ def watch(
         ``size``, ``modified`` and ``content`` (a hash of the beginning and the end).
 
     Raises:
-        AsdError: The folder does not exist, it or one of its sub-folders cannot be read, or the journal cannot be used.
+        AsdError: The folder does not exist, it or one of its sub-folders cannot be read, or the journal cannot be used,
+            for example because another command uses it.
     """
     if not folder.is_dir():
         raise DetectorError(f"{folder}: no such folder to watch")
@@ -122,10 +123,14 @@ class _Journal:
 
     def __init__(self, path: Path):
         self.path = path
-        self.done = _read(path)
-        """size, modification time and content of each recording in the journal, by name"""
-        self._known: dict[str, int] = {}  # when the file of each name last changed on disk, once its content is known
         self._stream = self._open()
+        try:
+            self.done = _read(path)
+            """size, modification time and content of each recording in the journal, by name"""
+        except AsdError:
+            self._stream.close()
+            raise
+        self._known: dict[str, int] = {}  # when the file of each name last changed on disk, once its content is known
 
     def has(self, name: str, path: Path, state: tuple[int, int]) -> bool:
         """Tell whether a file is a recording of the journal; its content is read only if the file is another one."""
@@ -161,10 +166,22 @@ class _Journal:
         self._known.pop(entry["file"], None)
 
     def _open(self):
+        """Open the journal and lock it, where locks exist, so that no two commands judge the same recordings."""
         try:
-            return open(self.path, "a+b")
+            stream = open(self.path, "a+b")
         except OSError as error:
             raise _unwritable(self.path, error) from None
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise DetectorError(
+                f"{self.path}: another command keeps its journal of verdicts there; stop that one, or give another "
+                "file with --journal FILE"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        return stream
 
     def _exists(self) -> bool:
         try:

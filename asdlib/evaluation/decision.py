@@ -29,6 +29,9 @@ CONFIDENCE = 0.95
 """confidence of the interval stated for the measured rate of false alarms"""
 FENCE = 5.0
 """interquartile ranges beyond the quartiles at which scores are cut off before a gamma distribution is fitted"""
+NEAR = 3.0
+"""divided by the square root of the number of scores: how far, in standard deviations, a gamma threshold may lie from
+the quantile of the scores themselves"""
 LIKELIHOOD, MOMENTS, QUANTILE = "maximum likelihood", "moments", "quantile"
 
 
@@ -36,11 +39,14 @@ def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
     """Fit a gamma distribution to normal clips' scores and return its quantile and the method that found it.
 
     Shape, location and scale are fitted by maximum likelihood, as in the official baselines, but starting from the
-    moments. The fit is used only if it is at least as likely as the distribution with those moments, and if about the
-    intended share of the scores lies above the threshold (within half of that share, or three standard errors).
-    Otherwise the quantile of the moments' distribution is used, or, if that fails the same check, the quantile of the
-    scores themselves. Scores beyond :data:`FENCE` interquartile ranges are clipped first, so that one loud clip in
-    1,000 moves the threshold by at most a tenth of the standard deviation of the others.
+    moments. The fit is used only if it is at least as likely as the distribution with those moments, if about the
+    intended share of the scores lies above the threshold (within half of that share, or three standard errors), and if
+    the threshold is :data:`NEAR` the quantile of the scores themselves. Otherwise the quantile of the moments'
+    distribution is used, or, if that fails the same checks, the quantile of the scores. Scores beyond :data:`FENCE`
+    interquartile ranges are clipped first. On real scores the likelihood often has several maxima, between which one
+    clip decides; because all thresholds are near the quantile, which one clip hardly moves, one loud clip in 1,000
+    moves the threshold by at most 0.2 standard deviations of the others: twice what :data:`NEAR` allows, and a little
+    for the quantile itself.
 
     Returns:
         The threshold, and ``maximum likelihood``, ``moments`` or ``quantile``.
@@ -68,7 +74,8 @@ def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
         better = np.isfinite(likelihoods[0]) and likelihoods[0] >= likelihoods[1]
         for found, method in [(fitted, LIKELIHOOD)] * bool(better) + [(start, MOMENTS)]:
             threshold = float(stats.gamma.ppf(quantile, *found))
-            if np.isfinite(threshold) and _holds(np.mean(kept > threshold), quantile, len(kept)):
+            near = abs(threshold - np.quantile(kept, quantile)) <= NEAR / np.sqrt(len(kept))  # False for NaN
+            if near and _holds(np.mean(kept > threshold), quantile, len(kept)):
                 return float(centre + spread * threshold), method
     return float(np.quantile(scores, quantile)), QUANTILE
 

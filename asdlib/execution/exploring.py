@@ -67,10 +67,13 @@ def check_parameters() -> None:
     for name, expected in known.items():
         value = shell.user_ns.get(name)
         if name != "section" and not isinstance(value, (float, int) if expected is float else expected):
-            raise NotebookError(
-                f"parameter {name!r} is {value!r}; expected a {expected.__name__}; papermill -p turns text such as 001 "
-                f"or None into a number or nothing; pass it unchanged: papermill -r {name} 001"
-            )
+            advice = f"pass it as YAML: papermill -y '{name}: {'{seed: 1}' if expected is dict else 1}'"
+            if expected is str:
+                advice = (
+                    "papermill -p turns text such as 001 or None into a number or nothing; pass it unchanged: "
+                    f"papermill -r {name} 001"
+                )
+            raise NotebookError(f"parameter {name!r} is {value!r}; expected a {expected.__name__}; {advice}")
     for name, value in list(shell.user_ns.items()):
         if name in known or name in hidden or name.startswith("_") or isinstance(value, type(sys)):
             continue

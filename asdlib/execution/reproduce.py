@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import os
 import subprocess
@@ -52,6 +53,7 @@ def reproduce(
         asdlib.errors.AsdError: The settings or the data cannot be used, or another run is active in this folder.
     """
     root = paths.project_root().resolve()
+    _check_installation(root)
     where = slurm.profile(submit, dry_run) if submit else ["--cores", str(jobs)]
     settings = params.load(profile, overrides)
     for key, place in (("runs", settings.runs), ("data.root", settings.data.root)):
@@ -94,6 +96,18 @@ def reproduce(
     for sentence in failures(paths.Run.of(settings).folder / "notebooks", began):
         print(f"error: {sentence}", file=sys.stderr, flush=True)  # again, below Snakemake's own output
     return code
+
+
+def _check_installation(root: Path) -> None:
+    """Raise an error if packages that run the stages are missing, or the project's folder is not a checkout."""
+    for package in ("snakemake", "papermill", "ipykernel"):
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(name=package)
+    if not (root / "Snakefile").is_file():
+        raise ParamsError(
+            f"{root}: no Snakefile; expected a checkout of the project, with its notebooks; change to its folder, or "
+            f"set {paths.HOME} to it"
+        )
 
 
 def forget_finished(run: paths.Run) -> None:

@@ -13,6 +13,9 @@ from asdlib.params.types import Strict
 
 def merge(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """Return ``values`` updated with ``overrides``, which may have nested or dotted keys; both stay unchanged."""
+    for given in (values, overrides):
+        if not isinstance(given, dict):
+            raise ParamsError(f"overrides are {given!r}; expected a dictionary, for example {{'seed': 1}}")
     result = dict(values)
     for key, value in overrides.items():
         head, _, rest = str(key).partition(".")
