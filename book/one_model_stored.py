@@ -51,8 +51,8 @@ def judged(folder: Path) -> str:
     caption = (
         f"*Integrated* on real toy cars, {' and '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean "
         f"over sets and {counted(seeds, 'seed')}: harmonic mean of AUC and pAUC, per cent; differences are paired over "
-        "clips and seeds, with 95 % intervals. All systems are of the same runs. *AE* and *BC* are the first candidate of "
-        "each branch by the paper's *fixed* variant, *AE + BC* the average of their z-scores, *mix* and *mix+* the "
+        "clips and seeds, with 95 % intervals. All systems are of the same runs. *AE* and *BC* are the first candidate "
+        "of each branch by the paper's *fixed* variant, *AE + BC* the average of their z-scores, *mix* and *mix+* the "
         f"whole ensembles, *fixed*.{data(f'downloads/shifts_{JUDGED}.csv')}"
     )
     text = _beside(frame, whole, [*COMPARED, *PARTS], caption, "one-model-judged")

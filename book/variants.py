@@ -1,10 +1,13 @@
-"""Tabulate what each variant of a score computes, from the settings of the first candidate of its branch."""
+"""List the candidates of each branch, and tabulate what each variant of a score computes, from the settings."""
+
+import re
 
 import pandas as pd
 from ablation_words import SCORES
 from tables import table
 
 from asdlib import origin
+from asdlib.evaluation.ablations import change
 
 FRAMES = {
     "mean": "the mean of {}",
@@ -26,7 +29,20 @@ def pages(settings) -> dict[str, str]:
     return {
         "generated/variants_autoencoder.md": autoencoder(settings),
         "generated/variants_classifier.md": classifier(settings),
+        "generated/candidates_autoencoder.md": candidates(settings, "autoencoder"),
+        "generated/candidates_classifier.md": candidates(settings, "classifier"),
     }
+
+
+def candidates(settings, branch: str) -> str:
+    """List the candidates of a branch, with the settings that each changes, folded."""
+    lines = []
+    for name in getattr(settings, f"{branch}_candidates"):
+        changed = [part for part in change(settings, branch, name).split("; ") if "variants" not in part]
+        words = re.sub(r"(\S+): ", r"`\1`: ", "; ".join(filter(None, changed))) or "what the others are compared with"
+        own = settings.candidate(branch, name).origin == origin.EXTENSION
+        lines.append(f"* `{name}`{', ours' * own}: {words}")
+    return f"::::{{dropdown}} The candidates of this run, and what each changes\n{chr(10).join(lines)}\n::::\n"
 
 
 def autoencoder(settings) -> str:
