@@ -21,7 +21,7 @@ NAMES = {
 }
 """Systems as Table 1 names them."""
 _CLIPS = {("normal", "train"): "#A6DCCB", ("normal", "test"): NORMAL, ("anomaly", "test"): ANOMALY}
-_SPLITS = {"train": "training", "test": "test"}
+_SPLITS = {"train": "held out", "test": "test"}
 _STYLES = ("-", "--", ":", "-.")
 
 

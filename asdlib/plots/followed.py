@@ -1,6 +1,5 @@
 """Plot what each part of the system does with a few clips: one column per clip, from its sound to its embedding."""
 
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -35,9 +34,8 @@ def panels(followed: Sequence[Followed]) -> Figure:
     low, high = np.percentile(np.concatenate([clip.original.ravel() for clip in spectra]), [1, 99.8])
     extreme = np.percentile(np.abs(np.concatenate([clip.error.ravel() for clip in spectra])), 99)
     for column, (item, clip) in enumerate(zip(followed, spectra, strict=True)):
-        kind, _, name = item.title.partition(": ")
-        name = textwrap.fill(name.removesuffix(".wav"), 22)
-        axes[0, column].set_title(f"{kind}\n{name}", fontsize="x-small")
+        kind = item.title.partition(": ")[0]
+        axes[0, column].set_title(kind.replace(", ", ",\n"))
         extent = (0, clip.seconds[-1] + clip.seconds[1], 0, clip.original.shape[1])
         for row, field in enumerate(list(ROWS)[:4]):
             scale = {"vmin": low, "vmax": high, "cmap": style.SPECTROGRAM}
@@ -57,7 +55,9 @@ def panels(followed: Sequence[Followed]) -> Figure:
             part = item.map[(item.map["label"] == label) & ~item.map["here"]]
             axes[5, column].scatter(part["x"], part["y"], s=9, color=style.COLOURS[label], alpha=0.5, linewidths=0)
         own = item.map[item.map["here"]]
-        axes[5, column].scatter(own["x"], own["y"], s=150, marker="X", color=colour, edgecolors="black", zorder=3)
+        axes[5, column].scatter(
+            own["x"], own["y"], s=150, marker="X", color=colour, edgecolors="black", zorder=3, clip_on=False
+        )
         axes[5, column].set(xlabel="PCA 1", xticklabels=[])
     for row, words in enumerate(ROWS.values()):
         axes[row, 0].set_ylabel(words, fontsize="small")
