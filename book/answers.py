@@ -82,7 +82,8 @@ def autoencoder(run: Run, settings, machine: str) -> str:
         "AUC and pAUC compare clips of one domain only, so a gap does not lower them; a threshold that both domains "
         "share would suffer."
     )
-    return f"{words}\n\n{table(shown, caption, 'scorer-gap', 'l' + 'r' * 6)}"
+    listed = table(shown, caption, "scorer-gap", "l" + "r" * 6)
+    return f"{words}\n\n{listed}"
 
 
 def _gaps(normal: pd.DataFrame) -> pd.DataFrame:

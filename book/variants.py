@@ -13,7 +13,7 @@ FRAMES = {
     "mean": "the mean of {}",
     "median": "the median of {}",
     "max": "the maximum of {}",
-    "percentile": "the percentile {percentile:g} of {}",
+    "percentile": "percentile {percentile:g} of {}",
     "top_k": "the mean of the highest {top:g} % of {}",
     "upper_mean": "the mean of {} above their median",
 }
