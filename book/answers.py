@@ -8,19 +8,21 @@ from missed import missed
 from mix_answers import CHANCE, ensembles
 from paired import verdict
 from schematics import counted
+from stored_results import PRINTED
 from tables import effect, percent, table
 from walk_through import walk_through
+from why import bottleneck, median_clips
 
 from asdlib import metrics, origin, params, scores
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.paper import BASELINE_MOBILENET
-from asdlib.paths import AGREEMENT, Run
+from asdlib.paths import AGREEMENT, BASELINES, Run
 from asdlib.tables import read_table
 
 
 # Baselines ------------------------------------------------------------------------------------------------------------
 def baselines(run: Run, settings, machine: str) -> str:
-    """How long the official baselines were trained, next to their sources, and whether the second beats chance."""
+    """What all baselines reach, how long the official ones were trained, and whether the second beats chance."""
     official, parts = params.load("paper"), []
     for words, here, there in (
         ("the frame autoencoder", settings.frame_autoencoder, official.frame_autoencoder),
@@ -41,9 +43,15 @@ def baselines(run: Run, settings, machine: str) -> str:
         places.append((_place(*map(float, figures[1:])), f"{percent(figures.iloc[0])} % in the {domain} domain"))
     (first, source), (second, target) = places
     found = f"{first} ({source}, {target})" if first == second else f"{first} ({source}) and {second} ({target})"
+    rows = [
+        (row, *(percent(table1.at[(row, "", "all", domain), "value"]) for domain in ("source", "target", "all")))
+        for row in (PRINTED[system] for system in BASELINES)
+    ]
+    caption = "This run, one seed: harmonic mean of AUC and pAUC over all machine types and sections, per cent."
+    shown = table(pd.DataFrame(rows, columns=["Row", "Source", "Target", "All"]), caption, "baselines-reach", "lrrr")
     return (
-        f"In the profile `{settings.profile}`, {' and '.join(parts)}{reason}. Over all machine types "
-        f"MobileNetV2 {found}."
+        f"{shown}\n{{doc}}`table1` has the intervals. In the profile `{settings.profile}`, "
+        f"{' and '.join(parts)}{reason}. Over all machine types MobileNetV2 {found}."
     )
 
 
@@ -74,7 +82,8 @@ def autoencoder(run: Run, settings, machine: str) -> str:
         "AUC and pAUC compare clips of one domain only, so a gap does not lower them; a threshold that both domains "
         "share would suffer."
     )
-    return f"{words}\n\n{table(shown, caption, 'scorer-gap', 'l' + 'r' * 6)}"
+    listed = table(shown, caption, "scorer-gap", "l" + "r" * 6)
+    return f"{words}\n\n{listed}"
 
 
 def _gaps(normal: pd.DataFrame) -> pd.DataFrame:
@@ -155,6 +164,8 @@ def agreement(run: Run, settings, machine: str) -> str:
 
 
 ANSWERS: dict[str, Callable] = {
+    "bottleneck": bottleneck,
+    "median_clips": median_clips,
     "baselines": baselines,
     "autoencoder": autoencoder,
     "classifier": classifier,

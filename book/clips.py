@@ -67,16 +67,15 @@ def plots(run: Run, machine: str, candidate: str, section: str) -> dict[str, str
         "answering-map": (
             [*maps, panel],
             f"Clips of {what}. Embeddings of the candidate `{candidate}` {stages}, on axes that are fitted without the "
-            "outliers of {numref}`embeddings-pca`, and the ranks of the test clips by both *fixed* ensembles. Look for "
-            "anomalies among the normal clips in the last map: do they have low ranks by the "
+            "outliers of {numref}`embeddings-pca`, and the ranks of the test clips by both *fixed* ensembles. Do "
+            f"anomalies among the normal clips in the map {stages.rpartition(' and ')[2]} have low ranks by the "
             f"classifier? {RANKS}",
         ),
         "answering-scores": (
             [panel, maps[-1]],
-            f"Clips of {what}. Both *fixed* ensembles on the test clips, and the embeddings of `{candidate}`. Look for "
-            f"anomalies at the upper left, which only the classifier finds, and at the lower right, which only the "
-            f"autoencoder finds: with a rank above {APART[0]:g} % by one and below {APART[1]:g} % by the other these "
-            f"are {counts[0]}, and {counts[1]}. {RANKS}",
+            f"Clips of {what}. Both *fixed* ensembles on the test clips, and the embeddings of `{candidate}`. At the "
+            f"upper left, with a rank above {APART[0]:g} % by the classifier and below {APART[1]:g} % by the "
+            f"autoencoder, lie {counts[0]}; at the lower right, the other way round, {counts[1]}. {RANKS}",
         ),
     }
     return {
@@ -146,10 +145,13 @@ def by_hand(run: Run, machine: str, section: str, p: float) -> str:
         f"* **pAUC** asks what is found while at most a share of {p:g} of the normal clips raises an alarm. With "
         f"{len(normal)} normal clips the first false alarm is already a rate of {1 / len(normal):g}, so the threshold "
         f"has to stay above every normal clip. There, a share of {hits:.1f} of the anomalies is found: the area up to "
-        f"p = {p:g} is {hits:.1f} × {p:g} = {area:.3f}. By equation {{eq}}`pauc`, pAUC = ½ (1 + ({area:.3f} − "
+        f"p = {p:g} is {hits:.1f} × {p:g} = {area:.3f}. By the formula below, pAUC = ½ (1 + ({area:.3f} − "
         f"{least:g}) / ({p:g} − {least:g})) = **{partial:.3f}**.\n"
         f"* **The harmonic mean** of both, from which the cells of Table 1 are computed, is "
         f"**{2 / (pairs / won + 1 / partial):.3f}**.\n"
     )
-    caption = f"Ten test clips of {machine}, section {section}, by their *mix* score, highest first."
+    caption = (
+        f"Ten test clips of {machine}, section {section}, by the score of the whole system without labels (*mix*, "
+        "*fixed*), highest first."
+    )
     return table(shown, caption, "ten-clips", "rllr") + "\n" + steps

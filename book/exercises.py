@@ -17,22 +17,35 @@ from verdicts import few_sections
 
 from asdlib import metrics, origin, scores
 from asdlib.atomic import read_json
-from asdlib.ensemble.blocks import MIX, MIX_PLUS
+from asdlib.ensemble.blocks import AE, BC, MIX, MIX_PLUS
 from asdlib.evaluation import paper
 from asdlib.evaluation.claims_paper import FEW
 from asdlib.paths import BASELINES, CHOICES, CLIPS, Run
 from asdlib.tables import read_table
 
+SINGLE = (AE, BC)
+"""rows of one system"""
+Answer = str | tuple[str, str]
+"""an answer; or what is shown before the question, and the answer"""
 
-def data(run: Run, settings, machine: str) -> str:
+
+def data(run: Run, settings, machine: str) -> Answer:
     """How unbalanced the training clips are."""
     clips = read_table(run.data(machine) / CLIPS)
     train = clips[clips["split"] == "train"].groupby(["section", "domain"]).size().unstack(fill_value=0)
     shown = train.reset_index().rename(columns=str.capitalize)
-    return table(shown, f"Normal training clips of {machine} by section and domain.", align="l" + "r" * train.shape[1])
+    counts = table(
+        shown, f"Normal training clips of {machine} by section and domain.", align="l" + "r" * train.shape[1]
+    )
+    mels = settings.autoencoder.features.n_mels
+    parameters = mels * (mels + 1) // 2
+    return (
+        counts,
+        f"A covariance over {mels} mel bands has {parameters:,} parameters, to be estimated from so many clips.",
+    )
 
 
-def baselines(run: Run, settings, machine: str) -> str:
+def baselines(run: Run, settings, machine: str) -> Answer:
     """Where the Mahalanobis distance is shown to be ahead of the better of the two networks, or behind it."""
     frame = metrics.sections(scores.read([run.scores(name, machine) for name in BASELINES]), settings.evaluation.p)
     cells = metrics.cells(frame).pivot(index="domain", columns="system", values="value")
@@ -43,20 +56,20 @@ def baselines(run: Run, settings, machine: str) -> str:
         place = verdict(*lead[1:], ("is ahead", "is behind", "is not shown to be ahead or behind"))
         words = f"*Mahalanobis* reaches {percent(value)} %, the better network {percent(best)} %"
         lines.append(f"* {machine}, {domain}: {words}; the simple distance {place} ({effect(*lead)} points).")
-    return "\n".join(lines)
+    return "\n".join(lines), ""
 
 
-def autoencoder(run: Run, settings, machine: str) -> str:
+def autoencoder(run: Run, settings, machine: str) -> Answer:
     """Which variant of the first candidate is best by the labels, and what the default loses."""
     return _variants(run, settings, machine, "autoencoder")
 
 
-def classifier(run: Run, settings, machine: str) -> str:
+def classifier(run: Run, settings, machine: str) -> Answer:
     """The same of the classifier."""
     return _variants(run, settings, machine, "classifier")
 
 
-def _variants(run: Run, settings, machine: str, branch: str) -> str:
+def _variants(run: Run, settings, machine: str, branch: str) -> Answer:
     candidate = next(iter(getattr(settings, f"{branch}_candidates")))
     frame = scores.read(run.scores(branch, machine, candidate))
     cells = metrics.cells(metrics.sections(metrics.evaluable(frame), settings.evaluation.p))
@@ -71,7 +84,7 @@ def _variants(run: Run, settings, machine: str, branch: str) -> str:
     words = f"By *development* the best are {_best(own)}. Whoever picks one of them after looking has selected."
     if len(others):
         words += f" The scores of our extensions are none of these; the best of them are {_best(others)}."
-    return f"{words}\n\n{listed}"
+    return listed, words
 
 
 def _best(wide: pd.DataFrame) -> str:
@@ -79,20 +92,27 @@ def _best(wide: pd.DataFrame) -> str:
     return " and ".join(best)
 
 
-def ensembles(run: Run, settings, machine: str) -> str:
-    """How often both halves choose the same."""
+def ensembles(run: Run, settings, machine: str) -> Answer:
+    """How often both halves choose the same, and what they choose for the rows of one system."""
     choices = read_table(run.system("ensemble", machine) / CHOICES)
     halves = choices[(choices["selection"] == "cross-fitted") & ~choices["row"].isin([MIX, MIX_PLUS])]
     keys = ["row", "domain", "section"]
     wide = halves.pivot_table(index=keys, columns="fold", values="members", aggfunc="first").dropna()
     same = int((wide["first"] == wide["second"]).sum())
-    return (
-        f"On {machine}, the two halves choose the same members in {same} of {len(wide)} choices. The others are not "
-        "settled by the data. *mix* is not counted, since it chooses nothing."
+    single = wide.reset_index().query("row in @SINGLE")
+    shown = single[["row", "domain", "section"]].replace({"section": {"": "all"}})
+    for fold, other in (("first", "second"), ("second", "first")):  # a fold names the half that is reported
+        shown[f"By the {fold} half"] = [f"`{name.partition('/')[2]}`" for name in single[other]]
+    caption = (
+        f"What each half of the test clips of {machine} chooses for the rows of one system. With the ensembles, *max* "
+        f"and the rows with a plus, the halves choose the same members in {same} of {len(wide)} choices; *mix* chooses "
+        f"nothing.{link('downloads/pool.csv')}"
     )
+    listed = table(shown.rename(columns=str.capitalize), caption, "halves-choose", widths="1 2 2 4 4")
+    return listed, "Choices in which the halves differ are not settled by the data."
 
 
-def one_model(run: Run, settings, machine: str) -> str:
+def one_model(run: Run, settings, machine: str) -> Answer:
     """In which cells the one network is shown to be better or worse than *mix*, fixed."""
     differences, rows = read_table(run.differences), []
     machines = differences.loc[differences["machine"] != "all", "machine"].unique()
@@ -105,7 +125,7 @@ def one_model(run: Run, settings, machine: str) -> str:
     columns = ["Machine", "Domain", "*Integrated* minus *mix*, fixed (points)", "So it is"]
     caption = "*Integrated* minus *mix*, fixed, with paired bootstrap intervals over clips."
     caption += link("downloads/table1_differences.csv")
-    return table(pd.DataFrame(rows, columns=columns), caption, align="llrl")
+    return table(pd.DataFrame(rows, columns=columns), caption, align="llrl"), ""
 
 
 def table1(run: Run, settings, machine: str) -> str:
@@ -190,23 +210,12 @@ def claims(run: Run, settings, machine: str) -> str:
 
 
 QUESTIONS: dict[str, tuple[str, Callable]] = {
-    "data": (
-        "How many training clips does a section have in the source, and how many in the target domain? "
-        "What does that mean for a Gaussian of each?",
-        data,
-    ),
-    "baselines": (
-        "Does one of the two networks beat the Mahalanobis distance in a domain of the first machine type, and why?",
-        baselines,
-    ),
+    "data": ("What do these numbers of clips mean for a Gaussian of each domain?", data),
+    "baselines": ("What can explain where the simple distance is ahead of the networks, or behind them?", baselines),
     "autoencoder": ("Which way of pooling frames is best in each domain, and why that one?", autoencoder),
     "classifier": ("Which weight of the posterior is best in each domain, and what would explain that?", classifier),
-    "ensembles": ("How often do both halves of the test clips choose the same systems, and why not always?", ensembles),
-    "one_model": (
-        "In which cells is the one network shown to be better or worse than *mix*, fixed? What does it gain or lose "
-        "by sharing?",
-        one_model,
-    ),
+    "ensembles": ("Why do the two halves not always choose the same?", ensembles),
+    "one_model": ("What does the one network gain or lose by sharing?", one_model),
     "table1": ("Which rows change their rank from *development* to *fixed*, and why?", table1),
     "audit": ("What is the harmonic mean of the printed cells of *BC*, and which cell counts most in it?", audit),
     "ablations": ("Which changes survive a correction for the number of intervals, and what does it cost?", ablations),
@@ -220,10 +229,16 @@ SOURCES = {"audit": "the printed cells", "ablations": "the stored runs"}
 
 
 def pages(run: Run, settings, machine: str) -> dict[str, str]:
-    """Each exercise as a page to include, its answer folded."""
-    return {
-        f"generated/exercise_{name}.md": f"**Exercise.** {question}\n\n::::{{dropdown}} The "
-        f"answer, computed from {SOURCES.get(name, 'this run')}\n{answer(run, settings, machine)}\n\n"
-        f"**Why.** {WHY[name]}\n::::\n"
-        for name, (question, answer) in QUESTIONS.items()
-    }
+    """Each exercise as a page to include: what it asks about, the question, and its answer, folded."""
+    return {f"generated/exercise_{name}.md": _page(name, *_parts(QUESTIONS[name][1](run, settings, machine)))
+            for name in QUESTIONS}  # fmt: skip
+
+
+def _parts(answer: Answer) -> tuple[str, str]:
+    return ("", answer) if isinstance(answer, str) else answer
+
+
+def _page(name: str, before: str, answer: str) -> str:
+    made = f", computed from {SOURCES.get(name, 'this run')}" * bool(answer)
+    parts = [f"::::{{dropdown}} The answer{made}\n{answer}".rstrip("\n"), f"**Why.** {WHY[name]}\n::::\n"]
+    return "\n\n".join([*filter(None, [before]), f"**Exercise.** {QUESTIONS[name][0]}", *parts])

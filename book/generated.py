@@ -20,6 +20,7 @@ import shifts
 import stored_results
 import table_one
 import tables
+import variants
 import verdicts
 import yaml
 from contents import api, machine_page, reference_page
@@ -95,7 +96,7 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
     machine, section = first_section(run, machines)
     result |= clips.plots(run, machine, next(iter(settings.classifier_candidates)), section)
     result |= exercises.pages(run, settings, machine) | answers.pages(run, settings, machine)
-    result |= one_model_run.pages(run, settings, machines)
+    result |= variants.pages(settings) | one_model_run.pages(run, settings, machines)
     for machine in machines:
         mine = {item: notebook for item, notebook in notebooks.items() if item.machine == machine}
         result[f"machines/{machine}.md"] = machine_page(machine, mine)

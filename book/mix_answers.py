@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from paired import paired, verdict
 from scipy.stats import rankdata
-from tables import effect, percent, signed, table
+from tables import data, effect, percent, signed, table
 
 from asdlib import metrics
 from asdlib.ensemble import SELECTIONS
@@ -44,7 +44,8 @@ def ensembles(run: Run, settings, machine: str) -> str:
     shown = table(pd.DataFrame(rows, columns=columns), caption, "mix-and-branches", "ll" + "r" * 7)
     others = [path.parent.name for path in run.folder.glob(f"ensemble/*/{SCORES}") if path.parent.name != machine]
     ahead = [_ahead(differences, name) for name in (machine, *sorted(others))]
-    compared = f"**In this run *mix* exceeds the better of its two branches** {', '.join(filter(None, ahead))}."
+    compared = f"**In this run *mix* exceeds the better of its two branches** {', '.join(filter(None, ahead))}. "
+    compared += "*Shown* means that the intervals of *mix* minus either branch lie above zero."
     compared += _without_labels(differences, machine)
     return f"{_over_machines(differences)}\n\n{compared}\n\n{shown}\n\n{_reason(cells)}"
 
@@ -81,7 +82,7 @@ def _ahead(differences: pd.DataFrame, machine: str) -> str:
                     for other in (AE_ENSEMBLE, BC_ENSEMBLE)]  # fmt: skip
             leads += [] if any(np.isnan(lead[0]) for lead in both) else [np.min(both, axis=0)]
     ahead, shown = sum(lead[0] > 0 for lead in leads), sum(lead[1] > 0 for lead in leads)
-    return f"on {machine} in {ahead} of {len(leads)} selections and domains ({shown} by both intervals)" * bool(leads)
+    return f"on {machine} in {ahead} of {len(leads)} selections and domains ({shown} of them shown)" * bool(leads)
 
 
 def _without_labels(differences: pd.DataFrame, machine: str) -> str:
@@ -95,20 +96,20 @@ def _without_labels(differences: pd.DataFrame, machine: str) -> str:
 
 def _over_machines(differences: pd.DataFrame) -> str:
     """What *mix* gains over each ensemble over all machine types, by selection, and what selecting by labels adds."""
-    parts = []
+    rows = []
     for selection in SELECTIONS:
         leads = [paired(differences, (MIX, selection), (other, selection), "all", "all")
                  for other in (AE_ENSEMBLE, BC_ENSEMBLE)]  # fmt: skip
         if any(np.isnan(lead[0]) for lead in leads):
             continue
         low, high = (min(lead[bound] for lead in leads) for bound in (1, 2))  # leads both, or trails one of them
-        words = verdict(low, high, ("leads both", "trails one of them", "is undecided"))
-        parts.append(f"*{selection}* {effect(*leads[0])} and {effect(*leads[1])}: it {words}")
-    if not parts:
+        words = verdict(low, high, ("leads both", "trails one of them", "undecided"))
+        rows.append((selection, *(effect(*lead) for lead in leads), words))
+    if not rows:
         return "This run cannot compare *mix* with both ensembles over all machine types."
     combined = (
-        "**From combining**: over all machine types, *mix* minus the AE ensemble and minus the BC ensemble, in "
-        f"percentage points, is {'; '.join(parts)}."
+        f"**From combining**: *mix* is shown to lead both of its ensembles by {_which(rows, 'leads both')}, and to "
+        f"trail one of them by {_which(rows, 'trails one of them')}."
     )
     worth = optimism(differences)
     worth = worth[(worth["row"] == MIX) & (worth["machine"] == "all") & (worth["domain"] == "all")]["difference"]
@@ -116,7 +117,17 @@ def _over_machines(differences: pd.DataFrame) -> str:
         f" **From selecting by labels**: {signed(value)} points for *mix* on the clips whose labels chose it."
         for value in worth
     )
-    return combined + selected
+    columns = ["Selection", "*mix* minus AE ensemble", "*mix* minus BC ensemble", "So *mix*"]
+    caption = "Over all machine types, sections and domains: paired differences in percentage points, with intervals."
+    caption += data("downloads/table1_differences.csv")
+    shown = table(pd.DataFrame(rows, columns=columns), caption, "mix-over-machines", "lrrl")
+    return f"{combined}{selected}\n\n{shown}"
+
+
+def _which(rows: list[tuple], verdict: str) -> str:
+    """The selections of the rows with a verdict."""
+    names = [f"*{name}*" for name, *_, said in rows if said == verdict]
+    return ", ".join(names) or "no selection"
 
 
 def _reason(cells: list[tuple]) -> str:
@@ -135,6 +146,11 @@ def _reason(cells: list[tuple]) -> str:
             f"In this run the spreads differ most in the cell *{selection}*, {domain}: there the normal clips of the "
             f"{wide[1]} ensemble spread {wide[0] / narrow[0]:.1f} times as far as those of the {narrow[1]} ensemble. "
         )
+        if (selection, domain) == ("fixed", "target"):
+            words += (
+                "What normalises them are held-out source clips, scored in the same way as target clips: a branch to "
+                "which real target clips look unusual spreads these far beyond that unit. "
+            )
     counted = []
     for which in SELECTIONS:
         better = [cell["ranks"] > cell[MIX] for selection, _, cell, _ in cells if selection == which]

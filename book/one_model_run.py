@@ -110,7 +110,7 @@ def replaced(counted: pd.DataFrame) -> str:
         rows.append((item.machine, *cells, f"{together / item.integrated:.1f}"))
     columns = ["Machine", "Autoencoders", "Parameters", "Classifiers", "Parameters", "All", "*Integrated*", "Times"]
     caption = (
-        "The networks whose scores *mix* averages by the selection *fixed*, by machine type; each classifier counts "
+        "How many networks *mix*, *fixed*, is made of, by machine type, and their parameters; each classifier counts "
         "twice, before and after fine-tuning. *Times* is how many times as many parameters they have as the one "
         "network." + data(f"generated/{SIZES}")
     )

@@ -1,8 +1,10 @@
 """*Integrated* in stored results, which ``one_model*.py`` in ``benchmarks/shifts`` wrote."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from paired import verdict
 from schematics import counted
 from shifts import SETS
 from stored_results import PRINTED, read
@@ -41,28 +43,35 @@ def pages(folder: Path) -> dict[str, str]:
 
 
 def judged(folder: Path) -> str:
-    """*Integrated* on recordings of real toy cars, next to what it has to match, and its parts."""
+    """*Integrated* on recordings of real toy cars, next to what it has to match, and its parts; each set folded."""
     frame = read(folder / f"{JUDGED}.csv")
     sets = [name for name in dict.fromkeys(frame["set"]) if name != "mean"]
-    shown = []
-    shown_sets = (*sets, "mean") if sets[1:] else sets
-    for name in shown_sets:
-        cell = frame[frame["set"] == name].set_index(["system", "domain"])
-        for system in ("Integrated", *COMPARED, *(PARTS if name == shown_sets[-1] else ())):
-            whole = cell.loc[system, "all"]
-            values = [percent(cell.loc[(system, domain), "value"]) for domain in ("source", "target", "all")]
-            less = BLANK if system == "Integrated" else effect(whole["difference"], whole["low"], whole["high"])
-            shown.append([SETS.get(name, f"mean of {len(sets)}"), system, *values, less])
+    whole = "mean" if sets[1:] else sets[0]
     seeds = int(frame["seeds"][frame["system"] == "Integrated"].min())
-    columns = ["Set", "System", "Source", "Target", "All", "*Integrated* minus it, all (points)"]
     caption = (
-        f"*Integrated* on real toy cars, {', '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean over "
-        f"{counted(seeds, 'seed')}: harmonic mean of AUC and pAUC, per cent; differences are paired over clips "
-        "and seeds, with 95 % intervals. All systems are of the same runs. *AE* and *BC* are the first candidate of "
-        "each branch by the paper's *fixed* variant, *AE + BC* the average of their z-scores, *mix* and *mix+* the "
+        f"*Integrated* on real toy cars, {' and '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean "
+        f"over sets and {counted(seeds, 'seed')}: harmonic mean of AUC and pAUC, per cent; differences are paired over "
+        "clips and seeds, with 95 % intervals. All systems are of the same runs. *AE* and *BC* are the first candidate "
+        "of each branch by the paper's *fixed* variant, *AE + BC* the average of their z-scores, *mix* and *mix+* the "
         f"whole ensembles, *fixed*.{data(f'downloads/shifts_{JUDGED}.csv')}"
     )
-    return table(pd.DataFrame(shown, columns=columns), caption, "one-model-judged", "llrrrr", "4 5 2 2 2 5")
+    text = _beside(frame, whole, [*COMPARED, *PARTS], caption, "one-model-judged")
+    if whole in sets:
+        return text
+    parts = [_beside(frame, name, COMPARED, f"The same on *{SETS[name]}* alone.", f"one-model-{name}") for name in sets]
+    return f"{text}\n::::{{dropdown}} The same for each set alone\n{chr(10).join(parts)}\n::::\n"
+
+
+def _beside(frame: pd.DataFrame, name: str, systems: Sequence[str], caption: str, label: str) -> str:
+    """The table of *Integrated* and other systems on one set, or on the mean of all."""
+    cell, rows = frame[frame["set"] == name].set_index(["system", "domain"]), []
+    for system in ("Integrated", *systems):
+        whole = cell.loc[system, "all"]
+        values = [percent(cell.loc[(system, domain), "value"]) for domain in ("source", "target", "all")]
+        less = BLANK if system == "Integrated" else effect(whole["difference"], whole["low"], whole["high"])
+        rows.append([system, *values, less])
+    columns = ["System", "Source", "Target", "All", "*Integrated* minus it, all (points)"]
+    return table(pd.DataFrame(rows, columns=columns), caption, label, "lrrrr", "5 2 2 2 5")
 
 
 def compared(low: float, high: float) -> str:
@@ -109,4 +118,8 @@ def values(folder: Path) -> dict[str, str]:
     for key, system in heads.items():
         row = frame.loc[PRINTED[system]]
         texts[key] = effect(row["difference"], row["low"], row["high"])
+    row = frame.loc["two encoders, one per head"]
+    texts["two_encoders"] = effect(row["difference"], row["low"], row["high"])
+    words = ("is shown to gain", "is shown to lose", "is shown neither to gain nor to lose")
+    texts["two_encoders_verdict"] = verdict(row["low"], row["high"], words)
     return texts

@@ -46,22 +46,44 @@ def walk_through(run: Run, settings, machine: str) -> str:
     shown = pd.DataFrame({"Step": names})
     shown["Mean"] = [f"{held_out.mean():.4f}" for _, held_out, *_ in steps] + [BLANK]
     shown["Deviation"] = [f"{held_out.std():.4f}" for _, held_out, *_ in steps] + [BLANK]
+    limit = threshold(run, machine, section, domain)
+    shown.loc[len(shown)] = ["threshold of *mix*", BLANK, BLANK]
+    shown.loc[len(shown)] = ["so the clip is", BLANK, BLANK]
     words = list(chosen)
     found = words.index("found")
-    shown["Found, score"] = [typeset(f"{scores[found]:.3f}") for *_, scores, _ in steps] + [BLANK]
+    shown["Found, score"] = [typeset(f"{scores[found]:.3f}") for *_, scores, _ in steps] + [BLANK] * 3
     for word in ("found", *(word for word in words if word != "found")):
         place = words.index(word)
-        normalised = [z[place] for *_, z in steps] + [mix[place]]
-        shown[word.capitalize()] = [typeset(f"{z:.2f}") for z in normalised]
+        normalised = [z[place] for *_, z in steps] + [mix[place], limit]
+        said = verdict(mix[place], limit, anomaly=word != "normal")
+        shown[word.capitalize()] = [*(typeset(f"{z:.2f}") for z in normalised), said]
     caption = (
         "From the scores of single systems to *mix*, by the selection *fixed*, for the clips of {numref}`followed`. "
         f"Mean and deviation are those of {len(steps[0][1])} training clips that no system was trained on. The last "
-        "columns are normalised: the score less the mean, over the deviation. An ensemble combines the normalised "
-        "scores of the rows above it to a score of its own."
+        "columns are normalised: the score minus the mean, over the deviation. An ensemble combines the normalised "
+        "scores of the rows above it to a score of its own. The threshold is that of this section, domain and "
+        "selection: the reference clips alone set it, so that of new normal clips of the source domain about "
+        f"{100 * (1 - settings.evaluation.decision_quantile):g} % raise an alarm ({{numref}}`false-alarms-table`)."
     )
     return f"{_frames(settings, machine, chosen)}\n\n" + table(
         shown, caption, "walk-through-table", "l" + "r" * (shown.shape[1] - 1)
     )
+
+
+def threshold(run: Run, machine: str, section: str, domain: str) -> float:
+    """The threshold that reference clips set for *mix*, *fixed*, in a section and domain (``false_alarms.csv``)."""
+    limits = read_table(run.false_alarms).set_index(["row", "selection", "machine", "section", "domain"])["threshold"]
+    return float(limits[MIX, "fixed", machine, section, domain])
+
+
+def verdict(score: float, limit: float, anomaly: bool) -> str:
+    """Say what a score is next to a threshold, for a clip whose label is known.
+
+    >>> verdict(2.0, 1.0, anomaly=True), verdict(2.0, 1.0, anomaly=False), verdict(1.0, 1.0, anomaly=True)
+    ('found', 'false alarm', 'missed')
+    """
+    alarm, quiet = ("found", "missed") if anomaly else ("false alarm", "quiet")
+    return alarm if score > limit else quiet
 
 
 def _frames(settings, machine: str, chosen: dict[str, pd.Series]) -> str:

@@ -26,7 +26,9 @@ import mix_answers  # noqa: E402
 import one_model_run  # noqa: E402
 import paired  # noqa: E402
 import schematics  # noqa: E402
+import variants  # noqa: E402
 import walk_through  # noqa: E402
+import why  # noqa: E402
 
 from asdlib import ensemble, params  # noqa: E402
 from asdlib.autoencoder.train import noam  # noqa: E402
@@ -120,6 +122,39 @@ def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
     assert f"narrows the gap in {narrower} of 2 sections" in text and "widens it in 0" in text
 
 
+def test_both_gaussians_are_compared_by_medians_of_normal_clips(done):
+    _, run = done
+    frame = pd.read_csv(run.scores("autoencoder", "fan", "c0"), dtype={"section": str})
+    frame = frame[frame["system"] == "autoencoder/c0/median"]
+    here = frame[(frame["label"] == "normal") & (frame["section"] == "01")]
+    places = [("source", "test"), ("target", "train"), ("target", "test")]
+    own = [here.loc[(here["domain"] == domain) & (here["split"] == split), "score"] for domain, split in places]
+    assert why.gaussians(frame, "01") == pytest.approx([statistics.median(part) for part in own])
+
+
+def test_the_median_anomaly_is_compared_with_normal_clips(done):
+    settings, run = done
+    text = why.median_clips(run, settings, "fan")
+    frame = pd.read_csv(run.scores("autoencoder", "fan", "c0"), dtype={"section": str})
+    here = frame[(frame["system"] == "autoencoder/c0/median") & (frame["section"] == "00")]
+    here = here[(here["domain"] == "source") & (here["split"] == "test")]
+    normal, anomaly = (sorted(here.loc[here["label"] == label, "score"]) for label in ("normal", "anomaly"))
+    middle = anomaly[len(anomaly) // 2]
+    above = sum(score >= middle for score in normal)
+    assert f"scores {middle:.1f} nats" in text and f"{above} of {len(normal)} normal test clips" in text
+    assert ("hardly any difference" in text) == (above > 0)
+
+
+def test_every_variant_and_candidate_is_explained():
+    settings = params.load("paper")
+    pages = variants.pages(settings)
+    for branch in BRANCHES:
+        named = re.findall(r"`(\w+)`", " ".join(row[0] for row in rows(pages[f"generated/variants_{branch}.md"])))
+        assert sorted(named) == sorted(getattr(settings, branch).scorer.variants)
+        listed = re.findall(r"^\* `(\w+)`", pages[f"generated/candidates_{branch}.md"], re.M)
+        assert listed == list(getattr(settings, f"{branch}_candidates"))
+
+
 def test_the_classifiers_scores_are_judged_by_their_intervals(done):
     settings, run = done
     text = answers.classifier(run, settings, "fan")
@@ -157,7 +192,8 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
     text = answers.ensembles(run, settings, "fan")
     frame = pd.read_csv(run.system("ensemble", "fan") / "scores.csv", dtype={"section": str}).fillna({"fold": ""})
     ahead, ranked = 0, {selection: [] for selection in ensemble.SELECTIONS}
-    for selection, domain, *cells in rows(text):
+    cells_of = rows(text.partition(":name: mix-and-branches")[2])
+    for selection, domain, *cells in cells_of:
         part = frame[(frame["selection"] == selection) & (frame["domain"] == domain)]
         keys = ["section", "fold", "label", "clip", "split"]
         wide = part.assign(row=part["system"].str.rpartition("/")[2]).pivot(index=keys, columns="row", values="score")
@@ -177,7 +213,7 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
                 normal = scaled[test["label"] == "normal"].groupby(test["section"])
                 width = (normal.quantile(0.75) - normal.quantile(0.25)).mean()
                 assert float(spread) == pytest.approx(width, abs=0.006)
-    assert len(rows(text)) == 6 and f"on fan in {ahead} of 6 selections and domains" in text
+    assert len(cells_of) == 6 and f"on fan in {ahead} of 6 selections and domains" in text
     assert ", ".join(f"{sum(found)} of {len(found)} cells by *{name}*" for name, found in ranked.items()) in text
     assert re.search(r"clips of the BC ensemble spread \d+\.\d times", text), "the autoencoders have a long tail"
 
@@ -203,17 +239,20 @@ def test_mix_is_compared_over_all_machine_types_by_each_selection(done):
     text = answers.ensembles(run, settings, "fan")
     table = pd.read_csv(run.table1, keep_default_na=False)
     whole = table[(table["machine"] == "all") & (table["domain"] == "all")].set_index(["row", "selection"])["value"]
-    for selection in ("development", "cross-fitted", "fixed"):
-        words = text.partition("over all machine types")[2].partition(f"*{selection}* ")[2].partition(": it ")
-        shown = [float(part.split()[0].replace("−", "-")) for part in words[0].split(" and ")]
+    listed = rows(text.partition(":name: mix-over-machines")[2].partition(":::")[0])
+    assert [row[0] for row in listed] == ["development", "cross-fitted", "fixed"]
+    for selection, *leads, said in listed:
+        shown = [float(part.split()[0]) for part in leads]
         own = float(whole[MIX, selection])
         expected = [100 * (own - float(whole[other, selection])) for other in ("AE ensemble", "BC ensemble")]
         assert shown == pytest.approx(expected, abs=0.006)
-        bounds = [[float(number) for number in re.findall(r"[-+]?\d+\.\d+", part.replace("−", "-"))[1:]]
-                  for part in words[0].split(" and ")]  # fmt: skip
-        verdict = "leads both" if min(low for low, _ in bounds) > 0 else "trails one" if min(
-            high for _, high in bounds) < 0 else "is undecided"  # fmt: skip
-        assert words[2].startswith(verdict), (selection, bounds)
+        bounds = [[float(number) for number in re.findall(r"[-+]?\d+\.\d+", part)[1:]] for part in leads]
+        verdict = "leads both" if min(low for low, _ in bounds) > 0 else "trails one of them" if min(
+            high for _, high in bounds) < 0 else "undecided"  # fmt: skip
+        assert said == verdict, (selection, bounds)
+        named = {"leads both": "lead both of its ensembles by ", "trails one of them": "trail one of them by "}
+        if said in named:
+            assert f"*{selection}*" in text.partition(named[said])[2].partition(".")[0]
     assert "cannot compare" in mix_answers._over_machines(read_table(run.differences).iloc[:0])
 
 
@@ -247,7 +286,12 @@ def test_the_walk_through_computes_mix_from_the_score_tables(done, monkeypatch):
     _, chosen = choose(read_table(run.scores("ensemble", "fan")))
     table = rows(walk_through.walk_through(run, settings, "fan"))
     clips = [chosen[word][MIX] for word in ("found", "normal", "missed")]
-    assert [float(table[-1][place]) for place in (4, 5, 6)] == pytest.approx(clips, abs=0.006)
+    assert [float(table[-3][place]) for place in (4, 5, 6)] == pytest.approx(clips, abs=0.006)
+    alarms = pd.read_csv(run.false_alarms, dtype={"section": str}).query("row == @MIX and machine == 'fan'")
+    limit = alarms.query("section == '00' and domain == 'source'")["threshold"].item()
+    assert [float(cell) for cell in table[-2][4:]] == pytest.approx([limit] * 3, abs=0.006)
+    words = [("missed", "found"), ("quiet", "false alarm"), ("missed", "found")]
+    assert table[-1][4:] == [pair[int(score > limit)] for pair, score in zip(words, clips, strict=True)]
     scores = pd.read_csv(run.scores("autoencoder", "fan", "c0"), dtype={"section": str})
     here = scores[(scores["system"] == "autoencoder/c0/median") & (scores["section"] == "00")]
     here = here[here["domain"] == "source"]

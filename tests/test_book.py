@@ -56,7 +56,9 @@ import stored_results  # noqa: E402
 import substitutions  # noqa: E402
 import table_one  # noqa: E402
 import tables  # noqa: E402
+import variants  # noqa: E402
 import verdicts  # noqa: E402
+import why  # noqa: E402
 from author_year import AuthorYearLabels  # noqa: E402
 from ensemble_claims import decide  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
@@ -1205,6 +1207,8 @@ def test_the_parts_of_the_book_explain_themselves():
         store,
         table_one,
         tables,
+        variants,
+        why,
     ):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_"):

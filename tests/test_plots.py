@@ -97,7 +97,7 @@ def test_clips_beyond_the_whiskers_take_no_room():
     table = pd.DataFrame({"score": scores * 2, "label": ["normal"] * 41 + ["anomaly"] * 41})
     table = table.assign(section="00", domain="source", split="test", system="autoencoder/base/median")
     axis = autoencoder.distributions(table).axes[0]
-    assert axis.get_ylim()[1] < 2 and axis.get_title() == "median"
+    assert axis.get_ylim()[1] < 2 and axis.get_title() == "after the scorer (median)"
 
 
 def test_parts_of_the_one_networks_score_share_an_axis_on_which_wide_and_narrow_ones_can_be_read():

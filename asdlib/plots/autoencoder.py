@@ -83,8 +83,9 @@ def distributions(table: pd.DataFrame) -> Figure:
             style.boxes(axis, scores, positions, 0.34, colour, label=label, showfliers=False)
         axis.set_xticks(range(len(places)), [f"{section}\n{domain}" for section, domain in places])
         axis.grid(False, axis="x")
-        unit = "mean absolute error" if system.endswith("/l1") else "score (nats)"
-        axis.set(title=system.rpartition("/")[2], ylabel=unit)
+        plain = system.endswith("/l1")
+        title = "before the scorer" if plain else f"after the scorer ({system.rpartition('/')[2]})"
+        axis.set(title=title, ylabel="mean absolute error" if plain else "score (nats)")
         axis.tick_params(axis="x", labelsize="small" if len(places) <= 6 else "xx-small")
     axes[-1, 0].set_xlabel("section and domain")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)

@@ -13,7 +13,7 @@ from asdlib.evaluation.rows import ROW_OF
 from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, WIDTH, boxes, label_log
 
 _CLIPS = {("normal", "train"): "#A6DCCB", ("normal", "test"): NORMAL, ("anomaly", "test"): ANOMALY}
-_SPLITS = {"train": "training", "test": "test"}
+_SPLITS = {"train": "held out", "test": "test"}
 _STYLES = ("-", "--", ":", "-.")
 
 

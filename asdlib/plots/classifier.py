@@ -68,9 +68,7 @@ def training(history: pd.DataFrame, loss_weights: Mapping[str, float]) -> Figure
             axis.axvline(start + 0.5, color="grey", linestyle="--", linewidth=1)
     top.set(yscale="log", ylabel="loss of a batch")
     label_log(top.yaxis)
-    figure.legend(
-        *top.get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize="small", frameon=False
-    )
+    figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     bottom.set(xlabel="step (dashed: fine-tuning begins)", ylabel="learning rate")
     return figure
 
@@ -92,7 +90,7 @@ def maps(points: pd.DataFrame, method: str) -> Figure:
             axis.set_xticklabels([])
             axis.set_yticklabels([])
     handles = _legend()[: None if (points["kind"] == "picked").any() else -1]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

@@ -35,7 +35,7 @@ def pool(table: pd.DataFrame, extensions: Collection[str]) -> Figure:
         axis.scatter(100 * part["value"], order.get_indexer(part["system"]), color=COLOURS[domain], label=domain, s=28)
     axis.axvline(50, color="grey", linewidth=0.8)
     names = [f"{_short(system)} +" if system in extensions else _short(system) for system in order]
-    axis.set_yticks(range(len(order)), names, fontsize="small")
+    axis.set_yticks(range(len(order)), names)
     for label in axis.get_yticklabels():
         label.set_color("#2F7FAF" if label.get_text().startswith("AE") else "#A8527F")
     words = f"\n(best {MOST} of each branch, of {len(means)})" if len(means) > len(order) else ""

@@ -1,6 +1,5 @@
 """Plot what each part of the system does with a few clips: one column per clip, from its sound to its embedding."""
 
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -34,9 +33,9 @@ def panels(followed: Sequence[Followed]) -> Figure:
     spectra = [item.inspected.spectra for item in followed]
     draw_reconstructions(axes[:4], spectra)
     for column, (item, clip) in enumerate(zip(followed, spectra, strict=True)):
-        kind, _, name = item.title.partition(": ")
-        name = textwrap.fill(name.removesuffix(".wav"), 22)
-        axes[0, column].set_title(f"{kind}\n{name}", fontsize="x-small")
+        kind = item.title.partition(": ")[0]
+        axes[0, column].set_title(kind.replace(", ", ",
+"))
         for axis in axes[:4, column]:
             axis.tick_params(labelbottom=False)
         colour = style.NORMAL if kind == "normal" else style.ANOMALY
@@ -47,7 +46,9 @@ def panels(followed: Sequence[Followed]) -> Figure:
             part = item.map[(item.map["label"] == label) & ~item.map["here"]]
             axes[5, column].scatter(part["x"], part["y"], s=9, color=style.COLOURS[label], alpha=0.5, linewidths=0)
         own = item.map[item.map["here"]]
-        axes[5, column].scatter(own["x"], own["y"], s=150, marker="X", color=colour, edgecolors="black", zorder=3)
+        axes[5, column].scatter(
+            own["x"], own["y"], s=150, marker="X", color=colour, edgecolors="black", zorder=3, clip_on=False
+        )
         axes[5, column].set(xlabel="PCA 1", xticklabels=[])
     for row, words in enumerate(ROWS):
         axes[row, 0].set_ylabel(words, fontsize="small")

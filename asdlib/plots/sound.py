@@ -29,7 +29,7 @@ def players(examples: Sequence[Example], seconds: float = 5.0) -> HTML:
         title = html.escape(example.title, quote=True)
         picture, sound = _picture(decibel, low, high), _flac(0.9 * wave / peak, example.rate)
         blocks.append(
-            f'<figure class="player"><figcaption>{title}</figcaption><div class="picture">'
+            f'<figure class="player"><figcaption>{title.replace("_", "_<wbr>")}</figcaption><div class="picture">'
             f'<img alt="Log-mel spectrogram: {title}" src="data:image/png;base64,{picture}"><span></span></div>'
             f'<audio controls preload="metadata" aria-label="{title}" src="data:audio/flac;base64,{sound}"></audio>'
             "</figure>"

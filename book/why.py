@@ -1,0 +1,90 @@
+"""Say why the autoencoder finds what it finds and fails where it does, with the figures of the run."""
+
+import numpy as np
+import pandas as pd
+from schematics import counted
+
+from asdlib import origin, scores
+from asdlib.atomic import read_json
+from asdlib.autoencoder.inspection import typical
+from asdlib.data.audio import Waveforms
+from asdlib.features import LogMel
+from asdlib.paths import RECORD, Run
+
+
+def bottleneck(run: Run, settings, machine: str) -> str:
+    """How a gap is filled, what the network explains, and why the target Gaussian fits source clips better."""
+    name, variant, frame = _first(run, settings, machine)
+    branch = settings.candidate("autoencoder", name)
+    waveforms, masks = Waveforms.open(run.data(machine)), branch.specaugment
+    frames = LogMel(branch.features, settings.data.sample_rate).frames(len(waveforms.read(0)))
+    record = read_json(run.system("autoencoder", machine, settings.trained_as("autoencoder", name)) / RECORD)
+    section = frame["section"].min()
+    kept = ", and spare the column of the section" * branch.model.section_input
+    explained = 100 * record["explained_share"]
+    return (
+        f"The network has heard normal sound only, and passes it through {counted(branch.model.latent, 'unit')} per "
+        f"frame, too few to copy {branch.features.n_mels} mel bands. It is also given gaps to fill: at inference "
+        f"{round(masks.time_masks * frames / masks.clip_frames)} stripes hide some of the {frames} frames of a clip, "
+        f"and others some of its bands. The masks put in each band's mean{kept}. In a gap the network can only write "
+        "what is usual there, so what is unusual is left as an error.\n\n"
+        "Chance is left as an error, too, since the level of noise in one band and one frame is random: the error of "
+        f"`{name}` on its own training clips of {machine}, even without masks, is {explained:.0f} % smaller than that "
+        "of each band's mean. A fault no larger than this chance is missed.\n\n"
+        f"{_shift(frame, section, variant, len(_clips(waveforms, section, 'target')), machine)}"
+    )
+
+
+def _shift(frame: pd.DataFrame, section: str, variant: str, few: int, machine: str) -> str:
+    """The medians of normal clips under both Gaussians, and what they say of the target's."""
+    source, shifted, target = gaussians(frame, section)
+    reason = ". So it absorbs only a part of the shift" * (target > shifted)
+    return (
+        "The shift makes errors as well: a target clip is unusual without a fault. The Gaussian of the target domain "
+        f"should absorb this, but is fitted on {counted(few, 'clip')}, which the network has learnt from. In section "
+        f"{section} of {machine} normal clips of the source have a median score (`{variant}`) of {source:.1f} nats; "
+        f"under the target's Gaussian, held-out *source* clips have {shifted:.1f}, and real target clips {target:.1f}"
+        f"{reason} ({{numref}}`scorer-gap` has all sections)."
+    )
+
+
+def gaussians(frame: pd.DataFrame, section: str) -> tuple[float, float, float]:
+    """The median score of normal clips: source test clips, held-out source clips as target clips, target test clips.
+
+    Args:
+        frame: Score table of one system.
+        section: Of the clips.
+    """
+    normal = frame[(frame["label"] == "normal") & (frame["section"] == section)]
+    medians = normal.groupby(["domain", "split"])["score"].median()
+    places = (("source", "test"), ("target", "train"), ("target", "test"))
+    return tuple(float(medians.get(place, np.nan)) for place in places)
+
+
+def median_clips(run: Run, settings, machine: str) -> str:
+    """How far the anomaly that the figures show stands out among normal clips, and which figure shows a clearer one."""
+    _, variant, frame = _first(run, settings, machine)
+    section = frame["section"].min()
+    normal, anomaly = (float(typical(frame, section, "source", label)["score"]) for label in ("normal", "anomaly"))
+    usual = frame[(frame["section"] == section) & (frame["domain"] == "source") & (frame["split"] == "test")]
+    usual = usual.loc[usual["label"] == "normal", "score"]
+    above = int((usual >= anomaly).sum())
+    words = "so hardly any difference is to be seen" if above else "so a difference should be seen"
+    return (
+        f"The anomaly scores {anomaly:.1f} nats and the normal clip {normal:.1f} (`{variant}`), and {above} of "
+        f"{len(usual)} normal test clips score as high as this anomaly, {words}: it is the median one. "
+        "{numref}`followed` has a clear one."
+    )
+
+
+def _first(run: Run, settings, machine: str) -> tuple[str, str, pd.DataFrame]:
+    """The first candidate, the variant by which *fixed* scores it, and its scores."""
+    name = next(iter(settings.autoencoder_candidates))
+    variant = origin.first("autoencoder", settings.candidate("autoencoder", name).scorer.variants, origin.PAPER)
+    frame = scores.read(run.scores("autoencoder", machine, name))
+    return name, variant, frame[frame["system"] == f"autoencoder/{name}/{variant}"]
+
+
+def _clips(waveforms: Waveforms, section: str, domain: str) -> pd.DataFrame:
+    clips = waveforms.clips
+    return clips[(clips["section"] == section) & (clips["domain"] == domain) & (clips["split"] == "train")]
