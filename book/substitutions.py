@@ -3,6 +3,7 @@
 from importlib import metadata
 
 import ablation_tables
+import costs
 import gpu_figures
 import one_model_stored
 import plain_detectors
@@ -48,7 +49,11 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
         "ablated": one_model_stored.values(stored_results.SHIFTS),
         "steps": gpu_figures.paper_steps(),
-        "project": {"python": python.removeprefix(">=") + " or newer", "rate": f"{rate:,}"},
+        "project": {
+            "python": python.removeprefix(">=") + " or newer",
+            "rate": f"{rate:,}",
+            "packages": costs.packages(),
+        },
         "detector": plain_detectors.values(stored_results.DETECTOR),
     }
 
