@@ -17,6 +17,7 @@ from generated import there
 from asdlib import params
 from asdlib.atomic import read_json
 from asdlib.classifier import clip_outputs
+from asdlib.data import folder_report, plan
 from asdlib.evaluation.render import typeset
 from asdlib.paths import Run
 from asdlib.tables import read_table
@@ -53,6 +54,9 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
             "python": python.removeprefix(">=") + " or newer",
             "rate": f"{rate:,}",
             "packages": costs.packages(),
+            "fewest": str(plan.FEWEST),
+            "few": str(folder_report.FEW),
+            "quick_minutes": f"{60 * read_json(stored_results.REAL / 'record.json')['hours']:.0f}",
         },
         "detector": plain_detectors.values(stored_results.DETECTOR),
     }

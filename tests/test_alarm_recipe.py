@@ -34,9 +34,8 @@ def test_the_rate_of_beginning_alarms_is_that_of_all_sequences(least, last, rate
 def test_the_book_says_how_often_each_rule_raises_a_false_alarm():
     rows = your_machine_alarms.rules().splitlines()
     single, three = (next(row for row in rows if row.startswith(f"| {rule} |")) for rule in ("1 of 1", "3 of 5"))
-    assert (
-        single == "| 1 of 1 | 388.8 | 691.2 | 10 % | 20 % | 30 % | 40 % | 60 % | 80 % | 0.2 h |"
-    )  # 4,320 a month times .09 and .16
+    # 4,320 a month times .09 and .16
+    assert single == "| 1 of 1 | 388.8 | 691.2 | 10 % | 20 % | 30 % | 40 % | 60 % | 80 % | 0.2 h |"
     assert three.startswith("| 3 of 5 | 18.9 |") and three.endswith("| 0.5 h |")  # times .1 * .9 * 6 * .01 * .81
 
 
