@@ -881,7 +881,9 @@ def test_cost_adds_up(tmp_path):
     frame = costs.costs({items[0]: notebook(duration=10.4), items[1]: notebook(duration=30.2)}, run)
     text = costs.cost(frame)
     assert cell(text, "Seconds in all", "All notebooks") == "41" and cell(text, "Longest", "All notebooks") == "30"
-    assert cell(text, "Device", "Reconstruction errors") == "a processor" and cell(text, "GiB", "All notebooks") == "1.5"
+    assert (
+        cell(text, "Device", "Reconstruction errors") == "a processor" and cell(text, "GiB", "All notebooks") == "1.5"
+    )
     shown = costs.notebook_map(frame).set_index("notebook")
     assert [f"`{path.stem}`" for path in sorted((BOOK.parent / "notebooks").glob("*.ipynb"))] == list(shown.index)
     assert tuple(shown.loc["`03_train_autoencoder`", ["runs", "minutes", "GiB"]]) == ("1", "0.2", "1.5")
