@@ -8,6 +8,7 @@ day, with a fault that grows from day to day.
 import contextlib
 import json
 import tempfile
+import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -106,20 +107,25 @@ def _report(judge: Judge, run: Run, machine: str, section: str, out: Path) -> tu
 
 
 def show_verdict(verdict: dict) -> str:
-    """A verdict as ``score --json`` prints it, with a line for each key, each branch and each span."""
+    """A verdict as ``score --json`` prints it, with a line for each key, and short lines for branches and spans."""
     lines = []
     for key in KEYS:
         value = verdict[key]
         text = json.dumps(value, ensure_ascii=False)
         if value and key in ("branches", "spans"):
-            parts = value.items() if isinstance(value, dict) else [(None, part) for part in value]
-            shown = [
-                f"    {'' if name is None else f'{json.dumps(name)}: '}{json.dumps(part, ensure_ascii=False)}"
-                for name, part in parts
-            ]
-            text = text[0] + "\n" + ",\n".join(shown) + "\n  " + text[-1]
+            parts = (
+                [f"{json.dumps(name)}: {json.dumps(part)}" for name, part in value.items()] if key == "branches" else []
+            )
+            named = value.items() if key == "branches" else [("", part) for part in value]
+            parts = [_broken(f"{name and json.dumps(name) + ': '}{json.dumps(part)}") for name, part in named]
+            text = text[0] + "\n" + ",\n".join(parts) + "\n  " + text[-1]
         lines.append(f"  {json.dumps(key)}: {text}")
     return "```json\n{\n" + ",\n".join(lines) + "\n}\n```\n"
+
+
+def _broken(text: str) -> str:
+    """Wrap JSON of which no text has a space."""
+    return "\n".join(textwrap.wrap(text, 72, initial_indent=4 * " ", subsequent_indent=6 * " ", break_long_words=False))
 
 
 def _history(judge: Judge, settings, machine: str, section: str, fault: str, out: Path) -> str:

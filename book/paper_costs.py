@@ -5,7 +5,7 @@ from pathlib import Path
 import gpu_figures
 import pandas as pd
 from stored_results import read
-from tables import table
+from tables import BLANK, table
 
 from asdlib import params
 from asdlib.classifier import STAGES
@@ -102,10 +102,12 @@ def paper_run(path: Path, measured: Path, growth: Path) -> str:
         peak = peak["value"].groupby(peak["what"].str.partition(" ")[0]).max()
         rows.append(("GPU memory of a training, GiB, at most", *_numbers(peak, "{:.1f}", total=False), "measured"))
     memory = read(growth).groupby("work")["peak_bytes"].max().filter(like="of a classifier").max() / 2**30
-    rows.append(("Main memory of a process, GiB", "", f"{memory:.1f}", "", "measured on a CPU, {numref}`growth-table`"))
+    rows.append(
+        ("Main memory of a process, GiB", BLANK, f"{memory:.1f}", BLANK, "measured on a CPU, {numref}`growth-table`")
+    )
     clips = len(paper.MACHINES) * SECTIONS * sum(DCASE2021.values())
     known = f"estimated: about {clips:,} clips of {CLIP_SECONDS} s"
-    rows.append(("Disk, GB: recordings, and decoded", "", "", f"{stored['clips']:.0f}", known))
+    rows.append(("Disk, GB: recordings, and decoded", BLANK, BLANK, f"{stored['clips']:.0f}", known))
     rows.append(("Disk, GB: models and embeddings", *_numbers(pd.Series(stored)[list(BRANCHES)], "{:.0f}"), "counted"))
     columns = ["What", "Autoencoders", "Classifiers", "Together", "How it is known"]
     caption = (
@@ -124,4 +126,4 @@ def gpu_hours(measured: Path) -> str:
 
 def _numbers(values: pd.Series, form: str, total: bool = True) -> tuple[str, str, str]:
     """Format the numbers of both branches, and their sum if they add up."""
-    return *(form.format(values[branch]) for branch in BRANCHES), form.format(values.sum()) if total else ""
+    return *(form.format(values[branch]) for branch in BRANCHES), form.format(values.sum()) if total else BLANK
