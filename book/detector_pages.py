@@ -113,9 +113,6 @@ def show_verdict(verdict: dict) -> str:
         value = verdict[key]
         text = json.dumps(value, ensure_ascii=False)
         if value and key in ("branches", "spans"):
-            parts = (
-                [f"{json.dumps(name)}: {json.dumps(part)}" for name, part in value.items()] if key == "branches" else []
-            )
             named = value.items() if key == "branches" else [("", part) for part in value]
             parts = [_broken(f"{name and json.dumps(name) + ': '}{json.dumps(part)}") for name, part in named]
             text = text[0] + "\n" + ",\n".join(parts) + "\n  " + text[-1]
@@ -124,6 +121,7 @@ def show_verdict(verdict: dict) -> str:
 
 
 def _broken(text: str) -> str:
+    """Wrap JSON of which no text has a space."""
     """Wrap JSON of which no text has a space."""
     return "\n".join(textwrap.wrap(text, 72, initial_indent=4 * " ", subsequent_indent=6 * " ", break_long_words=False))
 

@@ -102,9 +102,8 @@ def paper_run(path: Path, measured: Path, growth: Path) -> str:
         peak = peak["value"].groupby(peak["what"].str.partition(" ")[0]).max()
         rows.append(("GPU memory of a training, GiB, at most", *_numbers(peak, "{:.1f}", total=False), "measured"))
     memory = read(growth).groupby("work")["peak_bytes"].max().filter(like="of a classifier").max() / 2**30
-    rows.append(
-        ("Main memory of a process, GiB", BLANK, f"{memory:.1f}", BLANK, "measured on a CPU, {numref}`growth-table`")
-    )
+    known = "measured on a CPU, {numref}`growth-table`"
+    rows.append(("Main memory of a process, GiB", BLANK, f"{memory:.1f}", BLANK, known))
     clips = len(paper.MACHINES) * SECTIONS * sum(DCASE2021.values())
     known = f"estimated: about {clips:,} clips of {CLIP_SECONDS} s"
     rows.append(("Disk, GB: recordings, and decoded", BLANK, BLANK, f"{stored['clips']:.0f}", known))
