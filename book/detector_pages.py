@@ -122,7 +122,6 @@ def show_verdict(verdict: dict) -> str:
 
 def _broken(text: str) -> str:
     """Wrap JSON of which no text has a space."""
-    """Wrap JSON of which no text has a space."""
     return "\n".join(textwrap.wrap(text, 72, initial_indent=4 * " ", subsequent_indent=6 * " ", break_long_words=False))
 
 
