@@ -13,6 +13,7 @@ from asdlib import atomic, params
 COLUMNS = ["part", "what", "value", "unit", "reference", "tolerance", "verdict", "device", "torch", "commit"]
 COUNTED = Path(__file__).parents[1] / "book" / "results" / "paper_run.csv"
 MEASURED, MET, MISSED, FAILED, NOT_RUN = "measured", "met", "missed", "failed", "not run"
+EXTRAPOLATED = "extrapolated"
 
 
 class Table:
@@ -120,7 +121,8 @@ class Table:
         for branch, rate in base.items():
             part = counted.loc[branch]
             hours += (part["models"] * part["steps"] * self.slower(settings, part, branch)).sum() / rate / 3600
-        self.add("all trainings of the profile paper", hours, "GPU hours", "extrapolated from steps per second")
+        what = "all trainings of the profile paper"
+        self.add(what, hours, "GPU hours", "from steps per second", verdict=EXTRAPOLATED)
 
 
 def operations_counted() -> pd.DataFrame:

@@ -1,8 +1,9 @@
-"""Estimate the cost of the paper's whole run: ``python benchmarks/paper_run.py``.
+"""Count what the paper's whole run computes and stores: ``python benchmarks/paper_run.py``.
 
 Floating-point operations of a forward pass of every candidate of ``params/paper.yaml`` are counted on a small batch and
 multiplied; a training step takes three times as many (the counter is wrong for the backward pass of grouped
-convolutions). Nothing is timed: the book's cost page converts operations to hours with a rate that it states.
+convolutions). Nothing is timed: the book's cost page converts operations to hours by steps that a GPU was timed with.
+Bytes are those of a model's weights, in as many files as a training writes.
 Writes ``book/results/paper_run.csv``.
 """
 
@@ -14,6 +15,7 @@ from measure import operations
 
 from asdlib import atomic, params, records
 from asdlib.autoencoder.model import Autoencoder
+from asdlib.classifier import FILES
 from asdlib.classifier.model import Classifier
 from asdlib.evaluation import paper
 
@@ -26,20 +28,25 @@ BACKWARD = 2
 
 
 def main() -> None:
-    """Count operations, and write one row per candidate: number of models, steps of each, operations of all."""
+    """Count, and write one row per candidate: number of models, steps and bytes of each, operations of all."""
     settings = params.load("paper")
     machines = len(paper.MACHINES)
     rows = []
     for name in settings.autoencoder_candidates:
         branch = settings.candidate("autoencoder", name)
-        step = (1 + BACKWARD) * autoencoder(branch) * branch.training.batch_size / BATCH
-        rows.append(("autoencoder", name, machines, branch.training.steps, step))
+        model = Autoencoder(branch.model, branch.features.n_mels, SECTIONS)
+        step = (1 + BACKWARD) * autoencoder(branch, model) * branch.training.batch_size / BATCH
+        rows.append(("autoencoder", name, machines, branch.training.steps, step, weight(model), 0))
     for name in settings.classifier_candidates:
         branch = settings.candidate("classifier", name)
+        branch = branch.model_copy(update={"model": branch.model.model_copy(update={"pretrained": False})})
+        model = Classifier(branch, settings.data.sample_rate)
         steps = branch.training.steps + branch.training.finetune_steps
-        step = (1 + BACKWARD) * classifier(branch, settings.data.sample_rate) * branch.batches.batch_size / BATCH
-        rows.append(("classifier", name, machines * SECTIONS, steps, step))
-    table = pd.DataFrame(rows, columns=["branch", "candidate", "models", "steps", "operations_a_step"])
+        step = (1 + BACKWARD) * classifier(branch, model) * branch.batches.batch_size / BATCH
+        size = len(FILES) * weight(model)
+        rows.append(("classifier", name, machines * SECTIONS, steps, step, size, model.backbone.num_features))
+    columns = ["branch", "candidate", "models", "steps", "operations_a_step", "bytes", "embedding"]
+    table = pd.DataFrame(rows, columns=columns)
     table["operations"] = table["models"] * table["steps"] * table["operations_a_step"]
     table["commit"] = records.commit()
     path = Path(__file__).parents[1] / "book" / "results" / "paper_run.csv"
@@ -48,18 +55,20 @@ def main() -> None:
     print(table.to_string())
 
 
-def autoencoder(branch) -> int:
+def weight(model: torch.nn.Module) -> int:
+    """Return the bytes of a model's weights and buffers."""
+    return sum(tensor.nbytes for tensor in model.state_dict().values())
+
+
+def autoencoder(branch, model: Autoencoder) -> int:
     """Count operations of a forward pass of :data:`BATCH` crops of mean length."""
-    model = Autoencoder(branch.model, branch.features.n_mels, SECTIONS)
     features = torch.randn(BATCH, sum(branch.training.crop_frames) // 2, branch.features.n_mels)
     section = torch.zeros(BATCH, dtype=torch.long)
     return operations(lambda: model(features, section))
 
 
-def classifier(branch, sample_rate: int) -> int:
+def classifier(branch, model: Classifier) -> int:
     """Count operations of a forward pass of :data:`BATCH` windows, including the log-mel."""
-    branch = branch.model_copy(update={"model": branch.model.model_copy(update={"pretrained": False})})
-    model = Classifier(branch, sample_rate)
     waveform = torch.randn(BATCH, (branch.images.frames - 1) * branch.features.hop_length) / 10
     return operations(lambda: model(waveform))
 

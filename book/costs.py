@@ -1,16 +1,17 @@
-"""What a run, the paper's settings and a detector cost, in MyST Markdown: time, memory, devices, and estimates."""
+"""What a run and a detector cost, in MyST Markdown: time, memory, disk and devices."""
 
 import re
-from collections.abc import Mapping
+import sysconfig
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 
-import gpu_figures
 import nbformat
 import numpy as np
 import pandas as pd
 from executed import Executed, seconds, title
 from stored_results import read
-from tables import BLANK, table
+from tables import BLANK, day, table
 
 from asdlib.paths import Run
 from asdlib.tables import read_table
@@ -44,18 +45,54 @@ def costs(notebooks: Notebooks, run: Run) -> pd.DataFrame:
     )
 
 
+def wall(notebooks: Iterable[nbformat.NotebookNode]) -> tuple[float, int]:
+    """Seconds in which at least one notebook ran, and how many ran at a time, at most."""
+    found = [notebook.metadata["papermill"] for notebook in notebooks]
+    events = sorted(
+        (datetime.fromisoformat(each[key]).timestamp(), step)
+        for each in found
+        for key, step in (("start_time", 1), ("end_time", -1))
+    )
+    running = np.cumsum([step for _, step in events])
+    gaps = np.diff([when for when, _ in events])
+    return float(gaps[running[:-1] > 0].sum()), int(running.max())
+
+
+def disk(folder: Path) -> int:
+    """Bytes of the files in a folder, 0 if there is none."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def packages() -> str:
+    """Size of the installed packages, which the environment of this book consists of."""
+    return f"{gibibytes(disk(Path(sysconfig.get_path('purelib'))))} GiB"
+
+
+def answer(notebooks: Notebooks, run: Run, recordings: Path) -> str:
+    """What this book's run cost in all, in a paragraph; ``recordings`` is their folder."""
+    seconds, most = wall(notebooks.values())
+    peak = costs(notebooks, run)["peak_bytes"].max()
+    return (
+        f"**{seconds / 60:.0f} minutes** for {len(notebooks)} notebooks, up to {most} at a time on one core each, "
+        f"without a GPU; at most {gibibytes(peak)} GiB of memory per notebook; "
+        f"{gibibytes(disk(run.folder) + disk(recordings))} GiB of disk for the run and its recordings, "
+        f"and {packages()} for the packages. "
+        "What the paper's own experiment would take is in {numref}`paper-run-table`.\n\n"
+    )
+
+
 def cost(frame: pd.DataFrame) -> str:
-    """Wall time, memory and device of each stage, from :func:`costs`."""
-    every = {"title": "All stages", "runs": frame["runs"].sum(), "seconds": frame["seconds"].sum(), "device": BLANK}
+    """Wall time, memory and device of each notebook, from :func:`costs`."""
+    every = {"title": "All notebooks", "runs": frame["runs"].sum(), "seconds": frame["seconds"].sum(), "device": BLANK}
     every |= {"longest": frame["longest"].max(), "peak_bytes": frame["peak_bytes"].max()}
     shown = [
         (item.title, item.runs, f"{item.seconds:,.0f}", f"{item.longest:,.0f}", gibibytes(item.peak_bytes), item.device)
         for item in pd.concat([frame, pd.DataFrame([every])]).itertuples()
     ]
-    columns = ["Stage", "Notebooks", "Seconds in all", "Longest", "GiB", "Device"]
+    columns = ["Notebook", "Runs", "Seconds in all", "Longest", "GiB", "Device"]
     caption = (
-        "Wall time of each stage in seconds, the start of the kernels included, the most memory that one of its "
-        "notebooks held, and where it ran."
+        "Wall time of each notebook in seconds, the start of the kernels included, the most memory that one run of it "
+        "held, and where it ran."
     )
     return table(pd.DataFrame(shown, columns=columns), caption, "cost-table", "lrrrrl", "4 2 2 2 2 6")
 
@@ -129,60 +166,51 @@ def growth(path: Path) -> str:
     return table(pd.DataFrame(rows, columns=columns), caption, "growth-table", "lrrrr", "5 4 4 2 4")
 
 
-GPU_RATE = 312e12
-"""operations a second of an NVIDIA A100 in bfloat16, dense, as its data sheet says"""
-SHARES = (0.1, 0.4)
-"""of that rate, which a training might reach: assumed, not measured"""
-
-
-def paper_run(path: Path, measured: Path) -> str:
-    """The paper's whole run on paper: operations counted, hours at an assumed share of a rate, and as measured."""
-    counted = read(path)
-    rows = []
-    for branch, part in [*counted.groupby("branch", sort=False), ("both", counted)]:
-        hours = [part["operations"].sum() / (share * GPU_RATE) / 3600 for share in SHARES]
-        longest = [(part["steps"] * part["operations_a_step"]).max() / (share * GPU_RATE) / 60 for share in SHARES]
-        numbers = (f"{part['models'].sum():,}", f"{part['operations'].sum() / 1e18:.2g} · 10¹⁸")
-        rows.append((branch, *numbers, *(f"{a:,.0f} to {b:,.0f}" for b, a in (hours, longest))))
-    columns = ["Branch", "Trainings", "Operations", "GPU hours", "Longest training, min"]
-    caption = (
-        f"An estimate, not a measurement: operations of all candidates of `params/paper.yaml`, counted at commit "
-        f"`{counted['commit'].iat[0]}`; hours if a training reaches {100 * SHARES[1]:.0f} % "
-        f"to {100 * SHARES[0]:.0f} % of "
-        f"{GPU_RATE / 1e12:.0f} · 10¹² operations a second (NVIDIA A100, bfloat16, data sheet). Starting kernels, "
-        "decoding, scoring and the baselines come on top."
-    )
-    words = f"Extrapolated from measured steps: {known}.\n" if (known := gpu_figures.hours(measured)) else ""
-    return f"{words}\n{table(pd.DataFrame(rows, columns=columns), caption, 'paper-run-table', 'lrrrr')}"
-
-
-def gpu_hours(measured: Path, counted: Path) -> str:
-    """GPU hours of the profile ``paper``, in a few words: extrapolated if a GPU was timed, else estimated."""
-    if known := gpu_figures.hours(measured):
-        return known
-    operations = read(counted)["operations"].sum()
-    most, least = (operations / (share * GPU_RATE) / 3600 for share in SHARES)
-    return f"{least:,.0f} to {most:,.0f} GPU hours, an estimate for an NVIDIA A100, not measured"
-
-
 def service(path: Path) -> str:
-    """Memory and CPU time of a detector that runs as a service (``benchmarks/service.py``)."""
+    """What a detector needs to be fitted and to run as a service (``benchmarks/service.py``)."""
     if not path.is_file():
         return "The service has not been measured; `python benchmarks/service.py` measures its memory and CPU time.\n"
     found = read(path)
-    rows = [
-        (row.runtime, f"{row.bytes / 2**20:.0f}", f"{row.start_cpu_seconds:.1f}", f"{row.cpu_seconds:.2f}")
-        for row in found.itertuples()
-    ]
-    processor = found["processor"].iat[0].partition(",")[0]
+    titles = found["detector"].str.capitalize() + found["runtime"].map(
+        lambda name: "" if name == "none" else f", {name}"
+    )
+    shown = pd.DataFrame({"Detector": titles})
+    for count in (60, 100):
+        shown[f"Fit, {count} recordings"] = [
+            duration(own) if pd.notna(own) else f"{duration(any_count)}, estimated"
+            for own, any_count in zip(found[f"fit_{count}_seconds"], found["fit_seconds"], strict=True)
+        ]
+    shown["Memory, MiB"] = found["bytes"].map(lambda value: f"{value / 2**20:.0f}")
+    shown["CPU seconds to start"] = found["start_cpu_seconds"].map("{:.1f}".format)
+    shown["CPU seconds per recording"] = found["cpu_seconds"].map("{:.2f}".format)
+    first = found.iloc[0]
     caption = (
-        f"What a detector of the profile `detector` needs to judge recordings of {found['seconds'].iat[0]} s, one "
-        f"after the other, on one thread of {processor} at commit `{found['commit'].iat[0]}`."
+        f"What a detector needs to be fitted, and to judge recordings of {first['seconds']:.0f} s one after the other: "
+        f"CPU time of one thread of {first['processor'].partition(',')[0]}, {day(first['date'])}, commit "
+        f"`{first['commit']}`. The start includes the first verdict. Real recordings of a slider; of the hundred only "
+        f"{first['sliders']:.0f} are, the others of other machines. Fitting statistics only takes "
+        f"{first['fit_bytes'] / 2**20:.0f} MiB of memory. The networks have outliers; the time to train them does not "
+        "depend on the number of recordings, and is estimated from a few steps, as `fit` does before it starts."
     )
-    columns = ["Runtime", "Memory, MiB", "CPU seconds to start", "CPU seconds per recording"]
-    shown = table(pd.DataFrame(rows, columns=columns), caption, "service-table", "lrrr")
-    minutes = f"{found['fit_seconds'].iat[0] / 60:.0f}"
-    return (
-        f"{shown}\nTraining takes {minutes} minutes on the same thread, however many recordings there are, since the "
-        "number of steps is fixed; the figure is estimated from a few steps, as `fit` does before it starts.\n"
-    )
+    return table(shown, caption, "service-table", "lllrrr")
+
+
+def duration(seconds: float) -> str:
+    """A duration in seconds or minutes.
+
+    >>> duration(9.27), duration(1300)
+    ('9 s', '22 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def service_texts(service: pd.DataFrame) -> dict[str, str]:
+    """Return what it takes to fit a detector (``benchmarks/service.py``)."""
+    alone, networks = (service[service["detector"] == name].iloc[0] for name in ("statistics only", "networks"))
+    return {
+        "fit_60": f"{alone['fit_60_seconds']:.0f}",
+        "fit_100": f"{alone['fit_100_seconds']:.0f}",
+        "fit_memory": f"{alone['fit_bytes'] / 2**30:.1f} GiB",
+        "fit_minutes": f"{networks['fit_seconds'] / 60:.0f}",
+        "fit_alone_minutes": f"{networks['fit_alone_seconds'] / 60:.0f}",
+    }

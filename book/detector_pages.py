@@ -1,13 +1,14 @@
-"""The pages that a detector writes, of the run's own detector: its report on a few clips, and a history of verdicts.
+"""What a detector writes, of the run's own detector: a verdict, a report on two clips, and a history of verdicts.
 
-Both are written by the code behind ``python -m asdlib report`` and ``history``. The report is about test clips of the
-run. The clips bear no dates, so for the history the generator of the demonstration makes more recordings, some per day,
-with a fault that grows from day to day.
+The pages are written by the code behind ``python -m asdlib report`` and ``history``. The report is about test clips of
+the run. The clips bear no dates, so for the history the generator of the demonstration makes more recordings, some per
+day, with a fault that grows from day to day.
 """
 
 import contextlib
 import json
 import tempfile
+import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from asdlib.data.audio import Waveforms
 from asdlib.data.file_names import ClipName
 from asdlib.detector import history, report
 from asdlib.detector.judge import Judge
+from asdlib.detector.output import KEYS
 from asdlib.paths import Run
 from asdlib.synthetic import dataset, faults
 from asdlib.units import FULL_SCALE
@@ -38,6 +40,18 @@ TRAINED = (
     "The detector is the one of notebook 10: its networks were trained for a few steps only, to show how it works."
 )
 """what a caption says of the detector"""
+TELLS = (
+    "<script>new ResizeObserver(() => parent.postMessage({height: document.documentElement.offsetHeight}, '*'))"
+    ".observe(document.body)</script>"
+)
+"""what a page gets in the book, so that its frame becomes as high as the page, even one that was opened as a file"""
+HEARS = (
+    "<script>addEventListener('message', ({source, data}) => {"
+    "for (const frame of document.querySelectorAll('iframe.whole')) "
+    "if (frame.contentWindow === source && data.height > 0) frame.style.height = `${data.height + 2}px`;"
+    "})</script>"
+)
+"""what resizes the frame"""
 
 
 def pages(settings, run: Run, machine: str, section: str, source: Path) -> dict[str, str]:
@@ -51,18 +65,26 @@ def pages(settings, run: Run, machine: str, section: str, source: Path) -> dict[
         source: Folder of the assembled pages.
     """
     if settings.data.synthetic is None or not (run.detector / "detector.json").is_file():
-        return {"generated/detector_report.md": ABSENT, "generated/detector_history.md": ""}
+        absent = {"generated/detector_verdict.md": "", "generated/detector_history.md": ""}
+        return absent | {"generated/detector_report.md": ABSENT}
     judge = Judge.load(run.detector)
     folder = (source / FOLDER).resolve()
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
-        fault, reported = _report(judge, run, machine, section, folder / "report.html")
+        fault, verdict, reported = _report(judge, run, machine, section, folder / "report.html")
         days = _history(judge, settings, machine, section, fault, folder / "history.html")
-    return {"generated/detector_report.md": reported, "generated/detector_history.md": days}
+    for page in folder.glob("*.html"):
+        page.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{TELLS}</body>"), encoding="utf-8")
+    names = ("verdict", "report", "history")
+    return {f"generated/detector_{name}.md": text for name, text in zip(names, (verdict, reported, days), strict=True)}
 
 
-def _report(judge: Judge, run: Run, machine: str, section: str, out: Path) -> tuple[str, str]:
-    """Report on the test clips with a fault that have the highest and the lowest score; return the former's fault."""
+def _report(judge: Judge, run: Run, machine: str, section: str, out: Path) -> tuple[str, str, str]:
+    """Report on the test clips with a fault that have the highest and the lowest score.
+
+    Returns:
+        The former's fault, its verdict as JSON, and the figure.
+    """
     waveforms = Waveforms.open(run.data(machine))
     clips, rate = waveforms.clips, judge.stored.settings.data.sample_rate
     rows = clips.index[(clips["section"] == section) & (clips["domain"] == "source") & (clips["label"] == "anomaly")]
@@ -78,7 +100,29 @@ def _report(judge: Judge, run: Run, machine: str, section: str, out: Path) -> tu
         "white frames, which say when and at which frequencies it sounded wrong, and for the distance of the thick "
         f"line from the normal clips. {TRAINED}"
     )
-    return clips["attributes"][chosen[0]], _frame("report", caption, "Report of the detector on two clips")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    verdict = judge.judge(Path(clips["clip"][chosen[0]])).as_dict() | {"time": now, "detector": judge.identity}
+    figure = _frame("report", caption, "Report of the detector on two clips")
+    return clips["attributes"][chosen[0]], show_verdict(verdict), figure
+
+
+def show_verdict(verdict: dict) -> str:
+    """A verdict as ``score --json`` prints it, with a line for each key, and short lines for branches and spans."""
+    lines = []
+    for key in KEYS:
+        value = verdict[key]
+        text = json.dumps(value, ensure_ascii=False)
+        if value and key in ("branches", "spans"):
+            named = value.items() if key == "branches" else [("", part) for part in value]
+            parts = [_broken(f"{name and json.dumps(name) + ': '}{json.dumps(part)}") for name, part in named]
+            text = text[0] + "\n" + ",\n".join(parts) + "\n  " + text[-1]
+        lines.append(f"  {json.dumps(key)}: {text}")
+    return "```json\n{\n" + ",\n".join(lines) + "\n}\n```\n"
+
+
+def _broken(text: str) -> str:
+    """Wrap JSON of which no text has a space."""
+    return "\n".join(textwrap.wrap(text, 72, initial_indent=4 * " ", subsequent_indent=6 * " ", break_long_words=False))
 
 
 def _history(judge: Judge, settings, machine: str, section: str, fault: str, out: Path) -> str:
@@ -132,8 +176,8 @@ def describe_drift(days: pd.DataFrame, verdicts: pd.DataFrame) -> str:
         say = "says" if mistaken == 1 else "say"
         parts.append(
             f" The microphone never changed, but {mistaken} of {len(verdicts)} verdicts {say} that the response did: "
-            "there the fault, or chance, was mistaken for such a change. These have no score, and are drawn with the "
-            "levels only."
+            "there the fault, or chance, was mistaken for such a change. These have no percentile, and their score "
+            "measures the change, so they are drawn with the levels only."
         )
     return "".join(parts)
 
@@ -142,6 +186,6 @@ def _frame(name: str, caption: str, title: str) -> str:
     address = f"{FOLDER}/{name}.html"
     return (
         f":::{{html-figure}} {caption}\n:name: detector-{name}\n\n"
-        f'<iframe class="whole" src="{address}" title="{title}" loading="lazy"></iframe>\n'
+        f'{HEARS}<iframe class="whole" src="{address}" title="{title}"></iframe>\n'
         f'<p><a href="{address}">The whole page by itself</a></p>\n:::\n'
     )

@@ -12,6 +12,7 @@ import gpu_figures
 import one_model_run
 import one_model_stored
 import pandas as pd
+import paper_costs
 import plain_detectors
 import provenance
 import real
@@ -27,7 +28,7 @@ from contents import api, machine_page, reference_page
 
 from asdlib import params
 from asdlib.errors import AsdError
-from asdlib.paths import Run
+from asdlib.paths import Run, project_root
 from asdlib.tables import read_table
 
 TOOLS = ("jupyterlab", "jupyter-book", "latex2mathml", "papermill", "snakemake")
@@ -72,7 +73,7 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/false_alarms.md": tables.false_alarms(read_table(there(run.false_alarms))),
         "generated/health.md": tables.health_notes(read_table(there(run.health))),
         "generated/reliability.md": tables.reliability(stored_results.RESULTS / "reliability" / "figures.csv"),
-        "generated/cost.md": costs.cost(spent),
+        "generated/cost.md": costs.answer(notebooks, run, project_root() / settings.data.root) + costs.cost(spent),
         "generated/notebooks.md": tables.table(
             costs.notebook_map(spent).rename(columns=lambda name: name[:1].upper() + name[1:]),
             "All notebooks: how many ran, minutes of one on average, and the most memory that one held.",
@@ -82,7 +83,9 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         ),
         "generated/benchmarks.md": costs.benchmarks(stored_results.RESULTS / "benchmarks.csv"),
         "generated/growth.md": costs.growth(stored_results.RESULTS / "growth.csv"),
-        "generated/paper_run.md": costs.paper_run(stored_results.RESULTS / "paper_run.csv", stored_results.GPU),
+        "generated/paper_run.md": paper_costs.paper_run(
+            stored_results.RESULTS / "paper_run.csv", stored_results.GPU, stored_results.RESULTS / "growth.csv"
+        ),
         "generated/gpu.md": gpu_figures.figures(stored_results.GPU),
         "generated/paper_size.md": gpu_figures.paper_size(stored_results.GPU.with_name(gpu_figures.PAPER_SIZE)),
         **plain_detectors.pages(stored_results.DETECTOR),

@@ -14,6 +14,7 @@ PAPER_SIZE = "paper_size.csv"
 """what ``benchmarks/gpu.py --paper-size`` measured, next to the figures of ``make gpu``"""
 FIXED, BEST = "fixed", "development"
 """selections of the variant of a score: the first of the settings, or the best by the labels of the test clips"""
+EXTRAPOLATED = "extrapolated"
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 HOURS = {
     "whole profile without baselines": "GPU hours",
@@ -66,14 +67,19 @@ def figures(path: Path) -> str:
             row.part,
             row.what,
             BLANK if pd.isna(row.value) else f"{_number(row.value)} {row.unit}",
-            _numbers(row.reference),
+            _numbers(row.reference.removeprefix(EXTRAPOLATED).strip()),
             f"{row.verdict} ({_numbers(row.tolerance)})" if row.tolerance else row.verdict,
         )
-        for row in found.itertuples()
+        for row in found.assign(verdict=_verdicts(found)).itertuples()
     ]
     columns = ["Part", "Figure", "Value", "Compared with", "Verdict"]
     every = table(pd.DataFrame(rows, columns=columns), f"Every figure. {where}", "gpu-table", "lllll", "1 5 2 3 3")
     return f"{_checks(found, where)}\n{_speeds(found, where)}\n::::{{dropdown}} Every figure\n{every}::::\n"
+
+
+def _verdicts(found: pd.DataFrame) -> pd.Series:
+    """The verdicts, where what earlier runs called measured is extrapolated if their reference says so."""
+    return found["verdict"].mask(found["reference"].str.startswith(EXTRAPOLATED), EXTRAPOLATED)
 
 
 def _checks(found: pd.DataFrame, where: str) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import costs
 import pandas as pd
 from paired import verdict
 from stored_results import read
@@ -19,6 +20,7 @@ WORDS = "add to the statistics", "cost more than they bring", "are not shown to 
 SIMPLER = ["statistics only", *TWO]
 """of these the first is what ``fit --statistics-only`` makes"""
 ALL = ["detector", "statistics alone", *TWO, "without outliers", "autoencoders alone", "classifiers alone"]
+NAMES = "This detector names a change"
 ABSENT = "Not measured yet: `python benchmarks/faults/run.py` does it where the real recordings are.\n"
 
 
@@ -35,7 +37,7 @@ def values(folder: Path) -> dict[str, str]:
         "last": str(RULE[1]),
     }
     if (service := folder.parent / "service.csv").is_file():
-        texts["fit_minutes"] = f"{read(service)['fit_seconds'].iat[0] / 60:.0f}"
+        texts |= costs.service_texts(read(service))
     if not (folder / "record.json").is_file():
         return texts
     kinds = read(folder / "kinds.csv").set_index("kind")
@@ -48,8 +50,6 @@ def values(folder: Path) -> dict[str, str]:
     texts["over_plain"] = effect(*whole[["lead", "low", "high"]])
     found = alarms[alarms["group"] == "fault"].groupby("condition", sort=False)[["alarms", "recordings"]].sum()
     texts |= {slug(kind): _share(row["alarms"], row["recordings"]) for kind, row in found.iterrows()}
-    short = alarms[(alarms["group"] == "long") & (alarms["condition"] != "long normal")]
-    texts["short"] = _share(short["alarms"].sum(), short["recordings"].sum())
     texts |= _simpler(folder, alarms)
     texts |= _real_texts(folder)
     row = alarms[alarms["condition"] == "voice +0 dB"].iloc[0]
@@ -69,8 +69,7 @@ def _simpler(folder: Path, alarms: pd.DataFrame) -> dict[str, str]:
         "faults": counts["group"] == "fault",
         "normals": counts["group"] == "normal",
         "levels": counts["condition"].str.startswith("level"),
-        "long": (counts["group"] == "long") & (counts["condition"] != "long normal"),
-        "long_normals": counts["condition"] == "long normal",
+        "long_whine": counts["condition"].str.startswith("long whine"),
     }
     kinds = counts[counts["group"] == "fault"].groupby("condition", sort=False)
     alone = {
@@ -178,14 +177,18 @@ def _long(long: pd.DataFrame, record: dict) -> str:
 
 def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
     part = alarms[alarms["group"].isin(["normal", "harmless"])]
-    columns = {"This detector": "alarms", "It names a change": "named", **{_title(name): name for name in SIMPLER}}
+    columns = {
+        "This detector": "alarms",
+        NAMES: "named",
+        **{_title(name): name for name in SIMPLER},
+    }
     shares = {title: _shares(part, column, "recordings") for title, column in columns.items()}
     shown = pd.DataFrame({"Change": part["condition"], **shares})
     caption = (
         "Alarms on the same normal recordings after a change that is not a fault; the aim is "
         f"{100 * record['false_alarm_rate']:.0f} % of false alarms. A tilt is in dB per octave, a filter of first "
-        "order in Hz. Voices and passing vehicles are synthetic, at a level re the recording. The last columns are the "
-        "alarms of simpler detectors, as in {numref}`places-table`."
+        "order in Hz; of *first 1 s* only the first second is judged. Voices and passing vehicles are synthetic, at a "
+        "level re the recording. The last columns are the alarms of simpler detectors, as in {numref}`places-table`."
     )
     return table(shown, caption, "no-faults-table", "lrrrrr")
 
@@ -193,7 +196,11 @@ def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
 def _places(alarms: pd.DataFrame, record: dict, simpler: dict) -> str:
     part = alarms[alarms["group"].isin(["fault", "long"])]
     part = part.groupby("condition", sort=False).sum(numeric_only=True).reset_index()
-    columns = {"This detector": "alarms", **{_title(name): name for name in SIMPLER}, "It names a change": "named"}
+    columns = {
+        "This detector": "alarms",
+        **{_title(name): name for name in SIMPLER},
+        NAMES: "named",
+    }
     shares = {title: _shares(part, column, "recordings") for title, column in columns.items()}
     shares["Faults hit"] = _shares(part, "faults_hit", "faults")
     shares["Spans that hit"] = _shares(part, "spans_right", "spans")
@@ -225,8 +232,8 @@ def _real(folder: Path) -> str:
         f"lead in points with its 95 % interval over recordings, and verdicts at thresholds for "
         f"{100 * record['false_alarm_rate']:g} % of false alarms. All learnt from the same {record['learnt']} normal "
         f"recordings, with thresholds set on {record['held_out']} others, except *statistics only*, which "
-        "`fit --statistics-only` makes of all of them; networks trained for "
-        f"{' and '.join(map(str, record['steps']))} steps. Commit `{record['commit']}`."
+        "`fit --statistics-only` makes of all of them; autoencoders trained for "
+        f"{record['steps'][0]} steps, classifiers for {record['steps'][1]}. Commit `{record['commit']}`."
     )
     return table(shown, caption, "real-faults-table", "lrrrr")
 

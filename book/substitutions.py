@@ -3,6 +3,7 @@
 from importlib import metadata
 
 import ablation_tables
+import costs
 import gpu_figures
 import one_model_stored
 import plain_detectors
@@ -16,6 +17,7 @@ from generated import there
 from asdlib import params
 from asdlib.atomic import read_json
 from asdlib.classifier import clip_outputs
+from asdlib.data import folder_report, plan
 from asdlib.evaluation.render import typeset
 from asdlib.paths import Run
 from asdlib.tables import read_table
@@ -48,7 +50,14 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
         "ablated": one_model_stored.values(stored_results.SHIFTS),
         "steps": gpu_figures.paper_steps(),
-        "project": {"python": python.removeprefix(">=") + " or newer", "rate": f"{rate:,}"},
+        "project": {
+            "python": python.removeprefix(">=") + " or newer",
+            "rate": f"{rate:,}",
+            "packages": costs.packages(),
+            "fewest": str(plan.FEWEST),
+            "few": str(folder_report.FEW),
+            "quick_minutes": f"{60 * read_json(stored_results.REAL / 'record.json')['hours']:.0f}",
+        },
         "detector": plain_detectors.values(stored_results.DETECTOR),
     }
 

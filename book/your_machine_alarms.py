@@ -18,8 +18,8 @@ RULES = ((1, 1), (3, 5), (6, 10), (12, 20), (12, 30), (20, 60))
 """rules for an alarm: at least how many of how many of the latest recordings are anomalies"""
 RULE = (20, 60)
 """the rule of the recipe for a service"""
-SHARES = (0.4, 0.6, 0.8)
-"""of the recordings of a fault that are anomalies; the first is about that of the real faults of a toy car"""
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
+"""of the recordings of a fault that are anomalies"""
 DAY = 24 * 60 // EVERY
 """recordings"""
 
@@ -55,7 +55,7 @@ def rates() -> str:
         "rate that can be asked for. Detectors have about this rate on average (statistics only) or at most "
         "(networks); a single detector with networks has one within the brackets, with 95 % confidence. Of statistics "
         "only no interval is known, since their clips are scored by several fits. After `calibrate` with N new "
-        "recordings, read the row in which N are held out."
+        "recordings, read the columns of networks in the row in which N are held out, whichever the detector is."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "r" * len(columns))
 
@@ -86,8 +86,7 @@ def rules() -> str:
         f"{100 * RATE:g} % or {200 * RATE:g} % of the normal recordings are judged anomalies; the probability of being "
         "in alarm once the fault has lasted for all recordings that the rule looks at, by the share of them that are "
         "judged anomalies; and how long a fault lasts at least before the alarm, if each is. "
-        f"About {100 * SHARES[0]:.0f} % is what {{numref}}`real-faults-table` has for real faults. Binomial: for "
-        "recordings that are independent of each other."
+        "Binomial: for recordings that are independent of each other."
     )
     columns = ["Anomalies", *rates, *seen, "Earliest alarm"]
     return table(pd.DataFrame(rows, columns=columns), caption, "rules-table", "l" + "r" * (len(columns) - 1))

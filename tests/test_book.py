@@ -21,6 +21,8 @@ from packaging.requirements import Requirement
 from pybtex.database import parse_file
 
 from asdlib import metrics, params, scores
+from asdlib.data import catalogue
+from asdlib.detector import output
 from asdlib.errors import AsdError
 from asdlib.evaluation import claims, claims_paper, false_alarms, health, paper
 from asdlib.execution.workflow import BY_NAME
@@ -43,6 +45,7 @@ import flow  # noqa: E402
 import gpu_figures  # noqa: E402
 import one_model_run  # noqa: E402
 import paired  # noqa: E402
+import paper_costs  # noqa: E402
 import provenance  # noqa: E402
 import real  # noqa: E402
 import real_answers  # noqa: E402
@@ -228,6 +231,16 @@ def test_the_caption_of_the_history_says_when_a_drift_and_most_alarms_were_seen(
     assert "first claimed one on day 1" in text and "response" not in text
     text = detector_pages.describe_drift(days.assign(anomalies=2, response_changed=[0, 1, 0]), verdicts)
     assert "on no day did more than half" in text and "but 1 of 60 verdicts says that the response did" in text
+
+
+def test_a_verdict_in_the_book_is_the_object_that_score_prints():
+    branches = {"autoencoder": {"score": 1.5, "anomaly": True}, "statistics": {"score": 0.5, "anomaly": False}}
+    spans = [{"start": 0.0, "end": 4.0, "frequencies": [[100.0, 200.0]], "branch": "autoencoder"}]
+    verdict = dict.fromkeys(output.KEYS, 1.25) | {"branches": branches, "spans": spans, "nearest": None}
+    for each in (verdict, verdict | {"spans": []}):
+        text = detector_pages.show_verdict(each)
+        assert json.loads(text.removeprefix("```json").rstrip().removesuffix("```")) == each
+    assert '\n    "statistics": {"score": 0.5, "anomaly": false}\n  },\n' in text
 
 
 def test_the_bibliography_has_every_work_that_the_paper_cites():
@@ -872,8 +885,10 @@ def test_cost_adds_up(tmp_path):
     items = [Executed.of(Path(f"{name}.ipynb")) for name in ("03_train_autoencoder.fan.base", "08_table1")]
     frame = costs.costs({items[0]: notebook(duration=10.4), items[1]: notebook(duration=30.2)}, run)
     text = costs.cost(frame)
-    assert cell(text, "Seconds in all", "All stages") == "41" and cell(text, "Longest", "All stages") == "30"
-    assert cell(text, "Device", "Reconstruction errors") == "a processor" and cell(text, "GiB", "All stages") == "1.5"
+    assert cell(text, "Seconds in all", "All notebooks") == "41" and cell(text, "Longest", "All notebooks") == "30"
+    assert (
+        cell(text, "Device", "Reconstruction errors") == "a processor" and cell(text, "GiB", "All notebooks") == "1.5"
+    )
     shown = costs.notebook_map(frame).set_index("notebook")
     assert [f"`{path.stem}`" for path in sorted((BOOK.parent / "notebooks").glob("*.ipynb"))] == list(shown.index)
     assert tuple(shown.loc["`03_train_autoencoder`", ["runs", "minutes", "GiB"]]) == ("1", "0.2", "1.5")
@@ -888,22 +903,41 @@ def test_growth_is_a_slope(tmp_path):
     assert "| 10 / 100 / 1,000 | 6,325 / 20,000 / 63,246 | 0.50 | 1.00 / 1.00 / 1.00 |" in text and "2 repeats" in text
 
 
-def test_hours_of_the_papers_run_are_operations_by_rate(tmp_path):
-    step = costs.GPU_RATE * costs.SHARES[0] * 3600 / 1000
-    rows = [("autoencoder", "base", 2, 1000, step, 2000 * step), ("classifier", "base", 4, 500, step, 2000 * step)]
-    names = ["branch", "candidate", "models", "steps", "operations_a_step", "operations"]
-    pd.DataFrame(rows, columns=names).assign(commit="abc").to_csv(tmp_path / "run.csv", index=False)
-    lines = costs.paper_run(tmp_path / "run.csv", tmp_path / "none.csv").splitlines()
-    cells = next(line for line in lines if line.startswith("| both")).split(" | ")
-    assert cells[1] == "6" and cells[3].endswith("to 4") and cells[4].startswith("15 to 60")
+def test_hours_of_the_papers_run_are_those_that_the_gpu_benchmark_extrapolated():
+    counted, measured = stored_results.read(BOOK / "results" / "paper_run.csv"), gpu_figures.read(stored_results.GPU)
+    found = paper_costs.hours(counted, measured)
+    trainings = measured.set_index("what").loc["all trainings of the profile paper", "value"]
+    assert found["hours"].sum() == pytest.approx(trainings, rel=1e-3)
+    untimed = measured[~measured["what"].str.contains("resnext")]
+    slower = paper_costs.hours(counted, untimed).set_index("candidate")["slower"]
+    operations = counted.set_index("candidate")["operations_a_step"]
+    assert slower["resnext50"] == pytest.approx(operations["resnext50"] / operations["augmented"])
 
 
-def test_gpu_hours_are_measured_or_called_an_estimate(tmp_path):
-    readme, results = (BOOK.parent / "README.md").read_text(encoding="utf-8"), BOOK / "results"
+def test_the_cost_of_the_papers_run_says_how_each_line_is_known(tmp_path):
+    path, growth = (BOOK / "results" / f"{name}.csv" for name in ("paper_run", "growth"))
+    text = paper_costs.paper_run(path, stored_results.GPU, growth)
+    assert cell(text, "Together", "Trainings") == f"{pd.read_csv(path)['models'].sum():,}"
+    assert cell(text, "How it is known", "GPU hours of training") == "extrapolated from timed steps"
+    clips = 7 * 6 * sum(catalogue.DCASE2021.values())
+    assert f"about {clips:,} clips" in text and f"| {clips * 640_000 / 1e9:.0f} |" in text
+    assert "GPU hours" not in paper_costs.paper_run(path, tmp_path / "none.csv", growth)
+
+
+def test_the_wall_time_of_a_run_leaves_out_when_nothing_ran():
+    times = [("00:00:00", "00:01:00"), ("00:00:30", "00:02:00"), ("01:00:00", "01:00:05")]
+    books = [
+        notebook(start_time=f"2026-11-22T{start}.000000", end_time=f"2026-11-22T{end}.000000") for start, end in times
+    ]
+    assert costs.wall(books) == (125.0, 2)
+
+
+def test_gpu_hours_are_extrapolated_or_said_to_be_unknown(tmp_path):
+    readme = (BOOK.parent / "README.md").read_text(encoding="utf-8")
     row = next(line for line in readme.splitlines() if line.startswith("| `paper`"))
-    assert costs.gpu_hours(stored_results.GPU, results / "paper_run.csv") in row
+    assert paper_costs.gpu_hours(stored_results.GPU) in row
     none = tmp_path / "none.csv"
-    assert "not measured" in costs.gpu_hours(none, results / "paper_run.csv")
+    assert "not measured" in paper_costs.gpu_hours(none)
     assert "Nothing was measured on a GPU" in gpu_figures.figures(none)
     frame = pd.DataFrame(columns=["row", "machine", "value"])
     assert "* Training on a GPU: not measured." in provenance.absent(frame, params.load("paper"), none)
@@ -912,7 +946,7 @@ def test_gpu_hours_are_measured_or_called_an_estimate(tmp_path):
     names = ["part", "what", "value", "unit", "reference", "tolerance", "verdict"]
     table = pd.DataFrame(rows, columns=names).assign(device="an H100", torch="2.11", commit="abc")
     table.to_csv(tmp_path / "figures.csv", index=False)
-    measured = costs.gpu_hours(tmp_path / "figures.csv", results / "paper_run.csv")
+    measured = paper_costs.gpu_hours(tmp_path / "figures.csv")
     assert measured == "12 GPU hours, extrapolated from steps timed on an H100"
     rows = [("right", f"{name}: loss, float32", 1e-6, "relative", "", "", "met") for name in "ab"]
     rows += [("right", "b: gradient, float32", 1.0, "relative", "", "at most 1e-5", "missed")]
@@ -1199,6 +1233,7 @@ def test_the_parts_of_the_book_explain_themselves():
         flow,
         one_model_run,
         paired,
+        paper_costs,
         provenance,
         real,
         real_systems,

@@ -102,8 +102,8 @@ def score(arguments) -> int:
     """Judge recordings, and then those that appear in a watched folder, and print one line per recording.
 
     Returns:
-        The exit code: 2 if a recording could not be judged, else 1 if one was anomalous, else 3 if the level of one was
-        too different to judge it, else 0. Also 0 when watching was stopped.
+        The exit code: 2 if a recording could not be judged, else 1 if one was anomalous, else 3 if the level or the
+        response of one changed, so that it was not searched for faults, else 0. Also 0 when watching was stopped.
     """
     if arguments.watch is None:
         if not arguments.recordings:

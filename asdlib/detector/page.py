@@ -35,6 +35,10 @@ th {{ text-align: left; vertical-align: bottom; background: #f3f3f3 }} img {{ ma
 body {{ color: #ddd; background: #121212 }} td, th {{ border-color: #555 }} th {{ background: #2a2a2a }}
 .anomaly {{ color: #ff9d5c }} img {{ filter: brightness(.85) }}
 }}
+@media (max-width: 62rem) {{ td, th {{ padding: .2rem .4rem }} }}
+@media (max-width: 40rem) {{
+body {{ padding: 0 .3rem }} td, th {{ padding: .15rem .3rem; font-size: .8rem }} h2 {{ font-size: 1.2rem }}
+}}
 </style></head><body>
 <h1>{title}</h1>
 {body}
