@@ -34,8 +34,7 @@ def panels(followed: Sequence[Followed]) -> Figure:
     draw_reconstructions(axes[:4], spectra)
     for column, (item, clip) in enumerate(zip(followed, spectra, strict=True)):
         kind = item.title.partition(": ")[0]
-        axes[0, column].set_title(kind.replace(", ", ",
-"))
+        axes[0, column].set_title(kind.replace(", ", ",\n"))
         for axis in axes[:4, column]:
             axis.tick_params(labelbottom=False)
         colour = style.NORMAL if kind == "normal" else style.ANOMALY
