@@ -168,7 +168,7 @@ def test_claims_need_as_many_clips_as_shrink_the_interval_to_the_effect(answers,
     frame = pd.read_csv(run.claims)
     undecided = frame[(frame["low"] < 0) & (frame["high"] > 0) & frame["clips"].notna()]
     over_sections = undecided["test"].str.startswith("standard deviation over sections")
-    assert "Deviations over sections are left out" in answers["claims"]
+    assert "Effects over sections are left out" in answers["claims"]
     undecided = undecided[~over_sections]  # each machine type has two sections, fewer than a verdict needs
     shown = rows(answers["claims"])
     assert len(shown) == len(undecided) > 0
