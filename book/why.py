@@ -30,7 +30,8 @@ def bottleneck(run: Run, settings, machine: str) -> str:
         "what is usual there, so what is unusual is left as an error.\n\n"
         "Chance is left as an error, too, since the level of noise in one band and one frame is random: the error of "
         f"`{name}` on its own training clips of {machine}, even without masks, is {explained:.0f} % smaller than that "
-        "of each band's mean. A fault no larger than this chance is missed.\n\n"
+        "of each band's mean. A fault no larger than this chance is missed in a single frame and band; what pooling "
+        "over frames makes of it depends on the order ({ref}`below <errors-to-score>`).\n\n"
         f"{_shift(frame, section, variant, len(_clips(waveforms, section, 'target')), machine)}"
     )
 
@@ -38,13 +39,12 @@ def bottleneck(run: Run, settings, machine: str) -> str:
 def _shift(frame: pd.DataFrame, section: str, variant: str, few: int, machine: str) -> str:
     """The medians of normal clips under both Gaussians, and what they say of the target's."""
     source, shifted, target = gaussians(frame, section)
-    reason = ". So it absorbs only a part of the shift" * (target > shifted)
     return (
         "The shift makes errors as well: a target clip is unusual without a fault. The Gaussian of the target domain "
         f"should absorb this, but is fitted on {counted(few, 'clip')}, which the network has learnt from. In section "
         f"{section} of {machine} normal clips of the source have a median score (`{variant}`) of {source:.1f} nats; "
-        f"under the target's Gaussian, held-out *source* clips have {shifted:.1f}, and real target clips {target:.1f}"
-        f"{reason} ({{numref}}`scorer-gap` has all sections)."
+        f"under the target's Gaussian, held-out *source* clips have {shifted:.1f}, and real target clips {target:.1f}. "
+        "{numref}`scorer-gap` says in which sections the Gaussian narrows the gap between the domains."
     )
 
 
