@@ -104,16 +104,14 @@ class Judge:
         Raises:
             DetectorError: It is no number above 0, or the detector has learnt levels as a part of the sound.
         """
-        if limit == self.stored.description.level_limit:
-            self.level_limit = limit
-            return
-        if not self.stored.description.level_limit:
+        learnt = self.stored.description.level_limit
+        if limit != learnt and not learnt:
             raise DetectorError(
                 f"level_limit is {limit}, but this detector was fitted with 0, so that levels are a part of the sound; "
                 "fit again"
             )
         check_limit(limit)
-        if limit == 0:
+        if limit == 0 and learnt:
             raise DetectorError(
                 "level_limit is 0; expected a number of dB above 0 (fit alone can make levels part of the sound)"
             )
