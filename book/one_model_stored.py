@@ -147,11 +147,10 @@ def values(folder: Path) -> dict[str, str]:
         if not domain:
             texts[f"{slug(row.system)}_verdict"] = compared(row.low, row.high)
     more = read(folder / f"{MORE}.csv").set_index(["system", "set", "domain"])
-    for name in more.index.unique("set"):
-        for system in ("mix", "mix+", "Integrated"):
-            row = more.loc[(system, name, "all")]
-            texts[f"{slug(system)}_{name}"] = effect(row["over_baseline"], row["baseline_low"], row["baseline_high"])
-            texts[f"integrated_less_{slug(system)}_{name}"] = effect(row["difference"], row["low"], row["high"])
+    for name in more.index.unique("set").difference(["mean"]):
+        row = more.loc[("mix", name, "all")]
+        texts[f"mix_over_baseline_{name}"] = effect(row["over_baseline"], row["baseline_low"], row["baseline_high"])
+        texts[f"less_mix_{name}"] = effect(row["difference"], row["low"], row["high"])
     heads = {"embedding": "without the reconstruction head", "errors": "without the embedding head"}
     for key, system in heads.items():
         row = frame.loc[PRINTED[system]]
