@@ -68,7 +68,7 @@ def elsewhere(folder: Path) -> str:
     caption = (
         f"Rows of Table 1 on real toy cars, {seeds}, profile `quick`, *fixed*: harmonic mean of AUC and pAUC, per "
         "cent, and the difference over all from *Baseline (AE)* in percentage points, with 95 % intervals over clips. "
-        f"*AE* and *BC* are the first candidates.{data(f'downloads/shifts_{MORE}.csv')}"
+        f"*AE* is the first candidate, *BC* the paper's classifier.{data(f'downloads/shifts_{MORE}.csv')}"
     )
     layout = {"align": "l" + "r" * len(columns), "widths": " ".join(["4", *["2", "2", "5"] * len(sets)])}
     return table(pd.DataFrame(rows, columns=["System", *columns]), caption, "shifts-networks", **layout)
@@ -151,6 +151,7 @@ def values(folder: Path) -> dict[str, str]:
         row = more.loc[("mix", name, "all")]
         texts[f"mix_over_baseline_{name}"] = effect(row["over_baseline"], row["baseline_low"], row["baseline_high"])
         texts[f"less_mix_{name}"] = effect(row["difference"], row["low"], row["high"])
+        texts[f"clip_error_{name}"] = percent(more.loc[("integrated/clip_error", name, "all"), "value"])
     heads = {"embedding": "without the reconstruction head", "errors": "without the embedding head"}
     for key, system in heads.items():
         row = frame.loc[PRINTED[system]]

@@ -49,7 +49,7 @@ def load(tmp_path):
         ("evaluation: {p: 1.5}", "evaluation.p: Input should be less than or equal to 1, found 1.5"),
         ("device: gpu", 'device: String should match pattern.*found "gpu"'),
         ("precision: half", "precision: Input should be 'auto', 'float32' or 'bfloat16', found \"half\""),
-        ("runs: 3", "runs: Input should be a valid string, found 3"),
+        ("runs: true", "runs: Input should be a valid string, found true"),
         ("data: {sections: [0]}", r"data.sections.0: String should match pattern .*found \"0\""),
         ("data: {machines: fan}", r"data.machines: expected a list, found \"fan\"; write \[fan\]"),
         ("seed: 1:30", 'seed: Input should be a valid integer.*found "1:30"'),
@@ -156,7 +156,7 @@ def test_numbers_are_those_of_yaml_1_2(load, text):
     assert yaml.safe_load(yaml.safe_dump(candidates)) == candidates  # plain numbers, as the book writes them
 
 
-NAMES = ["NA", "001", "null", "no", "yes", "on", "off", "2021-01-01", "1e3", "1:30", "7", "nan"]
+NAMES = ["NA", "001", "null", "no", "yes", "on", "off", "2021-01-01", "1e3", "1:30", "7", "nan", "0x1F", "0o7"]
 
 
 def test_settings_may_be_merged(load):
@@ -172,7 +172,13 @@ def test_names_are_the_text_that_they_are(load):
     text = f"{{machines: [{', '.join(NAMES)}], sections: [00, 01, 08]}}"
     for settings in (load(f"data: {text}"), load("", json.loads(json.dumps({"data": params.settings.value(text)})))):
         assert settings.data.machines == NAMES and settings.data.sections == ["00", "01", "08"]
-    assert load("data: {root: no}").data.root == "no" and load("data: {root: 2021-01-01}").data.root == "2021-01-01"
+    for name in NAMES:
+        for settings in (
+            load(f"runs: {name}\ndata: {{root: {name}}}"),
+            load("", params.settings.assignments([f"runs={name}"])),
+        ):
+            assert settings.runs == name
+    assert load("", params.settings.assignments(["title=2021", "data.root=7"])).title == "2021"
 
 
 def test_a_tilde_is_the_home_folder(load, monkeypatch, tmp_path):

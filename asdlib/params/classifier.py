@@ -71,7 +71,7 @@ class ArcFace(Strict):
 class ClassifierBatches(Strict):
     """Contents of a mini-batch and its augmentation."""
 
-    batch_size: Annotated[int, Field(gt=0, multiple_of=2)] = 64
+    batch_size: Annotated[Positive, Field(multiple_of=2)] = 64
     """clips per step, normal and outlier 1:1"""
     negatives: Literal["all", "machine", "dataset"] = "all"
     """outliers: other sections and machines, other sections only (if there are some), or those of the same data set"""

@@ -34,7 +34,7 @@ class Shares(Strict):
 class IntegratedTraining(NoamTraining):
     """Optimisation of all losses at once; there is no fine-tuning."""
 
-    batch_size: Annotated[int, Field(gt=0, multiple_of=2)] = 64
+    batch_size: Annotated[Positive, Field(multiple_of=2)] = 64
     """clips per step, normal and outlier 1:1"""
     target_share: Fraction = 0.25
     """share of the normal clips that are mixed with a target clip of their section"""

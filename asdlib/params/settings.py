@@ -17,7 +17,7 @@ from asdlib.params.classifier import Classifier
 from asdlib.params.data import Data
 from asdlib.params.ensemble import Ensemble, Evaluation
 from asdlib.params.integrated import Integrated
-from asdlib.params.types import Count, Folder, Name, Positive, Strict
+from asdlib.params.types import Count, Folder, Name, Positive, Strict, Text
 from asdlib.params.validation import merge, validate
 from asdlib.params.yaml12 import Loader, portable
 
@@ -25,9 +25,9 @@ from asdlib.params.yaml12 import Loader, portable
 class Settings(Strict):
     """One profile: the whole experiment."""
 
-    profile: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    profile: Annotated[Text, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     """name of the run folder"""
-    title: str
+    title: Text
     """description of the data for the first line of the book's pages"""
     runs: Folder = "runs"
     """parent folder of the run folders"""

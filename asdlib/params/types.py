@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -10,9 +11,14 @@ from asdlib.params.yaml12 import Float, Integer
 
 
 def number(value: Any) -> Any:
-    """Refuse true and false where a number is expected."""
+    """Refuse true and false where a number is expected, and read 0x1F or 1e3, which ``--set`` passes on as text."""
     if isinstance(value, bool):  # Python would count true as 1
         raise ValueError(f"expected a number, found {json.dumps(value)}")
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return int(value, 0)
+        with suppress(ValueError):
+            return float(value)
     return value
 
 
@@ -41,10 +47,10 @@ PositiveFloat = Annotated[float, BeforeValidator(number), Field(gt=0)]
 Fraction = Annotated[float, BeforeValidator(number), Field(ge=0, le=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Section = Annotated[str, BeforeValidator(text), StringConstraints(pattern=r"^\d{2}$")]
-Machine = Annotated[str, BeforeValidator(text)]
-Machines = Annotated[list[Machine], BeforeValidator(require_list)]
+Text = Annotated[str, BeforeValidator(text)]
+Machines = Annotated[list[Text], BeforeValidator(require_list)]
 Sections = Annotated[list[Section], BeforeValidator(require_list)]
-Folder = Annotated[str, AfterValidator(expand_home)]
+Folder = Annotated[Text, AfterValidator(expand_home)]
 
 
 def ordered(pair: tuple) -> tuple:

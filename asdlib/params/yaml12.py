@@ -75,11 +75,19 @@ Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
 def portable(value: Any) -> Any:
-    """Convert ``value`` to what JSON can pass to other processes, with 001, which may be a name, as text."""
+    """Convert ``value`` to what JSON can pass to other processes.
+
+    Numbers that may be names, 001 or 1e3, become text, which settings that are numbers accept. In a mapping only 001
+    does, because the overrides of candidates are kept, and compared, as they are given.
+    """
     if isinstance(value, list):
-        return ["null" if item is None else item.text if isinstance(item, Float) else portable(item) for item in value]
+        return ["null" if item is None else portable(item) for item in value]
     if isinstance(value, dict):
-        return {key: portable(item) for key, item in value.items()}
+        return {key: _in_mapping(item) for key, item in value.items()}
+    return value.text if isinstance(value, Integer | Float) else value
+
+
+def _in_mapping(value: Any) -> Any:
     if isinstance(value, Integer):
         return value.text if re.fullmatch(r"0[0-9]+", value.text) else int(value)
-    return float(value) if isinstance(value, Float) else value
+    return float(value) if isinstance(value, Float) else portable(value)

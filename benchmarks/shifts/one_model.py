@@ -3,13 +3,13 @@
 ``one_model.py TABLE SET=RUN ...``: ``RUN`` is the folder of a run of the profile ``quick`` with its ensembles on the
 set ``SET``; several runs of a set differ in the seed. The file ``TABLE`` (``one_model.csv``, or ``one_model_more.csv``
 for sets that the plan does not judge) gets, per set and as the mean over sets, the harmonic mean of AUC and pAUC of
-*Integrated*, of its parts and of what it is compared with: the first autoencoder, the first classifier, the average of
-both (z-scores by held-out clips), the same two networks by the four scores that *Integrated* has, the ensembles *mix*
-and *mix+* without labels, the official autoencoder and Mahalanobis distances. ``difference`` is *Integrated* minus the
-system, ``over_baseline`` the system minus the official autoencoder, with paired intervals over clips and seeds: all
-systems of a draw see the same clips, and a draw takes one seed of each set. The mean over sets takes the clips of all
-sets for the same, as they are in sets with the same sections. ``TABLE`` with the suffix ``.record.json`` says what made
-it.
+*Integrated*, of its parts and of what it is compared with: the first autoencoder, the paper's classifier (the candidate
+``--classifier``, which was ``plain`` in runs of ``quick`` before 28 November 2026), the average of both (z-scores by
+held-out clips), the same two networks by the four scores that *Integrated* has, the ensembles *mix* and *mix+* without
+labels, the official autoencoder and Mahalanobis distances. ``difference`` is *Integrated* minus the system,
+``over_baseline`` the system minus the official autoencoder, with paired intervals over clips and seeds: all systems of
+a draw see the same clips, and a draw takes one seed of each set. The mean over sets takes the clips of all sets for the
+same, as they are in sets with the same sections. ``TABLE`` with the suffix ``.record.json`` says what made it.
 """
 
 import argparse
@@ -46,20 +46,20 @@ NAMES = {
 DOMAINS = {"source": ["source"], "target": ["target"], "all": ["source", "target"]}
 
 
-def read(run: paths.Run, settings: params.Settings, machine: str) -> pd.DataFrame:
+def read(run: paths.Run, settings: params.Settings, machine: str, classifier: str) -> pd.DataFrame:
     """Return the scores of all systems of a run, a column per system, next to the clips and their labels."""
     folders = [(name, None) for name in paths.SINGLES]
-    folders += [("autoencoder", "base"), ("classifier", "base"), ("ensemble", None)]
+    folders += [("autoencoder", "base"), ("classifier", classifier), ("ensemble", None)]
     table = scores.read([run.scores(name, machine, candidate) for name, candidate in folders])
     parts = read_table(run.system(paths.INTEGRATED, machine) / PARTS)
     names = [name for name in parts if name not in scores.COLUMNS]
     frames = [parts[KEYS].assign(system=f"integrated/{name}", score=parts[name]) for name in names]
     systems = NAMES | {
         f"autoencoder/base/{settings.autoencoder.scorer.variants[0]}": "AE",
-        f"classifier/base/{settings.classifier.scorer.variants[0]}": "BC",
+        f"classifier/{classifier}/{settings.classifier.scorer.variants[0]}": "BC",
         "autoencoder/base/clip_signed": "clip_signed",
-        "classifier/base/mahalanobis": "mahalanobis",
-        "classifier/base/posterior": "posterior",
+        f"classifier/{classifier}/mahalanobis": "mahalanobis",
+        f"classifier/{classifier}/posterior": "posterior",
     }
     systems |= {f"integrated/{name}": f"integrated/{name}" for name in names}
     scored = pd.concat([table, *frames])
@@ -100,6 +100,7 @@ def areas(table: pd.DataFrame, system: str) -> dict[tuple[str, str], np.ndarray]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
+    parser.add_argument("--classifier", default="base", help="candidate that is the paper's classifier")
     parser.add_argument("runs", nargs="+", metavar="SET=RUN")
     arguments, began = parser.parse_args(), time.monotonic()
     runs: dict[str, list[paths.Run]] = {}
@@ -112,7 +113,7 @@ def main() -> None:
             settings = of_run(run)
             seeds.setdefault(name, []).append(settings.seed)
             (machine,) = plan.read(settings).machines
-            tables.append(read(run, settings, machine))
+            tables.append(read(run, settings, machine, arguments.classifier))
             commits.add(read_json(run.system(paths.INTEGRATED, machine) / paths.RECORD)["commit"])
         fingerprints += [records.fingerprint(table.to_csv(index=False)) for table in tables]
         pick = np.random.default_rng([7, number]).integers(len(some), size=DRAWS)
@@ -137,6 +138,7 @@ def main() -> None:
     columns += ["over_baseline", "baseline_low", "baseline_high", "seeds"]
     pd.DataFrame(rows, columns=columns).to_csv(arguments.table, index=False, float_format="%.5f")
     settings = {"profile": "quick", "sets": seeds, "p": 0.1, "compared_with": systems, "trained_at": sorted(commits)}
+    settings["classifier"] = arguments.classifier
     seconds = time.monotonic() - began
     record = records.record(
         settings, seed=0, device="CPU", data=records.fingerprint(fingerprints), seconds=seconds, draws=DRAWS
