@@ -8,7 +8,7 @@ from asdlib import origin, scores
 from asdlib.atomic import read_json
 from asdlib.autoencoder.inspection import typical
 from asdlib.data.audio import Waveforms
-from asdlib.features import LogMel
+from asdlib.features import LogMel, edge_frames
 from asdlib.paths import RECORD, Run
 
 
@@ -17,7 +17,8 @@ def bottleneck(run: Run, settings, machine: str) -> str:
     name, variant, frame = _first(run, settings, machine)
     branch = settings.candidate("autoencoder", name)
     waveforms, masks = Waveforms.open(run.data(machine)), branch.specaugment
-    frames = LogMel(branch.features, settings.data.sample_rate).frames(len(waveforms.read(0)))
+    frames, log_mel = frames_of_a_clip(run, settings, machine, name), LogMel(branch.features, settings.data.sample_rate)
+    cut = edge_frames(log_mel)
     record = read_json(run.system("autoencoder", machine, settings.trained_as("autoencoder", name)) / RECORD)
     section = frame["section"].min()
     kept = ", and spare the column of the section" * branch.model.section_input
@@ -25,8 +26,9 @@ def bottleneck(run: Run, settings, machine: str) -> str:
     return (
         f"The network has heard normal sound only, and passes it through {counted(branch.model.latent, 'unit')} per "
         f"frame, too few to copy {branch.features.n_mels} mel bands. It is also given gaps to fill: at inference "
-        f"{round(masks.time_masks * frames / masks.clip_frames)} stripes hide some of the {frames} frames of a clip, "
-        f"and others some of its bands. The masks put in each band's mean{kept}. In a gap the network can only write "
+        f"{round(masks.time_masks * frames / masks.clip_frames)} stripes hide some of the {frames} frames of a clip "
+        f"({counted(2 * cut, 'frame')} at its ends, whose windows reach beyond it, are left out), and others some of "
+        f"its bands. The masks put in each band's mean{kept}. In a gap the network can only write "
         "what is usual there, so what is unusual is left as an error.\n\n"
         "Chance is left as an error, too, since the level of noise in one band and one frame is random: the error of "
         f"`{name}` on its own training clips of {machine}, even without masks, is {explained:.0f} % smaller than that "
@@ -34,6 +36,13 @@ def bottleneck(run: Run, settings, machine: str) -> str:
         "over frames makes of it depends on the order ({ref}`below <errors-to-score>`).\n\n"
         f"{_shift(frame, section, variant, len(_clips(waveforms, section, 'target')), machine)}"
     )
+
+
+def frames_of_a_clip(run: Run, settings, machine: str, candidate: str) -> int:
+    """Number of frames that an autoencoder reads of the first clip: without those that reach beyond its ends."""
+    log_mel = LogMel(settings.candidate("autoencoder", candidate).features, settings.data.sample_rate)
+    frames, cut = log_mel.frames(len(Waveforms.open(run.data(machine)).read(0))), 2 * edge_frames(log_mel)
+    return frames - cut if frames > cut else frames
 
 
 def _shift(frame: pd.DataFrame, section: str, variant: str, few: int, machine: str) -> str:

@@ -216,6 +216,30 @@ def test_mix_is_compared_with_its_branches_and_with_ranks(done):
     assert len(cells_of) == 6 and f"on fan in {ahead} of 6 selections and domains" in text
     assert ", ".join(f"{sum(found)} of {len(found)} cells by *{name}*" for name, found in ranked.items()) in text
     assert re.search(r"clips of the BC ensemble spread \d+\.\d times", text), "the autoencoders have a long tail"
+    behind = [row for row in cells_of if float(row[5].split()[0]) < 0]
+    by_mix, by_ranks = (
+        statistics.mean(max(float(row[2]), float(row[3])) - float(row[place]) for row in behind) for place in (4, 6)
+    )
+    assert f"it is {by_mix:.1f} points behind on average, and the mean of ranks {by_ranks:.1f}" in text
+    assert f"**In this run {'equal weights' if by_ranks > by_mix / 2 else 'different spreads'} cost more" in text
+
+
+def test_mix_is_shown_by_machine_type_next_to_its_branches(done):
+    settings, run = done
+    text = answers.ensembles(run, settings, "fan").partition("*mix* need not lead")[2].partition("\n:::\n")[0]
+    table = pd.read_csv(run.table1, keep_default_na=False)
+    table = table[(table["selection"] == "fixed") & (table["value"] != "")].set_index(["machine", "domain", "row"])
+    *cells, total = rows(text)
+    assert [row[:2] for row in cells] == [
+        list(pair) for pair in itertools.product(("fan", "valve"), ("source", "target"))
+    ]
+    names, best = ("AE ensemble", "BC ensemble", MIX), []
+    for machine, domain, *values, lead in [*cells, total]:
+        expected = [100 * float(table.at[(machine, domain, name), "value"]) for name in names]
+        assert list(map(float, values)) == pytest.approx(expected, abs=0.006)
+        assert float(lead.split()[0]) == pytest.approx(expected[2] - max(expected[:2]), abs=0.006)
+        best.append(expected[0] > expected[1])
+    assert f"better one in {sum(best[:-1])} of {len(cells)} cells" in text
 
 
 def test_mix_without_labels_is_compared_with_the_cross_fitted_one_on_the_same_halves(done):
