@@ -206,8 +206,8 @@ def _spreads(cells: list[tuple]) -> str:
     which = "better" if cell[names[wide[1]]] > cell[names[narrow[1]]] else "weaker"
     words = (
         f" The spreads differ most in the cell *{selection}*, {domain}: there the normal clips of the {wide[1]} "
-        f"ensemble spread {wide[0] / narrow[0]:.1f} times as far as those of the {narrow[1]} ensemble, so *mix* follows the "
-        f"{which} branch."
+        f"ensemble spread {wide[0] / narrow[0]:.1f} times as far as those of the {narrow[1]} ensemble, so that *mix* "
+        f"follows the {which} branch."
     )
     if (selection, domain) == ("fixed", "target"):
         words += (

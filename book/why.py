@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from missed import described
 from schematics import counted
 
 from asdlib import origin, scores
@@ -74,15 +75,17 @@ def median_clips(run: Run, settings, machine: str) -> str:
     """How far the anomaly that the figures show stands out among normal clips, and which figure shows a clearer one."""
     _, variant, frame = _first(run, settings, machine)
     section = frame["section"].min()
-    normal, anomaly = (float(typical(frame, section, "source", label)["score"]) for label in ("normal", "anomaly"))
+    pair = [typical(frame, section, "source", label) for label in ("normal", "anomaly")]
+    normal, anomaly = (float(clip["score"]) for clip in pair)
+    heard = described(run, settings, machine, pair[1], "This anomaly")
     usual = frame[(frame["section"] == section) & (frame["domain"] == "source") & (frame["split"] == "test")]
     usual = usual.loc[usual["label"] == "normal", "score"]
     above = int((usual >= anomaly).sum())
-    words = "so hardly any difference is to be seen" if above else "so a difference should be seen"
     return (
         f"The anomaly scores {anomaly:.1f} nats and the normal clip {normal:.1f} (`{variant}`), and {above} of "
-        f"{len(usual)} normal test clips score as high as this anomaly, {words}: it is the median one. "
-        "{numref}`followed` has a clear one."
+        f"{len(usual)} normal test clips score as high as this anomaly. {heard} The clips are chosen by the score, not "
+        "by ear: what is easy to hear need not have a high score, and the other way round. {numref}`followed` has the "
+        "anomaly with the highest score of *mix*."
     )
 
 
