@@ -78,7 +78,7 @@ def _over_all(run: Run) -> pd.DataFrame:
 
 
 def _figure(item: pd.Series) -> str:
-    return f"{percent(*item)} %"
+    return f"{percent(*item)}\N{NO-BREAK SPACE}%"
 
 
 def _differs(run: Run, one: tuple, other: tuple) -> bool:

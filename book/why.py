@@ -77,7 +77,7 @@ def median_clips(run: Run, settings, machine: str) -> str:
     section = frame["section"].min()
     pair = [typical(frame, section, "source", label) for label in ("normal", "anomaly")]
     normal, anomaly = (float(clip["score"]) for clip in pair)
-    heard = described(run, settings, machine, pair[1], "This anomaly")
+    heard = described(run, settings, machine, pair[1], "It")
     usual = frame[(frame["section"] == section) & (frame["domain"] == "source") & (frame["split"] == "test")]
     usual = usual.loc[usual["label"] == "normal", "score"]
     above = int((usual >= anomaly).sum())

@@ -115,7 +115,7 @@ def test_chapters_say_in_short_what_the_run_shows(done):
     for name, row in (("autoencoder", "AE"), ("classifier", "BC"), ("ensembles", MIX)):
         text = texts[f"short_{name}"]
         value, low, high = 100 * table.loc[(row, "fixed")]
-        assert f"reaches {value:.2f} ({low:.2f} to {high:.2f}) %" in text
+        assert f"reaches {value:.2f} ({low:.2f} to {high:.2f})\N{NO-BREAK SPACE}%" in text
         place = "above chance" if low > 50 else "below chance" if high < 50 else "not to be told from chance"
         assert name == "ensembles" or f"which is {place}" in text
         *_, low, high = paired.paired(differences, (row, "fixed"), ("Mahalanobis", ""), "all", "all")
