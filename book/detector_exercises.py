@@ -117,7 +117,9 @@ def autoencoder(run: Run, settings, machine: str) -> Answer:
             other.append(rest.at[best, domain] - rest.at[default, domain])
         lead = f"ahead of `{default}` by {signed(np.mean(same))} points"
         if len(set(chosen)) == 1:
-            lines.append(f"* {domain}: both halves choose {chosen[0]}, {lead}: the choice needed no luck.")
+            lines.append(
+                f"* {domain}: both halves choose {chosen[0]}, {lead}, so the lead does not depend on which half chose."
+            )
         else:
             lead += f" on the clips that chose, and by {signed(np.mean(other))} on the others"
             lines.append(f"* {domain}: the halves choose {' and '.join(chosen)}, {lead}.")
