@@ -27,8 +27,8 @@ CHANGES = {
     "centroids_epoch": "centroids computed once per epoch",
     "arcface": "ArcFace loss added",
     "no_mixup": "no Mixup",
-    "no_noise": "no added noise, no changed volume",
-    "negatives_all": "outliers from all machine types, not from one",
+    "no_noise": "no added noise, no changed volume (as the paper's own)",
+    "negatives_all": "outliers from all machine types (the paper's own)",
     "negatives_dataset": "outliers from machine types of its data set",
     "resnet18": "backbone {new}, not {old}",
 }

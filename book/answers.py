@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import in_short
 import numpy as np
 import pandas as pd
 from missed import missed
@@ -173,6 +174,10 @@ ANSWERS: dict[str, Callable] = {
     "ensembles": ensembles,
     "missed": missed,
     "walk_through": walk_through,
+    "short_baselines": in_short.baselines,
+    "short_autoencoder": in_short.autoencoder,
+    "short_classifier": in_short.classifier,
+    "short_ensembles": in_short.ensembles,
 }
 """name of the page to include, and the function that makes it"""
 

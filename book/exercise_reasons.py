@@ -2,38 +2,38 @@
 
 WHY = {
     "data": (
-        "A Gaussian with full covariance needs more vectors than dimensions. Three clips have hundreds of frames, but "
-        "frames of one clip resemble each other, so they say little about how clips differ. Therefore the target's "
-        "covariance is drawn towards the source's ({eq}`prior`)."
+        "More frames than dimensions are enough to invert a covariance, but not to know it: frames of one clip "
+        "resemble each other, so a few clips, however many frames they have, say little about how clips differ. "
+        "Therefore the target's covariance is drawn towards the source's."
     ),
     "baselines": (
-        "A steady fault changes the mean spectrum. The Mahalanobis distance averages over time first, so that chance "
-        "cancels out, and divides by how much normal clips differ in each direction; a network has to learn both. What "
-        "an average cannot see is the order of the frames. Whether that decides here is not shown by these figures: "
-        "compare kinds of faults, as {numref}`shifts-kinds` does."
+        "A fault that adds sound to a band, or takes some away, moves its mean or its deviation over time, even if it "
+        "comes and goes. Averaging lets chance cancel out, and the distance divides by how much normal clips differ in "
+        "each direction; a network has to learn both. What it hardly sees is the order of the frames: a swing with "
+        "every turn, a changed rhythm, or single events that are too rare to move a mean."
     ),
     "autoencoder": (
-        "The median ignores whatever lasts for less than half of the clip, the maximum everything but one frame, "
-        "which in normal clips is often a chance event, too. So one would expect the best pooling to follow how long "
-        "faults last. Where variants lie within a point of each other, no reason has to be sought."
+        "The best of many variants on some clips is partly the luckiest there, and luck does not return on other "
+        "clips. The lead that remains is the variant's own. The median ignores whatever lasts for less than half of "
+        "the clip, the maximum everything but one frame, which in normal clips is often a chance event, too. The "
+        "poolings between them see faults that come and go."
     ),
     "classifier": (
-        "The posterior says how surely a clip is no outlier, the distance how far it is from the normal centroid. If "
-        "outliers are easily told apart, all clips of the section may have nearly the same posterior; then little "
-        "weight on it is best. If much weight is best, outliers resemble faults more than distance does. Weights that "
-        "lie within a point or two of each other need no reason."
+        "If both parts rank the clips alike, so does every weighted sum of them. If they rank differently, but neither "
+        "finds more than chance, there is nothing that a weight could bring out: then the outliers differ from the "
+        "section's clips in other ways than faults do. {numref}`embedding-scores` says whether the embedding holds "
+        "more."
     ),
     "ensembles": (
-        "The systems lie closer together than their intervals are wide, so which is the best of many is mostly chance, "
-        "and another half of the clips has another winner. A choice that differs is no proof that a fixed one is "
-        "better: if all candidates are equally good, it does not matter which is taken."
+        "If the two choices lie closer together on all clips than the intervals are wide, which of them is ahead is "
+        "mostly chance, and another half of the clips has another winner. Then it hardly matters which is taken, and "
+        "neither half has chosen badly."
     ),
     "one_model": (
-        "One network has to serve two tasks with the parameters of one, and the ensemble averages out the chance of "
-        "several trainings, which one network cannot. Separate encoders of the same size test the first: in "
-        "{numref}`one-model-ablations` the shared encoder minus these is {{ ablated.two_encoders }} points, so sharing "
-        "{{ ablated.two_encoders_verdict }}. The second would show over seeds: an interval over clips of one seed does "
-        "not contain the chance of a training."
+        "What one cell of one training shows need not be due to sharing: the ensemble averages out the chance of "
+        "several trainings, which one network cannot, and its classifiers learn from each section alone. Separate "
+        "encoders of the same size test sharing itself: in {numref}`one-model-ablations` the shared encoder minus "
+        "these is {{ ablated.two_encoders }} points, so sharing {{ ablated.two_encoders_verdict }}."
     ),
     "table1": (
         "The more systems a row selects from, the more the luck of its best one counts in *development*. Rows that "

@@ -1,131 +1,22 @@
 """Exercises at the ends of the chapters, with answers that are computed from the run."""
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from ablation_largest import corrected
 from ablation_words import change_in_words
+from detector_exercises import Answer, autoencoder, baselines, classifier, data, ensembles, one_model
 from exercise_reasons import WHY
-from one_model_run import ABSENT, ROW
-from paired import paired, verdict
-from stored_results import ABLATIONS, PRINTED, read
-from tables import data as link
+from stored_results import ABLATIONS, read
 from tables import effect, percent, signed, table
 from verdicts import few_sections
 
-from asdlib import metrics, origin, scores
 from asdlib.atomic import read_json
-from asdlib.ensemble.blocks import AE, BC, MIX, MIX_PLUS
 from asdlib.evaluation import paper
 from asdlib.evaluation.claims_paper import FEW
-from asdlib.paths import BASELINES, CHOICES, CLIPS, Run
+from asdlib.paths import Run
 from asdlib.tables import read_table
-
-SINGLE = (AE, BC)
-"""rows of one system"""
-Answer = str | tuple[str, str]
-"""an answer; or what is shown before the question, and the answer"""
-
-
-def data(run: Run, settings, machine: str) -> Answer:
-    """How unbalanced the training clips are."""
-    clips = read_table(run.data(machine) / CLIPS)
-    train = clips[clips["split"] == "train"].groupby(["section", "domain"]).size().unstack(fill_value=0)
-    shown = train.reset_index().rename(columns=str.capitalize)
-    counts = table(
-        shown, f"Normal training clips of {machine} by section and domain.", align="l" + "r" * train.shape[1]
-    )
-    mels = settings.autoencoder.features.n_mels
-    parameters = mels * (mels + 1) // 2
-    return (
-        counts,
-        f"A covariance over {mels} mel bands has {parameters:,} parameters, to be estimated from so many clips.",
-    )
-
-
-def baselines(run: Run, settings, machine: str) -> Answer:
-    """Where the Mahalanobis distance is shown to be ahead of the better of the two networks, or behind it."""
-    frame = metrics.sections(scores.read([run.scores(name, machine) for name in BASELINES]), settings.evaluation.p)
-    cells = metrics.cells(frame).pivot(index="domain", columns="system", values="value")
-    differences, lines = read_table(run.differences), []
-    for domain, better in cells[["frame_autoencoder", "mobilenet"]].idxmax(axis=1).items():
-        value, best = cells.loc[domain, ["mahalanobis", better]]
-        lead = paired(differences, (PRINTED["mahalanobis"], ""), (PRINTED[better], ""), machine, domain)
-        place = verdict(*lead[1:], ("is ahead", "is behind", "is not shown to be ahead or behind"))
-        words = f"*Mahalanobis* reaches {percent(value)} %, the better network {percent(best)} %"
-        lines.append(f"* {machine}, {domain}: {words}; the simple distance {place} ({effect(*lead)} points).")
-    return "\n".join(lines), ""
-
-
-def autoencoder(run: Run, settings, machine: str) -> Answer:
-    """Which variant of the first candidate is best by the labels, and what the default loses."""
-    return _variants(run, settings, machine, "autoencoder")
-
-
-def classifier(run: Run, settings, machine: str) -> Answer:
-    """The same of the classifier."""
-    return _variants(run, settings, machine, "classifier")
-
-
-def _variants(run: Run, settings, machine: str, branch: str) -> Answer:
-    candidate = next(iter(getattr(settings, f"{branch}_candidates")))
-    frame = scores.read(run.scores(branch, machine, candidate))
-    cells = metrics.cells(metrics.sections(metrics.evaluable(frame), settings.evaluation.p))
-    wide = cells.pivot(index="system", columns="domain", values="value")
-    wide.index = [name.rsplit("/", 1)[1] for name in wide.index]
-    wide = wide.sort_values(wide.columns[0], ascending=False)
-    asked = wide.index.map(lambda name: origin.of_variant(branch, name) == origin.PAPER)
-    own, others = (wide[asked], wide[~asked]) if asked.any() else (wide, wide[:0])
-    shown = own.map(percent).reset_index(names="Variant").rename(columns=str.capitalize)
-    caption = f"The paper's variants of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
-    listed = table(shown, caption, align="l" + "r" * wide.shape[1])
-    words = f"By *development* the best are {_best(own)}. Whoever picks one of them after looking has selected."
-    if len(others):
-        words += f" The scores of our extensions are none of these; the best of them are {_best(others)}."
-    return listed, words
-
-
-def _best(wide: pd.DataFrame) -> str:
-    best = [f"`{wide[domain].idxmax()}` in the {domain} domain ({percent(wide[domain].max())} %)" for domain in wide]
-    return " and ".join(best)
-
-
-def ensembles(run: Run, settings, machine: str) -> Answer:
-    """How often both halves choose the same, and what they choose for the rows of one system."""
-    choices = read_table(run.system("ensemble", machine) / CHOICES)
-    halves = choices[(choices["selection"] == "cross-fitted") & ~choices["row"].isin([MIX, MIX_PLUS])]
-    keys = ["row", "domain", "section"]
-    wide = halves.pivot_table(index=keys, columns="fold", values="members", aggfunc="first").dropna()
-    same = int((wide["first"] == wide["second"]).sum())
-    single = wide.reset_index().query("row in @SINGLE")
-    shown = single[["row", "domain", "section"]].replace({"section": {"": "all"}})
-    for fold, other in (("first", "second"), ("second", "first")):  # a fold names the half that is reported
-        shown[f"By the {fold} half"] = [f"`{name.partition('/')[2]}`" for name in single[other]]
-    caption = (
-        f"What each half of the test clips of {machine} chooses for the rows of one system. With the ensembles, *max* "
-        f"and the rows with a plus, the halves choose the same members in {same} of {len(wide)} choices; *mix* chooses "
-        f"nothing.{link('downloads/pool.csv')}"
-    )
-    listed = table(shown.rename(columns=str.capitalize), caption, "halves-choose", widths="1 2 2 4 4")
-    return listed, "Choices in which the halves differ are not settled by the data."
-
-
-def one_model(run: Run, settings, machine: str) -> Answer:
-    """In which cells the one network is shown to be better or worse than *mix*, fixed."""
-    differences, rows = read_table(run.differences), []
-    machines = differences.loc[differences["machine"] != "all", "machine"].unique()
-    for name, domain in itertools.product(machines, ("source", "target")):
-        more = paired(differences, ROW, (MIX, "fixed"), name, domain)
-        if not np.isnan(more[0]):
-            rows.append((name, domain, effect(*more), verdict(*more[1:], ("better", "worse", "undecided"))))
-    if not rows:
-        return ABSENT
-    columns = ["Machine", "Domain", "*Integrated* minus *mix*, fixed (points)", "So it is"]
-    caption = "*Integrated* minus *mix*, fixed, with paired bootstrap intervals over clips."
-    caption += link("downloads/table1_differences.csv")
-    return table(pd.DataFrame(rows, columns=columns), caption, align="llrl"), ""
 
 
 def table1(run: Run, settings, machine: str) -> str:
@@ -153,10 +44,14 @@ def audit(run: Run, settings, machine: str) -> str:
     numbers = " + ".join(f"1/{100 * value:.2f}" for value in cells)
     value = len(cells) / total
     printed = paper.printed_all()[row]
+    lowest = paper.cells().query("row == @row").sort_values("value").iloc[0]
     return (
         f"*{row}* has {len(cells)} cells: {len(cells)} / ({numbers}) = **{100 * value:.2f}**. Printed is "
         f"{percent(printed)}, a difference of {signed(printed - value)} points: without the cells of ToyCar and "
-        f"ToyTrain the same sum gives {percent(paper.value(row, machines=paper.WITHOUT_TOYS))}."
+        f"ToyTrain the same sum gives {percent(paper.value(row, machines=paper.WITHOUT_TOYS))}. The lowest cell counts "
+        f"most, {lowest['machine']} {lowest['domain']}: a point more there would raise the mean by "
+        f"({100 * value:.2f} / {100 * lowest['value']:.2f})² / {len(cells)} = "
+        f"{(value / lowest['value']) ** 2 / len(cells):.2f} points."
     )
 
 
@@ -210,12 +105,36 @@ def claims(run: Run, settings, machine: str) -> str:
 
 
 QUESTIONS: dict[str, tuple[str, Callable]] = {
-    "data": ("What do these numbers of clips mean for a Gaussian of each domain?", data),
-    "baselines": ("What can explain where the simple distance is ahead of the networks, or behind them?", baselines),
-    "autoencoder": ("Which way of pooling frames is best in each domain, and why that one?", autoencoder),
-    "classifier": ("Which weight of the posterior is best in each domain, and what would explain that?", classifier),
-    "ensembles": ("Why do the two halves not always choose the same?", ensembles),
-    "one_model": ("What does the one network gain or lose by sharing?", one_model),
+    "data": (
+        "From how many frames is each of the two Gaussians of a section estimated, how many parameters has its "
+        "covariance, and how much does the source's weigh in that of the target?",
+        data,
+    ),
+    "baselines": (
+        "At which kinds of faults should the simple distance be ahead of the networks, and at which not? It sees "
+        "the mean and the deviation over time of each band, and nothing else.",
+        baselines,
+    ),
+    "autoencoder": (
+        "Choose the best variant of each domain by one half of the clips. How much of its lead over the variant of "
+        "*fixed* should remain on the other half?",
+        autoencoder,
+    ),
+    "classifier": (
+        "A weight between posterior and distance can gain only if they rank the clips differently, and if one of them "
+        "finds faults. {numref}`posterior-distance` shows whether they differ. Which of the two conditions fails?",
+        classifier,
+    ),
+    "ensembles": (
+        "The halves choose different systems. By how much do you expect their choices to differ on all clips, and does "
+        "it follow that one half has chosen badly?",
+        ensembles,
+    ),
+    "one_model": (
+        "The figure over all machine types and domains is the harmonic mean of the cells. How much of its difference "
+        "is due to the worst cell?",
+        one_model,
+    ),
     "table1": ("Which rows change their rank from *development* to *fixed*, and why?", table1),
     "audit": ("What is the harmonic mean of the printed cells of *BC*, and which cell counts most in it?", audit),
     "ablations": ("Which changes survive a correction for the number of intervals, and what does it cost?", ablations),

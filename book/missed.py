@@ -108,7 +108,7 @@ def listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
 
 
-def described(run: Run, settings, machine: str, clip: pd.Series) -> str:
+def described(run: Run, settings, machine: str, clip: pd.Series, subject: str = "The missed clip") -> str:
     """Say which fault a clip has and how severe it is, as far as its synthesis or its name says."""
     if settings.data.synthetic is not None:
         name = file_names.parse(f"{clip['domain']}_{clip['split']}", clip["clip"])
@@ -116,10 +116,10 @@ def described(run: Run, settings, machine: str, clip: pd.Series) -> str:
         fault = faults.FAULTS[machine][kind]
         quantity = fault.quantity
         return typeset(
-            f"The missed clip has the fault *{kind.replace('_', ' ')}* ({fault.meaning}), with a severity of "
+            f"{subject} has the fault *{kind.replace('_', ' ')}* ({fault.meaning}), with a severity of "
             f"{severity:.2g} ({quantity.name}, {quantity.unit}) in a range from {quantity.faint:g}, faint, to "
             f"{quantity.clear:g}, clear."
         )
     clips = Waveforms.open(run.data(machine)).clips
     kind = clips.loc[clips["clip"] == clip["clip"], "attributes"].iat[0]
-    return f"The name of the missed clip says `{kind}`, but not how severe the fault is." if kind else ""
+    return f"{subject} has `{kind}` in its name, which does not say how severe the fault is." if kind else ""

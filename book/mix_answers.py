@@ -47,7 +47,8 @@ def ensembles(run: Run, settings, machine: str) -> str:
     compared = f"**In this run *mix* exceeds the better of its two branches** {', '.join(filter(None, ahead))}. "
     compared += "*Shown* means that the intervals of *mix* minus either branch lie above zero."
     compared += _without_labels(differences, machine)
-    return f"{_over_machines(differences)}\n\n{compared}\n\n{shown}\n\n{_reason(cells)}"
+    everything = f"{_over_machines(differences)}\n\n{_by_machine(read_table(run.table1), differences)}"
+    return f"{everything}\n\n{compared}\n\n{shown}\n\n{_reason(cells)}"
 
 
 def _mixed(frame: pd.DataFrame, selection: str, domain: str, p: float) -> dict | None:
@@ -124,6 +125,36 @@ def _over_machines(differences: pd.DataFrame) -> str:
     return f"{combined}{selected}\n\n{shown}"
 
 
+def _by_machine(table1: pd.DataFrame, differences: pd.DataFrame) -> str:
+    """*mix* by *fixed* next to both ensembles in every cell, and how it can lead both without leading in each."""
+    part = table1[(table1["selection"] == "fixed") & (table1["machine"] != "all")]
+    cells = part[part["domain"].isin(["source", "target"])].pivot(
+        index=["machine", "domain"], columns="row", values="value"
+    )
+    names = [AE_ENSEMBLE, BC_ENSEMBLE, MIX]
+    if not set(names) <= set(cells):
+        return ""
+    cells = cells[names].dropna()
+    rows = []
+    for (machine, domain), cell in cells.iterrows():
+        better = cell[names[:2]].idxmax()
+        lead = paired(differences, (MIX, "fixed"), (better, "fixed"), machine, domain)
+        rows.append((machine, domain, *map(percent, cell), effect(*lead)))
+    means = cells.agg(metrics.harmonic_mean)
+    rows.append(("all", "all", *map(percent, means), signed(means[MIX] - means[names[:2]].max())))
+    columns = ["Machine", "Domain", "AE ensemble", "BC ensemble", "*mix*", "*mix* minus the better"]
+    caption = "By *fixed*: harmonic mean of AUC and pAUC, per cent, by machine type and domain, and over all of them."
+    first, second = ((cells[one] > cells[other]).sum() for one, other in (names[:2], names[1::-1]))
+    gap = 100 * (cells[MIX] - cells[names[:2]].max(axis=1)).mean()
+    return (
+        "*mix* need not lead in a cell to lead over all. In {numref}`mix-by-machine` the AE ensemble is the better one "
+        f"in {first} of {len(cells)} cells and the BC ensemble in {second}; *mix* differs from the better one by "
+        f"{signed(gap / 100)} points on average. An ensemble that is the worse one in some cells pays for these over "
+        "all, the more so since a harmonic mean lies near its lowest values.\n\n"
+        f"{table(pd.DataFrame(rows, columns=columns), caption, 'mix-by-machine', 'llrrrr')}"
+    )
+
+
 def _which(rows: list[tuple], verdict: str) -> str:
     """The selections of the rows with a verdict."""
     names = [f"*{name}*" for name, *_, said in rows if said == verdict]
@@ -131,47 +162,56 @@ def _which(rows: list[tuple], verdict: str) -> str:
 
 
 def _reason(cells: list[tuple]) -> str:
-    """Which branch decides the order of normal clips, and whether equal weights, by ranks, do better."""
+    """Why an average can lie below the better branch, which cause costs more in this run, and where spreads matter."""
     words = (
-        "Why an average can lie far below the better branch: it weighs both alike only if their scores spread alike. "
-        "Normalised scores have equal variances, but a branch that gives some anomalies very high scores has "
-        "most of its variance there. Its other clips lie close together, and the other branch decides their order. "
-        "*fixed* normalises by normal clips only, so that anomalies do not enter the variance.\n\n"
+        "Why an average can lie below the better branch. **Equal weights**: the weaker branch has as much say as the "
+        "better one, and the nearer it is to chance, the more noise it adds. **Spreads**: normalised scores have equal "
+        "variances, but a branch that gives some anomalies very high scores has most of its variance there. Its other "
+        "clips lie close together, and the other branch decides their order. (*fixed* normalises by normal clips only, "
+        "so that anomalies do not enter the variance.) In a mean of ranks both branches count alike whatever their "
+        "tails, so it pays for equal weights only.\n\n"
     )
-    spreads = [(*sorted(zip(cell["spread"], ("AE", "BC"), strict=True)), *where) for *where, cell, _ in cells]
-    spreads = [item for item in spreads if item[0][0] > 0]
-    if spreads:
-        narrow, wide, selection, domain = max(spreads, key=lambda item: item[1][0] / item[0][0])
-        words += (
-            f"In this run the spreads differ most in the cell *{selection}*, {domain}: there the normal clips of the "
-            f"{wide[1]} ensemble spread {wide[0] / narrow[0]:.1f} times as far as those of the {narrow[1]} ensemble. "
-        )
-        if (selection, domain) == ("fixed", "target"):
-            words += (
-                "What normalises them are held-out source clips, scored in the same way as target clips: a branch to "
-                "which real target clips look unusual spreads these far beyond that unit. "
-            )
     counted = []
     for which in SELECTIONS:
         better = [cell["ranks"] > cell[MIX] for selection, _, cell, _ in cells if selection == which]
         counted += [f"{sum(better)} of {len(better)} cells by *{which}*"] if better else []
-    return words + (
-        "In a mean of ranks both branches count alike whatever their tails, so where it exceeds *mix*, the tails cost "
-        f"*mix* something: in {', '.join(counted)}.{_costs(cells)}"
-    )
+    return f"{words}{_costs(cells)}The mean of ranks exceeds *mix* in {', '.join(counted)}.{_spreads(cells)}"
 
 
 def _costs(cells: list[tuple]) -> str:
-    """How far *mix* and the mean of ranks are behind the better branch where *mix* is, and what the other reaches."""
+    """How far *mix* and the mean of ranks are behind the better branch, and so which cause costs more."""
     behind = [cell for *_, cell, lead in cells if lead[0] < 0]
     if not behind:
         return ""
-    branches = np.array([sorted((cell[AE_ENSEMBLE], cell[BC_ENSEMBLE])) for cell in behind])
-    worse, better = branches.T
-    by_ranks, by_mix = (np.mean(better - [cell[name] for cell in behind]) for name in ("ranks", MIX))
+    worse, better = np.array([sorted((cell[AE_ENSEMBLE], cell[BC_ENSEMBLE])) for cell in behind]).T
+    by_ranks, by_mix = (100 * np.mean(better - [cell[name] for cell in behind]) for name in ("ranks", MIX))
+    cause = "equal weights" if by_ranks > by_mix - by_ranks else "different spreads"
     return (
-        f" In the {len(behind)} cells where *mix* is behind, it is {100 * by_mix:.1f} points behind on average and the "
-        f"mean of ranks {100 * by_ranks:.1f}. The rest is the cost of equal weights: the better branch reaches "
-        f"{percent(better.mean())} % there on average, the other {percent(worse.mean())} %, and chance is "
-        f"{100 * CHANCE:.0f} %."
+        f"**In this run {cause} cost more.** In the {len(behind)} cells of {{numref}}`mix-and-branches` where *mix* is "
+        f"behind, it is {by_mix:.1f} points behind on average, and the mean of ranks {by_ranks:.1f}. That is the cost "
+        f"of equal weights, since the better branch reaches {percent(better.mean())} % there on average, the other "
+        f"{percent(worse.mean())} %, and chance is {100 * CHANCE:.0f} %; different spreads account for "
+        f"the rest, {signed((by_mix - by_ranks) / 100)} points. "
     )
+
+
+def _spreads(cells: list[tuple]) -> str:
+    """Where the spreads of both branches differ most, and which branch *mix* follows there."""
+    spreads = [(*sorted(zip(cell["spread"], ("AE", "BC"), strict=True)), cell, *where) for *where, cell, _ in cells]
+    spreads = [item for item in spreads if item[0][0] > 0]
+    if not spreads:
+        return ""
+    narrow, wide, cell, selection, domain = max(spreads, key=lambda item: item[1][0] / item[0][0])
+    names = {"AE": AE_ENSEMBLE, "BC": BC_ENSEMBLE}
+    which = "better" if cell[names[wide[1]]] > cell[names[narrow[1]]] else "weaker"
+    words = (
+        f" The spreads differ most in the cell *{selection}*, {domain}: there the normal clips of the {wide[1]} "
+        f"ensemble spread {wide[0] / narrow[0]:.1f} times as far as those of the {narrow[1]} ensemble, so that *mix* "
+        f"follows the {which} branch."
+    )
+    if (selection, domain) == ("fixed", "target"):
+        words += (
+            " What normalises them are held-out source clips, scored in the same way as target clips: a branch to "
+            "which real target clips look unusual spreads these far beyond that unit."
+        )
+    return words

@@ -14,7 +14,7 @@ import stored_results
 import verdicts
 from generated import there
 
-from asdlib import params
+from asdlib import metrics, params
 from asdlib.atomic import read_json
 from asdlib.classifier import clip_outputs
 from asdlib.data import folder_report, plan
@@ -48,6 +48,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "ablation_seeds": ablation_tables.seeds(ablated),
         "ablation_effects": ablation_tables.effects(ablated),
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
+        "pauc_least": f"{metrics.pauc([0, 1], [1.0, 0.0], settings.evaluation.p):.3f}",
         "ablated": one_model_stored.values(stored_results.SHIFTS),
         "steps": gpu_figures.paper_steps(),
         "project": {

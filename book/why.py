@@ -2,13 +2,14 @@
 
 import numpy as np
 import pandas as pd
+from missed import described
 from schematics import counted
 
 from asdlib import origin, scores
 from asdlib.atomic import read_json
 from asdlib.autoencoder.inspection import typical
 from asdlib.data.audio import Waveforms
-from asdlib.features import LogMel
+from asdlib.features import LogMel, edge_frames
 from asdlib.paths import RECORD, Run
 
 
@@ -17,7 +18,8 @@ def bottleneck(run: Run, settings, machine: str) -> str:
     name, variant, frame = _first(run, settings, machine)
     branch = settings.candidate("autoencoder", name)
     waveforms, masks = Waveforms.open(run.data(machine)), branch.specaugment
-    frames = LogMel(branch.features, settings.data.sample_rate).frames(len(waveforms.read(0)))
+    frames, log_mel = frames_of_a_clip(run, settings, machine, name), LogMel(branch.features, settings.data.sample_rate)
+    cut = edge_frames(log_mel)
     record = read_json(run.system("autoencoder", machine, settings.trained_as("autoencoder", name)) / RECORD)
     section = frame["section"].min()
     kept = ", and spare the column of the section" * branch.model.section_input
@@ -25,8 +27,9 @@ def bottleneck(run: Run, settings, machine: str) -> str:
     return (
         f"The network has heard normal sound only, and passes it through {counted(branch.model.latent, 'unit')} per "
         f"frame, too few to copy {branch.features.n_mels} mel bands. It is also given gaps to fill: at inference "
-        f"{round(masks.time_masks * frames / masks.clip_frames)} stripes hide some of the {frames} frames of a clip, "
-        f"and others some of its bands. The masks put in each band's mean{kept}. In a gap the network can only write "
+        f"{round(masks.time_masks * frames / masks.clip_frames)} stripes hide some of the {frames} frames of a clip "
+        f"({counted(2 * cut, 'frame')} at its ends, whose windows reach beyond it, are left out), and others some of "
+        f"its bands. The masks put in each band's mean{kept}. In a gap the network can only write "
         "what is usual there, so what is unusual is left as an error.\n\n"
         "Chance is left as an error, too, since the level of noise in one band and one frame is random: the error of "
         f"`{name}` on its own training clips of {machine}, even without masks, is {explained:.0f} % smaller than that "
@@ -34,6 +37,13 @@ def bottleneck(run: Run, settings, machine: str) -> str:
         "over frames makes of it depends on the order ({ref}`below <errors-to-score>`).\n\n"
         f"{_shift(frame, section, variant, len(_clips(waveforms, section, 'target')), machine)}"
     )
+
+
+def frames_of_a_clip(run: Run, settings, machine: str, candidate: str) -> int:
+    """Number of frames that an autoencoder reads of the first clip: without those that reach beyond its ends."""
+    log_mel = LogMel(settings.candidate("autoencoder", candidate).features, settings.data.sample_rate)
+    frames, cut = log_mel.frames(len(Waveforms.open(run.data(machine)).read(0))), 2 * edge_frames(log_mel)
+    return frames - cut if frames > cut else frames
 
 
 def _shift(frame: pd.DataFrame, section: str, variant: str, few: int, machine: str) -> str:
@@ -65,15 +75,17 @@ def median_clips(run: Run, settings, machine: str) -> str:
     """How far the anomaly that the figures show stands out among normal clips, and which figure shows a clearer one."""
     _, variant, frame = _first(run, settings, machine)
     section = frame["section"].min()
-    normal, anomaly = (float(typical(frame, section, "source", label)["score"]) for label in ("normal", "anomaly"))
+    pair = [typical(frame, section, "source", label) for label in ("normal", "anomaly")]
+    normal, anomaly = (float(clip["score"]) for clip in pair)
+    heard = described(run, settings, machine, pair[1], "It")
     usual = frame[(frame["section"] == section) & (frame["domain"] == "source") & (frame["split"] == "test")]
     usual = usual.loc[usual["label"] == "normal", "score"]
     above = int((usual >= anomaly).sum())
-    words = "so hardly any difference is to be seen" if above else "so a difference should be seen"
     return (
         f"The anomaly scores {anomaly:.1f} nats and the normal clip {normal:.1f} (`{variant}`), and {above} of "
-        f"{len(usual)} normal test clips score as high as this anomaly, {words}: it is the median one. "
-        "{numref}`followed` has a clear one."
+        f"{len(usual)} normal test clips score as high as this anomaly. {heard} The clips are chosen by the score, not "
+        "by ear: what is easy to hear need not have a high score, and the other way round. {numref}`followed` has the "
+        "anomaly with the highest score of *mix*."
     )
 
 

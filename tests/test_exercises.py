@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -66,11 +68,24 @@ def test_every_exercise_is_answered_and_tested(answers):
         assert "nan" not in text.lower().split(), name
 
 
-def test_data_counts_training_files(answers, smoke):
+def test_data_counts_training_files_and_the_frames_of_each_gaussian(answers, smoke, run):
     folder = smoke / "data" / "smoke" / MACHINE / "train"
     for section in ("00", "01"):
         counts = [str(len(list(folder.glob(f"section_{section}_{domain}_*")))) for domain in ("source", "target")]
         assert [section, *counts] in rows(answers["data"])
+    settings = params.load("smoke").autoencoder
+    samples = soundfile.info(next(folder.glob("*.wav"))).frames
+    starts = range(0, samples + 1, settings.features.hop_length)  # frame i is centred on sample i * hop
+    half = settings.features.n_fft // 2
+    frames = sum(half <= start <= samples - half for start in starts)
+    held_out, few = len(pd.read_csv(run.scores("autoencoder", MACHINE, "base"), dtype=str).query(
+        "split == 'train' and domain == 'source' and section == '00'")["clip"].unique()), int(counts[1])  # fmt: skip
+    assert f"{held_out} × {frames} = {held_out * frames:,} frames" in answers["data"]
+    assert f"{few} × {frames} = {few * frames:,}" in answers["data"]
+    dims = settings.features.n_mels + 1
+    assert f"= {len(np.tril_indices(dims)[0]):,} parameters" in answers["data"]
+    weight = settings.scorer.target_prior / (settings.scorer.target_prior + few * frames)
+    assert f"= {100 * weight:.0f} % in that of the target" in answers["data"]
 
 
 def test_baselines_compares_with_the_better_network(answers, run):
@@ -85,18 +100,75 @@ def test_baselines_compares_with_the_better_network(answers, run):
         assert (low > 0, high < 0) == ("is ahead" in line, "is behind" in line)
 
 
-@pytest.mark.parametrize("branch", ["autoencoder", "classifier"])
-def test_autoencoder_and_classifier_name_the_best_variant_of_each_domain(answers, run, branch):
-    shown = {row[0]: row[1:] for row in rows(answers[branch])}
+def test_baselines_are_compared_by_kind_of_fault(answers, run):
+    shown = {row[0]: list(map(float, row[1:])) for row in rows(answers["baselines"].partition(":name:")[2])}
+    found: dict[str, dict[str, list[float]]] = {}
+    for name in ("mahalanobis", "frame_autoencoder", "mobilenet"):
+        table = pd.read_csv(run.scores(name, MACHINE), dtype={"section": str}).query("split == 'test'")
+        for _, cell in table.groupby(["section", "domain"]):
+            normal = cell[cell["label"] == "normal"]
+            kinds = cell["clip"].str.extract(r"_anomaly_\d+_(\w+)\.wav")[0]
+            for kind, own in cell.groupby(kinds):
+                both = pd.concat([normal, own])
+                area = roc_auc_score(both["label"] == "anomaly", both["score"])
+                found.setdefault(kind.replace("_", " "), {}).setdefault(name, []).append(area)
+    assert {name: value[1:] for name, value in shown.items()} == {
+        kind: pytest.approx([100 * statistics.mean(values) for values in by.values()], abs=0.006)
+        for kind, by in found.items()
+    }
+    ahead = re.search(r"ahead of both networks at (.*?), and not at", answers["baselines"])[1]
+    leaders = {kind for kind, (_, simple, *networks) in shown.items() if simple > max(networks)}
+    assert leaders == set(ahead.split(", ")) - {"no kind"}
+
+
+def figures_of(frame: pd.DataFrame) -> dict[str, float]:
+    """System to the harmonic mean of AUC and pAUC over sections, by scikit-learn."""
+    found = {}
+    for system, part in frame.groupby("system"):
+        values = [
+            roc_auc_score(section["label"] == "anomaly", section["score"], max_fpr=most)
+            for _, section in part.groupby("section")
+            for most in (None, 0.1)
+        ]
+        found[system.rpartition("/")[2]] = statistics.harmonic_mean(values)
+    return found
+
+
+def test_autoencoder_compares_the_lead_on_both_halves(answers, run):
+    shown = {row[0]: row[1:] for row in rows(answers["autoencoder"])}
+    table = pd.read_csv(run.scores("autoencoder", MACHINE, "base"), dtype={"section": str}).query("split == 'test'")
     for column, domain in enumerate(("source", "target")):
-        every = percents(run.scores(branch, MACHINE, "base"), domain)
-        pattern = r"w\d+_\w+" if branch == "classifier" else r"(?!clip_signed|l1)\w+"
-        expected = {name: value for name, value in every.items() if re.fullmatch(pattern, name)}
-        assert {name: values[column] for name, values in shown.items()} == expected, "no other score has a weight"
-        best, *others = re.findall(rf"`(\w+)` in the {domain} domain \((\S+) %\)", answers[branch])
-        assert best[0] in expected and best[1] == max(expected.values(), key=float) == expected[best[0]]
-        assert len(others) == (len(every) > len(expected))
-        assert all(every[name] == value and name not in expected for name, value in others)
+        every = percents(run.scores("autoencoder", MACHINE, "base"), domain)
+        expected = {name: value for name, value in every.items() if name not in ("clip_signed", "l1")}
+        assert {name: values[column] for name, values in shown.items()} == expected
+        part = table[table["domain"] == domain]
+        place = part.groupby(["system", "section", "label"])["clip"].transform(lambda own: own.rank() % 2)
+        halves = [{n: v for n, v in figures_of(part[place == odd]).items() if n in expected} for odd in (0, 1)]
+        chosen = [max(half, key=half.get) for half in halves]
+        line = next(line for line in answers["autoencoder"].splitlines() if line.startswith(f"* {domain}:"))
+        leads = [100 * statistics.mean(half[best] - half["median"] for half, best in zip(use, chosen, strict=True))
+                 for use in (halves, halves[::-1])]  # fmt: skip
+        said = list(map(float, re.findall(r"by ([+-]?\d+\.\d+)", line.replace("−", "-"))))
+        assert re.findall(r"`(\w+)`", line)[:-1] == list(dict.fromkeys(chosen))
+        assert said == pytest.approx(leads[: len(said)], abs=0.006) and len(said) == len(set(chosen))
+
+
+def test_classifier_compares_both_parts_of_the_score(answers, run):
+    table = pd.read_csv(run.scores("classifier", MACHINE, "base"), dtype={"section": str}).query("split == 'test'")
+    for domain in ("source", "target"):
+        part = table[table["domain"] == domain]
+        every = figures_of(part)
+        weighted = [value for name, value in every.items() if re.fullmatch(r"w\d+_\w+", name)]
+        assert f"{100 * min(weighted):.2f} to {100 * max(weighted):.2f} % in the {domain}" in answers["classifier"]
+        agree = []
+        for _, section in part.groupby("section"):
+            one, two = (section[section["system"].str.endswith(f"/{name}")].set_index("clip")["score"]
+                        for name in ("posterior", "distance"))  # fmt: skip
+            agree.append(spearmanr(one, two[one.index]).statistic)
+        line = next(line for line in answers["classifier"].splitlines() if line.startswith(f"* {domain}:"))
+        said = [float(number) for number in re.findall(r"[+-]?\d+\.\d+", line.replace("−", "-"))]
+        parts = [100 * every[name] for name in ("posterior", "distance")]
+        assert said == pytest.approx([statistics.mean(agree), *parts], abs=0.006)
 
 
 def test_ensembles_counts_equal_choices(answers, run):
@@ -109,6 +181,20 @@ def test_ensembles_counts_equal_choices(answers, run):
     both = [halves for halves in chosen.values() if {"first", "second"} <= halves.keys()]
     same = sum(halves["first"] == halves["second"] for halves in both)
     assert f"the same members in {same} of {len(both)} choices" in answers["ensembles"]
+    apart = []
+    for (row, domain, section), halves in chosen.items():
+        if row in ("AE", "BC") and len(set(halves.values())) > 1:
+            values = []
+            for system in halves.values():
+                branch, candidate, _ = system.split("/")
+                table = pd.read_csv(run.scores(branch, MACHINE, candidate), dtype={"section": str})
+                table = table[(table["split"] == "test") & (table["domain"] == domain) & (table["system"] == system)]
+                table = table[table["section"] == section] if section else table
+                values += figures_of(table).values()
+            apart.append(100 * abs(values[0] - values[1]))
+    if apart:
+        assert f"by {statistics.mean(apart):.2f} points on average" in answers["ensembles"]
+        assert f"by {max(apart):.2f} at most ({len(apart)} of" in answers["ensembles"]
 
 
 def test_one_model_judges_each_cell_by_its_interval(answers, run):
@@ -121,8 +207,27 @@ def test_one_model_judges_each_cell_by_its_interval(answers, run):
                 ends = sorted(sign * float(line[name]) for name in ("low", "high"))
                 place = "better" if ends[0] > 0 else "worse" if ends[1] < 0 else "undecided"
                 found[line["machine"], line["domain"]] = (f"{100 * sign * float(line['difference']):+.2f}", place)
-    shown = {(row[0], row[1]): (row[2].split()[0].replace("−", "-"), row[3]) for row in rows(answers["one_model"])}
+    listed = rows(answers["one_model"])
+    shown = {(row[0], row[1]): (row[4].split()[0].replace("−", "-"), row[5]) for row in listed}
     assert shown == {key: value for key, value in found.items() if key[0] != "all"} and shown
+
+
+def test_one_model_replaces_its_worst_cell(answers, run):
+    frame = pd.read_csv(run.table1, keep_default_na=False)
+    frame = frame.query("machine != 'all' and domain != 'all' and value != ''")
+    own, other = (
+        frame[(frame["row"] == row) & (frame["selection"] == selection)].set_index(["machine", "domain"])["value"]
+        for row, selection in (("Integrated", ""), ("AE+BC ensemble (mix)", "fixed"))
+    )
+    own, other = own.astype(float), other.astype(float)[own.index]
+    worst = (own - other).idxmin()
+    equal = own.copy()
+    equal[worst] = other[worst]
+    total, theirs, without = (100 * statistics.harmonic_mean(values) for values in (own, other, equal))
+    said = re.findall(r"[+-]?\d+\.\d+", answers["one_model"].partition("The harmonic means")[2].replace("−", "-"))
+    expected = [total, theirs, total - theirs, without, without - theirs]
+    assert list(map(float, said[:5])) == pytest.approx(expected, abs=0.011)
+    assert f"equalled *mix* on {worst[0]}, {worst[1]}" in answers["one_model"]
 
 
 def test_table1_lists_the_rows_that_move(answers, run):
@@ -143,8 +248,16 @@ def test_table1_lists_the_rows_that_move(answers, run):
 
 
 def test_audit_is_the_harmonic_mean_of_the_printed_cells(answers):
-    cells = paper.cells().query("row == 'BC'")["value"]
-    assert f"**{100 * statistics.harmonic_mean(cells):.2f}**" in answers["audit"]
+    table = paper.cells().query("row == 'BC'")
+    cells = table["value"]
+    mean = statistics.harmonic_mean(cells)
+    assert f"**{100 * mean:.2f}**" in answers["audit"]
+    more = {
+        place: statistics.harmonic_mean(cells.where(cells.index != place, cells + 1e-6)) - mean for place in cells.index
+    }
+    most = table.loc[max(more, key=more.get)]
+    assert f"counts most, {most['machine']} {most['domain']}:" in answers["audit"]
+    assert f"= {max(more.values()) / 1e-6:.2f} points" in answers["audit"]
 
 
 def test_ablations_stay_decided_by_intervals_that_share_the_error(answers):

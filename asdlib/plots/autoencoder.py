@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from asdlib.autoencoder.inspection import Inspection
 from asdlib.autoencoder.reconstruction_errors import Reconstruction
@@ -40,8 +42,15 @@ def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
     for axis, words in zip(axes[:, 0], ("input", "masked input", "reconstruction", "error"), strict=True):
         axis.set_ylabel(f"{words}\nmel band")
     for axis in axes[-1]:
-        axis.set_xlabel("time (s)")
+        label_seconds(axis)
     return figure
+
+
+def label_seconds(axis: Axes) -> None:
+    """Label a time axis from zero, without a number at its end, which would touch the zero of the panel next to it."""
+    end = axis.get_xlim()[1]
+    axis.set_xticks([tick for tick in MaxNLocator(5, integer=end > 3).tick_values(0, end) if tick < 0.9 * end])
+    axis.set_xlabel("time (s)")
 
 
 def draw_reconstructions(axes: np.ndarray, clips: Sequence[Reconstruction]) -> None:

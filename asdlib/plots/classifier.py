@@ -98,7 +98,8 @@ def _map(axis, points: pd.DataFrame) -> None:
     outliers = points[points["kind"] == "outlier"]
     axis.scatter(outliers["x"], outliers["y"], s=10, color=COLOURS["outlier"], alpha=0.6, linewidths=0)
     clips = points[points["kind"] == "section"]
-    for (domain, split, label), part in clips.groupby(["domain", "split", "label"]):
+    # the last are drawn on top: anomalies, of which there are fewer
+    for (label, domain, split), part in sorted(clips.groupby(["label", "domain", "split"]), reverse=True):
         colour = COLOURS.get(label, "black")
         face = "none" if split == "train" else colour
         axis.scatter(part["x"], part["y"], s=16, marker=MARKERS[domain], facecolors=face, edgecolors=colour, alpha=0.7)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from asdlib.evaluation.followed import Followed
 from asdlib.plots import style
-from asdlib.plots.autoencoder import draw_reconstructions
+from asdlib.plots.autoencoder import draw_reconstructions, label_seconds
 
 ROWS = (
     "log-mel\nmel band",
@@ -39,8 +39,8 @@ def panels(followed: Sequence[Followed]) -> Figure:
             axis.tick_params(labelbottom=False)
         colour = style.NORMAL if kind == "normal" else style.ANOMALY
         axes[4, column].plot(clip.seconds, item.inspected.frame_scores, color=colour, linewidth=0.9)
-        axes[4, column].set_xlabel("time (s)")
         axes[4, column].set_xlim(0, clip.seconds[-1] + clip.seconds[1])
+        label_seconds(axes[4, column])
         for label in ("normal", "anomaly"):
             part = item.map[(item.map["label"] == label) & ~item.map["here"]]
             axes[5, column].scatter(part["x"], part["y"], s=9, color=style.COLOURS[label], alpha=0.5, linewidths=0)

@@ -53,9 +53,10 @@ def interactive(panels: Sequence[Panel], machine: str) -> str:
 
 
 def _svg(panel: Panel) -> str:
-    across, columns = _axis(panel.points["x"], panel.ends, LEFT, RIGHT)
-    down, rows = _axis(panel.points["y"], panel.ends, BOTTOM, TOP)
-    marks = [_mark(item, x, y) for item, x, y in zip(panel.points.itertuples(), across, down, strict=True)]
+    points = panel.points.sort_values("label", ascending=False, kind="stable")  # anomalies last, so on top
+    across, columns = _axis(points["x"], panel.ends, LEFT, RIGHT)
+    down, rows = _axis(points["y"], panel.ends, BOTTOM, TOP)
+    marks = [_mark(item, x, y) for item, x, y in zip(points.itertuples(), across, down, strict=True)]
     grid = [f"M{x} {TOP}V{BOTTOM}" for x in columns] + [f"M{LEFT} {y}H{RIGHT}" for y in rows]
     numbers = [_text(x, BOTTOM + 16, number) for x, number in columns.items()]
     numbers += [_text(LEFT - 6, y + 4, number, "end") for y, number in rows.items()]

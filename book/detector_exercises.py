@@ -1,0 +1,243 @@
+"""Answers to the exercises of the chapters from the data to the one network, computed from the run."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from one_model_run import ABSENT, ROW
+from paired import paired, verdict
+from stored_results import PRINTED
+from tables import data as link
+from tables import effect, percent, signed, table
+from why import frames_of_a_clip
+
+from asdlib import metrics, origin, scores
+from asdlib.data import file_names
+from asdlib.ensemble.blocks import AE, BC, MIX
+from asdlib.paths import BASELINES, CHOICES, CLIPS, Run
+from asdlib.tables import read_table
+
+SINGLE = (AE, BC)
+"""rows of one system"""
+DOMAINS = ("source", "target")
+Answer = str | tuple[str, str]
+"""an answer; or what is shown before the question, and the answer"""
+
+
+def data(run: Run, settings, machine: str) -> Answer:
+    """How many frames fit each Gaussian of the autoencoder, and how much the source's weighs in the target's."""
+    clips = read_table(run.data(machine) / CLIPS)
+    train = clips[clips["split"] == "train"].groupby(["section", "domain"]).size().unstack(fill_value=0)
+    shown = train.reset_index().rename(columns=str.capitalize)
+    caption = f"Normal training clips of {machine} by section and domain."
+    counts = table(shown, caption, align="l" + "r" * train.shape[1])
+    name = next(iter(settings.autoencoder_candidates))
+    branch, frame = settings.candidate("autoencoder", name), scores.read(run.scores("autoencoder", machine, name))
+    first = train.index[0]
+    reference = frame[(frame["section"] == first) & (frame["domain"] == "source") & (frame["split"] == "train")]
+    held_out, few = reference["clip"].nunique(), int(train.at[first, "target"])
+    each = frames_of_a_clip(run, settings, machine, name)
+    mels, prior = branch.features.n_mels, branch.scorer.target_prior
+    dims = mels + branch.model.section_regression
+    section = " and the section" * branch.model.section_regression
+    before = (
+        f"The autoencoder's Gaussians see {100 * settings.data.held_out:g} % of these source clips, the held-out ones, "
+        f"and all target clips. Each clip gives {each} frames, and each frame an error of {dims} numbers: {mels} mel "
+        f"bands{section}. In the target's covariance the source's counts as $m$ = {prior:g} frames, {{eq}}`prior`."
+    )
+    answer = (
+        f"In section {first} the source's Gaussian is estimated from {held_out} × {each} = {held_out * each:,} frames, "
+        f"and the target's from $n$ = {few} × {each} = {few * each:,}. A covariance of {dims} dimensions has "
+        f"{dims} × {dims + 1} / 2 = {dims * (dims + 1) // 2:,} parameters. The source's weighs $m / (m + n)$ = "
+        f"{prior:g} / {prior + few * each:g} = {100 * prior / (prior + few * each):.0f} % in that of the target."
+    )
+    return f"{counts}\n{before}", answer
+
+
+def baselines(run: Run, settings, machine: str) -> Answer:
+    """Where the Mahalanobis distance is shown to be ahead of the better network, and at which kinds of faults."""
+    every = scores.read([run.scores(name, machine) for name in BASELINES])
+    cells = metrics.cells(metrics.sections(every, settings.evaluation.p))
+    cells = cells.pivot(index="domain", columns="system", values="value")
+    differences, lines = read_table(run.differences), []
+    for domain, better in cells[["frame_autoencoder", "mobilenet"]].idxmax(axis=1).items():
+        value, best = cells.loc[domain, ["mahalanobis", better]]
+        lead = paired(differences, (PRINTED["mahalanobis"], ""), (PRINTED[better], ""), machine, domain)
+        place = verdict(*lead[1:], ("is ahead", "is behind", "is not shown to be ahead or behind"))
+        words = f"*Mahalanobis* reaches {percent(value)} %, the better network {percent(best)} %"
+        lines.append(f"* {machine}, {domain}: {words}; the simple distance {place} ({effect(*lead)} points).")
+    if settings.data.synthetic is None:
+        return "\n".join(lines), ""
+    return "\n".join(lines), _by_kind(every, machine)
+
+
+def _by_kind(every: pd.DataFrame, machine: str) -> str:
+    """AUC of the simple distance and of both networks by the kind of fault, against all normal clips of the cell."""
+    test, names = metrics.labelled(every), ["mahalanobis", "frame_autoencoder", "mobilenet"]
+    rows = []
+    for (system, *_), cell in test[test["system"].isin(names)].groupby(["system", "section", "domain"]):
+        normal, anomaly = (cell[cell["label"] == label] for label in ("normal", "anomaly"))
+        kinds = [file_names.parse(f"{clip.domain}_{clip.split}", clip.clip).attributes for clip in anomaly.itertuples()]
+        for kind, own in anomaly.groupby(np.array(kinds)):
+            labels = np.repeat([0, 1], [len(normal), len(own)])
+            area = float(metrics.auc(labels, np.concatenate([normal["score"], own["score"]])))
+            rows.append((system, kind.replace("_", " "), len(own), area))
+    found = pd.DataFrame(rows, columns=["system", "kind", "clips", "auc"]).groupby(["kind", "system"])
+    wide, clips = found["auc"].mean().unstack()[names], found["clips"].sum().unstack()["mahalanobis"]
+    wide = wide.sort_values("mahalanobis", ascending=False)
+    ahead = wide["mahalanobis"] > wide[names[1:]].max(axis=1)
+    shown = wide.map(percent).rename(columns=PRINTED).reset_index(names="Kind of fault")
+    shown.insert(1, "Clips", clips[wide.index].astype(str).to_numpy())
+    caption = f"AUC of {machine} by kind of fault, mean over sections and domains, per cent."
+    return (
+        f"*Mahalanobis* is ahead of both networks at {', '.join(wide.index[ahead]) or 'no kind'}, and not at "
+        f"{', '.join(wide.index[~ahead]) or 'any other'}. So few clips of a kind give a hint, not a proof.\n\n"
+        f"{table(shown, caption, 'baselines-by-kind', 'lrrrr')}"
+    )
+
+
+def autoencoder(run: Run, settings, machine: str) -> Answer:
+    """How much of the lead of the best variant remains on clips that did not choose it."""
+    candidate = next(iter(settings.autoencoder_candidates))
+    frame = metrics.evaluable(scores.read(run.scores("autoencoder", machine, candidate)))
+    frame = frame.assign(system=frame["system"].str.rpartition("/")[2])
+    names = [name for name in frame["system"].unique() if origin.of_variant("autoencoder", name) == origin.PAPER]
+    frame = frame[frame["system"].isin(names)]
+    default = origin.first("autoencoder", settings.candidate("autoencoder", candidate).scorer.variants, origin.PAPER)
+    order = frame.groupby(["system", "section", "domain", "label"])["clip"].rank().astype(int)
+    p = settings.evaluation.p
+    whole, *halves = (_variants(part, p) for part in (frame, frame[order % 2 == 0], frame[order % 2 == 1]))
+    lines = []
+    for domain in whole:
+        same, other, chosen = [], [], []
+        for own, rest in (halves, halves[::-1]):
+            best = own[domain].idxmax()
+            chosen.append(f"`{best}`")
+            same.append(own.at[best, domain] - own.at[default, domain])
+            other.append(rest.at[best, domain] - rest.at[default, domain])
+        lead = f"ahead of `{default}` by {signed(np.mean(same))} points"
+        if len(set(chosen)) == 1:
+            lines.append(
+                f"* {domain}: both halves choose {chosen[0]}, {lead}, so the lead does not depend on which half chose."
+            )
+        else:
+            lead += f" on the clips that chose, and by {signed(np.mean(other))} on the others"
+            lines.append(f"* {domain}: the halves choose {' and '.join(chosen)}, {lead}.")
+    whole = whole.sort_values(whole.columns[0], ascending=False)
+    shown = whole.map(percent).reset_index(names="Variant").rename(columns=str.capitalize)
+    caption = f"The paper's variants of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
+    return table(shown, caption, align="l" + "r" * whole.shape[1]), "\n".join(lines)
+
+
+def _variants(frame: pd.DataFrame, p: float) -> pd.DataFrame:
+    """The figure of each system, in rows, and domain, in columns."""
+    return metrics.cells(metrics.sections(frame, p)).pivot(index="system", columns="domain", values="value")
+
+
+def classifier(run: Run, settings, machine: str) -> Answer:
+    """What posterior and distance reach alone, how much they agree, and how little a weight changes."""
+    candidate = next(iter(settings.classifier_candidates))
+    frame = metrics.evaluable(scores.read(run.scores("classifier", machine, candidate)))
+    frame = frame.assign(system=frame["system"].str.rpartition("/")[2])
+    figures, parts = _variants(frame, settings.evaluation.p), ["posterior", "distance"]
+    weighted = figures[[origin.of_variant("classifier", name) == origin.PAPER for name in figures.index]]
+    low, high = weighted.min(), weighted.max()
+    before = "Over all weights and poolings of {numref}`variants-bc`, the paper's score reaches " + " and ".join(
+        f"{percent(low[domain])} to {percent(high[domain])} % in the {domain} domain" for domain in figures
+    )
+    if not set(parts) <= set(figures.index):
+        return f"{before} ({machine}, `{candidate}`).", ""
+    lines = []
+    for domain in figures:
+        test = frame[(frame["domain"] == domain) & frame["system"].isin(parts)]
+        wide = test.pivot(index=["section", "clip"], columns="system", values="score")
+        agree = np.mean([part[parts[0]].corr(part[parts[1]], "spearman") for _, part in wide.groupby("section")])
+        alone = [percent(figures.at[name, domain]) for name in parts]
+        lines.append(
+            f"* {domain}: the rank correlation of both, mean over sections, is {signed_number(agree)}; the posterior "
+            f"alone reaches {alone[0]} %, the distance alone {alone[1]} %."
+        )
+    return f"{before} ({machine}, `{candidate}`).", "\n".join(lines)
+
+
+def signed_number(value: float) -> str:
+    """A number with its sign and two digits."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def ensembles(run: Run, settings, machine: str) -> Answer:
+    """How often both halves choose the same, and how far their choices for the rows of one system lie apart."""
+    choices = read_table(run.system("ensemble", machine) / CHOICES)
+    keys = ["row", "domain", "section"]
+    halves = choices[(choices["selection"] == "cross-fitted") & ~choices["row"].str.contains("mix")]
+    wide = halves.pivot_table(index=keys, columns="fold", values="members", aggfunc="first").dropna()
+    same = int((wide["first"] == wide["second"]).sum())
+    single = wide.reset_index().query("row in @SINGLE")
+    shown = single[["row", "domain", "section"]].replace({"section": {"": "all"}})
+    for fold, other in (("first", "second"), ("second", "first")):  # a fold names the half that is reported
+        shown[f"By the {fold} half"] = [f"`{name.partition('/')[2]}`" for name in single[other]]
+    caption = (
+        f"What each half of the test clips of {machine} chooses for the rows of one system. With the ensembles, *max* "
+        f"and the rows with a plus, the halves choose the same members in {same} of {len(wide)} choices; *mix* chooses "
+        f"nothing.{link('downloads/pool.csv')}"
+    )
+    listed = table(shown.rename(columns=str.capitalize), caption, "halves-choose", widths="1 2 2 4 4")
+    apart = [_apart(run, settings, machine, item) for item in single.itertuples() if item.first != item.second]
+    if not apart:
+        return listed, "In this run both halves choose the same for every row of one system."
+    return listed, (
+        f"On all test clips, the two choices of a row differ by {100 * np.mean(apart):.2f} points on average and by "
+        f"{100 * max(apart):.2f} at most ({len(apart)} of {len(single)} choices differ). {_reach(run, machine)}"
+    )
+
+
+def _apart(run: Run, settings, machine: str, choice) -> float:
+    """How far the figures of both halves' choices lie apart on all test clips of the domain (or the section)."""
+    values = []
+    for system in (choice.first, choice.second):
+        branch, candidate, _ = system.split("/")
+        frame = scores.read(run.scores(branch, machine, candidate))
+        frame = frame[(frame["system"] == system) & (frame["domain"] == choice.domain)]
+        frame = frame[frame["section"] == choice.section] if choice.section else frame
+        areas = metrics.sections(metrics.evaluable(frame), settings.evaluation.p)
+        values.append(float(metrics.harmonic_mean(areas[["auc", "pauc"]])))
+    return abs(values[0] - values[1])
+
+
+def _reach(run: Run, machine: str) -> str:
+    """How far the intervals of the rows of one system reach to either side."""
+    frame = read_table(run.table1)
+    frame = frame[
+        (frame["machine"] == machine) & (frame["selection"] == "cross-fitted") & frame["domain"].isin(DOMAINS)
+    ]
+    reach = (frame["high"] - frame["low"])[frame["row"].isin(SINGLE)] / 2
+    return f"The intervals of these rows in {{doc}}`table1` reach {100 * reach.mean():.2f} points to either side."
+
+
+def one_model(run: Run, settings, machine: str) -> Answer:
+    """How much of what the one network lacks over all is due to its worst cell."""
+    frame, differences = read_table(run.table1), read_table(run.differences)
+    cells = frame[(frame["machine"] != "all") & frame["domain"].isin(DOMAINS)]
+    cells = cells.set_index(["row", "selection", "machine", "domain"])["value"]
+    rows, own, other = [], [], []
+    for name, domain in itertools.product(cells.index.unique("machine"), DOMAINS):
+        more = paired(differences, ROW, (MIX, "fixed"), name, domain)
+        if not np.isnan(more[0]):
+            own.append(cells.at[(*ROW, name, domain)])
+            other.append(cells.at[(MIX, "fixed", name, domain)])
+            words = verdict(*more[1:], ("better", "worse", "undecided"))
+            rows.append((name, domain, percent(own[-1]), percent(other[-1]), effect(*more), words))
+    if not rows:
+        return ABSENT
+    columns = ["Machine", "Domain", "*Integrated*", "*mix*, fixed", "Difference (points)", "So it is"]
+    caption = "*Integrated* and *mix*, fixed, per cent, with paired bootstrap intervals over clips."
+    caption += link("downloads/table1_differences.csv")
+    worst = int(np.argmin(np.subtract(own, other)))
+    equal = [*own[:worst], other[worst], *own[worst + 1 :]]
+    total, theirs, without = map(metrics.harmonic_mean, (own, other, equal))
+    words = (
+        f"The harmonic means of the cells are {percent(total)} % and {percent(theirs)} %, a difference of "
+        f"{signed(total - theirs)} points. If *Integrated* equalled *mix* on {rows[worst][0]}, {rows[worst][1]}, its "
+        f"own would be {percent(without)} %, and the difference {signed(without - theirs)} points."
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, align="llrrrl"), words
