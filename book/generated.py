@@ -9,6 +9,7 @@ import clips
 import costs
 import exercises
 import gpu_figures
+import negative_results
 import one_model_run
 import one_model_stored
 import pandas as pd
@@ -89,6 +90,9 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/gpu.md": gpu_figures.figures(stored_results.GPU),
         "generated/paper_size.md": gpu_figures.paper_size(stored_results.GPU.with_name(gpu_figures.PAPER_SIZE)),
         **plain_detectors.pages(stored_results.DETECTOR),
+        **negative_results.pages(
+            read_table(there(run.differences)), stored_results.REAL, stored_results.SHIFTS, stored_results.DETECTOR
+        ),
         "generated/service.md": costs.service(stored_results.RESULTS / "service.csv"),
         "generated/computed.md": provenance.computed(settings, run, versions),
         "generated/stored.md": provenance.stored(stored_results.RESULTS),
