@@ -6,6 +6,7 @@ from pathlib import Path
 import ablation_tables
 import answers
 import clips
+import command_costs
 import costs
 import exercises
 import gpu_figures
@@ -75,6 +76,7 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/health.md": tables.health_notes(read_table(there(run.health))),
         "generated/reliability.md": tables.reliability(stored_results.RESULTS / "reliability" / "figures.csv"),
         "generated/cost.md": costs.answer(notebooks, run, project_root() / settings.data.root) + costs.cost(spent),
+        "generated/commands.md": command_costs.commands(settings.profile, notebooks, run),
         "generated/notebooks.md": tables.table(
             costs.notebook_map(spent).rename(columns=lambda name: name[:1].upper() + name[1:]),
             "All notebooks: how many ran, minutes of one on average, and the most memory that one held.",

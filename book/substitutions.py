@@ -57,7 +57,6 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
             "packages": costs.packages(),
             "fewest": str(plan.FEWEST),
             "few": str(folder_report.FEW),
-            "quick_minutes": f"{60 * read_json(stored_results.REAL / 'record.json')['hours']:.0f}",
         },
         "detector": plain_detectors.values(stored_results.DETECTOR),
         "negative": negative_results.values(read_table(there(run.differences))),
