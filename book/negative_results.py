@@ -55,7 +55,7 @@ def pages(differences: pd.DataFrame, real_run: Path, shifts: Path, detector: Pat
     )
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return {
-        "generated/negative_rows.md": table(frame, caption, "negative-rows-table", "llrrr"),
+        "generated/negative_rows.md": table(frame, caption, "negative-rows-table", "llrrr", "4 6 5 5 5"),
         "generated/negative_detector.md": of_detector(detector),
     }
 
