@@ -41,7 +41,7 @@ def pages(differences: pd.DataFrame, real_run: Path, shifts: Path, detector: Pat
         detector: Folder of the stored tables on the detector.
     """
     rows = [("this run", *_compared(differences, *pair)) for pair in HERE]
-    seeds = f"toy cars, {real.seeds(real_run)}"
+    seeds = f"toy cars, {SETS['known']}, {real.seeds(real_run)}"
     stored = real.over_seeds(real_run, real.DIFFERENCES)
     rows += [(seeds, *_compared(stored, *pair)) for pair in STORED]
     rows += [(seeds, *row) for row in _judged(real.over_seeds(real_run, "claims_extensions.csv"))]
@@ -63,7 +63,8 @@ def pages(differences: pd.DataFrame, real_run: Path, shifts: Path, detector: Pat
 def values(differences: pd.DataFrame) -> dict[str, str]:
     """Return texts for prose: what *Mahalanobis (target)* gains over the plain one in the book's own run."""
     found = _paired(differences, BEST, MAHALANOBIS, "fixed")
-    return {"target": effect(*found), "target_verdict": verdict(*found[1:], WORDS)}
+    after = _paired(differences, BEST, MAHALANOBIS, "fixed", "target")
+    return {"target": effect(*found), "target_verdict": verdict(*found[1:], WORDS), "target_after": effect(*after)}
 
 
 def _paired(differences: pd.DataFrame, one: str, other: str, selection: str, domain: str = "all") -> tuple[float, ...]:
