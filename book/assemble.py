@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import clips
+import costs
 import detector_pages
 import figures
 import flow
@@ -26,7 +27,7 @@ import stored_results
 import substitutions
 import yaml
 from contents import contents, firsts
-from executed import Executed, as_page, seconds
+from executed import Executed, as_page
 from generated import first_section, from_run, from_stored, there
 
 from asdlib import params, paths
@@ -61,7 +62,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     shutil.copyfile(SOURCES / "references.bib", source / "references.bib")
     copy_downloads(run, list(notebooks), source / "downloads")
     stamp = f"**{settings.title}.** Profile `{settings.profile}`"
-    facts = provenance.facts(provenance.records(run), sum(map(seconds, notebooks.values())))
+    facts = stamps.tuned(settings) + provenance.facts(provenance.records(run), *costs.wall(notebooks.values()))
     for chapter in sorted(SOURCES.glob("*.md")):
         made = stamps.of_chapter(chapter.stem, stamp, facts)
         write(source / chapter.name, stamps.stamped(chapter.read_text(encoding="utf-8"), *made))

@@ -6,9 +6,11 @@ from pathlib import Path
 import ablation_tables
 import answers
 import clips
+import command_costs
 import costs
 import exercises
 import gpu_figures
+import negative_results
 import one_model_run
 import one_model_stored
 import pandas as pd
@@ -74,6 +76,7 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/health.md": tables.health_notes(read_table(there(run.health))),
         "generated/reliability.md": tables.reliability(stored_results.RESULTS / "reliability" / "figures.csv"),
         "generated/cost.md": costs.answer(notebooks, run, project_root() / settings.data.root) + costs.cost(spent),
+        "generated/commands.md": command_costs.commands(settings.profile, notebooks, run),
         "generated/notebooks.md": tables.table(
             costs.notebook_map(spent).rename(columns=lambda name: name[:1].upper() + name[1:]),
             "All notebooks: how many ran, minutes of one on average, and the most memory that one held.",
@@ -89,6 +92,9 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/gpu.md": gpu_figures.figures(stored_results.GPU),
         "generated/paper_size.md": gpu_figures.paper_size(stored_results.GPU.with_name(gpu_figures.PAPER_SIZE)),
         **plain_detectors.pages(stored_results.DETECTOR),
+        **negative_results.pages(
+            read_table(there(run.differences)), stored_results.REAL, stored_results.SHIFTS, stored_results.DETECTOR
+        ),
         "generated/service.md": costs.service(stored_results.RESULTS / "service.csv"),
         "generated/computed.md": provenance.computed(settings, run, versions),
         "generated/stored.md": provenance.stored(stored_results.RESULTS),

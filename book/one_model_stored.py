@@ -151,7 +151,7 @@ def values(folder: Path) -> dict[str, str]:
         row = more.loc[("mix", name, "all")]
         texts[f"mix_over_baseline_{name}"] = effect(row["over_baseline"], row["baseline_low"], row["baseline_high"])
         texts[f"less_mix_{name}"] = effect(row["difference"], row["low"], row["high"])
-        texts[f"clip_error_{name}"] = percent(more.loc[("integrated/clip_error", name, "all"), "value"])
+        texts[f"clip_error_{name}"] = percent(more.loc[(PRINTED["integrated/clip_error"], name, "all"), "value"])
     heads = {"embedding": "without the reconstruction head", "errors": "without the embedding head"}
     for key, system in heads.items():
         row = frame.loc[PRINTED[system]]

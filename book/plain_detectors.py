@@ -7,7 +7,7 @@ import pandas as pd
 from paired import verdict
 from stored_results import read
 from tables import BLANK, day, effect, percent, table, typeset
-from your_machine_alarms import RATE, RULE, rates, rules
+from your_machine_alarms import RATE, RULE, pieces, rates, rules
 
 from asdlib.atomic import read_json
 from asdlib.detector import cutting, level, survey
@@ -64,12 +64,13 @@ def values(folder: Path) -> dict[str, str]:
 
 def _simpler(folder: Path, alarms: pd.DataFrame) -> dict[str, str]:
     """Return how many faults, normal recordings and changes of level raise an alarm of each detector."""
-    counts = _with_simpler(folder, alarms)
+    counts, record = _with_simpler(folder, alarms), read_json(folder / "record.json")
     groups = {
         "faults": counts["group"] == "fault",
         "normals": counts["group"] == "normal",
         "levels": counts["condition"].str.startswith("level"),
         "long_whine": counts["condition"].str.startswith("long whine"),
+        "cut_whine": (counts["condition"] == "whine of 1 s") & (counts["level"] == record["level_of_long"]),
     }
     kinds = counts[counts["group"] == "fault"].groupby("condition", sort=False)
     alone = {
@@ -102,13 +103,15 @@ def _real_texts(folder: Path) -> dict[str, str]:
         "real_auc": percent(whole["auc"]),
         "real_alone": percent(real.loc["networks alone", "auc"]),
         "real_networks": verdict(statistics["low"], statistics["high"], WORDS),
+        "real_over_networks": effect(*real.loc["networks alone", ["lead", "low", "high"]]),
         "real_over_statistics": effect(*statistics[["lead", "low", "high"]]),
     }
 
 
 def pages(folder: Path) -> dict[str, str]:
     """Return the generated tables by file name."""
-    return {"generated/rates.md": rates(), "generated/rules.md": rules()} | _measured(folder)
+    computed = {"generated/rates.md": rates(), "generated/rules.md": rules(), "generated/pieces.md": pieces()}
+    return computed | _measured(folder)
 
 
 def _measured(folder: Path) -> dict[str, str]:

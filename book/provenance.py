@@ -59,15 +59,16 @@ def lock(made: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def facts(made: list[dict], spent: float) -> str:
+def facts(made: list[dict], spent: float, most: int) -> str:
     """What made the run, in a line: date, time, commits.
 
     Args:
         made: Its records, oldest first.
-        spent: Seconds of all notebooks together.
+        spent: Seconds in which at least one notebook ran.
+        most: How many ran at a time, at most.
     """
     commits = ", ".join(dict.fromkeys(f"`{record['commit']}`" for record in made))
-    return f"{day(made[-1]['date'])}; {spent / 60:.0f} min in all notebooks; commit {commits}."
+    return f"{day(made[-1]['date'])}; {spent / 60:.0f} min for all notebooks, {most} at a time; commit {commits}."
 
 
 def computed(settings, run: Run, tools: dict[str, str]) -> str:

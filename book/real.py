@@ -114,6 +114,7 @@ def values(folder: Path) -> dict[str, str]:
     judged = over_seeds(folder, "claims.csv").set_index("claim")
     both = "both of our approaches significantly outperform the baselines systems [autoencoder]"
     named["gain_ae_over_baselines"] = tables.effect(*judged.loc[both, ["effect", "low", "high"]].astype(float))
+    named["verdicts"] = verdicts.counts(judged)
     named["ae_over_baselines_verdict"] = judged.loc[both, "verdict"]
     named |= rates_in_target(folder) | sizes(read_json(folder / "record.json")["settings"])
     compared = stored_results.read(folder / real_compared.SYSTEMS_FILE)

@@ -5,11 +5,12 @@ import real_systems
 import shifts
 import stored_results
 
+from asdlib.atomic import read_json
 from asdlib.errors import AsdError
 
 ALSO = ". This page also shows stored results of other runs, and says where"
 """of pages that show more than the book's own run"""
-MIXED = ("claims", "cost", "did_not_work", "index", "one_model", "reliability", "your_machine")
+MIXED = ("claims", "cost", "did_not_work", "how_to_run", "index", "one_model", "reliability", "your_machine")
 
 
 def of_chapter(name: str, stamp: str, facts: str) -> tuple[str, ...]:
@@ -29,6 +30,19 @@ def of_chapter(name: str, stamp: str, facts: str) -> tuple[str, ...]:
     if name in shifts.PAGES:
         return *shifts.stamp(stored_results.SHIFTS), "shifts-made"
     return stamp + ALSO * (name in MIXED), facts
+
+
+def tuned(settings) -> str:
+    """What is known of the tuning of the run's settings, as a sentence; nothing but for clips of the stored run.
+
+    Args:
+        settings: Of the book's run.
+    """
+    record = read_json(stored_results.RESULTS / "demo" / "record.json")
+    same = (
+        settings.data.synthetic and settings.resolved()["data"]["synthetic"] == record["settings"]["data"]["synthetic"]
+    )
+    return f"{real.tuned(record)} " if same else ""
 
 
 def stamped(text: str, stamp: str, facts: str, settings: str = "settings") -> str:

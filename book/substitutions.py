@@ -5,6 +5,7 @@ from importlib import metadata
 import ablation_tables
 import costs
 import gpu_figures
+import negative_results
 import one_model_stored
 import plain_detectors
 import real
@@ -57,9 +58,9 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
             "packages": costs.packages(),
             "fewest": str(plan.FEWEST),
             "few": str(folder_report.FEW),
-            "quick_minutes": f"{60 * read_json(stored_results.REAL / 'record.json')['hours']:.0f}",
         },
         "detector": plain_detectors.values(stored_results.DETECTOR),
+        "negative": negative_results.values(read_table(there(run.differences))),
     }
 
 

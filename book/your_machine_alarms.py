@@ -1,5 +1,7 @@
 """How often a detector raises false alarms: by the number of its recordings, and by rules over several of them."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from scipy.stats import binom
@@ -22,6 +24,8 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
 """of the recordings of a fault that are anomalies"""
 DAY = 24 * 60 // EVERY
 """recordings"""
+PIECES = (1, 6, 60)
+"""into how many pieces of ten seconds a recording is cut: one minute, and ten minutes without a gap"""
 
 
 def rates() -> str:
@@ -90,6 +94,39 @@ def rules() -> str:
     )
     columns = ["Anomalies", *rates, *seen, "Earliest alarm"]
     return table(pd.DataFrame(rows, columns=columns), caption, "rules-table", "l" + "r" * (len(columns) - 1))
+
+
+def pieces() -> str:
+    """Return what cutting each recording into pieces does to alarms, and the rate that keeps them as they were."""
+    rows = []
+    for count in PIECES:
+        rate = RATE / count
+        odd = [f"{100 * any_of(count, each):.0f} %" for each in (RATE, rate)]
+        needed = math.ceil(1 / rate - 1 - 1e-9)
+        anomalies = f"{DAY * count * RATE:,.0f}"
+        asked = f"{100 * rate:.2f} %"
+        rows.append((f"{count}", f"{DAY * count:,}", anomalies, odd[0], asked, f"{needed:,}", odd[1]))
+    caption = (
+        f"One recording every {EVERY} minutes, cut into pieces. *Odd* are normal recordings that have an anomaly among "
+        "their pieces, if pieces are independent of each other; if those of a recording always agree, it is the rate "
+        "of a piece. The rate to ask for is divided by the number of pieces: then no more than "
+        f"{100 * RATE:g} % are odd, whatever the dependence. So many pieces must set the thresholds for it (all of "
+        "them do with statistics only, a quarter with networks)."
+    )
+    columns = [
+        *("Pieces", "Pieces a day", f"Anomalies a day, {100 * RATE:g} %", f"Odd recordings, {100 * RATE:g} %"),
+        *("Rate to ask for", "Pieces for thresholds", "Odd recordings then"),
+    ]
+    return table(pd.DataFrame(rows, columns=columns), caption, "pieces-table", "r" * len(columns))
+
+
+def any_of(count: int, rate: float) -> float:
+    """Return the probability that at least one of so many independent pieces is an anomaly.
+
+    >>> any_of(1, 0.1), round(any_of(2, 0.1), 6)
+    (0.1, 0.19)
+    """
+    return float(binom.sf(0, count, rate))
 
 
 def _rounded(value: float) -> str:

@@ -1,5 +1,6 @@
 """The recipe for a service in the chapter "Your own machine": its alarm hook, and the rates of its rules."""
 
+import contextlib
 import fcntl
 import itertools
 import json
@@ -39,29 +40,46 @@ def test_the_book_says_how_often_each_rule_raises_a_false_alarm():
     assert three.startswith("| 3 of 5 | 18.9 |") and three.endswith("| 0.5 h |")  # times .1 * .9 * 6 * .01 * .81
 
 
-@pytest.fixture
-def hook(tmp_path):
+def test_the_rate_to_ask_for_bounds_the_recordings_that_have_an_anomaly():
+    (row,) = (row for row in your_machine_alarms.pieces().splitlines() if row.startswith("| 6 |"))
+    assert row == "| 6 | 864 | 86 | 47 % | 1.67 % | 59 | 10 % |"  # 1 - .9^6 is .469, and 1 / 60 is the rate
+    assert your_machine_alarms.any_of(6, 0.1 / 6) <= 0.1 < your_machine_alarms.any_of(6, 0.1)
+
+
+CHAPTER = (BOOK / "your_machine.md").read_text(encoding="utf-8")
+SCRIPT, CUT = (
+    re.search(rf"```sh\n({begin}.*?\n)```", CHAPTER, re.DOTALL)[1]
+    for begin in (r"#!/bin/sh\n# /srv/pump/alarm\.sh", "pieces=")
+)
+
+
+@contextlib.contextmanager
+def running(folder, script=SCRIPT):
     """Start the hook of the book with a program in place of mail that writes its subjects to a file."""
-    text = (BOOK / "your_machine.md").read_text(encoding="utf-8")
-    (script,) = re.findall(r"```sh\n(#!/bin/sh\n# /srv/pump/alarm\.sh.*?)```", text, re.DOTALL)
     rule = re.search(r"least=(\d+) last=(\d+) journal=(\S+) ", script)
     assert tuple(map(int, rule.groups()[:2])) == your_machine_alarms.RULE
-    assert f"--journal {rule[3]}" in text, "the unit writes the journal that the hook reads"
-    (tmp_path / "alarm.sh").write_text(script.replace(rule[3], str(tmp_path / "journal")))
-    (tmp_path / "mail").write_text(f'#!/bin/sh\ncat > /dev/null\necho "$2 to $3" >> {tmp_path}/mails\n')
-    (tmp_path / "mail").chmod(0o755)
-    (tmp_path / "journal").touch()
-    (tmp_path / "mails").touch()
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    with subprocess.Popen(["/bin/sh", tmp_path / "alarm.sh"], stdin=subprocess.PIPE, env=environment) as process:
-        yield process, tmp_path
+    assert f"--journal {rule[3]}" in CHAPTER, "the unit writes the journal that the hook reads"
+    (folder / "alarm.sh").write_text(script.replace(rule[3], str(folder / "journal")))
+    (folder / "mail").write_text(f'#!/bin/sh\ncat > /dev/null\necho "$2 to $3" >> {folder}/mails\n')
+    (folder / "mail").chmod(0o755)
+    (folder / "journal").touch()
+    (folder / "mails").touch()
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    with subprocess.Popen(["/bin/sh", folder / "alarm.sh"], stdin=subprocess.PIPE, env=environment) as process:
+        yield process, folder
 
 
-def tell(process, folder, verdicts):
+@pytest.fixture
+def hook(tmp_path):
+    with running(tmp_path) as started:
+        yield started
+
+
+def tell(process, folder, verdicts, clip="a.wav"):
     """Add verdicts to journal and pipe, one after the other as ``score --watch`` does; return all mails so far."""
     for verdict in verdicts:
         error = verdict == "error"
-        entry = {"clip": "a.wav", "error": "broken"} if error else {"clip": "a.wav", "verdict": verdict, "spans": []}
+        entry = {"clip": clip, "error": "broken"} if error else {"clip": clip, "verdict": verdict, "spans": []}
         entry |= {} if error else {"branches": {"statistics": {"anomaly": verdict == "anomaly"}}}
         with open(folder / "journal", "a", encoding="utf-8") as journal:
             journal.write(json.dumps(entry) + "\n")
@@ -90,3 +108,30 @@ def test_the_alarm_hook_mails_once_when_enough_of_the_latest_recordings_are_anom
     assert tell(*hook, ["error"])[3:] == ["A recording of the pump cannot be judged to maintenance"]
     again = ["anomaly"] * last + ["error", "anomaly"] * 3
     assert tell(*hook, again)[4:] == [odd], "one mail of each kind, however they alternate"
+
+
+def test_a_restart_of_the_hook_resets_no_count_and_mails_a_lasting_alarm_once_more(tmp_path):
+    least, last = your_machine_alarms.RULE
+    odd = "The pump sounds odd to maintenance"
+    with running(tmp_path) as started:
+        assert tell(*started, ["normal"] * last + ["anomaly"] * (least - 1)) == []
+    with running(tmp_path) as started:
+        assert tell(*started, ["anomaly"]) == [odd], "earlier verdicts count"
+    with running(tmp_path) as started:
+        assert tell(*started, ["anomaly"] * 2) == [odd, odd], "it has forgotten its mail"
+
+
+def test_the_hook_for_pieces_counts_recordings_with_an_anomaly_among_them(tmp_path):
+    least, last = your_machine_alarms.RULE
+    count = int(re.match(r"pieces=(\d+)", CUT)[1])
+    assert count in your_machine_alarms.PIECES and f"-segment_time {10}" in CHAPTER
+    assert f"--false-alarm-rate {your_machine_alarms.RATE / count:.4f}" in CHAPTER
+    whole = re.search(r"(?m)^count\(\) .*\n", SCRIPT)[0]
+    odd = [["anomaly"] + ["normal"] * (count - 1), ["anomaly"] * count] * least
+    recordings = [["normal"] * count] * (last - least) + odd[: least - 1]
+    with running(tmp_path, SCRIPT.replace(whole, CUT)) as started:
+        for number, pieces in enumerate(recordings):
+            for piece, verdict in enumerate(pieces):
+                mails = tell(*started, [verdict], f"/srv/pump/inbox/long-{number}-{piece:04d}.wav")
+        assert mails == [], "many pieces, too few recordings"
+        assert len(tell(*started, ["anomaly"], "/srv/pump/inbox/long-last-0003.wav")) == 1

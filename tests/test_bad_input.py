@@ -425,6 +425,18 @@ def test_clips_too_short_for_a_later_stage_are_all_named_up_front(template, tmp_
     assert folder_report.check(root, params.Data(), {})["usable"]
 
 
+def test_a_folder_of_one_section_is_reported_until_there_is_something_to_tell_it_from(template, tmp_path):
+    root, words = tmp_path / "in", "there is one section only"
+    shutil.copytree(template, root)
+    for path in (root / "fan").rglob("section_01*"):
+        path.unlink()
+    assert any(words in warning for warning in folder_report.check(root, params.Data())["warnings"])
+    (root / "other" / "train").mkdir(parents=True)
+    clip = next((root / "fan" / "train").glob("section_00_source_train_*.wav"))
+    shutil.copyfile(clip, root / "other" / "train" / clip.name)
+    assert not any(words in warning for warning in folder_report.check(root, params.Data())["warnings"])
+
+
 def test_training_clips_with_names_of_anomalies_are_reported(template, tmp_path, capsys):
     root = tmp_path / "in"
     shutil.copytree(template, root)

@@ -55,6 +55,11 @@ def check(root: Path, data, needed: dict[str, int] | None = None) -> dict:
     ]
     if few:
         warnings.append(f"{summarise(few)}: an AUC of fewer than {FEW} clips says little; add some")
+    if planned.machines and len(clips.loc[clips["split"] == "train", ["machine", "section"]].drop_duplicates()) < 2:
+        warnings.append(
+            "there is one section only, so classifiers have nothing to tell it from, and a run ends without Table 1; "
+            "add another section, or another machine type with normal training clips of anything else"
+        )
     if unused:
         warnings.append(f"{summarise(map(printable, unused))}: not used; expected wav files in {file_names.EXPECTED}")
     return {

@@ -1,0 +1,74 @@
+"""Test what the book says of negative results, of the cost of commands, and of settings that were tuned."""
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from asdlib import params
+
+BOOK = Path(__file__).resolve().parent.parent / "book"
+sys.path[:0] = [str(BOOK)]
+
+import command_costs  # noqa: E402
+import negative_results  # noqa: E402
+import stamps  # noqa: E402
+import stored_results  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+COLUMNS = ["row", "selection", "than", "than_selection", "machine", "domain", "difference", "low", "high"]
+
+
+@pytest.fixture
+def differences():
+    """Make up differences, of which the file has each pair in one order only."""
+    rows = [
+        ("Mahalanobis", "", "Mahalanobis (target)", "", "all", "all", 0.04, 0.01, 0.07),
+        ("mix+", "cross-fitted", "Mahalanobis", "", "all", "all", 0.02, -0.02, 0.06),
+        ("mix+", "fixed", "Mahalanobis", "", "all", "all", -0.05, -0.08, -0.02),
+        ("mix+", "fixed", "Mahalanobis", "", "all", "target", 0.03, 0.01, 0.05),
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_rows_below_simpler_ones_are_bold_and_pairs_that_were_not_computed_are_left_out(differences):
+    folders = stored_results.REAL, stored_results.SHIFTS, stored_results.DETECTOR
+    pages = negative_results.pages(differences, *folders)
+    mine = [line for line in pages["generated/negative_rows.md"].splitlines() if line.startswith("| this run |")]
+    assert mine == [
+        "| this run | mix+ minus Mahalanobis | +2.00 (−2.00 to +6.00) | **−5.00 (−8.00 to −2.00)** "
+        "| +3.00 (+1.00 to +5.00) |",
+        "| this run | Mahalanobis (target) minus Mahalanobis | – | **−4.00 (−7.00 to −1.00)** | – |",
+    ]
+    assert negative_results.values(differences) == {
+        "target": "−4.00 (−7.00 to −1.00)",
+        "target_verdict": "below it",
+    }
+    for text in pages.values():
+        for bold, low, high in re.findall(r"(\*\*)?[−+]\d+\.\d+ \(([−+]\d+\.\d+) to ([−+]\d+\.\d+)\)", text):
+            assert bool(bold) == high.startswith("−"), (low, high)
+
+
+def test_stored_differences_of_the_detector_are_those_of_its_two_columns():
+    rows = re.findall(
+        r"(?m)^\| (?:slider|toy car), [^|]*\| ([\d.]+) \| ([\d.]+) \| \**([−+][\d.]+)",
+        negative_results.of_detector(stored_results.DETECTOR),
+    )
+    assert len(rows) > 8
+    for whole, part, difference in rows:
+        assert float(difference.replace("−", "-")) == pytest.approx(float(whole) - float(part), abs=0.11)
+
+
+def test_the_cost_of_the_papers_profile_names_what_it_downloads():
+    command, time, cores, _, downloads, _ = command_costs._paper()
+    assert "paper" in command and "GPU hours" in time and cores == "1 GPU"
+    assert "weights of 3 networks, about 221 MB" in downloads  # 87.2 + 100.1 + 48.9 MB with the classes of ImageNet
+
+
+def test_the_banner_says_that_settings_were_tuned_where_the_clips_are_those_of_the_stored_run():
+    assert "tuned while looking at figures of these very test clips" in stamps.tuned(params.load("demo"))
+    assert stamps.tuned(params.load("smoke")) == stamps.tuned(params.load("quick")) == ""
+    assert stamps.tuned(params.load("demo", {"data.synthetic.test_normal": 31})) == ""
