@@ -19,9 +19,12 @@ GAINS = (
     ("AE+BC ensemble (mix)", "AE ensemble"),
     ("AE+BC ensemble (mix)", "BC ensemble"),
     ("AE+BC ensemble (mix)", "Baseline (AE)"),
+    ("AE+BC ensemble (mix)", "Mahalanobis"),
     ("AE+BC ensemble (mix)", REFERENCE),
     ("mix+", "AE+BC ensemble (mix)"),
+    ("mix+", "Mahalanobis"),
     ("mix+", REFERENCE),
+    ("mix+", "Mahalanobis (target)"),
 )
 """what is compared with what"""
 
