@@ -195,7 +195,7 @@ def mp3(samples=PCM):
 
 
 def test_an_mp3_file_without_a_number_of_frames_is_read_whole(tmp_path):
-    """libsndfile would estimate its length from the bit rate of the first frame: here a third of it."""
+    """libsndfile would estimate its length from the bit rate of the first frame: here less than half of it."""
     rng = np.random.default_rng(0)
     sound = np.r_[rng.normal(0, 1e-4, 5 * RATE), rng.normal(0, 0.1, 5 * RATE)]
     whole, frames = mp3(sound)
