@@ -19,6 +19,7 @@ from asdlib.data.anomaly_names import suspected_anomalies
 from asdlib.data.recording import Recording
 from asdlib.detector import level, make, overlap, recordings, sources, statistics, train
 from asdlib.detector.layout import lay_out
+from asdlib.detector.survey import survey
 from asdlib.errors import DataError
 
 pytestmark = pytest.mark.slow
@@ -289,6 +290,22 @@ def test_silent_and_odd_clips_set_no_threshold(tmp_path):
         levels == make.summarise_levels(clips[[path.name != "day007.wav" for path in clips["recording"]]])["00/source"]
     )
     assert levels.spread < 3 < abs(clips.loc[clips["odd"], "level"].item() - levels.median)
+
+
+@pytest.mark.parametrize(
+    ("channels", "one", "other", "words"),
+    [
+        ("mean", 1, -1, r"all are silent; check whether its 2 channels cancel \(data.channels=first"),
+        ("first", 0, 1, r"all are silent; only the first of its 2 channels is read: .* \(data.channels=mean\)"),
+    ],
+)
+def test_channels_that_cancel_or_have_no_sound_are_not_blamed_on_the_microphone(tmp_path, channels, one, other, words):
+    for index in range(10):
+        wave = hum(index)
+        soundfile.write(tmp_path / f"{index}.wav", np.stack([one * wave, other * wave], axis=1), RATE)
+    data = params.Data(root="", sample_rate=RATE, channels=channels)
+    with pytest.raises(DataError, match=words):
+        survey(sources.find(tmp_path), data)
 
 
 # Levels and lengths ---------------------------------------------------------------------------------------------------

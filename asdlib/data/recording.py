@@ -88,6 +88,20 @@ class Recording:
                 "data.channels to first or mean (--set data.channels=mean of fit and of reproduce)"
             )
 
+    @property
+    def advice_on_silence(self) -> str:
+        """What to do if the recording is silent, which depends on how its channels are read."""
+        if self.channels == 1:
+            return "check the microphone"
+        if self._mean:
+            return (
+                f"check whether its {self.channels} channels cancel (data.channels=first reads one), or the microphone"
+            )
+        return (
+            f"only the first of its {self.channels} channels is read: check whether another has the sound "
+            "(data.channels=mean), or the microphone"
+        )
+
     def __enter__(self) -> "Recording":
         return self
 

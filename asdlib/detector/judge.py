@@ -23,8 +23,6 @@ from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
 from asdlib.units import FULL_SCALE
 
-SILENCE = "the recording is silent; check the microphone"
-"""note on a recording without any sound"""
 CLIPPING = "the recording is clipped, which may sound like a fault; record at a lower level"
 """note on a recording that reaches full scale in more than :data:`asdlib.data.quality.CLIPPED` of a window's samples"""
 _FULL = 1 - 1 / FULL_SCALE
@@ -221,6 +219,8 @@ class Judge:
         else:
             change = max(changes[False], key=abs)
             word = f"level changed by {change:+.0f} dB"
+        silence = f"the recording is silent; {recording.advice_on_silence}"
+        notes = [silence] if loudest < level.SILENT else [CLIPPING * clipped, recording.note]
         whole = standings[ENSEMBLE]
         return Verdict(
             clip=recording.name,
@@ -237,7 +237,7 @@ class Judge:
             spans=found,
             nearest=self._nearest(worst[1]) if anomaly else None,
             held_out={name: standing.normal.scores for name, standing in standings.items()},
-            note=SILENCE if loudest < level.SILENT else "; ".join(filter(None, (CLIPPING * clipped, recording.note))),
+            note="; ".join(filter(None, notes)),
         )
 
     def _nearest(self, measured: Measurement) -> dict | None:

@@ -56,6 +56,7 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
     """
     opened = _open_all(sources, data)
     seen, alike, bands = overlap.Seen(), overlap.Fingerprints(), statistics.Bands(data.sample_rate)
+    advice = ""
     role, found, copies, cuts, same, doubtful, silent = {}, {}, [], [], [], [], []
     groups = (sources.sections, sources.changed, sources.outliers)
     for use, group in zip(("normal", "changed", "outlier"), groups, strict=True):
@@ -64,6 +65,7 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
             one = _listen(path, opened[path], data.sample_rate, bands, seen, alike)
             if one is None:
                 silent.append(path.name)
+                advice = opened[path].advice_on_silence
                 continue
             if one.earlier is None:
                 found[path] = one
@@ -87,8 +89,10 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
             else:
                 cuts.append(pair)
                 found[path] = one
+    if not any(path in found for files in sources.sections.values() for path in files):
+        raise DataError(f"there is no recording to learn from: all are silent; {advice}")
     warnings = [
-        (silent, "silent; left out; check the microphone"),
+        (silent, f"silent; left out; {advice}"),
         (copies, "contains the same samples; left out, since no clip may count twice"),
         (same, "the same sound, amplified or encoded again; left out, since no clip may count twice"),
         (doubtful, "the same sound as in another section or use, it seems; kept; if it is, leave one of them out"),
