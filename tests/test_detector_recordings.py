@@ -169,6 +169,19 @@ def test_fit_examines_each_header_once_and_reads_each_recording_three_times(tmp_
         ("pompe/défilement/1.wav", False),
         ("ポンプ/異常音/1.wav", True),
         ("泵/无故障/1.wav", False),
+        ("泵/故障前/1.wav", False),  # before the failure
+        ("펌프/이상 없음/1.wav", False),
+        ("펌프/이상/1.wav", True),
+        ("насос/неисправность/1.wav", True),
+        ("pompa/usterka_1.wav", True),
+        ("bomba/defeito.wav", True),
+        ("Pumpe/Verschleiß/1.wav", True),
+        ("pump/KO/1.wav", True),
+        ("pump/n.i.O./1.wav", True),
+        ("pump/non_conforming/1.wav", True),
+        ("pump/rejected/1.wav", True),
+        ("pump/alarms/1.wav", True),  # where a watching command may have put them
+        ("pump/loose_parts_tray/kohler.wav", False),
     ],
 )
 def test_names_of_anomalies_are_recognised(path, told):
