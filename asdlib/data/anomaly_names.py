@@ -32,7 +32,8 @@ _NEGATED = {
 _TAGS = re.compile(r"(?<![A-Za-z])(?:(ab)\d+(?=_)|([nN][._]?[iI][._]?[oO])(?![A-Za-z]))")
 """an anomaly in file names of ToyADMOS, such as ``case1_ab01_IND_ch1_0001.wav``, and *n.i.O.*"""
 _SAYS_WITHIN = re.compile(
-    "(?<![无無没沒非未])(?:異常|异常|異音|异音|故障|不良|破損|破损|損傷|损伤|损坏|壊れ|고장|비정상|불량|이상음?)(?! ?(?:なし|無し|前|없음))"
+    "(?<![无無没沒非未])(?:異常|异常|異音|异音|故障|不良|破損|破损|損傷|损伤|损坏|壊れ"
+    "|고장|비정상|불량|이상음?)(?! ?(?:なし|無し|前|없음))"
 )
 _NOT_BEFORE = {
     *("no", "non", "not", "without", "zero", "un", "never", "before", "anti"),
