@@ -80,9 +80,9 @@ def test_options_may_be_anywhere(place, capsys):
 def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     soundfile.write(tmp_path / "usual.flac", soundfile.read(place / "new" / "usual.wav", dtype="int16")[0], RATE)
     names = [place / "new" / "usual.wav", tmp_path / "usual.flac"]
-    for separator, first in (("\n", ""), ("\0", ""), ("\r\n", "\ufeff")):
-        text = first + separator.join(map(str, names))
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    for separator, code in (("\n", "utf-8"), ("\0", "utf-8"), ("\r\n", "utf-8-sig"), ("\r\n", "utf-16")):
+        text = separator.join(map(str, names))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode(code))))
         assert commands.expand([Path("-")]) == names
     assert commands.expand([place / "new"]) == sorted((place / "new").iterdir())
     (tmp_path / "none" / "x.m4a").mkdir(parents=True)
