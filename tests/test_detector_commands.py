@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import resource
 import shutil
 import signal
 import subprocess
@@ -604,6 +605,16 @@ def test_a_journal_that_cannot_be_written_is_an_error(tmp_path):
     inbox = normal(tmp_path / "in", 1)
     with pytest.raises(DetectorError, match=r"journal of verdicts cannot be written.*--journal FILE"):
         next(watch.watch(inbox, lambda path: {}, journal=Path("/proc/journal.jsonl")))
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, usual[1]))  # as if the disk became full
+        with pytest.raises(
+            DetectorError, match=r"j\.jsonl: .* cannot be written \(file too large\); free some space, or"
+        ):
+            next(watch.watch(inbox, lambda path: {}, 0.1, tmp_path / "j.jsonl", 0.1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert next(watch.watch(inbox, lambda path: {}, 0.1, tmp_path / "j.jsonl", 0.1))["file"] == "day000.wav"
 
 
 # Ending ---------------------------------------------------------------------------------------------------------------
