@@ -73,6 +73,7 @@ def test_arrays_are_recordings():
         ((wave, "fast"), "expected \\(samples, sampling rate"),
         ((np.array([["a"]]), RATE), "expected numbers"),
         ((np.full(RATE, np.nan), RATE), "NaN"),
+        ((np.rint(wave * 32768).astype(np.int64), RATE), r"int64: expected int16.*\.astype\(np\.int16\)"),
         ((wave * 32768, RATE), "expected -1 to 1"),
     ]:
         with pytest.raises(DataError, match=words):

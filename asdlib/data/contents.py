@@ -173,6 +173,11 @@ class Array:
             )
         if kind == "u":
             raise DataError(f"{self.name} of {samples.dtype}: expected signed integers or floating-point numbers")
+        if samples.dtype.itemsize == 8 and kind == "i":  # numpy's default, so it says nothing about full scale
+            raise DataError(
+                f"{self.name} of {samples.dtype}: expected int16, int32, or floating-point numbers with full scale 1; "
+                "convert it, for example by .astype(np.int16) if its samples have 16 bits"
+            )
         if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
             raise DataError(
                 f"{self.name}: more channels than samples; expected (samples, channels); transpose the array"

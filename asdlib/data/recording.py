@@ -52,7 +52,7 @@ class Recording:
     Args:
         source: Path of a file (:mod:`asdlib.data.containers`, :mod:`asdlib.data.compressed`); or samples and sampling
             rate in Hz. Such samples have shape ``(samples,)`` or ``(samples, channels)`` and are floating-point with
-            full scale 1, or signed integers.
+            full scale 1, or signed integers of at most 32 bits.
         channels: What to do with several channels: refuse them, read the first, or read their mean.
 
     Attributes:
