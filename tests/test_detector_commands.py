@@ -320,6 +320,10 @@ def test_arguments_that_cannot_be_meant_are_named(tmp_path, monkeypatch, capsys)
     for rate in (16000.5, float("inf"), None):
         with pytest.raises(DataError, match=r"not a recording; expected .samples, sampling rate in Hz"):
             Recording((hum(0), rate))
+    for words in (["score", "d", ""], ["score", "", "a.wav"], ["fit", "", "--out", "d"], ["fit", "own", "--out="]):
+        with pytest.raises(SystemExit):  # and no verdict on all recordings of the current folder
+            main(words)
+        assert "empty path found; expected a file or folder; is a variable of the shell not" in capsys.readouterr().err
     monkeypatch.setenv("HOME", str(tmp_path))  # a shell leaves ~ alone after --out=
     monkeypatch.chdir(folder)
     assert main(["fit", "~/own", "--out=~/made", "--statistics-only"]) == 0
