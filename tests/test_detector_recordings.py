@@ -306,6 +306,20 @@ def test_silent_and_odd_clips_set_no_threshold(tmp_path):
     assert levels.spread < 3 < abs(clips.loc[clips["odd"], "level"].item() - levels.median)
 
 
+def test_clipped_recordings_and_wrong_headers_are_named_as_the_user_knows_them(tmp_path, capsys):
+    """One that stops half-way is amplified more than it should be, but that is not its recorder's clipping."""
+    place = normal(tmp_path / "own", 24)
+    write(place / "loud.wav", np.clip(20 * hum(77), -1, 1))
+    stops = np.concatenate([hum(88)[:RATE], np.zeros(RATE)])
+    pipe = write(place / "stops.wav", stops).read_bytes()
+    (place / "pipe.wav").write_bytes(write(place / "pipe.wav", hum(99)).read_bytes().replace(pipe[40:44], b"\xff" * 4))
+    detector = asdlib.Detector(statistics_only=True).fit(place)
+    said = capsys.readouterr().out
+    assert "1 (loud.wav): clipped" in said and said.count("clipped") == 1
+    assert "pipe.wav: its header leaves the length open" in said and "section_00" not in said
+    assert "1 (loud.wav): clipped" in detector.card_ and "pipe.wav: its header" in " ".join(detector.warnings_)
+
+
 @pytest.mark.parametrize(
     ("channels", "one", "other", "words"),
     [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asdlib.data.quality import CLIPPED
+from asdlib.data.quality import is_clipped
 from asdlib.data.recording import Recording
 from asdlib.detector import calibration, level, recordings, runtime, store
 from asdlib.detector.calibration import ENSEMBLE, STATISTICS, Calibration, Standing
@@ -25,7 +25,6 @@ from asdlib.units import FULL_SCALE
 
 CLIPPING = "the recording is clipped, which may sound like a fault; record at a lower level"
 """note on a recording that reaches full scale in more than :data:`asdlib.data.quality.CLIPPED` of a window's samples"""
-_FULL = 1 - 1 / FULL_SCALE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +187,7 @@ class Judge:
         for begin, wave in recordings.windows(recording, rate, seconds):
             own = level.level(wave, rate)
             loudest = max(loudest, own)
-            clipped |= bool(np.mean(np.abs(wave) >= _FULL) > CLIPPED)
+            clipped |= is_clipped(wave)
             change = own - learnt.median
             known = description.level is None or not learnt.exceeded(change, self.level_limit)
             gain = 0.0 if description.level is None else description.level - own
