@@ -10,12 +10,13 @@ from asdlib.shift import shifted_clips
 from asdlib.synthetic import dataset
 
 
-def prepare_clips(settings, needed: dict[str, int] | None = None) -> pd.DataFrame:
+def prepare_clips(settings, needed: dict[str, int] | None = None, warn: bool = True) -> pd.DataFrame:
     """Prepare the clips of a run: synthesise (if set), catalogue, check and decode them, and make shifted clips.
 
     Args:
         settings: :class:`asdlib.params.settings.Settings`.
         needed: Minimum number of samples of a clip, as returned by ``Settings.shortest_clips``.
+        warn: Whether to print warnings about the clips, by their names in the data folder.
 
     Returns:
         The catalogue of all machine types in the run, including outliers.
@@ -40,7 +41,7 @@ def prepare_clips(settings, needed: dict[str, int] | None = None) -> pd.DataFram
         role = f"sections {', '.join(planned.machines[machine])}" if machine in planned.machines else "outliers only"
         how = f"decoded in {time.monotonic() - began:.1f} s" if done else "decoded before"
         print(f"{machine}: {len(rows)} clips, {role}, {how}", flush=True)
-        for warning in audio.warnings(run.data(machine)):
+        for warning in audio.warnings(run.data(machine)) if warn else ():
             print(f"warning: {warning}", flush=True)
         if machine in planned.machines:
             shifted_clips.make(settings, machine)

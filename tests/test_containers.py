@@ -33,6 +33,11 @@ def riff(*chunks, size=None, head=b"RIFF", order="<"):
 
 FMT = chunk(b"fmt ", FORMAT)
 ID3 = chunk(b"id3 ", bytes(101))
+INFO = chunk(b"LIST", b"INFO" + chunk(b"ISFT", b"recorder"))
+TAGS = b"ID3\4\0\x10\0\0\0\x0a" + bytes(20) + b"ID3\3\0\0\0\0\0\x0a" + bytes(10)
+"""two tags of music players, the first with a footer"""
+APE = b"APETAGEX" + struct.pack("<4I", 2000, 132, 1, 0xA0000000) + bytes(108)
+APE += b"APETAGEX" + struct.pack("<4I", 2000, 132, 1, 0x80000000) + bytes(8)
 
 
 def rf64(data, promised, head=b"RF64", after=b""):
@@ -69,10 +74,7 @@ WHOLE = {  # read to the last sample; True if the header is wrong, which a note 
     "odd chunk, not padded": (riff(b"LIST\x0f\0\0\0INFOINAM\3\0\0\0abc", FMT, chunk(b"data", RAW)), False),
     "data in a list": (riff(FMT, chunk(b"LIST", b"adtldata\x0a\0\0\x000123456789"), chunk(b"data", RAW)), False),
     "id3 before": (b"ID3\3\0\0\0\0\0\x0a" + bytes(10) + riff(FMT, chunk(b"data", RAW)), False),
-    "two tags before": (
-        b"ID3\4\0\x10\0\0\0\x0a" + bytes(20) + b"ID3\3\0\0\0\0\0\x0a" + bytes(10) + riff(FMT, chunk(b"data", RAW)),
-        False,
-    ),
+    "two tags before": (TAGS + riff(FMT, chunk(b"data", RAW)), False),
     "wrong size of a frame": (
         riff(chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 4, 16)), chunk(b"data", RAW)),
         False,
@@ -80,6 +82,9 @@ WHOLE = {  # read to the last sample; True if the header is wrong, which a note 
     "block padded with zeros": (riff(FMT, chunk(b"data", RAW)) + bytes(2000), False),
     "unfinished, 0": (riff(FMT, chunk(b"data", RAW, 0), size=0), True),
     "unfinished, 36": (riff(FMT, chunk(b"data", RAW, 0), size=36), True),
+    "unfinished, 0, then a chunk": (riff(FMT, chunk(b"data", RAW, 0), INFO, size=0), True),
+    "pipe, then two chunks": (riff(FMT, chunk(b"data", RAW, 2**32 - 1), INFO, ID3, size=2**32 - 1), True),
+    "outer size right, then a chunk": (riff(FMT, chunk(b"data", RAW, 60_000), INFO), True),
     "unfinished after a filler": (riff(chunk(b"FLLR", bytes(4000)), FMT, chunk(b"data", RAW, 0), size=4080), True),
     "stale": (riff(FMT, chunk(b"data", RAW, 10_000), size=10_036), True),
     "stale, outer size right": (riff(FMT, chunk(b"data", RAW, 10_000)), True),
@@ -115,6 +120,8 @@ WHOLE = {  # read to the last sample; True if the header is wrong, which a note 
     "FLAC from a pipe": (flac(0), True),
     "FLAC, stale": (flac(5000), True),
     "FLAC with a tag after": (FLAC + b"TAG" + bytes(125), False),
+    "FLAC with tags around": (TAGS + FLAC + APE + b"TAG" + bytes(125), False),
+    "FLAC padded with zeros": (FLAC + bytes(200_000), False),
 }
 HALF = {  # refused; words of the sentence
     "RIFF": (riff(FMT, chunk(b"data", RAW))[:20_000], ["truncated", "40000", "19956", "ffmpeg -i"]),
@@ -177,6 +184,47 @@ def test_half_a_recording_is_refused_with_a_repair(tmp_path, name):
             attempt(path, params.Data())
         assert str(info.value).startswith(f"{path}: ")
         assert all(any(part in str(info.value) for part in word.split("|")) for word in words), info.value
+
+
+def mp3(samples=PCM):
+    """Encode at a variable bit rate; return the file, and its frames without the header that states their number."""
+    content = encoded(samples, format="MP3", subtype="MPEG_LAYER_III", bitrate_mode="VARIABLE")
+    second = content.index(content[:2], 4)
+    assert b"Xing" in content[:second]
+    return content, content[second:]
+
+
+def test_an_mp3_file_without_a_number_of_frames_is_read_whole(tmp_path):
+    """libsndfile would estimate its length from the bit rate of the first frame: here less than half of it."""
+    rng = np.random.default_rng(0)
+    sound = np.r_[rng.normal(0, 1e-4, 5 * RATE), rng.normal(0, 0.1, 5 * RATE)]
+    whole, frames = mp3(sound)
+    path = tmp_path / "a.mp3"
+    for content in (frames, TAGS + frames, frames + APE + b"TAG" + bytes(125), frames + bytes(9000)):
+        path.write_bytes(content)
+        with Recording(path) as recording:
+            found = recording.waveform()
+        assert abs(len(found) - len(sound)) < 3000
+        energy = np.square(found).cumsum()
+        assert abs(np.searchsorted(energy, energy[-1] / 2) - 7.5 * RATE) < 3000  # the middle of the loud half
+    for content in (whole[:-1000], frames[:-5], frames[: len(frames) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"a\.mp3: truncated: .*copy it again"):
+            Recording(path)
+    path.write_bytes(frames + rng.bytes(9000))
+    with pytest.raises(DataError, match=r"a\.mp3: damaged: after frame \d+, 9000 bytes .*convert it"):
+        Recording(path)
+
+
+@pytest.mark.parametrize("after", [b"TAG" + bytes(125), APE, bytes(2), bytes(200_000)])
+def test_what_follows_an_ogg_stream_is_no_truncation(tmp_path, after):
+    path, expected = tmp_path / "a.ogg", soundfile.read(io.BytesIO(OGG), dtype="float32")[0]
+    path.write_bytes(TAGS + OGG + after)
+    with Recording(path) as recording:
+        assert np.array_equal(recording.waveform(), expected)
+    path.write_bytes(OGG[: OGG.rindex(b"OggS")] + after)
+    with pytest.raises(DataError, match="truncated"):
+        Recording(path)
 
 
 def big(path, header, size):
@@ -250,7 +298,7 @@ def test_notes_about_headers_become_warnings():
 def test_any_bytes_are_read_or_refused_in_a_sentence(tmp_path, note):
     """Files with random headers or lengths have as many samples as promised, or are refused in one sentence."""
     kinds = [("AIFF", "PCM_16"), ("AIFF", "FLOAT"), ("W64", "PCM_24"), ("RF64", "FLOAT"), ("FLAC", "PCM_24")]
-    kinds += [("OGG", "OPUS")]
+    kinds += [("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")]
     path, wholes, read = tmp_path / "a.wav", [encoded(PCM[:3000], format=f, subtype=s) for f, s in kinds], 0
     for seed in range(600):
         rng = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import resource
 import shutil
 import signal
 import subprocess
@@ -80,9 +81,9 @@ def test_options_may_be_anywhere(place, capsys):
 def test_lists_and_folders(place, capsys, monkeypatch, tmp_path):
     soundfile.write(tmp_path / "usual.flac", soundfile.read(place / "new" / "usual.wav", dtype="int16")[0], RATE)
     names = [place / "new" / "usual.wav", tmp_path / "usual.flac"]
-    for separator, first in (("\n", ""), ("\0", ""), ("\r\n", "\ufeff")):
-        text = first + separator.join(map(str, names))
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    for separator, code in (("\n", "utf-8"), ("\0", "utf-8"), ("\r\n", "utf-8-sig"), ("\r\n", "utf-16")):
+        text = separator.join(map(str, names))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode(code))))
         assert commands.expand([Path("-")]) == names
     assert commands.expand([place / "new"]) == sorted((place / "new").iterdir())
     (tmp_path / "none" / "x.m4a").mkdir(parents=True)
@@ -319,6 +320,10 @@ def test_arguments_that_cannot_be_meant_are_named(tmp_path, monkeypatch, capsys)
     for rate in (16000.5, float("inf"), None):
         with pytest.raises(DataError, match=r"not a recording; expected .samples, sampling rate in Hz"):
             Recording((hum(0), rate))
+    for words in (["score", "d", ""], ["score", "", "a.wav"], ["fit", "", "--out", "d"], ["fit", "own", "--out="]):
+        with pytest.raises(SystemExit):  # and no verdict on all recordings of the current folder
+            main(words)
+        assert "empty path found; expected a file or folder; is a variable of the shell not" in capsys.readouterr().err
     monkeypatch.setenv("HOME", str(tmp_path))  # a shell leaves ~ alone after --out=
     monkeypatch.chdir(folder)
     assert main(["fit", "~/own", "--out=~/made", "--statistics-only"]) == 0
@@ -604,6 +609,16 @@ def test_a_journal_that_cannot_be_written_is_an_error(tmp_path):
     inbox = normal(tmp_path / "in", 1)
     with pytest.raises(DetectorError, match=r"journal of verdicts cannot be written.*--journal FILE"):
         next(watch.watch(inbox, lambda path: {}, journal=Path("/proc/journal.jsonl")))
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, usual[1]))  # as if the disk became full
+        with pytest.raises(
+            DetectorError, match=r"j\.jsonl: .* cannot be written \(file too large\); free some space, or"
+        ):
+            next(watch.watch(inbox, lambda path: {}, 0.1, tmp_path / "j.jsonl", 0.1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert next(watch.watch(inbox, lambda path: {}, 0.1, tmp_path / "j.jsonl", 0.1))["file"] == "day000.wav"
 
 
 # Ending ---------------------------------------------------------------------------------------------------------------

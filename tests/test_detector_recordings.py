@@ -19,6 +19,7 @@ from asdlib.data.anomaly_names import suspected_anomalies
 from asdlib.data.recording import Recording
 from asdlib.detector import level, make, overlap, recordings, sources, statistics, train
 from asdlib.detector.layout import lay_out
+from asdlib.detector.survey import survey
 from asdlib.errors import DataError
 
 pytestmark = pytest.mark.slow
@@ -72,6 +73,7 @@ def test_arrays_are_recordings():
         ((wave, "fast"), "expected \\(samples, sampling rate"),
         ((np.array([["a"]]), RATE), "expected numbers"),
         ((np.full(RATE, np.nan), RATE), "NaN"),
+        ((np.rint(wave * 32768).astype(np.int64), RATE), r"int64: expected int16.*\.astype\(np\.int16\)"),
         ((wave * 32768, RATE), "expected -1 to 1"),
     ]:
         with pytest.raises(DataError, match=words):
@@ -168,6 +170,19 @@ def test_fit_examines_each_header_once_and_reads_each_recording_three_times(tmp_
         ("pompe/défilement/1.wav", False),
         ("ポンプ/異常音/1.wav", True),
         ("泵/无故障/1.wav", False),
+        ("泵/故障前/1.wav", False),  # before the failure
+        ("펌프/이상 없음/1.wav", False),
+        ("펌프/이상/1.wav", True),
+        ("насос/неисправность/1.wav", True),
+        ("pompa/usterka_1.wav", True),
+        ("bomba/defeito.wav", True),
+        ("Pumpe/Verschleiß/1.wav", True),
+        ("pump/KO/1.wav", True),
+        ("pump/n.i.O./1.wav", True),
+        ("pump/non_conforming/1.wav", True),
+        ("pump/rejected/1.wav", True),
+        ("pump/alarms/1.wav", True),  # where a watching command may have put them
+        ("pump/loose_parts_tray/kohler.wav", False),
     ],
 )
 def test_names_of_anomalies_are_recognised(path, told):
@@ -289,6 +304,36 @@ def test_silent_and_odd_clips_set_no_threshold(tmp_path):
         levels == make.summarise_levels(clips[[path.name != "day007.wav" for path in clips["recording"]]])["00/source"]
     )
     assert levels.spread < 3 < abs(clips.loc[clips["odd"], "level"].item() - levels.median)
+
+
+def test_clipped_recordings_and_wrong_headers_are_named_as_the_user_knows_them(tmp_path, capsys):
+    """One that stops half-way is amplified more than it should be, but that is not its recorder's clipping."""
+    place = normal(tmp_path / "own", 24)
+    write(place / "loud.wav", np.clip(20 * hum(77), -1, 1))
+    stops = np.concatenate([hum(88)[:RATE], np.zeros(RATE)])
+    pipe = write(place / "stops.wav", stops).read_bytes()
+    (place / "pipe.wav").write_bytes(write(place / "pipe.wav", hum(99)).read_bytes().replace(pipe[40:44], b"\xff" * 4))
+    detector = asdlib.Detector(statistics_only=True).fit(place)
+    said = capsys.readouterr().out
+    assert "1 (loud.wav): clipped" in said and said.count("clipped") == 1
+    assert "pipe.wav: its header leaves the length open" in said and "section_00" not in said
+    assert "1 (loud.wav): clipped" in detector.card_ and "pipe.wav: its header" in " ".join(detector.warnings_)
+
+
+@pytest.mark.parametrize(
+    ("channels", "one", "other", "words"),
+    [
+        ("mean", 1, -1, r"all are silent; check whether its 2 channels cancel \(data.channels=first"),
+        ("first", 0, 1, r"all are silent; only the first of its 2 channels is read: .* \(data.channels=mean\)"),
+    ],
+)
+def test_channels_that_cancel_or_have_no_sound_are_not_blamed_on_the_microphone(tmp_path, channels, one, other, words):
+    for index in range(10):
+        wave = hum(index)
+        soundfile.write(tmp_path / f"{index}.wav", np.stack([one * wave, other * wave], axis=1), RATE)
+    data = params.Data(root="", sample_rate=RATE, channels=channels)
+    with pytest.raises(DataError, match=words):
+        survey(sources.find(tmp_path), data)
 
 
 # Levels and lengths ---------------------------------------------------------------------------------------------------

@@ -58,6 +58,15 @@ def test_a_history_has_a_row_per_day(tmp_path, capsys):
     assert "Changes: the level changed in 1 of 8 verdicts, the response in 1." in capsys.readouterr().out
 
 
+def test_a_recorder_whose_clock_is_not_set_has_the_day_of_the_verdict(tmp_path):
+    """Some file systems keep times of the year 2446, which nanoseconds in 64 bits cannot express."""
+    made = [pd.Timestamp(day, tz="UTC").value for day in ("1970-01-01", "1980-01-01", "1960-05-05", "2107-12-31")]
+    made += [15_000_000_000 * 10**9, pd.Timestamp("2025-12-31T23:00", tz="UTC").value]
+    verdict = VERDICT | {"time": "2026-01-01T08:00:00+00:00", "score": 0.5, "percentile": 40.0, "level": 0.0}
+    journal = write(tmp_path / "in.jsonl", [verdict | {"modified": value} for value in made])
+    assert history.read([journal])["day"].tolist() == ["2025-12-31"] + ["2026-01-01"] * 5
+
+
 def test_a_journal_may_be_unfinished_and_nothing_else(tmp_path):
     verdict = VERDICT | {"time": "2026-01-01T08:00:00+00:00", "score": 0.5, "percentile": 40.0, "level": 0.0}
     text = json.dumps(verdict | {"clip": "\x85\u2028.wav"}, ensure_ascii=False)  # line ends of Unicode, not of a file

@@ -196,6 +196,12 @@ def test_the_gamma_threshold_is_the_distributions_quantile():
     assert decision.fit_gamma(drawn, 0.9)[0] == pytest.approx(known.ppf(0.9), rel=0.02)
     with pytest.raises(ScoreError, match="all equal"):
         decision.fit_gamma(np.ones(5))[0]
+    for odd in (np.nan, np.inf):
+        with pytest.raises(ScoreError, match="NaN or infinity; expected finite numbers"):
+            decision.fit_gamma(np.append(drawn, odd))
+    for unit in (1e-310, 1e-200, 1e200, 1e306):  # of log-likelihoods, energies, ...: the unit changes nothing else
+        threshold, method = decision.fit_gamma(unit * drawn)
+        assert method == "maximum likelihood" and threshold / unit == pytest.approx(known.ppf(0.9), rel=0.02)
 
 
 def test_one_loud_clip_does_not_move_the_gamma_threshold():
@@ -203,7 +209,7 @@ def test_one_loud_clip_does_not_move_the_gamma_threshold():
     generator = np.random.default_rng(0)
     for drawn in (generator.gamma(4, 3, 999), generator.normal(size=999), generator.lognormal(1, 0.6, 999)):
         still = decision.fit_gamma(drawn)[0]
-        for loud in (drawn.max() + 20 * drawn.std(), 1e6, -1e6):
+        for loud in (drawn.max() + 20 * drawn.std(), 1e6, -1e6, 1e300):
             moved = abs(decision.fit_gamma(np.append(drawn, loud))[0] - still)
             assert moved < 0.1 * drawn.std(), loud
 

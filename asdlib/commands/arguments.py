@@ -15,6 +15,10 @@ YEAR = {"type": int, "choices": range(2020, 2026)}
 
 def path(text: str) -> Path:
     """Read a path, and replace ``~`` by the home folder, which shells leave alone in ``--out=~/x``."""
+    if not text:  # Path would take it for the current folder
+        raise argparse.ArgumentTypeError(
+            "empty path found; expected a file or folder; is a variable of the shell not set?"
+        )
     return Path(os.path.expanduser(text))
 
 

@@ -169,8 +169,11 @@ def expand(clips: Iterable[Path]) -> list[Path]:
     result = []
     for path in clips:
         if str(path) == "-":
-            content = sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8)
-            text = os.fsdecode(content)  # names on disk may not be valid text
+            content = sys.stdin.buffer.read()
+            if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell redirects lists
+                text = content.decode("utf-16", errors="replace")
+            else:
+                text = os.fsdecode(content.removeprefix(codecs.BOM_UTF8))  # names on disk may not be valid text
             lines = text.split("\0") if "\0" in text else re.split(r"\r?\n", text)
             listed = [Path(line) for line in lines if line]
             if not listed:

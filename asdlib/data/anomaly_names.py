@@ -10,21 +10,31 @@ from asdlib.data import file_names
 from asdlib.errors import AsdError
 
 _SAYS = re.compile(
-    r"(?!\w*(detect|scor|recogni))(abnorm|anomal|anormal)\w*|outliers?|faults?|faulty|defect(s|ive)?|broken"
-    r"|break(down|age)|damaged?|bad|ng|nok"
-    r"|fail(s|ed|ing|ures?)?|malfunction(s|ing)?|cracked|worn|imbalanced?|unbalanced?|misaligned|misalignment"
-    r"|leak(s|y|ing|ages?)?|nio"
-    r"|fehler(haft)?|\w*(defekte?|schaden|schaeden)|beschadigt|kaputt|storung(en)?|unwucht"
-    r"|defauts?|defectueu(x|se)|pannes?|casse"
-    r"|fall[oa]s?|averias?|averiad[oa]s?|defectuos[oa]s?|guast[oi]|difett[oi]|difettos[oi]"
+    r"(?!\w*(detect|scor|recogni))(abnorm|anomal|anormal)\w*|anom|abn|outliers?|faults?|faulty|defect(s|ive)?|broken"
+    r"|break(down|age)|damaged?|bad|ng|nok|ko|reject(s|ed)?|scrap|unhealthy|degraded|degradation|seized|jammed|clogged"
+    r"|fail(s|ed|ing|ures?)?|malfunction(s|ing)?|cracks?|cracked|chipped|worn|imbalanced?|unbalanced?"
+    r"|misalign(ed|ment)?|leak(s|y|ing|ages?)?|looseness|cavitation|cavitating|nonconform(ing|ity)?|contaminat(ed|ion)|overheat(ed|ing)|alarms?"
+    r"|fehler(haft)?|fehlfunktion(en)?|\w*(defekte?|schaden|schaeden)|beschadigt|kaputt|storung(en)?|unwucht|ausfall"
+    r"|verschlei(ß|ss)|verschlissen|gebrochen|undicht|leckagen?|anomalien?"
+    r"|defauts?|defectueu(x|se)|defaillan(ce|t|te)s?|pannes?|casse|fuites?|usure"
+    r"|fall[oa]s?|averias?|averiad[oa]s?|defectos?|defectuos[oa]s?|desgaste|fugas?"
+    r"|guast[oi]|difett[oi]|difettos[oi]|rott[oi]|usura"
+    r"|avarias?|falhas?|defeitos?|defeituos[oa]s?|quebrad[oa]s?"
+    r"|kapot|storing(en)?|afwijking(en)?|trasig|avvikelser?|awari[ae]|uszkodz\w+|usterk[ai]|poruch[ay]|zavad[ay]|ar[iı]za"
+    r"|неисправн\w+|поломк[аи]|авари[яи]|аномал\w+|дефект\w*|брак"
 )
-"""words in English, German, French, Spanish and Italian, without accents, and the *not good*, *not OK*, *nicht in
-Ordnung* of test benches"""
-_NEGATED = {(no, good) for no in ("not", "nicht") for good in ("ok", "okay", "good", "normal", "io")}
+"""words in English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish, Polish, Czech, Turkish and Russian,
+without accents, and the *not good*, *not OK*, *KO*, *nicht in Ordnung* of test benches"""
+_NEGATED = {
+    (no, good) for no in ("not", "non", "nicht") for good in ("ok", "okay", "good", "normal", "conforming", "io")
+}
 """two words that say it together"""
-_TOYADMOS = re.compile(r"(?<![A-Za-z])(ab)\d+(?=_)")
-"""an anomaly in file names of ToyADMOS, such as ``case1_ab01_IND_ch1_0001.wav``"""
-_SAYS_WITHIN = re.compile("(?<![无無没沒非未])(?:異常|异常|故障|不良|破損|破损|고장|비정상)(?!なし|無し)")
+_TAGS = re.compile(r"(?<![A-Za-z])(?:(ab)\d+(?=_)|([nN][._]?[iI][._]?[oO])(?![A-Za-z]))")
+"""an anomaly in file names of ToyADMOS, such as ``case1_ab01_IND_ch1_0001.wav``, and *n.i.O.*"""
+_SAYS_WITHIN = re.compile(
+    "(?<![无無没沒非未])(?:異常|异常|異音|异音|故障|不良|破損|破损|損傷|损伤|损坏|壊れ"
+    "|고장|비정상|불량|이상음?)(?! ?(?:なし|無し|前|없음))"
+)
 _NOT_BEFORE = {
     *("no", "non", "not", "without", "zero", "un", "never", "before", "anti"),
     *("kein", "keine", "ohne", "nie", "sans", "aucun", "aucune", "sin", "senza"),
@@ -72,7 +82,7 @@ def _words(part: str) -> list[str]:
     ([], [])
     """
     part = unicodedata.normalize("NFC", part)
-    within = _SAYS_WITHIN.findall(part) + _TOYADMOS.findall(part)
+    within = _SAYS_WITHIN.findall(part) + [match[match.lastindex] for match in _TAGS.finditer(part)]
     part = "".join(c for c in unicodedata.normalize("NFD", part) if not unicodedata.combining(c))
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part)
     tokens = [token.lower() for token in re.findall(r"[^\W\d_]+", split)]

@@ -16,15 +16,19 @@ from typing import BinaryIO
 REPAIR = "copy it again or, if there is no better copy, keep what there is: ffmpeg -i OLD NEW.wav"
 READABLE = "wav, flac, ogg, mp3 or aiff"
 """the supported formats, for messages"""
+CONVERT = "convert it: ffmpeg -i OLD NEW.wav"
 EXPORT = "export it again as a plain wav file"
 JUNK = 4096
 """bytes: up to this many after the samples that are in no chunk are left out with a note; more are taken for samples"""
 NAME = re.compile(rb"[A-Za-z0-9_][ -~]{3}")
 """what the name of a chunk looks like"""
+TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+"""beginnings of what music players append to any file"""
 
 _KNOWN = (b"data", b"fmt ", b"fact", b"LIST", b"bext", b"iXML", b"cue ", b"smpl", b"ID3 ", b"id3 ", b"COMM", b"SSND")
+_DESCRIPTION = re.compile(rb"LIST|INFO|bext|iXML|axml|cue |smpl|fact|ID3 |id3 |COMT|NAME|ANNO")
+_CLOSING = 2**16  # bytes at the end of a file in which chunks that describe it are looked for
 _LEFT_OPEN = (2**31, 2**32, 0x7F000000)  # promises of programs that write to a pipe
-_TAGS = (b"TAG", b"ID3", b"APETAGEX")  # beginnings of what music players append to any file
 
 Chunks = Iterator[tuple[bytes, int, int]]
 """name, position of the first byte, and length of each chunk"""
@@ -70,6 +74,19 @@ class File:
         return self.stream.read(count)
 
 
+def tags_before(head: Callable[[int], bytes]) -> int:
+    """Return the length of the tags that music players wrote before the header.
+
+    Args:
+        head: Function that returns at least 10 bytes from a position on, or fewer at the end of the file.
+    """
+    place = 0
+    while (tag := head(place))[:3] == b"ID3" and len(tag) >= 10:
+        place += 20 if tag[5] & 0x10 else 10  # some have a footer
+        place += sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=True))
+    return place
+
+
 def riff_chunks(file: File, place: int, order: str) -> Chunks:
     """Yield the chunks of a RIFF or AIFF file from ``place`` up to the end of the file or to something else."""
     while place + 8 <= file.size:
@@ -110,27 +127,40 @@ def end_of_samples(
                 note = f"over 4 GiB, which its header cannot say: all {end - start} bytes of samples are read"
             return end, note
     rest = held - promised
+    if 0 <= rest < JUNK and promised:
+        return start + promised, f"{rest} bytes after its samples are in no chunk and were left out"
+    end = _last_chunks(file, start, chunks)
+    held = end - start
     if rest >= 0:
-        if promised and rest < JUNK:
-            return start + promised, f"{rest} bytes after its samples are in no chunk and were left out"
-        return file.size, f"its header, never finished, promises {promised} bytes of samples: all {held} are read"
+        return end, f"its header, never finished, promises {promised} bytes of samples: all {held} are read"
     left_open = promised >= 2**62 or any(abs(promised - usual) <= 2**16 for usual in _LEFT_OPEN)
     if left_open and held < promised / 2:
-        return file.size, (
+        return end, (
             f"its header leaves the length open, as after a pipe: all {held} bytes of samples are read; if it was "
             "recorded longer, copy it again"
         )
     if whole == file.size:
-        return file.size, (
+        return end, (
             f"its header promises {promised} bytes of samples, but also the size that the file has: all {held} are read"
         )
     raise ValueError(f"truncated: the header promises {promised} bytes of samples, the file holds {held}; {REPAIR}")
 
 
+def _last_chunks(file: File, start: int, chunks: Callable[[int], Chunks]) -> int:
+    """Return the position of the chunks that end exactly where the file does, or the end of the file if none do."""
+    first = max(file.size - _CLOSING, start)
+    for match in _DESCRIPTION.finditer(file.at(first, _CLOSING)):
+        place = first + match.start()
+        bodies = [body + length for _, body, length in chunks(place)]
+        if bodies and bodies[-1] <= file.size <= bodies[-1] + 1:
+            return place
+    return file.size
+
+
 def _after(file: File, end: int, chunks: Callable[[int], Chunks]) -> str | None:
     """Return a note (empty if all is well) if a chunk, padding or a tag follows ``end``; None if samples follow."""
     rest = file.size - end
-    if rest <= 1 or file.at(end, 8).startswith(_TAGS):
+    if rest <= 1 or file.at(end, 11).startswith(TAGS):
         return ""
     for place in {end, end + end % 2}:
         if file.at(place, 4) in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"riff"):

@@ -1,13 +1,11 @@
-"""Check that compressed recordings are complete: FLAC, Ogg and MP3 files.
+"""Check that compressed recordings are complete: FLAC and Ogg files.
 
 Every function raises :class:`ValueError` for a file that cannot be used; its text follows the file's name.
 """
 
 import re
 
-from asdlib.data.chunks import EXPORT, JUNK, READABLE, REPAIR
-
-CONVERT = "convert it: ffmpeg -i OLD NEW.wav"
+from asdlib.data.chunks import CONVERT, EXPORT, READABLE, REPAIR
 
 _FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22", re.DOTALL)
 _BLOCKS = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
@@ -34,7 +32,7 @@ def flac(content) -> tuple[int, int, str]:
     largest, channels = int.from_bytes(about[2:4], "big"), 1 + (about[12] >> 1 & 7)
     bits = 1 + (int.from_bytes(about[12:14], "big") >> 4 & 31)
     promised = int.from_bytes(about[13:18], "big") & (1 << 36) - 1
-    end = len(content) - (128 if content[-128:-125] == b"TAG" else 0)
+    end = _end(content)
     first = max(end - largest * channels * (bits + 8) // 8 - 64, begin)
     tail = content[first:end]
     place, held = len(tail), None
@@ -95,26 +93,19 @@ def ogg(content) -> None:
     """Raise :class:`ValueError` unless an Ogg file ends with the last page of its only stream."""
     if re.compile(rb"OggS\x00[\x02\x03]").search(content, 4):
         raise ValueError(f"holds several Ogg streams, of which libraries read only one; {CONVERT}")
-    last = content.rfind(b"OggS", max(len(content) - 65_307, 0))
+    end = _end(content)
+    last = content.rfind(b"OggS", max(end - 65_500, 0), end)
     page = content[last : last + 282] if last >= 0 else b""
-    whole = len(page) > 26 and last + 27 + page[26] + sum(page[27 : 27 + page[26]]) == len(content)
+    whole = len(page) > 26 and end - 16 <= last + 27 + page[26] + sum(page[27 : 27 + page[26]]) <= end
     if not whole or not page[5] & 4:
         raise ValueError(f"truncated: the Ogg stream does not end with its last page; {REPAIR}")
 
 
-def mp3(content) -> None:
-    """Raise :class:`ValueError` unless an MP3 file has the size that its first frame states, if that states one."""
-    begin = 0
-    if content[:3] == b"ID3":
-        begin = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=True))
-    head = content[begin : begin + 200]
-    place = max(head.find(b"Xing"), head.find(b"Info"))
-    if place < 0 or not head[place + 7] & 2:
-        return
-    at = place + 8 + (4 if head[place + 7] & 1 else 0)
-    promised = int.from_bytes(head[at : at + 4], "big")
-    held = len(content) - begin - (128 if content[-128:-125] == b"TAG" else 0)
-    if held < promised:
-        raise ValueError(f"truncated: the header promises {promised} bytes, the file holds {held}; {REPAIR}")
-    if held > promised + JUNK:
-        raise ValueError(f"the header promises {promised} bytes of {held}, and libraries stop there; {CONVERT}")
+def _end(content) -> int:
+    """Return where the sound ends: before tags of music players, and at most 16 zeros, which a frame may end with."""
+    end = len(content)
+    if content[end - 128 : end - 125] == b"TAG":
+        end -= 128
+    if content[end - 32 : end - 24] == b"APETAGEX":
+        end -= int.from_bytes(content[end - 20 : end - 16], "little") + (32 if content[end - 9] & 0x80 else 0)
+    return min(len(content[:end].rstrip(b"\0")) + 16, end)

@@ -18,6 +18,7 @@ from asdlib.data.chunks import (
     Samples,
     end_of_samples,
     riff_chunks,
+    tags_before,
 )
 
 _PCM = {1: "PCM_U8", 2: "PCM_16", 3: "PCM_24", 4: "PCM_32"}
@@ -50,11 +51,8 @@ def find_samples(stream: BinaryIO, size: int) -> Samples | None:
         The place of the samples; None for any other kind of file.
     """
     file = File(stream, size)
-    base, head = 0, file.at(0, 16)
-    while head[:3] == b"ID3" and len(head) >= 10:  # tags that music players wrote before the header
-        base += 20 if head[5] & 0x10 else 10  # some have a footer
-        base += sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-        head = file.at(base, 16)
+    base = tags_before(lambda place: file.at(place, 10))
+    head = file.at(base, 16)
     kind = head[:4]
     if kind in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
         return _wave(file, base, kind)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asdlib.data import compressed
-from asdlib.data.chunks import READABLE, Samples
+from asdlib.data import compressed, mpeg
+from asdlib.data.chunks import READABLE, Samples, tags_before
 from asdlib.data.containers import find_samples
 from asdlib.errors import DataError
 
@@ -105,6 +105,7 @@ class Compressed:
         with stream:
             stream.seek(0)
             content = bytearray(stream.readall())
+        del content[: tags_before(lambda place: content[place : place + 10])]  # libsndfile reads some of them only
         self.path, self._sound, self.note = path, None, ""
         self._sound = _sound(content)
         self.container, self.subtype = self._sound.format, self._sound.subtype
@@ -123,8 +124,9 @@ class Compressed:
                 self._sound = _sound(content)
         elif self.container == "OGG":
             compressed.ogg(content)
-        else:
-            compressed.mp3(content)
+        elif mpeg.state_length(content):
+            self._sound.close()
+            self._sound = _sound(content)
         self.sample_rate, self.channels = self._sound.samplerate, self._sound.channels
         self.frames = self._sound.frames
 
@@ -171,6 +173,11 @@ class Array:
             )
         if kind == "u":
             raise DataError(f"{self.name} of {samples.dtype}: expected signed integers or floating-point numbers")
+        if samples.dtype.itemsize == 8 and kind == "i":  # numpy's default, so it says nothing about full scale
+            raise DataError(
+                f"{self.name} of {samples.dtype}: expected int16, int32, or floating-point numbers with full scale 1; "
+                "convert it, for example by .astype(np.int16) if its samples have 16 bits"
+            )
         if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
             raise DataError(
                 f"{self.name}: more channels than samples; expected (samples, channels); transpose the array"

@@ -1,6 +1,7 @@
 """Warn about clips that are usable but may make the results misleading, in one sentence per kind, with a count."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,19 @@ CLIPPED = 0.001
 
 QUIET = 33
 """steps of 16 bits (-60 dBFS): a clip whose peak is below this counts as quiet"""
+
+
+def is_clipped(wave: np.ndarray) -> bool:
+    """Tell whether more than :data:`CLIPPED` of a waveform's samples, with full scale 1, reach full scale."""
+    return bool(np.mean(np.abs(wave) >= 1 - 1 / FULL_SCALE) > CLIPPED)
+
+
+def summarise_notes(notes: Iterable[tuple[str, str]]) -> list[str]:
+    """Return one sentence for each kind of problem with headers, given as name and note; numbers make no kind."""
+    kinds: dict[str, list[str]] = {}
+    for name, note in notes:
+        kinds.setdefault(re.sub(r"\d+", "", note), []).append(f"{name}: {note}")
+    return [first + (f" (and {len(rest)} more clips of this kind)" if rest else "") for first, *rest in kinds.values()]
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,7 @@ class QualityCheck:
         self._short, self._silent, self._clipped, self._quiet = [], [], [], []
         self._first: dict[bytes, tuple[str, str, str]] = {}  # digest of the samples: path, split and label
         self._leaks, self._contradictions, self._twice = [], [], []
-        self._headers: dict[str, list[str]] = {}  # what is wrong with headers, numbers aside: paths, with the sentences
+        self._headers: list[tuple[str, str]] = []
 
     def add(self, path: str, split: str, label: str, clip: Summary, note: str = "") -> None:
         """Add a clip.
@@ -67,7 +81,7 @@ class QualityCheck:
             note: Problem with its header (:attr:`asdlib.data.recording.Recording.note`).
         """
         if note:
-            self._headers.setdefault(re.sub(r"\d+", "", note), []).append(f"{path}: {note}")
+            self._headers.append((path, note))
         if clip.length < SECOND_LIMIT * self.sample_rate:
             self._short.append(path)
         if clip.silent:
@@ -114,8 +128,4 @@ class QualityCheck:
             ),
             (self._short, f"clips shorter than {SECOND_LIMIT:g} s; record longer ones, as a window needs more"),
         ]
-        headers = [
-            f"{notes[0]}" + (f" (and {len(notes) - 1} more clips of this kind)" if notes[1:] else "")
-            for notes in self._headers.values()
-        ]
-        return [f"{summarise(paths)}: {words}" for paths, words in kinds if paths] + headers
+        return [f"{summarise(paths)}: {words}" for paths, words in kinds if paths] + summarise_notes(self._headers)

@@ -52,7 +52,7 @@ class Recording:
     Args:
         source: Path of a file (:mod:`asdlib.data.containers`, :mod:`asdlib.data.compressed`); or samples and sampling
             rate in Hz. Such samples have shape ``(samples,)`` or ``(samples, channels)`` and are floating-point with
-            full scale 1, or signed integers.
+            full scale 1, or signed integers of at most 32 bits.
         channels: What to do with several channels: refuse them, read the first, or read their mean.
 
     Attributes:
@@ -87,6 +87,20 @@ class Recording:
                 f"{self.name}: {self.channels} channels; expected 1; convert it (ffmpeg -i OLD -ac 1 NEW.wav), or set "
                 "data.channels to first or mean (--set data.channels=mean of fit and of reproduce)"
             )
+
+    @property
+    def advice_on_silence(self) -> str:
+        """What to do if the recording is silent, which depends on how its channels are read."""
+        if self.channels == 1:
+            return "check the microphone"
+        if self._mean:
+            return (
+                f"check whether its {self.channels} channels cancel (data.channels=first reads one), or the microphone"
+            )
+        return (
+            f"only the first of its {self.channels} channels is read: check whether another has the sound "
+            "(data.channels=mean), or the microphone"
+        )
 
     def __enter__(self) -> "Recording":
         return self

@@ -8,7 +8,6 @@ import numpy as np
 from asdlib.detector import recordings
 from asdlib.detector.sources import Recordings
 from asdlib.detector.survey import FEW_FILES, Survey
-from asdlib.errors import DataError
 
 FEWEST = 8
 """minimum number of normal clips of a section"""
@@ -31,8 +30,6 @@ def window_seconds(sources: Recordings, found: Mapping[Path, Survey]) -> float:
         for name, files in sources.sections.items()
     }
     every = [seconds for group in known.values() for seconds in group]
-    if not every:
-        raise DataError("there is no recording to learn from: all are silent; check the microphone")
     longest = recordings.LONGEST
     for group in known.values():
         if 0 < len(group) < FEW_FILES:

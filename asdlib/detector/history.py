@@ -26,6 +26,8 @@ from asdlib.detector.output import is_changed
 from asdlib.errors import DetectorError
 from asdlib.plots import detector as plots
 
+_CLOCKS_SET = pd.Timestamp("2001-01-02", tz="UTC").timestamp()  # unset, they start in 1970, 1980, 2000 or 2001
+_AHEAD = 86_400.0  # seconds by which the clock of a recorder may be ahead of this machine's
 DAYS = 7
 """number of the latest days with recordings in which a drift is looked for"""
 RATE = 0.01
@@ -177,6 +179,16 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_NOTHING))
 
 
+def _when(entry: dict) -> pd.Timestamp:
+    """Return when a recording was made or, if its own time comes from a clock that was not set, when it was judged."""
+    if "time" in entry:
+        judged = pd.Timestamp(entry["time"]).tz_convert("UTC")
+        made = entry.get("modified", 0) / 1e9
+        if not _CLOCKS_SET <= made <= judged.timestamp() + _AHEAD:
+            return judged
+    return pd.Timestamp(entry["modified"], unit="ns", tz="UTC")
+
+
 _NOTHING = {"when": None, "detector": ""}
 _NOTHING |= dict.fromkeys(("excess", "percentile", "normals", "level", "level_spread"), np.nan)
 _NOTHING |= dict.fromkeys(("anomaly", "changed", "level_changed", "response_changed", "error"), False)
@@ -184,11 +196,7 @@ _NOTHING |= dict.fromkeys(("anomaly", "changed", "level_changed", "response_chan
 
 def _row(entry: dict) -> dict:
     """Return one row of a history; scores of changed recordings are left out, as no fault is searched for in them."""
-    if "modified" in entry:
-        when = pd.Timestamp(entry["modified"], unit="ns", tz="UTC")
-    else:
-        when = pd.Timestamp(entry["time"]).tz_convert("UTC")
-    row = _NOTHING | {"when": when, "detector": entry["detector"]}
+    row = _NOTHING | {"when": _when(entry), "detector": entry["detector"]}
     if "error" in entry:
         return row | {"error": True}
     row |= {

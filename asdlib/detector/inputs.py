@@ -14,16 +14,16 @@ from asdlib.errors import DetectorError
 
 def list_recordings(X: str | Path | Sequence, sample_rate: int | None) -> list:
     """Return the recordings in ``X``, each as a path or a pair of samples and sampling rate."""
-    if isinstance(X, str | Path):
+    if isinstance(X, str | os.PathLike):
         if Path(X).is_dir():
-            return [path for files in sources.find(X, trust=True).sections.values() for path in files]
+            return [path for files in sources.find(Path(X), trust=True).sections.values() for path in files]
         return [Path(X)]
     if isinstance(X, tuple) and len(X) == 2 and np.ndim(X[1]) == 0 and np.ndim(X[0]) > 0:
         return [X]  # one pair
     result = []
     for source in [X] if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind in "fiu" else X:
-        if isinstance(source, str | Path | tuple):
-            result.append(source)
+        if isinstance(source, str | os.PathLike | tuple):
+            result.append(source if isinstance(source, str | tuple) else Path(source))
         elif sample_rate is None:
             raise DetectorError(
                 "samples without a sampling rate; expected files, pairs (samples, rate), or sample_rate=..."
@@ -33,10 +33,10 @@ def list_recordings(X: str | Path | Sequence, sample_rate: int | None) -> list:
     return result
 
 
-def write_files(X: str | Path | Sequence, place: Path) -> str | Path | list[Path]:
+def write_files(X: str | Path | Sequence, place: Path) -> Path | list[Path]:
     """Return ``X`` as files for :func:`asdlib.detector.sources.find`; arrays are written to ``place`` as WAV files."""
-    if isinstance(X, str | Path):
-        return X
+    if isinstance(X, str | os.PathLike):
+        return Path(X)
     result = []
     for index, source in enumerate(list_recordings(X, None)):
         if isinstance(source, tuple):

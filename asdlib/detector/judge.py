@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asdlib.data.quality import CLIPPED
+from asdlib.data.quality import is_clipped
 from asdlib.data.recording import Recording
 from asdlib.detector import calibration, level, recordings, runtime, store
 from asdlib.detector.calibration import ENSEMBLE, STATISTICS, Calibration, Standing
@@ -23,11 +23,8 @@ from asdlib.detector.store import Stored
 from asdlib.errors import DetectorError
 from asdlib.units import FULL_SCALE
 
-SILENCE = "the recording is silent; check the microphone"
-"""note on a recording without any sound"""
 CLIPPING = "the recording is clipped, which may sound like a fault; record at a lower level"
 """note on a recording that reaches full scale in more than :data:`asdlib.data.quality.CLIPPED` of a window's samples"""
-_FULL = 1 - 1 / FULL_SCALE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +187,7 @@ class Judge:
         for begin, wave in recordings.windows(recording, rate, seconds):
             own = level.level(wave, rate)
             loudest = max(loudest, own)
-            clipped |= bool(np.mean(np.abs(wave) >= _FULL) > CLIPPED)
+            clipped |= is_clipped(wave)
             change = own - learnt.median
             known = description.level is None or not learnt.exceeded(change, self.level_limit)
             gain = 0.0 if description.level is None else description.level - own
@@ -221,6 +218,8 @@ class Judge:
         else:
             change = max(changes[False], key=abs)
             word = f"level changed by {change:+.0f} dB"
+        silence = f"the recording is silent; {recording.advice_on_silence}"
+        notes = [silence] if loudest < level.SILENT else [CLIPPING * clipped, recording.note]
         whole = standings[ENSEMBLE]
         return Verdict(
             clip=recording.name,
@@ -237,7 +236,7 @@ class Judge:
             spans=found,
             nearest=self._nearest(worst[1]) if anomaly else None,
             held_out={name: standing.normal.scores for name, standing in standings.items()},
-            note=SILENCE if loudest < level.SILENT else "; ".join(filter(None, (CLIPPING * clipped, recording.note))),
+            note="; ".join(filter(None, notes)),
         )
 
     def _nearest(self, measured: Measurement) -> dict | None:

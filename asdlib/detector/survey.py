@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asdlib.data.quality import is_clipped, summarise_notes
 from asdlib.data.recording import Recording
 from asdlib.detector import level, overlap, recordings, statistics
 from asdlib.detector.sources import Recordings
@@ -37,6 +38,7 @@ class Survey:
     """times, in seconds, at which it contains samples of an earlier recording"""
     earlier: Path | None
     """that recording; also one of which it is a copy that shares no sample"""
+    clipped: bool
 
 
 def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
@@ -56,7 +58,8 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
     """
     opened = _open_all(sources, data)
     seen, alike, bands = overlap.Seen(), overlap.Fingerprints(), statistics.Bands(data.sample_rate)
-    role, found, copies, cuts, same, doubtful, silent = {}, {}, [], [], [], [], []
+    advice, notes = "", []
+    role, found, copies, cuts, same, doubtful, silent, clipped = {}, {}, [], [], [], [], [], []
     groups = (sources.sections, sources.changed, sources.outliers)
     for use, group in zip(("normal", "changed", "outlier"), groups, strict=True):
         for name, path in ((name, path) for name, files in group.items() for path in files):
@@ -64,7 +67,12 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
             one = _listen(path, opened[path], data.sample_rate, bands, seen, alike)
             if one is None:
                 silent.append(path.name)
+                advice = opened[path].advice_on_silence
                 continue
+            if one.clipped:
+                clipped.append(path.name)
+            if one.recording.note:
+                notes.append((path.name, one.recording.note))
             if one.earlier is None:
                 found[path] = one
                 continue
@@ -87,14 +95,17 @@ def survey(sources: Recordings, data) -> tuple[dict[Path, Survey], list[str]]:
             else:
                 cuts.append(pair)
                 found[path] = one
+    if not any(path in found for files in sources.sections.values() for path in files):
+        raise DataError(f"there is no recording to learn from: all are silent; {advice}")
     warnings = [
-        (silent, "silent; left out; check the microphone"),
+        (silent, f"silent; left out; {advice}"),
         (copies, "contains the same samples; left out, since no clip may count twice"),
         (same, "the same sound, amplified or encoded again; left out, since no clip may count twice"),
         (doubtful, "the same sound as in another section or use, it seems; kept; if it is, leave one of them out"),
+        (clipped, "clipped, which may sound like a fault; used all the same; record at a lower level"),
         (cuts, "shares samples; the shared parts of the later one are left out"),
     ]
-    return found, [f"{summarise(names)}: {words}" for names, words in warnings if names]
+    return found, [f"{summarise(names)}: {words}" for names, words in warnings if names] + summarise_notes(notes)
 
 
 def odd(files: Sequence[Path], found: dict[Path, Survey]) -> list[tuple[Path, str]]:
@@ -150,13 +161,14 @@ def _listen(
     alike: overlap.Fingerprints,
 ) -> Survey | None:
     """Survey one recording; return None if it is silent."""
-    levels, spectra, hashes, places, begins = [], [], [], [], None
+    levels, spectra, hashes, places, begins, full = [], [], [], [], None, False
     block = round(recordings.LONGEST * recording.sample_rate)
     with recording:
         for first in range(0, recording.frames, block):
             # Blocks overlap so that no run of samples between two of them is missed.
             overlapping = min(block + overlap.RUN - 1, recording.frames - first)
             wave = recording.waveform(first, overlapping)
+            full |= is_clipped(wave)
             some, where = overlap.anchors(wave)
             hashes.append(some)
             places.append(where + first)
@@ -174,7 +186,7 @@ def _listen(
     twin = alike.add(path, begins)
     if earlier is None:
         earlier = twin
-    return Survey(recording, own, np.median(spectra, axis=0), shared / recording.sample_rate, earlier)
+    return Survey(recording, own, np.median(spectra, axis=0), shared / recording.sample_rate, earlier, full)
 
 
 def _covers(shared: np.ndarray, seconds: float) -> bool:

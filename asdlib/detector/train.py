@@ -66,7 +66,7 @@ def fit_detector(
     if count:
         took = estimate.in_words(estimate.seconds(settings, chosen, codes, jobs))
         print(f"training {count} network(s), {min(jobs, count)} at a time: {took} on this machine", flush=True)
-    prepare_clips(settings)
+    prepare_clips(settings, warn=False)  # the survey has warned of recordings, by the names that the user knows
     description = Description(
         format=FORMAT,
         sections=list(recordings.sections),

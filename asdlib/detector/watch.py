@@ -8,6 +8,7 @@ same size and time, as from a recorder without a clock: the journal also knows t
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -203,7 +204,8 @@ class _Journal:
         return self
 
     def __exit__(self, *_) -> None:
-        self._stream.close()
+        with contextlib.suppress(OSError):  # of a full disk, which write has reported, with the name of the journal
+            self._stream.close()
 
 
 def _recordings(folder: Path) -> list[Path]:
@@ -254,9 +256,10 @@ def _is_written(path: Path) -> bool:
 
 
 def _unwritable(path: Path, error: OSError) -> DetectorError:
+    remedy = "free some space, or " if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else ""
     return DetectorError(
-        f"{path}: the journal of verdicts cannot be written ({(error.strerror or str(error)).lower()}); give another "
-        "file with --journal FILE"
+        f"{path}: the journal of verdicts cannot be written ({(error.strerror or str(error)).lower()}); {remedy}give "
+        "another file with --journal FILE"
     )
 
 

@@ -52,16 +52,22 @@ def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
         The threshold, and ``maximum likelihood``, ``moments`` or ``quantile``.
 
     Raises:
-        ScoreError: There are fewer than two scores, or all are equal.
+        ScoreError: There are fewer than two scores, all are equal, or one is not finite.
     """
     scores = np.asarray(scores, dtype=np.float64)
-    if len(scores) < 2 or np.ptp(scores) == 0:
+    if not np.isfinite(scores).all():
+        raise ScoreError(
+            "training scores contain NaN or infinity; expected finite numbers; check how they were computed"
+        )
+    if len(scores) < 2 or scores.min() == scores.max():
         raise ScoreError(
             f"{len(scores)} training score(s) found, all equal; a gamma distribution needs distinct scores"
         )
     low, high = np.percentile(scores, [25, 75])
     reach = FENCE * (high - low) if high > low else np.inf
     kept = np.clip(scores, low - reach, high + reach)
+    unit = 2.0 ** np.clip(np.frexp(np.abs(kept).max())[1], -1000, 1000)
+    kept = kept / unit  # squares of very large or small scores would be infinite or 0
     centre, spread = kept.mean(), kept.std()
     kept = (kept - centre) / spread  # so that the search starts at the scale of one
     start = _moments(kept, stats.skew(kept))
@@ -76,7 +82,7 @@ def fit_gamma(scores: np.ndarray, quantile: float = 0.9) -> tuple[float, str]:
             threshold = float(stats.gamma.ppf(quantile, *found))
             near = abs(threshold - np.quantile(kept, quantile)) <= NEAR / np.sqrt(len(kept))  # False for NaN
             if near and _holds(np.mean(kept > threshold), quantile, len(kept)):
-                return float(centre + spread * threshold), method
+                return float(unit * (centre + spread * threshold)), method
     return float(np.quantile(scores, quantile)), QUANTILE
 
 
