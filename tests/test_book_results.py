@@ -46,6 +46,7 @@ def test_rows_below_simpler_ones_are_bold_and_pairs_that_were_not_computed_are_l
     assert negative_results.values(differences) == {
         "target": "−4.00 (−7.00 to −1.00)",
         "target_verdict": "below it",
+        "target_after": "–",
     }
     for text in pages.values():
         for bold, low, high in re.findall(r"(\*\*)?[−+]\d+\.\d+ \(([−+]\d+\.\d+) to ([−+]\d+\.\d+)\)", text):
