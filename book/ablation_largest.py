@@ -45,7 +45,8 @@ def largest(frame: pd.DataFrame, confidence: float) -> str:
     return "\n".join(parts) + (
         "\n\nDifferences are in percentage points from `base`. A difference *survives correction* if its interval, "
         f"which is over clips, excludes zero even when all {frame['intervals'].iat[0]} intervals share the error, and "
-        "if it is larger than its deviation over seeds."
+        "if it is larger than its deviation over seeds. Of other trainings so few seeds say little: what survives is a "
+        "difference of these networks on other clips."
     )
 
 

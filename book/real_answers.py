@@ -1,6 +1,7 @@
 """What the figures on the real toy cars show, in numbers: answers to the questions that their pages ask."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,11 @@ def values(folder: Path) -> dict[str, str]:
     texts["height_verdict"] = "do" if most < LEVEL else "do not"
     candidates = record["settings"]["autoencoder_candidates"]
     paper = [name for name, changes in candidates.items() if changes.get("origin") != origin.EXTENSION]
-    moved = deviations(read(folder / "systems.csv"), paper)
+    compared = read(folder / "systems.csv")
+    moved = deviations(compared, paper)
     texts |= {f"deviation_of_{name}": f"{100 * value:.2f}" for name, value in moved.items()}
+    papers = deviations(compared, paper, [name for name in SCORES if name != "clip_signed"])
+    texts |= {f"deviation_of_{name}_without": f"{100 * value:.2f}" for name, value in papers.items()}
     texts["deviation_verdict"] = weighed(**moved)
     angles = cosines(read(folder / "maps.csv"))
     for domain, part in angles[angles["stage"] == angles["stage"].iloc[-1]].groupby("domain"):
@@ -67,12 +71,15 @@ def heights(scores: pd.DataFrame, system: str) -> pd.Series:
     return (target[0.5] - source[0.5]) / (source[0.75] - source[0.25])
 
 
-def deviations(compared: pd.DataFrame, candidates: list[str]) -> dict[str, float]:
-    """How much the figure over both domains varies over three scores, and over candidates.
+def deviations(
+    compared: pd.DataFrame, candidates: list[str], variants: Sequence[str] = tuple(SCORES)
+) -> dict[str, float]:
+    """How much the figure over both domains varies over scores, and over candidates.
 
     Args:
         compared: ``systems.csv``.
         candidates: Which to compare; those whose Gaussians are fitted on other clips differ in more than the training.
+        variants: The scores.
 
     Returns:
         Standard deviations, ``variants``: over the scores of one candidate, averaged over candidates; ``candidates``:
@@ -82,7 +89,7 @@ def deviations(compared: pd.DataFrame, candidates: list[str]) -> dict[str, float
     parts = compared["system"].str.extract(r"^autoencoder/(?P<candidate>[^/]+)/(?P<variant>[^/]+)$")
     grid = parts.assign(value=compared["value"]).dropna()
     grid = grid[grid["candidate"].isin(candidates)]
-    grid = grid.pivot(index="candidate", columns="variant", values="value")[list(SCORES)].dropna()
+    grid = grid.pivot(index="candidate", columns="variant", values="value")[list(variants)].dropna()
     return {"variants": grid.std(axis=1).mean(), "candidates": grid.std().mean()}
 
 
