@@ -198,8 +198,9 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
         )
     count = int(((frame["domain"] == "all") & (frame["low"] < frame["high"])).sum())
     return "\n\n".join(parts) + (
-        f"\n\nEach interval is one of {count} at {100 * confidence:.0f} %, and nothing is corrected for their number. "
-        f"If no change had any effect, about {(1 - confidence) * count:.0f} of them would be shown by chance. They are "
+        f"\n\nEach interval is one of {count} at {100 * confidence:.0f} %; in these lists and tables nothing is "
+        f"corrected for their number. If no change had any effect, about {(1 - confidence) * count:.0f} of them would "
+        "be shown by chance. They are "
         "over clips: another training can differ by more, as the deviations over seeds in the tables below say."
     )
 

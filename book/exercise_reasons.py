@@ -9,8 +9,9 @@ WHY = {
     "baselines": (
         "A fault that adds sound to a band, or takes some away, moves its mean or its deviation over time, even if it "
         "comes and goes. Averaging lets chance cancel out, and the distance divides by how much normal clips differ in "
-        "each direction; a network has to learn both. What it hardly sees is the order of the frames: a swing with "
-        "every turn, a changed rhythm, or single events that are too rare to move a mean."
+        "each direction; a network has to learn both. What it hardly sees is the order of the frames, as of a "
+        "changed rhythm, and whatever moves mean and deviation less than chance does: single events, or a fast swing, "
+        "which is partly averaged within a frame."
     ),
     "autoencoder": (
         "The best of many variants on some clips is partly the luckiest there, and luck does not return on other "

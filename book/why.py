@@ -31,10 +31,11 @@ def bottleneck(run: Run, settings, machine: str) -> str:
         f"({counted(2 * cut, 'frame')} at its ends, whose windows reach beyond it, are left out), and others some of "
         f"its bands. The masks put in each band's mean{kept}. In a gap the network can only write "
         "what is usual there, so what is unusual is left as an error.\n\n"
-        "Chance is left as an error, too, since the level of noise in one band and one frame is random: the error of "
-        f"`{name}` on its own training clips of {machine}, even without masks, is {explained:.0f} % smaller than that "
-        "of each band's mean. A fault no larger than this chance is missed in a single frame and band; what pooling "
-        "over frames makes of it depends on the order ({ref}`below <errors-to-score>`).\n\n"
+        "Chance is left as an error, too, since the level of noise in one band and one frame is random. Whoever always "
+        f"writes each band's mean makes an error; `{name}`, on its own training clips of {machine} and without masks, "
+        f"makes one that is {explained:.0f} % smaller, and the rest is chance and what it has not learnt. A fault no "
+        "larger than this chance is missed in a single frame and band; what pooling over frames makes of it depends on "
+        "the order ({ref}`below <errors-to-score>`).\n\n"
         f"{_shift(frame, section, variant, len(_clips(waveforms, section, 'target')), machine)}"
     )
 
@@ -52,8 +53,9 @@ def _shift(frame: pd.DataFrame, section: str, variant: str, few: int, machine: s
     return (
         "The shift makes errors as well: a target clip is unusual without a fault. The Gaussian of the target domain "
         f"should absorb this, but is fitted on {counted(few, 'clip')}, which the network has learnt from. In section "
-        f"{section} of {machine} normal clips of the source have a median score (`{variant}`) of {source:.1f} nats; "
-        f"under the target's Gaussian, held-out *source* clips have {shifted:.1f}, and real target clips {target:.1f}. "
+        f"{section} of {machine} normal clips of the source have a median score (`{variant}`) of {source:.1f} nats. "
+        f"Under the target's Gaussian, held-out *source* clips have {shifted:.1f}, and real target clips {target:.1f}: "
+        "as long as the latter is the largest, the Gaussian fits the source better than the target it is meant for. "
         "{numref}`scorer-gap` says in which sections the Gaussian narrows the gap between the domains."
     )
 
