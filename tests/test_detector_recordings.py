@@ -17,10 +17,10 @@ import asdlib
 from asdlib import params
 from asdlib.data.anomaly_names import suspected_anomalies
 from asdlib.data.recording import Recording
-from asdlib.detector import level, make, overlap, recordings, sources, statistics, train
+from asdlib.detector import inputs, level, make, overlap, recordings, sources, statistics, train
 from asdlib.detector.layout import lay_out
 from asdlib.detector.survey import survey
-from asdlib.errors import DataError
+from asdlib.errors import DataError, DetectorError
 
 pytestmark = pytest.mark.slow
 
@@ -394,3 +394,12 @@ def test_the_oddest_moment_is_found():
     plain, found = usual.score(bands(recordings.to_int16(hum(98))), bands.step), usual.score(odd, bands.step)
     assert all(found[name] > plain[name] for name in plain)
     assert usual.find_nearest(spectra[7]) == 7
+
+
+@pytest.mark.parametrize("paths", ["", [""], ["", "a.wav"]])
+def test_an_empty_path_is_not_the_current_folder(paths, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("a.wav", np.zeros(RATE), RATE)
+    for read in (lambda: inputs.list_recordings(paths, None), lambda: inputs.write_files(paths, tmp_path)):
+        with pytest.raises(DetectorError, match="empty path found; expected a file or folder"):
+            read()
