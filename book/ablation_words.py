@@ -26,10 +26,10 @@ CHANGES = {
     "centroids_fixed": "centroids fixed after the first pass",
     "centroids_epoch": "centroids computed once per epoch",
     "arcface": "ArcFace loss added",
-    "no_mixup": "no Mixup",
-    "no_noise": "no added noise, no changed volume (as the paper's own)",
-    "negatives_all": "outliers from all machine types (the paper's own)",
-    "negatives_dataset": "outliers from machine types of its data set",
+    "no_source_mixup": "Mixup for pseudo-target clips only",
+    "no_mixup": "no Mixup, so no pseudo-target clips",
+    "augmented": "noise added and volume changed",
+    "negatives_machine": "outliers from its own machine type only",
     "resnet18": "backbone {new}, not {old}",
 }
 """what a candidate changes; ``{new}`` and ``{old}`` are the values of the first setting that it changes"""

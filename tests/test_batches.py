@@ -121,6 +121,19 @@ def test_mixtures_have_the_right_partners():
     assert ("other", "target") in seen["finetuning", "normal"]  # the outliers that normal clips are mixed with
 
 
+def test_without_source_mixup_only_pseudo_target_clips_are_mixed():
+    options = {"value": lambda *key: VALUES[key], "target_share": 0.25, "batch_size": 16}
+    plain, usual = make(source_mixup=False, **options), make(**options)
+    for step in range(20):
+        source, tuned = plain.source(generator(0, step)), plain.finetuning(generator(0, step))
+        assert (source.share == 1).all() and set(source.label.tolist()) == {0.0, 1.0}
+        mixed = tuned.kind == "pseudo-target"
+        assert mixed.sum() == 2 and (tuned.share[mixed] < 1).all() and (tuned.share[~mixed] == 1).all()
+        assert {float(label) for label in tuned.label[~mixed]} == {0.0, 1.0}
+        assert (usual.finetuning(generator(0, step)).kind == tuned.kind).all()
+    assert (usual.source(generator(0)).share < 1).all()
+
+
 def outliers(batches: Batches, draw: str, steps: int = 150) -> collections.Counter:
     groups = {round(value): key for key, value in VALUES.items()}
     drawn = collections.Counter()

@@ -117,9 +117,9 @@ class Batches:
         return recorded | ({"shifted": self.shifted.waveforms.fingerprint} if self.shifted else {})
 
     def source(self, generator: torch.Generator) -> Batch:
-        """Draw a batch of the source domain: normal clips, then as many outliers, all mixed by Mixup if it is set.
+        """Draw a batch of the source domain: normal clips, then as many outliers; ``source_mixup`` mixes all of them.
 
-        The paper mentions Mixup for fine-tuning only.
+        The paper names Mixup for fine-tuning only.
         """
         rng, half = _random(generator), self.settings.batch_size // 2
         return self._draw(rng, [self.normal] * half + [self.source_negatives.draw(rng) for _ in range(half)])
@@ -164,7 +164,8 @@ class Batches:
         count = 0 if self.shifted else targets - pure  # of pseudo-target clips
         partners, normal = pseudo_target.draw_partners(rng, count, self.normal, self.source_negatives)
         waveform, label = self._augment(rng, picks + partners), self._tensor(np.append(label, normal))
-        waveform, label, share = pseudo_target.mix(rng, waveform, label, size, pure, self.settings.mixup)
+        mixed = range(pure, size if self.settings.source_mixup else pure + count)
+        waveform, label, share = pseudo_target.mix(rng, waveform, label, size, mixed, self.settings.mixup)
         return Batch(waveform, label, np.array(kind), share)
 
     def _augment(self, rng: np.random.Generator, picks: list[Clips]) -> Tensor:

@@ -1,6 +1,7 @@
 """Make pseudo-target clips by Mixup (Sec. 2.2): mixtures of a target clip with a source clip, normal or an outlier.
 
-The other clips of a batch are mixed among themselves, in source training too, where the paper does not mention Mixup.
+If ``batches.source_mixup`` is on, the other clips are mixed among themselves, in source training too, where the paper
+does not mention Mixup.
 """
 
 import numpy as np
@@ -21,25 +22,28 @@ def draw_partners(
 
 
 def mix(
-    rng: np.random.Generator, waveform: Tensor, label: Tensor, size: int, pure: int, alpha: float
+    rng: np.random.Generator, waveform: Tensor, label: Tensor, size: int, mixed: range, alpha: float
 ) -> tuple[Tensor, Tensor, np.ndarray]:
     """Mix a batch by Mixup, with shares drawn from a Beta distribution.
 
     Args:
         rng: Source of partners and shares.
-        waveform: Shape (rows, samples): the ``size`` rows of the batch, of which the first ``pure`` stay unmixed,
-            then the source clips with which the rows after these are mixed.
+        waveform: Shape (rows, samples): the ``size`` rows of the batch, then the source clips with which the first rows
+            of ``mixed`` are mixed; the others of ``mixed`` are mixed among themselves.
         label: Label of each row, (rows,).
         size: Rows of the batch.
-        pure: Clips that stay unmixed.
+        mixed: The rows that are mixed; the others stay as they are.
         alpha: Both parameters of the Beta distribution.
 
     Returns:
         Waveforms (size, samples), labels (size,), and the weight of each row's own clip, (size,).
     """
-    rest = pure + len(waveform) - size  # the first row that is mixed with another row of the batch
-    partner = [*range(pure), *range(size, len(waveform)), *(rest + rng.permutation(size - rest))]
-    partner = to_device(torch.tensor(partner), waveform.device)
-    share = np.append(np.ones(pure), rng.beta(alpha, alpha, size - pure))
+    rest = mixed.start + len(waveform) - size  # the first row that is mixed with another row of the batch
+    partner = np.arange(size)
+    partner[mixed.start : rest] = range(size, len(waveform))
+    partner[rest : mixed.stop] = rest + rng.permutation(mixed.stop - rest)
+    partner = to_device(torch.from_numpy(partner), waveform.device)
+    share = np.ones(size)
+    share[mixed.start : mixed.stop] = rng.beta(alpha, alpha, len(mixed))
     weight = to_device(torch.as_tensor(share, dtype=torch.float32), waveform.device)
     return mixup(waveform[:size], waveform[partner], weight), mixup(label[:size], label[partner], weight), share
