@@ -11,6 +11,7 @@ from stored_results import read
 from tables import BLANK, effect, table
 
 from asdlib.ensemble.blocks import EXTENSIONS, MIX, MIX_PLUS, PAPER
+from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.paper import BASELINE_AE
 from asdlib.evaluation.rows import INTEGRATED, MAHALANOBIS, SYSTEMS
 
@@ -134,4 +135,4 @@ def _named(one: str, other: str) -> str:
 
 def _marked(value: float, low: float, high: float) -> str:
     text = effect(value, low, high)
-    return f"**{text}**" if high < 0 else text
+    return f"**{text}**" if side(low, high) < 0 else text

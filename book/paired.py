@@ -4,16 +4,20 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from asdlib.evaluation.bootstrap import side
+
 FIGURES = ["difference", "low", "high"]
 
 
 def verdict(low: float, high: float, words: tuple[str, str, str]) -> str:
     """The first word if the interval lies above zero, the second if it lies below, the third if it holds zero.
 
+    A bound that prints as 0.00 counts as zero (:func:`asdlib.evaluation.bootstrap.side`).
+
     >>> verdict(0.1, 0.2, ("better", "worse", "neither")), verdict(-0.1, 0.2, ("better", "worse", "neither"))
     ('better', 'neither')
     """
-    return words[0] if low > 0 else words[1] if high < 0 else words[2]
+    return words[(2, 0, 1)[side(low, high)]]
 
 
 def widened(low, high, confidence: float, tests: int):
