@@ -36,8 +36,6 @@ def pool(table: pd.DataFrame, extensions: Collection[str]) -> Figure:
     axis.axvline(50, color="grey", linewidth=0.8)
     names = [f"{_short(system)} +" if system in extensions else _short(system) for system in order]
     axis.set_yticks(range(len(order)), names)
-    for label in axis.get_yticklabels():
-        label.set_color("#2F7FAF" if label.get_text().startswith("AE") else "#A8527F")
     words = f"\n(best {MOST} of each branch, of {len(means)})" if len(means) > len(order) else ""
     axis.set(ylim=(-0.7, len(order) - 0.3))
     figure.supxlabel(f"harmonic mean of AUC and pAUC in %{words}", fontsize="medium")
