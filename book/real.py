@@ -102,7 +102,7 @@ def values(folder: Path) -> dict[str, str]:
             named[f"gain_mix_over_{name}{over}"] = tables.effect(effect, low, high)
             words = ("which is shown", "so a loss is shown", "which is not shown to be a gain")
             named[f"shown_mix_over_{name}{over}"] = verdict(low, high, words)
-        for domain, words in (("all", ""), ("source", "_source")):
+        for domain, words in (("all", ""), ("source", "_source"), ("target", "_target")):
             fixed = paired(gained, (MIX, "fixed"), ("Baseline (AE)", ""), "all", domain)
             named[f"fixed_mix_over_baseline{words}{over}"] = tables.effect(*fixed)
     named["seeds"] = seeds(folder)
