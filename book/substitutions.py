@@ -3,6 +3,7 @@
 from importlib import metadata
 
 import ablation_tables
+import claim_counts
 import costs
 import gpu_figures
 import negative_results
@@ -14,7 +15,6 @@ import real
 import real_systems
 import shifts
 import stored_results
-import verdicts
 from generated import there
 
 from asdlib import metrics, params
@@ -35,10 +35,11 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         run: The run.
         machines: Its machine types.
     """
-    judged = {
-        name: verdicts.counts(read_table(path))
-        for name, path in (("paper", run.claims), ("extensions", run.claims_extensions))
-    }
+    judged = {}
+    for name, path in (("paper", run.claims), ("extensions", run.claims_extensions)):
+        found = read_table(there(path))
+        judged[name] = claim_counts.counts(found)
+        judged[f"{name}_surviving"] = claim_counts.surviving(found, settings.evaluation.confidence)
     python = metadata.metadata("asdlib")["Requires-Python"]
     rate = params.load("detector").data.sample_rate
     first_candidate = run.system("classifier", machines[0], next(iter(settings.classifier_candidates)))

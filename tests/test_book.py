@@ -37,6 +37,7 @@ import ablation_tables  # noqa: E402
 import answers  # noqa: E402
 import assemble  # noqa: E402
 import changed_detector  # noqa: E402
+import claim_counts  # noqa: E402
 import clips  # noqa: E402
 import contents  # noqa: E402
 import costs  # noqa: E402
@@ -67,6 +68,7 @@ import verdicts  # noqa: E402
 import why  # noqa: E402
 import your_machine_alarms  # noqa: E402
 from author_year import AuthorYearLabels  # noqa: E402
+from claim_tests import Scope  # noqa: E402
 from ensemble_claims import decide  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
@@ -685,15 +687,16 @@ def test_claims_show_verdict_first_and_real_data_next_to_it():
     leads = [(mix, "fixed", "Baseline (AE)", "", "all", "all", 0.04, 0.01, 0.05),
              ("Baseline (MobileNetV2)", "", mix, "fixed", "all", "all", -0.03, -0.07, -0.02)]  # fmt: skip
     differences = pd.DataFrame(leads, columns=[*keys, *paired.FIGURES])
-    text = verdicts.claims(frame, differences, stored, stored_results.read(stored_results.SYSTEMS / "claims.csv"))
+    text = verdicts.claims(frame, differences, stored, stored_results.read(stored_results.SYSTEMS / "claims.csv"),
+                           Scope(("fan", "valve"), params.load("demo")))  # fmt: skip
     lines = [line for line in text.splitlines() if line.startswith("| <span")]
     first = [part.strip() for part in lines[0].strip("|").split(" | ")]
     assert "contradicted" in first[0] and "holds" in first[2] and "holds" in first[3] and "official AE)" in first[3]
     assert first[1] == "“outperform the baseline significantly” (Sec. 4)"
     assert "**−1.00 (−2.00 to −0.10)**; *development* +3.00; *fixed* +4.00 (+1.00 to +5.00)" in first[4]
-    assert first[5] == "480 clips, 2 sections, 3 seeds"
+    assert first[5].split("; ")[0] == "480 clips, 2 sections, 3 seeds" and "to choose from" in first[5]
     assert "not run" in lines[1] and "c: no songs" in lines[1] and claims.MULTIPLICITY in text
-    assert verdicts.counts(frame) == "0 hold, 1 is contradicted, 0 are undecided, and 1 was not run"
+    assert claim_counts.counts(frame) == "0 hold, 1 is contradicted, 0 are undecided, and 1 was not run"
 
 
 def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
@@ -701,7 +704,8 @@ def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
     frame = stored_results.read(stored_results.REAL.with_name("demo") / "claims.csv")
     assert verdicts.ON_SYSTEMS.keys() <= set(frame["test"])
     assert set(frame["claim"]) == set(stored_results.read(stored_results.REAL / "claims.csv")["claim"])
-    text = verdicts.claims(frame, read_table(stored_results.REAL / real.DIFFERENCES), frame, theirs)
+    text = verdicts.claims(frame, read_table(stored_results.REAL / real.DIFFERENCES), frame, theirs,
+                           Scope(("fan", "valve"), params.load("demo")))  # fmt: skip
     lines = {item.test: line for item in frame.itertuples() for line in text.splitlines() if item.claim in line}
     judged = theirs[theirs["selection"].isin(["cross-fitted", "none"])]
     for test, similar in verdicts.ON_SYSTEMS.items():
