@@ -5,6 +5,7 @@ from collections.abc import Callable
 import in_short
 import numpy as np
 import pandas as pd
+from confused import confused
 from missed import missed
 from mix_answers import CHANCE, ensembles
 from paired import verdict
@@ -173,6 +174,7 @@ ANSWERS: dict[str, Callable] = {
     "baselines": baselines,
     "autoencoder": autoencoder,
     "classifier": classifier,
+    "confused": confused,
     "agreement": agreement,
     "ensembles": ensembles,
     "missed": missed,

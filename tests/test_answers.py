@@ -21,6 +21,8 @@ sys.path[:0] = [str(BOOK)]
 import ablation_tables  # noqa: E402
 import ablation_words  # noqa: E402
 import answers  # noqa: E402
+import clips  # noqa: E402
+import interval_by_hand  # noqa: E402
 import missed  # noqa: E402
 import mix_answers  # noqa: E402
 import one_model_run  # noqa: E402
@@ -33,7 +35,7 @@ import why  # noqa: E402
 from asdlib import ensemble, params  # noqa: E402
 from asdlib.autoencoder.train import noam  # noqa: E402
 from asdlib.errors import AsdError  # noqa: E402
-from asdlib.evaluation import ablations, table1  # noqa: E402
+from asdlib.evaluation import ablations, bootstrap, table1  # noqa: E402
 from asdlib.evaluation.followed import choose  # noqa: E402
 from asdlib.origin import BRANCHES  # noqa: E402
 from asdlib.paths import Run  # noqa: E402
@@ -121,6 +123,46 @@ def test_chapters_say_in_short_what_the_run_shows(done):
         *_, low, high = paired.paired(differences, (row, "fixed"), ("Mahalanobis", ""), "all", "all")
         words = "better than" if low > 0 else "worse than" if high < 0 else "not shown to be better or worse than"
         assert f"is {words} *Mahalanobis*" in text
+
+
+def test_an_interval_is_read_on_ten_clips_that_are_drawn_again(done):
+    settings, run = done
+    text = interval_by_hand.page(run, settings, "fan", "00")
+    ten = clips.ten_clips(run, "fan", "00")
+    anomaly, normal = (ten.loc[ten["label"] == label, "mix"].to_numpy() for label in ("anomaly", "normal"))
+    assert len(anomaly) == len(normal) == 5
+    shown = rows(text)
+    assert len(shown) == 3
+    for _, *drawn, said in shown:
+        one, other = (list(map(float, scores.split(", "))) for scores in drawn)
+        assert set(one) <= {round(x, 2) for x in anomaly} and set(other) <= {round(x, 2) for x in normal}
+        pairs = [float(a > b) + float(a == b) / 2 for a, b in itertools.product(one, other)]
+        assert float(said) == pytest.approx(statistics.mean(pairs), abs=0.0006)
+    areas = []
+    for places in np.random.default_rng(settings.seed).integers(5, size=(1000, 2, 5)):
+        pairs = itertools.product(anomaly[places[0]], normal[places[1]])
+        areas.append(statistics.mean(float(a > b) + float(a == b) / 2 for a, b in pairs))
+    low, high = np.percentile(areas, [2.5, 97.5])
+    whole = statistics.mean(float(a > b) for a, b in itertools.product(anomaly, normal))
+    assert f"written as {whole:.3f} ({low:.3f} to {high:.3f})" in text
+    table = read_table(run.table1).set_index(["row", "selection", "machine", "domain"])
+    value, low, high = 100 * table.loc[(MIX, "fixed", "all", "all"), ["value", "low", "high"]]
+    assert text.startswith(f"## How to read {value:.2f} ({low:.2f} to {high:.2f})")
+    lead = paired.paired(read_table(run.differences), (MIX, "fixed"), ("AE ensemble", "fixed"), "all", "all")
+    words = {1: "shown to be better", -1: "shown to be worse", 0: "not shown to be better or worse"}
+    assert text.rstrip().endswith(f"points: {words[bootstrap.side(*lead[1:])]}.")
+
+
+def test_the_curve_of_ten_clips_has_the_zone_of_pauc_and_its_height_in_words(done):
+    _, run = done
+    ten = clips.ten_clips(run, "fan", "00")
+    figure = interval_by_hand.draw_roc(ten, 0.1)
+    curve = figure.axes[0].get_lines()[1]
+    highest = ten.loc[ten["label"] == "normal", "mix"].max()
+    found = (ten.loc[ten["label"] == "anomaly", "mix"] > highest).mean()
+    assert max(y for x, y in zip(*curve.get_data(), strict=True) if x == 0) == pytest.approx(found)
+    assert f"it reaches {found:.1f}." in interval_by_hand.roc_page(ten, 0.1)
+    assert figure.axes[0].patches[0].get_width() == pytest.approx(0.1)
 
 
 def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
