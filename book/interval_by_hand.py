@@ -37,8 +37,8 @@ def page(run: Run, settings, machine: str, section: str) -> str:
     low, high = np.percentile(areas, [2.5, 97.5])
     return (
         f"## How to read {example}\n\n"
-        f"{{doc}}`table1` gives *mix* by *fixed* as {example} per cent. The first number is what these test clips give; "
-        "other clips of the same machines would give another, and the interval says how far away it may lie. "
+        f"{{doc}}`table1` gives *mix* by *fixed* as {example} per cent. The first number is what these test clips "
+        "give; other clips of the same machines would give another, and the interval says how far away it may lie. "
         "There are no other clips, so clips are drawn from those at hand, as many as there are, with replacement "
         f"({{term}}`bootstrap`), as here from the ten above, five of each label:\n\n{shown}\n"
         f"After {DRAWS:,} such draws, leave out the lowest and the highest 2½ % of the AUCs. The middle 95 % lie "

@@ -31,6 +31,7 @@ import schematics  # noqa: E402
 import variants  # noqa: E402
 import walk_through  # noqa: E402
 import why  # noqa: E402
+import without_words  # noqa: E402
 
 from asdlib import ensemble, params  # noqa: E402
 from asdlib.autoencoder.train import noam  # noqa: E402
@@ -165,6 +166,48 @@ def test_the_curve_of_ten_clips_has_the_zone_of_pauc_and_its_height_in_words(don
     assert figure.axes[0].patches[0].get_width() == pytest.approx(0.1)
 
 
+def test_the_box_of_the_ensembles_has_the_cross_fitted_differences_too(done):
+    settings, run = done
+    text, differences = answers.ANSWERS["short_ensembles"](run, settings, "fan"), read_table(run.differences)
+    line = next(line for line in text.splitlines() if line.startswith("* By *cross-fitted*"))
+    for row in ("AE ensemble", "BC ensemble"):
+        pair = (MIX, "cross-fitted"), (row, "cross-fitted")
+        value, *ends = paired.paired(differences, *pair, "all", "all")
+        words = {1: "is better than", -1: "is worse than", 0: "is not shown to be better or worse than"}
+        number = f"{100 * value:+.2f}".replace("-", "−")
+        assert f"{words[bootstrap.side(*ends)]} *{row}* ({number}" in line
+
+
+def test_what_mix_gains_is_said_of_each_machine_type(done):
+    settings, run = done
+    text, differences = mix_answers.ensembles(run, settings, "fan"), read_table(run.differences)
+    for machine in ("fan", "valve"):
+        line = next(line for line in text.splitlines() if line.startswith(f"* {machine}: it "))
+        for selection in ("development", "cross-fitted", "fixed"):
+            sides = [
+                bootstrap.side(*paired.paired(differences, (MIX, selection), (row, selection), machine, "all")[1:])
+                for row in ("AE ensemble", "BC ensemble")
+            ]
+            words = "trails one" if min(sides) < 0 else "leads both" if min(sides) > 0 else "is not shown to lead both"
+            part = next(part for part in line.split("; ") if f"*{selection}*" in part)
+            assert words in part
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((-0.02, -0.004), "is 1.20 points worse (−2.00 to −0.40, ± 0.30 over seeds)"),
+        ((-0.03, 0.006), "is not shown to differ (−1.20 (−3.00 to +0.60) points, ± 0.30 over seeds)"),
+    ],
+)
+def test_what_training_without_a_part_does_is_said_by_its_sign(ends, words):
+    item = pd.Series({"difference": -0.012, "low": ends[0], "high": ends[1], "difference_deviation": 0.003})
+    assert without_words.words(item) == words
+    flipped = item * [-1, -1, -1, 1]
+    flipped[["low", "high"]] = flipped["high"], flipped["low"]
+    assert without_words.words(flipped).startswith("is 1.20 points better" if ends[1] < 0 else "is not shown to differ")
+
+
 def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
     settings, run = done
     text = answers.autoencoder(run, settings, "fan")
@@ -183,6 +226,7 @@ def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
         narrower += gaps[1] < gaps[0]
     assert len(rows(text)) == 2 == narrower, "the gap was put into the error, and not into the score"
     assert f"narrows the gap in {narrower} of 2 sections" in text and "widens it in 0" in text
+    assert "On fan, the scorer narrows the gap in 2 of 2" in answers.ANSWERS["short_autoencoder"](run, settings, "fan")
 
 
 def test_both_gaussians_are_compared_by_medians_of_normal_clips(done):

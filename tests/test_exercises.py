@@ -183,7 +183,8 @@ def test_classifier_compares_both_parts_of_the_score(answers, run):
         line = next(line for line in answers["classifier"].splitlines() if line.startswith(f"* {domain}:"))
         said = [float(number) for number in re.findall(r"[+-]?\d+\.\d+", line.replace("−", "-"))]
         parts = [100 * every[name] for name in ("posterior", "distance")]
-        assert said == pytest.approx([statistics.mean(agree), *parts], abs=0.006)
+        best = max(weighted), every["w50_mean"]
+        assert said == pytest.approx([statistics.mean(agree), *parts, *(100 * value for value in best)], abs=0.006)
 
 
 def test_the_clips_that_the_classifier_is_most_wrong_about_are_ranked_by_every_part(run):
@@ -293,6 +294,8 @@ def test_table1_lists_the_rows_that_move(answers, run):
         if better[0] != better[1]:
             moved[row] = [str(rank) for rank in better]
     shown = {row[0]: row[1:] for row in rows(answers["table1"])}
+    rises = moved.get("AE+BC ensemble (mix)", ["0", "0"])
+    assert (int(rises[0]) > int(rises[1])) == ("mix)* rises by" in answers["table1"])
     assert shown == moved or (not moved and "No row changes its rank." in answers["table1"])
 
 
@@ -337,6 +340,13 @@ def test_claims_need_as_many_clips_as_shrink_the_interval_to_the_effect(answers,
     undecided = undecided[~over_sections]  # each machine type has two sections, fewer than a verdict needs
     shown = rows(answers["claims"])
     assert len(shown) == len(undecided) > 0
+    first, half = (
+        undecided.iloc[0],
+        float(re.search(r"half the width of its interval is ([\d.]+)", answers["claims"])[1]),
+    )
+    share = re.search(r"\(([\d.]+) / ([\d.]+)\)² = ([\d,.]+) times", answers["claims"])
+    assert [half, 100 * abs(first.effect)] == pytest.approx([float(share[1]), float(share[2])], abs=0.006)
+    assert f"here, {shown[0][3]}." in answers["claims"]
     for (_, _, clips, needed), item in zip(shown, undecided.itertuples(), strict=True):
         number, half, effect = int(needed.replace(",", "")), (item.high - item.low) / 2, max(abs(item.effect), 1e-6)
         leads = item.test.count(" minus ") if "each of them" in item.test and item.effect < 0 else 1
