@@ -47,9 +47,9 @@ def classifier(run: Run, settings, machine: str) -> Answer:
         best = weighted[domain].idxmax()
         lines.append(
             f"* {domain}: the rank correlation of both, mean over sections, is {_number(agree)}; the posterior "
-            f"alone reaches {alone[0]} %, the distance alone {alone[1]} %. By the labels of these clips the best weight and "
-            f"pooling, `{best}`, reaches {percent(weighted.at[best, domain])} %, that of *fixed*, `{default}`, "
-            f"{percent(weighted.at[default, domain])} %."
+            f"alone reaches {alone[0]} %, the distance alone {alone[1]} %. By the labels of these clips the best "
+            f"weight and pooling, `{best}`, reaches {percent(weighted.at[best, domain])} %, that of *fixed*, "
+            f"`{default}`, {percent(weighted.at[default, domain])} %."
         )
         intervals = {
             name: interval(resampled.values((name, ""), domain=domain), settings.evaluation.confidence)

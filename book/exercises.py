@@ -135,8 +135,8 @@ def claims(run: Run, settings, machine: str) -> str:
     caption = (
         "Undecided claims: with how many clips half the width of the interval that decides would equal the effect, if "
         "it shrinks with the square root of their number. Where the lowest of several leads lies below zero, that is "
-        "the interval widened for the number of leads. With so many clips the chance to see the effect is about even, and with "
-        "twice as many about four in five."
+        "the interval widened for the number of leads. With so many clips the chance to see the effect is about even, "
+        "and with twice as many about four in five."
     )
     if few.any():
         caption += f" Effects over sections are left out: {FEW}, so no number of clips decides them."

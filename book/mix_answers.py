@@ -110,8 +110,8 @@ def _over_machines(differences: pd.DataFrame) -> str:
     if not rows:
         return "This run cannot compare *mix* with both ensembles over all machine types."
     combined = (
-        f"**From combining**: in the mean over all machine types, *mix* is shown to lead both of its ensembles by {_which(rows, 'leads both')}, "
-        f"and to trail one of them by {_which(rows, 'trails one of them')}."
+        "**From combining**: in the mean over all machine types, *mix* is shown to lead both of its ensembles by "
+        f"{_which(rows, 'leads both')}, and to trail one of them by {_which(rows, 'trails one of them')}."
     )
     worth = optimism(differences)
     worth = worth[(worth["row"] == MIX) & (worth["machine"] == "all") & (worth["domain"] == "all")]["difference"]

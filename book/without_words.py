@@ -2,7 +2,7 @@
 
 import pandas as pd
 from paired import verdict
-from tables import percent, signed
+from tables import effect, percent, signed
 
 from asdlib.evaluation.values import slug
 
