@@ -5,17 +5,19 @@ from collections.abc import Callable
 import in_short
 import numpy as np
 import pandas as pd
+from confused import confused
 from missed import missed
 from mix_answers import CHANCE, ensembles
 from paired import verdict
 from schematics import counted
+from scorer_gap import gaps, narrowed
 from shift_heard import heard
 from stored_results import PRINTED
 from tables import effect, percent, table
 from walk_through import walk_through
 from why import bottleneck, gaussians_frames, median_clips
 
-from asdlib import metrics, origin, params, scores
+from asdlib import origin, params, scores
 from asdlib.evaluation.bootstrap import Resampled, interval
 from asdlib.evaluation.paper import BASELINE_MOBILENET
 from asdlib.paths import AGREEMENT, BASELINES, Run
@@ -60,15 +62,10 @@ def baselines(run: Run, settings, machine: str) -> str:
 # Autoencoder ----------------------------------------------------------------------------------------------------------
 def autoencoder(run: Run, settings, machine: str) -> str:
     """Whether the scorer brings the normal clips of both domains together, section by section."""
-    candidate = next(iter(settings.autoencoder_candidates))
-    after = origin.first("autoencoder", settings.candidate("autoencoder", candidate).scorer.variants, origin.PAPER)
-    frame = scores.read(run.scores("autoencoder", machine, candidate))
-    normal = frame[(frame["split"] == "test") & (frame["label"] == "normal")]
-    gaps = {name: _gaps(normal[normal["system"] == f"autoencoder/{candidate}/{name}"]) for name in ("l1", after)}
-    if not all(map(len, gaps.values())):
+    gap = gaps(run, settings, machine)
+    if gap is None:
         return "This run has no error without a scorer, or no section with normal test clips of both domains."
-    before, since = gaps.values()
-    wider = (since["share"] - CHANCE).abs() - (before["share"] - CHANCE).abs()
+    after, before, since = gap
     shown = pd.DataFrame({"Section": before.index})
     for words, part, digits in (("before", before, "{:.3f}"), ("after", since, "{:.2f}")):
         for domain in ("source", "target"):
@@ -79,24 +76,11 @@ def autoencoder(run: Run, settings, machine: str) -> str:
         f"(`{after}`), and the share of pairs in which the target clip scores higher. Without a gap it is half of them."
     )
     words = (
-        f"**In this run the scorer narrows the gap in {(wider < 0).sum()} of {len(wider)} sections** and widens it in "
-        f"{(wider > 0).sum()}. "
-        "AUC and pAUC compare clips of one domain only, so a gap does not lower them; a threshold that both domains "
-        "share would suffer."
+        f"**In this run {narrowed(gap)}.** AUC and pAUC compare clips of one domain only, so a gap does not lower "
+        "them; a threshold that both domains share would suffer."
     )
     listed = table(shown, caption, "scorer-gap", "l" + "r" * 6)
     return f"{words}\n\n{listed}"
-
-
-def _gaps(normal: pd.DataFrame) -> pd.DataFrame:
-    """Medians of both domains by section, and the share of pairs in which the target clip scores higher."""
-    rows = {}
-    for section, part in normal.groupby("section"):
-        source, target = (part.loc[part["domain"] == domain, "score"].to_numpy() for domain in ("source", "target"))
-        if len(source) and len(target):
-            above = metrics.auc(np.repeat([0, 1], [len(source), len(target)]), np.concatenate([source, target]))
-            rows[section] = {"source": np.median(source), "target": np.median(target), "share": float(above)}
-    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 # Classifier -----------------------------------------------------------------------------------------------------------
@@ -173,6 +157,7 @@ ANSWERS: dict[str, Callable] = {
     "baselines": baselines,
     "autoencoder": autoencoder,
     "classifier": classifier,
+    "confused": confused,
     "agreement": agreement,
     "ensembles": ensembles,
     "missed": missed,

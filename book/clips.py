@@ -107,16 +107,27 @@ def sounds(run: Run, machine: str, section: str, folder: Path) -> None:
         soundfile.write(folder / f"{clips['clip'].iat[row]}.mp3", samples, rate, format="MP3")
 
 
-def by_hand(run: Run, machine: str, section: str, p: float) -> str:
-    """AUC and pAUC of ten test clips, five of each label, step by step.
+def ten_clips(run: Run, machine: str, section: str) -> pd.DataFrame:
+    """Ten test clips of a section by their *mix* scores, highest first, five of each label.
 
-    The clips are those at equal distances in the order of their *mix* scores, so that both labels span the range.
+    They are those at equal distances in the order of their scores, so that both labels span the range.
     """
     test = scored(run, machine, section)
     test = test[test["domain"] == test["domain"].min()].sort_values("mix")
-    ten = pd.concat(part.iloc[evenly_spaced(len(part), 5)] for _, part in test.groupby("label")).sort_values(
-        "mix", ascending=False
-    )
+    ten = pd.concat(part.iloc[evenly_spaced(len(part), 5)] for _, part in test.groupby("label"))
+    return ten.sort_values("mix", ascending=False)
+
+
+def by_hand(run: Run, machine: str, section: str, p: float) -> str:
+    """AUC and pAUC of ten test clips, five of each label, step by step.
+
+    Args:
+        run: The run.
+        machine: Machine type.
+        section: Of the clips.
+        p: Largest false positive rate of pAUC.
+    """
+    ten = ten_clips(run, machine, section)
     normal, anomaly = (ten.loc[ten["label"] == label, "mix"].to_numpy() for label in ("normal", "anomaly"))
     below = {clip: int((normal < score).sum()) for clip, score in zip(ten["clip"], ten["mix"], strict=True)}
     shown = pd.DataFrame(

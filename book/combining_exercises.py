@@ -36,6 +36,7 @@ def classifier(run: Run, settings, machine: str) -> Answer:
     )
     if not set(PARTS) <= set(figures.index):
         return f"{before} ({machine}, `{candidate}`).", ""
+    default = origin.first("classifier", settings.candidate("classifier", candidate).scorer.variants, origin.PAPER)
     frame = frame[frame["system"].isin(PARTS)]
     resampled = _resampled(frame, settings)
     lines, ends = [], []
@@ -43,9 +44,12 @@ def classifier(run: Run, settings, machine: str) -> Answer:
         wide = frame[frame["domain"] == domain].pivot(index=["section", "clip"], columns="system", values="score")
         agree = np.mean([part[PARTS[0]].corr(part[PARTS[1]], "spearman") for _, part in wide.groupby("section")])
         alone = [percent(figures.at[name, domain]) for name in PARTS]
+        best = weighted[domain].idxmax()
         lines.append(
             f"* {domain}: the rank correlation of both, mean over sections, is {_number(agree)}; the posterior "
-            f"alone reaches {alone[0]} %, the distance alone {alone[1]} %."
+            f"alone reaches {alone[0]} %, the distance alone {alone[1]} %. By the labels of these clips the best "
+            f"weight and pooling, `{best}`, reaches {percent(weighted.at[best, domain])} %, that of *fixed*, "
+            f"`{default}`, {percent(weighted.at[default, domain])} %."
         )
         intervals = {
             name: interval(resampled.values((name, ""), domain=domain), settings.evaluation.confidence)
@@ -65,7 +69,8 @@ def _which_fails(agree: float, intervals: dict[str, tuple[float, float, float]])
         also = "" if any(found.values()) else f", and the second, too: {reaches}, not shown to be above chance"
         return f"the first fails: both rank alike ({differ}){also}"
     if any(found.values()):
-        return f"neither fails: they rank differently ({differ}), and {reaches}, above chance"
+        enough = "though both conditions together are not enough for a weight to gain"
+        return f"neither fails: they rank differently ({differ}), and {reaches}, above chance, {enough}"
     return f"the second fails: they rank differently ({differ}), but even {reaches}, not shown to be above chance"
 
 

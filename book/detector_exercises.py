@@ -96,8 +96,8 @@ def autoencoder(run: Run, settings, machine: str) -> Answer:
     shown = whole.map(percent).reset_index(names="Variant").rename(columns=str.capitalize)
     caption = f"The paper's variants of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
     lines.append(
-        "\nThese leads are means over both halves. They differ from those of the table, on all clips, since pAUC of "
-        "few normal clips is biased upwards."
+        "\nThese leads are means over both halves. Fewer clips in each half give another pAUC, so compare leads on the "
+        "same halves only."
     )
     lines.append(f"\n**So what remains of the lead on the other half is {' and '.join(remains)}.**")
     return table(shown, caption, align="l" + "r" * whole.shape[1]), "\n".join(lines)

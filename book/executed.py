@@ -1,5 +1,6 @@
 """Executed notebooks become pages: whose they are, what made them, and how they look in a book."""
 
+import ast
 import json
 import re
 from copy import deepcopy
@@ -21,6 +22,8 @@ LINES = 12
 
 NUMBER = re.compile(r"(?<=>)([-+]?)(\d[\d.,]*)(%?)(?=</td>)")
 """a number in a cell of an HTML table"""
+PARAMETER = re.compile(r"(\w+)(?::[^=]*)? = (.*?)(  #.*)?")
+"""a line of the cell of parameters: name, default, comment"""
 TABLE = re.compile(r"(?s)<table\b([^>]*)>(.*?)</table>")
 CLASS = re.compile(r' class="([^"]*)"')
 
@@ -122,11 +125,13 @@ def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp
     page.cells[0].source = f"{heading}\n\n{banner(item, notebook, record, stamp)}\n\n{text.strip()}"
     page.metadata.pop("widgets", None)  # the state of drop-downs; shown, it would be asked of another host
     given = any("injected-parameters" in cell.metadata.get("tags", []) for cell in page.cells)
+    declared = next((cell.source for cell in page.cells if "parameters" in cell.metadata.get("tags", [])), "")
     for cell in page.cells:
         if cell.cell_type == "code":
             tags = set(cell.metadata.get("tags", []))
             if "injected-parameters" in tags:
                 tags.add("hide-input")
+                cell.source = with_comments(declared, cell.source)
             elif "parameters" in tags and given:  # defaults that were not used
                 tags.add("remove-cell")
             if "boilerplate" in tags:
@@ -138,6 +143,30 @@ def as_page(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp
             if figure:
                 figure["name"] = f"{item.page.removeprefix('notebooks/')}-{figure['name']}"
     return page
+
+
+def with_comments(declared: str, injected: str) -> str:
+    """All parameters of a notebook with the values that it ran with, each with the comment of its declaration.
+
+    Args:
+        declared: The cell of parameters, one per line with its type, default and a comment.
+        injected: The cell of values that papermill added.
+
+    >>> print(with_comments('a: str = "x"  # a name\\nb: int = 1  # a number', '# Parameters\\nb = 2'))
+    a = "x"  # a name
+    b = 2  # a number
+    """
+    values = {}
+    for node in ast.parse(injected).body:
+        if isinstance(node, ast.Assign):
+            values[node.targets[0].id] = ast.get_source_segment(injected, node.value)
+    lines = []
+    for line in declared.splitlines():
+        found = PARAMETER.fullmatch(line)
+        if found:
+            name, default, comment = found.groups()
+            lines.append(f"{name} = {values.pop(name, default)}{comment or ''}")
+    return "\n".join([*lines, *(f"{name} = {value}" for name, value in values.items())])
 
 
 def banner(item: Executed, notebook: nbformat.NotebookNode, record: dict, stamp: str) -> str:

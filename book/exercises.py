@@ -18,6 +18,7 @@ from tables import effect, percent, signed, table
 from verdicts import few_sections
 
 from asdlib.atomic import read_json
+from asdlib.ensemble.blocks import MIX
 from asdlib.evaluation import paper
 from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.claims_paper import FEW
@@ -48,7 +49,20 @@ def table1(run: Run, settings, machine: str) -> str:
     ends = [(rises.max(), f"*{rises.idxmax()}* rises most, by"), (-rises.min(), f"*{rises.idxmin()}* falls most, by")]
     most = ", and ".join(f"{words} {counted(int(places), 'place')}" for places, words in ends if places > 0)
     end = f"**So {len(moved)} of {len(both)} rows change their rank without labels: {most}.**"
-    return f"{table(shown, caption, align='lrr')}\n{end}"
+    return f"{table(shown, caption, align='lrr')}\n{_why_mix_rises(rises)}{end}"
+
+
+def _why_mix_rises(rises: pd.Series) -> str:
+    """Why *mix* can rise although it loses the luck of its members; nothing if it does not."""
+    places = int(rises.get(MIX, 0))
+    if places <= 0:
+        return ""
+    return (
+        f"*{MIX}* rises by {counted(places, 'place')}, although its members lose the luck of their selection. Under "
+        "*fixed* the ensembles that it averages are normalised by normal training clips, under *development* by the "
+        "test clips, whose faults widen the spread of a branch that finds them, and so lower its weight. What it gains "
+        "by that can exceed what it loses.\n\n"
+    )
 
 
 def audit(run: Run, settings, machine: str) -> str:
@@ -119,10 +133,10 @@ def claims(run: Run, settings, machine: str) -> str:
         }
     )
     caption = (
-        "Undecided claims: how many clips would bring the end of the interval that decides to zero, if it shrinks with "
-        "the square root of their number. Where the lowest of several leads lies below zero, that is the interval "
-        "widened for the number of leads. With so many clips the chance to see the effect is about even, and with "
-        "twice as many about four in five."
+        "Undecided claims: with how many clips half the width of the interval that decides would equal the effect, if "
+        "it shrinks with the square root of their number. Where the lowest of several leads lies below zero, that is "
+        "the interval widened for the number of leads. With so many clips the chance to see the effect is about even, "
+        "and with twice as many about four in five."
     )
     if few.any():
         caption += f" Effects over sections are left out: {FEW}, so no number of clips decides them."
@@ -134,7 +148,13 @@ def claims(run: Run, settings, machine: str) -> str:
         f"**So the undecided sentences would take {_range(*ends)} clips, {_range(*times)} times as many as here, since "
         "their effects are small next to their intervals.**"
     )
-    return f"{table(shown, caption, align='lrrr', widths='6 2 2 2')}\n{end}"
+    example, reached, times = next(frame.itertuples()), reach[0], factor.iat[0]
+    line = (
+        f"The first row, step by step: half the width of its interval is {100 * reached:.2f} points, its effect "
+        f"{100 * abs(example.effect):.2f}. So ({100 * reached:.2f} / {100 * abs(example.effect):.2f})² = {times:,.1f} "
+        f"times as many clips are needed as the {example.clips:.0f} here, {int(np.ceil(example.clips * times)):,}."
+    )
+    return f"{table(shown, caption, align='lrrr', widths='6 2 2 2')}\n{line}\n\n{end}"
 
 
 def deciding(item) -> tuple[float, float]:
@@ -167,7 +187,8 @@ QUESTIONS: dict[str, tuple[str, Callable]] = {
     ),
     "classifier": (
         "A weight between posterior and distance can gain only if they rank the clips differently, and if one of them "
-        "finds faults. {numref}`posterior-distance` shows whether they differ. Which of the two conditions fails?",
+        "finds faults. Both conditions are necessary, not enough. {numref}`posterior-distance` shows whether they "
+        "differ. Which of the two fails, and what does the best weight reach?",
         classifier,
     ),
     "ensembles": (

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import ablation_tables
+import interval_by_hand
 import pandas as pd
 import real
 import real_figures
 import real_systems
 import schematics
 import stored_results
+from clips import ten_clips
+from generated import first_section
 
 from asdlib.evaluation import paper
 from asdlib.paths import Run
@@ -35,6 +38,9 @@ def draw(settings, run: Run, table: pd.DataFrame, machines: list[str], where: Pa
     drawn = {
         "table1": evaluation.intervals(total, printed(machines), "the paper"),
         "false_alarms": evaluation.false_alarms(read_table(run.false_alarms)),
+        "ten_clips_roc": interval_by_hand.draw_roc(
+            ten_clips(run, *first_section(run, machines)), settings.evaluation.p
+        ),
         "growth": scaling.growth(stored_results.read(stored_results.RESULTS / "growth.csv")),
     }
     for name, figure in drawn.items():

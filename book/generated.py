@@ -10,6 +10,7 @@ import command_costs
 import costs
 import exercises
 import gpu_figures
+import interval_by_hand
 import negative_results
 import one_model_run
 import one_model_stored
@@ -75,6 +76,10 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         ),
         "generated/claims_seeds.md": verdicts.over_seeds(run, scope),
         "generated/by_hand.md": clips.by_hand(run, *first_section(run, machines), settings.evaluation.p),
+        "generated/interval_by_hand.md": interval_by_hand.page(run, settings, *first_section(run, machines)),
+        "generated/ten_clips_roc.md": interval_by_hand.roc_page(
+            clips.ten_clips(run, *first_section(run, machines)), settings.evaluation.p
+        ),
         "generated/colours.md": tables.colours(),
         "generated/false_alarms.md": tables.false_alarms(read_table(there(run.false_alarms))),
         "generated/health.md": tables.health_notes(read_table(there(run.health))),

@@ -1,8 +1,10 @@
 """What the run shows in each chapter on a method, in a few lines above the figures that show it."""
 
+import numpy as np
 import pandas as pd
 from mix_answers import CHANCE
 from paired import paired, verdict
+from scorer_gap import gaps, narrowed
 from stored_results import PRINTED
 from tables import effect, percent
 
@@ -31,7 +33,9 @@ def baselines(run: Run, settings, machine: str) -> str:
 
 def autoencoder(run: Run, settings, machine: str) -> str:
     """What the first autoencoder reaches, compared with no network, and what combining candidates adds."""
-    return _branch(run, (AE, "fixed"), (AE_ENSEMBLE, "fixed"))
+    gap = gaps(run, settings, machine)
+    also = () if gap is None else (f"On {machine}, {narrowed(gap)} ({{numref}}`scorer-gap`).",)
+    return _branch(run, (AE, "fixed"), (AE_ENSEMBLE, "fixed"), also)
 
 
 def classifier(run: Run, settings, machine: str) -> str:
@@ -39,7 +43,7 @@ def classifier(run: Run, settings, machine: str) -> str:
     return _branch(run, (BC, "fixed"), (BC_ENSEMBLE, "fixed"))
 
 
-def _branch(run: Run, single: tuple, whole: tuple) -> str:
+def _branch(run: Run, single: tuple, whole: tuple, also: tuple[str, ...] = ()) -> str:
     table, differences = _over_all(run), read_table(run.differences)
     if single not in table.index:
         return "This run has no system of this branch."
@@ -52,7 +56,7 @@ def _branch(run: Run, single: tuple, whole: tuple) -> str:
         lines.append(f"It {_compared(differences, single, SIMPLE)}, which needs no network.")
     if whole in table.index:
         lines.append(f"All candidates together (*{whole[0]}*) reach {_figure(table.loc[whole])}.")
-    return _box(lines)
+    return _box([*lines, *also])
 
 
 def ensembles(run: Run, settings, machine: str) -> str:
@@ -68,6 +72,17 @@ def ensembles(run: Run, settings, machine: str) -> str:
     ):
         if other in table.index:
             lines.append(f"It {_compared(differences, (MIX, 'fixed'), other)}{words}.")
+    crossed = [
+        _compared(differences, (MIX, "cross-fitted"), (other, "cross-fitted"))
+        for other in (AE_ENSEMBLE, BC_ENSEMBLE)
+        if not np.isnan(paired(differences, (MIX, "cross-fitted"), (other, "cross-fitted"), "all", "all")[0])
+    ]
+    if crossed:
+        lines.append(
+            f"By *cross-fitted*, which {{doc}}`claims` judges, it {' and '.join(crossed)}. The two selections differ "
+            "since they take other members and normalise scores otherwise: *fixed* by normal training clips only, "
+            "*cross-fitted* by all test clips, faults among them. {numref}`mix-over-machines` has every selection."
+        )
     return _box(lines)
 
 

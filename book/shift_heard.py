@@ -13,7 +13,7 @@ SHIFT, FAULT = COLUMNS = ("shift", "fault, source")
 
 
 def heard(run: Run, settings, machine: str) -> str:
-    """Players of a normal source clip, a normal target clip and a fault; then the size of shift and fault by section."""
+    """Players of a normal source clip, a normal target clip and a fault; then the size of shift and fault."""
     examples = inspection.across_domains(settings, machine)
     html = f"""```{{raw}} html
 <span id="shift-sounds"></span>

@@ -64,7 +64,8 @@ def shown(notebooks: Mapping[Executed, nbformat.NotebookNode], run: Run, source:
             about = figure or cell.metadata.get("book")
             if about is None:
                 continue
-            made = f"{{doc}}`Notebook </{item.page}>`, cell {number}" + f", commit `{commit}`" * bool(commit)
+            whose = f" of {item.whose}" * bool(item.whose)
+            made = f"{{doc}}`Notebook </{item.page}>`{whose}, cell {number}" + f", commit `{commit}`" * bool(commit)
             data = _data(about["name"], item, run, source)
             caption = f"{about['caption']} <small>{made}{data}.</small>"
             alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")

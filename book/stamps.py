@@ -18,6 +18,10 @@ WITHOUT_FIGURES = (
 """pages that print no figure of merit of the run's clips, so that it does not matter who tuned on these"""
 
 
+TUNED = "Its settings were chosen while looking at these test clips, so all figures may be too good."
+"""of pages with figures of clips that the settings were tuned on"""
+
+
 def of_chapter(name: str, stamp: str, facts: str, tuned: str = "") -> tuple[str, ...]:
     """Arguments of :func:`stamped` for a chapter: of the stored run that it shows, or of the book's run.
 
@@ -48,7 +52,7 @@ def tuned(settings) -> str:
     same = (
         settings.data.synthetic and settings.resolved()["data"]["synthetic"] == record["settings"]["data"]["synthetic"]
     )
-    return f"{real.tuned(record)} " if same else ""
+    return f"{TUNED} " if same and record["settings_tuned_on_these_clips"] else ""
 
 
 def stamped(text: str, stamp: str, facts: str, settings: str = "settings") -> str:

@@ -15,6 +15,8 @@ import real
 import real_systems
 import shifts
 import stored_results
+import takes
+import without_words
 from generated import there
 
 from asdlib import metrics, params
@@ -52,12 +54,14 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "shifts": shifts.values(stored_results.SHIFTS),
         "ablation_seeds": ablation_tables.seeds(ablated),
         "ablation_effects": ablation_tables.effects(ablated),
+        "trained_without": without_words.trained_without(ablated),
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
         "offered": offered.values(settings),
         "paper_disk": paper_costs.disk_texts(stored_results.RESULTS / "paper_run.csv"),
         "pauc_least": f"{metrics.pauc([0, 1], [1.0, 0.0], settings.evaluation.p):.3f}",
         "ablated": one_model_stored.values(stored_results.SHIFTS),
         "paper_pump": paper_pump(),
+        "takes": takes.values(run),
         "steps": gpu_figures.paper_steps(),
         "project": {
             "python": python.removeprefix(">=") + " or newer",

@@ -21,6 +21,8 @@ sys.path[:0] = [str(BOOK)]
 import ablation_tables  # noqa: E402
 import ablation_words  # noqa: E402
 import answers  # noqa: E402
+import clips  # noqa: E402
+import interval_by_hand  # noqa: E402
 import missed  # noqa: E402
 import mix_answers  # noqa: E402
 import one_model_run  # noqa: E402
@@ -29,11 +31,12 @@ import schematics  # noqa: E402
 import variants  # noqa: E402
 import walk_through  # noqa: E402
 import why  # noqa: E402
+import without_words  # noqa: E402
 
 from asdlib import ensemble, params  # noqa: E402
 from asdlib.autoencoder.train import noam  # noqa: E402
 from asdlib.errors import AsdError  # noqa: E402
-from asdlib.evaluation import ablations, table1  # noqa: E402
+from asdlib.evaluation import ablations, bootstrap, table1  # noqa: E402
 from asdlib.evaluation.followed import choose  # noqa: E402
 from asdlib.origin import BRANCHES  # noqa: E402
 from asdlib.paths import Run  # noqa: E402
@@ -123,6 +126,88 @@ def test_chapters_say_in_short_what_the_run_shows(done):
         assert f"is {words} *Mahalanobis*" in text
 
 
+def test_an_interval_is_read_on_ten_clips_that_are_drawn_again(done):
+    settings, run = done
+    text = interval_by_hand.page(run, settings, "fan", "00")
+    ten = clips.ten_clips(run, "fan", "00")
+    anomaly, normal = (ten.loc[ten["label"] == label, "mix"].to_numpy() for label in ("anomaly", "normal"))
+    assert len(anomaly) == len(normal) == 5
+    shown = rows(text)
+    assert len(shown) == 3
+    for _, *drawn, said in shown:
+        one, other = (list(map(float, scores.split(", "))) for scores in drawn)
+        assert set(one) <= {round(x, 2) for x in anomaly} and set(other) <= {round(x, 2) for x in normal}
+        pairs = [float(a > b) + float(a == b) / 2 for a, b in itertools.product(one, other)]
+        assert float(said) == pytest.approx(statistics.mean(pairs), abs=0.0006)
+    areas = []
+    for places in np.random.default_rng(settings.seed).integers(5, size=(1000, 2, 5)):
+        pairs = itertools.product(anomaly[places[0]], normal[places[1]])
+        areas.append(statistics.mean(float(a > b) + float(a == b) / 2 for a, b in pairs))
+    low, high = np.percentile(areas, [2.5, 97.5])
+    whole = statistics.mean(float(a > b) for a, b in itertools.product(anomaly, normal))
+    assert f"written as {whole:.3f} ({low:.3f} to {high:.3f})" in text
+    table = read_table(run.table1).set_index(["row", "selection", "machine", "domain"])
+    value, low, high = 100 * table.loc[(MIX, "fixed", "all", "all"), ["value", "low", "high"]]
+    assert text.startswith(f"## How to read {value:.2f} ({low:.2f} to {high:.2f})")
+    lead = paired.paired(read_table(run.differences), (MIX, "fixed"), ("AE ensemble", "fixed"), "all", "all")
+    words = {1: "shown to be better", -1: "shown to be worse", 0: "not shown to be better or worse"}
+    assert text.rstrip().endswith(f"points: {words[bootstrap.side(*lead[1:])]}.")
+
+
+def test_the_curve_of_ten_clips_has_the_zone_of_pauc_and_its_height_in_words(done):
+    _, run = done
+    ten = clips.ten_clips(run, "fan", "00")
+    figure = interval_by_hand.draw_roc(ten, 0.1)
+    curve = figure.axes[0].get_lines()[1]
+    highest = ten.loc[ten["label"] == "normal", "mix"].max()
+    found = (ten.loc[ten["label"] == "anomaly", "mix"] > highest).mean()
+    assert max(y for x, y in zip(*curve.get_data(), strict=True) if x == 0) == pytest.approx(found)
+    assert f"it reaches {found:.1f}." in interval_by_hand.roc_page(ten, 0.1)
+    assert figure.axes[0].patches[0].get_width() == pytest.approx(0.1)
+
+
+def test_the_box_of_the_ensembles_has_the_cross_fitted_differences_too(done):
+    settings, run = done
+    text, differences = answers.ANSWERS["short_ensembles"](run, settings, "fan"), read_table(run.differences)
+    line = next(line for line in text.splitlines() if line.startswith("* By *cross-fitted*"))
+    for row in ("AE ensemble", "BC ensemble"):
+        pair = (MIX, "cross-fitted"), (row, "cross-fitted")
+        value, *ends = paired.paired(differences, *pair, "all", "all")
+        words = {1: "is better than", -1: "is worse than", 0: "is not shown to be better or worse than"}
+        number = f"{100 * value:+.2f}".replace("-", "−")
+        assert f"{words[bootstrap.side(*ends)]} *{row}* ({number}" in line
+
+
+def test_what_mix_gains_is_said_of_each_machine_type(done):
+    settings, run = done
+    text, differences = mix_answers.ensembles(run, settings, "fan"), read_table(run.differences)
+    for machine in ("fan", "valve"):
+        line = next(line for line in text.splitlines() if line.startswith(f"* {machine}: it "))
+        for selection in ("development", "cross-fitted", "fixed"):
+            sides = [
+                bootstrap.side(*paired.paired(differences, (MIX, selection), (row, selection), machine, "all")[1:])
+                for row in ("AE ensemble", "BC ensemble")
+            ]
+            words = "trails one" if min(sides) < 0 else "leads both" if min(sides) > 0 else "is not shown to lead both"
+            part = next(part for part in line.split("; ") if f"*{selection}*" in part)
+            assert words in part
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((-0.02, -0.004), "is 1.20 points worse (−2.00 to −0.40, ± 0.30 over seeds)"),
+        ((-0.03, 0.006), "is not shown to differ (−1.20 (−3.00 to +0.60) points, ± 0.30 over seeds)"),
+    ],
+)
+def test_what_training_without_a_part_does_is_said_by_its_sign(ends, words):
+    item = pd.Series({"difference": -0.012, "low": ends[0], "high": ends[1], "difference_deviation": 0.003})
+    assert without_words.words(item) == words
+    flipped = item * [-1, -1, -1, 1]
+    flipped[["low", "high"]] = flipped["high"], flipped["low"]
+    assert without_words.words(flipped).startswith("is 1.20 points better" if ends[1] < 0 else "is not shown to differ")
+
+
 def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
     settings, run = done
     text = answers.autoencoder(run, settings, "fan")
@@ -141,6 +226,7 @@ def test_the_gap_between_domains_is_counted_in_pairs_of_clips(done):
         narrower += gaps[1] < gaps[0]
     assert len(rows(text)) == 2 == narrower, "the gap was put into the error, and not into the score"
     assert f"narrows the gap in {narrower} of 2 sections" in text and "widens it in 0" in text
+    assert "On fan, the scorer narrows the gap in 2 of 2" in answers.ANSWERS["short_autoencoder"](run, settings, "fan")
 
 
 def test_both_gaussians_are_compared_by_medians_of_normal_clips(done):

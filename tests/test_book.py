@@ -369,6 +369,14 @@ def test_a_page_states_what_it_shows_and_how_it_was_computed():
     assert title(original) == "Reconstruction errors"
 
 
+def test_a_page_shows_every_parameter_with_its_comment():
+    declared = 'params: str = "demo"  # profile\nclip: str = ""  # name of a clip\nquantile: float = 0.9  # share'
+    injected = '# Parameters\nparams = "smoke"\nextra = {"a": [1, 2]}\n'
+    assert executed.with_comments(declared, injected).splitlines() == [
+        'params = "smoke"  # profile', 'clip = ""  # name of a clip', "quantile = 0.9  # share", 'extra = {"a": [1, 2]}'
+    ]  # fmt: skip
+
+
 def test_figures_are_named_once():
     """Chapters refer to the figures of the first notebook of a stage; the same figures of others have longer names."""
     original = notebook()
@@ -416,7 +424,7 @@ def test_chapters_show_the_output_of_notebooks(tmp_path):
     shown.shown({item: original}, run, tmp_path / "source")
     made = tmp_path / "source" / "generated" / "shown"
     text = (made / "band-errors.md").read_text()
-    for words in (":alt: Lines.", "Errors.", "cell 1", "`0123abc`", "<downloads/band-errors.csv>"):
+    for words in (":alt: Lines.", "Errors.", "of fan, base, cell 1", "`0123abc`", "<downloads/band-errors.csv>"):
         assert words in text, words
     assert (tmp_path / "source" / "downloads" / "band-errors.csv").read_text() == "band,signed\n0,1.5\n"
     assert (made / "band-errors.png").read_bytes().startswith(b"\x89PNG")

@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK)]
 
+import confused  # noqa: E402
 import exercises  # noqa: E402
 import why  # noqa: E402
 from exercise_reasons import WHY  # noqa: E402
@@ -182,7 +183,41 @@ def test_classifier_compares_both_parts_of_the_score(answers, run):
         line = next(line for line in answers["classifier"].splitlines() if line.startswith(f"* {domain}:"))
         said = [float(number) for number in re.findall(r"[+-]?\d+\.\d+", line.replace("−", "-"))]
         parts = [100 * every[name] for name in ("posterior", "distance")]
-        assert said == pytest.approx([statistics.mean(agree), *parts], abs=0.006)
+        best = max(weighted), every["w50_mean"]
+        assert said == pytest.approx([statistics.mean(agree), *parts, *(100 * value for value in best)], abs=0.006)
+
+
+def test_the_clips_that_the_classifier_is_most_wrong_about_are_ranked_by_every_part(run):
+    text = confused.confused(run, params.load("smoke"), MACHINE)
+    tables = {name: pd.read_csv(run.scores(name, MACHINE, *more), dtype={"section": str}).query("split == 'test'")
+              for name, *more in (("classifier", "base"), ("autoencoder", "base"), ("mahalanobis",))}  # fmt: skip
+    names = {"score": ("classifier", "w50_mean"), "posterior": ("classifier", "posterior"),
+             "distance": ("classifier", "distance"), "Mahalanobis": ("mahalanobis", "mahalanobis"),
+             "autoencoder": ("autoencoder", "median")}  # fmt: skip
+    by = {name: tables[branch][tables[branch]["system"].str.rpartition("/")[2] == system]
+          for name, (branch, system) in names.items()}  # fmt: skip
+    whole = by["score"]
+    places = whole.groupby(["section", "domain"])["score"].rank().sub(1)
+    places /= whole.groupby(["section", "domain"])["score"].transform("size") - 1
+    shown = rows(text)
+    assert [row[0] for row in shown] == ["normal", "anomaly"]
+    titles = re.findall(r'aria-label="([^"]*)"', text)
+    for label, section, domain, *shares in shown:
+        clip = next(title for title in titles if title.startswith(f"{label}, section {section}, {domain}:"))
+        clip = clip.rpartition(": ")[2]
+        own = places[whole["clip"] == clip].iat[0]
+        extreme = places[whole["label"] == label].agg("max" if label == "normal" else "min")
+        assert own == pytest.approx(extreme)
+        for share, part in zip(shares, by.values(), strict=True):
+            same = part[(part["section"] == section) & (part["domain"] == domain)]
+            score = same.loc[same["clip"] == clip, "score"].iat[0]
+            others = same.loc[(same["label"] == "normal") & (same["clip"] != clip), "score"]
+            assert share == f"{100 * np.mean(others < score):.0f}"
+        kind = re.search(r"_anomaly_\d+_(\w+)\.wav", clip)
+        assert kind is None or f"the fault *{kind[1].replace('_', ' ')}*" in text
+        normal = whole[(whole["section"] == section) & (whole["domain"] == domain) & (whole["label"] == "normal")]
+        middle = normal.sort_values("score")["clip"].iat[len(normal) // 2]
+        assert f"typical normal clip, section {section}, {domain}: {middle}" in titles
 
 
 def test_ensembles_counts_equal_choices(answers, run):
@@ -259,6 +294,8 @@ def test_table1_lists_the_rows_that_move(answers, run):
         if better[0] != better[1]:
             moved[row] = [str(rank) for rank in better]
     shown = {row[0]: row[1:] for row in rows(answers["table1"])}
+    rises = moved.get("AE+BC ensemble (mix)", ["0", "0"])
+    assert (int(rises[0]) > int(rises[1])) == ("mix)* rises by" in answers["table1"])
     assert shown == moved or (not moved and "No row changes its rank." in answers["table1"])
 
 
@@ -303,6 +340,13 @@ def test_claims_need_as_many_clips_as_shrink_the_interval_to_the_effect(answers,
     undecided = undecided[~over_sections]  # each machine type has two sections, fewer than a verdict needs
     shown = rows(answers["claims"])
     assert len(shown) == len(undecided) > 0
+    first, half = (
+        undecided.iloc[0],
+        float(re.search(r"half the width of its interval is ([\d.]+)", answers["claims"])[1]),
+    )
+    share = re.search(r"\(([\d.]+) / ([\d.]+)\)² = ([\d,.]+) times", answers["claims"])
+    assert [half, 100 * abs(first.effect)] == pytest.approx([float(share[1]), float(share[2])], abs=0.006)
+    assert f"here, {shown[0][3]}." in answers["claims"]
     for (_, _, clips, needed), item in zip(shown, undecided.itertuples(), strict=True):
         number, half, effect = int(needed.replace(",", "")), (item.high - item.low) / 2, max(abs(item.effect), 1e-6)
         leads = item.test.count(" minus ") if "each of them" in item.test and item.effect < 0 else 1

@@ -1,4 +1,4 @@
-"""The page on the data lets one hear the shift next to a fault, and says how large both are, as librosa measures them."""
+"""The page on the data lets one hear the shift next to a fault, and says how large both are, as librosa has it."""
 
 import re
 import sys

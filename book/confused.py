@@ -1,0 +1,141 @@
+"""Let the reader hear the clips that the classifier is most wrong about, and say which part of its score erred."""
+
+import numpy as np
+import pandas as pd
+from missed import described
+from tables import BLANK, table
+
+from asdlib import metrics, origin, scores
+from asdlib.autoencoder.inspection import typical
+from asdlib.classifier.inspection import example, find_confused
+from asdlib.data.audio import Waveforms
+from asdlib.evaluation.followed import HEARD
+from asdlib.evaluation.render import typeset
+from asdlib.paths import Run
+from asdlib.plots import sound
+
+PARTS = ("posterior", "distance")
+
+
+def confused(run: Run, settings, machine: str) -> str:
+    """Players of the two clips and of typical normal ones, a sentence on each, and their ranks by every part."""
+    judges, system = _judges(run, settings, machine)
+    frame = judges[system]
+    worst = find_confused(frame).groupby("label", sort=False).head(1)
+    heard, usual = [], set()
+    for clip in worst.itertuples():
+        where = f"section {clip.section}, {clip.domain}"
+        heard.append((f"{clip.label}, {where}: {clip.clip}", clip.clip))
+        if (clip.section, clip.domain) not in usual:
+            usual.add((clip.section, clip.domain))
+            other = typical(frame, clip.section, clip.domain, "normal")["clip"]
+            heard.append((f"typical normal clip, {where}: {other}", other))
+    waveforms = Waveforms.open(run.data(machine))
+    players = sound.players([example(settings, waveforms, title, clip) for title, clip in heard]).data
+    html = f"""```{{raw}} html
+<span id="confused-clips"></span>
+<div class="scrolls">{players}</div>
+```
+"""
+    rows, sentences = [], []
+    for clip in worst.itertuples():
+        ranks = {name: rank(part, clip) for name, part in judges.items()}
+        rows.append((clip.label, clip.section, clip.domain, *(_percent(ranks[name]) for name in judges)))
+        sentences.append(_sentence(run, settings, machine, clip, ranks))
+    names = [name if name != system else "its score" for name in judges]
+    columns = ["Clip", "Section", "Domain", *(name[:1].upper() + name[1:] for name in names)]
+    caption = (
+        f"{machine}: the normal test clips of the same section and domain, in per cent, that each score ranks below "
+        "the clip. *Posterior* and *distance* are the two parts of the classifier's score, *Mahalanobis* is the "
+        "baseline without a network, *Autoencoder* the first candidate by the variant of *fixed*."
+    )
+    shown = table(pd.DataFrame(rows, columns=columns), caption, "confused-ranks", "lll" + "r" * len(judges))
+    parts = [
+        _sought(frame, machine, system),
+        f"(confused-clips)=\n\n{html}",
+        "Next to each stands the normal clip with the median score of the same section and domain; all are amplified "
+        "alike.",
+        *sentences,
+        shown,
+    ]
+    return "\n\n".join(parts)
+
+
+def _judges(run: Run, settings, machine: str) -> tuple[dict[str, pd.DataFrame], str]:
+    """The test clips' scores by the classifier, both of its parts, a simple distance and an autoencoder; by name."""
+    found, first = {}, {}
+    for branch in ("classifier", "autoencoder"):
+        candidate = next(iter(getattr(settings, f"{branch}_candidates")))
+        variant = origin.first(branch, settings.candidate(branch, candidate).scorer.variants, origin.PAPER)
+        frame, first[branch] = scores.read(run.scores(branch, machine, candidate)), f"{branch}/{candidate}/{variant}"
+        if branch == "classifier":
+            names = {first[branch]: first[branch]}
+            names |= {part: f"classifier/{candidate}/{part}" for part in PARTS}
+        else:
+            names = {"autoencoder": first[branch]}
+        found |= {name: frame[frame["system"] == system] for name, system in names.items()}
+        if branch == "classifier":
+            found["Mahalanobis"] = scores.read(run.scores("mahalanobis", machine))
+    return {name: metrics.labelled(part) for name, part in found.items() if len(part)}, first["classifier"]
+
+
+def rank(frame: pd.DataFrame, clip) -> float:
+    """The share of the other normal test clips of a clip's section and domain that score lower."""
+    same = frame[(frame["section"] == clip.section) & (frame["domain"] == clip.domain)]
+    own = same.loc[same["clip"] == clip.clip, "score"]
+    others = same.loc[(same["label"] == "normal") & (same["clip"] != clip.clip), "score"]
+    return float((others < own.iat[0]).mean()) if len(own) and len(others) else np.nan
+
+
+def _percent(share: float) -> str:
+    return BLANK if np.isnan(share) else f"{100 * share:.0f}"
+
+
+def _sought(frame: pd.DataFrame, machine: str, system: str) -> str:
+    sections, domains = (list(dict.fromkeys(frame[name].sort_values())) for name in ("section", "domain"))
+    return (
+        f"These are the clips that the classifier `{system.split('/')[1]}` is most wrong about: the normal test clip "
+        f"of {machine} with the highest rank and the anomaly with the lowest, by `{system.rpartition('/')[2]}`, over "
+        f"the sections {' and '.join(sections)} and the domains {' and '.join(domains)}. A rank is that among the test "
+        "clips of the same section and domain, since the scores of different models cannot be compared."
+    )
+
+
+def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float]) -> str:
+    """Where a clip is from, what its fault is, what it scores and which part of the score erred."""
+    normal = clip.label == "normal"
+    first = (
+        f"**The {'normal clip' if normal else 'anomaly'}** is of section {clip.section}, {clip.domain} domain, and "
+        f"scores {typeset(f'{clip.score:.2f}')}."
+    )
+    row = pd.Series({name: getattr(clip, name) for name in ("domain", "split", "clip")})
+    fault = "" if normal else f" {described(run, settings, machine, row, 'It')}".rstrip()
+    parts = {name: ranks[name] for name in PARTS if not np.isnan(ranks.get(name, np.nan))}
+    others = {name: ranks[name] for name in ("Mahalanobis", "autoencoder") if not np.isnan(ranks.get(name, np.nan))}
+    words = [f"the {name} ranks it above {_percent(value)} %" for name, value in parts.items()]
+    compared = [f"the {name}" if name == "autoencoder" else f"*{name}*" for name in others]
+    compared = [f"{name} above {_percent(value)} %" for name, value in zip(compared, others.values(), strict=True)]
+    said = f" Of the normal clips there, {' and '.join(words)}: {erred(parts, normal)}." if parts else ""
+    also = f" For comparison: {' and '.join(compared)}." if compared else ""
+    return f"{first}{fault}{said}{also}"
+
+
+def erred(parts: dict[str, float], normal: bool) -> str:
+    """Say which part of the score is wrong about a clip, by how many normal clips it ranks below it.
+
+    A part calls a clip unusual if it ranks it above a share :data:`asdlib.evaluation.followed.HEARD` of them.
+
+    >>> erred({"posterior": 0.95, "distance": 0.4}, normal=True)
+    'the posterior errs, the distance does not'
+    >>> erred({"posterior": 0.1, "distance": 0.4}, normal=False), erred({"posterior": 0.5}, normal=True)
+    ('both err', 'the posterior does not err, only its sum with the other part')
+    """
+    wrong = [name for name, share in parts.items() if (share >= HEARD) == normal]
+    right = [name for name in parts if name not in wrong]
+    if not right:
+        return "both err" if len(wrong) > 1 else f"the {wrong[0]} errs"
+    if wrong:
+        return f"the {wrong[0]} errs, the {right[0]} does not"
+    if len(right) > 1:
+        return "neither errs alone, only their sum does"
+    return f"the {right[0]} does not err, only its sum with the other part"
