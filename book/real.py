@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import claim_counts
+import gpu_figures
 import pandas as pd
 import provenance
 import real_answers
 import real_compared
 import real_ensembles
+import real_gain
 import schematics
 import stored_results
 import table_one
@@ -128,6 +130,8 @@ def values(folder: Path) -> dict[str, str]:
         where = side(rows["difference_low"], rows["difference_high"])
         above, below = (where > 0).sum(), (where < 0).sum()
         named |= {f"{branch}_systems": str(len(rows)), f"{branch}_above": str(above), f"{branch}_below": str(below)}
+    trained = stored_results.GPU.with_name(gpu_figures.PAPER_SIZE)
+    named |= real_gain.values(folder, read_json(folder / "record.json")["settings"], trained)
     return named | real_answers.values(folder)
 
 

@@ -16,8 +16,8 @@ LEVEL = 0.5
 """largest difference of medians, in middle halves of the source's clips, of domains at one height"""
 CLEARLY = 1.5
 """ratio of two standard deviations from which one is called larger"""
-TOWARDS = 0.25
-"""smallest cosine, in every section, of anomalies that leave towards the outliers"""
+WEAK = 0.25
+"""size of a cosine below which the way is called weak"""
 SCORES = {"l1": "plain", "median": "median", "clip_signed": "signed"}
 """scores of the autoencoder that are compared: variant, and its name in the texts"""
 
@@ -46,8 +46,7 @@ def values(folder: Path) -> dict[str, str]:
     angles = cosines(read(folder / "maps.csv"))
     for domain, part in angles[angles["stage"] == angles["stage"].iloc[-1]].groupby("domain"):
         texts[f"cosine_{domain}"] = _ends(part["cosine"], ".2f")
-        ways = (part["cosine"].min() > TOWARDS, part["cosine"].max() < -TOWARDS)
-        texts[f"way_{domain}"] = "towards the outliers" if ways[0] else "away from them" if ways[1] else "neither way"
+        texts[f"way_{domain}"] = way(part["cosine"])
     alike = correlations(read(folder / "agreement.csv"))
     texts |= {f"alike_{label}_{kind}": f"{value:.2f}" for (label, kind), value in alike.items()}
     lower = [alike[label, "between"] < alike[label, "within"] for label in ("normal", "anomaly")]
@@ -123,6 +122,26 @@ def cosines(points: pd.DataFrame) -> pd.DataFrame:
             one, other = anomaly.to_numpy() - normal.to_numpy(), outliers - normal.to_numpy()
             rows.append((model, stage, domain, one @ other / np.linalg.norm(one) / np.linalg.norm(other)))
     return pd.DataFrame(rows, columns=["model", "stage", "domain", "cosine"])
+
+
+def way(found: pd.Series) -> str:
+    """Whether anomalies leave towards the outliers or away from them, by the signs of a cosine per section.
+
+    >>> way(pd.Series([0.9, 0.4])), way(pd.Series([-1.0, -0.21]))
+    ('towards the outliers', 'away from the outliers (weakly in 1 of 2 sections)')
+    >>> way(pd.Series([0.9, -0.4])), way(pd.Series([0.9, 0.0]))
+    ('towards the outliers in 1 of 2 sections and away from them in 1', 'towards the outliers in 1 of 2 sections')
+    """
+    towards, away, all_of = int((found > 0).sum()), int((found < 0).sum()), len(found)
+    sections = f"{all_of} section{'s' * (all_of != 1)}"
+    if all_of in (towards, away):
+        weak = int((found.abs() < WEAK).sum())
+        words = "towards the outliers" if towards else "away from the outliers"
+        return words + (f" (weakly in {weak} of {sections})" if weak else "")
+    parts = [f"towards the outliers in {towards} of {sections}"] if towards else []
+    if away:
+        parts.append(f"away from them in {away}" if towards else f"away from the outliers in {away} of {sections}")
+    return " and ".join(parts) or "neither towards the outliers nor away from them"
 
 
 def correlations(table: pd.DataFrame) -> dict[tuple[str, str], float]:
