@@ -62,14 +62,15 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     shutil.copyfile(SOURCES / "references.bib", source / "references.bib")
     copy_downloads(run, list(notebooks), source / "downloads")
     stamp = f"**{settings.title}.** Profile `{settings.profile}`"
-    facts = stamps.tuned(settings) + provenance.facts(provenance.records(run), *costs.wall(notebooks.values()))
+    tuned, facts = stamps.tuned(settings), provenance.facts(provenance.records(run), *costs.wall(notebooks.values()))
     for chapter in sorted(SOURCES.glob("*.md")):
-        made = stamps.of_chapter(chapter.stem, stamp, facts)
+        made = stamps.of_chapter(chapter.stem, stamp, facts, tuned)
         write(source / chapter.name, stamps.stamped(chapter.read_text(encoding="utf-8"), *made))
     section = first_section(run, machines)
     detector = detector_pages.pages(settings, run, *section, source)
     for name, text in (from_stored() | detector | from_run(settings, run, table, machines, notebooks)).items():
-        write(source / name, text if name.startswith("generated/") else stamps.stamped(text, stamp, facts))
+        made = (stamp, tuned * name.startswith("machines/") + facts)  # of the other pages, the API prints no figure
+        write(source / name, text if name.startswith("generated/") else stamps.stamped(text, *made))
     for item, notebook in notebooks.items():
         nbformat.write(as_page(item, notebook, item.record(run), stamp), source / f"{item.page}.ipynb")
     shown.shown({item: notebooks[item] for item in firsts(list(notebooks)).values()}, run, source)

@@ -1,4 +1,4 @@
-"""Answers to the exercises of the chapters from the data to the one network, computed from the run."""
+"""Answers to the exercises on the data, the baselines, the autoencoder and the one network, computed from the run."""
 
 import itertools
 
@@ -13,12 +13,10 @@ from why import frames_of_a_clip
 
 from asdlib import metrics, origin, scores
 from asdlib.data import file_names
-from asdlib.ensemble.blocks import AE, BC, MIX
-from asdlib.paths import BASELINES, CHOICES, CLIPS, Run
+from asdlib.ensemble.blocks import MIX
+from asdlib.paths import BASELINES, CLIPS, Run
 from asdlib.tables import read_table
 
-SINGLE = (AE, BC)
-"""rows of one system"""
 DOMAINS = ("source", "target")
 Answer = str | tuple[str, str]
 """an answer; or what is shown before the question, and the answer"""
@@ -49,7 +47,9 @@ def data(run: Run, settings, machine: str) -> Answer:
         f"In section {first} the source's Gaussian is estimated from {held_out} × {each} = {held_out * each:,} frames, "
         f"and the target's from $n$ = {few} × {each} = {few * each:,}. A covariance of {dims} dimensions has "
         f"{dims} × {dims + 1} / 2 = {dims * (dims + 1) // 2:,} parameters. The source's weighs $m / (m + n)$ = "
-        f"{prior:g} / {prior + few * each:g} = {100 * prior / (prior + few * each):.0f} % in that of the target."
+        f"{prior:g} / {prior + few * each:g} = {100 * prior / (prior + few * each):.0f} % in that of the target.\n\n"
+        f"**So {held_out * each:,} and {few * each:,} frames estimate a covariance of {dims * (dims + 1) // 2:,} "
+        f"parameters each, and the source counts {100 * prior / (prior + few * each):.0f} % in the target's.**"
     )
     return f"{counts}\n{before}", answer
 
@@ -90,9 +90,10 @@ def _by_kind(every: pd.DataFrame, machine: str) -> str:
     shown.insert(1, "Clips", clips[wide.index].astype(str).to_numpy())
     caption = f"AUC of {machine} by kind of fault, mean over sections and domains, per cent."
     return (
-        f"*Mahalanobis* is ahead of both networks at {', '.join(wide.index[ahead]) or 'no kind'}, and not at "
-        f"{', '.join(wide.index[~ahead]) or 'any other'}. So few clips of a kind give a hint, not a proof.\n\n"
-        f"{table(shown, caption, 'baselines-by-kind', 'lrrrr')}"
+        f"{table(shown, caption, 'baselines-by-kind', 'lrrrr')}\n"
+        f"**So *Mahalanobis* is ahead of both networks at {', '.join(wide.index[ahead]) or 'no kind'}, and not at "
+        f"{', '.join(wide.index[~ahead]) or 'any other'}; with {clips.min()} clips of a kind or a few more this is a "
+        "hint, not a proof.**"
     )
 
 
@@ -106,8 +107,8 @@ def autoencoder(run: Run, settings, machine: str) -> Answer:
     default = origin.first("autoencoder", settings.candidate("autoencoder", candidate).scorer.variants, origin.PAPER)
     order = frame.groupby(["system", "section", "domain", "label"])["clip"].rank().astype(int)
     p = settings.evaluation.p
-    whole, *halves = (_variants(part, p) for part in (frame, frame[order % 2 == 0], frame[order % 2 == 1]))
-    lines = []
+    whole, *halves = (figures_by_domain(part, p) for part in (frame, frame[order % 2 == 0], frame[order % 2 == 1]))
+    lines, remains = [], []
     for domain in whole:
         same, other, chosen = [], [], []
         for own, rest in (halves, halves[::-1]):
@@ -115,6 +116,7 @@ def autoencoder(run: Run, settings, machine: str) -> Answer:
             chosen.append(f"`{best}`")
             same.append(own.at[best, domain] - own.at[default, domain])
             other.append(rest.at[best, domain] - rest.at[default, domain])
+        remains.append(f"{signed(np.mean(other))} of {signed(np.mean(same))} points in the {domain} domain")
         lead = f"ahead of `{default}` by {signed(np.mean(same))} points"
         if len(set(chosen)) == 1:
             lines.append(
@@ -126,92 +128,17 @@ def autoencoder(run: Run, settings, machine: str) -> Answer:
     whole = whole.sort_values(whole.columns[0], ascending=False)
     shown = whole.map(percent).reset_index(names="Variant").rename(columns=str.capitalize)
     caption = f"The paper's variants of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
+    lines.append(
+        "\nThese leads are means over both halves. They differ from those of the table, on all clips, since pAUC of "
+        "few normal clips is biased upwards."
+    )
+    lines.append(f"\n**So what remains of the lead on the other half is {' and '.join(remains)}.**")
     return table(shown, caption, align="l" + "r" * whole.shape[1]), "\n".join(lines)
 
 
-def _variants(frame: pd.DataFrame, p: float) -> pd.DataFrame:
+def figures_by_domain(frame: pd.DataFrame, p: float) -> pd.DataFrame:
     """The figure of each system, in rows, and domain, in columns."""
     return metrics.cells(metrics.sections(frame, p)).pivot(index="system", columns="domain", values="value")
-
-
-def classifier(run: Run, settings, machine: str) -> Answer:
-    """What posterior and distance reach alone, how much they agree, and how little a weight changes."""
-    candidate = next(iter(settings.classifier_candidates))
-    frame = metrics.evaluable(scores.read(run.scores("classifier", machine, candidate)))
-    frame = frame.assign(system=frame["system"].str.rpartition("/")[2])
-    figures, parts = _variants(frame, settings.evaluation.p), ["posterior", "distance"]
-    weighted = figures[[origin.of_variant("classifier", name) == origin.PAPER for name in figures.index]]
-    low, high = weighted.min(), weighted.max()
-    before = "Over all weights and poolings of {numref}`variants-bc`, the paper's score reaches " + " and ".join(
-        f"{percent(low[domain])} to {percent(high[domain])} % in the {domain} domain" for domain in figures
-    )
-    if not set(parts) <= set(figures.index):
-        return f"{before} ({machine}, `{candidate}`).", ""
-    lines = []
-    for domain in figures:
-        test = frame[(frame["domain"] == domain) & frame["system"].isin(parts)]
-        wide = test.pivot(index=["section", "clip"], columns="system", values="score")
-        agree = np.mean([part[parts[0]].corr(part[parts[1]], "spearman") for _, part in wide.groupby("section")])
-        alone = [percent(figures.at[name, domain]) for name in parts]
-        lines.append(
-            f"* {domain}: the rank correlation of both, mean over sections, is {signed_number(agree)}; the posterior "
-            f"alone reaches {alone[0]} %, the distance alone {alone[1]} %."
-        )
-    return f"{before} ({machine}, `{candidate}`).", "\n".join(lines)
-
-
-def signed_number(value: float) -> str:
-    """A number with its sign and two digits."""
-    return f"{value:+.2f}".replace("-", "−")
-
-
-def ensembles(run: Run, settings, machine: str) -> Answer:
-    """How often both halves choose the same, and how far their choices for the rows of one system lie apart."""
-    choices = read_table(run.system("ensemble", machine) / CHOICES)
-    keys = ["row", "domain", "section"]
-    halves = choices[(choices["selection"] == "cross-fitted") & ~choices["row"].str.contains("mix")]
-    wide = halves.pivot_table(index=keys, columns="fold", values="members", aggfunc="first").dropna()
-    same = int((wide["first"] == wide["second"]).sum())
-    single = wide.reset_index().query("row in @SINGLE")
-    shown = single[["row", "domain", "section"]].replace({"section": {"": "all"}})
-    for fold, other in (("first", "second"), ("second", "first")):  # a fold names the half that is reported
-        shown[f"By the {fold} half"] = [f"`{name.partition('/')[2]}`" for name in single[other]]
-    caption = (
-        f"What each half of the test clips of {machine} chooses for the rows of one system. With the ensembles, *max* "
-        f"and the rows with a plus, the halves choose the same members in {same} of {len(wide)} choices; *mix* chooses "
-        f"nothing.{link('downloads/pool.csv')}"
-    )
-    listed = table(shown.rename(columns=str.capitalize), caption, "halves-choose", widths="1 2 2 4 4")
-    apart = [_apart(run, settings, machine, item) for item in single.itertuples() if item.first != item.second]
-    if not apart:
-        return listed, "In this run both halves choose the same for every row of one system."
-    return listed, (
-        f"On all test clips, the two choices of a row differ by {100 * np.mean(apart):.2f} points on average and by "
-        f"{100 * max(apart):.2f} at most ({len(apart)} of {len(single)} choices differ). {_reach(run, machine)}"
-    )
-
-
-def _apart(run: Run, settings, machine: str, choice) -> float:
-    """How far the figures of both halves' choices lie apart on all test clips of the domain (or the section)."""
-    values = []
-    for system in (choice.first, choice.second):
-        branch, candidate, _ = system.split("/")
-        frame = scores.read(run.scores(branch, machine, candidate))
-        frame = frame[(frame["system"] == system) & (frame["domain"] == choice.domain)]
-        frame = frame[frame["section"] == choice.section] if choice.section else frame
-        areas = metrics.sections(metrics.evaluable(frame), settings.evaluation.p)
-        values.append(float(metrics.harmonic_mean(areas[["auc", "pauc"]])))
-    return abs(values[0] - values[1])
-
-
-def _reach(run: Run, machine: str) -> str:
-    """How far the intervals of the rows of one system reach to either side."""
-    frame = read_table(run.table1)
-    frame = frame[
-        (frame["machine"] == machine) & (frame["selection"] == "cross-fitted") & frame["domain"].isin(DOMAINS)
-    ]
-    reach = (frame["high"] - frame["low"])[frame["row"].isin(SINGLE)] / 2
-    return f"The intervals of these rows in {{doc}}`table1` reach {100 * reach.mean():.2f} points to either side."
 
 
 def one_model(run: Run, settings, machine: str) -> Answer:
@@ -238,6 +165,8 @@ def one_model(run: Run, settings, machine: str) -> Answer:
     words = (
         f"The harmonic means of the cells are {percent(total)} % and {percent(theirs)} %, a difference of "
         f"{signed(total - theirs)} points. If *Integrated* equalled *mix* on {rows[worst][0]}, {rows[worst][1]}, its "
-        f"own would be {percent(without)} %, and the difference {signed(without - theirs)} points."
+        f"own would be {percent(without)} %, and the difference {signed(without - theirs)} points.\n\n**So the worst "
+        f"cell, {rows[worst][0]}, {rows[worst][1]}, accounts for {signed(total - without)} of the "
+        f"{signed(total - theirs)} points.**"
     )
     return table(pd.DataFrame(rows, columns=columns), caption, align="llrrrl"), words

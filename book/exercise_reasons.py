@@ -26,9 +26,9 @@ WHY = {
         "more."
     ),
     "ensembles": (
-        "If the two choices lie closer together on all clips than the intervals are wide, which of them is ahead is "
-        "mostly chance, and another half of the clips has another winner. Then it hardly matters which is taken, and "
-        "neither half has chosen badly."
+        "If the interval of the difference of two choices holds zero, which of them is ahead may be chance, and "
+        "another half of the clips has another winner. Then nothing shows that one half has chosen badly. The clips "
+        "that chose are among those that compare, so even an interval without zero is no blind test."
     ),
     "one_model": (
         "What one cell of one training shows need not be due to sharing: the ensemble averages out the chance of "
@@ -53,8 +53,10 @@ WHY = {
     ),
     "claims": (
         "The uncertainty of a mean of n clips falls with the square root of n: half the width takes four times as many "
-        "clips. The number assumes that the effect is what it seems here. An effect near zero asks for absurdly many "
-        "clips, which says that it is too small to matter, if there is one at all."
+        "clips. The number assumes that the effect is what it seems here. Even then the estimate from that many clips "
+        "falls short of it as often as not, and then the interval holds zero: the chance of a verdict is about one "
+        "half. An effect near zero asks for absurdly many clips, which says that it is too small to matter, if there "
+        "is one at all."
     ),
 }
 """by exercise, as in :data:`exercises.QUESTIONS`"""

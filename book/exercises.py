@@ -1,22 +1,30 @@
 """Exercises at the ends of the chapters, with answers that are computed from the run."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from ablation_largest import corrected
 from ablation_words import change_in_words
-from detector_exercises import Answer, autoencoder, baselines, classifier, data, ensembles, one_model
+from combining_exercises import classifier, ensembles
+from detector_exercises import Answer, autoencoder, baselines, data, one_model
 from exercise_reasons import WHY
+from paired import widened
+from schematics import counted
 from stored_results import ABLATIONS, read
 from tables import effect, percent, signed, table
 from verdicts import few_sections
 
 from asdlib.atomic import read_json
 from asdlib.evaluation import paper
+from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.claims_paper import FEW
 from asdlib.paths import Run
 from asdlib.tables import read_table
+
+ALL_LEADS = re.compile(r"fewer than (?P<count>\d+) of (?P=count) (?P<confidence>\d+)%")
+"""the reason of an undecided sentence about several leads that must all hold"""
 
 
 def table1(run: Run, settings, machine: str) -> str:
@@ -33,7 +41,13 @@ def table1(run: Run, settings, machine: str) -> str:
         columns={"development": "Rank, *development*", "fixed": "Rank, *fixed*"}
     )
     caption = f"Rows whose rank changes (of {len(both)})."
-    return table(shown, caption, align="lrr") if len(moved) else "No row changes its rank."
+    if moved.empty:
+        return "No row changes its rank."
+    rises = moved["development"] - moved["fixed"]
+    ends = [(rises.max(), f"*{rises.idxmax()}* rises most, by"), (-rises.min(), f"*{rises.idxmin()}* falls most, by")]
+    most = ", and ".join(f"{words} {counted(int(places), 'place')}" for places, words in ends if places > 0)
+    end = f"**So {len(moved)} of {len(both)} rows change their rank without labels: {most}.**"
+    return f"{table(shown, caption, align='lrr')}\n{end}"
 
 
 def audit(run: Run, settings, machine: str) -> str:
@@ -51,7 +65,9 @@ def audit(run: Run, settings, machine: str) -> str:
         f"ToyTrain the same sum gives {percent(paper.value(row, machines=paper.WITHOUT_TOYS))}. The lowest cell counts "
         f"most, {lowest['machine']} {lowest['domain']}: a point more there would raise the mean by "
         f"({100 * value:.2f} / {100 * lowest['value']:.2f})² / {len(cells)} = "
-        f"{(value / lowest['value']) ** 2 / len(cells):.2f} points."
+        f"{(value / lowest['value']) ** 2 / len(cells):.2f} points.\n\n"
+        f"**So the mean of all cells is {100 * value:.2f}, not the printed {percent(printed)}, and {lowest['machine']} "
+        f"{lowest['domain']} counts most.**"
     )
 
 
@@ -61,7 +77,7 @@ def ablations(run: Run, settings, machine: str) -> str:
     confidence = read_json(ABLATIONS / "record.json")["settings"]["evaluation"]["confidence"]
     frame = corrected(frame, confidence)
     times = ((frame["wide_high"] - frame["wide_low"]) / (frame["high"] - frame["low"])).iloc[0]
-    decided = frame[(frame["low"] > 0) | (frame["high"] < 0)]
+    decided = frame[side(frame["low"], frame["high"]) != 0]
     kept = decided[decided["survives"]]
     rows = [
         (item.branch, f"{change_in_words(item.candidate, item.change)} (`{item.candidate}`)", item.variant,
@@ -76,7 +92,9 @@ def ablations(run: Run, settings, machine: str) -> str:
     )
     columns = ["Branch", "Change", "Score", "Difference, with the wider interval"]
     caption = "What survives the correction: mean differences over all domains in percentage points."
-    return f"{words}\n\n{table(pd.DataFrame(rows, columns=columns), caption, align='lllr', widths='2 6 3 5')}"
+    shown = table(pd.DataFrame(rows, columns=columns), caption, align="lllr", widths="2 6 3 5")
+    end = f"**So {len(kept)} of {len(decided)} survive, and the price is intervals {times:.2f} times as wide.**"
+    return f"{words}\n\n{shown}\n{end}"
 
 
 def claims(run: Run, settings, machine: str) -> str:
@@ -86,8 +104,9 @@ def claims(run: Run, settings, machine: str) -> str:
     """
     frame = read_table(run.claims)
     few = few_sections(frame, read_table(run.differences))
-    frame = frame[~few & (frame["low"] < 0) & (frame["high"] > 0) & frame["clips"].notna()]
-    factor = ((frame["high"] - frame["low"]) / 2 / frame["effect"].abs().clip(lower=1e-6)) ** 2
+    frame = frame[~few & frame["low"].notna() & (side(frame["low"], frame["high"]) == 0) & frame["clips"].notna()]
+    reach = [(high - low) / 2 for low, high in map(deciding, frame.itertuples())]
+    factor = (reach / frame["effect"].abs().clip(lower=1e-6)) ** 2
     shown = pd.DataFrame(
         {
             "Test": frame["test"],
@@ -98,10 +117,35 @@ def claims(run: Run, settings, machine: str) -> str:
             ],
         }
     )
-    caption = "Undecided claims: an interval shrinks with the square root of the number of clips."
+    caption = (
+        "Undecided claims: how many clips would bring the end of the interval that decides to zero, if it shrinks with "
+        "the square root of their number. Where the lowest of several leads lies below zero, that is the interval "
+        "widened for the number of leads. With so many clips the chance to see the effect is about even, and with "
+        "twice as many about four in five."
+    )
     if few.any():
         caption += f" Effects over sections are left out: {FEW}, so no number of clips decides them."
-    return table(shown, caption, align="lrrr", widths="6 2 2 2")
+    if frame.empty:
+        return "In this run no sentence is undecided for want of clips."
+    ends = [f"{int(np.ceil(end)):,}" for end in ((frame["clips"] * factor).min(), (frame["clips"] * factor).max())]
+    times = [f"{end:,.1f}" for end in (factor.min(), factor.max())]
+    end = (
+        f"**So the undecided sentences would take {_range(*ends)} clips, {_range(*times)} times as many as here, since "
+        "their effects are small next to their intervals.**"
+    )
+    return f"{table(shown, caption, align='lrrr', widths='6 2 2 2')}\n{end}"
+
+
+def deciding(item) -> tuple[float, float]:
+    """The interval of a claim that decides: below zero, and of several leads that must all hold, the widened one."""
+    leads = ALL_LEADS.match(item.reason)
+    if leads is None or item.effect >= 0:
+        return item.low, item.high
+    return widened(item.low, item.high, int(leads["confidence"]) / 100, int(leads["count"]))
+
+
+def _range(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"
 
 
 QUESTIONS: dict[str, tuple[str, Callable]] = {

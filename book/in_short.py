@@ -7,6 +7,7 @@ from stored_results import PRINTED
 from tables import effect, percent
 
 from asdlib.ensemble.blocks import AE, AE_ENSEMBLE, BC, BC_ENSEMBLE, MIX
+from asdlib.evaluation.bootstrap import side
 from asdlib.paths import BASELINES, Run
 from asdlib.tables import read_table
 
@@ -20,7 +21,7 @@ def baselines(run: Run, settings, machine: str) -> str:
     rows = {PRINTED[name]: table.loc[(PRINTED[name], "")] for name in BASELINES if (PRINTED[name], "") in table.index}
     best = max(rows, key=lambda name: rows[name]["value"])
     close = [f"*{name}*" for name in rows if name != best and not _differs(run, (best, ""), (name, ""))]
-    chance = [f"*{name}*" for name, item in rows.items() if item["low"] <= CHANCE <= item["high"]]
+    chance = [f"*{name}*" for name, item in rows.items() if not side(item["low"] - CHANCE, item["high"] - CHANCE)]
     lines = [
         f"*{best}* reaches most, {_figure(rows[best])}; not shown to be worse: {', '.join(close) or 'no other row'}.",
         f"Not to be told from chance: {', '.join(chance) or 'no row'}.",
@@ -83,7 +84,7 @@ def _figure(item: pd.Series) -> str:
 
 def _differs(run: Run, one: tuple, other: tuple) -> bool:
     low, high = paired(read_table(run.differences), one, other, "all", "all")[1:]
-    return bool(low > 0 or high < 0)
+    return side(low, high) != 0
 
 
 def _compared(differences: pd.DataFrame, one: tuple, other: tuple) -> str:

@@ -9,6 +9,7 @@ from tables import data, effect, percent, signed, table
 from asdlib import metrics
 from asdlib.ensemble import SELECTIONS
 from asdlib.ensemble.blocks import AE_ENSEMBLE, BC_ENSEMBLE, MIX
+from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.table1 import optimism
 from asdlib.paths import SCORES, Run
 from asdlib.tables import read_table
@@ -82,7 +83,7 @@ def _ahead(differences: pd.DataFrame, machine: str) -> str:
             both = [paired(differences, (MIX, selection), (other, selection), machine, domain)
                     for other in (AE_ENSEMBLE, BC_ENSEMBLE)]  # fmt: skip
             leads += [] if any(np.isnan(lead[0]) for lead in both) else [np.min(both, axis=0)]
-    ahead, shown = sum(lead[0] > 0 for lead in leads), sum(lead[1] > 0 for lead in leads)
+    ahead, shown = sum(lead[0] > 0 for lead in leads), sum(side(*lead[1:]) > 0 for lead in leads)
     return f"on {machine} in {ahead} of {len(leads)} selections and domains ({shown} of them shown)" * bool(leads)
 
 

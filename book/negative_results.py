@@ -11,6 +11,7 @@ from stored_results import read
 from tables import BLANK, effect, table
 
 from asdlib.ensemble.blocks import EXTENSIONS, MIX, MIX_PLUS, PAPER
+from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.paper import BASELINE_AE
 from asdlib.evaluation.rows import INTEGRATED, MAHALANOBIS, SYSTEMS
 
@@ -53,8 +54,9 @@ def pages(differences: pd.DataFrame, real_run: Path, shifts: Path, detector: Pat
     caption = (
         "Rows of Table 1 minus rows that are simpler, or that they are made of, in percentage points with intervals; "
         "**bold** where the interval lies below zero. Rows that select nothing stand under *fixed*. Toy cars: stored "
-        "runs; without an interval, the difference of two stored figures, for which none was computed. Intervals are "
-        "not corrected for the number of differences."
+        "runs. Under several shifts the differences of *mix+* have no interval: the stored tables have figures, and "
+        "intervals of *Integrated* minus others only, and the scores of single clips, which an interval needs, were "
+        "not kept. Intervals are not corrected for the number of differences."
     )
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return {
@@ -134,4 +136,4 @@ def _named(one: str, other: str) -> str:
 
 def _marked(value: float, low: float, high: float) -> str:
     text = effect(value, low, high)
-    return f"**{text}**" if high < 0 else text
+    return f"**{text}**" if side(low, high) < 0 else text

@@ -12,6 +12,7 @@ from tables import BLANK, data, day, effect, percent, table
 
 from asdlib import params
 from asdlib.atomic import read_json
+from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.values import slug
 
 JUDGED, MORE, ABLATIONS = "one_model", "one_model_more", "one_model_ablations"
@@ -112,11 +113,12 @@ def compared(low: float, high: float) -> str:
     >>> compared(0.001, 0.05), compared(-0.02, 0.03), compared(-0.05, -0.011)
     ('is better', 'is not shown to match it, nor to be worse', 'is worse')
     """
-    if low > 0:
+    where = side(low, high)
+    if where > 0:
         return "is better"
     if low > MATCHES:
-        return "matches it" if high > 0 else "matches it, though it is shown to be lower"
-    return "is worse" if high < 0 else "is not shown to match it, nor to be worse"
+        return "matches it, though it is shown to be lower" if where < 0 else "matches it"
+    return "is worse" if where < 0 else "is not shown to match it, nor to be worse"
 
 
 def values(folder: Path) -> dict[str, str]:

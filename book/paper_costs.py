@@ -75,6 +75,19 @@ def disk(counted: pd.DataFrame) -> dict[str, float]:
     return {name: size / 1e9 for name, size in (found | stored.groupby(counted["branch"]).sum().to_dict()).items()}
 
 
+def disk_texts(path: Path) -> dict[str, str]:
+    """Return texts for prose: GB on disk of the recordings, of their decoded copies, and of a run; MB of one clip."""
+    found = disk(read(path))
+    clip = CLIP_SECONDS * params.load("paper").data.sample_rate * SAMPLE_BYTES / 1e6
+    return {
+        "recordings": f"{found['clips'] / 2:.0f}",
+        "models": f"{sum(found[branch] for branch in BRANCHES):.0f}",
+        "all": f"{sum(found.values()):.0f}",
+        "clip": f"{clip:.2f}",
+        "clip_seconds": f"{CLIP_SECONDS:g}",
+    }
+
+
 def paper_run(path: Path, measured: Path, growth: Path) -> str:
     """Return the table of what the profile ``paper`` costs; each line says how it is known.
 

@@ -19,6 +19,7 @@ from tables import day, percent
 from asdlib import params
 from asdlib.atomic import read_json
 from asdlib.ensemble.blocks import MIX
+from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.values import slug
 from asdlib.paths import Run
 from asdlib.scores import CLIP
@@ -122,7 +123,8 @@ def values(folder: Path) -> dict[str, str]:
     compared = compared[(compared["than"] == real_compared.REFERENCE) & (compared["domain"] == "all")]
     for branch in ("autoencoder", "classifier"):
         rows = compared[compared["system"].str.startswith(branch)]
-        above, below = (rows["difference_low"] > 0).sum(), (rows["difference_high"] < 0).sum()
+        where = side(rows["difference_low"], rows["difference_high"])
+        above, below = (where > 0).sum(), (where < 0).sum()
         named |= {f"{branch}_systems": str(len(rows)), f"{branch}_above": str(above), f"{branch}_below": str(below)}
     return named | real_answers.values(folder)
 

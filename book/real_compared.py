@@ -6,7 +6,7 @@ import pandas as pd
 import tables
 from tables import percent, table
 
-from asdlib.evaluation.bootstrap import Resampled, interval
+from asdlib.evaluation.bootstrap import Resampled, interval, side
 
 REFERENCE = "Mahalanobis (shift)"
 """the row without a network that each system is compared with"""
@@ -102,7 +102,8 @@ def helped(compared: pd.DataFrame) -> dict[str, str]:
     texts = {}
     for score, before in FINETUNED.items():
         pairs = complete[complete["than"].str.rpartition("/")[2] == before]
-        for word, shown in (("helps", pairs["difference_low"] > 0), ("harms", pairs["difference_high"] < 0)):
+        where = side(pairs["difference_low"], pairs["difference_high"])
+        for word, shown in (("helps", where > 0), ("harms", where < 0)):
             names = [f"`{name.split('/')[1]}`" for name in pairs.loc[shown, "system"]]
             listed = f" ({', '.join(names)})" * bool(names)
             texts[f"finetuning_{word}_{score}"] = f"{len(names)} of {len(pairs)}{listed}"

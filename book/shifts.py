@@ -13,6 +13,7 @@ from asdlib import params
 from asdlib.atomic import read_json
 from asdlib.data import file_names
 from asdlib.data.inspection import Example
+from asdlib.evaluation.bootstrap import side
 from asdlib.plots.sound import players
 from asdlib.shift import physical
 from asdlib.synthetic import dataset
@@ -83,7 +84,7 @@ def values(folder: Path) -> dict[str, str]:
     found["best_reference"] = reference["system"].iloc[0]
     found["best_reference_auc"] = percent(reference.loc[reference["family"] == "all", "auc"].iloc[0])
     found["families"] = str(kinds.loc[kinds["family"] != "all", "family"].nunique())
-    ahead = networks[(networks["low"] > 0) & (networks["family"] != "all")]
+    ahead = networks[(side(networks["low"], networks["high"]) > 0) & (networks["family"] != "all")]
     names = [
         f"*{row.system}*, {row.family}: {effect(row.over_best, row.low, row.high)} points" for row in ahead.itertuples()
     ]

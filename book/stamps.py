@@ -11,15 +11,21 @@ from asdlib.errors import AsdError
 ALSO = ". This page also shows stored results of other runs, and says where"
 """of pages that show more than the book's own run"""
 MIXED = ("claims", "cost", "did_not_work", "how_to_run", "index", "one_model", "reliability", "your_machine")
+WITHOUT_FIGURES = (
+    *("api", "audit", "computed", "cost", "data", "deviations", "how_to_run"),
+    *("not_run", "paper", "references", "reliability"),
+)
+"""pages that print no figure of merit of the run's clips, so that it does not matter who tuned on these"""
 
 
-def of_chapter(name: str, stamp: str, facts: str) -> tuple[str, ...]:
+def of_chapter(name: str, stamp: str, facts: str, tuned: str = "") -> tuple[str, ...]:
     """Arguments of :func:`stamped` for a chapter: of the stored run that it shows, or of the book's run.
 
     Args:
         name: Of the chapter.
         stamp: What the data of the book's run are.
         facts: What made it.
+        tuned: Whether its settings were tuned on its clips, for pages that print figures of these.
     """
     if name in real.PAGES:
         return *real.stamp(stored_results.REAL), "real-settings"
@@ -29,7 +35,7 @@ def of_chapter(name: str, stamp: str, facts: str) -> tuple[str, ...]:
         return *real_systems.stamp(stored_results.SYSTEMS), "real-systems-made"
     if name in shifts.PAGES:
         return *shifts.stamp(stored_results.SHIFTS), "shifts-made"
-    return stamp + ALSO * (name in MIXED), facts
+    return stamp + ALSO * (name in MIXED), tuned * (name not in WITHOUT_FIGURES) + facts
 
 
 def tuned(settings) -> str:

@@ -6,7 +6,9 @@ import ablation_tables
 import costs
 import gpu_figures
 import negative_results
+import offered
 import one_model_stored
+import paper_costs
 import plain_detectors
 import real
 import real_systems
@@ -49,6 +51,8 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "ablation_seeds": ablation_tables.seeds(ablated),
         "ablation_effects": ablation_tables.effects(ablated),
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
+        "offered": offered.values(settings),
+        "paper_disk": paper_costs.disk_texts(stored_results.RESULTS / "paper_run.csv"),
         "pauc_least": f"{metrics.pauc([0, 1], [1.0, 0.0], settings.evaluation.p):.3f}",
         "ablated": one_model_stored.values(stored_results.SHIFTS),
         "steps": gpu_figures.paper_steps(),

@@ -7,6 +7,7 @@ import pandas as pd
 from paired import paired, widened
 from tables import BLANK, effect, table
 
+from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.claims import ARITHMETIC, BASIS, CONTRADICTED, HOLDS, MULTIPLICITY, NOT_RUN, UNDECIDED
 from asdlib.evaluation.claims_paper import FEW, too_few_sections
 from asdlib.evaluation.render import typeset
@@ -140,8 +141,8 @@ def _tested(item, differences: pd.DataFrame | None = None) -> str:
         "in the paper's cells": ((np.nan if item.unit == ARITHMETIC else item.paper), np.nan, np.nan),
     }
     more = [f"{words} {effect(*values)}" for words, values in others.items() if not pd.isna(values[0])]
-    if item.verdict == UNDECIDED and (item.low > 0 or item.high < 0):  # the interval does not say why
-        several = SEVERAL.match(item.reason) if item.high < 0 else None
+    if item.verdict == UNDECIDED and side(item.low, item.high):  # the interval does not say why
+        several = SEVERAL.match(item.reason) if side(item.low, item.high) < 0 else None
         counts = several and map(int, several.groups())
         more.append(not_contradicted(item, *counts) if several else re.sub(r"(\d)%", r"\1 %", item.reason))
     elif item.few_sections:

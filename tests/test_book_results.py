@@ -73,3 +73,9 @@ def test_the_banner_says_that_settings_were_tuned_where_the_clips_are_those_of_t
     assert "tuned while looking at figures of these very test clips" in stamps.tuned(params.load("demo"))
     assert stamps.tuned(params.load("smoke")) == stamps.tuned(params.load("quick")) == ""
     assert stamps.tuned(params.load("demo", {"data.synthetic.test_normal": 31})) == ""
+
+
+def test_the_tuning_is_named_where_figures_of_the_clips_are_printed():
+    assert set(stamps.WITHOUT_FIGURES) <= {path.stem for path in BOOK.glob("*.md")}
+    assert stamps.of_chapter("paper", "S", "F", "T ") == ("S", "F")
+    assert stamps.of_chapter("table1", "S", "F", "T ") == ("S", "T F")

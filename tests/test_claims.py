@@ -1,5 +1,8 @@
 """Test that claims are judged by the interval of their effect, on runs in which the truth is known."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +11,7 @@ import synthetic_scores
 from asdlib import scores
 from asdlib.ensemble.agreement import draw_contrast
 from asdlib.evaluation import claims_extensions, claims_paper, paper
-from asdlib.evaluation.bootstrap import Resampled, interval
+from asdlib.evaluation.bootstrap import Resampled, interval, side
 from asdlib.evaluation.claims import (
     ARITHMETIC,
     COLUMNS,
@@ -283,3 +286,26 @@ def test_extensions_are_judged_apart_from_the_paper():
     pd.testing.assert_frame_equal(paper_only, with_both)
     absent = claims_extensions.judge(resampled_rows(STRONG), 0.95)
     assert (absent["verdict"] == NOT_RUN).all() and absent["reason"].str.contains("not run").all()
+
+
+def test_a_bound_that_prints_as_zero_shows_nothing():
+    for low, high in ((-0.0332, -5.35e-7), (4.99e-5, 0.02), (-0.01, 0.02), (np.nan, np.nan)):
+        assert side(low, high) == 0
+        if np.isfinite(low):
+            printed = [float(f"{100 * bound:.2f}") for bound in (low, high)]
+            assert printed[0] <= 0 <= printed[1]
+    assert (side(5e-5, 0.02), side(-0.02, -5e-5)) == (1, -1), "these bounds print as 0.01"
+    assert side(np.array([0.01, -0.02, 1e-6]), np.array([0.02, -0.01, 0.1])).tolist() == [1, -1, 0]
+
+
+def test_one_rule_says_what_an_interval_shows():
+    root = Path(__file__).parent.parent
+    others = re.compile(r"(?:low\"?\]?|high\"?\]?|bound) ?[<>]=? ?0\b")
+    for path in [
+        *root.glob("book/*.py"),
+        *root.glob("asdlib/evaluation/*.py"),
+        *root.glob("benchmarks/real_systems/*.py"),
+    ]:
+        if not path.name.startswith("ablation_"):
+            found = others.findall(path.read_text(encoding="utf-8"))
+            assert not found, f"{path}: use asdlib.evaluation.bootstrap.side instead of {found}"

@@ -29,6 +29,8 @@ Key = tuple[str, str]
 """row and selection; the selection is empty for rows that select nothing"""
 Unit = tuple[str, str, str]
 """machine, section and domain"""
+LEAST = 0.005
+"""smallest bound, in percentage points, that the two digits of the tables do not print as zero"""
 
 
 @dataclass
@@ -230,3 +232,23 @@ def interval(
         float(max(min(centre - reach, figure), within[0])),
         float(min(max(centre + reach, figure), within[1])),
     )
+
+
+def side(low, high):
+    """Say on which side of zero an interval lies, as it is printed: a bound that prints as 0.00 counts as zero.
+
+    Every verdict that rests on an interval comes from here, so that no table calls a difference shown whose printed
+    interval ends at zero.
+
+    Args:
+        low: Lower bound of a difference of fractions, or an array of them; NaN where there is none.
+        high: Upper bound.
+
+    Returns:
+        1 above zero, -1 below it, 0 if the interval holds zero or does not exist.
+
+    >>> side(0.001, 0.02), side(-0.03, -0.01), side(-0.01, 0.02), side(-0.03, -5e-7)
+    (1, -1, 0, 0)
+    """
+    found = np.subtract(100 * np.asarray(low) >= LEAST, 100 * np.asarray(high) <= -LEAST, dtype=int)
+    return found if found.ndim else int(found)

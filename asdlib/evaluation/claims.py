@@ -2,8 +2,9 @@
 
 The interval comes from the cross-fitted selection, since a gain on the clips that were used for the selection proves
 nothing; the effects by the paper's selection and in the printed cells are reported next to it. A claim *holds* if its
-interval lies above zero, is *contradicted* if it lies below, and is *undecided* if it contains zero. If the run lacks
-what the claim is about, the verdict is *not run*.
+interval lies above zero, is *contradicted* if it lies below, and is *undecided* if it contains zero; a bound that
+prints as 0.00 counts as zero (:func:`asdlib.evaluation.bootstrap.side`). If the run lacks what the claim is about, the
+verdict is *not run*.
 
 A claim of several effects ("better than both", "for several machine types") is a test of each: it holds if enough of
 their intervals lie above zero (an intersection-union test). Bootstrapping the smallest effect instead would correct its
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib.evaluation import paper
-from asdlib.evaluation.bootstrap import Resampled, interval
+from asdlib.evaluation.bootstrap import Resampled, interval, side
 from asdlib.evaluation.rows import key
 
 HOLDS, CONTRADICTED, UNDECIDED, NOT_RUN = "holds", "contradicted", "undecided", "not run"
@@ -75,11 +76,11 @@ class Claim:
             verdict, reason = NOT_RUN, self.missing
         elif np.isnan(low):
             verdict, reason = UNDECIDED, "no resamples were drawn (evaluation.bootstrap is 0)"
-        elif low > 0:
+        elif side(low, high) > 0:
             verdict = HOLDS
             above = f"the {wide if needed < count else of}s of {needed} of {count} effects lie above zero"
             reason = above if several else f"the {of} lies above zero"
-        elif against < 0:
+        elif side(against, against) < 0:
             verdict = CONTRADICTED
             below = f"the {wide if needed > 1 else of}s of {count - needed + 1} of {count} effects lie below zero"
             reason = below if several else f"the {of} lies below zero"

@@ -16,6 +16,7 @@ from ensemble_methods import ALL, CHOSEN, CLASSIFIER, INLIER, MAX, MIX, NONE, SE
 from ensemble_summary import Summary, correlations
 from ensemble_systems import Systems
 
+from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.claims import CONTRADICTED, HOLDS, UNDECIDED
 
 POINT = 0.01
@@ -30,9 +31,8 @@ def decide(effect: dict[str, float]) -> str:
     """Decide whether an effect is above zero by each of its intervals."""
     bounds = [(effect["low"], effect["high"]), (effect["block_low"], effect["block_high"])]
     bounds = [pair for pair in bounds if np.isfinite(pair[0])]
-    if all(low > 0 for low, _ in bounds):
-        return HOLDS
-    return CONTRADICTED if all(high < 0 for _, high in bounds) else UNDECIDED
+    sides = {side(*pair) for pair in bounds}
+    return HOLDS if sides == {1} else CONTRADICTED if sides == {-1} else UNDECIDED
 
 
 def negate(effect: dict[str, float]) -> dict[str, float]:
@@ -83,7 +83,7 @@ def _judge_machines(summary: Summary, systems: Systems, selection: str) -> list[
     several = "“there are several machine types for which the score of […] (mix) is much better than that of […] (max)”"
     mix, best = (selection, ALL, MIX), (selection, ALL, MAX)
     lead, leads = summary.difference(mix, best), summary.by_machine(mix, best)
-    much = int(((leads["effect"] > POINT) & (leads["low"] > 0)).sum())
+    much = int(((leads["effect"] > POINT) & (side(leads["low"], leads["high"]) > 0)).sum())
     counted, verdict = f"ahead by more than a point in {much} of {len(leads)}", HOLDS if much >= 2 else UNDECIDED
     rows = [
         _row(IMPORTANT, "Sec. 4", "mix minus max", "", selection, lead),
@@ -91,7 +91,8 @@ def _judge_machines(summary: Summary, systems: Systems, selection: str) -> list[
     ]
     one, other = ((selection, family, CHOSEN) for family in systems.families)
     leads = summary.by_machine(one, other)
-    ahead, behind = int((leads["low"] > 0).sum()), int((leads["high"] < 0).sum())
+    where = side(leads["low"], leads["high"])
+    ahead, behind = int((where > 0).sum()), int((where < 0).sum())
     test, counted = (
         f"{INLIER} minus {CLASSIFIER} by machine type",
         f"ahead in {ahead}, behind in {behind} of {len(leads)}",
