@@ -6,6 +6,8 @@ from ablation_words import change_in_words
 from paired import widened
 from tables import effect
 
+from asdlib.evaluation.bootstrap import side
+
 
 def corrected(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Keep the changes over all domains, and add intervals that share the error among all that are shown (Bonferroni).
@@ -24,7 +26,7 @@ def corrected(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
     low, high = widened(frame["low"], frame["high"], confidence, len(frame))
     larger = frame["difference"].abs() > frame["difference_deviation"].fillna(np.inf)
     wide = frame.assign(wide_low=low, wide_high=high, intervals=len(frame))
-    return wide.assign(survives=((low > 0) | (high < 0)) & larger)[frame["change"] != ""]
+    return wide.assign(survives=(side(low, high) != 0) & larger)[frame["change"] != ""]
 
 
 def largest(frame: pd.DataFrame, confidence: float) -> str:

@@ -14,6 +14,7 @@ from tables import BLANK, data, effect, percent, signed, table
 
 from asdlib import origin
 from asdlib.atomic import read_json
+from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.values import slug
 from asdlib.plots import ablations, style
 
@@ -58,7 +59,7 @@ def branch_table(part: pd.DataFrame) -> str:
         for variant, figures in _references(part).items()
     ]
     total = part[(part["domain"] == "all") & (part["change"] != "")]
-    shown = set(total.loc[(total["low"] > 0) | (total["high"] < 0), "candidate"])
+    shown = set(total.loc[side(total["low"], total["high"]) != 0, "candidate"])
     undecided = []
     for key, group in part.groupby(COMPARISON, sort=False):
         candidate, variant, than, change = key
