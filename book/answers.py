@@ -9,10 +9,11 @@ from missed import missed
 from mix_answers import CHANCE, ensembles
 from paired import verdict
 from schematics import counted
+from shift_heard import heard
 from stored_results import PRINTED
 from tables import effect, percent, table
 from walk_through import walk_through
-from why import bottleneck, median_clips
+from why import bottleneck, gaussians_frames, median_clips
 
 from asdlib import metrics, origin, params, scores
 from asdlib.evaluation.bootstrap import Resampled, interval
@@ -165,7 +166,9 @@ def agreement(run: Run, settings, machine: str) -> str:
 
 
 ANSWERS: dict[str, Callable] = {
+    "shift_heard": heard,
     "bottleneck": bottleneck,
+    "gaussians": gaussians_frames,
     "median_clips": median_clips,
     "baselines": baselines,
     "autoencoder": autoencoder,

@@ -22,6 +22,7 @@ import flow
 import nbformat
 import provenance
 import shown
+import source_code
 import stamps
 import stored_results
 import substitutions
@@ -84,7 +85,7 @@ def assemble(settings, overrides: dict, source: Path) -> None:
     )
     config = yaml.safe_load((SOURCES / "_config.yml").read_text(encoding="utf-8"))
     config["parse"]["myst_substitutions"] = substitutions.of_run(settings, run, machines)
-    with_repository(config)
+    with_repository(config, source_code.pack(source / "downloads"))
     write(source / "_config.yml", yaml.safe_dump(config, sort_keys=False))
     write(source / "_toc.yml", yaml.safe_dump(contents(list(notebooks), machines), sort_keys=False))
 
@@ -122,15 +123,15 @@ def ordered(run: Run, settings, machines: list[str]) -> list[Executed]:
     return sorted(found, key=lambda item: (item.stage, rank[item.machine], rank[item.candidate], item.section))
 
 
-def with_repository(config: dict) -> None:
-    """Add what leads to the repository, if its address is configured (``repository`` in ``_config.yml``), or say so."""
-    url = config.get("repository", {}).get("url")
-    config["parse"]["myst_substitutions"]["repository"] = (
-        f"[Code of this book and of `asdlib`]({url})"
-        if url
-        else "This copy of the book was built without the address of a repository (`repository` in "
-        "`book/_config.yml`), so it cannot say where its code is published: ask whoever gave it to you."
-    )
+def with_repository(config: dict, archive: str) -> None:
+    """Say where the code is; add the buttons of the repository if ``repository`` in ``_config.yml`` has its address.
+
+    Args:
+        config: Of the book.
+        archive: Link to the code as a download.
+    """
+    url = config.get("repository", {}).get("url", "")
+    config["parse"]["myst_substitutions"]["repository"] = source_code.where(url, archive)
     if url:
         buttons = ("use_repository_button", "use_issues_button", "use_edit_page_button")
         config["html"] |= dict.fromkeys(buttons, True)

@@ -90,9 +90,11 @@ def _detector(service: pd.DataFrame) -> list[tuple[str, ...]]:
     memory = f"{alone['fit_bytes'] / 2**30:.1f}"
     fit = costs.duration(alone["fit_60_seconds"])
     estimated = f"{costs.duration(networks['fit_seconds'])}, estimated"
+    alone_networks = f"{costs.duration(networks['fit_alone_seconds'])}, estimated"
     score = f"{alone['cpu_seconds']:.2f} to {networks['cpu_seconds']:.2f} s per recording, after a start"
     return [
         ("`fit --statistics-only`, 60 recordings", fit, "1", memory, NOTHING, known),
-        ("`fit` with outliers", estimated, "1", BLANK, NOTHING, known),
+        ("`fit` with outliers", estimated, "1", BLANK, NOTHING, "extrapolated from steps; {numref}`service-table`"),
+        ("`fit` with networks, no outliers", alone_networks, "1", BLANK, NOTHING, "extrapolated from steps"),
         ("`score`", score, "1", f"{networks['bytes'] / 2**30:.1f} at most", NOTHING, known),
     ]

@@ -1,4 +1,4 @@
-"""Answers to the exercises on the data, the baselines, the autoencoder and the one network, computed from the run."""
+"""Answers to the exercises on the baselines, the autoencoder and the one network, computed from the run."""
 
 import itertools
 
@@ -9,49 +9,16 @@ from paired import paired, verdict
 from stored_results import PRINTED
 from tables import data as link
 from tables import effect, percent, signed, table
-from why import frames_of_a_clip
 
 from asdlib import metrics, origin, scores
 from asdlib.data import file_names
 from asdlib.ensemble.blocks import MIX
-from asdlib.paths import BASELINES, CLIPS, Run
+from asdlib.paths import BASELINES, Run
 from asdlib.tables import read_table
 
 DOMAINS = ("source", "target")
 Answer = str | tuple[str, str]
 """an answer; or what is shown before the question, and the answer"""
-
-
-def data(run: Run, settings, machine: str) -> Answer:
-    """How many frames fit each Gaussian of the autoencoder, and how much the source's weighs in the target's."""
-    clips = read_table(run.data(machine) / CLIPS)
-    train = clips[clips["split"] == "train"].groupby(["section", "domain"]).size().unstack(fill_value=0)
-    shown = train.reset_index().rename(columns=str.capitalize)
-    caption = f"Normal training clips of {machine} by section and domain."
-    counts = table(shown, caption, align="l" + "r" * train.shape[1])
-    name = next(iter(settings.autoencoder_candidates))
-    branch, frame = settings.candidate("autoencoder", name), scores.read(run.scores("autoencoder", machine, name))
-    first = train.index[0]
-    reference = frame[(frame["section"] == first) & (frame["domain"] == "source") & (frame["split"] == "train")]
-    held_out, few = reference["clip"].nunique(), int(train.at[first, "target"])
-    each = frames_of_a_clip(run, settings, machine, name)
-    mels, prior = branch.features.n_mels, branch.scorer.target_prior
-    dims = mels + branch.model.section_regression
-    section = " and the section" * branch.model.section_regression
-    before = (
-        f"The autoencoder's Gaussians see {100 * settings.data.held_out:g} % of these source clips, the held-out ones, "
-        f"and all target clips. Each clip gives {each} frames, and each frame an error of {dims} numbers: {mels} mel "
-        f"bands{section}. In the target's covariance the source's counts as $m$ = {prior:g} frames, {{eq}}`prior`."
-    )
-    answer = (
-        f"In section {first} the source's Gaussian is estimated from {held_out} × {each} = {held_out * each:,} frames, "
-        f"and the target's from $n$ = {few} × {each} = {few * each:,}. A covariance of {dims} dimensions has "
-        f"{dims} × {dims + 1} / 2 = {dims * (dims + 1) // 2:,} parameters. The source's weighs $m / (m + n)$ = "
-        f"{prior:g} / {prior + few * each:g} = {100 * prior / (prior + few * each):.0f} % in that of the target.\n\n"
-        f"**So {held_out * each:,} and {few * each:,} frames estimate a covariance of {dims * (dims + 1) // 2:,} "
-        f"parameters each, and the source counts {100 * prior / (prior + few * each):.0f} % in the target's.**"
-    )
-    return f"{counts}\n{before}", answer
 
 
 def baselines(run: Run, settings, machine: str) -> Answer:

@@ -2,9 +2,11 @@
 
 WHY = {
     "data": (
-        "More frames than dimensions are enough to invert a covariance, but not to know it: frames of one clip "
-        "resemble each other, so a few clips, however many frames they have, say little about how clips differ. "
-        "Therefore the target's covariance is drawn towards the source's."
+        "A detector that knows the source only measures how far a clip lies from normal source clips. Where the shift "
+        "is larger than the fault, a normal target clip lies farther away than a faulty source clip, so one threshold "
+        "for both domains raises false alarms in the target or misses faults in the source. AUC and pAUC compare "
+        "clips of one domain only, so they do not see that gap. Nor is the mean over bands a measure of what can be "
+        "heard: a fault that lives in time hardly moves an average spectrum, and may still be easy to hear."
     ),
     "baselines": (
         "A fault that adds sound to a band, or takes some away, moves its mean or its deviation over time, even if it "

@@ -8,10 +8,11 @@ import pandas as pd
 from ablation_largest import corrected
 from ablation_words import change_in_words
 from combining_exercises import classifier, ensembles
-from detector_exercises import Answer, autoencoder, baselines, data, one_model
+from detector_exercises import Answer, autoencoder, baselines, one_model
 from exercise_reasons import WHY
 from paired import widened
 from schematics import counted
+from shift_heard import exercise as shift
 from stored_results import ABLATIONS, read
 from tables import effect, percent, signed, table
 from verdicts import few_sections
@@ -150,9 +151,9 @@ def _range(first: str, last: str) -> str:
 
 QUESTIONS: dict[str, tuple[str, Callable]] = {
     "data": (
-        "From how many frames is each of the two Gaussians of a section estimated, how many parameters has its "
-        "covariance, and how much does the source's weigh in that of the target?",
-        data,
+        "In which sections of this run is the shift larger than the fault? Judge by {numref}`average-spectra` before "
+        "you look at the numbers. What follows for a detector that knows the source only?",
+        shift,
     ),
     "baselines": (
         "At which kinds of faults should the simple distance be ahead of the networks, and at which not? It sees "

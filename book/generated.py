@@ -16,6 +16,7 @@ import one_model_stored
 import pandas as pd
 import paper_costs
 import plain_detectors
+import printed_cells
 import provenance
 import real
 import real_systems
@@ -26,6 +27,7 @@ import tables
 import variants
 import verdicts
 import yaml
+from claim_tests import Scope
 from contents import api, machine_page, reference_page
 
 from asdlib import params
@@ -51,7 +53,7 @@ def from_stored() -> dict[str, str]:
 def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], notebooks: dict) -> dict[str, str]:
     """What is made of the run, by file name; also the tables of stored results that stand next to it."""
     versions = {name: metadata.version(name) for name in TOOLS}
-    spent = costs.costs(notebooks, run)
+    spent, scope = costs.costs(notebooks, run), Scope(tuple(machines), settings)
     result = {
         "generated/table1.md": table_one.table1(table, machines, synthetic=settings.data.synthetic is not None),
         "generated/printed.md": table_one.printed(),
@@ -60,16 +62,18 @@ def from_run(settings, run: Run, table: pd.DataFrame, machines: list[str], noteb
         "generated/audit.md": tables.audit(),
         "generated/rerun.md": tables.rerun(stored_results.read(stored_results.RERUN)),
         "generated/larger.md": tables.larger(),
+        "generated/printed_leads.md": printed_cells.sentences(),
         "generated/claims.md": verdicts.claims(
             read_table(there(run.claims)),
             read_table(there(run.differences)),
             real.over_seeds(stored_results.REAL, "claims.csv"),
             stored_results.read(stored_results.SYSTEMS / "claims.csv"),
+            scope,
         ),
         "generated/claims_extensions.md": verdicts.extensions(
             read_table(there(run.claims_extensions)), differences=read_table(there(run.differences))
         ),
-        "generated/claims_seeds.md": verdicts.over_seeds(run),
+        "generated/claims_seeds.md": verdicts.over_seeds(run, scope),
         "generated/by_hand.md": clips.by_hand(run, *first_section(run, machines), settings.evaluation.p),
         "generated/colours.md": tables.colours(),
         "generated/false_alarms.md": tables.false_alarms(read_table(there(run.false_alarms))),

@@ -7,12 +7,20 @@ BRANCHES = ("autoencoder", "classifier")
 
 def values(settings) -> dict[str, str]:
     """Return texts for prose: candidates by branch, the sizes N of the settings, and those that were possible."""
-    counts = {}
-    for branch in BRANCHES:
-        names = getattr(settings, f"{branch}_candidates")
-        counts[branch] = sum(settings.candidate(branch, name).origin == origin.PAPER for name in names)
+    counts = {branch: len(names(settings, branch)) for branch in BRANCHES}
     texts = {branch: str(count) for branch, count in counts.items()}
     return texts | {"possible": possible(settings.ensemble.sizes, counts["autoencoder"])}
+
+
+def names(settings, branch: str) -> list[str]:
+    """Return the paper's candidates of a branch."""
+    candidates = getattr(settings, f"{branch}_candidates")
+    return [name for name in candidates if settings.candidate(branch, name).origin == origin.PAPER]
+
+
+def backbones(settings) -> set[str]:
+    """Return the architectures of the paper's classifiers."""
+    return {settings.candidate("classifier", name).model.backbone for name in names(settings, "classifier")}
 
 
 def possible(sizes: list[int], candidates: int) -> str:

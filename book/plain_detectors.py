@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import changed_detector
 import costs
 import pandas as pd
 from paired import verdict
 from stored_results import read
 from tables import BLANK, day, effect, percent, table, typeset
-from your_machine_alarms import RATE, RULE, pieces, rates, rules
+from your_machine_alarms import RATE, RULE, by_rule, pieces, rates, rules
 
 from asdlib.atomic import read_json
 from asdlib.detector import cutting, level, survey
@@ -50,7 +51,7 @@ def values(folder: Path) -> dict[str, str]:
     texts["over_plain"] = effect(*whole[["lead", "low", "high"]])
     found = alarms[alarms["group"] == "fault"].groupby("condition", sort=False)[["alarms", "recordings"]].sum()
     texts |= {slug(kind): _share(row["alarms"], row["recordings"]) for kind, row in found.iterrows()}
-    texts |= _simpler(folder, alarms)
+    texts |= _simpler(folder, alarms) | changed_detector.texts(folder) | by_rule(folder)
     texts |= _real_texts(folder)
     row = alarms[alarms["condition"] == "voice +0 dB"].iloc[0]
     texts["voice"] = _share(row["alarms"], row["recordings"])
@@ -101,6 +102,7 @@ def _real_texts(folder: Path) -> dict[str, str]:
         "real_found_only": _share(statistics["found"], statistics["faults"]),
         "real_false_only": _share(statistics["false_alarms"], statistics["normals"]),
         "real_auc": percent(whole["auc"]),
+        "real_auc_only": percent(statistics["auc"]),
         "real_alone": percent(real.loc["networks alone", "auc"]),
         "real_networks": verdict(statistics["low"], statistics["high"], WORDS),
         "real_over_networks": effect(*real.loc["networks alone", ["lead", "low", "high"]]),
@@ -116,10 +118,8 @@ def pages(folder: Path) -> dict[str, str]:
 
 def _measured(folder: Path) -> dict[str, str]:
     if not (folder / "record.json").is_file():
-        return dict.fromkeys(
-            (f"generated/{name}.md" for name in ("plain_detectors", "no_faults", "places", "long", "real_faults")),
-            ABSENT,
-        )
+        names = ("plain_detectors", "no_faults", "places", "long", "real_faults", "changed")
+        return dict.fromkeys((f"generated/{name}.md" for name in names), ABSENT)
     record = read_json(folder / "record.json")
     kinds, levels, alarms = (read(folder / f"{name}.csv") for name in ("kinds", "faults", "alarms"))
     alarms = _with_simpler(folder, alarms)
@@ -127,6 +127,7 @@ def _measured(folder: Path) -> dict[str, str]:
     return {
         "generated/plain_detectors.md": _kinds(kinds, record) + "\n" + _levels(levels),
         "generated/no_faults.md": _no_faults(alarms, record),
+        "generated/changed.md": changed_detector.changed(folder),
         "generated/places.md": _places(alarms, record, simpler),
         "generated/real_faults.md": _real(folder),
         "generated/long.md": _long(read(folder / "long.csv"), record),

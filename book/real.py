@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import claim_counts
 import pandas as pd
 import provenance
 import real_answers
@@ -13,6 +14,7 @@ import stored_results
 import table_one
 import tables
 import verdicts
+from claim_tests import Scope
 from paired import paired, verdict
 from tables import day, percent
 
@@ -102,7 +104,7 @@ def values(folder: Path) -> dict[str, str]:
             named[f"gain_mix_over_{name}{over}"] = tables.effect(effect, low, high)
             words = ("which is shown", "so a loss is shown", "which is not shown to be a gain")
             named[f"shown_mix_over_{name}{over}"] = verdict(low, high, words)
-        for domain, words in (("all", ""), ("source", "_source")):
+        for domain, words in (("all", ""), ("source", "_source"), ("target", "_target")):
             fixed = paired(gained, (MIX, "fixed"), ("Baseline (AE)", ""), "all", domain)
             named[f"fixed_mix_over_baseline{words}{over}"] = tables.effect(*fixed)
     named["seeds"] = seeds(folder)
@@ -115,7 +117,7 @@ def values(folder: Path) -> dict[str, str]:
     judged = over_seeds(folder, "claims.csv").set_index("claim")
     both = "both of our approaches significantly outperform the baselines systems [autoencoder]"
     named["gain_ae_over_baselines"] = tables.effect(*judged.loc[both, ["effect", "low", "high"]].astype(float))
-    named["verdicts"] = verdicts.counts(judged)
+    named |= of_claims(folder)
     named["ae_over_baselines_verdict"] = judged.loc[both, "verdict"]
     named |= rates_in_target(folder) | sizes(read_json(folder / "record.json")["settings"])
     compared = stored_results.read(folder / real_compared.SYSTEMS_FILE)
@@ -127,6 +129,20 @@ def values(folder: Path) -> dict[str, str]:
         above, below = (where > 0).sum(), (where < 0).sum()
         named |= {f"{branch}_systems": str(len(rows)), f"{branch}_above": str(above), f"{branch}_below": str(below)}
     return named | real_answers.values(folder)
+
+
+def of_claims(folder: Path) -> dict[str, str]:
+    """How many sentences got which verdict, how many changed with more seeds, and how many survive a correction."""
+    confidence = read_json(folder / "record.json")["settings"]["evaluation"]["confidence"]
+    named = {}
+    for file, words in (("claims.csv", ""), ("claims_extensions.csv", "_extensions")):
+        judged, several = over_seeds(folder, file), Run(folder).over_seeds(folder / file).is_file()
+        named |= {
+            f"verdicts{words}": claim_counts.counts(judged),
+            f"changed{words}": claim_counts.changed(stored_results.read(folder / file), judged if several else None),
+            f"surviving{words}": claim_counts.surviving(judged, confidence),
+        }
+    return named
 
 
 def sizes(settings: dict) -> dict[str, str]:
@@ -162,7 +178,9 @@ def pages(folder: Path) -> dict[str, str]:
     return {
         "generated/real.md": table_one.stored(folder),
         "generated/real_departures.md": provenance.departures(settings, published, "real-departures", "these runs"),
-        "generated/real_claims.md": verdicts.of_one_run(over_seeds(folder, "claims.csv"), "real-claims", averaged),
+        "generated/real_claims.md": verdicts.of_one_run(
+            over_seeds(folder, "claims.csv"), "real-claims", Scope(tuple(record["machines"]), settings), averaged
+        ),
         "generated/real_autoencoder.md": real_compared.systems(compared, "autoencoder"),
         "generated/real_classifier.md": real_compared.systems(compared, "classifier"),
         "generated/real_finetuning.md": real_compared.finetuning(compared),

@@ -39,7 +39,12 @@ def table1(
         compare: Whether each cell also holds the paper's figure and the difference.
         synthetic: Whether the recordings are synthetic.
     """
-    cells = "Each cell holds the paper's figure, **that of this run**, and their difference. " if compare else ""
+    cells = (
+        "The large figure of a cell is **that of this run**; small below it are *the paper's* and the difference, this "
+        "run minus the paper. "
+        if compare
+        else ""
+    )
     if compare and set(machines) != set(paper.MACHINES):
         cells += "In the column *all*, it is the paper's figure of the machine types of this run. "
     parts = []

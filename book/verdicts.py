@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pandas as pd
+from claim_tests import COMPARED, GAINS, Scope, printed
 from paired import paired, widened
 from tables import BLANK, effect, table
 
@@ -39,10 +40,10 @@ ON_SYSTEMS = {
     "sections by Student's t distribution": [("rank correlation within families minus across", ("",), "")],
 }
 """test of a claim on a run, and the similar ones on other people's systems: name, parts that must all hold, in words"""
-COMPARED = re.compile(r"(.+?) minus (.+?), (?:each of them, )?(all machine types|[^ ,;]+)")
-"""a test that compares a row with others on all machine types or one"""
-GAINS = re.compile(r"gain of (.+) over (.+)")
-"""one of the two terms of a test that compares the gains of two rows over others"""
+CELLS = (
+    "*In the paper's cells*: the same difference in its printed table, over this run's machine types in brackets; of "
+    "several leads the lowest, but of *several machine types* the second largest."
+)
 LABELS = "The verdict comes from the *cross-fitted* effect, in bold; *development* and *fixed* do not enter it."
 ABSENT = (np.nan,) * 3
 SEVERAL = re.compile(r"fewer than \d+ of (\d+) (\d+)%")
@@ -54,20 +55,15 @@ def marked(word: str) -> str:
     return f'<span class="verdict {word.replace(" ", "-")}">{WORDS[word]}</span>'
 
 
-def counts(frame: pd.DataFrame) -> str:
-    """How many sentences got which verdict, in words: "2 hold, 1 is contradicted, ..."."""
-    found = frame["verdict"].value_counts()
-    verbs = {
-        "holds": ("holds", "hold"),
-        "contradicted": ("is contradicted", "are contradicted"),
-        "undecided": ("is undecided", "are undecided"),
-        "not run": ("was not run", "were not run"),
-    }
-    parts = [f"{found.get(word, 0)} {one if found.get(word, 0) == 1 else many}" for word, (one, many) in verbs.items()]
-    return f"{', '.join(parts[:-1])}, and {parts[-1]}"
+def marked_by_seeds(verdict: str, seeds: float) -> str:
+    """A verdict with its mark; one that a single seed has decided is about its clips and its training only."""
+    alone = verdict in (HOLDS, CONTRADICTED) and not pd.isna(seeds) and seeds == 1
+    return marked(verdict) + (" on these clips (1 seed)" if alone else "")
 
 
-def claims(frame: pd.DataFrame, differences: pd.DataFrame, stored: pd.DataFrame, systems: pd.DataFrame) -> str:
+def claims(
+    frame: pd.DataFrame, differences: pd.DataFrame, stored: pd.DataFrame, systems: pd.DataFrame, scope: Scope
+) -> str:
     """The paper's sentences with their verdicts on this run, on real toy cars and on real score files.
 
     Args:
@@ -75,31 +71,38 @@ def claims(frame: pd.DataFrame, differences: pd.DataFrame, stored: pd.DataFrame,
         differences: ``table1_differences.csv`` of this run.
         stored: The claims of the stored run on toy cars.
         systems: The stored claims on other people's systems, all years.
+        scope: What this run covers of the paper.
     """
-    there = stored.set_index("claim")["verdict"]
+    there = stored.set_index("claim")[["verdict", "seeds"]]
     rows = [
         {
-            "This run": marked(item.verdict),
+            "This run": marked_by_seeds(item.verdict, item.seeds),
             "The paper says": f"“{item.claim}” ({item.source})",
-            "Real toy cars": BLANK if item.unit == ARITHMETIC else marked(there.get(item.claim, NOT_RUN)),
+            "Real toy cars": BLANK if item.unit == ARITHMETIC else _there(item.claim, there),
             "Real score files": BLANK if item.unit == ARITHMETIC else _on_systems(item.test, systems),
-            "Test and effect in this run": _tested(item, differences),
-            "Rests on": _basis(item),
+            "Test and effect in this run": _tested(item, differences, scope),
+            "Rests on": _basis(item, scope),
         }
         for item in _judged(frame, differences)
     ]
     caption = (
         "The paper's sentences, judged on the paper's rows. Effects in percentage points (correlations times 100), "
         f"with their intervals; of several leads the decisive one. {LABELS} *Real score files*: a similar test on "
-        f"other people's systems, by year and by a stricter rule; what it compares is in brackets. {MULTIPLICITY}"
+        f"other people's systems, by year and by a stricter rule; what it compares is in brackets. {CELLS} "
+        f"{MULTIPLICITY}"
     )
     return table(pd.DataFrame(rows), caption, "claims-table", "", "3 7 3 4 8 3")
 
 
-def of_one_run(frame: pd.DataFrame, name: str, differences: pd.DataFrame | None = None) -> str:
+def of_one_run(frame: pd.DataFrame, name: str, scope: Scope, differences: pd.DataFrame | None = None) -> str:
     """The paper's sentences with the verdicts of one run only, for pages of stored runs and for several seeds."""
     rows = [
-        (marked(item.verdict), f"“{item.claim}” ({item.source})", _tested(item, differences), _basis(item))
+        (
+            marked_by_seeds(item.verdict, item.seeds),
+            f"“{item.claim}” ({item.source})",
+            _tested(item, differences, scope),
+            _basis(item, scope),
+        )
         for item in _judged(frame, differences)
         if item.unit != ARITHMETIC  # the printed table is the same whatever was run
     ]
@@ -107,14 +110,14 @@ def of_one_run(frame: pd.DataFrame, name: str, differences: pd.DataFrame | None 
     caption = (
         "The paper's sentences, judged on the paper's rows; effects in percentage points (correlations times 100)."
     )
-    caption = " ".join([caption, *[LABELS] * (differences is not None), MULTIPLICITY])
+    caption = " ".join([caption, *[LABELS] * (differences is not None), CELLS, MULTIPLICITY])
     return table(pd.DataFrame(rows, columns=columns), caption, f"{name}-table", "", "3 6 8 3")
 
 
 def extensions(frame: pd.DataFrame, name: str = "extensions", differences: pd.DataFrame | None = None) -> str:
     """What our extensions gain: verdict, statement, effect."""
     rows = [
-        (marked(item.verdict), item.claim, _tested(item, differences), _basis(item))
+        (marked_by_seeds(item.verdict, item.seeds), item.claim, _tested(item, differences), _basis(item))
         for item in _judged(frame, differences)
     ]
     columns = ["Verdict", "Statement", "Test and effect", "Rests on"]
@@ -123,23 +126,29 @@ def extensions(frame: pd.DataFrame, name: str = "extensions", differences: pd.Da
     return table(pd.DataFrame(rows, columns=columns), caption, f"{name}-table", "", "3 6 8 3")
 
 
-def over_seeds(run) -> str:
+def over_seeds(run, scope: Scope) -> str:
     """Both tables of claims over runs that differ in the seed only; nothing if there is one seed."""
-    tables = ((run.claims, "claims-seeds", of_one_run), (run.claims_extensions, "extensions-seeds", extensions))
-    found = [(run.over_seeds(path), name, show) for path, name, show in tables if run.over_seeds(path).is_file()]
-    parts = [show(read_table(path), name) for path, name, show in found]
+    of_paper, of_extensions = run.over_seeds(run.claims), run.over_seeds(run.claims_extensions)
+    parts = [of_one_run(read_table(of_paper), "claims-seeds", scope)] if of_paper.is_file() else []
+    parts += [extensions(read_table(of_extensions), "extensions-seeds")] if of_extensions.is_file() else []
     return "\n\n".join(parts)
 
 
-def _tested(item, differences: pd.DataFrame | None = None) -> str:
+def _there(claim: str, stored: pd.DataFrame) -> str:
+    """The verdict of a stored run on a sentence."""
+    return marked_by_seeds(*stored.loc[claim]) if claim in stored.index else marked(NOT_RUN)
+
+
+def _tested(item, differences: pd.DataFrame | None = None, scope: Scope | None = None) -> str:
     """What was measured and its effect, or why there is none; also by other selections and in the paper's cells."""
     if pd.isna(item.effect):
         return f"{item.test}: {item.reason}"
     others = {
         "*development*": (item.development, np.nan, np.nan),
         "*fixed*": ABSENT if differences is None else without_labels(item.test, differences),
-        "in the paper's cells": ((np.nan if item.unit == ARITHMETIC else item.paper), np.nan, np.nan),
     }
+    if scope:
+        others[scope.words(item.test)] = (printed(item.test, scope.machines), np.nan, np.nan)
     more = [f"{words} {effect(*values)}" for words, values in others.items() if not pd.isna(values[0])]
     if item.verdict == UNDECIDED and side(item.low, item.high):  # the interval does not say why
         several = SEVERAL.match(item.reason) if side(item.low, item.high) < 0 else None
@@ -227,12 +236,13 @@ def jointly(verdicts: pd.Series) -> str:
     return HOLDS if (verdicts == HOLDS).all() else UNDECIDED
 
 
-def _basis(item) -> str:
-    """On how much a verdict rests."""
+def _basis(item, scope: Scope | None = None) -> str:
+    """On how much a verdict rests, and what the ensembles that it is about could choose from."""
     if item.unit == ARITHMETIC:
         return "the printed table"
     numbers = [getattr(item, name, float("nan")) for name in BASIS]
     if pd.isna(numbers[0]) or numbers[0] == 0:
         return BLANK
     pairs = zip(numbers, ("clip", "section", "seed"), strict=True)
-    return ", ".join(f"{count:.0f} {word}{'' if count == 1 else 's'}" for count, word in pairs if not pd.isna(count))
+    words = ", ".join(f"{count:.0f} {word}{'' if count == 1 else 's'}" for count, word in pairs if not pd.isna(count))
+    return "; ".join(filter(None, [words, scope.candidates(item.test) if scope else ""]))

@@ -10,7 +10,8 @@ from asdlib.atomic import read_json
 from asdlib.autoencoder.inspection import typical
 from asdlib.data.audio import Waveforms
 from asdlib.features import LogMel, edge_frames
-from asdlib.paths import RECORD, Run
+from asdlib.paths import CLIPS, RECORD, Run
+from asdlib.tables import read_table
 
 
 def bottleneck(run: Run, settings, machine: str) -> str:
@@ -29,8 +30,12 @@ def bottleneck(run: Run, settings, machine: str) -> str:
         f"frame, too few to copy {branch.features.n_mels} mel bands. It is also given gaps to fill: at inference "
         f"{round(masks.time_masks * frames / masks.clip_frames)} stripes hide some of the {frames} frames of a clip "
         f"({counted(2 * cut, 'frame')} at its ends, whose windows reach beyond it, are left out), and others some of "
-        f"its bands. The masks put in each band's mean{kept}. In a gap the network can only write "
-        "what is usual there, so what is unusual is left as an error.\n\n"
+        f"its bands. The masks put in each band's mean{kept}. What it writes into a "
+        "gap, it has to guess from the frames and bands next to it. A short knock that a stripe hides leaves no trace "
+        "there, so the network writes what is usual, and the knock is left as an error. A steady change of colour "
+        "is seen on both sides of the gap, so that it is partly reconstructed, and the error is the smaller for it. "
+        "That is the known weakness of reconstruction: a network that fills in well also reconstructs the fault. "
+        "{numref}`followed` has input and reconstruction of a fault that is found and of one that is missed.\n\n"
         "Chance is left as an error, too, since the level of noise in one band and one frame is random. Whoever always "
         f"writes each band's mean makes an error; `{name}`, on its own training clips of {machine} and without masks, "
         f"makes one that is {explained:.0f} % smaller, and the rest is chance and what it has not learnt. A fault no "
@@ -45,6 +50,33 @@ def frames_of_a_clip(run: Run, settings, machine: str, candidate: str) -> int:
     log_mel = LogMel(settings.candidate("autoencoder", candidate).features, settings.data.sample_rate)
     frames, cut = log_mel.frames(len(Waveforms.open(run.data(machine)).read(0))), 2 * edge_frames(log_mel)
     return frames - cut if frames > cut else frames
+
+
+def gaussians_frames(run: Run, settings, machine: str) -> str:
+    """How many frames fit each Gaussian of the autoencoder, and how much the source's weighs in the target's."""
+    clips = read_table(run.data(machine) / CLIPS)
+    train = clips[clips["split"] == "train"].groupby(["section", "domain"]).size().unstack(fill_value=0)
+    name, _, frame = _first(run, settings, machine)
+    branch, first = settings.candidate("autoencoder", name), train.index[0]
+    if "target" not in train:
+        return "In this run no section has target clips, so that there is no Gaussian of the target domain."
+    reference = frame[(frame["section"] == first) & (frame["domain"] == "source") & (frame["split"] == "train")]
+    held_out, few = reference["clip"].nunique(), int(train.at[first, "target"])
+    each = frames_of_a_clip(run, settings, machine, name)
+    mels, prior = branch.features.n_mels, branch.scorer.target_prior
+    dims = mels + branch.model.section_regression
+    section = " and the section" * branch.model.section_regression
+    return (
+        f"In this run section {first} of {machine} has {int(train.at[first, 'source'])} normal training clips of the "
+        f"source and {few} of the target. The source's Gaussian sees the {held_out} that are held out. Each clip gives "
+        f"{each} frames, and each frame an error of {dims} numbers: {mels} mel bands{section}. So the source's "
+        f"covariance is estimated from {held_out} × {each} = {held_out * each:,} frames, and the target's from $n$ = "
+        f"{few} × {each} = {few * each:,}, next to {dims} × {dims + 1} / 2 = {dims * (dims + 1) // 2:,} parameters. "
+        f"The source's weighs $m / (m + n)$ = {prior:g} / {prior + few * each:g} = "
+        f"{100 * prior / (prior + few * each):.0f} % in that of the target. More frames than dimensions are enough to "
+        "invert a covariance, but not to know it: frames of one clip resemble each other, so a few clips, however many "
+        "frames they have, say little about how clips differ."
+    )
 
 
 def _shift(frame: pd.DataFrame, section: str, variant: str, few: int, machine: str) -> str:

@@ -1,10 +1,12 @@
 """How often a detector raises false alarms: by the number of its recordings, and by rules over several of them."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binom
+from stored_results import read
 from tables import table
 
 from asdlib import Detector
@@ -131,3 +133,20 @@ def any_of(count: int, rate: float) -> float:
 
 def _rounded(value: float) -> str:
     return f"{value:,.1f}" if value >= 0.05 else "under 0.1"
+
+
+def by_rule(folder: Path) -> dict[str, str]:
+    """Count kinds and levels of mixed faults by how many of their recordings alarm a detector of statistics only.
+
+    Args:
+        folder: Of the stored results on detectors.
+    """
+    alarms = read(folder / "plain_alarms.csv").query("group == 'fault'")
+    share, least = alarms["statistics only"] / alarms["recordings"], math.ceil(20 * RULE[0] / RULE[1])
+    return {
+        "faults_levels": str(len(alarms)),
+        "faults_never": str((share == 0).sum()),
+        "faults_always": str((share >= 0.9).sum()),
+        "faults_mailed": str((share >= least / 20).sum()),
+        "mailed_of_twenty": str(least),
+    }

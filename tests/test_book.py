@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import sys
+import tarfile
 from copy import deepcopy
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from pybtex.database import parse_file
 
-from asdlib import metrics, params, scores
+from asdlib import metrics, params, records, scores
 from asdlib.data import catalogue
 from asdlib.detector import output
 from asdlib.errors import AsdError
@@ -35,6 +36,8 @@ sys.path[:0] = [str(BOOK), str(BOOK / "_ext"), str(BOOK.parent / "benchmarks" / 
 import ablation_tables  # noqa: E402
 import answers  # noqa: E402
 import assemble  # noqa: E402
+import changed_detector  # noqa: E402
+import claim_counts  # noqa: E402
 import clips  # noqa: E402
 import contents  # noqa: E402
 import costs  # noqa: E402
@@ -55,6 +58,7 @@ import real_systems  # noqa: E402
 import schematics  # noqa: E402
 import shifts  # noqa: E402
 import shown  # noqa: E402
+import source_code  # noqa: E402
 import store  # noqa: E402
 import stored_results  # noqa: E402
 import substitutions  # noqa: E402
@@ -63,7 +67,9 @@ import tables  # noqa: E402
 import variants  # noqa: E402
 import verdicts  # noqa: E402
 import why  # noqa: E402
+import your_machine_alarms  # noqa: E402
 from author_year import AuthorYearLabels  # noqa: E402
+from claim_tests import Scope  # noqa: E402
 from ensemble_claims import decide  # noqa: E402
 from executed import LINES, Executed, as_page, joined, shortened, title  # noqa: E402
 from mathml import MathError, mathml  # noqa: E402
@@ -685,15 +691,16 @@ def test_claims_show_verdict_first_and_real_data_next_to_it():
     leads = [(mix, "fixed", "Baseline (AE)", "", "all", "all", 0.04, 0.01, 0.05),
              ("Baseline (MobileNetV2)", "", mix, "fixed", "all", "all", -0.03, -0.07, -0.02)]  # fmt: skip
     differences = pd.DataFrame(leads, columns=[*keys, *paired.FIGURES])
-    text = verdicts.claims(frame, differences, stored, stored_results.read(stored_results.SYSTEMS / "claims.csv"))
+    text = verdicts.claims(frame, differences, stored, stored_results.read(stored_results.SYSTEMS / "claims.csv"),
+                           Scope(("fan", "valve"), params.load("demo")))  # fmt: skip
     lines = [line for line in text.splitlines() if line.startswith("| <span")]
     first = [part.strip() for part in lines[0].strip("|").split(" | ")]
     assert "contradicted" in first[0] and "holds" in first[2] and "holds" in first[3] and "official AE)" in first[3]
     assert first[1] == "“outperform the baseline significantly” (Sec. 4)"
     assert "**−1.00 (−2.00 to −0.10)**; *development* +3.00; *fixed* +4.00 (+1.00 to +5.00)" in first[4]
-    assert first[5] == "480 clips, 2 sections, 3 seeds"
+    assert first[5].split("; ")[0] == "480 clips, 2 sections, 3 seeds" and "to choose from" in first[5]
     assert "not run" in lines[1] and "c: no songs" in lines[1] and claims.MULTIPLICITY in text
-    assert verdicts.counts(frame) == "0 hold, 1 is contradicted, 0 are undecided, and 1 was not run"
+    assert claim_counts.counts(frame) == "0 hold, 1 is contradicted, 0 are undecided, and 1 was not run"
 
 
 def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
@@ -701,7 +708,8 @@ def test_each_test_on_a_run_is_shown_with_the_similar_ones_on_real_systems():
     frame = stored_results.read(stored_results.REAL.with_name("demo") / "claims.csv")
     assert verdicts.ON_SYSTEMS.keys() <= set(frame["test"])
     assert set(frame["claim"]) == set(stored_results.read(stored_results.REAL / "claims.csv")["claim"])
-    text = verdicts.claims(frame, read_table(stored_results.REAL / real.DIFFERENCES), frame, theirs)
+    text = verdicts.claims(frame, read_table(stored_results.REAL / real.DIFFERENCES), frame, theirs,
+                           Scope(("fan", "valve"), params.load("demo")))  # fmt: skip
     lines = {item.test: line for item in frame.itertuples() for line in text.splitlines() if item.claim in line}
     judged = theirs[theirs["selection"].isin(["cross-fitted", "none"])]
     for test, similar in verdicts.ON_SYSTEMS.items():
@@ -798,11 +806,43 @@ def test_a_stored_result_of_an_uncommitted_tree_fails_the_build(tmp_path, monkey
 
 def test_buttons_need_a_repository():
     config = {"html": {}, "parse": {"myst_substitutions": {}}}
-    assemble.with_repository(config)
-    assert config["html"] == {} and "without the address" in config["parse"]["myst_substitutions"]["repository"]
-    assemble.with_repository(config | {"repository": {"url": "https://x"}})
+    assemble.with_repository(config, "")
+    assert (
+        config["html"] == {} and "does not say where its code is" in config["parse"]["myst_substitutions"]["repository"]
+    )
+    assemble.with_repository(config | {"repository": {"url": "https://x"}}, "")
     assert config["parse"]["myst_substitutions"]["repository"].endswith("(https://x)")
     assert config["html"]["use_issues_button"] and config["html"]["use_edit_page_button"]
+
+
+def test_the_code_of_the_book_can_be_downloaded(tmp_path, root):
+    if records.commit() == "unknown":
+        pytest.skip("no checkout")
+    link = source_code.pack(tmp_path)
+    assert records.commit().partition("+")[0] in link and "downloads/asdlib.tar.gz" in source_code.where("", link)
+    with tarfile.open(tmp_path / source_code.ARCHIVE) as packed:
+        assert {"asdlib/Makefile", "asdlib/pyproject.toml", "asdlib/asdlib/__init__.py"} <= set(packed.getnames())
+
+
+def test_a_detector_after_a_change_is_shown_as_it_was_judged():
+    folder = stored_results.DETECTOR
+    frame = pd.read_csv(folder / "changed.csv")
+    lines = [line.split(" | ") for line in changed_detector.changed(folder).splitlines() if line.startswith("| ")]
+    assert [line[0] for line in lines[2:]] == [
+        "| before the change",
+        *(f"| {name}" for name in frame["change"].unique()),
+    ]
+    for line in lines[3:]:
+        part = frame[frame["change"] == line[0].removeprefix("| ")]
+        for way, cell in zip(changed_detector.WAYS, line[2:], strict=True):
+            own = part[part["way"] == way]
+            assert cell.removesuffix(" |") == f"{own['found'].sum()}, {own['false_alarms'].sum()}"
+    again = frame[frame["way"] == "fitted again"]
+    texts = changed_detector.texts(folder)
+    assert texts["changed_fitted_again_found"] == f"{again['found'].sum()} of {again['faults'].sum():,} faults"
+    alarms = pd.read_csv(folder / "plain_alarms.csv").query("group == 'fault'")["statistics only"]  # of 20 each
+    counted = your_machine_alarms.by_rule(folder)
+    assert counted["faults_never"] == str((alarms == 0).sum()) and counted["faults_mailed"] == str((alarms >= 7).sum())
 
 
 def test_every_exercise_is_in_its_chapter():

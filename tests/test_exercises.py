@@ -18,6 +18,7 @@ BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK)]
 
 import exercises  # noqa: E402
+import why  # noqa: E402
 from exercise_reasons import WHY  # noqa: E402
 
 from asdlib import params  # noqa: E402
@@ -70,24 +71,35 @@ def test_every_exercise_is_answered_and_tested(answers):
         assert re.fullmatch(r"\*\*So .*\.\*\*|No row changes its rank\.", ends), (name, "ends without an answer", ends)
 
 
-def test_data_counts_training_files_and_the_frames_of_each_gaussian(answers, smoke, run):
+def test_data_compares_the_shift_with_the_fault(answers):
+    shown = rows(answers["data"])
+    assert [row[:2] for row in shown] == [
+        [machine, section] for machine in ("fan", "valve") for section in ("00", "01")
+    ]
+    larger = sum(float(shift) > float(fault) for _, _, shift, fault, _ in shown)
+    words = "every one of the 4" if larger == 4 else f"{larger} of 4" if larger else "none of the 4"
+    assert f"larger than the fault in {words} sections" in answers["data"]
+
+
+def test_the_frames_of_each_gaussian_are_counted(smoke, run):
+    settings = params.load("smoke")
+    text = why.gaussians_frames(run, settings, MACHINE)
     folder = smoke / "data" / "smoke" / MACHINE / "train"
-    for section in ("00", "01"):
-        counts = [str(len(list(folder.glob(f"section_{section}_{domain}_*")))) for domain in ("source", "target")]
-        assert [section, *counts] in rows(answers["data"])
-    settings = params.load("smoke").autoencoder
+    many, few = (len(list(folder.glob(f"section_00_{domain}_*"))) for domain in ("source", "target"))
+    assert f"has {many} normal training clips of the source and {few} of the target" in text
+    branch = settings.autoencoder
     samples = soundfile.info(next(folder.glob("*.wav"))).frames
-    starts = range(0, samples + 1, settings.features.hop_length)  # frame i is centred on sample i * hop
-    half = settings.features.n_fft // 2
+    starts = range(0, samples + 1, branch.features.hop_length)  # frame i is centred on sample i * hop
+    half = branch.features.n_fft // 2
     frames = sum(half <= start <= samples - half for start in starts)
-    held_out, few = len(pd.read_csv(run.scores("autoencoder", MACHINE, "base"), dtype=str).query(
-        "split == 'train' and domain == 'source' and section == '00'")["clip"].unique()), int(counts[1])  # fmt: skip
-    assert f"{held_out} × {frames} = {held_out * frames:,} frames" in answers["data"]
-    assert f"{few} × {frames} = {few * frames:,}" in answers["data"]
-    dims = settings.features.n_mels + 1
-    assert f"= {len(np.tril_indices(dims)[0]):,} parameters" in answers["data"]
-    weight = settings.scorer.target_prior / (settings.scorer.target_prior + few * frames)
-    assert f"= {100 * weight:.0f} % in that of the target" in answers["data"]
+    held_out = len(pd.read_csv(run.scores("autoencoder", MACHINE, "base"), dtype=str).query(
+        "split == 'train' and domain == 'source' and section == '00'")["clip"].unique())  # fmt: skip
+    assert f"{held_out} × {frames} = {held_out * frames:,} frames" in text
+    assert f"{few} × {frames} = {few * frames:,}" in text
+    dims = branch.features.n_mels + 1
+    assert f"= {len(np.tril_indices(dims)[0]):,} parameters" in text
+    weight = branch.scorer.target_prior / (branch.scorer.target_prior + few * frames)
+    assert f"= {100 * weight:.0f} % in that of the target" in text
 
 
 def test_baselines_compares_with_the_better_network(answers, run):

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from asdlib import Detector
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks" / "faults")]
 
+import changed_conditions  # noqa: E402
 import plain_alarms  # noqa: E402
 import real_faults  # noqa: E402
 import run  # noqa: E402
@@ -164,3 +166,17 @@ def test_the_book_says_how_many_recordings_allow_which_rate():
     assert few.startswith("| 40 | 9.8 % | 98 | 2.4 % | 10 |"), "4 of 41, without an interval; 1,008 recordings a week"
     assert "| 10 | 9.1 % (" in few and "| 92 (" in few and few.endswith("| 9.1 % |"), "one of 11"
     assert many.startswith("| 400 | 10.0 % |") and "| 100 | 9.9 % (" in many and many.endswith("| 1.0 % |")
+
+
+def test_alarms_and_named_changes_are_counted_apart():
+    verdicts = {"a_anomaly_0": "anomaly", "b_anomaly_0": "response changed by 3 dB", "a_normal_0": "normal",
+                "b_normal_0": "anomaly"}  # fmt: skip
+    scores = dict(zip(verdicts, (3.0, 2.0, 1.0, 2.5), strict=True))
+    detector = SimpleNamespace(
+        judge=lambda path, changed: SimpleNamespace(
+            anomaly=verdicts[path.name] == "anomaly", verdict=verdicts[path.name], score=scores[path.name]
+        )
+    )
+    row = changed_conditions.judged(detector, [Path(f"x_{name}").with_name(name) for name in verdicts], True)
+    counts = {"found": 1, "false_alarms": 1, "named_faults": 1, "named_normals": 0, "faults": 2, "normals": 2}
+    assert row == {"auc": 0.75} | counts

@@ -8,9 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from pytest import approx
 
+from asdlib.data.inspection import Example
 from asdlib.features import mel_frequencies
-from asdlib.plots import autoencoder, classifier, ensemble, integrated, points
+from asdlib.plots import autoencoder, classifier, ensemble, integrated, points, sound
 
 PLACES = pd.DataFrame(
     {
@@ -88,7 +90,7 @@ def test_a_frequency_stands_between_the_bands_around_it():
     axis = autoencoder.bands(table, 16_000).axes[0]
     centres = mel_frequencies(66, 8000)[1:-1]
     place = dict(zip([label.get_text() for label in axis.get_xticklabels()], axis.get_xticks(), strict=True))
-    assert list(place) == ["500", "1k", "2k", "4k"]
+    assert list(place) == ["500", "1k", "2k", "4k", "8k"] and axis.get_xlabel() == "frequency (Hz)"
     assert centres[int(place["2k"])] <= 2000 <= centres[int(place["2k"]) + 1]
 
 
@@ -113,3 +115,19 @@ def test_parts_of_the_one_networks_score_share_an_axis_on_which_wide_and_narrow_
     assert wide.get_ylim() == narrow.get_ylim() and wide.get_title() == "clip error"
     low, one, most = wide.transAxes.inverted().transform(wide.transData.transform([(0, 0), (0, 1), (0, 100)]))[:, 1]
     assert one - low > 0.1 and most < 1, "a deviation of one can be seen next to one of a hundred"
+
+
+def test_pictures_of_mel_bands_have_frequencies_at_the_centres_of_their_rows():
+    images = np.random.default_rng(0).random((2, 64, 10))
+    figure = classifier.batch(images, np.array([1.0, 0.0]), np.array(["normal", "outlier"]), 16_000)
+    axis = figure.axes[0]
+    place = dict(zip([label.get_text() for label in axis.get_yticklabels()], axis.get_yticks(), strict=True))
+    assert list(place) == ["500", "1k", "2k", "4k", "8k"] and axis.get_ylim() == (-0.5, 63.5)
+    assert place["8k"] == 63.5 and np.interp(place["1k"], range(64), mel_frequencies(66, 8000)[1:-1]) == approx(1000)
+
+
+def test_players_have_the_frequencies_of_figures():
+    noise = np.random.default_rng(0).random((10, 64))
+    page = sound.players([Example("normal", 16_000, np.ones(16_000), noise)]).data
+    marks = dict(re.findall(r"bottom: ([\d.]+)%[^>]*>(\d k?Hz|\d+ Hz)", page))
+    assert list(marks.values()) == ["500 Hz", "1 kHz", "2 kHz", "4 kHz", "8 kHz"] and list(marks)[-1] == "100.0"

@@ -37,6 +37,8 @@ class Reconstruction:
     """reconstruction minus original, pooled over the copies, dB"""
     seconds: np.ndarray
     """times of the frames, ``(frames,)``"""
+    sample_rate: int
+    """of the clip in Hz"""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class TrainedAutoencoder:
             reconstruction=decibel(output[0].mean(0)),
             error=(pooled[:, :mels] * self.model.deviation).cpu().numpy(),
             seconds=(first + np.arange(len(features))) * self.log_mel.hop_length / self.sample_rate,
+            sample_rate=self.sample_rate,
         )
 
     def gains(self, key: str, frames: int, mels: int) -> Tensor:

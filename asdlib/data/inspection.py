@@ -1,6 +1,6 @@
 """Compute what notebook 01 shows of the clips: a normal next to an anomalous one, and average spectra."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -38,18 +38,56 @@ def pairs(settings) -> dict[str, tuple[Example, Example]]:
     result = {}
     for machine, sections in plan.read(settings).machines.items():
         waveforms, log_mel = _open(settings, machine)
-        clips = waveforms.clips
-        test = clips[(clips["section"] == sections[0]) & (clips["split"] == "test") & (clips["label"] != "unknown")]
+        test = _test_clips(waveforms, sections[0])
         test = test[test["domain"] == test["domain"].min()]  # the source, where there is one
-        average = np.stack([spectrum.mean(0).cpu().numpy() for spectrum in log_mels(waveforms, test.index, log_mel)])
-        average -= average.mean(axis=1, keepdims=True)
-        normal = (test["label"] == "normal").to_numpy()
-        distance = np.abs(average - average[normal].mean(0)).mean(1)
-        chosen = np.where(normal, distance, np.inf).argmin(), np.where(normal, -np.inf, distance).argmax()
+        chosen = _nearest_and_farthest(test, waveforms, log_mel)
         result[f"{machine}, section {sections[0]}"] = tuple(
-            _example(waveforms, log_mel, int(test.index[row]), settings.data.sample_rate) for row in chosen
+            _example(waveforms, log_mel, row, settings.data.sample_rate) for row in chosen
         )
     return result
+
+
+def across_domains(settings, machine: str) -> list[Example]:
+    """Choose clips that let one compare the shift with a fault, from the first section of a machine type.
+
+    Returns:
+        A normal source clip and a normal target clip, each the nearest to the average of its kind, and the anomalous
+        source clip that is the farthest from that of the source, as in :func:`pairs`. Clips of a domain or label that
+        the section lacks are left out.
+    """
+    waveforms, log_mel = _open(settings, machine)
+    test = _test_clips(waveforms, plan.read(settings).machines[machine][0])
+    chosen = {}
+    for domain, part in test.groupby("domain"):
+        if not (part["label"] == "normal").any():
+            continue
+        nearest, farthest = _nearest_and_farthest(part, waveforms, log_mel)
+        chosen[domain] = nearest
+        if domain == "source" and test["label"].at[farthest] == "anomaly":
+            chosen["fault"] = farthest
+    examples = []
+    for name in ("source", "target", "fault"):
+        if name in chosen:
+            example = _example(waveforms, log_mel, chosen[name], settings.data.sample_rate)
+            where = "source" if name == "fault" else name
+            examples.append(replace(example, title=f"{where}: {example.title}"))
+    return examples
+
+
+def _test_clips(waveforms: Waveforms, section: str) -> pd.DataFrame:
+    """The labelled test clips of a section."""
+    clips = waveforms.clips
+    return clips[(clips["section"] == section) & (clips["split"] == "test") & (clips["label"] != "unknown")]
+
+
+def _nearest_and_farthest(test: pd.DataFrame, waveforms: Waveforms, log_mel: LogMel) -> tuple[int, int]:
+    """Rows of the normal clip nearest to the normal clips' average spectrum, level aside, and of the farthest other."""
+    average = np.stack([spectrum.mean(0).cpu().numpy() for spectrum in log_mels(waveforms, test.index, log_mel)])
+    average -= average.mean(axis=1, keepdims=True)
+    normal = (test["label"] == "normal").to_numpy()
+    distance = np.abs(average - average[normal].mean(0)).mean(1)
+    chosen = np.where(normal, distance, np.inf).argmin(), np.where(normal, -np.inf, distance).argmax()
+    return tuple(int(test.index[row]) for row in chosen)
 
 
 def spectra(settings) -> pd.DataFrame:

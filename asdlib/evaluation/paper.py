@@ -2,7 +2,7 @@
 
 This is the only module with numbers of the paper. Every cell of a row aggregates the same number of AUC and pAUC
 values, so the column "all / harmean", by its caption over all machines, must be the harmonic mean of the row's 14
-cells, up to rounding. It is that of ten cells in every row: ToyCar and ToyTrain are left out (:data:`WITHOUT_TOYS`).
+cells, up to rounding. In every row it equals that of the ten cells without ToyCar and ToyTrain (:data:`WITHOUT_TOYS`).
 """
 
 import itertools

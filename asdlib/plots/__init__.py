@@ -3,5 +3,6 @@
 * ``data``, ``autoencoder``, ``classifier``, ``ensemble``, ``baselines``, ``evaluation``: the paper's sections
 * ``ablations``, ``followed``, ``scaling``: effects of settings, clips followed through the system, and costs
 * ``integrated``, ``detector``, ``playground``, ``systems``: figures of what is ours, not the paper's
-* ``style``, ``points``, ``sound``: colours, points that name and play their clip, and audio players
+* ``style``, ``mel_axis``: colours, and frequencies along mel bands
+* ``points``, ``sound``: points that name and play their clip, and audio players
 """

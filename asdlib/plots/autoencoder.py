@@ -11,8 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from asdlib.autoencoder.inspection import Inspection
 from asdlib.autoencoder.reconstruction_errors import Reconstruction
-from asdlib.features import mel_frequencies
-from asdlib.plots import style
+from asdlib.plots import mel_axis, style
 
 
 def training(history: pd.DataFrame) -> Figure:
@@ -40,7 +39,7 @@ def spectra(clips: Mapping[str, Reconstruction]) -> Figure:
     for axis, title in zip(axes[0], clips, strict=True):
         axis.set_title(title)
     for axis, words in zip(axes[:, 0], ("input", "masked input", "reconstruction", "error"), strict=True):
-        axis.set_ylabel(f"{words}\nmel band")
+        axis.set_ylabel(f"{words}\n{mel_axis.LABEL}")
     for axis in axes[-1]:
         label_seconds(axis)
     return figure
@@ -65,6 +64,7 @@ def draw_reconstructions(axes: np.ndarray, clips: Sequence[Reconstruction]) -> N
         for axis, part, scale in zip(column, parts, scales, strict=True):
             axis.imshow(part.T, extent=extent, **scale)
             axis.grid(False)
+            mel_axis.label(axis.yaxis, part.shape[1], clip.sample_rate)
     figure = axes[0, 0].figure
     figure.colorbar(axes[1, -1].images[0], ax=axes[:3].ravel().tolist(), label="dB")
     figure.colorbar(axes[3, -1].images[0], ax=axes[3].tolist(), label="reconstruction\n− input, dB")
@@ -125,11 +125,9 @@ def bands(table: pd.DataFrame, sample_rate: int) -> Figure:
     for axis, title in zip(axes[0], ("signed error", "absolute error"), strict=True):
         axis.set_title(title)
     count = table["band"].max() + 1
-    shown = [hertz for hertz in (500, 1000, 2000, 4000, 8000, 16000) if hertz < sample_rate / 2]
-    places = np.interp(shown, mel_frequencies(count + 2, sample_rate / 2)[1:-1], np.arange(count))
     for axis in axes[-1]:
-        axis.set_xticks(places, [f"{hertz / 1000:g}k" if hertz >= 1000 else hertz for hertz in shown])
-        axis.set_xlabel("mel band, by its centre in Hz")
+        mel_axis.label(axis.xaxis, count, sample_rate, lowest=0)
+        axis.set_xlabel(mel_axis.LABEL)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return figure
 

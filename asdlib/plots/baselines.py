@@ -10,9 +10,9 @@ from sklearn.metrics import roc_curve
 
 from asdlib import metrics
 from asdlib.evaluation.rows import ROW_OF
-from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, WIDTH, boxes, label_log
+from asdlib.plots.style import ANOMALY, BASELINE, COLOURS, NORMAL, NORMAL_HELD_OUT, WIDTH, boxes, label_log
 
-_CLIPS = {("normal", "train"): "#A6DCCB", ("normal", "test"): NORMAL, ("anomaly", "test"): ANOMALY}
+_CLIPS = {("normal", "train"): NORMAL_HELD_OUT, ("normal", "test"): NORMAL, ("anomaly", "test"): ANOMALY}
 _SPLITS = {"train": "held out", "test": "test"}
 _STYLES = ("-", "--", ":", "-.")
 
@@ -72,7 +72,7 @@ def roc(table: pd.DataFrame, p: float) -> Figure:
     for axis in axes.flat[len(systems) :]:
         axis.remove()
     for axis, system in zip(axes.flat, systems, strict=False):
-        axis.axvspan(0, p, color="#E5E5E5", zorder=0)
+        axis.axvspan(0, p, color="0.9", zorder=0)
         axis.plot([0, 1], [0, 1], color="grey", linestyle="-", linewidth=0.8)
         for (section, domain), clips in table[table["system"] == system].groupby(["section", "domain"]):
             alarms, hits, _ = roc_curve(clips["label"] == "anomaly", clips["score"])

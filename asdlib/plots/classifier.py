@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from asdlib.plots import mel_axis
 from asdlib.plots.style import CLASSIFIER, COLOURS, SPECTROGRAM, WIDTH, label_log
 
 MARKERS = {"source": "o", "target": "^"}
@@ -16,13 +17,14 @@ _GROUPS = [("learn", "normal"), ("held out", "normal"), ("", "normal"), ("", "an
 _LINES = {"learn": (":", "learnt from"), "held out": ("--", "held out"), "": ("-", "test")}
 
 
-def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int = 3) -> Figure:
+def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, sample_rate: int, each: int = 3) -> Figure:
     """Plot some images of a batch, with a row for each kind of clip and the label above each image.
 
     Args:
         images: Log-mel in dB, shape (batch, mels, frames).
         labels: Shape (batch,).
         kinds: Shape (batch,).
+        sample_rate: Hz, of the clips.
         each: Images of a kind.
     """
     names = list(dict.fromkeys(kinds))
@@ -40,7 +42,8 @@ def batch(images: np.ndarray, labels: np.ndarray, kinds: np.ndarray, each: int =
             mixed = f", mostly {other}" if other and abs(labels[index] - (name == "normal")) > 0.5 else ""
             axis.set_title(f"{name}{mixed}\nlabel {labels[index]:.2f}", fontsize="x-small")
             axis.grid(False)
-        line[0].set_ylabel("mel band")
+        line[0].set_ylabel(mel_axis.LABEL)
+    mel_axis.label(axes[0, 0].yaxis, images.shape[1], sample_rate, lowest=0)
     figure.supxlabel("frame", fontsize="medium")
     figure.colorbar(picture, ax=axes, label="dB")
     return figure

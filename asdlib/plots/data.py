@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from asdlib.data.inspection import Example
+from asdlib.plots import mel_axis
 from asdlib.plots.style import COLOURS, SPECTROGRAM, WIDTH
 
 _LINES = {"normal": "-", "anomaly": ":"}
@@ -39,7 +40,8 @@ def pairs(examples: Mapping[str, tuple[Example, Example]]) -> Figure:
             below.set(xlabel="time (s)")
             below.grid(False)
         axes[2 * index, 0].set_ylabel("amplitude")
-        axes[2 * index + 1, 0].set_ylabel("mel band")
+        mel_axis.label(axes[2 * index + 1, 0].yaxis, example.decibel.shape[1], example.rate)
+        axes[2 * index + 1, 0].set_ylabel(mel_axis.LABEL)
     figure.colorbar(image, ax=axes[1::2], label="dB", shrink=max(0.4, 1 / len(examples)))
     return figure
 
@@ -58,8 +60,9 @@ def kinds(examples: Sequence[Example]) -> Figure | None:
         axis.grid(False)
     for axis in axes.flat[len(examples) :]:
         axis.set_axis_off()
+    mel_axis.label(axes[0, 0].yaxis, example.decibel.shape[1], example.rate)
     figure.supxlabel("time (s)", fontsize="medium")
-    figure.supylabel("mel band", fontsize="medium")
+    figure.supylabel(mel_axis.LABEL, fontsize="medium")
     figure.colorbar(image, ax=axes, label="dB", shrink=0.5)
     return figure
 
@@ -96,7 +99,7 @@ def spectra(table: pd.DataFrame) -> Figure:
                 )
             axis.set(**_HERTZ)
         line[0].set_ylabel("dB")
-    figure.supxlabel("frequency in Hz", fontsize="medium")
+    figure.supxlabel(mel_axis.LABEL, fontsize="medium")
     named = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
     figure.legend(named.values(), named.keys(), loc="outside upper center", ncols=2, fontsize="small")
     return figure

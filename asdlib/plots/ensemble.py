@@ -36,8 +36,6 @@ def pool(table: pd.DataFrame, extensions: Collection[str]) -> Figure:
     axis.axvline(50, color="grey", linewidth=0.8)
     names = [f"{_short(system)} +" if system in extensions else _short(system) for system in order]
     axis.set_yticks(range(len(order)), names)
-    for label in axis.get_yticklabels():
-        label.set_color("#2F7FAF" if label.get_text().startswith("AE") else "#A8527F")
     words = f"\n(best {MOST} of each branch, of {len(means)})" if len(means) > len(order) else ""
     axis.set(ylim=(-0.7, len(order) - 0.3))
     figure.supxlabel(f"harmonic mean of AUC and pAUC in %{words}", fontsize="medium")
@@ -48,28 +46,33 @@ def pool(table: pd.DataFrame, extensions: Collection[str]) -> Figure:
 def agreement(table: pd.DataFrame) -> Figure:
     """Plot rank correlations of candidates within a label, averaged over sections, as a map, one below the other.
 
+    Rows have names and numbers, columns numbers only, so that the letters are large enough for a phone.
+
     Args:
         table: Columns ``label, first, second, correlation`` (:mod:`asdlib.ensemble.agreement`).
     """
     names = list(dict.fromkeys([*table["first"], *table["second"]]))
     few = len(names) <= 10  # so that two digits can be read in each cell
-    labels = [_short(name) for name in names]
+    numbers = [str(number) for number in range(1, len(names) + 1)]
+    labels = [f"{_short(name)}  {number}" for name, number in zip(names, numbers, strict=True)]
+    labels = [label.replace("/", "/\n") if few else label for label in labels]
     side = 0.42 * len(names) if few else 4.0
-    figure, axes = plt.subplots(2, 1, figsize=(side + 2.8, 2 * side + 1.9), sharex=True)
+    figure, axes = plt.subplots(2, 1, figsize=(side + 1.7, 2 * side + 1.6), sharex=True)
     for axis, label in zip(axes, ("normal", "anomaly"), strict=True):
         part = table[table["label"] == label]
         both = pd.concat([part, part.rename(columns={"first": "second", "second": "first"})])
         grid = both.pivot_table(index="first", columns="second", values="correlation").reindex(names, columns=names)
         image = axis.imshow(np.ma.masked_invalid(grid), cmap=DIFFERENCE, vmin=-1, vmax=1, origin="upper")
         axis.grid(False)
-        axis.set_xticks(range(len(names)), labels, rotation=60, ha="right", fontsize="x-small")
-        axis.set_yticks(range(len(names)), labels, fontsize="x-small")
+        axis.set_xticks(range(len(names)), numbers)
+        axis.set_yticks(range(len(names)), labels, fontsize="small" if few else "xx-small")
+        axis.tick_params(labelbottom=True)
         axis.set_title({"normal": "normal clips", "anomaly": "anomalous clips"}[label])
         for (i, j), value in np.ndenumerate(grid.to_numpy() if few else np.empty((0, 0))):
             if np.isfinite(value):
                 shade = "white" if abs(value) > 0.6 else "black"  # on the dark ends of the colour map
                 axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9, color=shade)
-    figure.colorbar(image, ax=axes, label="rank correlation", shrink=0.4)
+    figure.colorbar(image, ax=axes, label="rank correlation", location="bottom", shrink=0.8, aspect=30)
     return figure
 
 

@@ -6,6 +6,7 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -14,8 +15,14 @@ from asdlib.plots.style import WIDTH, colour
 
 MARKERS = {"": "P", "development": "o", "cross-fitted": "s", "fixed": "^"}
 """marker of each selection; rows that select nothing have the first"""
+ORDER = ["development", "cross-fitted", "fixed", ""]
+"""of the marks of a row, from above"""
 NO_CHOICE = {"markersize": 10, "markeredgecolor": "black"}
 """what keeps the mark of rows that select nothing visible on a phone, since most of them are grey"""
+DIAMOND = {"marker": "D", "linestyle": "", "color": "none", "markeredgecolor": "black", "markersize": 8}
+"""mark of a figure to compare with"""
+NARROW, LINE = 4.2, 0.17
+"""width of a figure whose names stand above the marks, and height of its lines of text, in inches"""
 PARTS = {"AE": "autoencoder", "BC": "classifier", "mix": "both", "Mahalanobis": "neither"}
 """a row of each colour, and what the colour stands for"""
 
@@ -26,53 +33,71 @@ VERDICTS = {"holds": ("black", "o"), "contradicted": ("black", "X"), "undecided"
 def intervals(table: pd.DataFrame, reference: pd.Series | None = None, words: str = "") -> Figure:
     """Plot the rows of Table 1 at a glance: all machine types, sections and domains, by each selection.
 
-    The paper's rows are above a line, and our extensions below it on grey; a row without a mark was not run.
+    The paper's rows are above, and our extensions below on grey; each block begins with its best row. Names stand above
+    the marks of their rows, so that a phone shows all of the figure in letters that can be read.
 
     Args:
         table: Columns ``row, selection, value, low, high``, one machine and domain only.
         reference: The paper's figure for each row; ``None`` for data that it does not speak of.
         words: What ``reference`` is, for the legend.
     """
-    rows = list(dict.fromkeys(table["row"]))[::-1]
-    first, second = BLOCKS
-    blocks = [block_of(row) for row in rows]
-    gap = 0.6 * (len(set(blocks)) > 1)  # between the blocks
-    places = {row: place + gap * (block == first) for place, (row, block) in enumerate(zip(rows, blocks, strict=True))}
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.42 * len(rows)))
-    shift = {"": 0.0, "development": 0.22, "cross-fitted": 0.0, "fixed": -0.22}
+    rows = list(dict.fromkeys(table["row"]))
     selecting = set(table.loc[table["selection"].isin(["development", "fixed"]), "row"])
     shown = table[(table["selection"] != "cross-fitted") | table["row"].isin(selecting)]  # no halves of other rows
-    for item in shown.dropna(subset=["value"]).itertuples():
-        place = places[item.row] + shift[item.selection]
-        axis.plot([100 * item.low, 100 * item.high], [place, place], color=colour(item.row), linewidth=2)
-        marker, shade = MARKERS[item.selection], colour(item.row)
-        edge = {"markersize": 6, "markeredgecolor": "white"} if item.selection else NO_CHOICE
-        axis.plot(100 * item.value, place, marker, color=shade, **edge)
-    for row in sorted(set(rows) - set(table.dropna(subset=["value"])["row"])):
-        axis.text(0.01, places[row], "not run", transform=axis.get_yaxis_transform(), va="center", fontsize="small")
-    if gap:
-        edge = blocks.index(first) - 0.5 + gap
-        axis.axhspan(-0.6, edge, color="0.93", zorder=-1)
-        axis.axhline(edge, color="black", linewidth=1)
-        for title, place in ((first, len(rows) + gap - 0.45), (second, edge - 0.08)):
-            axis.text(0.99, place, title, transform=axis.get_yaxis_transform(), ha="right", va="top", fontsize="small")
-    known = set(table.dropna(subset=["value"])["selection"])
-    markers = {name: marker for name, marker in MARKERS.items() if name in known}
+    shown = shown.dropna(subset=["value"])
+    titles = {block: _best(table, block) for block in dict.fromkeys(map(block_of, rows))}
+    lines = sum(2.1 + 1.3 * (row in selecting) for row in rows) + sum(
+        1.5 + text.count("\n") for text in titles.values()
+    )
+    figure, axis = plt.subplots(figsize=(NARROW, 1.2 + LINE * lines))
+    top = 0.0
+    for block, title in titles.items():
+        shade, start = "white" if block == next(iter(BLOCKS)) else "0.93", top
+        _write(axis, top, title, shade, weight="bold")
+        top -= 1.5 + title.count("\n")
+        for row in (row for row in rows if block_of(row) == block):
+            part = shown[shown["row"] == row].sort_values("selection", key=lambda names: names.map(ORDER.index))
+            _write(axis, top, row if len(part) else f"{row}: not run", shade)
+            places = top - 1.5 - 0.65 * np.arange(len(part))
+            for place, item in zip(places, part.itertuples(), strict=True):
+                axis.plot([100 * item.low, 100 * item.high], [place, place], color=colour(row), linewidth=2)
+                edge = {"markersize": 7, "markeredgecolor": "white"} if item.selection else NO_CHOICE
+                axis.plot(100 * item.value, place, MARKERS[item.selection], color=colour(row), **edge)
+            if reference is not None and len(part) and np.isfinite(reference.get(row, np.nan)):
+                axis.plot(100 * reference[row], places.mean(), **DIAMOND)
+            top -= 2.1 + 1.3 * (row in selecting)
+            axis.axhline(top, color="0.8", linewidth=0.8)
+        axis.axhspan(top, start, color=shade, zorder=-1)
+    known = [name for name in MARKERS if name in set(shown["selection"])]
     handles = [
-        Line2D([], [], marker=m, linestyle="", color="grey", label=s or "selects nothing", **({} if s else NO_CHOICE))
-        for s, m in markers.items()
+        Line2D([], [], marker=MARKERS[s], ls="", color="grey", label=s or "selects nothing", **({} if s else NO_CHOICE))
+        for s in known
     ]
-    if reference is not None:
-        there = [row for row in rows if np.isfinite(reference.get(row, np.nan))]
-        diamond = {"marker": "D", "linestyle": "", "color": "none", "markeredgecolor": "black", "markersize": 8}
-        axis.plot(100 * reference[there], [places[row] for row in there], **diamond)
-        handles += [Line2D([], [], label=words, **diamond)] * bool(there)
+    if reference is not None and np.isfinite(reference.reindex(rows)).any():
+        handles.append(Line2D([], [], label=words, **DIAMOND))
     handles += [Line2D([], [], color=colour(row), linewidth=4, label=words) for row, words in PARTS.items()]
     axis.axvline(50, color="grey", linewidth=0.8)
-    axis.set_yticks(list(places.values()), rows)
-    axis.set(xlabel="harmonic mean of AUC and pAUC in %", ylim=(-0.6, len(rows) - 0.4 + gap))
-    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
+    axis.set_yticks([])
+    axis.set(ylim=(top, 0))
+    axis.set_xlabel("harmonic mean of AUC and pAUC in %", fontsize="small")
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize="x-small")
     return figure
+
+
+def _best(table: pd.DataFrame, block: str) -> str:
+    """The title of a block of rows and its best row by *cross-fitted*, where one was run, in lines for a phone."""
+    part = table[(table["selection"] == "cross-fitted") & (table["row"].map(block_of) == block)]
+    if part["value"].isna().all():
+        return block
+    best = part.loc[part["value"].idxmax()]
+    return f"{block}\nbest, cross-fitted: {best['row']}, {100 * best['value']:.1f} %"
+
+
+def _write(axis: Axes, top: float, text: str, shade: str, **options) -> None:
+    """Write lines of text at the left edge of a panel below ``top``, on the shade of the panel."""
+    box = {"color": shade, "pad": 1}
+    place = {"transform": axis.get_yaxis_transform(), "va": "top", "bbox": box}
+    axis.text(0.01, top - 0.25, text, fontsize="small", **place, **options)
 
 
 def optimism(table: pd.DataFrame) -> Figure:
@@ -115,8 +140,7 @@ def claims(table: pd.DataFrame) -> Figure:
         scale, words = (1, unit) if "correlation" in unit else (100, "difference in percentage points")
         top = 0.0
         for name, item in zip(names[unit], part.itertuples(), strict=True):
-            style = {"fontsize": "small", "va": "top", "bbox": {"color": "white", "pad": 1}}
-            axis.text(0.01, top - 0.25, name, transform=axis.get_yaxis_transform(), **style)
+            _write(axis, top, name, "white")
             place = top - 2 - name.count("\n")
             top = place - 0.9
             shade, marker = VERDICTS.get(item.verdict, VERDICTS["undecided"])

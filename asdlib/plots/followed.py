@@ -6,14 +6,14 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from asdlib.evaluation.followed import Followed
-from asdlib.plots import style
+from asdlib.plots import mel_axis, style
 from asdlib.plots.autoencoder import draw_reconstructions, label_seconds
 
 ROWS = (
-    "log-mel\nmel band",
-    "masked input\nmel band",
-    "reconstruction\nmel band",
-    "error\nmel band",
+    f"log-mel\n{mel_axis.LABEL}",
+    f"masked input\n{mel_axis.LABEL}",
+    f"reconstruction\n{mel_axis.LABEL}",
+    f"error\n{mel_axis.LABEL}",
     "frame score\n(nats)",
     "embedding\nPCA 2",
 )

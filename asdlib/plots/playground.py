@@ -27,7 +27,7 @@ def scores(held_out: dict[str, np.ndarray], verdict: pd.DataFrame) -> Figure:
         box = {"facecolor": axis.get_facecolor(), "edgecolor": "none", "pad": 1}  # keeps the threshold out of the words
         axis.annotate(item.verdict, (item.score, row), (0, 10), textcoords="offset points", ha="center", bbox=box)
     axis.set_yticks(range(len(verdict)), verdict["system"])
-    axis.set(xlabel="score: deviations from the mean of the held-out clips (dashed: threshold)")
+    axis.set(xlabel="score: deviations from the mean of\nthe held-out clips (dashed: threshold)")
     axis.set(ylim=(len(verdict) - 0.4, -0.6))
     axis.margins(x=0.1)
     return figure

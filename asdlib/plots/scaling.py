@@ -24,7 +24,7 @@ def growth(table: pd.DataFrame) -> Figure:
         sizes = np.unique(part["size"])
         first = part.loc[part["size"] == sizes[0], "seconds"].median()
         axis.plot(sizes, first * sizes / sizes[0], color="grey", linestyle="--")
-        axis.scatter(part["size"], part["seconds"])
+        axis.scatter(part["size"], part["seconds"], color="black")
         counted, _, what = work.partition(": ")
         axis.set(xscale="log", yscale="log")
         axis.set_title(textwrap.fill(what, 16), fontsize=9)

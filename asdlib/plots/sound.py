@@ -11,11 +11,15 @@ import soundfile
 from IPython.display import HTML
 
 from asdlib.data.inspection import Example
+from asdlib.plots import mel_axis
 from asdlib.plots.style import SPECTROGRAM
 
 
 def players(examples: Sequence[Example], seconds: float = 5.0) -> HTML:
     """Show one player per clip, all amplified alike, under log-mel spectrograms on one decibel scale.
+
+    Next to each spectrogram stand the frequencies of its mel bands. Their places are written into the page, since a
+    notebook has no style sheet of the book.
 
     Args:
         examples: Clips to hear.
@@ -29,8 +33,11 @@ def players(examples: Sequence[Example], seconds: float = 5.0) -> HTML:
         title = html.escape(example.title, quote=True)
         picture, sound = _picture(decibel, low, high), _flac(0.9 * wave / peak, example.rate)
         blocks.append(
-            f'<figure class="player"><figcaption>{title.replace("_", "_<wbr>")}</figcaption><div class="picture">'
-            f'<img alt="Log-mel spectrogram: {title}" src="data:image/png;base64,{picture}"><span></span></div>'
+            f'<figure class="player"><figcaption>{title.replace("_", "_<wbr>")}</figcaption>'
+            '<div class="picture" style="position: relative; margin-left: 3.7em">'
+            f'<img style="display: block" alt="Log-mel spectrogram: {title}" '
+            f'src="data:image/png;base64,{picture}"><span></span>'
+            f"{_frequencies(decibel.shape[1], example.rate)}</div>"
             f'<audio controls preload="metadata" aria-label="{title}" src="data:audio/flac;base64,{sound}"></audio>'
             "</figure>"
         )
@@ -50,6 +57,16 @@ def _picture(decibel: np.ndarray, low: float, high: float) -> str:
     buffer = io.BytesIO()
     plt.imsave(buffer, decibel.T, cmap=SPECTROGRAM, vmin=low, vmax=high, origin="lower", format="png")
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _frequencies(bands: int, rate: int) -> str:
+    """The axis of a spectrogram: each frequency at its height, to the left of the picture."""
+    marks = [
+        f'<small style="position: absolute; right: 100%; bottom: {100 * (place + 0.5) / bands:.1f}%; '
+        f'transform: translateY(50%); white-space: nowrap">{mel_axis.words(hertz, " ")}Hz –</small>'
+        for hertz, place in mel_axis.places(bands, rate).items()
+    ]
+    return f'<div class="hertz" aria-hidden="true">{"".join(marks)}</div>'
 
 
 def _flac(wave: np.ndarray, rate: int) -> str:

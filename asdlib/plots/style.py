@@ -13,6 +13,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 SOURCE, TARGET = "#0072B2", "#E69F00"
 NORMAL, ANOMALY = "#009E73", "#D55E00"
+NORMAL_HELD_OUT = "#A6DCCB"
+"""normal clips held out from training, where normal test clips stand next to them: a lighter shade of their colour"""
 AUTOENCODER, CLASSIFIER, ENSEMBLE, BASELINE = "#56B4E9", "#CC79A7", "#000000", "#8C8C8C"
 COLOURS = {
     "source": SOURCE,

@@ -155,13 +155,7 @@ function context() {
   list.querySelectorAll("li").forEach(add);
 }
 
-/* Figures that a phone can show whole, since they are not drawn for the width of a desktop. */
-const WHOLE = 520; // pixels of a desktop
-
 document.addEventListener("DOMContentLoaded", () => {
-  for (const image of document.querySelectorAll(".bd-article div.cell_output img")) {
-    image.classList.toggle("small", parseFloat(image.style.width) < WHOLE);
-  }
   document.querySelectorAll(".points").forEach(answer);
   if (matchMedia("(max-width: 40rem)").matches) {
     document.querySelectorAll("div.stamp").forEach(folded);
