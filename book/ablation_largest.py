@@ -61,7 +61,8 @@ def largest(frame: pd.DataFrame, confidence: float) -> str:
         f"which is over clips, excludes zero even when all {frame['intervals'].iat[0]} intervals share the error, and "
         "if it is larger than its deviation over seeds. Of other trainings so few seeds say little: what survives is a "
         f"difference of these networks on other clips. Of the {frame['survives'].sum()} differences that survive, "
-        f"{(frame['survives'] & over_seeds(frame, confidence)).sum()} would also be shown by the seeds alone (Student's t)."
+        f"{(frame['survives'] & over_seeds(frame, confidence)).sum()} would also be shown by the seeds alone "
+        "(Student's t)."
     )
 
 
