@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 from ablation_words import change_in_words
 from paired import widened
+from scipy.stats import t as student
 from tables import effect
+
+from asdlib.evaluation.bootstrap import side
 
 
 def corrected(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
@@ -24,7 +27,18 @@ def corrected(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
     low, high = widened(frame["low"], frame["high"], confidence, len(frame))
     larger = frame["difference"].abs() > frame["difference_deviation"].fillna(np.inf)
     wide = frame.assign(wide_low=low, wide_high=high, intervals=len(frame))
-    return wide.assign(survives=((low > 0) | (high < 0)) & larger)[frame["change"] != ""]
+    return wide.assign(survives=(side(low, high) != 0) & larger)[frame["change"] != ""]
+
+
+def over_seeds(frame: pd.DataFrame, confidence: float) -> pd.Series:
+    """Whether Student's t over seeds alone shows each difference, without a correction; one seed shows none.
+
+    >>> item = {"difference": 0.05, "difference_deviation": 0.001, "seeds": 2}
+    >>> over_seeds(pd.DataFrame([item, item | {"difference_deviation": 0.01}]), 0.95).tolist()
+    [True, False]
+    """
+    reach = student.ppf((1 + confidence) / 2, frame["seeds"] - 1) * frame["difference_deviation"]
+    return frame["difference"].abs() > (reach / np.sqrt(frame["seeds"])).fillna(np.inf)
 
 
 def largest(frame: pd.DataFrame, confidence: float) -> str:
@@ -46,7 +60,9 @@ def largest(frame: pd.DataFrame, confidence: float) -> str:
         "\n\nDifferences are in percentage points from `base`. A difference *survives correction* if its interval, "
         f"which is over clips, excludes zero even when all {frame['intervals'].iat[0]} intervals share the error, and "
         "if it is larger than its deviation over seeds. Of other trainings so few seeds say little: what survives is a "
-        "difference of these networks on other clips."
+        f"difference of these networks on other clips. Of the {frame['survives'].sum()} differences that survive, "
+        f"{(frame['survives'] & over_seeds(frame, confidence)).sum()} would also be shown by the seeds alone "
+        "(Student's t)."
     )
 
 

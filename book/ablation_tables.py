@@ -7,12 +7,14 @@ import paired
 import pandas as pd
 from ablation_largest import largest
 from ablation_words import SCORES, change_in_words, row_in_words
+from method_sentences import sentences
 from schematics import counted
 from stored_results import read
 from tables import BLANK, data, effect, percent, signed, table
 
 from asdlib import origin
 from asdlib.atomic import read_json
+from asdlib.evaluation.bootstrap import side
 from asdlib.evaluation.values import slug
 from asdlib.plots import ablations, style
 
@@ -34,6 +36,7 @@ def pages(folder: Path) -> dict[str, str]:
             f"## The {branch}\n\n{branch_table(part)}" for branch, part in frame.groupby("branch", sort=False)
         ),
         "generated/ablations_largest.md": largest(frame, settings["evaluation"]["confidence"]),
+        "generated/ablations_sentences.md": sentences(frame),
         "generated/ablations_masking.md": masking(frame),
         "generated/ablations_verdict.md": verdict(frame, settings["evaluation"]["confidence"]),
     }
@@ -56,7 +59,7 @@ def branch_table(part: pd.DataFrame) -> str:
         for variant, figures in _references(part).items()
     ]
     total = part[(part["domain"] == "all") & (part["change"] != "")]
-    shown = set(total.loc[(total["low"] > 0) | (total["high"] < 0), "candidate"])
+    shown = set(total.loc[side(total["low"], total["high"]) != 0, "candidate"])
     undecided = []
     for key, group in part.groupby(COMPARISON, sort=False):
         candidate, variant, than, change = key

@@ -534,7 +534,7 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
         assert 100 * (item.value - item.difference) == pytest.approx(value, abs=0.006), "the reference has a row"
     decided = {}
     for item in everything[everything["change"] != ""].itertuples():
-        sign = (item.low > 0) - (item.high < 0)
+        sign = (round(100 * item.low, 2) > 0) - (round(100 * item.high, 2) < 0)
         decided.setdefault((item.branch, item.candidate), []).append(sign)
     lines = re.findall(r"^\* (Shown.*)$", pages["generated/ablations_verdict.md"], re.M)
     for kind, line in zip(("lose", "gain", "depend", "undecided") * 2, lines, strict=True):

@@ -36,7 +36,7 @@ def make(machine="fan", section="00", samples=1000, value=None, frames=3, counts
         origin="extension",  # some batches leave Mixup out
         features={"hop_length": 100},
         images={"frames": frames},
-        batches={"batch_size": 8, "target_share": 0.5} | options,
+        batches={"batch_size": 8, "target_share": 0.5, "source_mixup": True} | options,
     )
     clips = [group for part in counts.values() for group in group_clips(waveforms(part, samples, value))]
     return Batches(branch, clips, machine, section)

@@ -46,6 +46,7 @@ import executed  # noqa: E402
 import exercises  # noqa: E402
 import flow  # noqa: E402
 import gpu_figures  # noqa: E402
+import method_sentences  # noqa: E402
 import one_model_run  # noqa: E402
 import paired  # noqa: E402
 import paper_costs  # noqa: E402
@@ -112,6 +113,9 @@ def test_quotations_are_the_papers_words(root):
             said = re.findall(r"\w+", part)
             runs = [" ".join(said[k : k + 5]) for k in range(len(said) - 4)]
             assert np.mean([run in words for run in runs]) >= 0.5 if runs else " ".join(said) in words, (name, part)
+    for sentence in method_sentences.SENTENCES:
+        for part in sentence.words.split(" […] "):
+            assert " ".join(re.findall(r"\w+", part)) in words, part
 
 
 TYPED = (
@@ -1279,6 +1283,7 @@ def test_the_parts_of_the_book_explain_themselves():
         contents,
         exercises,
         flow,
+        method_sentences,
         one_model_run,
         paired,
         paper_costs,

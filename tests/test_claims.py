@@ -306,6 +306,5 @@ def test_one_rule_says_what_an_interval_shows():
         *root.glob("asdlib/evaluation/*.py"),
         *root.glob("benchmarks/real_systems/*.py"),
     ]:
-        if not path.name.startswith("ablation_"):
-            found = others.findall(path.read_text(encoding="utf-8"))
-            assert not found, f"{path}: use asdlib.evaluation.bootstrap.side instead of {found}"
+        found = others.findall(path.read_text(encoding="utf-8"))
+        assert not found, f"{path}: use asdlib.evaluation.bootstrap.side instead of {found}"

@@ -77,7 +77,7 @@ class ClassifierBatches(Strict):
     """outliers: other sections and machines, other sections only (if there are some), or those of the same data set"""
     mixup: Annotated[float, Field(ge=0)] = 0.2
     """alpha of Mixup's Beta(alpha, alpha) on waveforms; 0 turns it off"""
-    source_mixup: bool = True
+    source_mixup: bool = False
     """whether source clips are also mixed with one another; the paper names Mixup for pseudo-target clips only"""
     noise: Fraction = 0.0
     """probability of added Gaussian noise"""

@@ -1,0 +1,114 @@
+"""Judge by the stored ablations what Sec. 2 of the paper says of single parts of its method."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from paired import verdict
+from tables import data, effect, percent, table
+
+VERDICTS = ("holds", "contradicted", "undecided")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence and the difference that tests it: with the part that it praises, minus without."""
+
+    words: str
+    """the paper's"""
+    section: str
+    test: str
+    """what is compared, in our words"""
+    branch: str
+    candidate: str
+    variant: str
+    without: bool
+    """whether the candidate is what lacks the part, so that the stored difference has the other sign"""
+    domain: str = "all"
+    too_few: str = ""
+    """why these runs cannot judge it, whatever the difference"""
+
+
+SENTENCES = (
+    Sentence(
+        "To boost the auto-encoder approach's performance, we introduce SpecAugment",
+        "2.1",
+        "masks in training and at inference, minus none",
+        *("autoencoder", "no_specaugment", "median", True),
+    ),
+    Sentence(
+        "This method enables us to obtain the gain like the model ensemble even with the single model",
+        "2.1",
+        "masked copies at inference, minus the plain input",
+        *("autoencoder", "no_masking", "median", True),
+    ),
+    Sentence(
+        "This approach is simple but effective",
+        "2.1",
+        "a Gaussian per section and domain, minus one for all of the machine type",
+        *("autoencoder", "per_machine", "median", True),
+    ),
+    Sentence(
+        "The use of Mixup […] resulting in a more accurate classification model",
+        "2.2",
+        "with Mixup, minus without any",
+        *("classifier", "no_mixup", "w50_mean", True),
+    ),
+    Sentence(
+        "We fine-tune the model […] to adapt it to the target domain",
+        "1",
+        "fine-tuned, minus the source model, in the target domain",
+        *("classifier", "base", "source_model", True, "target"),
+    ),
+    Sentence(
+        "the combination of ArcFace with DDCSAD brings further improvements",
+        "2.2",
+        "with ArcFace, minus without",
+        *("classifier", "arcface", "w50_mean", False),
+    ),
+    Sentence(
+        "select samples within the same dataset […] resulting in more stable performance among the sections",
+        "2.2",
+        "outliers of its own machine type, minus all outliers",
+        *("classifier", "negatives_machine", "w50_mean", False),
+        too_few="*undecided*: the difference is of the level; two sections do not measure how stable it is",
+    ),
+)
+
+
+def sentences(frame: pd.DataFrame) -> str:
+    """A table of the sentences, each with its test, its effect and a verdict.
+
+    Args:
+        frame: The table of ablations (:mod:`asdlib.evaluation.ablations`).
+    """
+    rows = []
+    for item in SENTENCES:
+        found = frame[
+            (frame["branch"] == item.branch)
+            & (frame["candidate"] == item.candidate)
+            & (frame["variant"] == item.variant)
+            & (frame["domain"] == item.domain)
+        ].squeeze()
+        difference, low, high = found[["difference", "low", "high"]]
+        if item.without:
+            difference, low, high = -difference, -high, -low
+        judged = item.too_few or f"*{judge(difference, low, high, found['difference_deviation'])}*"
+        spread = percent(found["difference_deviation"])
+        rows.append((f"“{item.words}”", item.section, item.test, effect(difference, low, high), spread, judged))
+    columns = ["Sentence", "Sec.", "Test, all domains if none is named", "Difference", "Over seeds", "Verdict"]
+    caption = (
+        "Sentences of the paper on parts of its method, by its own scores: difference in percentage points with its "
+        f"interval over clips, and its deviation over {frame['seeds'].max()} seeds. A sentence *holds* or is "
+        "*contradicted* if the interval lies above or below zero and the difference is larger than its deviation over "
+        f"seeds. {len(SENTENCES)} tests, not corrected for their number." + data("downloads/ablations_ablations.csv")
+    )
+    return table(pd.DataFrame(rows, columns=columns), caption, "method-sentences", align="lllrrl", widths="6 1 5 4 2 3")
+
+
+def judge(difference: float, low: float, high: float, deviation: float) -> str:
+    """The verdict on a difference; one seed decides nothing.
+
+    >>> judge(0.05, 0.02, 0.08, 0.01), judge(0.05, 0.02, 0.08, 0.06), judge(-0.05, -0.08, -0.02, 0.01)
+    ('holds', 'undecided', 'contradicted')
+    """
+    return verdict(low, high, VERDICTS) if abs(difference) > deviation else VERDICTS[2]
