@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from asdlib import paths, records
+from asdlib import records
 
 ARCHIVE = "asdlib.tar.gz"
 
@@ -18,7 +18,8 @@ def pack(folder: Path) -> str:
     if commit == "unknown":
         return ""
     command = ["git", "-c", "safe.directory=*", "archive", "--format=tar.gz", "--prefix=asdlib/", "HEAD"]
-    packed = subprocess.run(command, cwd=paths.project_root(), capture_output=True, check=True).stdout
+    checkout = Path(records.__file__).resolve().parents[1]  # which the folder of the run need not be
+    packed = subprocess.run(command, cwd=checkout, capture_output=True, check=True).stdout
     (folder / ARCHIVE).write_bytes(packed)
     changes = ", without this copy's uncommitted changes" * commit.endswith("+changes")
     return f"{{download}}`{ARCHIVE} <downloads/{ARCHIVE}>` (commit `{commit.partition('+')[0]}`{changes})"

@@ -823,9 +823,11 @@ def test_buttons_need_a_repository():
     assert config["html"]["use_issues_button"] and config["html"]["use_edit_page_button"]
 
 
-def test_the_code_of_the_book_can_be_downloaded(tmp_path, root):
+def test_the_code_of_the_book_can_be_downloaded(tmp_path, monkeypatch):
     if records.commit() == "unknown":
         pytest.skip("no checkout")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ASDLIB_HOME", str(tmp_path))  # a project's folder outside the checkout
     link = source_code.pack(tmp_path)
     assert records.commit().partition("+")[0] in link and "downloads/asdlib.tar.gz" in source_code.where("", link)
     with tarfile.open(tmp_path / source_code.ARCHIVE) as packed:
