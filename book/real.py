@@ -35,8 +35,7 @@ CAUTION = (
     "DCASE2021."
 )
 TUNED = {
-    True: "Its settings were tuned while looking at figures of these very test clips: no blind result, not even by the "
-    "selection *fixed*.",
+    True: "Its settings were chosen while looking at these test clips, so all figures may be too good.",
     False: "Its settings were fixed before anybody saw a figure of these test clips.",
 }
 """what ``settings_tuned_on_these_clips`` of a stored run's record means"""
