@@ -18,7 +18,7 @@ WITHOUT_FIGURES = (
 """pages that print no figure of merit of the run's clips, so that it does not matter who tuned on these"""
 
 
-TUNED = "Its settings were chosen while looking at these test clips, so all figures may be too good."
+TUNED = real.TUNED[True]
 """of pages with figures of clips that the settings were tuned on"""
 
 
