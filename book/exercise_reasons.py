@@ -3,7 +3,7 @@
 WHY = {
     "data": (
         "A detector that knows the source only measures how far a clip lies from normal source clips. Where the shift "
-        "is larger than the fault, a normal target clip lies farther away than a faulty source clip, so one threshold "
+        "is larger than the fault, a normal target clip may lie as far away as a faulty source clip, so one threshold "
         "for both domains raises false alarms in the target or misses faults in the source. AUC and pAUC compare "
         "clips of one domain only, so they do not see that gap. Nor is the mean over bands a measure of what can be "
         "heard: a fault that lives in time hardly moves an average spectrum, and may still be easy to hear."
@@ -57,8 +57,8 @@ WHY = {
         "The uncertainty of a mean of n clips falls with the square root of n: half the width takes four times as many "
         "clips. The number assumes that the effect is what it seems here. Even then the estimate from that many clips "
         "falls short of it as often as not, and then the interval holds zero: the chance of a verdict is about one "
-        "half. An effect near zero asks for absurdly many clips, which says that it is too small to matter, if there "
-        "is one at all."
+        "half. An estimate near zero asks for absurdly many clips. That alone does not say that the effect is too small "
+        "to matter: only a narrow interval around zero does."
     ),
 }
 """by exercise, as in :data:`exercises.QUESTIONS`"""

@@ -6,6 +6,9 @@ import pandas as pd
 from paired import verdict
 from tables import data, effect, percent, table
 
+PAIRS = [("classifier", "no_source_mixup", "w50_mean", "no_mixup/w50_mean")]
+"""comparisons of two candidates other than the first, with which the paper's own contrast is tested"""
+PAIRS_FILE = "pairs.csv"
 VERDICTS = ("holds", "contradicted", "undecided")
 
 
@@ -24,6 +27,8 @@ class Sentence:
     without: bool
     """whether the candidate is what lacks the part, so that the stored difference has the other sign"""
     domain: str = "all"
+    than: str = ""
+    """what it is compared with, if not with the first candidate (:data:`PAIRS`)"""
     too_few: str = ""
     """why these runs cannot judge it, whatever the difference"""
 
@@ -48,10 +53,17 @@ SENTENCES = (
         *("autoencoder", "per_machine", "median", True),
     ),
     Sentence(
+        "to address the domain shift problem, we build them for each section and each domain",
+        "2.1",
+        "a Gaussian per section and domain, minus one per section, in the target domain",
+        *("autoencoder", "per_section", "median", True, "target"),
+    ),
+    Sentence(
         "The use of Mixup […] resulting in a more accurate classification model",
         "2.2",
-        "with Mixup, minus without any",
-        *("classifier", "no_mixup", "w50_mean", True),
+        "Mixup of pseudo-target clips only, minus none",
+        *("classifier", "no_source_mixup", "w50_mean", False),
+        than="no_mixup/w50_mean",
     ),
     Sentence(
         "We fine-tune the model […] to adapt it to the target domain",
@@ -70,24 +82,26 @@ SENTENCES = (
         "2.2",
         "outliers of its own machine type, minus all outliers",
         *("classifier", "negatives_machine", "w50_mean", False),
-        too_few="*undecided*: the difference is of the level; two sections do not measure how stable it is",
+        too_few="*undecided*, whatever the figures: they are of the level, and two sections do not measure how stable it is",
     ),
 )
 
 
-def sentences(frame: pd.DataFrame) -> str:
+def sentences(frame: pd.DataFrame, pairs: pd.DataFrame) -> str:
     """A table of the sentences, each with its test, its effect and a verdict.
 
     Args:
         frame: The table of ablations (:mod:`asdlib.evaluation.ablations`).
+        pairs: The same of :data:`PAIRS`.
     """
     rows = []
     for item in SENTENCES:
-        found = frame[
-            (frame["branch"] == item.branch)
-            & (frame["candidate"] == item.candidate)
-            & (frame["variant"] == item.variant)
-            & (frame["domain"] == item.domain)
+        among = pairs[pairs["than"] == item.than] if item.than else frame
+        found = among[
+            (among["branch"] == item.branch)
+            & (among["candidate"] == item.candidate)
+            & (among["variant"] == item.variant)
+            & (among["domain"] == item.domain)
         ].squeeze()
         difference, low, high = found[["difference", "low", "high"]]
         if item.without:

@@ -103,6 +103,7 @@ def _real_texts(folder: Path) -> dict[str, str]:
         "real_false_only": _share(statistics["false_alarms"], statistics["normals"]),
         "real_auc": percent(whole["auc"]),
         "real_auc_only": percent(statistics["auc"]),
+        "real_auc_plain": percent(real.loc["Mahalanobis", "auc"]),
         "real_alone": percent(real.loc["networks alone", "auc"]),
         "real_networks": verdict(statistics["low"], statistics["high"], WORDS),
         "real_over_networks": effect(*real.loc["networks alone", ["lead", "low", "high"]]),

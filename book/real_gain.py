@@ -65,11 +65,11 @@ def compare(by_fixed: bool, by_development: bool) -> str:
     """Whether a gain makes up for a deficit, in words, by both selections.
 
     >>> compare(True, True), compare(False, True), compare(False, False)
-    ('more than the deficit', 'about as much as the deficit', 'less than the deficit')
+    ('more than the deficit', 'more than the deficit by one selection and less by the other', 'less than the deficit')
     """
     if by_fixed == by_development:
         return "more than the deficit" if by_fixed else "less than the deficit"
-    return "about as much as the deficit"
+    return "more than the deficit by one selection and less by the other"
 
 
 def _gain(found: pd.DataFrame) -> float:

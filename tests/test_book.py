@@ -1149,7 +1149,7 @@ def test_what_is_stored_stays_if_the_new_cannot_be_completed(monkeypatch, tmp_pa
         raise AsdError("two environments")
 
     monkeypatch.setattr(store, "RESULTS", tmp_path)
-    monkeypatch.setattr(store.ablations, "over_seeds", lambda runs: pd.DataFrame({"seeds": [1]}))
+    monkeypatch.setattr(store.ablations, "over_seeds", lambda runs, pairs=None: pd.DataFrame({"seeds": [1]}))
     monkeypatch.setattr(store.provenance, "lock", refuse)
     with pytest.raises(AsdError, match="two environments"):
         store.keep_ablations([tmp_path / "run"], tuned=True)

@@ -57,7 +57,10 @@ def test_the_papers_size_is_compared_with_the_deficit_by_the_same_selection():
     value = trained.set_index(["profile", "domain"])["value"]
     whole = [2 / (1 / value[name, "source"] + 1 / value[name, "target"]) for name in ("paper_size", "quick")]
     assert float(found["larger_fixed"]) == pytest.approx(100 * (whole[0] - whole[1]), abs=0.006)
-    assert found["larger_steps"] == "8,000" and found["larger_words"] == "about as much as the deficit"
+    assert (
+        found["larger_steps"] == "8,000"
+        and found["larger_words"] == "more than the deficit by one selection and less by the other"
+    )
 
 
 def test_the_way_of_anomalies_is_told_by_the_signs_of_all_cosines():
