@@ -57,8 +57,8 @@ WHY = {
         "The uncertainty of a mean of n clips falls with the square root of n: half the width takes four times as many "
         "clips. The number assumes that the effect is what it seems here. Even then the estimate from that many clips "
         "falls short of it as often as not, and then the interval holds zero: the chance of a verdict is about one "
-        "half. An estimate near zero asks for absurdly many clips. That alone does not say that the effect is too small "
-        "to matter: only a narrow interval around zero does."
+        "half. An estimate near zero asks for absurdly many clips. That alone does not say that the effect is "
+        "too small to matter: only a narrow interval around zero does."
     ),
 }
 """by exercise, as in :data:`exercises.QUESTIONS`"""

@@ -82,7 +82,7 @@ SENTENCES = (
         "2.2",
         "outliers of its own machine type, minus all outliers",
         *("classifier", "negatives_machine", "w50_mean", False),
-        too_few="*undecided*, whatever the figures: they are of the level, and two sections do not measure how stable it is",
+        too_few="*undecided*, whatever the figures: they are of the level, not of how stable it is",
     ),
 )
 

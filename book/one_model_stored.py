@@ -69,7 +69,8 @@ def elsewhere(folder: Path) -> str:
     caption = (
         f"Rows of Table 1 on real toy cars, {seeds}, profile `quick`, *fixed*: harmonic mean of AUC and pAUC, per "
         "cent, and the difference over all from *Baseline (AE)* in percentage points, with 95 % intervals over clips. "
-        f"*AE* is the first candidate, *BC* the paper's classifier but for its Mixup of source clips.{data(f'downloads/shifts_{MORE}.csv')}"
+        f"*AE* is the first candidate, *BC* the paper's classifier but for its Mixup of source clips."
+        f"{data(f'downloads/shifts_{MORE}.csv')}"
     )
     layout = {"align": "l" + "r" * len(columns), "widths": " ".join(["4", *["2", "2", "5"] * len(sets)])}
     return table(pd.DataFrame(rows, columns=["System", *columns]), caption, "shifts-networks", **layout)
