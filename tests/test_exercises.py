@@ -5,6 +5,7 @@ import math
 import re
 import statistics
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,11 @@ MACHINE = "fan"
 
 
 @pytest.fixture(scope="module")
-def run(smoke) -> Run:
-    """The smoke run."""
-    return Run(smoke / "runs" / "smoke")
+def run(smoke) -> Iterator[Run]:
+    """The smoke run, in whose folder relative places lie, as when the book is built there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASDLIB_HOME", str(smoke))
+        yield Run(smoke / "runs" / "smoke")
 
 
 @pytest.fixture(scope="module")
