@@ -120,6 +120,7 @@ def claims(run: Run, settings, machine: str) -> str:
     frame = read_table(run.claims)
     few = few_sections(frame, read_table(run.differences))
     frame = frame[~few & frame["low"].notna() & (side(frame["low"], frame["high"]) == 0) & frame["clips"].notna()]
+    frame = frame[frame["low"] < frame["high"]]  # two rows of the same system differ in no clip
     reach = [(high - low) / 2 for low, high in map(deciding, frame.itertuples())]
     factor = (reach / frame["effect"].abs().clip(lower=1e-6)) ** 2
     shown = pd.DataFrame(
