@@ -142,7 +142,7 @@ def claims(run: Run, settings, machine: str) -> str:
     if few.any():
         caption += f" Effects over sections are left out: {FEW}, so no number of clips decides them."
     if frame.empty:
-        return "In this run no sentence is undecided for want of clips."
+        return "In this run, more clips would decide no further sentence."
     ends = [f"{int(np.ceil(end)):,}" for end in ((frame["clips"] * factor).min(), (frame["clips"] * factor).max())]
     times = [f"{end:,.1f}" for end in (factor.min(), factor.max())]
     end = (
