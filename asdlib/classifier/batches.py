@@ -159,12 +159,12 @@ class Batches:
         second = "shifted" if self.shifted else "pseudo-target" if self.settings.mixup else "target"
         kind = ["target"] * pure + [second] * (targets - pure) + ["normal"] * (half - targets) + ["outlier"] * half
         label = np.repeat([1.0, 0.0], half)
-        if not self.settings.mixup:
+        count = targets - pure if self.settings.mixup and not self.shifted else 0  # of pseudo-target clips
+        mixed = range(pure, size if self.settings.mixup and self.settings.source_mixup else pure + count)
+        if not mixed:
             return Batch(self._augment(rng, picks), self._tensor(label), np.array(kind), np.ones(size))
-        count = 0 if self.shifted else targets - pure  # of pseudo-target clips
         partners, normal = pseudo_target.draw_partners(rng, count, self.normal, self.source_negatives)
         waveform, label = self._augment(rng, picks + partners), self._tensor(np.append(label, normal))
-        mixed = range(pure, size if self.settings.source_mixup else pure + count)
         waveform, label, share = pseudo_target.mix(rng, waveform, label, size, mixed, self.settings.mixup)
         return Batch(waveform, label, np.array(kind), share)
 
