@@ -7,7 +7,7 @@ import paired
 import pandas as pd
 from ablation_largest import largest
 from ablation_words import SCORES, change_in_words, row_in_words
-from method_sentences import PAIRS_FILE, sentences
+from method_sentences import sentences
 from schematics import counted
 from stored_results import read
 from tables import BLANK, data, effect, percent, signed, table
@@ -30,15 +30,15 @@ def pages(folder: Path) -> dict[str, str]:
         folder: Holds ``ablations.csv`` (:mod:`asdlib.evaluation.ablations`) and its record.
     """
     frame = read(folder / "ablations.csv")
-    settings = read_json(folder / "record.json")["settings"]
+    confidence = read_json(folder / "record.json")["settings"]["evaluation"]["confidence"]
     return {
         "generated/ablations.md": "\n\n".join(
             f"## The {branch}\n\n{branch_table(part)}" for branch, part in frame.groupby("branch", sort=False)
         ),
-        "generated/ablations_largest.md": largest(frame, settings["evaluation"]["confidence"]),
-        "generated/ablations_sentences.md": sentences(frame, read(folder / PAIRS_FILE)),
+        "generated/ablations_largest.md": largest(frame, confidence),
+        "generated/ablations_sentences.md": sentences(frame, confidence),
         "generated/ablations_masking.md": masking(frame),
-        "generated/ablations_verdict.md": verdict(frame, settings["evaluation"]["confidence"]),
+        "generated/ablations_verdict.md": verdict(frame, confidence),
     }
 
 

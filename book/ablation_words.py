@@ -26,7 +26,7 @@ CHANGES = {
     "centroids_fixed": "centroids fixed after the first pass",
     "centroids_epoch": "centroids computed once per epoch",
     "arcface": "ArcFace loss added",
-    "no_source_mixup": "Mixup for pseudo-target clips only",
+    "source_mixup": "source clips mixed with one another, too (ours)",
     "no_mixup": "no Mixup, so no pseudo-target clips",
     "augmented": "noise added and volume changed",
     "negatives_machine": "outliers from its own machine type only",

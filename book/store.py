@@ -32,7 +32,6 @@ import real_compared
 import real_ensembles
 from assemble import ordered
 from generated import there
-from method_sentences import PAIRS, PAIRS_FILE
 from stored_results import RESULTS
 
 from asdlib import params, paths, scores
@@ -100,7 +99,6 @@ def keep_ablations(runs: list[Path], tuned: bool) -> Path:
     settings = read_json(Run(runs[0]).settings)
     with writing(RESULTS / "ablations", folder=True) as folder:
         write_table(table, folder / Run(runs[0]).ablations.name)
-        write_table(ablations.over_seeds(runs, PAIRS), folder / PAIRS_FILE)
         write_text(provenance.lock(made_by(runs)), folder / provenance.LOCK)
         record = facts(settings, runs) | {"settings_tuned_on_these_clips": tuned, "settings": without_places(settings)}
         write_json(record, folder / "record.json")

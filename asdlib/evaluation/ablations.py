@@ -30,7 +30,7 @@ COLUMNS = ["branch", "candidate", "variant", "than", "change", "domain"]
 FIGURES = ["seeds", "value", "deviation", "difference", "difference_deviation", "low", "high"]
 
 
-def over_seeds(runs: Iterable[Path | str], pairs: Iterable[tuple[str, str, str, str]] | None = None) -> pd.DataFrame:
+def over_seeds(runs: Iterable[Path | str]) -> pd.DataFrame:
     """Compare candidates over runs that differ only in the seed, and write ``ablations.csv`` to the first run.
 
     Every other candidate is compared with the first candidate, both by the first of the paper's variants and by the
@@ -39,7 +39,6 @@ def over_seeds(runs: Iterable[Path | str], pairs: Iterable[tuple[str, str, str, 
 
     Args:
         runs: Run folders in which all candidates are scored (``python -m asdlib reproduce scores``).
-        pairs: Other comparisons than these, as :func:`comparisons` yields them; no file is written then.
 
     Returns:
         One row per comparison and domain (``source``, ``target``, ``all``), over all machine types. Columns:
@@ -62,7 +61,7 @@ def over_seeds(runs: Iterable[Path | str], pairs: Iterable[tuple[str, str, str, 
         evaluation = settings.evaluation
         resampled[settings.seed] = Resampled(_scores(run, settings), evaluation.p, evaluation.bootstrap, first.seed)
     rows = []
-    for branch, candidate, variant, than in pairs or comparisons(first):
+    for branch, candidate, variant, than in comparisons(first):
         keys = [(f"{branch}/{name}", "") for name in (f"{candidate}/{variant}", than)]
         for domain in DOMAINS:
             one = np.stack([part.values(keys[0], domain=domain) for part in resampled.values()])
@@ -72,8 +71,7 @@ def over_seeds(runs: Iterable[Path | str], pairs: Iterable[tuple[str, str, str, 
             compared = (branch, candidate, variant, than, change(first, branch, candidate), domain)
             rows.append((*compared, len(runs), one[:, 0].mean(), spread[0], difference, spread[1], low, high))
     table = pd.DataFrame(rows, columns=[*COLUMNS, *FIGURES])
-    if pairs is None:
-        write_table(table, runs[0].ablations)
+    write_table(table, runs[0].ablations)
     return table
 
 
