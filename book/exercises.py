@@ -37,19 +37,25 @@ def table1(run: Run, settings, machine: str) -> str:
     for selection in ("development", "fixed"):
         part = total[total["selection"].isin(["", selection])].set_index("row")["value"].dropna()
         ranks[selection] = part
-    both = pd.DataFrame(ranks).dropna().rank(ascending=False).astype(int)
+    both = pd.DataFrame(ranks).dropna().rank(ascending=False, method="min").astype(int)
     moved = both[both["development"] != both["fixed"]]
     shown = moved.reset_index(names="Method").rename(
         columns={"development": "Rank, *development*", "fixed": "Rank, *fixed*"}
     )
-    caption = f"Rows whose rank changes (of {len(both)})."
+    caption = f"Rows whose rank changes (of {len(both)}); equal figures share the better rank."
     if moved.empty:
         return "No row changes its rank."
     rises = moved["development"] - moved["fixed"]
-    ends = [(rises.max(), f"*{rises.idxmax()}* rises most, by"), (-rises.min(), f"*{rises.idxmin()}* falls most, by")]
-    most = ", and ".join(f"{words} {counted(int(places), 'place')}" for places, words in ends if places > 0)
+    ends = [(places, way) for places, way in ((rises, "up"), (-rises, "down")) if places.max() > 0]
+    most = ", and ".join(f"{_most(places)} most places {way}, {places.max()}" for places, way in ends)
     end = f"**So {len(moved)} of {len(both)} rows change their rank without labels: {most}.**"
     return f"{table(shown, caption, align='lrr')}\n{_why_mix_rises(rises)}{end}"
+
+
+def _most(places: pd.Series) -> str:
+    """The rows that move by the most places, all of them if several do."""
+    names = [f"*{name}*" for name in places.index[places == places.max()]]
+    return f"{' and '.join(names)} {'moves' if len(names) == 1 else 'move'}"
 
 
 def _why_mix_rises(rises: pd.Series) -> str:

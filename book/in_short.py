@@ -81,9 +81,17 @@ def ensembles(run: Run, settings, machine: str) -> str:
         lines.append(
             f"By *cross-fitted*, which {{doc}}`claims` judges, it {' and '.join(crossed)}. The two selections differ "
             "since they take other members and normalise scores otherwise: *fixed* by normal training clips only, "
-            "*cross-fitted* by all test clips, faults among them. {numref}`mix-over-machines` has every selection."
+            "*cross-fitted* by all test clips, faults among them. So the opponents differ, too: "
+            f"{' and '.join(_opponent(table, other) for other in (AE_ENSEMBLE, BC_ENSEMBLE))}. "
+            "{numref}`mix-over-machines` has every selection."
         )
     return _box(lines)
+
+
+def _opponent(table: pd.DataFrame, row: str) -> str:
+    """What an ensemble reaches by *fixed* and by *cross-fitted*."""
+    figures = (f"{percent(table.at[(row, name), 'value'])} % by *{name}*" for name in ("fixed", "cross-fitted"))
+    return f"*{row}* reaches {' and '.join(figures)}"
 
 
 def _over_all(run: Run) -> pd.DataFrame:

@@ -138,10 +138,12 @@ def _on_each(differences: pd.DataFrame) -> str:
                 continue
             low, high = (min(lead[bound] for lead in leads) for bound in (1, 2))
             said = verdict(low, high, ("leads both", "trails one of them", "is not shown to lead both or to trail one"))
-            found.setdefault(said, []).append(f"*{selection}*")
+            smaller = min(leads, key=lambda lead: lead[0])
+            found.setdefault(said, []).append(f"*{selection}* ({effect(*smaller)})")
         words = "; ".join(f"it {said} by {', '.join(names)}" for said, names in found.items())
         lines += [f"* {machine}: {words}."] if words else []
-    return "What the mean says need not hold on each machine type:\n\n" + "\n".join(lines) if lines else ""
+    head = "What the mean says need not hold on each machine type (in brackets its difference from the better ensemble):"
+    return f"{head}\n\n" + "\n".join(lines) if lines else ""
 
 
 def _by_machine(table1: pd.DataFrame, differences: pd.DataFrame) -> str:
