@@ -30,7 +30,7 @@ def changed(folder: Path) -> str:
     for change in frame["change"].unique():
         rows.append((change, _judged(by.loc[change, REFITTED]), *(_alarms(by.loc[change, way]) for way in WAYS)))
     caption = (
-        "Alarms after a change, of the toy cars: faults found, and after the comma false alarms. A detector of "
+        "Anomalies after a change, of the toy cars: faults found, and after the comma false alarms. A detector of "
         f"statistics only, of {record['learnt']} recordings from before the change and for "
         f"{100 * record['false_alarm_rate']:g} % of false alarms. *`calibrate`*: thresholds set again on "
         f"{record['calibrated']} normal recordings from after it. "
