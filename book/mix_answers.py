@@ -142,7 +142,7 @@ def _on_each(differences: pd.DataFrame) -> str:
             found.setdefault(said, []).append(f"*{selection}* ({effect(*smaller)})")
         words = "; ".join(f"it {said} by {', '.join(names)}" for said, names in found.items())
         lines += [f"* {machine}: {words}."] if words else []
-    head = "What the mean says need not hold on each machine type (in brackets its difference from the better ensemble):"
+    head = "What the mean says need not hold on each machine type (in brackets the lead over the better ensemble):"
     return f"{head}\n\n" + "\n".join(lines) if lines else ""
 
 

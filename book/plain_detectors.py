@@ -198,7 +198,7 @@ def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
         "Alarms on the same normal recordings after a change that is not a fault; the aim is "
         f"{100 * record['false_alarm_rate']:.0f} % of false alarms. A tilt is in dB per octave, a filter of first "
         "order in Hz; of *first 1 s* only the first second is judged. Voices and passing vehicles are synthetic, at a "
-        "level re the recording. The last columns are what simpler detectors call anomalies, as in {numref}`places-table`."
+        "level re the recording. The last columns are those of simpler detectors, as in {numref}`places-table`."
     )
     return table(shown, caption, "no-faults-table", "lrrrrr")
 
