@@ -14,8 +14,9 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from asdlib import atomic, records
+from asdlib import atomic, params, records
 from asdlib.__main__ import main
+from asdlib.prepare import prepare_clips
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # on a busy machine a deadline fails by chance
 hypothesis.settings.load_profile("untimed")
@@ -85,6 +86,25 @@ def project(tmp_path_factory):
         return home
 
     return make
+
+
+@pytest.fixture(scope="session")
+def few_clips(tmp_path_factory):
+    """Return the settings of decoded synthetic clips of one second: two machine types with two sections each."""
+    home = tmp_path_factory.mktemp("few_clips")
+    synthetic = params.Synthetic(
+        machines=["fan", "valve"],
+        sections=["00", "02"],
+        duration=1.0,
+        train_source=3,
+        train_target=1,
+        test_normal=3,
+        test_anomaly=4,
+    )
+    data = params.Data(root=str(home / "data"), synthetic=synthetic)
+    settings = params.Settings(profile="t", title="t", runs=str(home / "runs"), data=data)
+    prepare_clips(settings)
+    return settings
 
 
 @pytest.fixture(scope="session")

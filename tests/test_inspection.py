@@ -13,30 +13,17 @@ from asdlib import params, paths
 from asdlib.data import inspection
 from asdlib.plots import data as figures
 from asdlib.plots import sound
-from asdlib.prepare import prepare_clips
 from asdlib.synthetic import inspection as fault_inspection
 
 pytestmark = pytest.mark.slow
 
-SYNTHETIC = {"machines": ["fan", "valve"], "sections": ["00", "02"], "duration": 1.0, "train_source": 3}
-COUNTS = {"train_target": 1, "test_normal": 3, "test_anomaly": 4}
 
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    data = params.Data(root=str(home / "data"), synthetic=params.Synthetic(**SYNTHETIC, **COUNTS))
-    settings = params.Settings(profile="t", title="t", runs=str(home / "runs"), data=data)
-    prepare_clips(settings)
-    return settings
-
-
-def test_average_spectra_against_librosa(settings):
-    table = inspection.spectra(settings)
+def test_average_spectra_against_librosa(few_clips):
+    table = inspection.spectra(few_clips)
     assert len(table) == 2 * 2 * 6 * 128
     one = table[(table["machine"] == "valve") & (table["section"] == "02") & (table["domain"] == "target")]
     one = one[one["label"] == "anomaly"]
-    folder = paths.project_root() / settings.data.root / "valve" / "target_test"
+    folder = paths.project_root() / few_clips.data.root / "valve" / "target_test"
     levels = []
     for path in sorted(folder.glob("section_02_*anomaly*.wav")):
         waveform, rate = soundfile.read(path, dtype="float32")
@@ -47,8 +34,8 @@ def test_average_spectra_against_librosa(settings):
     assert one["frequency"].is_monotonic_increasing and one["frequency"].between(10, 8000).all()
 
 
-def test_differences_by_hand(settings):
-    table = inspection.spectra(settings)
+def test_differences_by_hand(few_clips):
+    table = inspection.spectra(few_clips)
     curves = table[(table["machine"] == "fan") & (table["section"] == "00") & (table["split"] == "test")]
     level = {key: group["level"].to_numpy() for key, group in curves.groupby(["domain", "label"])}
     row = inspection.differences(table).loc[("fan", "00")]
@@ -56,10 +43,10 @@ def test_differences_by_hand(settings):
     assert row["fault, target"] == pytest.approx(np.abs(level["target", "anomaly"] - level["target", "normal"]).mean())
 
 
-def test_kinds_of_faults(settings):
+def test_kinds_of_faults(few_clips):
     """Synthetic data show the same clip with each kind of fault; recordings have none."""
-    without, *examples = fault_inspection.kinds(settings)
-    kinds = fault_inspection.fault_kinds(settings)
+    without, *examples = fault_inspection.kinds(few_clips)
+    kinds = fault_inspection.fault_kinds(few_clips)
     assert [example.title.split(" (")[0] for example in examples] == list(kinds.loc["fan"].index)
     assert list(kinds.index.unique("machine")) == ["fan", "valve"]
     assert all(not np.array_equal(example.waveform, without.waveform) for example in examples)
@@ -67,13 +54,13 @@ def test_kinds_of_faults(settings):
     assert figure.axes[0].get_title() == "fan, section 00: no fault"
     assert sum(bool(axis.get_images()) for axis in figure.axes) == 1 + len(examples)
     plt.close(figure)
-    recordings = settings.model_copy(update={"data": params.Data()})
+    recordings = few_clips.model_copy(update={"data": params.Data()})
     assert len(fault_inspection.fault_kinds(recordings)) == 0 and fault_inspection.kinds(recordings) == []
     assert figures.kinds([]) is None
 
 
-def test_pairs_and_figures(settings):
-    pairs = inspection.pairs(settings)
+def test_pairs_and_figures(few_clips):
+    pairs = inspection.pairs(few_clips)
     assert list(pairs) == ["fan, section 00", "valve, section 00"]
     for normal, anomaly in pairs.values():
         assert normal.title == "normal" and anomaly.title.startswith("anomaly (")
@@ -83,6 +70,6 @@ def test_pairs_and_figures(settings):
     encoded = page.partition("data:audio/flac;base64,")[2].partition('"')[0]
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(encoded)))
     assert rate == 16_000 and len(samples) == 8_000 and 0 < np.abs(samples).max() <= 0.9 + 1e-4, "the beginning only"
-    for figure in (figures.pairs(pairs), figures.spectra(inspection.spectra(settings))):
+    for figure in (figures.pairs(pairs), figures.spectra(inspection.spectra(few_clips))):
         assert all(axis.get_images() or axis.get_lines() or axis.collections for axis in figure.axes)
         plt.close(figure)

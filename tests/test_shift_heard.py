@@ -14,23 +14,10 @@ sys.path[:0] = [str(BOOK)]
 
 import shift_heard  # noqa: E402
 
-from asdlib import params, paths  # noqa: E402
+from asdlib import paths  # noqa: E402
 from asdlib.paths import Run  # noqa: E402
-from asdlib.prepare import prepare_clips  # noqa: E402
 
 pytestmark = pytest.mark.slow
-
-SYNTHETIC = {"machines": ["fan", "valve"], "sections": ["00", "02"], "duration": 1.0, "train_source": 3}
-COUNTS = {"train_target": 1, "test_normal": 3, "test_anomaly": 4}
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    data = params.Data(root=str(home / "data"), synthetic=params.Synthetic(**SYNTHETIC, **COUNTS))
-    settings = params.Settings(profile="t", title="t", runs=str(home / "runs"), data=data)
-    prepare_clips(settings)
-    return settings
 
 
 def sizes(settings, machine: str, section: str) -> tuple[float, float]:
@@ -48,20 +35,20 @@ def sizes(settings, machine: str, section: str) -> tuple[float, float]:
     return tuple(np.abs(spectra[key] - usual).mean() for key in (("target", "normal"), ("source", "anomaly")))
 
 
-def test_the_shift_is_heard_next_to_a_fault_and_its_size_is_said(settings):
-    text = shift_heard.heard(Run.of(settings), settings, "fan")
+def test_the_shift_is_heard_next_to_a_fault_and_its_size_is_said(few_clips):
+    text = shift_heard.heard(Run.of(few_clips), few_clips, "fan")
     titles = re.findall(r'aria-label="([^"]*)"', text)
     assert titles[:2] == ["source: normal", "target: normal"] and titles[2].startswith("source: anomaly (")
     assert text.count("data:image/png") == text.count("<audio") == len(titles) == 3
     said = re.findall(r"section (\d+): the shift is ([\d.]+) dB, the fault ([\d.]+) dB", text)
     assert [section for section, *_ in said] == ["00", "02"]
     for section, *values in said:
-        assert list(map(float, values)) == pytest.approx(sizes(settings, "fan", section), abs=0.006)
+        assert list(map(float, values)) == pytest.approx(sizes(few_clips, "fan", section), abs=0.006)
 
 
-def test_sections_whose_shift_is_larger_than_the_fault_are_counted(settings):
-    answer = shift_heard.exercise(Run.of(settings), settings, "fan")[1]
-    every = [(name, section, *sizes(settings, name, section)) for name in ("fan", "valve") for section in ("00", "02")]
+def test_sections_whose_shift_is_larger_than_the_fault_are_counted(few_clips):
+    answer = shift_heard.exercise(Run.of(few_clips), few_clips, "fan")[1]
+    every = [(name, section, *sizes(few_clips, name, section)) for name in ("fan", "valve") for section in ("00", "02")]
     larger = [item for item in every if item[2] > item[3]]
     count = "every one of the 4" if len(larger) == 4 else f"{len(larger)} of 4" if larger else "none of the 4"
     name, section, shift, fault = max(every, key=lambda item: item[2] / item[3])
