@@ -86,9 +86,9 @@ def recording(
     """
     style.use()
     if normals is None:
-        figure, sound = plt.subplots(figsize=(6, 3))
+        figure, sound = plt.subplots(figsize=(4.8, 2.8))
     else:
-        figure, (sound, scores) = plt.subplots(2, 1, figsize=(6, 5), height_ratios=(3, 2))
+        figure, (sound, scores) = plt.subplots(2, 1, figsize=(4.8, 4.8), height_ratios=(3, 2))
     if titled:
         figure.suptitle(f"{Path(verdict['clip']).name}: {verdict['verdict']}", fontsize="medium", wrap=True)
     extent = {"xextent": (begin, begin + len(wave) / rate)}
