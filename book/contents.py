@@ -32,7 +32,14 @@ PARTS = {  # part: chapter: rules of the stages whose first notebook follows it
         "shifts": [],
     },
     "Trust": {"computed": [], "reliability": [], "cost": [], "not_run": [], "did_not_work": []},
-    "Use": {"how_to_run": ["playground"], "your_machine": ["your_machine"], "api": [], "references": []},
+    "Use": {
+        "how_to_run": ["playground"],
+        "your_machine": ["your_machine"],
+        "detector_tested": [],
+        "service": [],
+        "api": [],
+        "references": [],
+    },
 }
 
 

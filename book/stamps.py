@@ -10,7 +10,10 @@ from asdlib.errors import AsdError
 
 ALSO = ". This page also shows stored results of other runs, and says where"
 """of pages that show more than the book's own run"""
-MIXED = ("claims", "cost", "did_not_work", "how_to_run", "index", "one_model", "reliability", "your_machine")
+MIXED = (
+    *("claims", "cost", "did_not_work", "how_to_run", "index", "one_model", "reliability"),
+    *("your_machine", "detector_tested", "service"),
+)
 WITHOUT_FIGURES = (
     *("api", "audit", "computed", "cost", "data", "deviations", "how_to_run"),
     *("not_run", "paper", "references", "reliability"),

@@ -46,7 +46,7 @@ def test_the_rate_to_ask_for_bounds_the_recordings_that_have_an_anomaly():
     assert your_machine_alarms.any_of(6, 0.1 / 6) <= 0.1 < your_machine_alarms.any_of(6, 0.1)
 
 
-CHAPTER = (BOOK / "your_machine.md").read_text(encoding="utf-8")
+CHAPTER = (BOOK / "service.md").read_text(encoding="utf-8")
 SCRIPT, CUT = (
     re.search(rf"```sh\n({begin}.*?\n)```", CHAPTER, re.DOTALL)[1]
     for begin in (r"#!/bin/sh\n# /srv/pump/alarm\.sh", "pieces=")
@@ -124,7 +124,8 @@ def test_a_restart_of_the_hook_resets_no_count_and_mails_a_lasting_alarm_once_mo
 def test_the_hook_for_pieces_counts_recordings_with_an_anomaly_among_them(tmp_path):
     least, last = your_machine_alarms.RULE
     count = int(re.match(r"pieces=(\d+)", CUT)[1])
-    assert count in your_machine_alarms.PIECES and f"-segment_time {10}" in CHAPTER
+    cutting = (BOOK / "your_machine.md").read_text(encoding="utf-8")
+    assert count in your_machine_alarms.PIECES and f"-segment_time {10}" in cutting
     assert f"--false-alarm-rate {your_machine_alarms.RATE / count:.4f}" in CHAPTER
     whole = re.search(r"(?m)^count\(\) .*\n", SCRIPT)[0]
     odd = [["anomaly"] + ["normal"] * (count - 1), ["anomaly"] * count] * least
