@@ -12,6 +12,8 @@ from tables import table
 from asdlib import Detector
 from asdlib.detector import calibration, cutting
 
+CALIBRATED = (20, 40, 60, 100, 200)
+"""new recordings for ``calibrate``"""
 RECORDINGS = (20, 40, 60, 80, 100, 200, 400)
 """numbers of recordings in the table of rates"""
 RATE = Detector().false_alarm_rate
@@ -60,10 +62,24 @@ def rates() -> str:
         f"{100 * RATE:g} % is asked for: as a rate, per week with one recording every {EVERY} minutes, and the lowest "
         "rate that can be asked for. Detectors have about this rate on average (statistics only) or at most "
         "(networks); a single detector with networks has one within the brackets, with 95 % confidence. Of statistics "
-        "only no interval is known, since their clips are scored by several fits. After `calibrate` with N new "
-        "recordings, read the columns of networks in the row in which N are held out, whichever the detector is."
+        "only no interval is known, since their clips are scored by several fits."
     )
-    return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "r" * len(columns))
+    return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "r" * len(columns)) + _calibrated()
+
+
+def _calibrated() -> str:
+    """Return which rate a detector has whose thresholds ``calibrate`` has set on new recordings."""
+    rows = []
+    for count in CALIBRATED:
+        found = calibration.Calibration(np.arange(count, dtype=float), RATE).expected()
+        rate, low, high = (f"{100 * found[name]:.1f}" for name in ("rate", "low", "high"))
+        rows.append((f"{count}", f"{rate} % ({low} to {high})", f"{100 / (count + 1):.1f} %"))
+    columns = ["New recordings", "Rate", "Lowest rate"]
+    caption = (
+        f"The same after `calibrate`, with or without networks, if {100 * RATE:g} % is asked for: the rate at most, "
+        "and in brackets where that of a single detector lies, with 95 % confidence."
+    )
+    return "\n" + table(pd.DataFrame(rows, columns=columns), caption, "calibrated-table", "rrr")
 
 
 def beginnings(least: int, last: int, rate: float) -> float:
