@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 from paired import verdict
 from stored_results import read
-from tables import BLANK, effect, percent, table, typeset
+from tables import BLANK, day, effect, percent, table, typeset
 
 from asdlib.atomic import read_json
 
@@ -48,6 +48,16 @@ def texts(folder: Path) -> dict[str, str]:
         "real_over_networks": effect(*real.loc["networks alone", ["lead", "low", "high"]]),
         "real_over_statistics": effect(*statistics[["lead", "low", "high"]]),
     }
+
+
+def stamp(folder: Path) -> tuple[str, str]:
+    """What the data are, and what made the tables."""
+    facts = (
+        "Recordings of a real slider, into which faults were mixed, and of two toy cars of DCASE2020 with real faults, "
+        "whose waveforms were synthesised again from spectrograms; none is part of this project. Not blind: the "
+        f"detectors were developed on them. {day(read_json(folder / 'record.json')['date'])} and later."
+    )
+    return "**Detectors on real recordings: stored tables**, not the run of other pages", facts
 
 
 def real_faults(folder: Path) -> str:

@@ -49,7 +49,12 @@ def page(run: Run, settings, machine: str, section: str) -> str:
         "To compare two systems, look at the interval of their difference, not at whether their intervals overlap: "
         "both are computed on the same drawn clips ({term}`paired difference`). **Shown** means that the interval of a "
         "difference leaves out zero; **not shown** does not mean equal, but that so many clips cannot tell the two "
-        f"apart.{_example(run)}\n"
+        f"apart.{_example(run)}\n\n"
+        "**Another training is another matter.** A {term}`seed` sets the first weights of a network and the order of "
+        "its batches. The interval above is over clips, for one seed, and does not cover what another would change. "
+        "Where a result has several seeds, a difference is printed with its deviation over them, as in +2.0 (+1.0 to "
+        "+3.0), ± 3.0: these clips show it, and another training may well undo it. So *shown* is about clips, and "
+        "only verdicts with several seeds ({doc}`claims`, {doc}`real`) are about the method.\n"
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pandas as pd
+from ablation_largest import over_seeds
 from paired import verdict, widened
 from tables import data, effect, percent, table
 
@@ -104,7 +105,8 @@ def sentences(frame: pd.DataFrame, confidence: float) -> str:
         judged = judge(difference, low, high, found["difference_deviation"])
         if judged != VERDICTS[2]:
             corrected = side(*widened(low, high, confidence, len(SENTENCES)))
-            judged += ", also corrected" if corrected else ", not if corrected"
+            alone = over_seeds(found.to_frame().T, confidence).item()
+            judged += f", {'also' if corrected else 'not if'} corrected; {'' if alone else 'not '}by the seeds alone"
         judged = item.too_few or f"*{judged}*"
         spread = percent(found["difference_deviation"])
         rows.append((f"“{item.words}”", item.section, item.test, effect(difference, low, high), spread, judged))
@@ -113,8 +115,8 @@ def sentences(frame: pd.DataFrame, confidence: float) -> str:
         "Sentences of the paper on parts of its method, by its own scores: difference in percentage points with its "
         f"interval over clips, and its deviation over {frame['seeds'].max()} seeds. A sentence *holds* or is "
         "*contradicted* if the interval lies above or below zero and the difference is larger than its deviation over "
-        f"seeds. *Corrected*: the intervals of the {len(SENTENCES)} tests share the error."
-        + data("downloads/ablations_ablations.csv")
+        f"seeds. *Corrected*: the intervals of the {len(SENTENCES)} tests share the error. *By the seeds alone*: by "
+        "Student's t over them." + data("downloads/ablations_ablations.csv")
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "method-sentences", align="lllrrl", widths="6 1 5 4 2 3")
 

@@ -1,5 +1,6 @@
 """The box below the title of every chapter: what its data are, and what made the numbers."""
 
+import detector_found
 import real
 import real_systems
 import shifts
@@ -12,7 +13,7 @@ ALSO = ". This page also shows stored results of other runs, and says where"
 """of pages that show more than the book's own run"""
 MIXED = (
     *("claims", "cost", "did_not_work", "how_to_run", "index", "one_model", "reliability"),
-    *("your_machine", "detector_tested", "service"),
+    *("your_machine", "service"),
 )
 WITHOUT_FIGURES = (
     *("api", "audit", "computed", "cost", "data", "deviations", "how_to_run"),
@@ -42,6 +43,8 @@ def of_chapter(name: str, stamp: str, facts: str, tuned: str = "") -> tuple[str,
         return *real_systems.stamp(stored_results.SYSTEMS), "real-systems-made"
     if name in shifts.PAGES:
         return *shifts.stamp(stored_results.SHIFTS), "shifts-made"
+    if name == "detector_tested":
+        return *detector_found.stamp(stored_results.RESULTS / "detector"), "detector-made"
     return stamp + ALSO * (name in MIXED), tuned * (name not in WITHOUT_FIGURES) + facts
 
 
