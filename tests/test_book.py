@@ -205,6 +205,13 @@ def test_every_figure_has_alternative_text(name):
 
 
 @EVERY
+def test_every_figure_that_is_drawn_of_numbers_offers_them(name):
+    figures = re.findall(r"(?ms)^(:::|```)\{figure\} generated/(\S+)\n(.*?)^\1$", CHAPTERS[name])
+    drawn = {figure: text for _, figure, text in figures if not figure.startswith(("schematic", "flow"))}
+    assert [figure for figure, text in drawn.items() if "{download}`" not in text] == []
+
+
+@EVERY
 def test_mathematics_of_a_chapter_can_be_typeset(name):
     text = re.sub(r"(?ms)^```.*?^```", "", CHAPTERS[name])
     for latex in re.findall(r"(?s)\$\$(.+?)\$\$", text):
@@ -1149,7 +1156,7 @@ def test_what_is_stored_stays_if_the_new_cannot_be_completed(monkeypatch, tmp_pa
         raise AsdError("two environments")
 
     monkeypatch.setattr(store, "RESULTS", tmp_path)
-    monkeypatch.setattr(store.ablations, "over_seeds", lambda runs, pairs=None: pd.DataFrame({"seeds": [1]}))
+    monkeypatch.setattr(store.ablations, "over_seeds", lambda runs: pd.DataFrame({"seeds": [1]}))
     monkeypatch.setattr(store.provenance, "lock", refuse)
     with pytest.raises(AsdError, match="two environments"):
         store.keep_ablations([tmp_path / "run"], tuned=True)

@@ -63,6 +63,17 @@ def test_stored_differences_of_the_detector_are_those_of_its_two_columns():
         assert float(difference.replace("−", "-")) == pytest.approx(float(whole) - float(part), abs=0.11)
 
 
+def test_stored_ablations_are_around_one_reference():
+    table = stored_results.read(stored_results.RESULTS / "ablations" / "ablations.csv")
+    table["system"] = table["candidate"] + "/" + table["variant"]
+    reference = table[table["candidate"] == "base"].set_index(["branch", "domain", "system"])["value"]
+    first = table.drop_duplicates(["branch", "system", "domain"]).set_index(["branch", "domain", "system"])["value"]
+    assert (first.loc[reference.index] == reference).all()
+    for item in table.itertuples():
+        other = reference[item.branch, item.domain, item.than]
+        assert item.difference == pytest.approx(item.value - other, abs=1e-9), (item.candidate, item.variant)
+
+
 def test_the_cost_of_the_papers_profile_names_what_it_downloads():
     command, time, cores, _, downloads, _ = command_costs._paper()
     assert "paper" in command and "GPU hours" in time and cores == "1 GPU"
