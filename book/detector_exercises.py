@@ -87,20 +87,23 @@ def autoencoder(run: Run, settings, machine: str) -> Answer:
         lead = f"ahead of `{default}` by {signed(np.mean(same))} points"
         if len(set(chosen)) == 1:
             lines.append(
-                f"* {domain}: both halves choose {chosen[0]}, {lead}, so the lead does not depend on which half chose."
+                f"* {domain}: both halves choose {chosen[0]}, {lead}; the other half would have "
+                "chosen it, too, so none of the lead is due to choosing on these clips."
             )
         else:
             lead += f" on the clips that chose, and by {signed(np.mean(other))} on the others"
             lines.append(f"* {domain}: the halves choose {' and '.join(chosen)}, {lead}.")
     whole = whole.sort_values(whole.columns[0], ascending=False)
-    shown = whole.map(percent).reset_index(names="Variant").rename(columns=str.capitalize)
+    parts = {"": whole, ", one half": halves[0], ", other half": halves[1]}
+    columns = {f"{domain.capitalize()}{words}": part[domain] for domain in whole for words, part in parts.items()}
+    shown = pd.DataFrame(columns).loc[whole.index].map(percent).reset_index(names="Variant")
     caption = f"The paper's variants of `{candidate}` on {machine}: harmonic mean of AUC and pAUC, per cent."
     lines.append(
         "\nThese leads are means over both halves. Fewer clips in each half give another pAUC, so compare leads on the "
         "same halves only."
     )
     lines.append(f"\n**So what remains of the lead on the other half is {' and '.join(remains)}.**")
-    return table(shown, caption, align="l" + "r" * whole.shape[1]), "\n".join(lines)
+    return table(shown, caption, align="l" + "r" * (shown.shape[1] - 1)), "\n".join(lines)
 
 
 def figures_by_domain(frame: pd.DataFrame, p: float) -> pd.DataFrame:

@@ -179,7 +179,8 @@ def _range(first: str, last: str) -> str:
 QUESTIONS: dict[str, tuple[str, Callable]] = {
     "data": (
         "In which sections of this run is the shift larger than the fault? Judge by {numref}`average-spectra` before "
-        "you look at the numbers. What follows for a detector that knows the source only?",
+        "you unfold the numbers. (Its frequency axis is logarithmic, and the number averages mel bands, so the lowest "
+        "octaves take more room in the figure than in the number.) What follows for a detector that knows the source only?",
         shift,
     ),
     "baselines": (
