@@ -180,7 +180,8 @@ QUESTIONS: dict[str, tuple[str, Callable]] = {
     "data": (
         "In which sections of this run is the shift larger than the fault? Judge by {numref}`average-spectra` before "
         "you unfold the numbers. (Its frequency axis is logarithmic, and the number averages mel bands, so the lowest "
-        "octaves take more room in the figure than in the number.) What follows for a detector that knows the source only?",
+        "octaves take more room in the figure than in the number.) What follows for a detector that knows the source "
+        "only?",
         shift,
     ),
     "baselines": (
