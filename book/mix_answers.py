@@ -139,10 +139,10 @@ def _on_each(differences: pd.DataFrame) -> str:
             low, high = (min(lead[bound] for lead in leads) for bound in (1, 2))
             said = verdict(low, high, ("leads both", "trails one of them", "is not shown to lead both or to trail one"))
             smaller = min(leads, key=lambda lead: lead[0])
-            found.setdefault(said, []).append(f"*{selection}* ({effect(*smaller)})")
-        words = "; ".join(f"it {said} by {', '.join(names)}" for said, names in found.items())
+            found.setdefault(said, []).append(f"*{selection}*, {effect(*smaller)}")
+        words = "; ".join(f"it {said} by {'; by '.join(names)}" for said, names in found.items())
         lines += [f"* {machine}: {words}."] if words else []
-    head = "What the mean says need not hold on each machine type (in brackets the lead over the better ensemble):"
+    head = "What the mean says need not hold on each machine type (with the lead over the better ensemble):"
     return f"{head}\n\n" + "\n".join(lines) if lines else ""
 
 
