@@ -93,19 +93,20 @@ def sentences(frame: pd.DataFrame, confidence: float) -> str:
     """
     rows = []
     for item in SENTENCES:
-        found = frame[
+        row = frame[
             (frame["branch"] == item.branch)
             & (frame["candidate"] == item.candidate)
             & (frame["variant"] == item.variant)
             & (frame["domain"] == item.domain)
-        ].squeeze()
+        ]
+        found = row.squeeze()
         difference, low, high = found[["difference", "low", "high"]]
         if item.without:
             difference, low, high = -difference, -high, -low
         judged = judge(difference, low, high, found["difference_deviation"])
         if judged != VERDICTS[2]:
             corrected = side(*widened(low, high, confidence, len(SENTENCES)))
-            alone = over_seeds(found.to_frame().T, confidence).item()
+            alone = over_seeds(row, confidence).item()
             judged += f", {'also' if corrected else 'not if'} corrected; {'' if alone else 'not '}by the seeds alone"
         judged = item.too_few or f"*{judged}*"
         spread = percent(found["difference_deviation"])

@@ -140,7 +140,7 @@ def _on_each(differences: pd.DataFrame) -> str:
             said = verdict(low, high, ("leads both", "trails one of them", "is not shown to lead both or to trail one"))
             smaller = min(leads, key=lambda lead: lead[0])
             found.setdefault(said, []).append(f"*{selection}*, {effect(*smaller)}")
-        words = "; ".join(f"it {said} by {'; by '.join(names)}" for said, names in found.items())
+        words = "; ".join(f"it {said} by {', and by '.join(names)}" for said, names in found.items())
         lines += [f"* {machine}: {words}."] if words else []
     head = "What the mean says need not hold on each machine type (with the lead over the better ensemble):"
     return f"{head}\n\n" + "\n".join(lines) if lines else ""

@@ -151,7 +151,7 @@ def test_an_interval_is_read_on_ten_clips_that_are_drawn_again(done):
     assert text.startswith(f"## How to read {value:.2f} ({low:.2f} to {high:.2f})")
     lead = paired.paired(read_table(run.differences), (MIX, "fixed"), ("AE ensemble", "fixed"), "all", "all")
     words = {1: "shown to be better", -1: "shown to be worse", 0: "not shown to be better or worse"}
-    assert text.rstrip().endswith(f"points: {words[bootstrap.side(*lead[1:])]}.")
+    assert f"points: {words[bootstrap.side(*lead[1:])]}.\n" in text
 
 
 def test_the_curve_of_ten_clips_has_the_zone_of_pauc_and_its_height_in_words(done):
