@@ -158,10 +158,13 @@ def test_autoencoder_compares_the_lead_on_both_halves(answers, run):
     for column, domain in enumerate(("source", "target")):
         every = percents(run.scores("autoencoder", MACHINE, "base"), domain)
         expected = {name: value for name, value in every.items() if name not in ("clip_signed", "l1")}
-        assert {name: values[column] for name, values in shown.items()} == expected
+        assert {name: values[3 * column] for name, values in shown.items()} == expected, "then come both halves"
         part = table[table["domain"] == domain]
         place = part.groupby(["system", "section", "label"])["clip"].transform(lambda own: own.rank() % 2)
         halves = [{n: v for n, v in figures_of(part[place == odd]).items() if n in expected} for odd in (0, 1)]
+        for number, half in enumerate(halves, 1):
+            values = {name: float(row[3 * column + number]) for name, row in shown.items()}
+            assert values == pytest.approx({name: 100 * value for name, value in half.items()}, abs=0.006)
         chosen = [max(half, key=half.get) for half in halves]
         line = next(line for line in answers["autoencoder"].splitlines() if line.startswith(f"* {domain}:"))
         leads = [100 * statistics.mean(half[best] - half["median"] for half, best in zip(use, chosen, strict=True))
@@ -352,7 +355,8 @@ def test_claims_need_as_many_clips_as_shrink_the_interval_to_the_effect(answers,
     assert f"here, {shown[0][3]}." in answers["claims"]
     for (_, _, clips, needed), item in zip(shown, undecided.itertuples(), strict=True):
         number, half, effect = int(needed.replace(",", "")), (item.high - item.low) / 2, max(abs(item.effect), 1e-6)
-        leads = item.test.count(" minus ") if "each of them" in item.test and item.effect < 0 else 1
+        every = re.match(r"fewer than (\d+) of \1 ", item.reason)  # of the leads must hold
+        leads = int(every[1]) if every and item.effect < 0 else 1
         normal = statistics.NormalDist()
         half *= normal.inv_cdf(1 - 0.025 / leads) / normal.inv_cdf(0.975)  # what contradicts is the widened interval
         assert int(clips) == item.clips
