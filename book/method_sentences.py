@@ -122,6 +122,11 @@ def sentences(frame: pd.DataFrame, confidence: float) -> str:
     return table(pd.DataFrame(rows, columns=columns), caption, "method-sentences", align="lllrrl", widths="6 1 5 4 2 3")
 
 
+def counted(frame: pd.DataFrame, confidence: float) -> str:
+    """How many of the sentences hold, as words."""
+    return f"{sentences(frame, confidence).count(f'| *{VERDICTS[0]}')} of {len(SENTENCES)}"
+
+
 def judge(difference: float, low: float, high: float, deviation: float) -> str:
     """The verdict on a difference; one seed decides nothing.
 

@@ -6,6 +6,7 @@ import ablation_tables
 import claim_counts
 import costs
 import gpu_figures
+import method_sentences
 import negative_results
 import offered
 import one_model_stored
@@ -54,6 +55,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "shifts": shifts.values(stored_results.SHIFTS),
         "ablation_seeds": ablation_tables.seeds(ablated),
         "ablation_effects": ablation_tables.effects(ablated),
+        "part_sentences": method_sentences.counted(ablated, settings.evaluation.confidence),
         "trained_without": without_words.trained_without(ablated),
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
         "offered": offered.values(settings),
