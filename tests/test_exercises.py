@@ -327,7 +327,8 @@ def test_ablations_stay_decided_by_intervals_that_share_the_error(answers):
     distance = ((frame["high"] + frame["low"]) / 2).abs() / spread
     chance = [2 * (1 - normal.cdf(value)) for value in distance]
     larger = frame["difference"].abs() > frame["difference_deviation"]
-    kept = frame[larger & (np.array(chance) < 0.05 / count)]
+    near = ((frame["high"] + frame["low"]) / 2).abs() - spread * normal.inv_cdf(1 - 0.025 / count)
+    kept = frame[larger & ((100 * near).round(2) > 0)]  # the nearer bound, as printed
     decided = [float(f"{100 * bound:.2f}") != 0 for bound in frame[["low", "high"]].abs().min(axis=1)]
     decided = sum(value < 0.05 and far for value, far in zip(chance, decided, strict=True))  # as printed
     said = f"Of the {len(frame)} intervals of changes {decided} lie"
