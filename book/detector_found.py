@@ -93,13 +93,14 @@ def by_level(alarms: pd.DataFrame, record: dict) -> str:
     faults = alarms[alarms["group"] == "fault"]
     found = faults.pivot(index="condition", columns="level", values="statistics only").astype(int)
     found = found.loc[faults["condition"].unique()]  # in the order of the file
-    false = alarms.loc[alarms["group"] == "normal", "statistics only"].sum()
+    normal = alarms[alarms["group"] == "normal"].iloc[0]
     shown = found.reset_index(names="Fault").rename(
         columns=lambda name: typeset(f"{name:g} dB") if name != "Fault" else name
     )
     caption = (
-        "Statistics only: how many of 20 recordings with a mixed fault are called anomalies, by the level of the fault "
-        f"relative to the machine; of the 20 without a fault {false} are. All are of a real slider; the rate asked for "
-        f"is {100 * record['false_alarm_rate']:g} %. Commit `{record['commit']}`."
+        f"Statistics only: how many of {normal['recordings']} recordings with a mixed fault are called anomalies, by "
+        f"the level of the fault relative to the machine; of as many without a fault {normal['statistics only']} are. "
+        f"All are of a real slider; the rate asked for is {100 * record['false_alarm_rate']:g} %. Commit "
+        f"`{record['commit']}`."
     )
     return table(shown, caption, "by-level-table", "l" + "r" * found.shape[1])

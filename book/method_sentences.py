@@ -10,6 +10,7 @@ from tables import data, effect, percent, table
 from asdlib.evaluation.bootstrap import side
 
 VERDICTS = ("holds", "contradicted", "undecided")
+EFFECT = ["difference", "low", "high", "difference_deviation"]
 
 
 @dataclass(frozen=True)
@@ -93,24 +94,17 @@ def sentences(frame: pd.DataFrame, confidence: float) -> str:
     """
     rows = []
     for item in SENTENCES:
-        row = frame[
-            (frame["branch"] == item.branch)
-            & (frame["candidate"] == item.candidate)
-            & (frame["variant"] == item.variant)
-            & (frame["domain"] == item.domain)
-        ]
-        found = row.squeeze()
-        difference, low, high = found[["difference", "low", "high"]]
-        if item.without:
-            difference, low, high = -difference, -high, -low
-        judged = judge(difference, low, high, found["difference_deviation"])
+        row = compared(item, frame)
+        difference, low, high, spread = row.iloc[0][EFFECT]
+        judged = judge(difference, low, high, spread)
         if judged != VERDICTS[2]:
             corrected = side(*widened(low, high, confidence, len(SENTENCES)))
             alone = over_seeds(row, confidence).item()
             judged += f", {'also' if corrected else 'not if'} corrected; {'' if alone else 'not '}by the seeds alone"
         judged = item.too_few or f"*{judged}*"
-        spread = percent(found["difference_deviation"])
-        rows.append((f"“{item.words}”", item.section, item.test, effect(difference, low, high), spread, judged))
+        rows.append(
+            (f"“{item.words}”", item.section, item.test, effect(difference, low, high), percent(spread), judged)
+        )
     columns = ["Sentence", "Sec.", "Test, all domains if none is named", "Difference", "Over seeds", "Verdict"]
     caption = (
         "Sentences of the paper on parts of its method, by its own scores: difference in percentage points with its "
@@ -122,9 +116,23 @@ def sentences(frame: pd.DataFrame, confidence: float) -> str:
     return table(pd.DataFrame(rows, columns=columns), caption, "method-sentences", align="lllrrl", widths="6 1 5 4 2 3")
 
 
-def counted(frame: pd.DataFrame, confidence: float) -> str:
+def compared(item: Sentence, frame: pd.DataFrame) -> pd.DataFrame:
+    """The one row of the table of ablations that tests a sentence, as with its part minus without."""
+    row = frame[
+        (frame["branch"] == item.branch)
+        & (frame["candidate"] == item.candidate)
+        & (frame["variant"] == item.variant)
+        & (frame["domain"] == item.domain)
+    ]
+    if not item.without:
+        return row
+    return row.assign(difference=-row["difference"], low=-row["high"], high=-row["low"])
+
+
+def holding(frame: pd.DataFrame) -> str:
     """How many of the sentences hold, as words."""
-    return f"{sentences(frame, confidence).count(f'| *{VERDICTS[0]}')} of {len(SENTENCES)}"
+    verdicts = [judge(*compared(item, frame).iloc[0][EFFECT]) for item in SENTENCES if not item.too_few]
+    return f"{verdicts.count(VERDICTS[0])} of {len(SENTENCES)}"
 
 
 def judge(difference: float, low: float, high: float, deviation: float) -> str:

@@ -55,7 +55,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "shifts": shifts.values(stored_results.SHIFTS),
         "ablation_seeds": ablation_tables.seeds(ablated),
         "ablation_effects": ablation_tables.effects(ablated),
-        "part_sentences": method_sentences.counted(ablated, settings.evaluation.confidence),
+        "part_sentences": method_sentences.holding(ablated),
         "trained_without": without_words.trained_without(ablated),
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
         "offered": offered.values(settings),
