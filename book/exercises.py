@@ -21,6 +21,7 @@ from asdlib.atomic import read_json
 from asdlib.ensemble.blocks import MIX
 from asdlib.evaluation import paper
 from asdlib.evaluation.bootstrap import side
+from asdlib.evaluation.claims import UNDECIDED
 from asdlib.evaluation.claims_paper import FEW
 from asdlib.paths import Run
 from asdlib.tables import read_table
@@ -125,6 +126,7 @@ def claims(run: Run, settings, machine: str) -> str:
     """
     frame = read_table(run.claims)
     few = few_sections(frame, read_table(run.differences))
+    lacking = frame[~few & (frame["verdict"] == UNDECIDED) & (side(frame["low"], frame["high"]) != 0)]
     frame = frame[~few & frame["low"].notna() & (side(frame["low"], frame["high"]) == 0) & frame["clips"].notna()]
     frame = frame[frame["low"] < frame["high"]]  # two rows of the same system differ in no clip
     reach = [(high - low) / 2 for low, high in map(deciding, frame.itertuples())]
@@ -147,6 +149,8 @@ def claims(run: Run, settings, machine: str) -> str:
     )
     if few.any():
         caption += f" Effects over sections are left out: {FEW}, so no number of clips decides them."
+    for item in lacking.itertuples():
+        caption += f" Left out, too: {item.test} ({item.reason})."
     if frame.empty:
         return "In this run, more clips would decide no further sentence."
     ends = [f"{int(np.ceil(end)):,}" for end in ((frame["clips"] * factor).min(), (frame["clips"] * factor).max())]
