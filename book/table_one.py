@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import stored_results
+from captions import title_and_notes
 from tables import BLANK, percent, table
 
 from asdlib.atomic import read_json
@@ -56,11 +57,12 @@ def table1(
         )
         if compare and (synthetic or selection != "development"):
             caption += " The paper's figures and the differences are for orientation only: they are not comparable."
+        title, notes = title_and_notes(caption)
         rows = render_html.rows_as_html(frame, selection, machines, compare)
         selected = ":selected:\n" if number == 0 else ""
         parts.append(
             f"::::{{tab-item}} {selection.capitalize()}\n{selected}:sync: {selection}\n\n"
-            f"```{{html-table}} {caption}\n:name: {name}-{selection}\n:class: table1 numbers\n\n{rows}\n```\n::::"
+            f"```{{html-table}} {title}\n:name: {name}-{selection}\n:class: table1 numbers\n\n{rows}\n```\n{notes}::::"
         )
     return ":::::{tab-set}\n:sync-group: selection\n\n" + "\n\n".join(parts) + "\n:::::\n"
 

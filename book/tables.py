@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import stored_results
+from captions import title_and_notes
 
 from asdlib.errors import AsdError
 from asdlib.evaluation import health, paper
@@ -24,7 +25,7 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
 
     Args:
         frame: What it shows.
-        caption: In Markdown.
+        caption: In Markdown. Its first sentence stands above the table, the others as notes below it.
         name: What ``{numref}`` calls it.
         align: A letter (l, r, c) a column; left if there is none.
         widths: Relative widths of the columns of a table of words, for example ``2 1 3``; numbers need none.
@@ -43,7 +44,8 @@ def table(frame: pd.DataFrame, caption: str, name: str = "", align: str = "", wi
     rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     options = {":name:": name, ":class:": "words" if widths else "numbers" * ("r" in align), ":widths:": widths}
     head = "\n".join(f"{option} {value}" for option, value in options.items() if value)
-    return f":::{{table}} {typeset(caption)}\n{head}\n\n{rows}\n:::\n"
+    title, notes = title_and_notes(typeset(caption))
+    return f":::{{table}} {title}\n{head}\n\n{rows}\n:::\n{notes}"
 
 
 def _check_formats(frame: pd.DataFrame, align: str, caption: str) -> None:

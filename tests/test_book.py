@@ -662,14 +662,30 @@ def test_table_1_holds_paper_run_and_difference_and_marks_the_best():
         assert part in lines["BC"], part
     assert 'class="best"' in lines["BC"] and ">−6.82<" in lines["AE"]
     assert "ToyCar" not in tab, "its paper's figures are in the printed table"
-    assert "not comparable" not in text.split("```")[1] and "not comparable" in text.split("```")[3]
-    assert (
-        "not comparable"
-        in table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], synthetic=True).split("```")[1]
-    )
+    tabs = text.split("{tab-item}")
+    assert "not comparable" not in tabs[1] and "not comparable" in tabs[2]
+    synthetic = table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], synthetic=True)
+    assert "not comparable" in synthetic.split("{tab-item}")[1]
     assert "paper" not in lines["Mahalanobis"].replace("this run", "") and "<b>50.00</b>" in lines["Mahalanobis"]
     assert tab.index("The paper&#x27;s rows") < tab.index("Our extensions")
     assert "best of each column and block is framed" in tab and "undefined here" not in text
+
+
+@pytest.mark.parametrize(
+    "caption, title, notes",
+    [
+        ("Scores, per cent.", "Scores, per cent.", ""),
+        ("Scores. <small>{download}`Data <a.csv>`.</small>", "Scores. <small>{download}`Data <a.csv>`.</small>", ""),
+        ("Scores of Sec. 2: short. A dash: not run.", "Scores of Sec. 2: short.", "A dash: not run."),
+        (f"Every scorer that was tried: {'word ' * 24}end. More.", "Every scorer that was tried.",
+         f"{'word ' * 24}end. More.".capitalize().replace("more", "More")),
+    ],
+)  # fmt: skip
+def test_one_sentence_of_a_caption_stands_above_its_table(caption, title, notes):
+    text = tables.table(pd.DataFrame({"A": ["b"]}), caption, "a-table")
+    above, _, below = text.partition("| b |\n:::\n")
+    assert above.splitlines()[0] == f":::{{table}} {title}"
+    assert below == (f"\n:::{{div}} notes\n{notes}\n:::\n" if notes else "")
 
 
 def test_table_1_explains_rows_that_are_undefined_or_the_same():
@@ -679,7 +695,7 @@ def test_table_1_explains_rows_that_are_undefined_or_the_same():
             ("BC", "all", "all", "fixed", 0.7, *ends), ("BC ensemble", "all", "all", "fixed", 0.71, *ends),
             (best, "all", "all", "fixed", np.nan, *ends), (best, "all", "all", "development", 0.8, *ends)]  # fmt: skip
     text = table_one.table1(pd.DataFrame(rows, columns=columns), ["fan"], compare=False)
-    fixed = text.split(":name: table1-fixed")[0].rpartition("html-table}")[2]
+    fixed = text.split(":name: table1-fixed")[1]
     assert f"*{best}* needs labels" in fixed and "*AE+* and *AE+ ensemble* are the same" in fixed
     assert "*BC* and" not in text and text.count("undefined here") == text.count("are the same here") == 1
 
