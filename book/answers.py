@@ -35,11 +35,7 @@ def baselines(run: Run, settings, machine: str) -> str:
         parts.append(f"{words} was trained for {counted(here.epochs, 'epoch')} (its source: {there.epochs})")
     fewer = settings.frame_autoencoder.epochs < official.frame_autoencoder.epochs
     fewer &= settings.mobilenet.epochs < official.mobilenet.epochs
-    reason = (
-        ": fewer than in their sources, so that these figures are no measure of what the baselines can reach"
-        if fewer
-        else ""
-    )
+    reason = " That is fewer, so these figures are no measure of what the baselines can reach." * bool(fewer)
     table1 = read_table(run.table1).set_index(["row", "selection", "machine", "domain"])
     places = []
     for domain in ("source", "target"):
@@ -55,7 +51,7 @@ def baselines(run: Run, settings, machine: str) -> str:
     shown = table(pd.DataFrame(rows, columns=["Row", "Source", "Target", "All"]), caption, "baselines-reach", "lrrr")
     return (
         f"{shown}\n{{doc}}`table1` has the intervals. In the profile `{settings.profile}`, "
-        f"{' and '.join(parts)}{reason}. Over all machine types MobileNetV2 {found}."
+        f"{'. '.join(parts)}.{reason} Over all machine types MobileNetV2 {found}."
     )
 
 
@@ -144,8 +140,8 @@ def agreement(run: Run, settings, machine: str) -> str:
     return (
         f"In this run the mean correlation on {machine} is {within}, and {apart:.2f} between the branches "
         f"({which}). Low values between the branches may also mean that one of them ranks by chance; "
-        "{numref}`embedding-scores` says whether a classifier of this run does. Classifiers that agree with each other "
-        "and still find no faults agree on something else than the faults."
+        "{numref}`embedding-scores` says whether a classifier of this run does. Classifiers that agree and still find "
+        "no faults agree on something else than the faults."
     )
 
 

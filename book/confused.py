@@ -46,12 +46,13 @@ def confused(run: Run, settings, machine: str) -> str:
     columns = ["Clip", "Section", "Domain", *(name[:1].upper() + name[1:] for name in names)]
     caption = (
         f"{machine}: the normal test clips of the same section and domain, in per cent, that each score ranks below "
-        "the clip. *Posterior* and *distance* are the two parts of the classifier's score, *Mahalanobis* is the "
-        "baseline without a network, *Autoencoder* the first candidate by the variant of *fixed*."
+        f"the clip. A part errs that ranks {100 * HEARD:.0f} % or more of them below the normal clip, or fewer below "
+        "the anomaly. *Mahalanobis* is the baseline without a network, *Autoencoder* the first candidate by the "
+        "variant of *fixed*."
     )
     shown = table(pd.DataFrame(rows, columns=columns), caption, "confused-ranks", "lll" + "r" * len(judges))
     parts = [
-        _sought(frame, machine, system),
+        _sought(machine, system),
         f"(confused-clips)=\n\n{html}",
         "Next to each stands the normal clip with the median score of the same section and domain; all are amplified "
         "alike.",
@@ -91,13 +92,11 @@ def _percent(share: float) -> str:
     return BLANK if np.isnan(share) else f"{100 * share:.0f}"
 
 
-def _sought(frame: pd.DataFrame, machine: str, system: str) -> str:
-    sections, domains = (list(dict.fromkeys(frame[name].sort_values())) for name in ("section", "domain"))
+def _sought(machine: str, system: str) -> str:
     return (
-        f"These are the clips that the classifier `{system.split('/')[1]}` is most wrong about: the normal test clip "
-        f"of {machine} with the highest rank and the anomaly with the lowest, by `{system.rpartition('/')[2]}`, over "
-        f"the sections {' and '.join(sections)} and the domains {' and '.join(domains)}. A rank is that among the test "
-        "clips of the same section and domain, since the scores of different models cannot be compared."
+        f"About these two test clips of {machine} the classifier `{system.split('/')[1]}` is most wrong, by "
+        f"`{system.rpartition('/')[2]}`: the normal clip with the highest rank and the anomaly with the lowest. Ranks "
+        "are among the clips of the same section and domain, since scores of different models cannot be compared."
     )
 
 
@@ -111,13 +110,8 @@ def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float]) -
     row = pd.Series({name: getattr(clip, name) for name in ("domain", "split", "clip")})
     fault = "" if normal else f" {described(run, settings, machine, row, 'It')}".rstrip()
     parts = {name: ranks[name] for name in PARTS if not np.isnan(ranks.get(name, np.nan))}
-    others = {name: ranks[name] for name in ("Mahalanobis", "autoencoder") if not np.isnan(ranks.get(name, np.nan))}
-    words = [f"the {name} ranks it above {_percent(value)} %" for name, value in parts.items()]
-    compared = [f"the {name}" if name == "autoencoder" else f"*{name}*" for name in others]
-    compared = [f"{name} above {_percent(value)} %" for name, value in zip(compared, others.values(), strict=True)]
-    said = f" Of the normal clips there, {' and '.join(words)}: {erred(parts, normal)}." if parts else ""
-    also = f" For comparison: {' and '.join(compared)}." if compared else ""
-    return f"{first}{fault}{said}{also}"
+    said = f" Of the two parts of its score, {erred(parts, normal)} ({{numref}}`confused-ranks`)." if parts else ""
+    return f"{first}{fault}{said}"
 
 
 def erred(parts: dict[str, float], normal: bool) -> str:

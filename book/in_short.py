@@ -79,11 +79,13 @@ def ensembles(run: Run, settings, machine: str) -> str:
     ]
     if crossed:
         lines.append(
-            f"By *cross-fitted*, which {{doc}}`claims` judges, it {' and '.join(crossed)}. The two selections differ "
-            "since they take other members and normalise scores otherwise: *fixed* by normal training clips only, "
-            "*cross-fitted* by all test clips, faults among them. So the opponents differ, too: "
-            f"{' and '.join(_opponent(table, other) for other in (AE_ENSEMBLE, BC_ENSEMBLE))}. "
+            f"By *cross-fitted*, which {{doc}}`claims` judges, it {'. It '.join(crossed)}. "
             "{numref}`mix-over-machines` has every selection."
+        )
+        lines.append(
+            "The two selections take other members and normalise scores otherwise: *fixed* by normal training clips "
+            "only, *cross-fitted* by all test clips, faults among them. So their opponents differ, too. "
+            f"{' '.join(f'{_opponent(table, other)}.' for other in (AE_ENSEMBLE, BC_ENSEMBLE))}"
         )
     return _box(lines)
 

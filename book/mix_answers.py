@@ -45,7 +45,7 @@ def ensembles(run: Run, settings, machine: str) -> str:
     shown = table(pd.DataFrame(rows, columns=columns), caption, "mix-and-branches", "ll" + "r" * 7)
     others = [path.parent.name for path in run.folder.glob(f"ensemble/*/{SCORES}") if path.parent.name != machine]
     ahead = [_ahead(differences, name) for name in (machine, *sorted(others))]
-    compared = f"**In this run *mix* exceeds the better of its two branches** {', '.join(filter(None, ahead))}. "
+    compared = f"**In this run *mix* exceeds the better of its two branches** {'; '.join(filter(None, ahead))}. "
     compared += "*Shown* means that the intervals of *mix* minus either branch lie above zero."
     compared += _without_labels(differences, machine)
     everything = f"{_over_machines(differences)}\n\n{_by_machine(read_table(run.table1), differences)}"
@@ -84,7 +84,7 @@ def _ahead(differences: pd.DataFrame, machine: str) -> str:
                     for other in (AE_ENSEMBLE, BC_ENSEMBLE)]  # fmt: skip
             leads += [] if any(np.isnan(lead[0]) for lead in both) else [np.min(both, axis=0)]
     ahead, shown = sum(lead[0] > 0 for lead in leads), sum(side(*lead[1:]) > 0 for lead in leads)
-    return f"on {machine} in {ahead} of {len(leads)} selections and domains ({shown} of them shown)" * bool(leads)
+    return f"on {machine} in {ahead} of {len(leads)} selections and domains, {shown} of them shown" * bool(leads)
 
 
 def _without_labels(differences: pd.DataFrame, machine: str) -> str:
@@ -111,7 +111,7 @@ def _over_machines(differences: pd.DataFrame) -> str:
         return "This run cannot compare *mix* with both ensembles over all machine types."
     combined = (
         "**From combining**: in the mean over all machine types, *mix* is shown to lead both of its ensembles by "
-        f"{_which(rows, 'leads both')}, and to trail one of them by {_which(rows, 'trails one of them')}."
+        f"{_which(rows, 'leads both')}. It is shown to trail one of them by {_which(rows, 'trails one of them')}."
     )
     worth = optimism(differences)
     worth = worth[(worth["row"] == MIX) & (worth["machine"] == "all") & (worth["domain"] == "all")]["difference"]
@@ -142,7 +142,7 @@ def _on_each(differences: pd.DataFrame) -> str:
             found.setdefault(said, []).append(f"*{selection}*, {effect(*smaller)}")
         words = "; ".join(f"it {said} by {', and by '.join(names)}" for said, names in found.items())
         lines += [f"* {machine}: {words}."] if words else []
-    head = "What the mean says need not hold on each machine type (with the lead over the better ensemble):"
+    head = "Single machine types can differ from this mean. With the lead over the better ensemble:"
     return f"{head}\n\n" + "\n".join(lines) if lines else ""
 
 
@@ -170,8 +170,8 @@ def _by_machine(table1: pd.DataFrame, differences: pd.DataFrame) -> str:
     return (
         "*mix* need not lead in a cell to lead over all. In {numref}`mix-by-machine` the AE ensemble is the better one "
         f"in {first} of {len(cells)} cells and the BC ensemble in {second}; *mix* differs from the better one by "
-        f"{signed(gap / 100)} points on average. An ensemble that is the worse one in some cells pays for these over "
-        "all, the more so since a harmonic mean lies near its lowest values.\n\n"
+        f"{signed(gap / 100)} points on average. Over all, an ensemble pays for the cells in which it is the worse "
+        "one, the more so since a harmonic mean lies near its lowest values.\n\n"
         f"{table(pd.DataFrame(rows, columns=columns), caption, 'mix-by-machine', 'llrrrr')}"
     )
 
@@ -185,12 +185,13 @@ def _which(rows: list[tuple], verdict: str) -> str:
 def _reason(cells: list[tuple]) -> str:
     """Why an average can lie below the better branch, which cause costs more in this run, and where spreads matter."""
     words = (
-        "Why an average can lie below the better branch. **Equal weights**: the weaker branch has as much say as the "
-        "better one, and the nearer it is to chance, the more noise it adds. **Spreads**: normalised scores have equal "
-        "variances, but a branch that gives some anomalies very high scores has most of its variance there. Its other "
-        "clips lie close together, and the other branch decides their order. (*fixed* normalises by normal clips only, "
-        "so that anomalies do not enter the variance.) In a mean of ranks both branches count alike whatever their "
-        "tails, so it pays for equal weights only.\n\n"
+        "An average can lie below the better branch for two reasons:\n\n"
+        "* **Equal weights**: the weaker branch has as much say as the better one. The nearer it is to chance, the "
+        "more noise it adds.\n"
+        "* **Spreads**: normalised scores have equal variances. A branch that gives some anomalies very high scores "
+        "has most of its variance there. Its other clips lie close together, and the other branch decides their order. "
+        "(*Fixed* normalises by normal clips only, so that anomalies do not enter the variance.)\n\n"
+        "In a mean of ranks both branches count alike whatever their tails, so it pays for equal weights only.\n\n"
     )
     counted = []
     for which in SELECTIONS:
@@ -209,10 +210,10 @@ def _costs(cells: list[tuple]) -> str:
     cause = "equal weights" if by_ranks > by_mix - by_ranks else "different spreads"
     return (
         f"**In this run {cause} cost more.** In the {len(behind)} cells of {{numref}}`mix-and-branches` where *mix* is "
-        f"behind, it is {by_mix:.1f} points behind on average, and the mean of ranks {by_ranks:.1f}. That is the cost "
-        f"of equal weights, since the better branch reaches {percent(better.mean())} % there on average, the other "
-        f"{percent(worse.mean())} %, and chance is {100 * CHANCE:.0f} %; different spreads account for "
-        f"the rest, {signed((by_mix - by_ranks) / 100)} points. "
+        f"behind, it is {by_mix:.1f} points behind on average, and the mean of ranks {by_ranks:.1f}. The latter is the "
+        f"cost of equal weights: the better branch reaches {percent(better.mean())} % there on average, the other "
+        f"{percent(worse.mean())} %, and chance is {100 * CHANCE:.0f} %. Different spreads account for the rest, "
+        f"{signed((by_mix - by_ranks) / 100)} points. "
     )
 
 
@@ -226,13 +227,13 @@ def _spreads(cells: list[tuple]) -> str:
     names = {"AE": AE_ENSEMBLE, "BC": BC_ENSEMBLE}
     which = "better" if cell[names[wide[1]]] > cell[names[narrow[1]]] else "weaker"
     words = (
-        f" The spreads differ most in the cell *{selection}*, {domain}: there the normal clips of the {wide[1]} "
+        f" The spreads differ most in the cell *{selection}*, {domain}. There the normal clips of the {wide[1]} "
         f"ensemble spread {wide[0] / narrow[0]:.1f} times as far as those of the {narrow[1]} ensemble, so that *mix* "
         f"follows the {which} branch."
     )
     if (selection, domain) == ("fixed", "target"):
         words += (
-            " What normalises them are held-out source clips, scored in the same way as target clips: a branch to "
-            "which real target clips look unusual spreads these far beyond that unit."
+            " They are normalised by held-out source clips, scored in the same way as target clips. A branch to which "
+            "real target clips look unusual spreads these far beyond that unit."
         )
     return words

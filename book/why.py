@@ -27,21 +27,23 @@ def bottleneck(run: Run, settings, machine: str) -> str:
     explained = 100 * record["explained_share"]
     return (
         f"The network has heard normal sound only, and passes it through {counted(branch.model.latent, 'unit')} per "
-        f"frame, too few to copy {branch.features.n_mels} mel bands. It is also given gaps to fill: at inference "
-        f"{round(masks.time_masks * frames / masks.clip_frames)} stripes hide some of the {frames} frames of a clip "
-        f"({counted(2 * cut, 'frame')} at its ends, whose windows reach beyond it, are left out), and others some of "
-        f"its bands. The masks put in each band's mean{kept}. What it writes into a "
-        "gap, it has to guess from the frames and bands around it, and from frames elsewhere in the clip that resemble "
-        "these. A short knock that a stripe hides leaves no trace "
-        "there, so the network writes what is usual, and the knock is left as an error. A steady change of colour "
-        "is seen on both sides of the gap, so that it is partly reconstructed, and the error is the smaller for it. "
-        "That is the known weakness of reconstruction: a network that fills in well also reconstructs the fault. "
+        f"frame, too few to copy {branch.features.n_mels} mel bands. At inference it also has to fill gaps: "
+        f"{round(masks.time_masks * frames / masks.clip_frames)} stripes hide some of the {frames} frames of a clip, "
+        f"and others some of its bands. ({counted(2 * cut, 'frame')} at its ends, whose windows reach beyond it, are "
+        f"left out.) The masks put in each band's mean{kept}. What it writes into a gap, the network has to guess from "
+        "the frames and bands around it, and from similar frames elsewhere in the clip. So it depends on the fault "
+        "whether an error is left:\n\n"
+        "* A short knock that a stripe hides leaves no trace there. The network writes what is usual, and the knock is "
+        "left as an error.\n"
+        "* A steady change of colour is seen on both sides of the gap. It is partly reconstructed, and the error is "
+        "smaller. That is the known weakness of reconstruction: a network that fills in well also reconstructs the "
+        "fault.\n\n"
         "{numref}`followed` has input and reconstruction of a fault that is found and of one that is missed.\n\n"
-        "Chance is left as an error, too, since the level of noise in one band and one frame is random. Whoever always "
-        f"writes each band's mean makes an error; `{name}`, on its own training clips of {machine} and without masks, "
-        f"makes one that is {explained:.0f} % smaller, and the rest is chance and what it has not learnt. A fault no "
-        "larger than this chance is missed in a single frame and band; what pooling over frames makes of it depends on "
-        "the order ({ref}`below <errors-to-score>`).\n\n"
+        "**Chance** is left as an error, too, since the level of noise in one band and one frame is random. The error "
+        f"of `{name}` is {explained:.0f} % smaller than that of writing each band's mean, on its own training clips of "
+        f"{machine} and without masks. The rest is chance and what it has not learnt. A fault no larger than this "
+        "chance is missed in a single frame and band. What pooling over frames makes of it depends on the order "
+        "({ref}`below <errors-to-score>`).\n\n"
         f"{_shift(frame, section, variant, len(_clips(waveforms, section, 'target')), machine)}"
     )
 
@@ -70,13 +72,14 @@ def gaussians_frames(run: Run, settings, machine: str) -> str:
     return (
         f"In this run section {first} of {machine} has {int(train.at[first, 'source'])} normal training clips of the "
         f"source and {few} of the target. The source's Gaussian sees the {held_out} that are held out. Each clip gives "
-        f"{each} frames, and each frame an error of {dims} numbers: {mels} mel bands{section}. So the source's "
-        f"covariance is estimated from {held_out} × {each} = {held_out * each:,} frames, and the target's from $n$ = "
-        f"{few} × {each} = {few * each:,}, next to {dims} × {dims + 1} / 2 = {dims * (dims + 1) // 2:,} parameters. "
-        f"The source's weighs $m / (m + n)$ = {prior:g} / {prior + few * each:g} = "
-        f"{100 * prior / (prior + few * each):.0f} % in that of the target. More frames than dimensions are enough to "
-        "invert a covariance, but not to know it: frames of one clip resemble each other, so a few clips, however many "
-        "frames they have, say little about how clips differ."
+        f"{each} frames, and each frame an error of {dims} numbers: {mels} mel bands{section}.\n\n"
+        f"* The source's covariance is estimated from {held_out} × {each} = {held_out * each:,} frames.\n"
+        f"* The target's is estimated from $n$ = {few} × {each} = {few * each:,} frames.\n"
+        f"* Each has {dims} × {dims + 1} / 2 = {dims * (dims + 1) // 2:,} parameters.\n"
+        f"* The source's weighs $m / (m + n)$ = {prior:g} / {prior + few * each:g} = "
+        f"{100 * prior / (prior + few * each):.0f} % in that of the target.\n\n"
+        "More frames than dimensions are enough to invert a covariance, but not to know it. Frames of one clip "
+        "resemble each other, so a few clips say little about how clips differ, however many frames they have."
     )
 
 
@@ -84,12 +87,14 @@ def _shift(frame: pd.DataFrame, section: str, variant: str, few: int, machine: s
     """The medians of normal clips under both Gaussians, and what they say of the target's."""
     source, shifted, target = gaussians(frame, section)
     return (
-        "The shift makes errors as well: a target clip is unusual without a fault. The Gaussian of the target domain "
-        f"should absorb this, but is fitted on {counted(few, 'clip')}, which the network has learnt from. In section "
-        f"{section} of {machine} normal clips of the source have a median score (`{variant}`) of {source:.1f} nats. "
-        f"Under the target's Gaussian, held-out *source* clips have {shifted:.1f}, and real target clips {target:.1f}: "
-        "as long as the latter is the largest, the Gaussian fits the source better than the target it is meant for. "
-        "{numref}`scorer-gap` says in which sections the Gaussian narrows the gap between the domains."
+        "**The shift** makes errors as well: a target clip is unusual without a fault. The Gaussian of the target "
+        f"domain should absorb this, but is fitted on {counted(few, 'clip')}, which the network has learnt from. The "
+        f"median scores (`{variant}`) of normal clips in section {section} of {machine}:\n\n"
+        f"* source clips: {source:.1f} nats;\n"
+        f"* held-out *source* clips under the target's Gaussian: {shifted:.1f} nats;\n"
+        f"* real target clips under the target's Gaussian: {target:.1f} nats.\n\n"
+        "As long as the last is the largest, the Gaussian fits the source better than the target it is meant for. "
+        "{numref}`scorer-gap` says in which sections it narrows the gap between the domains."
     )
 
 
@@ -117,7 +122,7 @@ def median_clips(run: Run, settings, machine: str) -> str:
     usual = usual.loc[usual["label"] == "normal", "score"]
     above = int((usual >= anomaly).sum())
     return (
-        f"The anomaly scores {anomaly:.1f} nats and the normal clip {normal:.1f} (`{variant}`), and {above} of "
+        f"The anomaly scores {anomaly:.1f} nats and the normal clip {normal:.1f} (`{variant}`). In all, {above} of "
         f"{len(usual)} normal test clips score as high as this anomaly. {heard} The clips are chosen by the score, not "
         "by ear: what is easy to hear need not have a high score, and the other way round. {numref}`followed` has the "
         "anomaly with the highest score of *mix*."
