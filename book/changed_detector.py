@@ -30,10 +30,10 @@ def changed(folder: Path) -> str:
     for change in frame["change"].unique():
         rows.append((change, _judged(by.loc[change, REFITTED]), *(_alarms(by.loc[change, way]) for way in WAYS)))
     caption = (
-        "Anomalies after a change, of the toy cars: faults found, and after the comma false alarms. A detector of "
-        f"statistics only, of {record['learnt']} recordings from before the change and for "
-        f"{100 * record['false_alarm_rate']:g} % of false alarms. *`calibrate`*: thresholds set again on "
-        f"{record['calibrated']} normal recordings from after it. "
+        "Anomalies after a change, of the toy cars: faults found, and after the comma false alarms. The detector has "
+        f"statistics only, of {record['learnt']} recordings from before the change, and aims at "
+        f"{100 * record['false_alarm_rate']:g} % of false alarms. *`calibrate`*: thresholds were set again on "
+        f"{record['calibrated']} normal recordings from after the change. "
         "*`--changed`*: three recordings from after it were given to `fit`. *Fitted again*: on those "
         f"{record['calibrated']} alone. The changes are simulated, except *another car*. Commit `{record['commit']}`."
         + data("downloads/detector_changed.csv")

@@ -187,10 +187,10 @@ def service(path: Path) -> str:
     caption = (
         f"What a detector needs to be fitted, and to judge recordings of {first['seconds']:.0f} s one after the other: "
         f"CPU time of one thread of {first['processor'].partition(',')[0]}, {day(first['date'])}, commit "
-        f"`{first['commit']}`. The start includes the first verdict. Real recordings of a slider; of the hundred only "
-        f"{first['sliders']:.0f} are, the others of other machines. Fitting statistics only takes "
-        f"{first['fit_bytes'] / 2**20:.0f} MiB of memory. The networks have outliers; the time to train them does not "
-        "depend on the number of recordings, and is estimated from a few steps, as `fit` does before it starts."
+        f"`{first['commit']}`. The machine was busy. The start includes the first verdict. Recordings are of a real "
+        f"slider; of the hundred only {first['sliders']:.0f} are, the others of other machines. Fitting statistics "
+        f"only takes {first['fit_bytes'] / 2**20:.0f} MiB of memory. The networks have outliers. Their training time "
+        "does not depend on the number of recordings; it is estimated from a few steps, as `fit` does before it starts."
     )
     return table(shown, caption, "service-table", "lllrrr")
 

@@ -73,11 +73,11 @@ def real_faults(folder: Path) -> str:
     shown["Faults found"] = shares(real, "found", "faults")
     shown["False alarms"] = shares(real, "false_alarms", "normals")
     caption = (
-        f"Real faults of one toy car, re-synthesised, without a change of conditions: AUC in per cent, the detector's "
-        f"lead in points with its 95 % interval over recordings, and verdicts at thresholds for "
+        "Real faults of one toy car, re-synthesised, without a change of conditions: AUC in per cent, the detector's "
+        "lead in points with its 95 % interval over recordings, and verdicts at thresholds for "
         f"{100 * record['false_alarm_rate']:g} % of false alarms. All learnt from the same {record['learnt']} normal "
-        f"recordings, with thresholds set on {record['held_out']} others, except *statistics only*, which "
-        "`fit --statistics-only` makes of all of them; autoencoders trained for "
+        f"recordings, with thresholds set on {record['held_out']} others. Only *statistics only*, which "
+        "`fit --statistics-only` makes, uses all of them for both. Autoencoders were trained for "
         f"{record['steps'][0]} steps, classifiers for {record['steps'][1]}. Commit `{record['commit']}`."
     )
     return table(shown, caption, "real-faults-table", "lrrrr")
@@ -99,8 +99,7 @@ def by_level(alarms: pd.DataFrame, record: dict) -> str:
     )
     caption = (
         f"Statistics only: how many of {normal['recordings']} recordings with a mixed fault are called anomalies, by "
-        f"the level of the fault relative to the machine; of as many without a fault {normal['statistics only']} are. "
-        f"All are of a real slider; the rate asked for is {100 * record['false_alarm_rate']:g} %. Commit "
-        f"`{record['commit']}`."
+        f"the level of the fault relative to the machine. Of as many without a fault {normal['statistics only']} are. "
+        f"The rate asked for is {100 * record['false_alarm_rate']:g} %. Commit `{record['commit']}`."
     )
     return table(shown, caption, "by-level-table", "l" + "r" * found.shape[1])

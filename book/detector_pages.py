@@ -97,8 +97,8 @@ def _report(judge: Judge, run: Run, machine: str, section: str, out: Path) -> tu
     caption = (
         f"The page that `python -m asdlib report` writes, about two clips of {machine} of this run. Of {len(rows)} "
         f"test clips with a fault, these have the highest score ({kinds[0]}) and the lowest ({kinds[1]}). Look for the "
-        "white frames, which say when and at which frequencies it sounded wrong, and for the distance of the thick "
-        f"line from the normal clips. {TRAINED}"
+        "white frames, which say when and at which frequencies it sounded wrong. Compare the thick line with the "
+        f"normal clips. {TRAINED}"
     )
     now = datetime.now(UTC).isoformat(timespec="seconds")
     verdict = judge.judge(Path(clips["clip"][chosen[0]])).as_dict() | {"time": now, "detector": judge.identity}
@@ -146,10 +146,10 @@ def _history(judge: Judge, settings, machine: str, section: str, fault: str, out
         f"{value:.2g} {quantity.unit}" for value in (severities[0], severities[-1], quantity.faint, quantity.clear)
     )
     caption = typeset(
-        f"The page that `python -m asdlib history` writes. The verdicts are real, the days are not: the generator of "
+        f"The page that `python -m asdlib history` writes. The verdicts are real, the days are not. The generator of "
         f"this run's data made {PER_DAY} recordings of {machine} per day for {DAYS} days, with a fault that clips of "
         f"the run have, too ({fault.replace('_', ' ')}). Its severity, the {quantity.name}, grows from {first} to "
-        f"{last}; it is {faint} in the faintest clips of the run, and {clear} in the clearest. "
+        f"{last}. In the run it is {faint} in the faintest clips, and {clear} in the clearest. "
         f"{describe_drift(days, history.read([journal]))} {TRAINED}"
     )
     return _frame("history", caption, "Verdicts over the days, as a plot and a table")
@@ -176,8 +176,8 @@ def describe_drift(days: pd.DataFrame, verdicts: pd.DataFrame) -> str:
         say = "says" if mistaken == 1 else "say"
         parts.append(
             f" The microphone never changed, but {mistaken} of {len(verdicts)} verdicts {say} that the response did: "
-            "there the fault, or chance, was mistaken for such a change. These have no percentile, and their score "
-            "measures the change, so they are drawn with the levels only."
+            "there the fault, or chance, was mistaken for such a change. These have no percentile, so they are drawn "
+            "with the levels only."
         )
     return "".join(parts)
 

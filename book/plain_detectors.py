@@ -120,12 +120,11 @@ def _measured(folder: Path) -> dict[str, str]:
 def _kinds(kinds: pd.DataFrame, record: dict) -> str:
     steps = " and ".join(map(str, record["steps"]))
     caption = (
-        f"AUC in per cent by kind of fault, mean over its levels: {record['tested']} normal recordings of a real "
-        f"{record['machine']}, {record['seconds']:g} s each, without and with a fault; {record['fitted']} others to "
-        f"fit, outliers {', '.join(record['outliers'])}; autoencoders and classifiers trained for {steps} steps. The "
-        "lead is over the better plain detector, with its 95 % interval over recordings; *alone* is a part of the "
-        "detector. Commit "
-        f"`{record['commit']}`."
+        f"AUC in per cent by kind of fault, mean over its levels, on {record['tested']} normal recordings of a real "
+        f"{record['machine']}, {record['seconds']:g} s each, without and with a fault. {record['fitted']} others were "
+        f"fitted, with outliers {', '.join(record['outliers'])}; autoencoders and classifiers were trained for {steps} "
+        "steps. The lead is over the better plain detector, with its 95 % interval over recordings. *Alone* is a part "
+        f"of the detector. Commit `{record['commit']}`."
     )
     shown = kinds[["kind"]].rename(columns={"kind": "Fault"})
     shown["Lead"] = [effect(row.lead, row.low, row.high) for row in kinds.itertuples()]
@@ -166,8 +165,8 @@ def _no_faults(alarms: pd.DataFrame, record: dict) -> str:
     caption = (
         "Anomalies among the same normal recordings after a change that is not a fault; the aim is "
         f"{100 * record['false_alarm_rate']:.0f} % of false alarms. A tilt is in dB per octave, a filter of first "
-        "order in Hz; of *first 1 s* only the first second is judged. Voices and passing vehicles are synthetic, at a "
-        "level re the recording. The last columns are those of simpler detectors, as in {numref}`places-table`."
+        "order in Hz. Of *first 1 s* only the first second is judged. Voices and passing vehicles are synthetic, at a "
+        "level relative to the recording. The detectors are those of {numref}`places-table`."
     )
     return table(shown, caption, "no-faults-table", "lrrrrr")
 
@@ -185,12 +184,12 @@ def _places(alarms: pd.DataFrame, record: dict, simpler: dict) -> str:
     counts["Spans that hit"] = shares(part, "spans_right", "spans")
     shown = pd.DataFrame({"Fault": part["condition"], **counts})
     caption = (
-        "Faults that are called anomalies, over all levels, and where known whether the spans of the detector with "
-        "networks lie on the fault, in time and "
-        f"frequency. The long recordings are {record['long_windows']} of the others in a row, and their faults have "
+        "Faults that are called anomalies, over all levels. Where known, also whether the spans of the detector with "
+        "networks lie on the fault, in time and frequency. "
+        f"The long recordings are {record['long_windows']} of the others in a row, and their faults have "
         f"{record['level_of_long']} dB. All thresholds aim at {100 * simpler['false_alarm_rate']:g} % of false alarms. "
-        f"Those of the two plain detectors are set on the {simpler['held_out']} recordings that the detector held out; "
-        "*statistics only* is what `fit --statistics-only` makes of all "
+        f"Those of the two plain detectors are set on the {simpler['held_out']} recordings that the detector with "
+        "networks held out. *Statistics only* is what `fit --statistics-only` makes of all "
         f"{simpler['learnt'] + simpler['held_out']} (commit `{simpler['commit']}`)."
     )
     return table(shown, caption, "places-table", "lrrrrrrr")

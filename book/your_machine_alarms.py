@@ -58,11 +58,11 @@ def rates() -> str:
     alone, networks = ([name.format(kind) for name in names] for kind in ("statistics only", "networks"))
     columns = ["Recordings", *alone, "Held out, networks", *networks]
     caption = (
-        f"False alarms (normal recordings that are called anomalies) by the number of normal recordings, if "
-        f"{100 * RATE:g} % is asked for: as a rate, per week with one recording every {EVERY} minutes, and the lowest "
-        "rate that can be asked for. Detectors have about this rate on average (statistics only) or at most "
-        "(networks); a single detector with networks has one within the brackets, with 95 % confidence. Of statistics "
-        "only no interval is known, since their clips are scored by several fits."
+        "False alarms (normal recordings that are called anomalies) by the number of normal recordings, if "
+        f"{100 * RATE:g} % is asked for: as a rate, and per week with one recording every {EVERY} minutes. *Lowest "
+        "rate* is the lowest that can be asked for. Statistics only have about the stated rate on average, detectors "
+        "with networks at most that. A single detector with networks has a rate within the brackets, with 95 % "
+        "confidence. For statistics only no interval is known, since their clips are scored by several fits."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "r" * len(columns)) + _calibrated()
 
@@ -76,8 +76,8 @@ def _calibrated() -> str:
         rows.append((f"{count}", f"{rate} % ({low} to {high})", f"{100 / (count + 1):.1f} %"))
     columns = ["New recordings", "Rate", "Lowest rate"]
     caption = (
-        f"The same after `calibrate`, with or without networks, if {100 * RATE:g} % is asked for: the rate at most, "
-        "and in brackets where that of a single detector lies, with 95 % confidence."
+        f"The same after `calibrate`, with or without networks, if {100 * RATE:g} % is asked for. On average it is at "
+        "most the stated rate; that of a single detector lies within the brackets, with 95 % confidence."
     )
     return "\n" + table(pd.DataFrame(rows, columns=columns), caption, "calibrated-table", "rrr")
 
@@ -104,11 +104,11 @@ def rules() -> str:
     rates = [f"False a month, {100 * rate:g} %" for rate in (RATE, 2 * RATE)]
     seen = [f"In alarm, {100 * share:.0f} %" for share in SHARES]
     caption = (
-        f"Rules for an alarm, with one recording every {EVERY} minutes: how many false alarms begin in 30 days if "
-        f"{100 * RATE:g} % or {200 * RATE:g} % of the normal recordings are judged anomalies; the probability of being "
-        "in alarm once the fault has lasted for all recordings that the rule looks at, by the share of them that are "
-        "judged anomalies; and how long a fault lasts at least before the alarm, if each is. "
-        "Binomial: for recordings that are independent of each other."
+        f"Rules for an alarm, with one recording every {EVERY} minutes. *False a month*: false alarms that begin in 30 "
+        f"days, if {100 * RATE:g} % or {200 * RATE:g} % of the normal recordings are judged anomalies. *In alarm*: "
+        "the probability of an alarm once the fault has lasted for all recordings that the rule looks at, by the share "
+        "of them that are judged anomalies. *Earliest alarm*: how long a fault lasts at least before it, if each "
+        "recording is judged one. Binomial: for recordings that are independent of each other."
     )
     columns = ["Anomalies", *rates, *seen, "Earliest alarm"]
     return table(pd.DataFrame(rows, columns=columns), caption, "rules-table", "l" + "r" * (len(columns) - 1))
@@ -126,10 +126,10 @@ def pieces() -> str:
         rows.append((f"{count}", f"{DAY * count:,}", anomalies, odd[0], asked, f"{needed:,}", odd[1]))
     caption = (
         f"One recording every {EVERY} minutes, cut into pieces. *Odd* are normal recordings that have an anomaly among "
-        "their pieces, if pieces are independent of each other; if those of a recording always agree, it is the rate "
-        "of a piece. The rate to ask for is divided by the number of pieces: then no more than "
-        f"{100 * RATE:g} % are odd, whatever the dependence. So many pieces must set the thresholds for it (all of "
-        "them do with statistics only, a quarter with networks)."
+        "their pieces, if pieces are independent of each other. If those of a recording always agree, the share is "
+        f"the rate of a piece. *Rate to ask for*: {100 * RATE:g} % divided by the number of pieces; then no more than "
+        f"{100 * RATE:g} % are odd, whatever the dependence. *Pieces for thresholds*: how many must set the thresholds "
+        "for this rate (with statistics only all of them do, with networks a quarter)."
     )
     columns = [
         *("Pieces", "Pieces a day", f"Anomalies a day, {100 * RATE:g} %", f"Odd recordings, {100 * RATE:g} %"),
