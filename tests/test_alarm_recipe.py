@@ -1,4 +1,4 @@
-"""The recipe for a service in the chapter "Your own machine": its alarm hook, and the rates of its rules."""
+"""The recipe for a service in the chapter "As a service": its alarm hook, and the rates of its rules."""
 
 import contextlib
 import fcntl
