@@ -92,7 +92,7 @@ def judged(folder: Path) -> str:
         f"*Integrated* on real toy cars, {' and '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean "
         f"over sets and {counted(seeds, 'seed')}: harmonic mean of AUC and pAUC, per cent. Differences are paired over "
         "clips and seeds, with 95 % intervals. *AE* and *BC* are the first candidate of each branch, *fixed*, and "
-        "*AE + BC* averages their z-scores. *AE + BC, four scores* does so for the scores that *Integrated* has: errors "
+        "*AE + BC* averages their z-scores. *AE + BC, four scores* does so for the scores of *Integrated*: errors "
         "of frames and of the whole clip, posterior and Mahalanobis distance. *mix* and *mix+* are whole ensembles, "
         "*fixed*."
         f"{data(f'downloads/shifts_{JUDGED}.csv')}"
