@@ -57,10 +57,10 @@ def largest(frame: pd.DataFrame, confidence: float) -> str:
         if worst["difference"] < 0:
             parts.append(f"* The largest loss of the {branch} is by {_described(worst)}")
     return "\n".join(parts) + (
-        "\n\nDifferences are in percentage points from `base`. A difference *survives correction* if its interval, "
-        f"which is over clips, excludes zero even when all {frame['intervals'].iat[0]} intervals share the error, and "
-        "if it is larger than its deviation over seeds. Of other trainings so few seeds say little: what survives is a "
-        f"difference of these networks on other clips. Of the {frame['survives'].sum()} differences that survive, "
+        "\n\nDifferences are in percentage points from `base`. A difference *survives correction* if its interval over "
+        f"clips excludes zero even when all {frame['intervals'].iat[0]} intervals share the error, and if it is larger "
+        "than its deviation over seeds. It is then a difference of these networks on other clips; of other trainings "
+        f"it says little. Of the {frame['survives'].sum()} differences that survive, "
         f"{(frame['survives'] & over_seeds(frame, confidence)).sum()} would also be shown by the seeds alone "
         "(Student's t)."
     )

@@ -76,10 +76,10 @@ def branch_table(part: pd.DataFrame) -> str:
     columns = ["Change", "Candidate, score", "All", "Source, difference", "Target, difference", "All, difference"]
     columns.append("Over seeds")
     caption = (
-        f"The {branch} with something changed, {seeds(part)}: harmonic mean of AUC and pAUC over all domains, mean ± "
-        "deviation over seeds (left out where the stored table has none), per cent; then mean "
-        "differences in percentage points, with paired intervals over clips, and the deviation of the last over seeds: "
-        f"from `{base}` by the same score, and in the rows of `{base}` from the score that *Change* names."
+        f"The {branch} with something changed, {seeds(part)}. *All*: harmonic mean of AUC and pAUC over all domains, "
+        "mean ± deviation over seeds (if the stored table has one), per cent. Then mean differences in percentage "
+        "points, the last with its paired interval over clips and its deviation over seeds. They are from "
+        f"`{base}` by the same score, and in the rows of `{base}` from the score that *Change* names."
         + data("downloads/ablations_ablations.csv")
     )
     layout = {"align": "llrrrrr", "widths": "6 6 4 3 3 6 2"}
@@ -194,17 +194,20 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
             "gain": "Shown to gain by both scores, so that what it replaces costs something",
             "depend": "Shown by one score only, or by the two in opposite directions",
         }
-        lines = [f"* {text}: {'; '.join(found[kind]) or 'none'}." for kind, text in headings.items()]
+        lines = [
+            f"* {text}:" + ("".join(f"\n  * {item}" for item in found[kind]) or " none.")
+            for kind, text in headings.items()
+        ]
         parts.append(
             f"**The {branch}**, differences from `base` in points:\n\n" + "\n".join(lines) + "\n"
             f"* Shown by neither score: {len(found['undecided'])} of {part['candidate'].nunique()} changes."
         )
     count = int(((frame["domain"] == "all") & (frame["low"] < frame["high"])).sum())
     return "\n\n".join(parts) + (
-        f"\n\nEach interval is one of {count} at {100 * confidence:.0f} %; in these lists and tables nothing is "
-        f"corrected for their number. If no change had any effect, about {(1 - confidence) * count:.0f} of them would "
-        "be shown by chance. They are "
-        "over clips: another training can differ by more, as the deviations over seeds in the tables below say."
+        f"\n\nEach interval is one of {count} at {100 * confidence:.0f} %; in these lists and in the tables below "
+        "nothing is corrected for their number. If no change had any effect, about "
+        f"{(1 - confidence) * count:.0f} of them would "
+        "be shown by chance."
     )
 
 

@@ -74,9 +74,10 @@ def answer(notebooks: Notebooks, run: Run, recordings: Path) -> str:
     peak = costs(notebooks, run)["peak_bytes"].max()
     return (
         f"**{seconds / 60:.0f} minutes** for {len(notebooks)} notebooks, up to {most} at a time on one core each, "
-        f"without a GPU; at most {gibibytes(peak)} GiB of memory per notebook; "
-        f"{gibibytes(disk(run.folder) + disk(recordings))} GiB of disk for the run and its recordings, "
-        f"and {packages()} for the packages. "
+        "without a GPU. They need:\n\n"
+        f"* at most {gibibytes(peak)} GiB of memory per notebook;\n"
+        f"* {gibibytes(disk(run.folder) + disk(recordings))} GiB of disk for the run and its recordings;\n"
+        f"* {packages()} of disk for the packages.\n\n"
         "What the paper's own experiment would take is in {numref}`paper-run-table`.\n\n"
     )
 

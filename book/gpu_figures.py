@@ -166,8 +166,8 @@ def paper_size(path: Path) -> str:
     columns = ["Branch", "Machine type", "Domain", "Selection", "quick", "Paper's size", "Difference"]
     caption = (
         "The base candidates of `quick` and networks of the paper's size, trained longer on the same clips: harmonic "
-        "mean of AUC and pAUC, per cent, and points, by *fixed* with a paired 95 % interval over clips. The "
-        "variant of the score is selected; *both* is the harmonic mean of the two domains. "
+        "mean of AUC and pAUC, per cent, and the difference in points. By *fixed* it has a paired 95 % interval over "
+        "clips. *Selection* is of the variant of the score; *both* is the harmonic mean of the two domains. "
         f"Steps: {counts}. {where}; {'one seed' if seeds == 1 else f'{seeds} seeds'}."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "paper-size-table", "llllrrr")

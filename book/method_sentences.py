@@ -108,10 +108,10 @@ def sentences(frame: pd.DataFrame, confidence: float) -> str:
     columns = ["Sentence", "Sec.", "Test, all domains if none is named", "Difference", "Over seeds", "Verdict"]
     caption = (
         "Sentences of the paper on parts of its method, by its own scores: difference in percentage points with its "
-        f"interval over clips, and its deviation over {frame['seeds'].max()} seeds. A sentence *holds* or is "
-        "*contradicted* if the interval lies above or below zero and the difference is larger than its deviation over "
-        f"seeds. *Corrected*: the intervals of the {len(SENTENCES)} tests share the error. *By the seeds alone*: by "
-        "Student's t over them." + data("downloads/ablations_ablations.csv")
+        f"interval over clips, and its deviation over {frame['seeds'].max()} seeds. A sentence *holds* if the interval "
+        "lies above zero, and is *contradicted* if it lies below; the difference must also be larger than its "
+        f"deviation over seeds. *Corrected*: the intervals of the {len(SENTENCES)} tests share the error. "
+        "*By the seeds alone*: by Student's t over them." + data("downloads/ablations_ablations.csv")
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "method-sentences", align="lllrrl", widths="6 1 5 4 2 3")
 

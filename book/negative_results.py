@@ -56,9 +56,8 @@ def pages(differences: pd.DataFrame, real_run: Path, shifts: Path, detector: Pat
     caption = (
         "Rows of Table 1 minus rows that are simpler, or that they are made of, in percentage points with intervals; "
         "**bold** where the interval lies below zero. Rows that select nothing stand under *fixed*. Toy cars: stored "
-        "runs. Under the other shifts the differences of *mix+* here have no interval: the stored tables have figures, "
-        "and intervals of *Integrated* minus others and of rows minus *Baseline (AE)* only; the scores of single "
-        "clips, which other intervals need, were not kept. Intervals are not corrected for the number of differences."
+        "runs. Under the other shifts *mix+* has no interval here, since the scores of single clips were not kept. "
+        "Intervals are not corrected for the number of differences."
     )
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return {

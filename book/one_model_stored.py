@@ -90,12 +90,12 @@ def judged(folder: Path) -> str:
     seeds = int(frame["seeds"][frame["system"] == "Integrated"].min())
     caption = (
         f"*Integrated* on real toy cars, {' and '.join(f'*{SETS[name]}*' for name in sets)}, profile `quick`, mean "
-        f"over sets and {counted(seeds, 'seed')}: harmonic mean of AUC and pAUC, per cent; differences are paired over "
-        "clips and seeds, with 95 % intervals. All systems are of the same runs. *AE* and *BC* are the first candidate "
-        "of each branch by the paper's *fixed* variant, *AE + BC* the average of their z-scores, "
-        "*AE + BC, four scores* the same two networks by the four scores that *Integrated* has: errors of frames and "
-        "of the whole clip, posterior and Mahalanobis distance; *mix* and *mix+* the "
-        f"whole ensembles, *fixed*.{data(f'downloads/shifts_{JUDGED}.csv')}"
+        f"over sets and {counted(seeds, 'seed')}: harmonic mean of AUC and pAUC, per cent. Differences are paired over "
+        "clips and seeds, with 95 % intervals. *AE* and *BC* are the first candidate of each branch, *fixed*, and "
+        "*AE + BC* averages their z-scores. *AE + BC, four scores* does so for the scores of *Integrated*: errors "
+        "of frames and of the whole clip, posterior and Mahalanobis distance. *mix* and *mix+* are whole ensembles, "
+        "*fixed*."
+        f"{data(f'downloads/shifts_{JUDGED}.csv')}"
     )
     text = _beside(frame, whole, [*COMPARED, *PARTS], caption, "one-model-judged")
     if whole in sets:

@@ -536,7 +536,7 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
     for item in everything[everything["change"] != ""].itertuples():
         sign = (round(100 * item.low, 2) > 0) - (round(100 * item.high, 2) < 0)
         decided.setdefault((item.branch, item.candidate), []).append(sign)
-    lines = re.findall(r"^\* (Shown.*)$", pages["generated/ablations_verdict.md"], re.M)
+    lines = re.findall(r"^\* (Shown.*(?:\n  \* .*)*)$", pages["generated/ablations_verdict.md"], re.M)
     for kind, line in zip(("lose", "gain", "depend", "undecided") * 2, lines, strict=True):
         branch = "autoencoder" if lines.index(line) < 4 else "classifier"
         own = {name: signs for (where, name), signs in decided.items() if where == branch}
@@ -549,7 +549,7 @@ def test_ablations_show_the_reference_every_difference_and_what_is_decided():
         if kind == "undecided":
             assert f"by neither score: {len(sets[kind])} of {len(own)} changes" in line
         else:
-            listed = line.partition(": ")[2]
+            listed = line.partition(":")[2].strip()
             assert re.findall(r"\(`(\w+)`:", listed) == sets[kind] and (listed == "none.") == (not sets[kind])
     largest, changed = pages["generated/ablations_largest.md"], everything[everything["change"] != ""]
     count = int((everything["low"] < everything["high"]).sum())
