@@ -13,6 +13,7 @@ import gpu_figures
 import interval_by_hand
 import negative_results
 import one_model_run
+import mixing_sources
 import one_model_stored
 import pandas as pd
 import paper_costs
@@ -47,6 +48,7 @@ def from_stored() -> dict[str, str]:
         **real_systems.pages(stored_results.SYSTEMS),
         **shifts.pages(stored_results.SHIFTS),
         **one_model_stored.pages(stored_results.SHIFTS),
+        **mixing_sources.pages(stored_results.SHIFTS),
         **ablation_tables.pages(stored_results.ABLATIONS),
     }
 

@@ -114,7 +114,7 @@ def main() -> None:
             seeds.setdefault(name, []).append(settings.seed)
             (machine,) = plan.read(settings).machines
             tables.append(read(run, settings, machine, arguments.classifier))
-            commits.add(read_json(run.system(paths.INTEGRATED, machine) / paths.RECORD)["commit"])
+            commits |= {read_json(path)["commit"] for path in run.folder.glob(f"*/{machine}/**/{paths.RECORD}")}
         fingerprints += [records.fingerprint(table.to_csv(index=False)) for table in tables]
         pick = np.random.default_rng([7, number]).integers(len(some), size=DRAWS)
         for system in tables[0].columns.difference([*KEYS, "label"], sort=False):
@@ -136,13 +136,13 @@ def main() -> None:
         rows.append((system, name, domain, figure[0], *effects, len(runs.get(name, [])) or fewest))
     columns = ["system", "set", "domain", "value", "difference", "low", "high"]
     columns += ["over_baseline", "baseline_low", "baseline_high", "seeds"]
-    pd.DataFrame(rows, columns=columns).to_csv(arguments.table, index=False, float_format="%.5f")
     settings = {"profile": "quick", "sets": seeds, "p": 0.1, "compared_with": systems, "trained_at": sorted(commits)}
     settings["classifier"] = arguments.classifier
     seconds = time.monotonic() - began
     record = records.record(
         settings, seed=0, device="CPU", data=records.fingerprint(fingerprints), seconds=seconds, draws=DRAWS
     )
+    pd.DataFrame(rows, columns=columns).to_csv(arguments.table, index=False, float_format="%.5f")
     text = json.dumps(record, indent=1) + "\n"
     arguments.table.with_suffix(".record.json").write_text(text, encoding="utf-8")
 
