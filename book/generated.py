@@ -11,9 +11,9 @@ import costs
 import exercises
 import gpu_figures
 import interval_by_hand
+import mixing_sources
 import negative_results
 import one_model_run
-import mixing_sources
 import one_model_stored
 import pandas as pd
 import paper_costs

@@ -13,6 +13,7 @@ BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK)]
 
 import command_costs  # noqa: E402
+import mixing_sources  # noqa: E402
 import negative_results  # noqa: E402
 import stamps  # noqa: E402
 import stored_results  # noqa: E402
@@ -72,6 +73,24 @@ def test_stored_ablations_are_around_one_reference():
     for item in table.itertuples():
         other = reference[item.branch, item.domain, item.than]
         assert item.difference == pytest.approx(item.value - other, abs=1e-9), (item.candidate, item.variant)
+
+
+def test_the_other_car_has_the_papers_classifier_and_both_figures_of_it_agree():
+    folder = stored_results.SHIFTS
+    stored = stored_results.read(folder / "one_model_more.csv").set_index(["system", "set", "domain"])
+    mixing = stored_results.read(folder / "source_mixup.csv").set_index(["score", "set", "domain"])
+    values = {"unit_a": (57.46, -5.36), "unit_b": (54.65, -19.78)}  # BC; mix minus the official autoencoder
+    for name, (value, lead) in values.items():
+        assert 100 * stored.loc[("BC", name, "all"), "value"] == pytest.approx(value, abs=0.01)
+        assert stored.loc[("BC", name, "all"), "value"] == mixing.loc[("w50_mean", name, "all"), "without"]
+        row = stored.loc[("mix", name, "all")]
+        assert 100 * row["over_baseline"] == pytest.approx(lead, abs=0.01)
+        assert row["baseline_high"] < 0, "the chapter on shifts says that mix is below it in both directions"
+    assert mixing_sources.sentence(mixing.reset_index()) == (
+        "By the paper's score over all domains, it is shown to gain on *another car, A to B* and *another car, B to "
+        "A*, and it is not shown to change anything on *published simulation*."
+    )
+    assert (mixing["difference"] - (mixing["with"] - mixing["without"])).abs().max() < 2e-5
 
 
 def test_the_cost_of_the_papers_profile_names_what_it_downloads():
