@@ -11,7 +11,7 @@ import costs
 import exercises
 import gpu_figures
 import interval_by_hand
-import mixing_sources
+import longer_trainings
 import negative_results
 import one_model_run
 import one_model_stored
@@ -48,7 +48,7 @@ def from_stored() -> dict[str, str]:
         **real_systems.pages(stored_results.SYSTEMS),
         **shifts.pages(stored_results.SHIFTS),
         **one_model_stored.pages(stored_results.SHIFTS),
-        **mixing_sources.pages(stored_results.SHIFTS),
+        **longer_trainings.pages(stored_results.SHIFTS),
         **ablation_tables.pages(stored_results.ABLATIONS),
     }
 

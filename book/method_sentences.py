@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 from ablation_largest import over_seeds
+from longer_trainings import longer
 from paired import verdict, widened
 from tables import data, effect, percent, table
 
@@ -28,6 +29,8 @@ class Sentence:
     without: bool
     """whether the candidate is what lacks the part, so that the stored difference has the other sign"""
     domain: str = "all"
+    longer: str = ""
+    """name of the part in the table of longer trainings"""
     too_few: str = ""
     """why these runs cannot judge it, whatever the difference"""
 
@@ -48,7 +51,7 @@ SENTENCES = (
     Sentence(
         "This approach is simple but effective",
         "2.1",
-        "a Gaussian per section and domain, minus one for all of the machine type",
+        "a Gaussian per section and domain, minus one for all of the machine type (the next row: for domains alone)",
         *("autoencoder", "per_machine", "median", True),
     ),
     Sentence(
@@ -67,13 +70,13 @@ SENTENCES = (
         "We fine-tune the model […] to adapt it to the target domain",
         "1",
         "fine-tuned, minus the source model, in the target domain",
-        *("classifier", "base", "source_model", True, "target"),
+        *("classifier", "base", "source_model", True, "target", "finetuning"),
     ),
     Sentence(
         "the combination of ArcFace with DDCSAD brings further improvements",
         "2.2",
         "with ArcFace, minus without",
-        *("classifier", "arcface", "w50_mean", False),
+        *("classifier", "arcface", "w50_mean", False, "all", "arcface"),
     ),
     Sentence(
         "select samples within the same dataset […] resulting in more stable performance among the sections",
@@ -102,18 +105,20 @@ def sentences(frame: pd.DataFrame, confidence: float) -> str:
             alone = over_seeds(row, confidence).item()
             judged += f", {'also' if corrected else 'not if'} corrected; {'' if alone else 'not '}by the seeds alone"
         judged = item.too_few or f"*{judged}*"
-        rows.append(
-            (f"“{item.words}”", item.section, item.test, effect(difference, low, high), percent(spread), judged)
-        )
+        figures = effect(difference, low, high), percent(spread), judged
+        rows.append((f"“{item.words}”", item.section, item.test, *figures, longer(item.longer)))
     columns = ["Sentence", "Sec.", "Test, all domains if none is named", "Difference", "Over seeds", "Verdict"]
+    columns.append("In longer trainings")
     caption = (
         "Sentences of the paper on parts of its method, by its own scores: difference in percentage points with its "
         f"interval over clips, and its deviation over {frame['seeds'].max()} seeds. A sentence *holds* if the interval "
         "lies above zero, and is *contradicted* if it lies below; the difference must also be larger than its "
         f"deviation over seeds. *Corrected*: the intervals of the {len(SENTENCES)} tests share the error. "
-        "*By the seeds alone*: by Student's t over them." + data("downloads/ablations_ablations.csv")
+        "*By the seeds alone*: by Student's t over them. *In longer trainings*: the same difference in runs of `quick` "
+        "({numref}`longer-table`)." + data("downloads/ablations_ablations.csv")
     )
-    return table(pd.DataFrame(rows, columns=columns), caption, "method-sentences", align="lllrrl", widths="6 1 5 4 2 3")
+    layout = {"align": "lllrrlr", "widths": "6 1 5 4 2 3 4"}
+    return table(pd.DataFrame(rows, columns=columns), caption, "method-sentences", **layout)
 
 
 def compared(item: Sentence, frame: pd.DataFrame) -> pd.DataFrame:

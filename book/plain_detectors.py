@@ -100,7 +100,7 @@ def pages(folder: Path) -> dict[str, str]:
 
 def _measured(folder: Path) -> dict[str, str]:
     if not (folder / "record.json").is_file():
-        names = ("plain_detectors", "no_faults", "places", "long", "real_faults", "by_level", "changed")
+        names = ("plain_detectors", "no_faults", "places", "long", "real_faults", "by_level", "at_rates", "changed")
         return dict.fromkeys((f"generated/{name}.md" for name in names), ABSENT)
     record = read_json(folder / "record.json")
     kinds, levels, alarms = (read(folder / f"{name}.csv") for name in ("kinds", "faults", "alarms"))
@@ -113,6 +113,7 @@ def _measured(folder: Path) -> dict[str, str]:
         "generated/places.md": _places(alarms, record, simpler),
         "generated/real_faults.md": detector_found.real_faults(folder),
         "generated/by_level.md": detector_found.by_level(read(folder / "plain_alarms.csv"), simpler),
+        "generated/at_rates.md": detector_found.at_rates(folder),
         "generated/long.md": _long(read(folder / "long.csv"), record),
     }
 

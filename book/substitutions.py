@@ -6,6 +6,7 @@ import ablation_tables
 import claim_counts
 import costs
 import gpu_figures
+import longer_trainings
 import method_sentences
 import negative_results
 import offered
@@ -53,6 +54,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "systems": real_systems.values(stored_results.SYSTEMS),
         "verdicts": judged,
         "shifts": shifts.values(stored_results.SHIFTS),
+        "longer": longer_trainings.values(stored_results.SHIFTS),
         "ablation_seeds": ablation_tables.seeds(ablated),
         "ablation_effects": ablation_tables.effects(ablated),
         "part_sentences": method_sentences.holding(ablated),

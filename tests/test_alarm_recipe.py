@@ -75,11 +75,12 @@ def hook(tmp_path):
         yield started
 
 
-def tell(process, folder, verdicts, clip="a.wav"):
+def tell(process, folder, verdicts, clip="a.wav", detector="d" * 32):
     """Add verdicts to journal and pipe, one after the other as ``score --watch`` does; return all mails so far."""
     for verdict in verdicts:
         error = verdict == "error"
         entry = {"clip": clip, "error": "broken"} if error else {"clip": clip, "verdict": verdict, "spans": []}
+        entry["detector"] = detector
         entry |= {} if error else {"branches": {"statistics": {"anomaly": verdict == "anomaly"}}}
         with open(folder / "journal", "a", encoding="utf-8") as journal:
             journal.write(json.dumps(entry) + "\n")
@@ -119,6 +120,60 @@ def test_a_restart_of_the_hook_resets_no_count_and_mails_a_lasting_alarm_once_mo
         assert tell(*started, ["anomaly"]) == [odd], "earlier verdicts count"
     with running(tmp_path) as started:
         assert tell(*started, ["anomaly"] * 2) == [odd, odd], "it has forgotten its mail"
+
+
+def test_verdicts_of_an_earlier_detector_do_not_count(tmp_path):
+    least = your_machine_alarms.RULE[0]
+    with running(tmp_path) as (process, folder):
+        assert tell(process, folder, ["anomaly"] * (least - 1), detector="a" * 32) == []
+        assert tell(process, folder, ["anomaly"] * (least - 1), detector="b" * 32) == []
+        assert len(tell(process, folder, ["anomaly"], detector="b" * 32)) == 1
+
+
+def stubs(folder, **scripts):
+    """Write programs that stand in for those of the same names, and return the environment that finds them."""
+    for name, text in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def script_of(name, folder):
+    """A script of the book that works in ``folder`` in place of /srv/pump."""
+    text = re.search(rf"```sh\n(#!/bin/sh\n# /srv/pump/{name}\n.*?\n)```", CHAPTER, re.DOTALL)[1]
+    return text.replace("cd /srv/pump", f"cd {folder}")
+
+
+def test_silence_is_mailed_once_until_the_machine_is_heard_again(tmp_path):
+    environment = stubs(tmp_path, mail='cat > /dev/null; echo "$2" >> mails')
+    (tmp_path / "mails").touch()
+
+    def mails():
+        subprocess.run(["/bin/sh", "-c", script_of("silence.sh", tmp_path)], env=environment, check=True)
+        return (tmp_path / "mails").read_text().splitlines()
+
+    silent = "The pump is not heard"
+    assert mails() == [silent], "there is no journal"
+    assert mails() == [silent], "one mail, however long it lasts"
+    (tmp_path / "pump.jsonl").write_text("{}\n")
+    assert mails() == [silent] and not (tmp_path / "silent").exists()
+    os.utime(tmp_path / "pump.jsonl", (time.time() - 3700,) * 2)
+    assert mails() == [silent, silent]
+    (tmp_path / "pump.jsonl").touch()
+    mails()
+    (tmp_path / "silent").touch()  # a planned stop
+    os.utime(tmp_path / "pump.jsonl", (time.time() - 3700,) * 2)
+    assert mails() == [silent, silent]
+
+
+def test_the_recorder_gives_a_recording_its_name_when_it_is_complete(tmp_path):
+    (inbox := tmp_path / "inbox").mkdir()
+    record = f'for last; do :; done; touch {tmp_path}/before; echo "$@" > "$last"; ls -A {inbox} > {tmp_path}/during'
+    environment = stubs(tmp_path, sleep=f"[ ! -e {tmp_path}/before ]", arecord=record)
+    subprocess.run(["/bin/sh", "-c", script_of("record.sh", tmp_path)], env=environment, check=False)
+    (recording,) = inbox.iterdir()
+    assert re.fullmatch(r"\d{8}-\d{6}\.wav", recording.name) and "-r 16000 -c 1 -d 10" in recording.read_text()
+    assert (tmp_path / "during").read_text() == f".{recording.name}\n", "score --watch ignores hidden files"
 
 
 def test_the_hook_for_pieces_counts_recordings_with_an_anomaly_among_them(tmp_path):

@@ -13,7 +13,7 @@ BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK)]
 
 import command_costs  # noqa: E402
-import mixing_sources  # noqa: E402
+import longer_trainings  # noqa: E402
 import negative_results  # noqa: E402
 import stamps  # noqa: E402
 import stored_results  # noqa: E402
@@ -78,19 +78,28 @@ def test_stored_ablations_are_around_one_reference():
 def test_the_other_car_has_the_papers_classifier_and_both_figures_of_it_agree():
     folder = stored_results.SHIFTS
     stored = stored_results.read(folder / "one_model_more.csv").set_index(["system", "set", "domain"])
-    mixing = stored_results.read(folder / "source_mixup.csv").set_index(["score", "set", "domain"])
+    parts = stored_results.read(folder / "longer.csv").set_index(["part", "score", "set", "domain"])
     values = {"unit_a": (57.46, -5.36), "unit_b": (54.65, -19.78)}  # BC; mix minus the official autoencoder
     for name, (value, lead) in values.items():
         assert 100 * stored.loc[("BC", name, "all"), "value"] == pytest.approx(value, abs=0.01)
-        assert stored.loc[("BC", name, "all"), "value"] == mixing.loc[("w50_mean", name, "all"), "without"]
+        assert (
+            stored.loc[("BC", name, "all"), "value"] == parts.loc[("source_mixup", "w50_mean", name, "all"), "without"]
+        )
         row = stored.loc[("mix", name, "all")]
         assert 100 * row["over_baseline"] == pytest.approx(lead, abs=0.01)
         assert row["baseline_high"] < 0, "the chapter on shifts says that mix is below it in both directions"
-    assert mixing_sources.sentence(mixing.reset_index()) == (
-        "By the paper's score over all domains, it is shown to gain on *another car, A to B* and *another car, B to "
-        "A*, and it is not shown to change anything on *published simulation*."
-    )
-    assert (mixing["difference"] - (mixing["with"] - mixing["without"])).abs().max() < 2e-5
+    assert (parts["difference"] - (parts["with"] - parts["without"])).abs().max() < 2e-5
+
+
+def test_longer_trainings_confirm_finetuning_and_not_arcface():
+    text = longer_trainings.pages(stored_results.SHIFTS)["generated/longer.md"]
+    finetuning, arcface, mixup = text.splitlines()[:3]
+    assert finetuning.startswith("* **Fine-tuning, target domain** is shown to gain on *published simulation* and")
+    assert arcface.endswith("is not shown to change anything on *published simulation* and *another car, B to A*.")
+    assert "gain on *another car, A to B* and *another car, B to A*, and is not shown to change" in mixup
+    said = longer_trainings.values(stored_results.SHIFTS)
+    assert said["seeds"] == "3 seeds" and said["parts"].startswith("Fine-tuning +8.51 (+4.55 to +12.21) (gain) and")
+    assert said["parts"].endswith("ArcFace next to DDCSAD −0.06 (−1.58 to +1.56) (no shown effect)")
 
 
 def test_the_cost_of_the_papers_profile_names_what_it_downloads():

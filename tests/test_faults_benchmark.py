@@ -15,6 +15,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "benchmarks" / "fau
 
 import changed_conditions  # noqa: E402
 import plain_alarms  # noqa: E402
+import rates  # noqa: E402
 import real_faults  # noqa: E402
 import run  # noqa: E402
 import sounds  # noqa: E402
@@ -180,3 +181,20 @@ def test_alarms_and_named_changes_are_counted_apart():
     row = changed_conditions.judged(detector, [Path(f"x_{name}").with_name(name) for name in verdicts], True)
     counts = {"found": 1, "false_alarms": 1, "named_faults": 1, "named_normals": 0, "faults": 2, "normals": 2}
     assert row == {"auc": 0.75} | counts
+
+
+def test_a_lower_rate_finds_no_more_and_spans_are_counted_where_faults_were_mixed_in():
+    """A detector that hears the level: the higher the rate that is asked for, the lower its threshold."""
+
+    class Level:
+        def judge(self, sound):
+            spans = [{"start": 0.0, "end": 1.0, "frequencies": [[90, 110]]}]
+            return SimpleNamespace(anomaly=sound > 10 - 50 * self.false_alarm_rate, spans=spans)
+
+    fault = sounds.Mixed(noise(0), [(0.0, 1.0)], (100, 120))
+    items = [{"sound": 6, "is_fault": True, "fault": fault}, {"sound": 9.5, "is_fault": True, "fault": fault}]
+    items += [{"sound": 8, "is_fault": False, "fault": None}, {"sound": 0, "is_fault": False, "fault": None}]
+    found = pd.DataFrame(rates.count(Level(), items)).set_index("rate")
+    assert found["found"].to_dict() == {0.1: 2, 0.05: 1, 0.02: 1} and (found["with_fault"] == 2).all()
+    assert found["false_alarms"].to_dict() == {0.1: 1, 0.05: 1, 0.02: 0} and (found["normals"] == 2).all()
+    assert found["faults_hit"].to_dict() == found["spans_right"].to_dict() == {0.1: 2, 0.05: 1, 0.02: 1}
