@@ -9,7 +9,7 @@ from asdlib import metrics, origin, scores
 from asdlib.autoencoder.inspection import typical
 from asdlib.classifier.inspection import example, find_confused
 from asdlib.data.audio import Waveforms
-from asdlib.evaluation.followed import HEARD
+from asdlib.evaluation.followed import HEARD, MOMENT, SPECTRUM, deviations
 from asdlib.evaluation.render import typeset
 from asdlib.paths import Run
 from asdlib.plots import sound
@@ -41,7 +41,7 @@ def confused(run: Run, settings, machine: str) -> str:
     for clip in worst.itertuples():
         ranks = {name: rank(part, clip) for name, part in judges.items()}
         rows.append((clip.label, clip.section, clip.domain, *(_percent(ranks[name]) for name in judges)))
-        sentences.append(_sentence(run, settings, machine, clip, ranks))
+        sentences.append(_sentence(run, settings, machine, clip, ranks, frame))
     names = [name if name != system else "its score" for name in judges]
     columns = ["Clip", "Section", "Domain", *(name[:1].upper() + name[1:] for name in names)]
     caption = (
@@ -100,8 +100,8 @@ def _sought(machine: str, system: str) -> str:
     )
 
 
-def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float]) -> str:
-    """Where a clip is from, what its fault is, what it scores and which part of the score erred."""
+def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float], frame) -> str:
+    """Where a clip is from, what its fault is, what it scores, which part of the score erred, and how it sounds."""
     normal = clip.label == "normal"
     first = (
         f"**The {'normal clip' if normal else 'anomaly'}** is of section {clip.section}, {clip.domain} domain, and "
@@ -111,7 +111,39 @@ def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float]) -
     fault = "" if normal else f" {described(run, settings, machine, row, 'It')}".rstrip()
     parts = {name: ranks[name] for name in PARTS if not np.isnan(ranks.get(name, np.nan))}
     said = f" Of the two parts of its score, {erred(parts, normal)} ({{numref}}`confused-ranks`)." if parts else ""
-    return f"{first}{fault}{said}"
+    plain = deviations(settings, machine, clip.section, clip.domain)
+    names = part_of(frame, clip)
+    usual = plain.loc[names[names != clip.clip]]
+    odd = (usual < plain.loc[clip.clip]).mean()
+    sound = (
+        f" Without a network, its {SPECTRUM} lies farther from that of training clips than those of "
+        f"{100 * odd[SPECTRUM]:.0f} % of the normal clips there, and its {MOMENT} than those of "
+        f"{100 * odd[MOMENT]:.0f} %: {suggested(odd, normal)}."
+    )
+    return f"{first}{fault}{said}{sound}"
+
+
+def part_of(frame: pd.DataFrame, clip) -> pd.Series:
+    """The names of the normal clips of a clip's section and domain."""
+    same = (frame["section"] == clip.section) & (frame["domain"] == clip.domain) & (frame["label"] == "normal")
+    return frame.loc[same, "clip"]
+
+
+def suggested(odd: pd.Series, normal: bool) -> str:
+    """Say what the plain log-mel of a clip suggests, by the shares of normal clips that are less odd.
+
+    >>> suggested(pd.Series({SPECTRUM: 0.2, MOMENT: 0.95}), normal=True)
+    'a single moment is unusual, such as a clang near the machine'
+    >>> suggested(pd.Series({SPECTRUM: 0.2, MOMENT: 0.3}), normal=False)
+    'the fault hardly shows there'
+    """
+    if not normal:
+        return "the fault shows there" if (odd >= HEARD).any() else "the fault hardly shows there"
+    if odd[SPECTRUM] >= HEARD:
+        return "it sounds unusual as a whole, without any fault"
+    if odd[MOMENT] >= HEARD:
+        return "a single moment is unusual, such as a clang near the machine"
+    return "nothing so simple is unusual about it"
 
 
 def erred(parts: dict[str, float], normal: bool) -> str:

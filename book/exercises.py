@@ -182,10 +182,10 @@ def _range(first: str, last: str) -> str:
 
 QUESTIONS: dict[str, tuple[str, Callable]] = {
     "data": (
-        "In which sections of this run is the shift larger than the fault? Judge by {numref}`average-spectra` before "
-        "you unfold the numbers. (Its frequency axis is logarithmic, and the number averages mel bands, so the lowest "
-        "octaves take more room in the figure than in the number.) What follows for a detector that knows the source "
-        "only?",
+        "In which sections of this run is the shift larger than the fault? Of the first machine type the page has said "
+        "it; judge the others by {numref}`average-spectra` before you unfold the numbers. (Its frequency axis is "
+        "logarithmic, and the number averages mel bands, so the lowest octaves take more room in the figure than in "
+        "the number.) What follows for a detector that knows the source only?",
         shift,
     ),
     "baselines": (

@@ -15,6 +15,8 @@ from asdlib.paths import Run
 from asdlib.plots.style import ENSEMBLE
 from asdlib.tables import read_table
 
+DECIDES = "cross-fitted"
+"""the selection that decides about the paper's sentences"""
 SHOWN, DRAWS = 3, 1000
 """draws of the ten clips that the page shows, and from which the interval is made"""
 NARROW = 3.4
@@ -60,11 +62,11 @@ def page(run: Run, settings, machine: str, section: str) -> str:
 
 def _example(run: Run) -> str:
     """A difference of this run, with its interval and its verdict."""
-    lead = paired(read_table(run.differences), (MIX, "fixed"), (AE_ENSEMBLE, "fixed"), "all", "all")
+    lead = paired(read_table(run.differences), (MIX, DECIDES), (AE_ENSEMBLE, DECIDES), "all", "all")
     if np.isnan(lead[0]):
         return ""
     said = verdict(*lead[1:], ("shown to be better", "shown to be worse", "not shown to be better or worse"))
-    return f" In this run *mix* minus *{AE_ENSEMBLE}*, both by *fixed*, is {effect(*lead)} points: {said}."
+    return f" In this run *mix* minus *{AE_ENSEMBLE}*, both {{term}}`{DECIDES}`, is {effect(*lead)} points: {said}."
 
 
 def drawn(count: int, seed: int) -> np.ndarray:

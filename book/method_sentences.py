@@ -6,6 +6,7 @@ import pandas as pd
 from ablation_largest import over_seeds
 from longer_trainings import longer
 from paired import verdict, widened
+from scipy import stats
 from tables import data, effect, percent, table
 
 from asdlib.evaluation.bootstrap import side
@@ -147,3 +148,12 @@ def judge(difference: float, low: float, high: float, deviation: float) -> str:
     ('holds', 'undecided', 'contradicted')
     """
     return verdict(low, high, VERDICTS) if abs(difference) > deviation else VERDICTS[2]
+
+
+def by_chance(seeds: int) -> str:
+    """How often a mean over seeds exceeds its deviation if there is no effect but that of the training.
+
+    >>> by_chance(2), by_chance(3)
+    ('39 %', '23 %')
+    """
+    return f"{200 * stats.t.sf(seeds**0.5, seeds - 1):.0f} %"

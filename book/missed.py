@@ -46,7 +46,8 @@ def missed(run: Run, settings, machine: str) -> str:
     last = chosen["missed"]
     heard = ranks[ranks[last["clip"]] >= HEARD].groupby("place")["name"].agg(list).to_dict()
     ranked = table(shown, caption, "followed-ranks", "llrrr", "3 7 2 2 2")
-    return f"**{verdict(heard)}** {described(run, settings, machine, last)}\n\n{ranked}"
+    kinds = [described(run, settings, machine, chosen[word], f"The {word} clip") for word in ("found", "missed")]
+    return f"**{verdict(heard)}** {' '.join(kinds)}\n\n{ranked}"
 
 
 def by_part(run: Run, settings, machine: str, wide: pd.DataFrame, clips: list[str]) -> pd.DataFrame:
@@ -108,7 +109,7 @@ def listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
 
 
-def described(run: Run, settings, machine: str, clip: pd.Series, subject: str = "The missed clip") -> str:
+def described(run: Run, settings, machine: str, clip: pd.Series, subject: str) -> str:
     """Say which fault a clip has and how severe it is, as far as its synthesis or its name says."""
     if settings.data.synthetic is not None:
         name = file_names.parse(f"{clip['domain']}_{clip['split']}", clip["clip"])

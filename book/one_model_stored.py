@@ -8,7 +8,7 @@ from paired import verdict
 from schematics import counted
 from shifts import SETS
 from stored_results import PRINTED, read
-from tables import BLANK, data, day, effect, percent, table
+from tables import BLANK, data, day, effect, percent, signed, table
 
 from asdlib import params
 from asdlib.atomic import read_json
@@ -155,6 +155,8 @@ def values(folder: Path) -> dict[str, str]:
     for name in more.index.unique("set").difference(["mean"]):
         row = more.loc[("mix", name, "all")]
         texts[f"mix_over_baseline_{name}"] = effect(row["over_baseline"], row["baseline_low"], row["baseline_high"])
+        other = more.loc[("Mahalanobis", name, "all"), "value"]
+        texts[f"mix_plus_less_mahalanobis_{name}"] = signed(more.loc[("mix+", name, "all"), "value"] - other)
         texts[f"less_mix_{name}"] = effect(row["difference"], row["low"], row["high"])
         texts[f"clip_error_{name}"] = percent(more.loc[(PRINTED["integrated/clip_error"], name, "all"), "value"])
     heads = {"embedding": "without the reconstruction head", "errors": "without the embedding head"}

@@ -45,7 +45,8 @@ def of_chapter(name: str, stamp: str, facts: str, tuned: str = "") -> tuple[str,
         return *shifts.stamp(stored_results.SHIFTS), "shifts-made"
     if name == "detector_tested":
         return *detector_found.stamp(stored_results.RESULTS / "detector"), "detector-made"
-    return stamp + ALSO * (name in MIXED), tuned * (name not in WITHOUT_FIGURES) + facts
+    warning = f". {tuned.strip().removesuffix('.')}" if tuned and name not in WITHOUT_FIGURES else ""
+    return stamp + ALSO * (name in MIXED) + warning, facts
 
 
 def tuned(settings) -> str:

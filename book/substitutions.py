@@ -56,6 +56,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "shifts": shifts.values(stored_results.SHIFTS),
         "longer": longer_trainings.values(stored_results.SHIFTS),
         "ablation_seeds": ablation_tables.seeds(ablated),
+        "ablation_chance": method_sentences.by_chance(int(ablated["seeds"].max())),
         "ablation_effects": ablation_tables.effects(ablated),
         "part_sentences": method_sentences.holding(ablated),
         "trained_without": without_words.trained_without(ablated),

@@ -17,7 +17,8 @@ SELECTIONS = {
     "development": "selected by the labels of the test clips that are reported, as the paper does",
     "cross-fitted": "selected by the labels of one half of each section's test clips and reported on the other, both "
     "ways; rows that select nothing are means over the same halves",
-    "fixed": "selected by the settings; no label and no score of a test clip is used",
+    "fixed": "selected by the settings, without a label or score of a test clip at that time; {ref}`what the settings "
+    "were tuned on <tuned>` is another matter",
 }
 """the selections, and what each looks at in the words of the captions"""
 
