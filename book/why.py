@@ -37,7 +37,7 @@ def bottleneck(run: Run, settings, machine: str) -> str:
         "left as an error.\n"
         "* A steady change of colour is seen on both sides of the gap. It is partly reconstructed, and the error is "
         "smaller. That is the known weakness of reconstruction: a network that fills in well also reconstructs the "
-        "fault.\n\n"
+        "fault. Of a larger change more is left, so a strong one may still be found.\n\n"
         "{numref}`followed` has input and reconstruction of a fault that is found and of one that is missed.\n\n"
         "**Chance** is left as an error, too, since the level of noise in one band and one frame is random. The error "
         f"of `{name}` is {explained:.0f} % smaller than that of writing each band's mean, on its own training clips of "
