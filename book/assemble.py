@@ -94,7 +94,8 @@ def copy_downloads(run: Run, notebooks: list[Executed], folder: Path) -> None:
     """Copy what pages offer for download: tables of the run, stored results, executed notebooks, locks, the log."""
     for path in [*run.folder.glob("*.csv"), *run.folder.glob("table1.*"), *(item.path for item in notebooks)]:
         shutil.copyfile(path, folder / path.name)
-    for path in (paths.project_root() / "params" / "paper.yaml", paths.project_root() / "LOG.md"):
+    root = paths.project_root()
+    for path in (root / "params" / "paper.yaml", root / "LOG.md", *(SOURCES / "service").iterdir()):
         shutil.copyfile(path, folder / path.name)
     for path in stored_results.RESULTS.glob("*.csv"):
         shutil.copyfile(path, folder / path.name)

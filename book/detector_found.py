@@ -68,8 +68,9 @@ def stamp(folder: Path) -> tuple[str, str]:
     """What the data are, and what made the tables."""
     facts = (
         "Recordings of a real slider, into which faults were mixed, and of two toy cars of DCASE2020 with real faults, "
-        "whose waveforms were synthesised again from spectrograms; none is part of this project. Not blind: the "
-        f"detectors were developed on them. {day(read_json(folder / 'record.json')['date'])} and later."
+        "whose waveforms were synthesised again from spectrograms; none is part of this project. The "
+        "detectors were developed on the slider and on car A, so only car B is blind. "
+        f"{day(read_json(folder / 'record.json')['date'])} and later."
     )
     return "**Detectors on real recordings: stored tables**, not the run of other pages", facts
 

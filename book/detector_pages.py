@@ -1,4 +1,4 @@
-"""What a detector writes, of the run's own detector: a verdict, a report on two clips, and a history of verdicts.
+"""What a detector of statistics only writes: a verdict, a report on two clips of the run, and a history of verdicts.
 
 The pages are written by the code behind ``python -m asdlib report`` and ``history``. The report is about test clips of
 the run. The clips bear no dates, so for the history the generator of the demonstration makes more recordings, some per
@@ -17,6 +17,7 @@ import pandas as pd
 import soundfile
 from tables import typeset
 
+from asdlib import Detector
 from asdlib.data.audio import Waveforms
 from asdlib.data.file_names import ClipName
 from asdlib.detector import history, report
@@ -35,11 +36,7 @@ SHARES = (-1.0, 0.5)
 begins as far below the faintest fault of the demonstration as the clearest is above it, or with none"""
 FIRST = datetime(2026, 6, 1, 8, tzinfo=UTC)
 """when the first recording counts as made; recordings of a day are an hour apart"""
-ABSENT = "This run has no detector of synthetic recordings whose pages could be shown.\n"
-TRAINED = (
-    "The detector is the one of notebook 10: its networks were trained for a few steps only, to show how it works."
-)
-"""what a caption says of the detector"""
+ABSENT = "This run has no synthetic recordings of which a detector's pages could be shown.\n"
 TELLS = (
     "<script>new ResizeObserver(() => parent.postMessage({height: document.documentElement.offsetHeight}, '*'))"
     ".observe(document.body)</script>"
@@ -59,24 +56,36 @@ def pages(settings, run: Run, machine: str, section: str, source: Path) -> dict[
 
     Args:
         settings: Settings of the run.
-        run: The run; notebook 10 made its detector.
-        machine: Machine type that the detector has learnt.
+        run: The run, from whose normal clips the detector learns.
+        machine: Machine type that the detector learns.
         section: Its section.
         source: Folder of the assembled pages.
     """
-    if settings.data.synthetic is None or not (run.detector / "detector.json").is_file():
+    if settings.data.synthetic is None:
         absent = {"generated/detector_verdict.md": "", "generated/detector_history.md": ""}
         return absent | {"generated/detector_report.md": ABSENT}
-    judge = Judge.load(run.detector)
     folder = (source / FOLDER).resolve()
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        judge = _fitted(Waveforms.open(run.data(machine)), section, settings.data.sample_rate)
         fault, verdict, reported = _report(judge, run, machine, section, folder / "report.html")
         days = _history(judge, settings, machine, section, fault, folder / "history.html")
     for page in folder.glob("*.html"):
         page.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{TELLS}</body>"), encoding="utf-8")
     names = ("verdict", "report", "history")
     return {f"generated/detector_{name}.md": text for name, text in zip(names, (verdict, reported, days), strict=True)}
+
+
+def _fitted(waveforms: Waveforms, section: str, rate: int) -> Judge:
+    """Fit what ``fit --statistics-only`` fits, of the normal training clips of a section's source domain."""
+    clips, files = waveforms.clips, []
+    rows = clips.index[(clips["section"] == section) & (clips["domain"] == "source") & (clips["split"] == "train")]
+    Path("train").mkdir()
+    for row in rows:
+        files.append(Path("train") / Path(clips["clip"][row]).name)
+        soundfile.write(files[-1], waveforms.read(row), rate, subtype="PCM_16")
+    Detector(statistics_only=True).fit(files).save("pump.detector")
+    return Judge.load(Path("pump.detector"))
 
 
 def _report(judge: Judge, run: Run, machine: str, section: str, out: Path) -> tuple[str, str, str]:
@@ -98,7 +107,7 @@ def _report(judge: Judge, run: Run, machine: str, section: str, out: Path) -> tu
         f"The page that `python -m asdlib report` writes, about two clips of {machine} of this run. Of {len(rows)} "
         f"test clips with a fault, these have the highest score ({kinds[0]}) and the lowest ({kinds[1]}). Look for the "
         "white frames, which say when and at which frequencies it sounded wrong. Compare the thick line with the "
-        f"normal clips. {TRAINED}"
+        f"normal clips. The detector has statistics only, of the run's normal source clips of this section."
     )
     now = datetime.now(UTC).isoformat(timespec="seconds")
     verdict = judge.judge(Path(clips["clip"][chosen[0]])).as_dict() | {"time": now, "detector": judge.identity}
@@ -150,7 +159,7 @@ def _history(judge: Judge, settings, machine: str, section: str, fault: str, out
         f"this run's data made {PER_DAY} recordings of {machine} per day for {DAYS} days, with a fault that clips of "
         f"the run have, too ({fault.replace('_', ' ')}). Its severity, the {quantity.name}, grows from {first} to "
         f"{last}. In the run it is {faint} in the faintest clips, and {clear} in the clearest. "
-        f"{describe_drift(days, history.read([journal]))} {TRAINED}"
+        f"{describe_drift(days, history.read([journal]))}"
     )
     return _frame("history", caption, "Verdicts over the days, as a plot and a table")
 

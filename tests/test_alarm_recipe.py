@@ -47,10 +47,15 @@ def test_the_rate_to_ask_for_bounds_the_recordings_that_have_an_anomaly():
 
 
 CHAPTER = (BOOK / "service.md").read_text(encoding="utf-8")
-SCRIPT, CUT = (
-    re.search(rf"```sh\n({begin}.*?\n)```", CHAPTER, re.DOTALL)[1]
-    for begin in (r"#!/bin/sh\n# /srv/pump/alarm\.sh", "pieces=")
-)
+FILES = {path.name: path.read_text(encoding="utf-8") for path in (BOOK / "service").iterdir()}
+SCRIPT = FILES["alarm.sh"]
+CUT = re.search(r"```sh\n(pieces=.*?\n)```", CHAPTER, re.DOTALL)[1]
+
+
+def test_every_file_of_the_service_is_shown_and_offered():
+    for name in FILES:
+        assert f"{{literalinclude}} downloads/{name}\n" in CHAPTER, name
+        assert f"{{download}}`{name} <downloads/{name}>`" in CHAPTER, name
 
 
 @contextlib.contextmanager
@@ -58,7 +63,7 @@ def running(folder, script=SCRIPT):
     """Start the hook of the book with a program in place of mail that writes its subjects to a file."""
     rule = re.search(r"least=(\d+) last=(\d+) journal=(\S+) ", script)
     assert tuple(map(int, rule.groups()[:2])) == your_machine_alarms.RULE
-    assert f"--journal {rule[3]}" in CHAPTER, "the unit writes the journal that the hook reads"
+    assert f"--journal {rule[3]}" in FILES["pump.service"], "the unit writes the journal that the hook reads"
     (folder / "alarm.sh").write_text(script.replace(rule[3], str(folder / "journal")))
     (folder / "mail").write_text(f'#!/bin/sh\ncat > /dev/null\necho "$2 to $3" >> {folder}/mails\n')
     (folder / "mail").chmod(0o755)
@@ -140,8 +145,7 @@ def stubs(folder, **scripts):
 
 def script_of(name, folder):
     """A script of the book that works in ``folder`` in place of /srv/pump."""
-    text = re.search(rf"```sh\n(#!/bin/sh\n# /srv/pump/{name}\n.*?\n)```", CHAPTER, re.DOTALL)[1]
-    return text.replace("cd /srv/pump", f"cd {folder}")
+    return FILES[name].replace("cd /srv/pump", f"cd {folder}")
 
 
 def test_silence_is_mailed_once_until_the_machine_is_heard_again(tmp_path):
@@ -155,13 +159,17 @@ def test_silence_is_mailed_once_until_the_machine_is_heard_again(tmp_path):
     silent = "The pump is not heard"
     assert mails() == [silent], "there is no journal"
     assert mails() == [silent], "one mail, however long it lasts"
+    os.utime(tmp_path / "silent", (time.time() - 5,) * 2)
     (tmp_path / "pump.jsonl").write_text("{}\n")
     assert mails() == [silent] and not (tmp_path / "silent").exists()
     os.utime(tmp_path / "pump.jsonl", (time.time() - 3700,) * 2)
     assert mails() == [silent, silent]
     (tmp_path / "pump.jsonl").touch()
-    mails()
-    (tmp_path / "silent").touch()  # a planned stop
+    os.utime(tmp_path / "silent", (time.time() - 5,) * 2)
+    assert mails() == [silent, silent] and not (tmp_path / "silent").exists()
+    os.utime(tmp_path / "pump.jsonl", (time.time() - 5,) * 2)
+    (tmp_path / "silent").touch()  # a planned stop, soon after the last recording
+    assert mails() == [silent, silent] and (tmp_path / "silent").exists()
     os.utime(tmp_path / "pump.jsonl", (time.time() - 3700,) * 2)
     assert mails() == [silent, silent]
 
