@@ -1,12 +1,12 @@
 """Measure parts of the classifier in trainings that are longer than those of the ablations: in runs of ``quick``.
 
-``longer.py TABLE --run SET RUN ... --pair SET RUN OTHER CANDIDATE ...``: ``RUN`` and ``OTHER`` are folders of runs of
-the profile ``quick`` on the set ``SET``; several runs of a set differ in the seed. In one run are compared ArcFace (the
-candidates ``augmented_arcface`` and ``augmented``) and fine-tuning (the scores of ``base`` after and before it). A pair
-compares Mixup of source clips: the candidate ``base`` of ``RUN`` is the paper's classifier, and ``CANDIDATE`` of
-``OTHER``, with the same seed, differs from it in ``classifier.batches.source_mixup`` only. The table gets, per part,
-set, score and domain, both figures (harmonic mean of AUC and pAUC) and *with* minus *without*, as means over seeds,
-with an interval over clips and the deviation over seeds. ``TABLE`` with the suffix ``.record.json`` says what made it.
+``longer.py TABLE --run SET RUN ... --pair PART SET RUN CANDIDATE OTHER CANDIDATE ...``: ``RUN`` and ``OTHER`` are
+folders of runs of the profile ``quick`` on the set ``SET``; several runs of a set differ in the seed. In one run are
+compared fine-tuning (the scores of each of the paper's candidates after and before it) and ArcFace (the candidates
+``augmented_arcface`` and ``augmented``). A pair compares the candidate of ``OTHER`` with that of ``RUN``, which differs
+from it in the part ``PART`` only and has the same seed. The table gets, per part, candidate, set, score and domain,
+both figures (harmonic mean of AUC and pAUC) and *with* minus *without*, as means over seeds, with an interval over
+clips and the deviation over seeds. ``TABLE`` with the suffix ``.record.json`` says what made it.
 """
 
 import argparse
@@ -28,7 +28,7 @@ SCORES = ("w50_mean", "mahalanobis")
 """the paper's combination of posterior and distance, and our distance in the embedding"""
 BEFORE = {"w50_mean": "source_model", "mahalanobis": "source_mahalanobis"}
 """the same scores before fine-tuning"""
-MIXUP, ARCFACE, FINETUNING = "source_mixup", "arcface", "finetuning"
+MIXUP, ARCFACE, FINETUNING = PARTS = "source_mixup", "arcface", "finetuning"
 SEED = 0
 """of the resamples"""
 DOMAINS = ("source", "target", "all")
@@ -80,16 +80,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
     parser.add_argument("--run", nargs=2, action="append", default=[], metavar=("SET", "RUN"))
-    parser.add_argument("--pair", nargs=4, action="append", default=[], metavar=("SET", "RUN", "OTHER", "CANDIDATE"))
+    names = ("PART", "SET", "RUN", "CANDIDATE", "OTHER", "CANDIDATE")
+    parser.add_argument("--pair", nargs=len(names), action="append", default=[], metavar=names)
     arguments, began = parser.parse_args(), time.monotonic()
-    compared = [(MIXUP, name, (run, "base"), (other, candidate)) for name, run, other, candidate in arguments.pair]
+    compared = [(part, name, (run, of), (other, to)) for part, name, run, of, other, to in arguments.pair]
     for name, run in arguments.run:
+        settings = of_run(paths.Run(Path(run)))
+        papers = [of for of in settings.classifier_candidates if settings.candidate("classifier", of).origin == "paper"]
+        compared += [(FINETUNING, name, (run, of), (run, of)) for of in papers]
         compared.append((ARCFACE, name, (run, "augmented"), (run, "augmented_arcface")))
-        compared.append((FINETUNING, name, (run, "base"), (run, "base")))
-    found: dict[tuple[str, str, str], list] = {}
+    found: dict[tuple[str, str, str, str], list] = {}
     seeds: dict[str, set[int]] = {}
     fingerprints, commits = [], set()
     for part, name, *two in compared:
+        if part not in PARTS:
+            parser.error(f"{part} is no part; expected one of {', '.join(PARTS)}")
         tables = []
         for folder, candidate in two:
             run = paths.Run(Path(folder))
@@ -102,11 +107,13 @@ def main() -> None:
         for score in SCORES:
             without = BEFORE[score] if part == FINETUNING else score
             pair = tuple(table[table["variant"] == word] for table, word in zip(tables, (without, score), strict=True))
-            found.setdefault((part, name, score), []).append(pair)
+            found.setdefault((part, two[0][1], name, score), []).append(pair)
     options = settings.evaluation
     parts = [
-        contrast(pairs, options.p, options.bootstrap, options.confidence).assign(part=part, set=name, score=score)
-        for (part, name, score), pairs in found.items()
+        contrast(pairs, options.p, options.bootstrap, options.confidence).assign(
+            part=part, candidate=candidate, set=name, score=score
+        )
+        for (part, candidate, name, score), pairs in found.items()
     ]
     record = records.record(
         {"profile": "quick", "sets": {k: sorted(v) for k, v in seeds.items()}, "trained_at": sorted(commits)},
@@ -116,7 +123,9 @@ def main() -> None:
         seconds=time.monotonic() - began,
     )
     frame = pd.concat(parts)
-    frame[["part", "set", "score", *frame.columns[:-3]]].to_csv(arguments.table, index=False, float_format="%.5f")
+    frame[["part", "candidate", "set", "score", *frame.columns[:-4]]].to_csv(
+        arguments.table, index=False, float_format="%.5f"
+    )
     arguments.table.with_suffix(".record.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
