@@ -19,7 +19,7 @@ PARTS = ("posterior", "distance")
 
 def confused(run: Run, settings, machine: str) -> str:
     """Players of the two clips and of typical normal ones, a sentence on each, and their ranks by every part."""
-    judges, system = _judges(run, settings, machine)
+    judges, system, parts = _judges(run, settings, machine)
     frame = judges[system]
     worst = find_confused(frame).groupby("label", sort=False).head(1)
     heard, usual = [], set()
@@ -41,7 +41,7 @@ def confused(run: Run, settings, machine: str) -> str:
     for clip in worst.itertuples():
         ranks = {name: rank(part, clip) for name, part in judges.items()}
         rows.append((clip.label, clip.section, clip.domain, *(_percent(ranks[name]) for name in judges)))
-        sentences.append(_sentence(run, settings, machine, clip, ranks, frame))
+        sentences.append(_sentence(run, settings, machine, clip, ranks, frame, parts))
     names = [name if name != system else "its score" for name in judges]
     columns = ["Clip", "Section", "Domain", *(name[:1].upper() + name[1:] for name in names)]
     caption = (
@@ -62,8 +62,11 @@ def confused(run: Run, settings, machine: str) -> str:
     return "\n\n".join(parts)
 
 
-def _judges(run: Run, settings, machine: str) -> tuple[dict[str, pd.DataFrame], str]:
-    """The test clips' scores by the classifier, both of its parts, a simple distance and an autoencoder; by name."""
+def _judges(run: Run, settings, machine: str) -> tuple[dict[str, pd.DataFrame], str, dict[str, pd.DataFrame]]:
+    """The test clips' scores by the classifier, both of its parts, a simple distance and an autoencoder; by name.
+
+    With them the name of the classifier's system, and the scores of both parts with those of held-out clips.
+    """
     found, first = {}, {}
     for branch in ("classifier", "autoencoder"):
         candidate = next(iter(getattr(settings, f"{branch}_candidates")))
@@ -77,7 +80,8 @@ def _judges(run: Run, settings, machine: str) -> tuple[dict[str, pd.DataFrame], 
         found |= {name: frame[frame["system"] == system] for name, system in names.items()}
         if branch == "classifier":
             found["Mahalanobis"] = scores.read(run.scores("mahalanobis", machine))
-    return {name: metrics.labelled(part) for name, part in found.items() if len(part)}, first["classifier"]
+    judges = {name: metrics.labelled(part) for name, part in found.items() if len(part)}
+    return judges, first["classifier"], {name: found[name] for name in PARTS if name in found}
 
 
 def rank(frame: pd.DataFrame, clip) -> float:
@@ -100,7 +104,7 @@ def _sought(machine: str, system: str) -> str:
     )
 
 
-def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float], frame) -> str:
+def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float], frame, scored) -> str:
     """Where a clip is from, what its fault is, what it scores, which part of the score erred, and how it sounds."""
     normal = clip.label == "normal"
     first = (
@@ -111,6 +115,8 @@ def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float], f
     fault = "" if normal else f" {described(run, settings, machine, row, 'It')}".rstrip()
     parts = {name: ranks[name] for name in PARTS if not np.isnan(ranks.get(name, np.nan))}
     said = f" Of the two parts of its score, {erred(parts, normal)} ({{numref}}`confused-ranks`)." if parts else ""
+    units = [f"the {name} is at {typeset(f'{normalised(scored[name], clip):+.2f}')}" for name in parts]
+    said += f" In deviations of held-out clips, {' and '.join(units)}." if len(units) > 1 else ""
     plain = deviations(settings, machine, clip.section, clip.domain)
     names = part_of(frame, clip)
     usual = plain.loc[names[names != clip.clip]]
@@ -121,6 +127,13 @@ def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float], f
         f"{100 * odd[MOMENT]:.0f} %: {suggested(odd, normal)}."
     )
     return f"{first}{fault}{said}{sound}"
+
+
+def normalised(scored: pd.DataFrame, clip) -> float:
+    """A clip's score minus the mean of its section's and domain's held-out clips, over their deviation."""
+    same = scored[(scored["section"] == clip.section) & (scored["domain"] == clip.domain)]
+    held_out = same.loc[same["split"] == "train", "score"]
+    return float((same.loc[same["clip"] == clip.clip, "score"].iat[0] - held_out.mean()) / held_out.std(ddof=0))
 
 
 def part_of(frame: pd.DataFrame, clip) -> pd.Series:

@@ -13,8 +13,8 @@ from asdlib.atomic import read_json
 from asdlib.evaluation.bootstrap import side
 
 STORED = "longer"
-SCORE, SEVERAL = "w50_mean", "known"
-"""the paper's score, and the set with several seeds"""
+SCORE, SEVERAL, FIRST = "w50_mean", "known", "base"
+"""the paper's score, the set with several seeds, and the paper's classifier"""
 PARTS = {
     "finetuning": ("Fine-tuning, target domain", "target"),
     "arcface": ("ArcFace next to DDCSAD", "all"),
@@ -28,6 +28,8 @@ def stored(folder: Path = SHIFTS) -> pd.DataFrame:
     """The rows by the paper's score in the domain that decides, in the order of the parts."""
     frame = read(folder / f"{STORED}.csv")
     frame = frame[(frame["score"] == SCORE) & (frame["domain"] == frame["part"].map(lambda part: PARTS[part][1]))]
+    once = (frame["part"] != "finetuning") | (frame["candidate"] == FIRST) | (frame["set"] == SEVERAL)
+    frame = frame[once]  # fine-tuning of variations only where there are several seeds
     return frame.sort_values("part", key=lambda part: part.map(list(PARTS).index), kind="stable")
 
 
@@ -37,15 +39,17 @@ def pages(folder: Path) -> dict[str, str]:
     commits = read_json(folder / f"{STORED}.record.json")["settings"]["trained_at"]
     caption = (
         "Parts of the classifier in runs of `quick`, by the paper's score: with minus without the part, in points. "
+        "*Added to* is the candidate that gets it: `base` is the paper's classifier, `augmented` has noise, changes of "
+        "volume and outliers of its own machine type. "
         "Intervals are over clips; ± is the deviation over seeds. Figures are harmonic means of AUC and pAUC, per "
         f"cent. Trained at commits `{', '.join(commits)}`.{data(f'downloads/shifts_{STORED}.csv')}"
     )
-    rows = [
-        (PARTS[row.part][0], f"{SETS[row.set]}, {counted(row.seeds, 'seed')}", *map(percent, figures), over_seeds(row))
-        for row, figures in zip(frame.itertuples(), frame[["without", "with"]].to_numpy(), strict=True)
-    ]
-    columns = ["Part", "Set", "Without", "With", "Difference"]
-    shown = table(pd.DataFrame(rows, columns=columns), caption, "longer-table", "llrrr", "5 4 2 2 5")
+    rows = []
+    for row, figures in zip(frame.itertuples(), frame[["without", "with"]].to_numpy(), strict=True):
+        where = f"{SETS[row.set]}, {counted(row.seeds, 'seed')}"
+        rows.append((PARTS[row.part][0], f"`{row.candidate}`", where, *map(percent, figures), over_seeds(row)))
+    columns = ["Part", "Added to", "Set", "Without", "With", "Difference"]
+    shown = table(pd.DataFrame(rows, columns=columns), caption, "longer-table", "lllrrr", "4 4 4 2 2 5")
     sentences = "\n".join(f"* {sentence(part, rows)}" for part, rows in frame.groupby("part", sort=False))
     return {f"generated/{STORED}.md": f"{sentences}\n\n{shown}"}
 
@@ -57,10 +61,10 @@ def over_seeds(row) -> str:
 
 
 def sentence(part: str, rows: pd.DataFrame) -> str:
-    """Say on which sets a part is shown to gain, to lose or neither."""
+    """Say to which candidates on which sets a part is shown to gain, to lose or neither."""
     found: dict[int, list[str]] = {}
     for item in rows.itertuples():
-        found.setdefault(side(item.low, item.high), []).append(f"*{SETS[item.set]}*")
+        found.setdefault(side(item.low, item.high), []).append(f"*{SETS[item.set]}* (`{item.candidate}`)")
     words = {1: "is shown to gain on", -1: "is shown to lose on", 0: "is not shown to change anything on"}
     parts = [f"{words[which]} {' and '.join(found[which])}" for which in (1, -1, 0) if which in found]
     return f"**{PARTS[part][0]}** {', and '.join(parts)}."
@@ -69,14 +73,14 @@ def sentence(part: str, rows: pd.DataFrame) -> str:
 def longer(part: str) -> str:
     """The difference of a part on the set with several seeds, for the table of the paper's sentences; or a dash."""
     frame = stored()
-    found = frame[(frame["part"] == part) & (frame["set"] == SEVERAL)]
+    found = frame[(frame["part"] == part) & (frame["set"] == SEVERAL) & (frame["candidate"] == FIRST)]
     return over_seeds(next(found.itertuples())) if len(found) else "–"
 
 
 def values(folder: Path) -> dict[str, str]:
     """Which of the paper's parts hold in longer trainings, in words: their interval and their deviation allow it."""
     frame = stored(folder)
-    frame = frame[(frame["set"] == SEVERAL) & (frame["part"] != "source_mixup")]
+    frame = frame[(frame["set"] == SEVERAL) & (frame["part"] != "source_mixup") & (frame["candidate"] == FIRST)]
     words = ("gain", "loss", "no shown effect")
     said = [
         f"{PARTS[row.part][0].partition(',')[0]} {effect(*[getattr(row, name) for name in EFFECT])}"

@@ -141,6 +141,17 @@ def holding(frame: pd.DataFrame) -> str:
     return f"{verdicts.count(VERDICTS[0])} of {len(SENTENCES)}"
 
 
+def shown_how(frame: pd.DataFrame, confidence: float) -> dict[str, int]:
+    """How many of the sentences that hold do so with intervals that share the error, and by the seeds alone."""
+    held = [compared(item, frame) for item in SENTENCES if not item.too_few]
+    held = [row for row in held if judge(*row.iloc[0][EFFECT]) == VERDICTS[0]]
+    corrected = [side(*widened(*row.iloc[0][["low", "high"]], confidence, len(SENTENCES))) for row in held]
+    return {
+        "corrected": sum(map(bool, corrected)),
+        "by_seeds": sum(bool(over_seeds(row, confidence).item()) for row in held),
+    }
+
+
 def judge(difference: float, low: float, high: float, deviation: float) -> str:
     """The verdict on a difference; one seed decides nothing.
 

@@ -47,7 +47,7 @@ def missed(run: Run, settings, machine: str) -> str:
     heard = ranks[ranks[last["clip"]] >= HEARD].groupby("place")["name"].agg(list).to_dict()
     ranked = table(shown, caption, "followed-ranks", "llrrr", "3 7 2 2 2")
     kinds = [described(run, settings, machine, chosen[word], f"The {word} clip") for word in ("found", "missed")]
-    return f"**{verdict(heard)}** {' '.join(kinds)}\n\n{ranked}"
+    return f"**Of the missed clip**: {verdict(heard)} {' '.join(kinds)}\n\n{ranked}"
 
 
 def by_part(run: Run, settings, machine: str, wide: pd.DataFrame, clips: list[str]) -> pd.DataFrame:

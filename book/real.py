@@ -117,7 +117,9 @@ def values(folder: Path) -> dict[str, str]:
             named[f"{slug(item.row, item.selection, '')}_over_seeds"] = words
     judged = over_seeds(folder, "claims.csv").set_index("claim")
     both = "both of our approaches significantly outperform the baselines systems [autoencoder]"
-    named["gain_ae_over_baselines"] = tables.effect(*judged.loc[both, ["effect", "low", "high"]].astype(float))
+    for branch, words in (("ae", both), ("bc", both.replace("autoencoder", "classifier"))):
+        figures = judged.loc[words, ["effect", "low", "high"]].astype(float)
+        named[f"gain_{branch}_over_baselines"] = tables.effect(*figures)
     named |= of_claims(folder)
     named["ae_over_baselines_verdict"] = judged.loc[both, "verdict"]
     named |= rates_in_target(folder) | sizes(read_json(folder / "record.json")["settings"])

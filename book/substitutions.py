@@ -59,6 +59,7 @@ def of_run(settings, run: Run, machines: list[str]) -> dict:
         "ablation_chance": method_sentences.by_chance(int(ablated["seeds"].max())),
         "ablation_effects": ablation_tables.effects(ablated),
         "part_sentences": method_sentences.holding(ablated),
+        "parts_shown": method_sentences.shown_how(ablated, settings.evaluation.confidence),
         "trained_without": without_words.trained_without(ablated),
         "ablation_copies": ablation_tables.usual_copies(stored_results.ABLATIONS),
         "offered": offered.values(settings),
