@@ -17,7 +17,7 @@ MIXED = (
 )
 WITHOUT_FIGURES = (
     *("api", "audit", "computed", "cost", "data", "deviations", "how_to_run"),
-    *("not_run", "paper", "references", "reliability"),
+    *("not_run", "paper", "references", "reliability", "service", "your_machine"),
 )
 """pages that print no figure of merit of the run's clips, so that it does not matter who tuned on these"""
 
