@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from missed import listed
 from paired import verdict
 from schematics import counted
 from shifts import SETS
@@ -63,11 +64,12 @@ def over_seeds(row) -> str:
 def sentence(part: str, rows: pd.DataFrame) -> str:
     """Say to which candidates on which sets a part is shown to gain, to lose or neither."""
     found: dict[int, list[str]] = {}
-    for item in rows.itertuples():
-        found.setdefault(side(item.low, item.high), []).append(f"*{SETS[item.set]}* (`{item.candidate}`)")
+    sides = [side(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)]
+    for (which, name), same in rows.assign(side=sides).groupby(["side", "set"], sort=False):
+        found.setdefault(which, []).append(f"*{SETS[name]}* ({listed([f'`{of}`' for of in same['candidate']])})")
     words = {1: "is shown to gain on", -1: "is shown to lose on", 0: "is not shown to change anything on"}
-    parts = [f"{words[which]} {' and '.join(found[which])}" for which in (1, -1, 0) if which in found]
-    return f"**{PARTS[part][0]}** {', and '.join(parts)}."
+    parts = [f"{words[which]} {listed(found[which])}" for which in (1, -1, 0) if which in found]
+    return f"**{PARTS[part][0]}** {listed(parts)}."
 
 
 def longer(part: str) -> str:

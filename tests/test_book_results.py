@@ -95,10 +95,10 @@ def test_the_other_car_has_the_papers_classifier_and_both_figures_of_it_agree():
 def test_longer_trainings_confirm_finetuning_of_the_papers_classifier_and_not_arcface():
     text = longer_trainings.pages(stored_results.SHIFTS)["generated/longer.md"]
     finetuning, arcface, mixup = text.splitlines()[:3]
-    assert "shown to gain on *published simulation* (`base`) and" in finetuning
+    assert "shown to gain on *published simulation* (`base` and `sections`) and" in finetuning
     assert "shown to lose on *published simulation* (`augmented_arcface`)" in finetuning
-    assert "change anything on *published simulation* (`base`)" in arcface, "nor on the one with noise"
-    assert "gain on *another car, A to B* (`base`) and *another car, B to A* (`base`), and is not shown" in mixup
+    assert "change anything on *published simulation* (`base` and `augmented`)" in arcface
+    assert "gain on *another car, A to B* (`base`) and *another car, B to A* (`base`) and is not shown" in mixup
     said = longer_trainings.values(stored_results.SHIFTS)
     assert said["seeds"] == "3 seeds" and said["parts"].startswith("Fine-tuning +8.51 (+4.55 to +12.21) (gain) and")
     assert said["parts"].endswith("ArcFace next to DDCSAD −0.22 (−1.05 to +0.68) (no shown effect)")
