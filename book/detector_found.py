@@ -88,7 +88,7 @@ def real_faults(folder: Path) -> str:
     shown["Faults found"] = shares(real, "found", "faults")
     shown["False alarms"] = shares(real, "false_alarms", "normals")
     caption = (
-        "Real faults of one toy car, re-synthesised, without a change of conditions: AUC in per cent, the detector's "
+        "Real faults of car A, re-synthesised, without a change of conditions: AUC in per cent, the detector's "
         "lead in points with its 95 % interval over recordings, and verdicts at thresholds for "
         f"{100 * record['false_alarm_rate']:g} % of false alarms. All learnt from the same {record['learnt']} normal "
         f"recordings, with thresholds set on {record['held_out']} others. Only *statistics only*, which "

@@ -41,7 +41,7 @@ def pages(folder: Path) -> dict[str, str]:
     caption = (
         "Parts of the classifier in runs of `quick`, by the paper's score: with minus without the part, in points. "
         "*Added to* is the candidate that gets it: `base` is the paper's classifier, `augmented` has noise, changes of "
-        "volume and outliers of its own machine type. "
+        "volume and outliers of its own machine type (on another car, which is one section, of the other types). "
         "Intervals are over clips; ± is the deviation over seeds. Figures are harmonic means of AUC and pAUC, per "
         f"cent. Trained at commits `{', '.join(commits)}`.{data(f'downloads/shifts_{STORED}.csv')}"
     )
