@@ -199,8 +199,8 @@ def verdict(frame: pd.DataFrame, confidence: float) -> str:
             for kind, text in headings.items()
         ]
         parts.append(
-            f"**The {branch}**, differences from `base` in points, by the intervals over clips alone, which ask less than "
-            "{numref}`method-sentences`:\n\n" + "\n".join(lines) + "\n"
+            f"**The {branch}**, differences from `base` in points, by the intervals over clips alone, which ask less "
+            "than {numref}`method-sentences`:\n\n" + "\n".join(lines) + "\n"
             f"* Shown by neither score: {len(found['undecided'])} of {part['candidate'].nunique()} changes."
         )
     count = int(((frame["domain"] == "all") & (frame["low"] < frame["high"])).sum())

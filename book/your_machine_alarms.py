@@ -61,8 +61,9 @@ def rates() -> str:
         "False alarms (normal recordings that are called anomalies) by the number of normal recordings, if "
         f"{100 * RATE:g} % is asked for: as a rate, and per week with one recording every {EVERY} minutes. *Lowest "
         "rate* is the lowest that can be asked for. Statistics only have about the stated rate on average, detectors "
-        "with networks at most that, or at most their lowest rate if it is higher. A single detector with networks has a rate within the brackets, with 95 % "
-        "confidence. For statistics only no interval is known, since their clips are scored by several fits."
+        "with networks at most that, or at most their lowest rate if it is higher. A single detector with networks has "
+        "a rate within the brackets, with 95 % confidence. For statistics only no interval is known, since their clips "
+        "are scored by several fits."
     )
     return table(pd.DataFrame(rows, columns=columns), caption, "rates-table", "r" * len(columns)) + _calibrated()
 
