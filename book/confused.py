@@ -104,7 +104,7 @@ def _sought(machine: str, system: str) -> str:
     )
 
 
-def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float], frame, scored) -> str:
+def _sentence(run: Run, settings, machine: str, clip, ranks, frame, scores_of_parts) -> str:
     """Where a clip is from, what its fault is, what it scores, which part of the score erred, and how it sounds."""
     normal = clip.label == "normal"
     first = (
@@ -115,39 +115,39 @@ def _sentence(run: Run, settings, machine: str, clip, ranks: dict[str, float], f
     fault = "" if normal else f" {described(run, settings, machine, row, 'It')}".rstrip()
     parts = {name: ranks[name] for name in PARTS if not np.isnan(ranks.get(name, np.nan))}
     said = f" Of the two parts of its score, {erred(parts, normal)} ({{numref}}`confused-ranks`)." if parts else ""
-    units = [f"the {name} is at {typeset(f'{normalised(scored[name], clip):+.2f}')}" for name in parts]
+    units = [f"the {name} is at {typeset(f'{in_deviations(scores_of_parts[name], clip):+.2f}')}" for name in parts]
     said += f" In deviations of held-out clips, {' and '.join(units)}." if len(units) > 1 else ""
     plain = deviations(settings, machine, clip.section, clip.domain)
-    names = part_of(frame, clip)
+    names = normal_clips_near(frame, clip)
     usual = plain.loc[names[names != clip.clip]]
     odd = (usual < plain.loc[clip.clip]).mean()
     sound = (
         f" Without a network, its {SPECTRUM} lies farther from that of training clips than those of "
         f"{100 * odd[SPECTRUM]:.0f} % of the normal clips there, and its {MOMENT} than those of "
-        f"{100 * odd[MOMENT]:.0f} %: {suggested(odd, normal)}."
+        f"{100 * odd[MOMENT]:.0f} %: {describe_sound(odd, normal)}."
     )
     return f"{first}{fault}{said}{sound}"
 
 
-def normalised(scored: pd.DataFrame, clip) -> float:
+def in_deviations(scored: pd.DataFrame, clip) -> float:
     """A clip's score minus the mean of its section's and domain's held-out clips, over their deviation."""
     same = scored[(scored["section"] == clip.section) & (scored["domain"] == clip.domain)]
     held_out = same.loc[same["split"] == "train", "score"]
     return float((same.loc[same["clip"] == clip.clip, "score"].iat[0] - held_out.mean()) / held_out.std(ddof=0))
 
 
-def part_of(frame: pd.DataFrame, clip) -> pd.Series:
-    """The names of the normal clips of a clip's section and domain."""
+def normal_clips_near(frame: pd.DataFrame, clip) -> pd.Series:
+    """Return the names of the normal clips of a clip's section and domain."""
     same = (frame["section"] == clip.section) & (frame["domain"] == clip.domain) & (frame["label"] == "normal")
     return frame.loc[same, "clip"]
 
 
-def suggested(odd: pd.Series, normal: bool) -> str:
+def describe_sound(odd: pd.Series, normal: bool) -> str:
     """Say what the plain log-mel of a clip suggests, by the shares of normal clips that are less odd.
 
-    >>> suggested(pd.Series({SPECTRUM: 0.2, MOMENT: 0.95}), normal=True)
+    >>> describe_sound(pd.Series({SPECTRUM: 0.2, MOMENT: 0.95}), normal=True)
     'a single moment is unusual, such as a clang near the machine'
-    >>> suggested(pd.Series({SPECTRUM: 0.2, MOMENT: 0.3}), normal=False)
+    >>> describe_sound(pd.Series({SPECTRUM: 0.2, MOMENT: 0.3}), normal=False)
     'the fault hardly shows there'
     """
     if not normal:

@@ -25,7 +25,7 @@ PARTS = {
 EFFECT = ["difference", "low", "high"]
 
 
-def stored(folder: Path = SHIFTS) -> pd.DataFrame:
+def read_deciding(folder: Path = SHIFTS) -> pd.DataFrame:
     """The rows by the paper's score in the domain that decides, in the order of the parts."""
     frame = read(folder / f"{STORED}.csv")
     frame = frame[(frame["score"] == SCORE) & (frame["domain"] == frame["part"].map(lambda part: PARTS[part][1]))]
@@ -36,7 +36,7 @@ def stored(folder: Path = SHIFTS) -> pd.DataFrame:
 
 def pages(folder: Path) -> dict[str, str]:
     """The generated file with its words and table."""
-    frame = stored(folder)
+    frame = read_deciding(folder)
     commits = read_json(folder / f"{STORED}.record.json")["settings"]["trained_at"]
     caption = (
         "Parts of the classifier in runs of `quick`, by the paper's score: with minus without the part, in points. "
@@ -48,14 +48,14 @@ def pages(folder: Path) -> dict[str, str]:
     rows = []
     for row, figures in zip(frame.itertuples(), frame[["without", "with"]].to_numpy(), strict=True):
         where = f"{SETS[row.set]}, {counted(row.seeds, 'seed')}"
-        rows.append((PARTS[row.part][0], f"`{row.candidate}`", where, *map(percent, figures), over_seeds(row)))
+        rows.append((PARTS[row.part][0], f"`{row.candidate}`", where, *map(percent, figures), with_deviation(row)))
     columns = ["Part", "Added to", "Set", "Without", "With", "Difference"]
     shown = table(pd.DataFrame(rows, columns=columns), caption, "longer-table", "lllrrr", "4 4 4 2 2 5")
     sentences = "\n".join(f"* {sentence(part, rows)}" for part, rows in frame.groupby("part", sort=False))
     return {f"generated/{STORED}.md": f"{sentences}\n\n{shown}"}
 
 
-def over_seeds(row) -> str:
+def with_deviation(row) -> str:
     """A difference with its interval, and its deviation if there are several seeds."""
     spread = "" if pd.isna(row.deviation) else f", ± {percent(row.deviation)}"
     return effect(row.difference, row.low, row.high) + spread
@@ -72,16 +72,16 @@ def sentence(part: str, rows: pd.DataFrame) -> str:
     return f"**{PARTS[part][0]}** {listed(parts)}."
 
 
-def longer(part: str) -> str:
+def difference_of(part: str) -> str:
     """The difference of a part on the set with several seeds, for the table of the paper's sentences; or a dash."""
-    frame = stored()
+    frame = read_deciding()
     found = frame[(frame["part"] == part) & (frame["set"] == SEVERAL) & (frame["candidate"] == FIRST)]
-    return over_seeds(next(found.itertuples())) if len(found) else "–"
+    return with_deviation(next(found.itertuples())) if len(found) else "–"
 
 
 def values(folder: Path) -> dict[str, str]:
     """Which of the paper's parts hold in longer trainings, in words: their interval and their deviation allow it."""
-    frame = stored(folder)
+    frame = read_deciding(folder)
     frame = frame[(frame["set"] == SEVERAL) & (frame["part"] != "source_mixup") & (frame["candidate"] == FIRST)]
     words = ("gain", "loss", "no shown effect")
     said = [

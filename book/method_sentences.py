@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 from ablation_largest import over_seeds
-from longer_trainings import longer
+from longer_trainings import difference_of
 from paired import verdict, widened
 from scipy import stats
 from tables import data, effect, percent, table
@@ -107,7 +107,7 @@ def sentences(frame: pd.DataFrame, confidence: float) -> str:
             judged += f", {'also' if corrected else 'not if'} corrected; {'' if alone else 'not '}by the seeds alone"
         judged = item.too_few or f"*{judged}*"
         figures = effect(difference, low, high), percent(spread), judged
-        rows.append((f"“{item.words}”", item.section, item.test, *figures, longer(item.longer)))
+        rows.append((f"“{item.words}”", item.section, item.test, *figures, difference_of(item.longer)))
     columns = ["Sentence", "Sec.", "Test, all domains if none is named", "Difference", "Over seeds", "Verdict"]
     columns.append("In longer trainings")
     caption = (
@@ -141,7 +141,7 @@ def holding(frame: pd.DataFrame) -> str:
     return f"{verdicts.count(VERDICTS[0])} of {len(SENTENCES)}"
 
 
-def shown_how(frame: pd.DataFrame, confidence: float) -> dict[str, int]:
+def count_shown(frame: pd.DataFrame, confidence: float) -> dict[str, int]:
     """How many of the sentences that hold do so with intervals that share the error, and by the seeds alone."""
     held = [compared(item, frame) for item in SENTENCES if not item.too_few]
     held = [row for row in held if judge(*row.iloc[0][EFFECT]) == VERDICTS[0]]
@@ -161,10 +161,10 @@ def judge(difference: float, low: float, high: float, deviation: float) -> str:
     return verdict(low, high, VERDICTS) if abs(difference) > deviation else VERDICTS[2]
 
 
-def by_chance(seeds: int) -> str:
+def chance_to_pass(seeds: int) -> str:
     """How often a mean over seeds exceeds its deviation if there is no effect but that of the training.
 
-    >>> by_chance(2), by_chance(3)
+    >>> chance_to_pass(2), chance_to_pass(3)
     ('39 %', '23 %')
     """
     return f"{200 * stats.t.sf(seeds**0.5, seeds - 1):.0f} %"

@@ -21,6 +21,9 @@ MATCHES = -0.01
 COMPARED = (
     "AE", "BC", "AE + BC", "AE + BC, four scores", "Baseline (AE)", "Mahalanobis", "Mahalanobis (target)", "mix", "mix+"
 )  # fmt: skip
+WITH_CLASSIFIER = ("BC", "AE + BC", "AE + BC, four scores", "mix", "mix+")
+EARLIER = " (earlier classifier)"
+"""what follows the names of systems whose classifier is not the paper's, since it mixes source clips, among others"""
 PARTS = [name for system, name in PRINTED.items() if system.startswith("integrated/")]
 """the scores of which *Integrated* is the mean"""
 
@@ -91,6 +94,8 @@ def judged(folder: Path) -> str:
         "*fixed*."
         f"{data(f'downloads/shifts_{JUDGED}.csv')}"
     )
+    if "classifier" not in read_json(folder / f"{JUDGED}.record.json")["settings"]:  # of runs before 28 November 2026
+        frame["system"] = frame["system"].where(~frame["system"].isin(WITH_CLASSIFIER), frame["system"] + EARLIER)
     text = _beside(frame, whole, [*COMPARED, *PARTS], caption, "one-model-judged")
     if whole in sets:
         return text
@@ -101,7 +106,8 @@ def judged(folder: Path) -> str:
 def _beside(frame: pd.DataFrame, name: str, systems: Sequence[str], caption: str, label: str) -> str:
     """The table of *Integrated* and other systems on one set, or on the mean of all."""
     cell, rows = frame[frame["set"] == name].set_index(["system", "domain"]), []
-    for system in ("Integrated", *systems):
+    known = cell.index.unique("system")
+    for system in (other if other in known else other + EARLIER for other in ("Integrated", *systems)):
         whole = cell.loc[system, "all"]
         values = [percent(cell.loc[(system, domain), "value"]) for domain in ("source", "target", "all")]
         less = BLANK if system == "Integrated" else effect(whole["difference"], whole["low"], whole["high"])

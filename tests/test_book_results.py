@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from asdlib import params
+from asdlib.atomic import read_json
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 sys.path[:0] = [str(BOOK)]
@@ -16,6 +17,7 @@ import command_costs  # noqa: E402
 import longer_trainings  # noqa: E402
 import method_sentences  # noqa: E402
 import negative_results  # noqa: E402
+import one_model_stored  # noqa: E402
 import stamps  # noqa: E402
 import stored_results  # noqa: E402
 
@@ -92,6 +94,15 @@ def test_the_other_car_has_the_papers_classifier_and_both_figures_of_it_agree():
         assert row["baseline_high"] < 0, "the chapter on shifts says that mix is below it in both directions"
 
 
+def test_no_row_stands_under_the_papers_name_whose_classifier_is_another():
+    text = one_model_stored.judged(stored_results.SHIFTS)
+    settings = read_json(stored_results.SHIFTS / "one_model.record.json")["settings"]
+    for name in ("BC", "mix", "AE + BC", "mix+"):
+        assert (f"| {name} |" in text) == ("classifier" in settings), name
+        assert (f"| {name} (earlier classifier) |" in text) == ("classifier" not in settings), name
+    assert "| AE |" in text and "| Mahalanobis |" in text
+
+
 def test_longer_trainings_confirm_finetuning_of_the_papers_classifier_and_not_arcface():
     text = longer_trainings.pages(stored_results.SHIFTS)["generated/longer.md"]
     finetuning, arcface, mixup = text.splitlines()[:3]
@@ -102,7 +113,7 @@ def test_longer_trainings_confirm_finetuning_of_the_papers_classifier_and_not_ar
     said = longer_trainings.values(stored_results.SHIFTS)
     assert said["seeds"] == "3 seeds" and said["parts"].startswith("Fine-tuning +8.51 (+4.55 to +12.21) (gain) and")
     assert said["parts"].endswith("ArcFace next to DDCSAD −0.22 (−1.05 to +0.68) (no shown effect)")
-    assert method_sentences.shown_how(stored_results.read(stored_results.ABLATIONS / "ablations.csv"), 0.95) == {
+    assert method_sentences.count_shown(stored_results.read(stored_results.ABLATIONS / "ablations.csv"), 0.95) == {
         "corrected": 4,
         "by_seeds": 1,
     }

@@ -68,7 +68,7 @@ def contrast(pairs: list[tuple[pd.DataFrame, pd.DataFrame]], p: float, count: in
     return pd.DataFrame(rows, columns=columns)
 
 
-def scored(run: paths.Run, candidate: str) -> tuple[pd.DataFrame, str]:
+def read_scores(run: paths.Run, candidate: str) -> tuple[pd.DataFrame, str]:
     """Return the test clips' scores by a candidate of the classifier, and the commit that trained it."""
     (machine,) = plan.read(of_run(run)).machines
     table = scores.read(run.scores("classifier", machine, candidate))
@@ -98,7 +98,7 @@ def main() -> None:
         tables = []
         for folder, candidate in two:
             run = paths.Run(Path(folder))
-            table, commit = scored(run, candidate)
+            table, commit = read_scores(run, candidate)
             tables.append(table)
             commits.add(commit)
             fingerprints.append(records.fingerprint(table.to_csv(index=False)))
